@@ -1,0 +1,209 @@
+"""Make the embedded `mini` data from the scenes: ``python tools/make_mini.py`` (seeded; rewrites pytest_qbench/mini).
+
+Every scene is cut into disjoint 128-pixel crops; every image is a crop with a known recipe; questions, golden texts and
+reference scores follow from the recipe. The files are stored, not generated at run time, because JPEG encoders and random
+streams differ between machines and versions.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import questions as qa
+import yaml
+from causes import (
+    CAUSES,
+    LOCAL_CAUSES,
+    MARGIN,
+    ORDER,
+    REGIONS,
+    SIDE,
+    UNCLEAR_PAIRS,
+    Recipe,
+    luma,
+    render,
+    usable,
+)
+from numpy.typing import NDArray
+from PIL import Image
+
+HERE = Path(__file__).parent
+OUT = HERE.parent / "pytest_qbench" / "mini"
+SEED = 20231004
+NEED = SIDE + 2 * MARGIN
+CROPS_PER_SCENE = 6
+# Perception items per (type, concern): yes-or-no, what, how x distortion, other, in-context distortion, in-context other.
+CELLS = {(0, 0): 50, (0, 1): 50, (0, 2): 30, (0, 3): 30, (1, 0): 50, (1, 1): 36, (1, 2): 28, (1, 3): 28,
+         (2, 0): 48, (2, 1): 48, (2, 2): 26, (2, 3): 26}  # fmt: skip
+DESCRIPTIONS = 60
+ASSESSED = 150  # per set
+Crop = NDArray[np.uint8]
+
+
+def disjoint_crops(scene: Crop) -> list[Crop]:
+    """The usable crops of the grid offset that has most of them, sharpest first."""
+    h, w, _ = scene.shape
+    best: list[Crop] = []
+    for dy in range(0, SIDE, 8):
+        for dx in range(0, SIDE, 8):
+            cells = [scene[y : y + NEED, x : x + NEED] for y in range(dy, h - NEED + 1, SIDE) for x in range(dx, w - NEED + 1, SIDE)]
+            found = [c for c in cells if usable(c)]
+            if len(found) > len(best):
+                best = found
+
+    def sharpness(crop: Crop) -> float:
+        g = luma(crop.astype(np.float32))
+        return float(np.abs(np.diff(g, axis=0)).mean() + np.abs(np.diff(g, axis=1)).mean())
+
+    return sorted(best, key=sharpness, reverse=True)[:CROPS_PER_SCENE]
+
+
+def recipes(rng: np.random.Generator) -> list[Recipe]:
+    """Pristine 36, single causes 4 of each kind and severity, 66 pairs, 96 in half of the image."""
+    made = [Recipe() for _ in range(36)]
+    for cause in CAUSES:
+        for severity in (1, 2, 3, 4):
+            for copy in range(6 if cause == "blur" else 4):
+                kind = ("motion" if copy % 2 else "defocus") if cause == "blur" else None
+                made.append(Recipe({cause: severity}, kind))
+    pairs = [(a, b) for i, a in enumerate(CAUSES) for b in CAUSES[i + 1 :] if frozenset((a, b)) not in UNCLEAR_PAIRS]
+    for i in range(66):
+        a, b = sorted(pairs[i % len(pairs)], key=ORDER.__getitem__)
+        kind = ("motion", "defocus")[i % 2] if "blur" in (a, b) else None
+        made.append(Recipe({a: int(rng.integers(1, 5)), b: int(rng.integers(1, 5))}, kind))
+    for cause in LOCAL_CAUSES:
+        for severity in (2, 3, 4):
+            for region in REGIONS:
+                for copy in range(2):
+                    kind = ("motion" if copy % 2 else "defocus") if cause == "blur" else None
+                    made.append(Recipe({cause: severity}, kind, region))
+    return [made[i] for i in rng.permutation(len(made))]
+
+
+def spread(wanted: int, names: list[str], key: Callable[[str], str], rng: np.random.Generator) -> list[str]:
+    """Choose `wanted` names, as evenly over `key` as they allow."""
+    pools: dict[str, list[str]] = {}
+    for i in rng.permutation(len(names)):
+        pools.setdefault(key(names[i]), []).append(names[i])
+    chosen: list[str] = []
+    while len(chosen) < wanted and any(pools.values()):
+        for pool in pools.values():
+            if pool and len(chosen) < wanted:
+                chosen.append(pool.pop())
+    return sorted(chosen)
+
+
+def perception(images: dict[str, Recipe], rng: np.random.Generator) -> list[dict[str, object]]:
+    """Fill every cell with questions whose answers are as evenly spread as the recipes allow."""
+    items: list[dict[str, object]] = []
+    per_image: Counter[str] = Counter()
+    position: Counter[int] = Counter()
+    names = list(images)
+    for (type_, concern), wanted in CELLS.items():
+        candidates = []
+        for _ in range(40):
+            for name in names:
+                recipe = images[name]
+                local = qa.in_context(recipe, rng, type_)
+                q = local if recipe.region else (qa.yes_no, qa.what, qa.how)[type_](recipe, rng)
+                if q and (q.type, q.concern) == (type_, concern):
+                    candidates.append((name, q))
+        taken: Counter[tuple[str, ...]] = Counter()
+        asked: set[tuple[str, str]] = set()
+        for _ in range(wanted):
+            # First the answer seen least, then the question family, then the image asked least: no text prior helps.
+            name, q = min(
+                (c for c in candidates if (c[0], c[1].about) not in asked),
+                key=lambda c: (taken[("answer", c[1].answer)], taken[(c[1].about, c[1].answer)], taken[("about", c[1].about)], per_image[c[0]], taken[("text", c[1].text)]),
+            )
+            asked.add((name, q.about))
+            per_image[name] += 1
+            taken.update([("answer", q.answer), (q.about, q.answer), ("about", q.about), ("text", q.text)])
+            others = [q.others[i] for i in rng.permutation(len(q.others))]
+            at = position[len(q.others)] % (len(q.others) + 1)
+            position[len(q.others)] += 1
+            items.append({
+                "id": f"{name}-q{per_image[name]}", "img_path": f"{name}.webp", "question": q.text,
+                "candidates": [*others[:at], q.answer, *others[at:]], "correct_ans": q.answer,
+                "type": type_, "concern": concern, "group": f"mini/{name.rsplit('-', 1)[0]}",
+            })  # fmt: skip
+    return sorted(items, key=lambda item: str(item["id"]))
+
+
+def credits(scenes: dict[str, dict[str, str]], used: list[str]) -> str:
+    lines = [
+        "# Photographs in `mini`", "",
+        "Every image is a 128-pixel crop of one of these photographs, downscaled and, except for the pristine ones, distorted",
+        "(blur, noise, compression, exposure, contrast, colour). The crops are shared under the licence of their photograph.", "",
+        "| images | author | licence | origin |", "| --- | --- | --- | --- |",
+    ]  # fmt: skip
+    lines += [f"| `{n}-*.webp` | {scenes[n]['author']} | {scenes[n]['license']} | {scenes[n]['origin']} |" for n in used]
+    lines += ["", "Licence texts: CC0-1.0 https://creativecommons.org/publicdomain/zero/1.0/,"]
+    lines += [f"{c} https://creativecommons.org/licenses/{c[3:-4].lower()}/{c[-3:]}/," for c in sorted({s["license"] for s in scenes.values()} - {"CC0-1.0", "public-domain"})]
+    return "\n".join(lines).rstrip(",") + ".\n"
+
+
+def main() -> None:
+    rng = np.random.default_rng(SEED)
+    scenes = yaml.safe_load((HERE / "photos.yaml").read_text(encoding="utf-8"))["scenes"]
+    crops = [
+        (path.stem, crop)
+        for path in sorted((HERE / "scenes").glob("*.jpg"))
+        for crop in disjoint_crops(np.asarray(Image.open(path)))
+    ]
+    if OUT.exists():
+        shutil.rmtree(OUT)
+    (OUT / "images").mkdir(parents=True)
+    images: dict[str, Recipe] = {}
+    number: Counter[str] = Counter()
+    order: list[int] = []
+    for recipe in recipes(rng):
+        if not order:
+            order = list(rng.permutation(len(crops)))
+        scene, crop = crops[order.pop()]
+        number[scene] += 1
+        name = f"{scene}-{number[scene]:02d}"
+        Image.fromarray(render(crop, recipe, rng)).save(OUT / "images" / f"{name}.webp", lossless=True, method=6)
+        images[name] = recipe
+    names = sorted(images)
+    group = {name: f"mini/{name.rsplit('-', 1)[0]}" for name in names}
+
+    def kind(name: str) -> str:
+        r = images[name]
+        return f"{'+'.join(sorted(r.severity))}|{bool(r.region)}"
+
+    single = [n for n in names if len(images[n].severity) <= 1 and not images[n].region]
+    set_a = spread(ASSESSED, single, lambda n: f"{kind(n)}{sum(images[n].severity.values())}", rng)
+    set_b = spread(ASSESSED, [n for n in names if n not in set_a], lambda n: f"{round(images[n].quality * 8)}", rng)
+    described = spread(DESCRIPTIONS, names, kind, rng)
+    tables = {
+        "perception": perception({n: images[n] for n in names}, rng),
+        "description": [{"id": f"{n}-d", "img_path": f"{n}.webp", "golden": [qa.golden(images[n])], "group": group[n]} for n in described],
+        **{
+            s: [{"img_path": f"{n}.webp", "gt_score": round(images[n].quality, 4), "group": group[n]} for n in chosen]
+            for s, chosen in (("mini_a", set_a), ("mini_b", set_b))
+        },
+    }
+    for table, rows in tables.items():
+        text = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+        (OUT / f"{table}.json").write_text(f"[\n{text}\n]\n", encoding="utf-8")
+    listing = [{"name": "mini", "task": t, "file": f"{t}.json", "images": "images", "license": "see CREDITS.md"} for t in ("perception", "description")]
+    listing += [{"name": s, "task": "assessment", "file": f"{s}.json", "images": "images", "license": "see CREDITS.md"} for s in ("mini_a", "mini_b")]
+    header = "# Embedded trial data, not Q-Bench: synthetic causes, and reference scores that are no human opinion.\n"
+    (OUT / "datasets.yaml").write_text(header + yaml.safe_dump({"datasets": listing}, sort_keys=False), encoding="utf-8")
+    used = sorted({n.rsplit("-", 1)[0] for n in names})
+    (OUT / "CREDITS.md").write_text(credits(scenes, used), encoding="utf-8")
+    recipe_lines = "".join(json.dumps({"image": f"{n}.webp", "severity": images[n].severity, "blur_kind": images[n].blur_kind, "region": images[n].region}) + "\n" for n in names)
+    (OUT / "recipes.jsonl").write_text(recipe_lines, encoding="utf-8")
+    for table, rows in tables.items():
+        print(table, len(rows))
+    print(len(crops), "crops of", len(used), "scenes,", len(names), "images,", sum(f.stat().st_size for f in OUT.rglob("*") if f.is_file()) / 1e6, "MB")
+
+
+if __name__ == "__main__":
+    main()
