@@ -1,0 +1,38 @@
+# A new machine needs Python >= 3.11 and make; every target sets up what it needs in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint bench wheel clean
+
+demo: .venv/installed ## the main job: the embedded model on the embedded data, against its baseline
+	$(BIN)/pytest --qbench-model=tiny suites/
+
+test: .venv/installed-dev ## lint, types, tests
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2 tests
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/installed-dev ## ratios in one run; results go to benchmarks/RESULTS.md
+	$(BIN)/python benchmarks/overhead.py
+
+wheel: .venv/installed-dev
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python pyproject.toml
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv .qbench dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,40 @@
+"""Under which conditions records were made, and whether two runs may be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pytest_qbench import __version__, prompts
+from pytest_qbench.prompts import QUALITY_WORDS
+
+# What must agree for a comparison, per task. Everything else in a fingerprint is reported only.
+COMPARABLE: Mapping[str, tuple[str, ...]] = {
+    "perception": ("prompts", "answer", "blind"),
+    "description": ("prompts", "blind", "judge", "judge_rounds"),
+    "assessment": ("prompts", "scoring", "blind"),
+}
+
+
+def fingerprint(
+    *, answer: str, blind: bool, judge: Mapping[str, Any] | None, judge_rounds: int, model: Mapping[str, Any], **run: Any
+) -> dict[str, Any]:
+    """Return the fingerprint: the comparable conditions first, then what is only reported."""
+    return {
+        "prompts": prompts.fingerprint(),
+        "answer": answer,
+        "scoring": {"words": list(QUALITY_WORDS), "temperature": 1.0},
+        "blind": blind,
+        "judge": dict(judge) if judge else None,
+        "judge_rounds": judge_rounds if judge else None,
+        "pytest_qbench": __version__,
+        "model": dict(model),
+        **run,
+    }
+
+
+def differences(task: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Name each condition of `task` that differs, as ``key: old -> new``; empty when the two are comparable."""
+    return [
+        f"{key}: {old.get(key)} -> {new.get(key)}" for key in COMPARABLE[task] if old.get(key) != new.get(key)
+    ]

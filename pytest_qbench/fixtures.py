@@ -1,0 +1,119 @@
+"""The fixtures that suites use and projects override."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_qbench.errors import UsageError
+from pytest_qbench.outcomes import RECORD, VERDICT
+from pytest_qbench.session import KEY, QBench
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest_qbench.baselines import Baseline
+    from pytest_qbench.gates import GateResult
+    from pytest_qbench.items import Item
+    from pytest_qbench.judges.base import Judge
+    from pytest_qbench.models.base import Model
+    from pytest_qbench.models.engine import Engine
+    from pytest_qbench.records import Record
+    from pytest_qbench.results import Results
+
+
+def _stop(session: pytest.Session, run: QBench, error: UsageError) -> None:
+    """End the session in a usage error; the reports of items not run are not wanted."""
+    run.problem = run.problem or str(error)
+    session.shouldstop = run.problem
+    pytest.skip(run.problem)  # this item's own report: the session ends in exit status 4
+
+
+@pytest.fixture(scope="session")
+def qbench_model(request: pytest.FixtureRequest) -> Iterator[Model]:
+    """The model under test, from `--qbench-model`; override it to bring your own."""
+    from pytest_qbench.models import load_model, parse_model_args
+
+    run = request.config.stash[KEY]
+    assert run.spec is not None, "collection has checked it"
+    try:
+        model = load_model(run.spec, {**run.spec.args, **parse_model_args(run.settings.model_args)})
+    except UsageError as e:
+        _stop(request.session, run, e)
+        raise
+    yield model
+    model.close()
+
+
+@pytest.fixture(scope="session")
+def qbench_judge(request: pytest.FixtureRequest) -> Judge:
+    """The judge of descriptions, from `--qbench-judge`."""
+    from pytest_qbench.judges import make_judge
+
+    return make_judge(request.config.stash[KEY].judge_spec)
+
+
+@pytest.fixture(scope="session")
+def qbench_engine(request: pytest.FixtureRequest, qbench_model: Model) -> Engine:
+    """What measures items with the model; the judge is made when a description needs it."""
+    return request.config.stash[KEY].make_engine(qbench_model, lambda: request.getfixturevalue("qbench_judge"))
+
+
+@pytest.fixture
+def qbench_record(request: pytest.FixtureRequest, qbench_item: Item, qbench_engine: Engine) -> Record:
+    """The record of this item; asking for it measures the item (with its whole chunk)."""
+    run = request.config.stash[KEY]
+    try:
+        record = run.measure(request.node.nodeid, qbench_engine)
+    except UsageError as e:
+        _stop(request.session, run, e)
+        raise
+    request.node.stash[RECORD] = record
+    if record.status == "error" and run.settings.max_errors == 0:
+        pytest.fail(f"{qbench_item.id}: {record.error}", pytrace=False)
+    return record
+
+
+@pytest.fixture(scope="session")
+def qbench_results(request: pytest.FixtureRequest) -> Results:
+    """Everything measured; a test that asks for it runs once, after the last item, also under xdist."""
+    return request.config.stash[KEY].results
+
+
+@pytest.fixture(scope="session")
+def qbench_baseline(request: pytest.FixtureRequest) -> Baseline | str:
+    """The stored baseline, or the reason why there is none."""
+    return request.config.stash[KEY].baseline
+
+
+@pytest.fixture
+def qbench_gate(
+    request: pytest.FixtureRequest, qbench_results: Results, qbench_baseline: Baseline | str
+) -> Callable[..., GateResult]:
+    """Judge a metric: ``qbench_gate("perception.accuracy", margin=0.01)``; fails the test when it regressed or is invalid."""
+    run = request.config.stash[KEY]
+
+    def gate(
+        name: str,
+        *,
+        margin: float | None = None,
+        minimum: float | None = None,
+        maximum: float | None = None,
+        dataset: str | None = None,
+        slice: str | None = None,  # noqa: A002 the word of the contract
+    ) -> GateResult:
+        result = run.gate(
+            name, qbench_results, qbench_baseline,
+            margin=margin, minimum=minimum, maximum=maximum, dataset=dataset, slice=slice,
+        )  # fmt: skip
+        outcome = run.outcome(result)
+        if outcome == "fail":
+            from pytest_qbench.report.terminal import gate_text
+
+            pytest.fail(gate_text(result), pytrace=False)
+        if outcome in ("inconclusive", "not gated"):
+            request.node.stash[VERDICT] = outcome
+        return result
+
+    return gate

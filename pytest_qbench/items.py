@@ -1,0 +1,101 @@
+"""What is asked: one benchmark question or image. Knows nothing of models, records or pytest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+Task = Literal["perception", "description", "assessment"]
+TASKS: tuple[Task, ...] = ("perception", "description", "assessment")
+
+
+class ImageSource(Protocol):
+    """Where an item's image lies; nothing is read before a backend asks."""
+
+    @property
+    def name(self) -> str:
+        """Name for messages and reports, such as ``images/koala-03.png``."""
+        ...
+
+    def read(self) -> bytes:
+        """Return the encoded image (PNG, JPEG, ...); raises `ItemError` when it cannot be read."""
+        ...
+
+    def missing(self) -> bool:
+        """Tell, cheaply and without decoding, whether there is nothing to read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileImage:
+    """An image file inside a data folder."""
+
+    path: Path
+    name: str
+
+    def read(self) -> bytes:
+        """Return the file's bytes."""
+        from pytest_qbench.errors import ItemError
+
+        try:
+            return self.path.read_bytes()
+        except OSError as e:
+            raise ItemError(f"{self.name}: cannot be read: {e.strerror}") from e
+
+    def missing(self) -> bool:
+        """Tell whether the file is absent."""
+        return not self.path.is_file()
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One benchmark item.
+
+    `slices` names the parts of the benchmark it counts for, such as ``{"type": "yes_or_no", "concern": "distortion"}``.
+    `answer` is the text of the right option (None where the answers are hidden), `target` the MOS or reference score
+    (greater is better), `golden` the reference descriptions. Items with the same `group` share a source photo.
+    """
+
+    id: str
+    task: Task
+    dataset: str
+    split: str | None
+    group: str
+    images: tuple[ImageSource, ...]
+    question: str | None = None
+    options: tuple[str, ...] = ()
+    answer: str | None = None
+    slices: Mapping[str, str] = field(default_factory=dict)
+    target: float | None = None
+    golden: tuple[str, ...] = ()
+
+    def digest(self) -> str:
+        """Hash of what makes two items the same question: texts, options, key, MOS, golden texts; 16 hex digits."""
+        content = [self.question, list(self.options), self.answer, self.target, list(self.golden)]
+        return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An entry of a benchmark file that did not become an item, and why."""
+
+    dataset: str
+    entry: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """The items of one task and dataset (and split), as read from one place; `license` is a note, where one is known."""
+
+    name: str
+    task: Task
+    split: str | None
+    items: tuple[Item, ...]
+    source: str
+    left_out: tuple[LeftOut, ...] = ()
+    license: str | None = None

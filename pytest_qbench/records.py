@@ -1,0 +1,107 @@
+"""One line of results for one item, and the run folder that holds them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pytest_qbench.errors import UsageError
+from pytest_qbench.items import Item, Task
+
+SCHEMA = 1
+Status = Literal["correct", "wrong", "unparsed", "measured", "error"]
+RECORDS = "records.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What came out for one item. `choice` and `target` of a perception item are option texts.
+
+    `logprobs` are natural logarithms: per option text (perception by likelihood) or per quality word (assessment);
+    `score` is the quality score in [0, 1]; `judge` has one entry a round per dimension, each 0, 1 or 2, or None where
+    the verdict was unreadable.
+    """
+
+    item: str
+    task: Task
+    dataset: str
+    split: str | None
+    group: str
+    status: Status
+    response: str | None = None
+    choice: str | None = None
+    target: str | float | None = None
+    score: float | None = None
+    logprobs: Mapping[str, float] | None = None
+    judge: Mapping[str, list[int | None]] | None = None
+    error: str | None = None
+    slices: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, item: Item, status: Status, **result: Any) -> Record:
+        """Build the record of `item` with what was measured."""
+        target = item.answer if item.task == "perception" else item.target
+        return cls(item.id, item.task, item.dataset, item.split, item.group, status, target=target,
+                   slices=dict(item.slices), **result)  # fmt: skip
+
+    def to_json(self) -> str:
+        """One line of `records.jsonl`; floats round-trip exactly, NaN is refused."""
+        return json.dumps({"schema": SCHEMA, **asdict(self)}, ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], place: str) -> Record:
+        """Read one parsed line; `place` names it in errors."""
+        if data.get("schema") != SCHEMA:
+            raise UsageError(f"{place}: schema {data.get('schema')!r} is not {SCHEMA}; written by another version?")
+        fields = {k: v for k, v in data.items() if k != "schema"}
+        try:
+            return cls(**fields)
+        except TypeError as e:
+            raise UsageError(f"{place}: not a record: {e}") from e
+
+
+def read_records(path: Path) -> list[Record]:
+    """Read a `records.jsonl`; a last line cut short by a crash is dropped, any other broken line is an error."""
+    records = []
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except OSError as e:
+        raise UsageError(f"{path}: {e.strerror}") from e
+    for number, line in enumerate(lines, 1):
+        if not line:
+            continue
+        try:
+            data = json.loads(line)
+        except json.JSONDecodeError as e:
+            if number == len(lines):
+                break
+            raise UsageError(f"{path}:{number}: not JSON: {e}") from e
+        records.append(Record.from_dict(data, f"{path}:{number}"))
+    return records
+
+
+class RunFolder:
+    """Where a run writes; records are appended and flushed as they arrive."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._file = (path / RECORDS).open("x", encoding="utf-8")
+        except FileExistsError as e:
+            what = f"already holds {RECORDS}" if path.is_dir() else "is not a folder"
+            raise UsageError(f"--qbench-run-dir={path}: {what}; name a new folder") from e
+        except OSError as e:
+            raise UsageError(f"--qbench-run-dir={path}: cannot be written: {e.strerror}; name another folder") from e
+
+    def append(self, records: Iterable[Record]) -> None:
+        """Write records and flush: a crash later loses none of them."""
+        self._file.writelines(record.to_json() + "\n" for record in records)
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the records file."""
+        self._file.close()

@@ -1,0 +1,148 @@
+"""The summary in the terminal, by pytest's own writer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_qbench.judges.base import DIMENSIONS
+from pytest_qbench.report.summary import rows_of, verdict_line
+
+if TYPE_CHECKING:
+    from pytest_qbench.gates import Flip, GateResult
+    from pytest_qbench.metrics import Metric
+    from pytest_qbench.session import QBench
+
+NOT_QBENCH = "mini (embedded trial data: it is not Q-Bench)"
+COLOURS = {"PASS": "green", "REGRESSED": "red", "INVALID": "red"}
+FLIPS_SHOWN = 10
+
+
+def header(run: QBench) -> str:
+    """One line for the session header."""
+    data = NOT_QBENCH if run.settings.data == "mini" else run.settings.data
+    blind = ", blind (grey images)" if run.settings.blind else ""
+    return f"qbench: model {run.settings.model}, data {data}{blind}"
+
+
+def gate_text(result: GateResult) -> str:
+    """What a failing gate prints: the reason, then the items that were lost."""
+    lines = [f"{result.name} {result.verdict}: {result.reason}"]
+    if result.lost:
+        lines.append(f"{len(result.lost)} items lost, {len(result.gained)} gained:")
+        lines += [_flip(flip) for flip in result.lost[:FLIPS_SHOWN]]
+        if len(result.lost) > FLIPS_SHOWN:
+            lines.append(f"  ... and {len(result.lost) - FLIPS_SHOWN} more in summary.json")
+    return "\n".join(lines)
+
+
+def _flip(flip: Flip) -> str:
+    return f"  {flip.item}: {flip.question} {flip.before!r} -> {flip.after!r}"
+
+
+def _cell(m: Metric | None) -> str:
+    """Value, and the change against the baseline where a gate compared it."""
+    if m is None:
+        return "-"
+    if m.value is None:
+        return "undefined"
+    return f"{m.value:.4f}" + (f" ({m.delta:+.4f})" if m.delta is not None else "")
+
+
+def _ci(m: Metric) -> str:
+    return f"[{m.ci[0]:.3f}, {m.ci[1]:.3f}]" if m.ci else ""
+
+
+def _table(rows: list[list[str]]) -> list[str]:
+    """Align the columns: text left, the rest right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  " + "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))).rstrip()
+        for row in rows
+    ]
+
+
+def _perception(metrics: list[Metric], dataset: str, baseline: dict[str, float | None]) -> list[str]:
+    rows = [["perception " + dataset, "accuracy", "baseline", "95 % interval", "items"]]
+    for m in metrics:
+        if m.dataset == dataset and m.name == "perception.accuracy":
+            label = "all" if m.slice is None else m.slice.replace("=", " ").replace("_", " ")
+            old = baseline.get(m.slice or "")
+            rows.append([label, _cell(m), "-" if old is None else f"{old:.4f}", _ci(m), str(m.n)])
+    rates = {m.name: m for m in metrics if m.dataset == dataset and m.slice is None}
+    tail = [f"{name.partition('.')[2].replace('_', ' ')} {_cell(rates[name])}" for name in ("perception.unparsed_rate", "perception.yes_rate") if name in rates]
+    return [*_table(rows), "  " + ", ".join(tail)]
+
+
+def _description(metrics: list[Metric], dataset: str) -> list[str]:
+    rows = [["description " + dataset, "mean", "95 % interval", "items"]]
+    for part in (*DIMENSIONS, "sum"):
+        m = next(m for m in metrics if m.dataset == dataset and m.name == f"description.{part}")
+        rows.append([part, _cell(m), _ci(m), str(m.n)])
+    return _table(rows)
+
+
+def _assessment(metrics: list[Metric]) -> list[str]:
+    rows = [["assessment", "SRCC", "PLCC", "95 % of SRCC", "items"]]
+    for m in (m for m in metrics if m.name == "assessment.srcc"):
+        plcc = next((p for p in metrics if p.name == "assessment.plcc" and p.dataset == m.dataset), None)
+        rows.append([m.dataset or "mean of datasets", _cell(m), _cell(plcc), _ci(m), str(m.n)])
+    return _table(rows)
+
+
+def tables(run: QBench) -> list[list[str]]:
+    """Return the tables of the run, each a list of lines."""
+    from pytest_qbench.baselines import Baseline
+
+    metrics, shown = rows_of(run), []
+    for name in dict.fromkeys(m.dataset for m in metrics if m.name == "perception.accuracy" and m.dataset):
+        stored = run.baseline.metrics if isinstance(run.baseline, Baseline) else ()
+        old = {m.slice or "": m.value for m in stored if m.name == "perception.accuracy" and m.dataset == name}
+        whole = run.settings.limit is None and run.settings.datasets is None
+        shown.append(_perception(metrics, name, old if whole else {}))
+    for name in dict.fromkeys(m.dataset for m in metrics if m.name == "description.sum" and m.dataset):
+        shown.append(_description(metrics, name))
+    if any(m.name == "assessment.srcc" for m in metrics):
+        shown.append(_assessment(metrics))
+    return shown
+
+
+def show(reporter: Any, run: QBench) -> None:
+    """Write the section; with -q only verdict, gates and files."""
+    reporter.write_sep("=", "Q-Bench")
+    if run.settings.data == "mini":
+        reporter.write_line(f"data: {NOT_QBENCH}")
+    if reporter.verbosity >= 0:
+        for lines in tables(run):
+            for i, line in enumerate(lines):
+                reporter.write_line(line, bold=i == 0)
+        if sight := _sight(run):
+            reporter.write_line(sight)
+    counts = run.results.counts()
+    reporter.write_line(
+        f"items: {counts['scored']} scored, {counts['unparsed']} unparsed, {counts['errors']} errors, "
+        f"{counts['total'] - len(run.results.records)} missing of {counts['total']}"
+    )
+    for entry in run.results.left_out[:FLIPS_SHOWN]:
+        reporter.write_line(f"left out: {entry.dataset} {entry.entry}: {entry.reason}")
+    for gate in run.gates:
+        colour = {"pass": "green", "improved": "green", "inconclusive": "yellow"}.get(gate.verdict, "red")
+        reporter.write_line(f"gate {gate.name}: {gate.verdict} ({gate.reason})", **{colour: True})
+    for note in run.notes:
+        reporter.write_line(note, red=True)
+    if run.baseline_written:
+        reporter.write_line(f"baseline recorded: {run.baseline_written}")
+    reporter.write_line(f"files: {run.folder.path}")
+    line = verdict_line(run)
+    reporter.write_line(line, bold=True, **{COLOURS.get(line.partition(":")[0], "yellow"): True})
+
+
+def _sight(run: QBench) -> str | None:
+    """Accuracy with and without seeing, where the other kind of run exists."""
+    from pytest_qbench.report.blind import other_accuracy
+
+    own = next((m.value for m in run.results.metrics if m.name == "perception.accuracy" and m.slice is None), None)
+    other = other_accuracy(run)
+    if own is None or other is None:
+        return None
+    seeing, blind = (other, own) if run.settings.blind else (own, other)
+    return f"  accuracy with sight {seeing:.4f}, blind {blind:.4f}: seeing adds {seeing - blind:+.4f}"

@@ -1,0 +1,74 @@
+"""Everything a run measured, with what was expected: what gates judge and reports show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from pytest_qbench.items import Item, LeftOut
+from pytest_qbench.metrics import Metric, compute_metrics, task_of
+from pytest_qbench.records import Record
+
+
+@dataclass
+class Results:
+    """The records of a run beside the items that it had to measure.
+
+    `expected` holds the items of every task that a suite asked for, by (task, id). `fingerprint` says under which
+    conditions the records were made (see `fingerprint.py`).
+    """
+
+    records: list[Record]
+    expected: Mapping[tuple[str, str], Item]
+    fingerprint: Mapping[str, Any] = field(default_factory=dict)
+    left_out: tuple[LeftOut, ...] = ()
+
+    @cached_property
+    def metrics(self) -> list[Metric]:
+        """All metrics of the run."""
+        return compute_metrics(self.records)
+
+    def metric(self, name: str, dataset: str | None = None, slice: str | None = None) -> Metric:  # noqa: A002
+        """Return one metric; raises `KeyError` with what there is."""
+        for metric in self.metrics:
+            if (metric.name, metric.dataset, metric.slice) == (name, dataset, slice):
+                return metric
+        known = sorted({(m.name, m.dataset or "*") for m in self.metrics})
+        raise KeyError(f"no metric {name!r} of dataset {dataset!r}, slice {slice!r}; there are {known}")
+
+    def datasets(self, task: str) -> list[str]:
+        """Names of the datasets that were expected for a task, in order."""
+        return list(dict.fromkeys(item.dataset for (t, _), item in self.expected.items() if t == task))
+
+    def of(self, name: str, dataset: str | None = None) -> list[Record]:
+        """The records of a metric's task (and of one dataset)."""
+        task = task_of(name)
+        return [r for r in self.records if r.task == task and dataset in (None, r.dataset)]
+
+    def missing(self, task: str, dataset: str | None = None) -> list[str]:
+        """Ids of expected items of a task without a record."""
+        have = {(r.task, r.item) for r in self.records}
+        return [
+            item.id
+            for key, item in self.expected.items()
+            if key[0] == task and dataset in (None, item.dataset) and key not in have
+        ]
+
+    def counts(self) -> dict[str, int]:
+        """Items expected, scored, unparsed and in error; what is left to `total` is missing."""
+        status = [r.status for r in self.records]
+        unparsed, errors = status.count("unparsed"), status.count("error")
+        return {
+            "total": len(self.expected),
+            "scored": len(status) - unparsed - errors,
+            "unparsed": unparsed,
+            "errors": errors,
+        }
+
+
+def share(records: Iterable[Record], status: str) -> float:
+    """Share of the records with a status; 0 for none."""
+    found = [r.status == status for r in records]
+    return sum(found) / len(found) if found else 0.0

@@ -1,0 +1,348 @@
+"""What one pytest process knows of a run: settings, data, the plan, the engine, the records that arrived."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_qbench.chunks import plan_chunks
+from pytest_qbench.errors import UsageError
+from pytest_qbench.options import Settings, read_settings
+
+if TYPE_CHECKING:
+    from pytest_qbench.baselines import Baseline
+    from pytest_qbench.gates import GateResult
+    from pytest_qbench.items import Dataset, Item, Task
+    from pytest_qbench.judges.base import Judge
+    from pytest_qbench.models.base import Model
+    from pytest_qbench.models.engine import Engine
+    from pytest_qbench.models.specs import ModelSpec
+    from pytest_qbench.prompts import AnswerMode
+    from pytest_qbench.records import Record, RunFolder
+    from pytest_qbench.results import Results
+
+KEY = pytest.StashKey["QBench"]()
+AUTO_BATCH_SIZE = 16
+CHUNK_BATCHES = 2  # a chunk is what a worker gets at once: two batches, so that lengths can be sorted within it
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Tell whether this process is an xdist worker."""
+    return hasattr(config, "workerinput")
+
+
+def is_controller(config: pytest.Config) -> bool:
+    """Tell whether this process only distributes tests."""
+    return config.pluginmanager.hasplugin("dsession")
+
+
+@dataclass
+class QBench:
+    """State of a run in one process.
+
+    A worker fills `asked`, `gate_ids`, `problem` and `made_with` and hands them over as it ends; the controller takes them
+    over, collects the records and runs the gates. Alone, one process does both.
+    """
+
+    config: pytest.Config
+    settings: Settings
+    asked: dict[Task, None] = field(default_factory=dict)
+    absent: set[str] = field(default_factory=set)
+    problem: str | None = None
+    gate_ids: list[str] = field(default_factory=list)
+    gates_only: bool = False
+    made_with: dict[str, Any] = field(default_factory=dict)
+    records: dict[tuple[str, str], Record] = field(default_factory=dict)
+    gates: list[GateResult] = field(default_factory=list)
+    family: int = 1
+    notes: list[str] = field(default_factory=list)
+    baseline_written: Path | None = None
+    _chunk_of: dict[str, list[tuple[str, Item]]] = field(default_factory=dict)
+    _ready: dict[str, Record] = field(default_factory=dict)
+    _folder: RunFolder | None = None
+    _began: float = field(default_factory=time.time)
+
+    @classmethod
+    def configured(cls, config: pytest.Config) -> QBench:
+        """Read and check the options; what was typed on the command line is checked against the models at once."""
+        run = cls(config, read_settings(config))
+        if config.getoption("qbench_model") is not None and not is_worker(config):
+            try:
+                _ = run.spec
+            except UsageError as e:
+                raise pytest.UsageError(str(e)) from e
+        return run
+
+    # -- model and data, as named -------------------------------------------------------------------------------------
+
+    @cached_property
+    def spec(self) -> ModelSpec | None:
+        """The model named, checked without loading it; None when a conftest overrides `qbench_model`."""
+        from pytest_qbench.models import check, parse_model_args, parse_spec
+
+        parse_model_args(self.settings.model_args)
+        if self.settings.model is None:
+            return None
+        spec = parse_spec(self.settings.model)
+        check(spec)
+        return spec
+
+    @property
+    def answer(self) -> AnswerMode:
+        """How perception items are answered: the option, else the alias, else by generation."""
+        return self.settings.answer or (self.spec.answer if self.spec else None) or "generate"
+
+    @property
+    def batch_size(self) -> int:
+        """Items per forward pass."""
+        return self.settings.batch_size or AUTO_BATCH_SIZE
+
+    @cached_property
+    def datasets(self) -> list[Dataset]:
+        """The selected data."""
+        from pytest_qbench.data import open_datasets, select
+
+        s = self.settings
+        found = open_datasets(s.data, rootdir=s.rootdir, names=s.datasets, split=s.split)
+        return select(found, limit=s.limit, seed=s.seed)
+
+    def ask(self, task: Task) -> list[Item]:
+        """Note that a suite asks for `task` and return its items."""
+        self.asked[task] = None
+        return [item for dataset in self.datasets if dataset.task == task for item in dataset.items]
+
+    @property
+    def needs_judge(self) -> bool:
+        """Tell whether a description will be judged."""
+        return "description" in self.asked and any(d.task == "description" for d in self.datasets)
+
+    @property
+    def judge_spec(self) -> str:
+        """The judge named; the embedded one stands in on the embedded data only."""
+        from pytest_qbench.data import MINI
+
+        if self.settings.judge is None and self.settings.data != MINI:
+            raise UsageError("descriptions need a judge: add --qbench-judge=SPEC (lexicon is embedded, but only a smoke judge)")
+        return self.settings.judge or "lexicon"
+
+    def check_collected(self) -> None:
+        """Raise `UsageError` for what no item of this collection could survive."""
+        from pytest_qbench.data import missing_images
+        from pytest_qbench.judges import check_judge
+
+        if not any(d.task in self.asked for d in self.datasets):
+            raise UsageError(f"--qbench-data={self.settings.data}: no items for {', '.join(self.asked)}")
+        if self.needs_judge:
+            check_judge(self.judge_spec)
+        if self.spec is None or self.spec.kind == "transformers":
+            missing_images([d for d in self.datasets if d.task in self.asked])
+
+    # -- measuring ----------------------------------------------------------------------------------------------------
+
+    def plan(self, nodes: list[tuple[str, Item | None]]) -> None:
+        """Plan the chunks of a collection: node ids with their items (None for tests that are no items)."""
+        self._chunk_of.clear()
+        for positions in plan_chunks([nodeid for nodeid, _ in nodes], self.batch_size * CHUNK_BATCHES):
+            chunk = [(nodes[i][0], item) for i in positions if (item := nodes[i][1]) is not None]
+            for nodeid, _ in chunk:
+                self._chunk_of[nodeid] = chunk
+
+    def make_engine(self, model: Model, judge: Callable[[], Judge]) -> Engine:
+        """Build the engine around a loaded model and note what the records are made with."""
+        from pytest_qbench.models.engine import Engine
+
+        self.made_with["model"] = {"name": model.name, **model.describe()}
+        self.made_with["batch_size"] = self.batch_size
+        self.made_with["machine"] = platform.machine()
+
+        def noted() -> Judge:
+            made = judge()
+            self.made_with["judge"] = {"name": made.name, **made.describe()}
+            return made
+
+        return Engine(
+            model, answer=self.answer, batch_size=self.batch_size, blind=self.settings.blind,
+            judge_rounds=self.settings.judge_rounds, judge=noted,
+        )  # fmt: skip
+
+    def measure(self, nodeid: str, engine: Engine) -> Record:
+        """Return the record of one node; the first node of a chunk measures the whole chunk."""
+        if nodeid not in self._ready:
+            chunk = self._chunk_of[nodeid]
+            records = engine.measure([item for _, item in chunk])
+            self._ready.update(zip([each for each, _ in chunk], records, strict=True))
+        return self._ready.pop(nodeid)
+
+    # -- across processes ---------------------------------------------------------------------------------------------
+
+    def handover(self) -> dict[str, Any]:
+        """What a worker knows that its reports do not carry; plain values."""
+        return {
+            "asked": list(self.asked),
+            "gate_ids": self.gate_ids,
+            "problem": self.problem,
+            "made_with": self.made_with,
+        }
+
+    def take_over(self, output: dict[str, Any]) -> list[str]:
+        """Take in what a worker handed over; return the node ids of its gates."""
+        self.asked.update(dict.fromkeys(output["asked"]))
+        self.problem = self.problem or output["problem"]
+        self.made_with.update(output["made_with"])
+        return list(output["gate_ids"])
+
+    # -- collecting records (alone, or on the controller) ---------------------------------------------------------------
+
+    @property
+    def folder(self) -> RunFolder:
+        """The run folder, made when the first record arrives."""
+        if self._folder is None:
+            from pytest_qbench.records import RunFolder
+
+            name = self.spec.name if self.spec else "model"
+            default = self.settings.rootdir / ".qbench" / "runs" / f"{datetime.now():%Y%m%d-%H%M%S-%f}-{name}"
+            self._folder = RunFolder(self.settings.run_dir or default)
+        return self._folder
+
+    def add(self, data: dict[str, Any]) -> None:
+        """Take in one record as it crossed from the measuring process; a second copy is ignored."""
+        from pytest_qbench.records import Record
+
+        record = Record(**data)
+        if (record.task, record.item) not in self.records:
+            self.records[record.task, record.item] = record
+            self.folder.append([record])
+
+    @cached_property
+    def results(self) -> Results:
+        """The records beside what was expected; asked for by gates, after the last item."""
+        from pytest_qbench.fingerprint import fingerprint
+        from pytest_qbench.results import Results
+
+        expected = {(task, item.id): item for task in self.asked for item in self.ask(task)}
+        left_out = tuple(entry for d in self.datasets if d.task in self.asked for entry in d.left_out)
+        made_with = dict(self.made_with)
+        return Results(
+            [self.records[key] for key in expected if key in self.records],
+            expected,
+            fingerprint(
+                answer=self.answer, blind=self.settings.blind, judge=made_with.pop("judge", None),
+                judge_rounds=self.settings.judge_rounds, model=made_with.pop("model", {}), data=self.settings.data,
+                **made_with,
+            ),
+            left_out,
+        )  # fmt: skip
+
+    @property
+    def baseline_name(self) -> str:
+        """Name of the baseline to compare with."""
+        name = self.settings.baseline or (self.spec.name if self.spec else self.made_with.get("model", {}).get("name"))
+        return str(name or "model")
+
+    @cached_property
+    def baseline(self) -> Baseline | str:
+        """The stored baseline, or the reason why there is none to compare with."""
+        from pytest_qbench.baselines import find_baseline, read_baseline
+
+        path = find_baseline(self.settings.baseline_dir, self.baseline_name)
+        if path is None:
+            return (
+                f"no baseline {self.baseline_name!r} in {self.settings.baseline_dir.name}/; accept this model with: "
+                f"pytest {self.command} --qbench-update-baseline"
+            )
+        try:
+            return read_baseline(path)
+        except UsageError as e:
+            return str(e)
+
+    @property
+    def command(self) -> str:
+        """The arguments of this run, as one would type them again: without the places that this run wrote to."""
+        import shlex
+
+        once = ("--qbench-run-dir=", "--qbench-json=")
+        return shlex.join(a for a in map(str, self.config.invocation_params.args) if not a.startswith(once))
+
+    def gate(self, name: str, results: Results, baseline: Baseline | str, **bounds: Any) -> GateResult:
+        """Judge one gate and keep the result for the summary."""
+        from pytest_qbench.gates import Limits, evaluate
+
+        s = self.settings
+        limits = Limits(s.max_errors, s.max_unparsed, self.family, s.seed)
+        result = evaluate(name, results, baseline, limits, **bounds)
+        self.gates.append(result)
+        return result
+
+    @property
+    def not_gated(self) -> str | None:
+        """Why this run decides nothing, or None."""
+        if self.settings.blind:
+            return "a blind run decides nothing"
+        if not self.settings.gates:
+            return "--qbench-no-gates"
+        return None
+
+    def outcome(self, result: GateResult) -> str:
+        """What a gate's test ends in: pass, fail, inconclusive or not gated."""
+        s = self.settings
+        if self.not_gated or result.hidden:
+            return "not gated"
+        if result.verdict == "regressed":
+            return "pass" if s.accept_regression else "fail"
+        if result.verdict == "invalid":
+            # A missing or incompatible old baseline is no ground to refuse a new one; anything else invalid is.
+            return "pass" if s.update_baseline and result.incomparable else "fail"
+        if result.verdict == "inconclusive":
+            return "fail" if s.strict else "inconclusive"
+        return "pass"
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def finish(self) -> bool:
+        """Write summary and baseline; return False when the run must fail for a reason that no gate reported."""
+        from pytest_qbench.report.summary import summary
+
+        good = True
+        results, s = self.results, self.settings
+        errors = results.counts()["errors"]
+        if results.expected and errors > s.max_errors * len(results.expected):
+            good = False
+        if s.update_baseline:
+            good = self._update_baseline() and good
+        text = json.dumps(summary(self, time.time() - self._began), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        (self.folder.path / "summary.json").write_text(text, encoding="utf-8")
+        if s.json:
+            try:
+                s.json.write_text(text, encoding="utf-8")
+            except OSError as e:
+                self.notes.append(f"--qbench-json={s.json}: cannot be written: {e.strerror}")
+                good = False
+        self.folder.close()
+        return good
+
+    def _update_baseline(self) -> bool:
+        from pytest_qbench.baselines import write_baseline
+        from pytest_qbench.wholeness import why_not_whole
+
+        if reason := why_not_whole(self.results, self.settings.max_errors, self.settings.max_unparsed):
+            self.notes.append(f"baseline not recorded: {reason}")
+            return False
+        regressed = [g.name for g in self.gates if g.verdict == "regressed"]
+        if regressed and not self.settings.accept_regression:
+            self.notes.append(f"baseline not recorded: {', '.join(regressed)} regressed (accept with --qbench-accept-regression)")
+            return False
+        try:
+            self.baseline_written = write_baseline(self.settings.baseline_dir, self.baseline_name, self.results)
+        except UsageError as e:
+            self.notes.append(str(e))
+            return False
+        return True

@@ -1,0 +1,22 @@
+"""Whether a run is whole: the condition for becoming a baseline."""
+
+from __future__ import annotations
+
+from pytest_qbench.results import Results, share
+
+
+def why_not_whole(results: Results, max_errors: float, max_unparsed: float) -> str | None:
+    """Say why a run may not become a baseline, or return None: missing items, errors, unparsed replies, undefined metrics."""
+    if not results.records:
+        return "nothing was measured"
+    for task in dict.fromkeys(t for t, _ in results.expected):
+        if missing := results.missing(task):
+            return f"{len(missing)} {task} items were not measured (first: {missing[0]})"
+        records = [r for r in results.records if r.task == task]
+        for status, limit in (("error", max_errors), ("unparsed", max_unparsed)):
+            if share(records, status) > limit:
+                return f"{share(records, status):.1%} of the {task} items are {status}, more than {limit:.1%}"
+    for metric in results.metrics:
+        if metric.value is None and metric.name != "perception.yes_rate":
+            return f"{metric.name} of {metric.dataset} is undefined: {metric.note}"
+    return None

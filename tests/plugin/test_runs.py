@@ -1,0 +1,193 @@
+"""The plugin from outside: real pytest processes, alone and with two workers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SUITES = Path(__file__).parents[2] / "suites"
+BOTH = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "n2"])
+SMALL = ("--qbench-model=random:0", "--qbench-limit=40")
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> pytest.Pytester:
+    """An empty project with copies of the suites."""
+    for suite in SUITES.glob("test_*.py"):
+        (pytester.path / suite.name).write_text(suite.read_text())
+    return pytester
+
+
+def summary(project: pytest.Pytester) -> dict[str, Any]:
+    return json.loads((project.path / "s.json").read_text())  # type: ignore[no-any-return]
+
+
+def record_baseline(project: pytest.Pytester, *args: str) -> None:
+    result = project.runpytest_subprocess(*SMALL, "--qbench-update-baseline", *args)
+    assert result.ret == 0, result.stdout.str()
+    result.stdout.fnmatch_lines(["baseline recorded: *random-0"])
+
+
+@BOTH
+def test_without_a_baseline_the_gates_are_invalid_and_say_what_records_one(
+    project: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    result = project.runpytest_subprocess(*SMALL, "--qbench-json=s.json", *workers)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*no baseline 'random-0'*--qbench-update-baseline*", "INVALID: *"])
+    found = summary(project)
+    assert {g["verdict"] for g in found["gates"]} == {"invalid"}
+    assert found["items"] == {"total": 160, "scored": 160, "unparsed": 0, "errors": 0}
+
+
+@BOTH
+def test_a_baseline_is_recorded_once_and_holds_for_the_same_model(
+    project: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    record_baseline(project, *workers)
+    again = project.runpytest_subprocess(*SMALL, "--qbench-json=s.json", *workers)
+    assert again.ret == 0, again.stdout.str()
+    again.stdout.fnmatch_lines(["PASS: 3 of 3 gates hold", "*3 passed*"])
+    gates = summary(project)["gates"]
+    assert [g["name"] for g in sorted(gates, key=lambda g: g["name"])] == [
+        "assessment.srcc", "description.sum", "perception.accuracy",
+    ]  # fmt: skip
+    assert all("identical" in g["reason"] for g in gates)
+
+
+def test_two_workers_measure_the_same_as_one_process(project: pytest.Pytester) -> None:
+    def records(folder: str, *args: str) -> list[str]:
+        assert project.runpytest_subprocess(*SMALL, "--qbench-no-gates", f"--qbench-run-dir={folder}", *args).ret == 0
+        return sorted((project.path / folder / "records.jsonl").read_text().splitlines())
+
+    alone = records("a")
+    assert len(alone) == 160
+    assert records("b", "-n2") == alone
+    assert records("c", "--qbench-batch-size=7") == alone
+
+
+@BOTH
+def test_another_model_regresses_against_the_baseline(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    project.makeconftest(
+        """
+        import pytest
+        from pytest_qbench.models import load_model, parse_spec
+
+        @pytest.fixture(scope="session")
+        def qbench_model():
+            model = load_model(parse_spec("random:0"), {})
+            def oracle(prompts, words, wrong=False):
+                from pytest_qbench.data import open_datasets
+                from pathlib import Path
+                target = {i.id: i.target for d in open_datasets("mini", rootdir=Path(), names=None, split="dev")
+                          for i in d.items if i.target is not None}
+                return [[(1 - 2 * wrong) * target[p.key] - 2, -2.0] for p in prompts]
+            model.next_token_logprobs = oracle
+            return model
+        """
+    )
+    record_baseline(project)
+    conftest = project.path / "conftest.py"
+    conftest.write_text(conftest.read_text().replace("wrong=False", "wrong=True"))
+    result = project.runpytest_subprocess(*SMALL, "--qbench-json=s.json", *workers)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["REGRESSED: assessment.srcc"])
+    rows = [m for m in summary(project)["metrics"] if m["name"] == "assessment.srcc" and m["dataset"]]
+    assert {m["verdict"] for m in rows} == {"regressed"}
+    assert all(m["value"] == pytest.approx(-1) and m["baseline"] == pytest.approx(1) for m in rows)
+    # A regressed run does not become the baseline unless it is accepted.
+    refused = project.runpytest_subprocess(*SMALL, "--qbench-update-baseline", *workers)
+    assert refused.ret == 1
+    refused.stdout.fnmatch_lines(["baseline not recorded: assessment.srcc regressed*"])
+    assert project.runpytest_subprocess(*SMALL, *workers).ret == 1
+    record_baseline(project, "--qbench-accept-regression", *workers)
+    assert project.runpytest_subprocess(*SMALL, *workers).ret == 0
+
+
+@BOTH
+@pytest.mark.parametrize("left_out", [("-k", "not test_perception or astronaut or accuracy"), ("--deselect", "test_perception.py::test_perception[mini/astronaut-01-q1]")])
+def test_gates_on_partial_data_are_invalid(
+    project: pytest.Pytester, workers: tuple[str, ...], left_out: tuple[str, ...]
+) -> None:
+    args = ("--qbench-model=random:0", "--qbench-update-baseline")
+    assert project.runpytest_subprocess(*args).ret == 0
+    result = project.runpytest_subprocess("--qbench-model=random:0", *left_out, *workers)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*perception.accuracy invalid: mini: * of 450 items were not measured (first: *"])
+    refused = project.runpytest_subprocess(*args, *left_out, *workers)
+    assert refused.ret == 1
+    refused.stdout.fnmatch_lines(["baseline not recorded: * perception items were not measured*"])
+
+
+@BOTH
+def test_measuring_only_decides_nothing(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    for option in ("--qbench-no-gates", "--qbench-blind"):
+        result = project.runpytest_subprocess(*SMALL, option, *workers)
+        assert result.ret == 0
+        result.stdout.fnmatch_lines(["NOT GATED: *", "*3 not gated*"])
+        result.stdout.no_fnmatch_line("*passed*")
+
+
+@BOTH
+def test_an_item_that_fails_is_an_error_with_its_reason(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    project.makeconftest(
+        """
+        import pytest
+        from pytest_qbench.errors import ItemError
+        from pytest_qbench.models import load_model, parse_spec
+
+        @pytest.fixture(scope="session")
+        def qbench_model():
+            model = load_model(parse_spec("random:0"), {})
+            ask = model.next_token_logprobs
+            def broken(prompts, words):
+                if any(p.key == "mini_a/koala-04.webp" for p in prompts):
+                    raise ItemError("the image melted")
+                return ask(prompts, words)
+            model.next_token_logprobs = broken
+            return model
+        """
+    )
+    from pytest_qbench.data import open_datasets
+
+    (mini_a,) = open_datasets("mini", rootdir=Path(), names=["mini_a"], split="dev")
+    assert any(item.id == "mini_a/koala-04.webp" for item in mini_a.items)
+    args = ("--qbench-model=random:0", "--qbench-datasets=mini_a", "--qbench-json=s.json", *workers)
+    result = project.runpytest_subprocess(*args)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*mini_a/koala-04.webp: ItemError: the image melted*"])
+    assert summary(project)["items"] == {"total": 150, "scored": 149, "unparsed": 0, "errors": 1}
+    assert project.runpytest_subprocess(*args, "--qbench-no-gates").ret == 1  # above the limit without gates too
+    tolerated = project.runpytest_subprocess(*args, "--qbench-no-gates", "--qbench-max-errors=0.1")
+    assert tolerated.ret == 0
+    tolerated.stdout.fnmatch_lines(["*1 tolerated error*"])
+
+
+def test_node_ids_work_as_everywhere(project: pytest.Pytester) -> None:
+    node = "test_perception.py::test_perception[mini/astronaut-01-q1]"
+    result = project.runpytest_subprocess("--qbench-model=random:0", "-v", node)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines([f"{node} *", "NOTHING GATED: no gate ran*"])
+    collected = project.runpytest_subprocess("--qbench-model=random:0", "--collect-only", "-q")
+    assert collected.ret == 0
+    assert len([line for line in collected.outlines if "::" in line]) == 450 + 60 + 300 + 3
+    assert not (project.path / ".qbench" / "runs" / "x").exists()
+
+
+def test_an_inconclusive_gate_warns_and_fails_when_strict(project: pytest.Pytester) -> None:
+    record_baseline(project)
+    path = project.path / "baselines" / "random-0" / "perception.mini.jsonl"
+    text = path.read_text().splitlines()
+    # Turn two stored answers right, so that the run has lost two: too few to tell.
+    for i in [i for i, row in enumerate(text) if '"status": "wrong"' in row][:2]:
+        row = json.loads(text[i])
+        row.update(status="correct", choice=row["target"])
+        text[i] = json.dumps(row)
+    path.write_text("\n".join(text) + "\n")
+    result = project.runpytest_subprocess(*SMALL)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["INCONCLUSIVE: perception.accuracy*", "*= 1 INCONCLUSIVE, *"])
+    assert project.runpytest_subprocess(*SMALL, "--qbench-strict").ret == 1
