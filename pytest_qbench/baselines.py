@@ -1,13 +1,12 @@
 """The stored records and metrics of an accepted model: a folder that a reviewer reads as a diff.
 
-``NAME/baseline.yaml`` holds metrics, fingerprint and date; beside it ``TASK.DATASET[.SPLIT].jsonl`` has one line an item,
-sorted by id, so that a diff of two baselines shows which items flipped.
+``NAME/baseline.yaml`` holds metrics, fingerprint and date; beside it ``TASK.DATASET[.SPLIT].jsonl`` has one line an
+item, sorted by id, so that a diff of two baselines shows which items flipped.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -53,8 +52,6 @@ def packaged_dir() -> Path:
 
 def find_baseline(folder: Path, name: str) -> Path | None:
     """Return the folder of a baseline: the user's, else the packaged one; None when there is none."""
-    if Path(name).name != name:
-        raise UsageError(f"--qbench-baseline={name}: a name, not a path; the folder is --qbench-baseline-dir")
     for place in (folder / name, packaged_dir() / name):
         if place.is_dir():
             return place
@@ -93,6 +90,25 @@ def read_baseline(path: Path) -> Baseline:
         raise UsageError(f"{path}: not a whole baseline: {type(e).__name__}: {e}; restore or record it anew") from e
 
 
+def changes(old: Baseline | str, new: Results) -> list[str]:
+    """Say what recording `new` over `old` changes: metrics that differ, and how many items came out otherwise."""
+    if isinstance(old, str):
+        return []
+    lines = []
+    for m in new.metrics:
+        before = old.value(m.name, m.dataset, m.slice)
+        if m.slice is None and before != m.value:
+            values = [("none" if v is None else f"{v:.4f}") for v in (before, m.value)]
+            lines.append(f"{m.name} {m.dataset or 'mean of datasets'}: {values[0]} -> {values[1]}")
+    same = sum(
+        (o := old.records.get((r.task, r.item))) is not None
+        and (o.status, o.choice, o.score) == (r.status, r.choice, r.score)
+        for r in new.records
+    )
+    lines.append(f"{len(new.records) - same} of {len(new.records)} items came out otherwise or are new")
+    return lines
+
+
 def write_baseline(folder: Path, name: str, results: Results, now: datetime | None = None) -> Path:
     """Write (or replace) a baseline in one step: a reader sees the old folder or the new one, never a mixture."""
     import yaml
@@ -126,7 +142,7 @@ def write_baseline(folder: Path, name: str, results: Results, now: datetime | No
     old = work.with_name(work.name + ".old")
     if target.exists():
         target.rename(old)
-    os.replace(work, target)
+    work.replace(target)
     if old.exists():
         shutil.rmtree(old)
     return target

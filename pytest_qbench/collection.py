@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from pytest_qbench.access import is_controller, is_worker
 from pytest_qbench.errors import UsageError
-from pytest_qbench.options import NAME
-from pytest_qbench.session import KEY, QBench, is_controller, is_worker
 
 if TYPE_CHECKING:
     from pytest_qbench.items import Item, Task
+    from pytest_qbench.session import QBench
 
 NO_MODEL = "no model: add --qbench-model=SPEC, for example --qbench-model=tiny (embedded; `qbench models` lists more)"
 
@@ -27,14 +27,11 @@ def bench_item(node: pytest.Item) -> Item | None:
     return cast("Item | None", callspec.params.get("qbench_item")) if callspec else None
 
 
-def generate(run: QBench, metafunc: pytest.Metafunc) -> None:
+def generate(run: QBench, metafunc: pytest.Metafunc, marker: pytest.Mark) -> None:
     """Parametrize a function marked `qbench` with its items.
 
     A problem is kept for `arrange`: raised here it would exit with 2, and under xdist with 1 and fifty lines.
     """
-    marker = metafunc.definition.get_closest_marker(NAME)
-    if marker is None:
-        return
     try:
         items = _items(run, metafunc, marker)
     except UsageError as e:
@@ -89,10 +86,3 @@ def plan(run: QBench, items: list[pytest.Item]) -> None:
     """Plan the chunks of this process's collection."""
     if run.asked and not is_controller(run.config):
         run.plan([(node.nodeid, bench_item(node)) for node in items])
-
-
-def raise_problem(config: pytest.Config) -> None:
-    """Raise what a measuring process found impossible, as one usage error."""
-    run = config.stash[KEY]
-    if run.problem and not is_worker(config):
-        raise pytest.UsageError(run.problem)

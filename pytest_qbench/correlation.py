@@ -14,14 +14,33 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri, stdtr, stdtrit
 
-from pytest_qbench.resampling import Bools, Floats, Ints, Undefined, bca_limits, finite, flip_p_value, group_codes
-from pytest_qbench.resampling import resamples as bootstrap_counts
+from pytest_qbench.influence import (
+    Levels,
+    level_codes,
+    linear_influence,
+    rank_influence,
+    sampled_correlation,
+    weighted_ranks,
+    weighted_values,
+)
+from pytest_qbench.resampling import (
+    Bools,
+    Floats,
+    Ints,
+    Undefined,
+    bca_limits,
+    finite,
+    flip_p_value,
+    group_codes,
+    resamples,
+)
 from pytest_qbench.stats import Paired, spread
 
 Kind = Literal["srcc", "plcc"]
 Method = Literal["auto", "fast", "bootstrap"]
 
-FEW_GROUPS = 100  # below this the closed form gives way to permutation and bootstrap
+# Below so many groups the closed form gives way to permutation and bootstrap; ranks are bounded and settle earlier.
+FEW_GROUPS: dict[Kind, int] = {"srcc": 50, "plcc": 100}
 SWAPS = 5_000  # permutations, each of which ranks the lists anew ...
 SWAP_CELLS = 10_000_000  # ... fewer where few groups hold many items, at least 1,000
 ZERO = 1e-9  # correlations and influences are of order 1; below this they differ by rounding
@@ -33,7 +52,7 @@ def srcc(x: ArrayLike, y: ArrayLike) -> float:
     Raises `Undefined` for n < 3, a constant list or values that are not finite, ValueError for different lengths.
     """
     first, second = _same_items(x, y)
-    return _pearson(_ranks(_codes(first)), _ranks(_codes(second)))
+    return _pearson(_ranks(level_codes(first)), _ranks(level_codes(second)))
 
 
 def plcc(x: ArrayLike, y: ArrayLike) -> float:
@@ -76,18 +95,18 @@ def paired_correlation(
     Psychol. Methods 12:399), which builds the bounds of a difference from those of its terms. Needs four groups.
 
     `bootstrap`: BCa interval of `draws` paired resamples by group, ranks anew in each; the p-value is the share of them
-    without a drop, but with fewer than 100 groups a permutation test that swaps candidate and baseline by group and
-    compares difference / standard error: exact if the two are exchangeable, and right in large samples if only their
-    correlations agree, say after a change of scale (Janssen 1997). `auto` is `bootstrap` there, `fast` elsewhere.
+    without a drop, but with few groups (SRCC below 50, PLCC below 100) a permutation test that swaps candidate and
+    baseline by group and compares difference / standard error: exact if the two are exchangeable, and right in large
+    samples if only their correlations agree, say after a change of scale (Janssen 1997). `auto` is `bootstrap` there
+    and `fast` elsewhere. Either interval is at least delta -+ t times the clustered standard error.
 
-    Lists that no item tells apart (for SRCC: equal ranks) give delta 0, p 1. The interval is never narrower than
-    -+ s z^2 / (n + z^2), Tango's bound for no discordance, where s is the largest influence of an item, or sqrt(2)
-    where there is none, as of a standardised score exchanged with another item's. A single group has the interval
+    Lists that no item tells apart (for SRCC: equal ranks) give delta 0, p 1 and the bound of `stats.spread` for a
+    change of sqrt(2), that of a standardised score exchanged with another item's. A single group has the interval
     [-2, 2] and no MDE. Raises `Undefined` as `srcc` does, ValueError for lists of different lengths.
     """
     pair = _Pair.of(candidate, baseline, mos, groups, kind)
     n_groups, n = pair.members.size, pair.mos.size
-    permute = method != "fast" and n_groups < FEW_GROUPS
+    permute = method != "fast" and n_groups < FEW_GROUPS[kind]
     delta, by_group, same = pair.difference()
     if n_groups == 1:
         return Paired(delta, -2.0, 2.0, pair.swap_p_value(seed), None, n)
@@ -96,7 +115,7 @@ def paired_correlation(
         return Paired(0.0, -half, half, 1.0, mde, n)
     if method == "bootstrap" or permute:
         samples = pair.bootstrap(seed, draws)
-        p_value = pair.swap_p_value(seed) if permute else float((1 + (samples >= 0).sum()) / (1 + samples.size))
+        p_value = pair.swap_p_value(seed) if permute else float((1 + (samples >= -ZERO).sum()) / (1 + samples.size))
         lower, upper = bca_limits(samples, delta, by_group, alpha)
     else:
         p_value, lower, upper = pair.closed_form(alpha)
@@ -122,17 +141,16 @@ class _Pair:
         new, target = _same_items(candidate, mos)
         old, _ = _same_items(baseline, mos)
         for name, values in {"candidate": new, "baseline": old, "mos": target}.items():
-            if np.ptp(values) == 0:
+            if values.min() == values.max():
                 raise Undefined(f"{name}: the correlation of a constant list")
         codes = group_codes(groups, target.size)
         order = np.argsort(codes, kind="stable")
         starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
         members = np.diff(starts, append=codes.size).astype(np.float64)
-        new, old, target = new[order], old[order], target[order]
-        if kind == "plcc":
-            return cls(kind, new, old, target, starts, members)
-        pooled = _codes(np.concatenate([new, old]))
-        return cls(kind, pooled[: codes.size], pooled[codes.size :], _codes(target), starts, members)
+        scores, target = np.concatenate([new[order], old[order]]), target[order]
+        # Both lists go on one scale: only then is a swap of two scores a swap of two results.
+        pooled, rated = (level_codes(v) if kind == "srcc" else _scaled(v) for v in (scores, target))
+        return cls(kind, pooled[: codes.size], pooled[codes.size :], rated, starts, members)
 
     def difference(self) -> tuple[float, Floats, bool]:
         """Difference of the correlations, the groups' influence on it (G,), and whether no item tells them apart."""
@@ -168,7 +186,7 @@ class _Pair:
             self.members.size,
             seed,
             draws=max(1_000, min(SWAPS, SWAP_CELLS // n)),
-            width=8 * n,
+            width=n,
         )
 
     def _studentised(self, swapped: Bools) -> Floats:
@@ -177,28 +195,25 @@ class _Pair:
         old_r, old_psi = self._influence(np.where(swapped, self.new, self.old))
         delta, error = new_r - old_r, np.sqrt((self._by_group(new_psi - old_psi) ** 2).sum(axis=1))
         delta[np.abs(delta) < ZERO] = 0.0
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(delta == 0, 0.0, delta / np.where(error < ZERO, 0.0, error))
+        # Equal correlations rank in the middle; different ones without any error, perfect ones say, at the ends.
+        ratio: Floats = np.where(delta == 0, 0.0, np.copysign(np.inf, delta))
+        np.divide(delta, error, out=ratio, where=(delta != 0) & (error > ZERO))
+        return ratio
 
     def bootstrap(self, seed: int, draws: int) -> Floats:
         """Differences of the correlations in resamples by group, ranks anew; where one is undefined it is left out."""
-        n, times = self.mos.size, self.members.astype(np.int64)
+        centred = weighted_ranks if self.kind == "srcc" else weighted_values
+        times = self.members.astype(np.int64)
         samples = []
-        for counts in bootstrap_counts(times.size, seed, draws, width=4 * n):
+        for counts in resamples(times.size, seed, draws, width=self.mos.size):
             weights = np.repeat(counts, times, axis=1)
-            lists = [_weighted(values, weights, self.kind) for values in (self.new, self.old, self.mos)]
-            new, old, mos = lists
-            weighted = weights * mos
-            with np.errstate(divide="ignore", invalid="ignore"):
-                scale = np.sqrt((weighted * mos).sum(axis=1))
-                new_r = (weighted * new).sum(axis=1) / np.sqrt((weights * new * new).sum(axis=1))
-                old_r = (weighted * old).sum(axis=1) / np.sqrt((weights * old * old).sum(axis=1))
-                samples.append((new_r - old_r) / scale)
+            new, old, mos = (centred(values, weights) for values in (self.new, self.old, self.mos))
+            samples.append(sampled_correlation(new, mos, weights) - sampled_correlation(old, mos, weights))
         found = np.concatenate(samples)
         return found[np.isfinite(found)]
 
     def _influence(self, rows: NDArray[Any]) -> tuple[Floats, Floats]:
-        return _rank_influence(rows, self.mos) if self.kind == "srcc" else _linear_influence(rows, self.mos)
+        return rank_influence(rows, self.mos) if self.kind == "srcc" else linear_influence(rows, self.mos)
 
     def _by_group(self, psi: Floats) -> Floats:
         """Sums over the items of each group, (rows, n) -> (rows, G)."""
@@ -215,96 +230,26 @@ def zou_difference(
     return float(r1 - r2 - math.sqrt(max(0.0, down))), float(r1 - r2 + math.sqrt(max(0.0, up)))
 
 
-def _linear_influence(rows: Floats, mos: Floats) -> tuple[Floats, Floats]:
-    """Pearson's r of each row with `mos` and the items' influence u v - r (u^2 + v^2) / 2 on it, u, v standardised."""
-    u, v = _standardised(rows), _standardised(mos[None])
-    r = (u * v).mean(axis=1)
-    return r, u * v - r[:, None] * (u * u + v * v) / 2
-
-
-def _standardised(rows: Floats) -> Floats:
-    """Each row with mean 0 and mean square 1; zeros for a constant row."""
-    centred = rows - rows.mean(axis=1, keepdims=True)
-    root = np.sqrt((centred**2).mean(axis=1, keepdims=True))
-    return np.divide(centred, root, out=np.zeros_like(centred), where=root > 0)
-
-
-def _rank_influence(rows: Ints, mos: Ints) -> tuple[Floats, Floats]:
-    """Spearman's r of each row (rows, n) with `mos` (n,), both levels, and the items' influence on it; 0 if constant.
-
-    With a, b the centred mid-ranks over n, r = A / sqrt(V W) for A = mean(ab), V = mean(a^2), W = mean(b^2). One more
-    item also raises the ranks above it: its influence on A is ab + S_b + S_a - 3 A, on V a^2 + 2 S - 3 V, where S_b is
-    the sum of b / n over the items above it in a (ties half), S_a of a in b, S of a in a; likewise on W.
-    """
-    x, y = _Levels(rows), _Levels(mos[None])
-    a, b = x.ranks(), y.ranks()
-    product, va, vb = ((p * q).mean(axis=1, keepdims=True) for p, q in ((a, b), (a, a), (b, b)))
-    on_product = a * b + x.above(b) + y.above(a) - 3 * product
-    on_va, on_vb = a * a + 2 * x.above(a) - 3 * va, b * b + 2 * y.above(b) - 3 * vb
-    safe = np.where(va > 0, va, 1.0)
-    root = np.sqrt(safe * vb)
-    r = product / root
-    psi = np.where(va > 0, on_product / root - r / 2 * (on_va / safe + on_vb / vb), 0.0)
-    return r[:, 0], psi
-
-
-class _Levels:
-    """Rows of levels 0, 1, ... of shape (rows, n): mid-ranks and sums over what lies above, without sorting."""
-
-    def __init__(self, rows: Ints) -> None:
-        self.size = int(rows.max()) + 1
-        self.flat = rows + self.size * np.arange(rows.shape[0])[:, None]
-        self.n = rows.shape[1]
-
-    def ranks(self) -> Floats:
-        """Mid-ranks over n, centred: in (-1/2, 1/2)."""
-        return 0.5 - self.above(np.ones((1, self.n)))
-
-    def above(self, values: Floats) -> Floats:
-        """Sum of values / n over the items of the row at higher levels, half of those at the same, for every item."""
-        rows = self.flat.shape[0]
-        flat = np.broadcast_to(self.flat, (max(rows, values.shape[0]), self.n))
-        if rows < values.shape[0]:
-            flat = flat + self.size * np.arange(values.shape[0])[:, None]
-        weights = np.broadcast_to(values, flat.shape)
-        at = np.bincount(flat.ravel(), weights.ravel(), flat.shape[0] * self.size).reshape(-1, self.size)
-        higher: Floats = (at.sum(axis=1, keepdims=True) - at.cumsum(axis=1) + at / 2) / self.n
-        return higher.ravel()[flat]
-
-
-def _weighted(values: NDArray[Any], weights: Floats, kind: Kind) -> Floats:
-    """Centred values, or mid-ranks of levels, (rows, n) in samples that hold each item `weights` (rows, n) times."""
-    if kind == "plcc":
-        centred: Floats = values - values.mean()
-        return centred - (weights @ centred / weights.sum(axis=1))[:, None]
-    size = int(values.max()) + 1
-    at = np.zeros((weights.shape[0], size))
-    order = np.argsort(values, kind="stable")
-    starts = np.flatnonzero(np.diff(values[order], prepend=-1))
-    at = np.add.reduceat(weights[:, order], starts, axis=1)
-    middle: Floats = at.cumsum(axis=1) - at / 2 - at.sum(axis=1, keepdims=True) / 2
-    return middle[:, np.cumsum(np.diff(values[order], prepend=-1) > 0)[np.argsort(order)] - 1]
-
-
-def _codes(values: Floats) -> Ints:
-    """The level of each value among the distinct ones, 0 for the smallest."""
-    return np.unique(values, return_inverse=True)[1].astype(np.int64)
-
-
 def _ranks(codes: Ints) -> Floats:
-    return _Levels(codes[None]).ranks()[0]
+    ranks: Floats = Levels(codes[None]).ranks()[0]
+    return ranks
 
 
 def _pearson(x: Floats, y: Floats) -> float:
-    """Pearson's r, scaled first so that neither huge nor tiny values overflow; raises `Undefined` for constants."""
-    unit = []
+    """Pearson's r; raises `Undefined` for constants."""
     for values in (x, y):
-        if np.ptp(values) == 0:
+        if values.min() == values.max():
             raise Undefined("the correlation of a constant list")
-        centred = values / np.abs(values).max()
-        centred = centred - centred.mean()
-        unit.append(centred / np.linalg.norm(centred))
-    return float(np.clip(unit[0] @ unit[1], -1, 1))
+    u, v = _scaled(x), _scaled(y)
+    return float(np.clip((u @ v) / (np.linalg.norm(u) * np.linalg.norm(v)), -1, 1))
+
+
+def _scaled(values: Floats) -> Floats:
+    """`values` (n,), not all equal, with mean 0 and the largest at 1, so that no square overflows or vanishes."""
+    unit: Floats = values / np.abs(values).max()
+    unit -= unit.mean()
+    unit /= np.abs(unit).max()
+    return unit
 
 
 def _inside(r: float, n: int) -> float:

@@ -351,10 +351,10 @@ class _Reading:
     def _negates(self, i: int) -> bool:
         word, after = self._words[i], self._word(i + 1)
         no_doubt = word == "without" and after in ("a", "any") and self._word(i + 2) == "doubt"
-        if i in self._taken or (word, after) in _AFFIRMING_PAIRS or no_doubt:
+        if i in self._taken or ((word, after) in _AFFIRMING_PAIRS and i + 1 not in self._taken) or no_doubt:
             return False
         if word == "no":
-            return not self._is_reply(i)
+            return not self._is_reply(i) or (i + 1 in self._taken and self._gaps[i + 1].isspace())  # "no the sky"
         return self._excepts(i) or word in _NEGATORS or (word, after) in _NEGATING_PAIRS
 
     def _excepts(self, i: int) -> bool:
@@ -397,7 +397,7 @@ class _Reading:
 
     def _said_after(self, m: _Mention) -> Polarity:
         """What the words after a mention, in its clause, do to it."""
-        if self._words[m.start] in _NO or self._words[m.start] == "not":
+        if self._words[m.start] in _NO and m.end == m.start + 1:  # "No it is not"
             return "affirmed"
         for i in range(m.end, self._ends[m.start]):
             word, gap = self._words[i], self._gaps[i]

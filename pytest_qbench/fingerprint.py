@@ -17,7 +17,13 @@ COMPARABLE: Mapping[str, tuple[str, ...]] = {
 
 
 def fingerprint(
-    *, answer: str, blind: bool, judge: Mapping[str, Any] | None, judge_rounds: int, model: Mapping[str, Any], **run: Any
+    *,
+    answer: str,
+    blind: bool,
+    judge: Mapping[str, Any] | None,
+    judge_rounds: int,
+    model: Mapping[str, Any],
+    **run: Any,
 ) -> dict[str, Any]:
     """Return the fingerprint: the comparable conditions first, then what is only reported."""
     return {
@@ -35,6 +41,4 @@ def fingerprint(
 
 def differences(task: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Name each condition of `task` that differs, as ``key: old -> new``; empty when the two are comparable."""
-    return [
-        f"{key}: {old.get(key)} -> {new.get(key)}" for key in COMPARABLE[task] if old.get(key) != new.get(key)
-    ]
+    return [f"{key}: {old.get(key)} -> {new.get(key)}" for key in COMPARABLE[task] if old.get(key) != new.get(key)]

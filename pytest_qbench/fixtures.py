@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_qbench.access import qbench
 from pytest_qbench.errors import UsageError
-from pytest_qbench.outcomes import RECORD, VERDICT
-from pytest_qbench.session import KEY, QBench
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_qbench.models.engine import Engine
     from pytest_qbench.records import Record
     from pytest_qbench.results import Results
+    from pytest_qbench.session import QBench
 
 
 def _stop(session: pytest.Session, run: QBench, error: UsageError) -> None:
@@ -35,7 +35,7 @@ def qbench_model(request: pytest.FixtureRequest) -> Iterator[Model]:
     """The model under test, from `--qbench-model`; override it to bring your own."""
     from pytest_qbench.models import load_model, parse_model_args
 
-    run = request.config.stash[KEY]
+    run = qbench(request.config)
     assert run.spec is not None, "collection has checked it"
     try:
         model = load_model(run.spec, {**run.spec.args, **parse_model_args(run.settings.model_args)})
@@ -51,19 +51,21 @@ def qbench_judge(request: pytest.FixtureRequest) -> Judge:
     """The judge of descriptions, from `--qbench-judge`."""
     from pytest_qbench.judges import make_judge
 
-    return make_judge(request.config.stash[KEY].judge_spec)
+    return make_judge(qbench(request.config).judge_spec)
 
 
 @pytest.fixture(scope="session")
 def qbench_engine(request: pytest.FixtureRequest, qbench_model: Model) -> Engine:
     """What measures items with the model; the judge is made when a description needs it."""
-    return request.config.stash[KEY].make_engine(qbench_model, lambda: request.getfixturevalue("qbench_judge"))
+    return qbench(request.config).make_engine(qbench_model, lambda: request.getfixturevalue("qbench_judge"))
 
 
 @pytest.fixture
 def qbench_record(request: pytest.FixtureRequest, qbench_item: Item, qbench_engine: Engine) -> Record:
     """The record of this item; asking for it measures the item (with its whole chunk)."""
-    run = request.config.stash[KEY]
+    from pytest_qbench.outcomes import RECORD
+
+    run = qbench(request.config)
     try:
         record = run.measure(request.node.nodeid, qbench_engine)
     except UsageError as e:
@@ -78,21 +80,21 @@ def qbench_record(request: pytest.FixtureRequest, qbench_item: Item, qbench_engi
 @pytest.fixture(scope="session")
 def qbench_results(request: pytest.FixtureRequest) -> Results:
     """Everything measured; a test that asks for it runs once, after the last item, also under xdist."""
-    return request.config.stash[KEY].results
+    return qbench(request.config).results
 
 
 @pytest.fixture(scope="session")
 def qbench_baseline(request: pytest.FixtureRequest) -> Baseline | str:
     """The stored baseline, or the reason why there is none."""
-    return request.config.stash[KEY].baseline
+    return qbench(request.config).baseline
 
 
 @pytest.fixture
 def qbench_gate(
     request: pytest.FixtureRequest, qbench_results: Results, qbench_baseline: Baseline | str
 ) -> Callable[..., GateResult]:
-    """Judge a metric: ``qbench_gate("perception.accuracy", margin=0.01)``; fails the test when it regressed or is invalid."""
-    run = request.config.stash[KEY]
+    """Judge a metric: ``qbench_gate("perception.accuracy", margin=0.01)`` fails when it regressed or is invalid."""
+    run = qbench(request.config)
 
     def gate(
         name: str,
@@ -101,7 +103,7 @@ def qbench_gate(
         minimum: float | None = None,
         maximum: float | None = None,
         dataset: str | None = None,
-        slice: str | None = None,  # noqa: A002 the word of the contract
+        slice: str | None = None,
     ) -> GateResult:
         result = run.gate(
             name, qbench_results, qbench_baseline,
@@ -113,6 +115,8 @@ def qbench_gate(
 
             pytest.fail(gate_text(result), pytrace=False)
         if outcome in ("inconclusive", "not gated"):
+            from pytest_qbench.outcomes import VERDICT
+
             request.node.stash[VERDICT] = outcome
         return result
 

@@ -3,14 +3,14 @@
 The rule, with d = candidate - baseline (more is better), m the margin, [L, U] the paired 1 - 2 alpha interval and p the
 one-sided p-value of a drop:
 
-- `invalid`: nothing comparable (missing or incompatible baseline, incomplete items, too many errors or unparsed replies,
-  undefined metric);
+- `invalid`: nothing comparable (missing or incompatible baseline, incomplete items, too many errors or unparsed
+  replies, undefined metric);
 - `regressed`: p < alpha and d < -m;
 - `pass`: not regressed and L > -m, or equal item by item; `improved`: pass and L > 0;
 - `inconclusive`: anything else.
 
-`invalid` and `regressed` fail, `inconclusive` warns. The k gates of a run share alpha = 0.05 (each is judged at alpha / k);
-the rows of one gate (several datasets) share what it has, p-values by Holm.
+`invalid` and `regressed` fail, `inconclusive` warns. The k gates of a run share alpha = 0.05 (each is judged at
+alpha / k); the rows of one gate (several datasets) share what it has, p-values by Holm.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pytest_qbench.baselines import Baseline
+from pytest_qbench.correlation import paired_correlation
 from pytest_qbench.fingerprint import differences
 from pytest_qbench.metrics import (
     ALPHA,
@@ -35,7 +36,6 @@ from pytest_qbench.metrics import (
 )
 from pytest_qbench.records import Record
 from pytest_qbench.results import Results, share
-from pytest_qbench.correlation import paired_correlation
 from pytest_qbench.stats import Paired, Undefined, holm, paired_binary, paired_mean
 
 Verdict = Literal["pass", "improved", "inconclusive", "regressed", "invalid"]
@@ -112,11 +112,12 @@ def evaluate(
     minimum: float | None = None,
     maximum: float | None = None,
     dataset: str | None = None,
-    slice: str | None = None,  # noqa: A002
+    slice: str | None = None,
 ) -> GateResult:
     """Judge one gate: against the baseline with `margin`, against fixed bounds with `minimum` and `maximum`.
 
-    `baseline` is a string that says why there is none. Raises `ValueError` for an unknown metric or a gate without a bound.
+    `baseline` is a string that says why there is none. Raises `ValueError` for an unknown metric or a gate without
+    a bound.
     """
     if name not in METRICS:
         raise ValueError(f"qbench_gate: no metric {name!r}; there are {', '.join(METRICS)}")
@@ -148,8 +149,8 @@ def evaluate(
             for each, row, p, p_adjusted in zip(datasets, rows, compared, adjusted, strict=True)
         ]  # fmt: skip
     except (_InvalidError, Undefined) as e:
-        kind = {"incomparable": isinstance(e, _IncomparableError), "hidden": isinstance(e, _HiddenError)}
-        return GateResult(label, "invalid", str(e), tuple(rows), **kind)
+        incomparable, hidden = isinstance(e, _IncomparableError), isinstance(e, _HiddenError)
+        return GateResult(label, "invalid", str(e), tuple(rows), incomparable=incomparable, hidden=hidden)
     verdict = next(v for v in SEVERITY if any(row.verdict == v for row in rows))
     reason = "; ".join(comparison.reason(row) for row in rows if row.verdict == verdict)
     lost, gained = comparison.flips(datasets) if name == "perception.accuracy" else ((), ())
@@ -180,7 +181,9 @@ def _check_whole(name: str, dataset: str, results: Results, limits: Limits) -> N
         found = [r for r in records if r.status == status]
         if share(records, status) > limit:
             first = f"{found[0].item}: {found[0].error or repr((found[0].response or '')[:60])}"
-            raise _InvalidError(f"{dataset}: {len(found)} of {total} items {status}, above {limit:.1%} (first: {first})")
+            raise _InvalidError(
+                f"{dataset}: {len(found)} of {total} items {status}, above {limit:.1%} (first: {first})"
+            )
 
 
 def _row(name: str, dataset: str, slice_: str | None, results: Results) -> Metric:
@@ -250,7 +253,7 @@ class _Comparison:
         pairs = self.pairs(dataset)
         groups = [new.group for new, _ in pairs]
         if self.name in CORRELATIONS:
-            kind = self.name.rpartition(".")[2]
+            kind = CORRELATIONS[self.name]
             new, old = ([_score(r) for r in column] for column in zip(*pairs, strict=True))
             mos = [float(r.target or 0) for r, _ in pairs]
             return paired_correlation(new, old, mos, groups, kind, alpha, seed)
@@ -277,7 +280,8 @@ class _Comparison:
 
     def flips(self, datasets: Sequence[str]) -> tuple[tuple[Flip, ...], tuple[Flip, ...]]:
         """Items lost and gained."""
-        lost, gained = [], []
+        lost: list[Flip] = []
+        gained: list[Flip] = []
         for new, old in (pair for dataset in datasets for pair in self.pairs(dataset)):
             if (new.status == "correct") != (old.status == "correct"):
                 question = self.results.expected[new.task, new.item].question or ""
@@ -293,9 +297,8 @@ class _Comparison:
         lower, upper = row.delta_ci
         if self.identical(row.dataset or ""):
             return f"{row.dataset}: identical on {row.n} items (bound {lower:+.4f})"
-        text = (
-            f"{row.dataset}: {row.delta:+.4f} in [{lower:+.4f}, {upper:+.4f}], margin {row.margin:g}, p = {row.p_value:.2g}"
-        )
+        text = f"{row.dataset}: {row.delta:+.4f} in [{lower:+.4f}, {upper:+.4f}], margin {row.margin:g}"
+        text += f", p = {row.p_value:.2g}"
         if row.verdict == "inconclusive" and row.mde is not None:
             text += f"; with 80 % power this run finds a drop of {row.mde:.3f}"
         return text

@@ -90,7 +90,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """The items of one task and dataset (and split), as read from one place; `license` is a note, where one is known."""
+    """The items of one task and dataset (and split), as read from one place; `license` is a note where known."""
 
     name: str
     task: Task

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from pytest_qbench.correlation import Kind, correlation_interval, plcc, srcc
 from pytest_qbench.judges.base import DIMENSIONS
 from pytest_qbench.records import Record
-from pytest_qbench.correlation import correlation_interval, plcc, srcc
 from pytest_qbench.stats import Undefined, bootstrap_mean, wilson
 
-CORRELATIONS = {"assessment.srcc": srcc, "assessment.plcc": plcc}
+CORRELATIONS: dict[str, Kind] = {"assessment.srcc": "srcc", "assessment.plcc": "plcc"}
 ALPHA = 0.05
 
 
@@ -98,21 +98,24 @@ def mean_metric(records: Sequence[Record], name: str, dataset: str, split: str |
     if not pairs:
         return Metric(name, dataset, split, slice_, None, 0, note="no item counts for it")
     values = [v for v, _ in pairs]
+    ci: tuple[float, float] | None = None
     if name in RATES:
         ci = wilson(round(sum(values)), len(values), ALPHA)
-    else:
-        ci = bootstrap_mean(values, [g for _, g in pairs], ALPHA) if len(values) > 1 else None
+    elif len(values) > 1:
+        ci = bootstrap_mean(values, [g for _, g in pairs], ALPHA)
     return Metric(name, dataset, split, slice_, fmean(values), len(values), ci)
 
 
 def correlation_metric(records: Sequence[Record], name: str, dataset: str, split: str | None) -> Metric:
     """SRCC or PLCC of the scores of one dataset with MOS, signed, with a Fisher-z interval."""
-    chosen = [r for r in usable(records, name) if r.score is not None and isinstance(r.target, float)]
+    chosen = [(r.score, float(r.target)) for r in usable(records, name) if r.score is not None and r.target is not None]
+    kind = CORRELATIONS[name]
     try:
-        value = CORRELATIONS[name]([r.score for r in chosen], [r.target for r in chosen])
+        scores, mos = [s for s, _ in chosen], [t for _, t in chosen]
+        value = srcc(scores, mos) if kind == "srcc" else plcc(scores, mos)
     except Undefined as e:
         return Metric(name, dataset, split, None, None, len(chosen), note=str(e))
-    ci = correlation_interval(value, len(chosen), ALPHA, name.rpartition(".")[2]) if len(chosen) > 3 else None
+    ci = correlation_interval(value, len(chosen), ALPHA, kind) if len(chosen) > 3 else None
     return Metric(name, dataset, split, None, value, len(chosen), ci)
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, NamedTuple
 
 import pytest
 
 NAME = "qbench"
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """One option. `ini` tells whether a project may pin it; a flag (`kind` "bool") takes no value."""
 
     name: str
@@ -28,8 +25,8 @@ class Option:
 
 
 OPTIONS = (
-    Option("--qbench-model", "Choose the model: an alias such as tiny, a local directory, a hub id, hf:ID or random:SEED. "
-           "There is no default.", metavar="SPEC"),
+    Option("--qbench-model", "Choose the model: an alias such as tiny, a local directory, a hub id, hf:ID or "
+           "random:SEED. There is no default.", metavar="SPEC"),
     Option("--qbench-model-arg", "Pass KEY=VALUE to the model: dtype, device, revision, attn_implementation, "
            "trust_remote_code, ... Repeatable.", kind="linelist", metavar="KEY=VALUE"),
     Option("--qbench-data", "Choose the data: mini (embedded, the default; it is not Q-Bench), a data folder, or hf.",
@@ -79,130 +76,6 @@ def add_options(parser: pytest.Parser) -> None:
             parser.addini(option.dest, f"Default of {option.name}.", type=kind, default=None)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The options, read once."""
-
-    rootdir: Path
-    model: str | None
-    model_args: tuple[str, ...]
-    data: str
-    datasets: tuple[str, ...] | None
-    split: str
-    limit: int | None
-    seed: int
-    answer: Literal["generate", "likelihood"] | None
-    batch_size: int | None
-    blind: bool
-    judge: str | None
-    judge_rounds: int
-    max_errors: float
-    max_unparsed: float
-    run_dir: Path | None
-    baseline_dir: Path
-    baseline: str | None
-    update_baseline: bool
-    accept_regression: bool
-    gates: bool
-    strict: bool
-    json: Path | None
-
-
 def given(config: pytest.Config) -> bool:
     """Tell whether any option of ours stands on the command line."""
     return any(config.getoption(option.dest) is not None for option in OPTIONS)
-
-
-def _value(config: pytest.Config, dest: str) -> Any:
-    value = config.getoption(dest)
-    if value is None and any(o.dest == dest and o.ini for o in OPTIONS):
-        value = config.getini(dest)
-    return value or None
-
-
-def _number(config: pytest.Config, dest: str, default: int, least: int) -> int:
-    text = _value(config, dest)
-    if text is None:
-        return default
-    try:
-        number = int(text)
-    except ValueError:
-        number = least - 1
-    if number < least:
-        raise pytest.UsageError(f"--{dest.replace('_', '-')}={text}: not a whole number of at least {least}")
-    return number
-
-
-def _share(config: pytest.Config, dest: str, default: float) -> float:
-    text = _value(config, dest)
-    if text is None:
-        return default
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise pytest.UsageError(f"--{dest.replace('_', '-')}={text}: not a share between 0 and 1")
-    return share
-
-
-def _choice(config: pytest.Config, dest: str, default: str | None, valid: tuple[str, ...]) -> str | None:
-    text = _value(config, dest)
-    if text is not None and text not in valid:
-        raise pytest.UsageError(f"--{dest.replace('_', '-')}={text}: choose from {', '.join(valid)}")
-    return text or default
-
-
-def _path(config: pytest.Config, dest: str) -> Path | None:
-    """A path from the command line is relative to where pytest was started, one from the ini file to rootdir."""
-    if (text := config.getoption(dest)) is not None:
-        return Path(config.invocation_params.dir, text)
-    text = _value(config, dest)
-    return config.rootpath / text if text else None
-
-
-def read_settings(config: pytest.Config) -> Settings:
-    """Read and check the options; raises `pytest.UsageError` in one line."""
-    batch = _value(config, "qbench_batch_size")
-    datasets = _value(config, "qbench_datasets")
-    settings = Settings(
-        rootdir=config.rootpath,
-        model=_value(config, "qbench_model"),
-        model_args=tuple(_value(config, "qbench_model_arg") or ()),
-        data=_value(config, "qbench_data") or "mini",
-        datasets=tuple(n.strip() for n in datasets.split(",") if n.strip()) if datasets else None,
-        split=_choice(config, "qbench_split", "dev", ("dev", "test")) or "dev",
-        limit=_number(config, "qbench_limit", 0, 1) or None,
-        seed=_number(config, "qbench_seed", 0, 0),
-        answer=cast(
-            "Literal['generate', 'likelihood'] | None",
-            _choice(config, "qbench_answer", None, ("generate", "likelihood")),
-        ),
-        batch_size=None if batch in (None, "auto") else _number(config, "qbench_batch_size", 0, 1),
-        blind=bool(_value(config, "qbench_blind")),
-        judge=_value(config, "qbench_judge"),
-        judge_rounds=_number(config, "qbench_judge_rounds", 5, 1),
-        max_errors=_share(config, "qbench_max_errors", 0.0),
-        max_unparsed=_share(config, "qbench_max_unparsed", 0.05),
-        run_dir=_path(config, "qbench_run_dir"),
-        # The contract for this folder is rootdir, also from the command line: CI calls pytest from anywhere.
-        baseline_dir=config.rootpath / (_value(config, "qbench_baseline_dir") or "baselines"),
-        baseline=_value(config, "qbench_baseline"),
-        update_baseline=bool(_value(config, "qbench_update_baseline")),
-        accept_regression=bool(_value(config, "qbench_accept_regression")),
-        gates=not _value(config, "qbench_no_gates"),
-        strict=bool(_value(config, "qbench_strict")),
-        json=_path(config, "qbench_json"),
-    )
-    contradictions = (
-        (settings.strict and not settings.gates, "--qbench-strict and --qbench-no-gates"),
-        (settings.update_baseline and not settings.gates, "--qbench-update-baseline and --qbench-no-gates"),
-        (settings.update_baseline and settings.blind, "--qbench-update-baseline and --qbench-blind"),
-        (settings.strict and settings.blind, "--qbench-strict and --qbench-blind (a blind run gates nothing)"),
-    )
-    for contradicts, which in contradictions:
-        if contradicts:
-            raise pytest.UsageError(f"{which} contradict each other: drop one")
-    if settings.accept_regression and not settings.update_baseline:
-        raise pytest.UsageError("--qbench-accept-regression needs --qbench-update-baseline")
-    return settings

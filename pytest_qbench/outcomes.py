@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_qbench.session import KEY, QBench, is_worker
+from pytest_qbench.access import KEY, is_worker
+from pytest_qbench.collection import is_gate
 
 if TYPE_CHECKING:
     from pytest_qbench.records import Record
 
-RECORD = pytest.StashKey["Record"]()
+RECORD: pytest.StashKey[Record] = pytest.StashKey()
 STATUS = pytest.StashKey[str]()
 VERDICT = pytest.StashKey[str]()
 
@@ -28,34 +29,15 @@ OUTCOMES: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
 }
 
 
-def attach(item: pytest.Item, report: pytest.TestReport) -> pytest.TestReport:
+def attach(item: pytest.Item, report: pytest.TestReport) -> None:
     """Put the record of an item (once) and the verdict of a gate on the report."""
     if (record := item.stash.get(RECORD, None)) is not None:
         report.qbench_record = asdict(record)  # type: ignore[attr-defined]
         item.stash[STATUS] = record.status
         del item.stash[RECORD]
+    report.qbench_gate = is_gate(item)  # type: ignore[attr-defined]
     if report.when == "call" and report.passed:
         report.qbench_outcome = item.stash.get(STATUS, None) or item.stash.get(VERDICT, None)  # type: ignore[attr-defined]
-    return report
-
-
-def status(report: pytest.TestReport) -> tuple[str, str, Any] | None:
-    """Return category, letter and word of a passed item or gate; None leaves it to pytest."""
-    return OUTCOMES.get(getattr(report, "qbench_outcome", None) or "")
-
-
-class Collector:
-    """Takes in records as their reports arrive: alone, and on the controller; never on a worker."""
-
-    def __init__(self, run: QBench) -> None:
-        self.run = run
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Write the record that a report carries."""
-        data = getattr(report, "qbench_record", None)
-        if data is not None:
-            self.run.add(data)
 
 
 def finish(session: pytest.Session) -> None:
@@ -64,10 +46,14 @@ def finish(session: pytest.Session) -> None:
     if is_worker(session.config):
         session.config.workeroutput["qbench"] = run.handover()  # type: ignore[attr-defined]
     elif run.records:
-        if not run.finish() and session.exitstatus == pytest.ExitCode.OK:
+        from pytest_qbench.closing import close
+
+        if not close(run) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if any(gate.verdict == "inconclusive" for gate in run.gates):
             _inconclusive_first(session.config)
+    else:
+        run.discard_folder()
 
 
 def _inconclusive_first(config: pytest.Config) -> None:

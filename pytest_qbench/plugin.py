@@ -1,4 +1,4 @@
-"""The pytest plugin: hooks only, thin. Nothing heavy is imported before a suite asks for a model."""
+"""The pytest plugin: hooks only, thin. Modules beside it are imported when a suite, a gate or an option asks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_qbench import collection, outcomes
+from pytest_qbench.access import KEY, is_worker, qbench
 from pytest_qbench.fixtures import (
     qbench_baseline,
     qbench_engine,
@@ -17,8 +17,7 @@ from pytest_qbench.fixtures import (
     qbench_record,
     qbench_results,
 )
-from pytest_qbench.options import add_options
-from pytest_qbench.session import KEY, QBench, is_worker
+from pytest_qbench.options import NAME, add_options, given
 
 __all__ = [
     "qbench_baseline",
@@ -37,18 +36,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Read and check the options, before anything is collected."""
+    """Check what was typed, and take part in xdist's controller where there is one."""
     config.addinivalue_line(
         "markers",
         "qbench(task): run this function once per benchmark item of the task perception, description or assessment.",
     )
-    config.stash[KEY] = QBench.configured(config)
-    if not is_worker(config):
-        config.pluginmanager.register(outcomes.Collector(config.stash[KEY]), "qbench-collector")
-        if config.pluginmanager.hasplugin("xdist"):
-            from pytest_qbench.xdist import Controller
+    if is_worker(config):
+        return
+    config.pluginmanager.register(Collector(config), "qbench-collector")
+    if given(config):
+        qbench(config).check_command_line()
+    if config.getoption("dist", "no") != "no":
+        from pytest_qbench.xdist import Controller
 
-            config.pluginmanager.register(Controller(config.stash[KEY]), "qbench-xdist")
+        config.pluginmanager.register(Controller(config), "qbench-xdist")
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -57,59 +58,101 @@ def pytest_report_header(config: pytest.Config) -> str | None:
         return None
     from pytest_qbench.report.terminal import header
 
-    return header(config.stash[KEY])
+    return header(qbench(config))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrize suite functions with their items."""
-    collection.generate(metafunc.config.stash[KEY], metafunc)
+    marker = metafunc.definition.get_closest_marker(NAME)
+    if marker is not None:
+        from pytest_qbench.collection import generate
+
+        generate(qbench(metafunc.config), metafunc, marker)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put gates last, drop what has no items, report what cannot work."""
-    collection.arrange(config.stash[KEY], items)
+    if KEY in config.stash:
+        from pytest_qbench.collection import arrange
+
+        arrange(config.stash[KEY], items)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Plan the chunks over the final selection."""
-    collection.plan(session.config.stash[KEY], session.items)
+    if KEY in session.config.stash:
+        from pytest_qbench.collection import plan
+
+        plan(session.config.stash[KEY], session.items)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Attach record and verdict to the report: plain values, which cross xdist by themselves."""
     report = yield
-    return outcomes.attach(item, report)
+    if KEY in item.config.stash:
+        from pytest_qbench.outcomes import attach
+
+        attach(item, report)
+    return report
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> Any:
     """Name the outcomes of items and gates."""
-    return outcomes.status(report)
+    outcome = getattr(report, "qbench_outcome", None)
+    if outcome is None:
+        return None
+    from pytest_qbench.outcomes import OUTCOMES
+
+    return OUTCOMES.get(outcome)
+
+
+class Collector:
+    """Takes in records as their reports arrive: alone, and on the controller; never on a worker."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Write the record that a report carries; remember the gates that failed, for whatever reason."""
+        if (record := getattr(report, "qbench_record", None)) is not None:
+            qbench(self.config).add(record)
+        if report.failed and getattr(report, "qbench_gate", False):
+            qbench(self.config).failed_gates.append(report.nodeid)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """End in a usage error when a process found that the run cannot work."""
+    """Open the run folder before the first item; end in a usage error when a process found that the run cannot work."""
     try:
+        if KEY in session.config.stash and not is_worker(session.config) and not session.config.option.collectonly:
+            session.config.stash[KEY].open_folder()
         result = yield
-    except session.Interrupted:
-        collection.raise_problem(session.config)
+    except KeyboardInterrupt:  # the base of what pytest and xdist raise when a session is stopped
+        _raise_problem(session.config)
         raise
-    collection.raise_problem(session.config)
+    _raise_problem(session.config)
     return result
+
+
+def _raise_problem(config: pytest.Config) -> None:
+    if KEY in config.stash and config.stash[KEY].problem and not is_worker(config):
+        raise pytest.UsageError(config.stash[KEY].problem)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Hand over what a worker knows; else write summary and baseline."""
-    outcomes.finish(session)
+    if KEY in session.config.stash:
+        from pytest_qbench.outcomes import finish
+
+        finish(session)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Show tables, gates, files."""
-    if config.stash[KEY].records:
+    if KEY in config.stash and config.stash[KEY].records:
         from pytest_qbench.report.terminal import show
 
         show(terminalreporter, config.stash[KEY])

@@ -1,4 +1,4 @@
-"""What a run of right/wrong answers can see: exact power of the one-sided McNemar test, its inverse in drop and in items.
+"""What a run of right/wrong answers can see: the exact power of the one-sided McNemar test, and its inverses.
 
 Of n paired items a share `discordance` differs between candidate and baseline; a net `drop` (both in [0, 1]) means that
 (discordance + drop) / 2 of the items are lost and (discordance - drop) / 2 gained. The test is `p < alpha`.
@@ -7,7 +7,7 @@ Of n paired items a share `discordance` differs between candidate and baseline; 
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import bdtrc, gammaln, ndtri, xlog1py, xlogy
+from scipy.special import betainc, gammaln, ndtri, xlog1py, xlogy
 
 from pytest_qbench.resampling import Floats
 
@@ -73,7 +73,7 @@ def items_needed(drop: float, discordance: float, alpha: float, power: float = 0
 
 def _critical(pairs: Floats, alpha: float) -> Floats:
     """Smallest number of lost pairs with P(Bin(pairs, 1/2) >= lost) < alpha; pairs + 1 where there is none."""
-    lost = np.clip(np.ceil(pairs / 2 + ndtri(1 - alpha) * np.sqrt(pairs) / 2), 1, pairs + 1)
+    lost: Floats = np.clip(np.ceil(pairs / 2 + ndtri(1 - alpha) * np.sqrt(pairs) / 2), 1, pairs + 1)
     while (short := _tail(lost, pairs, 0.5) >= alpha).any():
         lost += short
     while (spare := _tail(lost - 1, pairs, 0.5) < alpha).any():
@@ -82,6 +82,7 @@ def _critical(pairs: Floats, alpha: float) -> Floats:
 
 
 def _tail(k: Floats, pairs: Floats, share: float) -> Floats:
-    """P(Bin(pairs, share) >= k)."""
-    tail: Floats = np.where(k <= 0, 1.0, np.where(k > pairs, 0.0, bdtrc(np.clip(k - 1, 0, pairs), pairs, share)))
+    """P(Bin(pairs, share) >= k), the regularised incomplete beta function of share at (k, pairs - k + 1)."""
+    tail: Floats = betainc(np.maximum(k, 1), np.maximum(pairs - k + 1, 1), share)
+    tail[k <= 0], tail[k > pairs] = 1.0, 0.0
     return tail

@@ -38,7 +38,7 @@ class Prompt:
 def question_text(item: Item, answer: AnswerMode) -> str:
     """Return the text of a perception item.
 
-    With ``generate`` the options are listed with letters, as Q-Bench does; with ``likelihood`` the options are scored as
+    With ``generate`` the options are listed with letters, as Q-Bench does; with ``likelihood`` they are scored as
     continuations, so the question stands alone with LLaVA's instruction for short answers.
     """
     if answer == "likelihood":

@@ -102,6 +102,13 @@ class RunFolder:
         self._file.writelines(record.to_json() + "\n" for record in records)
         self._file.flush()
 
+    def discard(self) -> None:
+        """Remove what was made for a run that wrote nothing."""
+        self.close()
+        (self.path / RECORDS).unlink()
+        if not any(self.path.iterdir()):
+            self.path.rmdir()
+
     def close(self) -> None:
         """Close the records file."""
         self._file.close()

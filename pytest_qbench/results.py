@@ -30,7 +30,7 @@ class Results:
         """All metrics of the run."""
         return compute_metrics(self.records)
 
-    def metric(self, name: str, dataset: str | None = None, slice: str | None = None) -> Metric:  # noqa: A002
+    def metric(self, name: str, dataset: str | None = None, slice: str | None = None) -> Metric:
         """Return one metric; raises `KeyError` with what there is."""
         for metric in self.metrics:
             if (metric.name, metric.dataset, metric.slice) == (name, dataset, slice):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import time
 from collections.abc import Callable
@@ -16,7 +15,7 @@ import pytest
 
 from pytest_qbench.chunks import plan_chunks
 from pytest_qbench.errors import UsageError
-from pytest_qbench.options import Settings, read_settings
+from pytest_qbench.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from pytest_qbench.baselines import Baseline
@@ -30,31 +29,19 @@ if TYPE_CHECKING:
     from pytest_qbench.records import Record, RunFolder
     from pytest_qbench.results import Results
 
-KEY = pytest.StashKey["QBench"]()
 AUTO_BATCH_SIZE = 16
 CHUNK_BATCHES = 2  # a chunk is what a worker gets at once: two batches, so that lengths can be sorted within it
-
-
-def is_worker(config: pytest.Config) -> bool:
-    """Tell whether this process is an xdist worker."""
-    return hasattr(config, "workerinput")
-
-
-def is_controller(config: pytest.Config) -> bool:
-    """Tell whether this process only distributes tests."""
-    return config.pluginmanager.hasplugin("dsession")
 
 
 @dataclass
 class QBench:
     """State of a run in one process.
 
-    A worker fills `asked`, `gate_ids`, `problem` and `made_with` and hands them over as it ends; the controller takes them
-    over, collects the records and runs the gates. Alone, one process does both.
+    A worker fills `asked`, `gate_ids`, `problem` and `made_with` and hands them over as it ends; the controller takes
+    them over, collects the records and runs the gates. Alone, one process does both.
     """
 
     config: pytest.Config
-    settings: Settings
     asked: dict[Task, None] = field(default_factory=dict)
     absent: set[str] = field(default_factory=set)
     problem: str | None = None
@@ -63,26 +50,30 @@ class QBench:
     made_with: dict[str, Any] = field(default_factory=dict)
     records: dict[tuple[str, str], Record] = field(default_factory=dict)
     gates: list[GateResult] = field(default_factory=list)
+    failed_gates: list[str] = field(default_factory=list)
     family: int = 1
     notes: list[str] = field(default_factory=list)
     baseline_written: Path | None = None
+    changes: list[str] = field(default_factory=list)
     _chunk_of: dict[str, list[tuple[str, Item]]] = field(default_factory=dict)
     _ready: dict[str, Record] = field(default_factory=dict)
     _folder: RunFolder | None = None
-    _began: float = field(default_factory=time.time)
+    began: float = field(default_factory=time.time)
 
-    @classmethod
-    def configured(cls, config: pytest.Config) -> QBench:
-        """Read and check the options; what was typed on the command line is checked against the models at once."""
-        run = cls(config, read_settings(config))
-        if config.getoption("qbench_model") is not None and not is_worker(config):
-            try:
-                _ = run.spec
-            except UsageError as e:
-                raise pytest.UsageError(str(e)) from e
-        return run
+    @cached_property
+    def settings(self) -> Settings:
+        """The options."""
+        return read_settings(self.config)
 
-    # -- model and data, as named -------------------------------------------------------------------------------------
+    def check_command_line(self) -> None:
+        """Check what was typed, before anything is collected; raises `pytest.UsageError`."""
+        try:
+            if self.settings.model is not None:
+                _ = self.spec
+        except UsageError as e:
+            raise pytest.UsageError(str(e)) from e
+
+    # model and data, as named
 
     @cached_property
     def spec(self) -> ModelSpec | None:
@@ -131,12 +122,14 @@ class QBench:
         from pytest_qbench.data import MINI
 
         if self.settings.judge is None and self.settings.data != MINI:
-            raise UsageError("descriptions need a judge: add --qbench-judge=SPEC (lexicon is embedded, but only a smoke judge)")
+            raise UsageError(
+                "descriptions need a judge: add --qbench-judge=SPEC (lexicon is embedded, but only a smoke judge)"
+            )
         return self.settings.judge or "lexicon"
 
     def check_collected(self) -> None:
         """Raise `UsageError` for what no item of this collection could survive."""
-        from pytest_qbench.data import missing_images
+        from pytest_qbench.data import check_images
         from pytest_qbench.judges import check_judge
 
         if not any(d.task in self.asked for d in self.datasets):
@@ -144,9 +137,9 @@ class QBench:
         if self.needs_judge:
             check_judge(self.judge_spec)
         if self.spec is None or self.spec.kind == "transformers":
-            missing_images([d for d in self.datasets if d.task in self.asked])
+            check_images([d for d in self.datasets if d.task in self.asked])
 
-    # -- measuring ----------------------------------------------------------------------------------------------------
+    # measuring
 
     def plan(self, nodes: list[tuple[str, Item | None]]) -> None:
         """Plan the chunks of a collection: node ids with their items (None for tests that are no items)."""
@@ -182,7 +175,7 @@ class QBench:
             self._ready.update(zip([each for each, _ in chunk], records, strict=True))
         return self._ready.pop(nodeid)
 
-    # -- across processes ---------------------------------------------------------------------------------------------
+    # across processes
 
     def handover(self) -> dict[str, Any]:
         """What a worker knows that its reports do not carry; plain values."""
@@ -200,11 +193,19 @@ class QBench:
         self.made_with.update(output["made_with"])
         return list(output["gate_ids"])
 
-    # -- collecting records (alone, or on the controller) ---------------------------------------------------------------
+    # collecting records (alone, or on the controller)
+
+    def open_folder(self) -> None:
+        """Make the run folder before anything is measured; raises `pytest.UsageError`."""
+        try:
+            if self.problem is None and (self.asked or self.settings.model is not None):
+                _ = self.folder
+        except UsageError as e:
+            raise pytest.UsageError(str(e)) from e
 
     @property
     def folder(self) -> RunFolder:
-        """The run folder, made when the first record arrives."""
+        """The run folder."""
         if self._folder is None:
             from pytest_qbench.records import RunFolder
 
@@ -222,13 +223,18 @@ class QBench:
             self.records[record.task, record.item] = record
             self.folder.append([record])
 
+    def discard_folder(self) -> None:
+        """Remove the run folder of a run that measured nothing."""
+        if self._folder is not None:
+            self._folder.discard()
+
     @cached_property
     def results(self) -> Results:
         """The records beside what was expected; asked for by gates, after the last item."""
         from pytest_qbench.fingerprint import fingerprint
         from pytest_qbench.results import Results
 
-        expected = {(task, item.id): item for task in self.asked for item in self.ask(task)}
+        expected: dict[tuple[str, str], Item] = {(t, item.id): item for t in self.asked for item in self.ask(t)}
         left_out = tuple(entry for d in self.datasets if d.task in self.asked for entry in d.left_out)
         made_with = dict(self.made_with)
         return Results(
@@ -304,45 +310,3 @@ class QBench:
         if result.verdict == "inconclusive":
             return "fail" if s.strict else "inconclusive"
         return "pass"
-
-    # -- the end ------------------------------------------------------------------------------------------------------
-
-    def finish(self) -> bool:
-        """Write summary and baseline; return False when the run must fail for a reason that no gate reported."""
-        from pytest_qbench.report.summary import summary
-
-        good = True
-        results, s = self.results, self.settings
-        errors = results.counts()["errors"]
-        if results.expected and errors > s.max_errors * len(results.expected):
-            good = False
-        if s.update_baseline:
-            good = self._update_baseline() and good
-        text = json.dumps(summary(self, time.time() - self._began), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        (self.folder.path / "summary.json").write_text(text, encoding="utf-8")
-        if s.json:
-            try:
-                s.json.write_text(text, encoding="utf-8")
-            except OSError as e:
-                self.notes.append(f"--qbench-json={s.json}: cannot be written: {e.strerror}")
-                good = False
-        self.folder.close()
-        return good
-
-    def _update_baseline(self) -> bool:
-        from pytest_qbench.baselines import write_baseline
-        from pytest_qbench.wholeness import why_not_whole
-
-        if reason := why_not_whole(self.results, self.settings.max_errors, self.settings.max_unparsed):
-            self.notes.append(f"baseline not recorded: {reason}")
-            return False
-        regressed = [g.name for g in self.gates if g.verdict == "regressed"]
-        if regressed and not self.settings.accept_regression:
-            self.notes.append(f"baseline not recorded: {', '.join(regressed)} regressed (accept with --qbench-accept-regression)")
-            return False
-        try:
-            self.baseline_written = write_baseline(self.settings.baseline_dir, self.baseline_name, self.results)
-        except UsageError as e:
-            self.notes.append(str(e))
-            return False
-        return True

@@ -12,10 +12,24 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import bdtrc, ndtri, stdtrit
+from scipy.special import betainc, ndtri, stdtrit
 
 from pytest_qbench.power import mcnemar_mde
 from pytest_qbench.resampling import Floats, Ints, Undefined, bootstrap_mean, finite, group_codes, sign_flip_drop
+
+__all__ = [
+    "Paired",
+    "Undefined",
+    "bootstrap_mean",
+    "holm",
+    "mcnemar_drop",
+    "paired_binary",
+    "paired_mean",
+    "sign_flip_drop",
+    "spread",
+    "tango",
+    "wilson",
+]
 
 POWER = 0.8  # of the minimum detectable effect
 
@@ -59,7 +73,7 @@ def mcnemar_drop(lost: int, gained: int) -> float:
     """
     if lost < 0 or gained < 0:
         raise ValueError(f"negative counts: lost {lost}, gained {gained}")
-    return float(bdtrc(lost - 1, lost + gained, 0.5)) if lost else 1.0
+    return float(betainc(lost, gained + 1, 0.5)) if lost else 1.0
 
 
 def tango(lost: float, gained: float, n: float, alpha: float) -> tuple[float, float]:

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from pytest_qbench.access import is_controller, qbench
 from pytest_qbench.chunks import plan_chunks
-from pytest_qbench.session import CHUNK_BATCHES, QBench, is_controller
+from pytest_qbench.errors import UsageError
+from pytest_qbench.session import CHUNK_BATCHES
 
 
 class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
@@ -68,44 +70,48 @@ class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
 class Controller:
     """The controller's side of a run."""
 
-    def __init__(self, run: QBench) -> None:
-        self.run = run
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
         self.gate_ids: list[str] | None = None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> ChunkScheduling | None:
         """Replace the default distribution only, and only where a model is named; an explicit --dist is respected."""
-        if self.run.settings.model is None or config.getvalue("dist") != "load":
+        named = config.getoption("qbench_model") or config.getini("qbench_model")
+        if not named or config.getvalue("dist") != "load":
             return None
-        return ChunkScheduling(config, log, self.run.batch_size * CHUNK_BATCHES)
+        try:
+            return ChunkScheduling(config, log, qbench(config).batch_size * CHUNK_BATCHES)
+        except UsageError as e:  # from the project's ini; what was typed was checked before
+            raise pytest.UsageError(str(e)) from e
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         """Take over what a worker hands over as it ends."""
         output = getattr(node, "workeroutput", {}).get("qbench")
         if output:
-            self.gate_ids = self.run.take_over(output)
+            self.gate_ids = qbench(self.config).take_over(output)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Run the gates after the last item; -x, --maxfail and Ctrl-C raise before."""
         result = yield
-        if is_controller(session.config) and self.gate_ids and not self.run.problem:
+        if is_controller(session.config) and self.gate_ids and not qbench(self.config).problem:
             self._run_gates(session, self.gate_ids)
         return result
 
     def _run_gates(self, session: pytest.Session, gate_ids: list[str]) -> None:
-        config = session.config
+        config, run = session.config, qbench(session.config)
         arguments = [f"{config.rootpath}/{nodeid}" for nodeid in gate_ids]
         reporter = config.pluginmanager.getplugin("terminalreporter")
         collected = session.testscollected
-        self.run.gates_only = True
+        run.gates_only = True
         if reporter is not None:
             config.pluginmanager.unregister(reporter)  # or a second "collected N items" is printed
         try:
             gates = list(session.perform_collect(arguments))
         finally:
-            self.run.gates_only = False
+            run.gates_only = False
             if reporter is not None:
                 config.pluginmanager.register(reporter, "terminalreporter")
         session.testscollected = collected + len(gates)

@@ -34,7 +34,12 @@ def scored(item: Item, score: float) -> Record:
 
 
 def judged(item: Item, *verdicts: int | None) -> Record:
-    return Record.of(item, "measured", response="text", judge=dict.fromkeys(("completeness", "preciseness", "relevance"), list(verdicts)))
+    return Record.of(
+        item,
+        "measured",
+        response="text",
+        judge={key: list(verdicts) for key in ("completeness", "preciseness", "relevance")},
+    )
 
 
 CONDITIONS: dict[str, Any] = {

@@ -20,7 +20,9 @@ QUESTIONS = [question(i) for i in range(N)]
 
 
 def perception(wrong: set[int], **conditions: Any) -> Results:
-    return results(QUESTIONS, [answered(q, "No" if i in wrong else "Yes") for i, q in enumerate(QUESTIONS)], **conditions)
+    return results(
+        QUESTIONS, [answered(q, "No" if i in wrong else "Yes") for i, q in enumerate(QUESTIONS)], **conditions
+    )
 
 
 @pytest.fixture
@@ -31,7 +33,9 @@ def stored(tmp_path: Path) -> Any:
     return store
 
 
-def gate(new: Results, baseline: Any, name: str = "perception.accuracy", limits: Limits | None = None, **bounds: Any) -> GateResult:
+def gate(
+    new: Results, baseline: Any, name: str = "perception.accuracy", limits: Limits | None = None, **bounds: Any
+) -> GateResult:
     return evaluate(name, new, baseline, limits or Limits(), **(bounds or {"margin": 0.01}))
 
 
@@ -96,8 +100,13 @@ def without(r: Results, *items: str) -> Results:
 def test_whatever_is_not_whole_is_invalid(stored: Any) -> None:
     good = perception(set())
     base = stored(good)
-    assert "3 of 400 items were not measured (first: mini/1)" in gate(without(good, "mini/1", "mini/2", "mini/9"), base).reason
-    errors = Results([Record.of(QUESTIONS[0], "error", error="no image"), *good.records[1:]], good.expected, good.fingerprint)
+    assert (
+        "3 of 400 items were not measured (first: mini/1)"
+        in gate(without(good, "mini/1", "mini/2", "mini/9"), base).reason
+    )
+    errors = Results(
+        [Record.of(QUESTIONS[0], "error", error="no image"), *good.records[1:]], good.expected, good.fingerprint
+    )
     assert gate(errors, base).verdict == "invalid"
     assert "no image" in gate(errors, base).reason
     assert gate(errors, base, limits=Limits(max_errors=0.01)).verdict == "pass"
@@ -187,7 +196,9 @@ def test_a_constant_score_is_invalid_never_green(stored: Any) -> None:
 def test_descriptions_are_compared_item_by_item(stored: Any) -> None:
     items = [text(i) for i in range(60)]
     base = stored(results(items, [judged(t, 2, 2) for t in items]))
-    assert gate(results(items, [judged(t, 2, 2) for t in items]), base, "description.sum", margin=0.05).verdict == "pass"
+    assert (
+        gate(results(items, [judged(t, 2, 2) for t in items]), base, "description.sum", margin=0.05).verdict == "pass"
+    )
     worse = results(items, [judged(t, 1, 1) if i % 2 else judged(t, 2, 2) for i, t in enumerate(items)])
     assert gate(worse, base, "description.sum", margin=0.05).verdict == "regressed"
     mute = results(items, [judged(t, None) if i == 0 else judged(t, 2, 2) for i, t in enumerate(items)])
@@ -200,7 +211,11 @@ def test_a_baseline_round_trips_and_a_broken_one_is_refused(tmp_path: Path) -> N
     back = read_baseline(path)
     assert {k: r.score for k, r in back.records.items()} == {(r.task, r.item): r.score for r in run.records}
     assert back.value("assessment.srcc", "mini_a", None) == run.metric("assessment.srcc", "mini_a").value
-    assert sorted(p.name for p in path.iterdir()) == ["assessment.mini_a.jsonl", "assessment.mini_b.jsonl", "baseline.yaml"]
+    assert sorted(p.name for p in path.iterdir()) == [
+        "assessment.mini_a.jsonl",
+        "assessment.mini_b.jsonl",
+        "baseline.yaml",
+    ]
     lines = (path / "assessment.mini_a.jsonl").read_text().splitlines()
     assert lines == sorted(lines, key=lambda line: line.split('"')[3])
     for damage in (

@@ -29,8 +29,12 @@ def test_accuracy_counts_unparsed_as_wrong(choices: list[str | None]) -> None:
 
 
 def test_slices_partition_the_items() -> None:
-    records = [answered(question(i, type_=t), "Yes" if i % 3 else "No") for i, t in enumerate(["what", "how", "yes_or_no"] * 7)]
-    parts = [m for m in compute_metrics(records) if m.name == "perception.accuracy" and (m.slice or "").startswith("type=")]
+    records = [
+        answered(question(i, type_=t), "Yes" if i % 3 else "No") for i, t in enumerate(["what", "how", "yes_or_no"] * 7)
+    ]
+    parts = [
+        m for m in compute_metrics(records) if m.name == "perception.accuracy" and (m.slice or "").startswith("type=")
+    ]
     whole = metric(records, "perception.accuracy")
     assert sum(m.n for m in parts) == whole.n
     assert sum(m.n * m.value for m in parts) == pytest.approx(whole.n * whole.value)
@@ -42,7 +46,11 @@ def test_errors_and_hidden_answers_do_not_count() -> None:
     assert metric(records, "perception.accuracy").n == 1
 
 
-@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 5)), min_size=5, max_size=40, unique_by=(lambda t: t[0], lambda t: t[1])))
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 1), st.floats(0, 5)), min_size=5, max_size=40, unique_by=(lambda t: t[0], lambda t: t[1])
+    )
+)
 def test_correlations_are_scipys(pairs: list[tuple[float, float]]) -> None:
     records = [scored(picture(i, mos), score) for i, (score, mos) in enumerate(pairs)]
     x, y = np.array(pairs).T

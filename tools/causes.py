@@ -30,7 +30,16 @@ FADED_GAIN = (0.5, 0.3, 0.14, 0.0)
 OVERSATURATED_GAIN = (1.7, 2.2, 2.9, 4.0)
 
 # Loss of reference quality: weight of the cause times loss at the severity; causes multiply.
-WEIGHT = {"blur": 1.0, "noise": 1.0, "jpeg": 1.0, "dark": 0.9, "bright": 0.9, "contrast": 0.8, "faded": 0.6, "oversaturated": 0.6}
+WEIGHT = {
+    "blur": 1.0,
+    "noise": 1.0,
+    "jpeg": 1.0,
+    "dark": 0.9,
+    "bright": 0.9,
+    "contrast": 0.8,
+    "faded": 0.6,
+    "oversaturated": 0.6,
+}
 LOSS = (0.0, 0.28, 0.52, 0.76, 0.96)
 LOCAL_SHARE = 0.6
 

@@ -51,7 +51,11 @@ def disjoint_crops(scene: Crop) -> list[Crop]:
     best: list[Crop] = []
     for dy in range(0, SIDE, 8):
         for dx in range(0, SIDE, 8):
-            cells = [scene[y : y + NEED, x : x + NEED] for y in range(dy, h - NEED + 1, SIDE) for x in range(dx, w - NEED + 1, SIDE)]
+            cells = [
+                scene[y : y + NEED, x : x + NEED]
+                for y in range(dy, h - NEED + 1, SIDE)
+                for x in range(dx, w - NEED + 1, SIDE)
+            ]
             found = [c for c in cells if usable(c)]
             if len(found) > len(best):
                 best = found
@@ -98,6 +102,13 @@ def spread(wanted: int, names: list[str], key: Callable[[str], str], rng: np.ran
     return sorted(chosen)
 
 
+def clear(recipe: Recipe, type_: int) -> bool:
+    """Whether a viewer can be sure of the answer: no weak half-image cause, no level on the border of two words."""
+    if type_ == 2:  # severity 3 lies between "slightly" and "very"
+        return 3 not in recipe.severity.values()
+    return not (recipe.region and min(recipe.severity.values()) < 3) and recipe.severity.get("oversaturated") != 1
+
+
 def perception(images: dict[str, Recipe], rng: np.random.Generator) -> list[dict[str, object]]:
     """Fill every cell with questions whose answers are as evenly spread as the recipes allow."""
     items: list[dict[str, object]] = []
@@ -109,6 +120,8 @@ def perception(images: dict[str, Recipe], rng: np.random.Generator) -> list[dict
         for _ in range(40):
             for name in names:
                 recipe = images[name]
+                if not clear(recipe, type_):
+                    continue
                 local = qa.in_context(recipe, rng, type_)
                 q = local if recipe.region else (qa.yes_no, qa.what, qa.how)[type_](recipe, rng)
                 if q and (q.type, q.concern) == (type_, concern):
@@ -119,7 +132,13 @@ def perception(images: dict[str, Recipe], rng: np.random.Generator) -> list[dict
             # First the answer seen least, then the question family, then the image asked least: no text prior helps.
             name, q = min(
                 (c for c in candidates if (c[0], c[1].about) not in asked),
-                key=lambda c: (taken[("answer", c[1].answer)], taken[(c[1].about, c[1].answer)], taken[("about", c[1].about)], per_image[c[0]], taken[("text", c[1].text)]),
+                key=lambda c: (
+                    taken[("answer", c[1].answer)],
+                    taken[(c[1].about, c[1].answer)],
+                    taken[("about", c[1].about)],
+                    per_image[c[0]],
+                    taken[("text", c[1].text)],
+                ),
             )
             asked.add((name, q.about))
             per_image[name] += 1
@@ -142,9 +161,14 @@ def credits(scenes: dict[str, dict[str, str]], used: list[str]) -> str:
         "(blur, noise, compression, exposure, contrast, colour). The crops are shared under the licence of their photograph.", "",
         "| images | author | licence | origin |", "| --- | --- | --- | --- |",
     ]  # fmt: skip
-    lines += [f"| `{n}-*.webp` | {scenes[n]['author']} | {scenes[n]['license']} | {scenes[n]['origin']} |" for n in used]
+    lines += [
+        f"| `{n}-*.webp` | {scenes[n]['author']} | {scenes[n]['license']} | {scenes[n]['origin']} |" for n in used
+    ]
     lines += ["", "Licence texts: CC0-1.0 https://creativecommons.org/publicdomain/zero/1.0/,"]
-    lines += [f"{c} https://creativecommons.org/licenses/{c[3:-4].lower()}/{c[-3:]}/," for c in sorted({s["license"] for s in scenes.values()} - {"CC0-1.0", "public-domain"})]
+    lines += [
+        f"{c} https://creativecommons.org/licenses/{c[3:-4].lower()}/{c[-3:]}/,"
+        for c in sorted({s["license"] for s in scenes.values()} - {"CC0-1.0", "public-domain"})
+    ]
     return "\n".join(lines).rstrip(",") + ".\n"
 
 
@@ -183,7 +207,10 @@ def main() -> None:
     described = spread(DESCRIPTIONS, names, kind, rng)
     tables = {
         "perception": perception({n: images[n] for n in names}, rng),
-        "description": [{"id": f"{n}-d", "img_path": f"{n}.webp", "golden": [qa.golden(images[n])], "group": group[n]} for n in described],
+        "description": [
+            {"id": f"{n}-d", "img_path": f"{n}.webp", "golden": [qa.golden(images[n])], "group": group[n]}
+            for n in described
+        ],
         **{
             s: [{"img_path": f"{n}.webp", "gt_score": round(images[n].quality, 4), "group": group[n]} for n in chosen]
             for s, chosen in (("mini_a", set_a), ("mini_b", set_b))
@@ -192,17 +219,45 @@ def main() -> None:
     for table, rows in tables.items():
         text = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
         (OUT / f"{table}.json").write_text(f"[\n{text}\n]\n", encoding="utf-8")
-    listing = [{"name": "mini", "task": t, "file": f"{t}.json", "images": "images", "license": "see CREDITS.md"} for t in ("perception", "description")]
-    listing += [{"name": s, "task": "assessment", "file": f"{s}.json", "images": "images", "license": "see CREDITS.md"} for s in ("mini_a", "mini_b")]
+    listing = [
+        {"name": "mini", "task": t, "file": f"{t}.json", "images": "images", "license": "see CREDITS.md"}
+        for t in ("perception", "description")
+    ]
+    listing += [
+        {"name": s, "task": "assessment", "file": f"{s}.json", "images": "images", "license": "see CREDITS.md"}
+        for s in ("mini_a", "mini_b")
+    ]
     header = "# Embedded trial data, not Q-Bench: synthetic causes, and reference scores that are no human opinion.\n"
-    (OUT / "datasets.yaml").write_text(header + yaml.safe_dump({"datasets": listing}, sort_keys=False), encoding="utf-8")
+    (OUT / "datasets.yaml").write_text(
+        header + yaml.safe_dump({"datasets": listing}, sort_keys=False), encoding="utf-8"
+    )
     used = sorted({n.rsplit("-", 1)[0] for n in names})
     (OUT / "CREDITS.md").write_text(credits(scenes, used), encoding="utf-8")
-    recipe_lines = "".join(json.dumps({"image": f"{n}.webp", "severity": images[n].severity, "blur_kind": images[n].blur_kind, "region": images[n].region}) + "\n" for n in names)
+    recipe_lines = "".join(
+        json.dumps(
+            {
+                "image": f"{n}.webp",
+                "severity": images[n].severity,
+                "blur_kind": images[n].blur_kind,
+                "region": images[n].region,
+            }
+        )
+        + "\n"
+        for n in names
+    )
     (OUT / "recipes.jsonl").write_text(recipe_lines, encoding="utf-8")
     for table, rows in tables.items():
         print(table, len(rows))
-    print(len(crops), "crops of", len(used), "scenes,", len(names), "images,", sum(f.stat().st_size for f in OUT.rglob("*") if f.is_file()) / 1e6, "MB")
+    print(
+        len(crops),
+        "crops of",
+        len(used),
+        "scenes,",
+        len(names),
+        "images,",
+        sum(f.stat().st_size for f in OUT.rglob("*") if f.is_file()) / 1e6,
+        "MB",
+    )
 
 
 if __name__ == "__main__":

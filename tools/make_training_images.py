@@ -20,7 +20,12 @@ def pool(folder: Path) -> list[list[NDArray[np.uint8]]]:
     for path in sorted(folder.glob("*.png")):
         image = Image.open(path)
         scales = [1.0, *(k for k in (0.75, 0.56) if min(image.size) * k >= 176)]
-        photos.append([np.asarray(image.resize((round(image.width * k), round(image.height * k)), Image.Resampling.LANCZOS)) for k in scales])
+        photos.append(
+            [
+                np.asarray(image.resize((round(image.width * k), round(image.height * k)), Image.Resampling.LANCZOS))
+                for k in scales
+            ]
+        )
     return photos
 
 

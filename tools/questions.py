@@ -32,7 +32,10 @@ NAME = {
 }  # fmt: skip
 WHAT = ("What is the main distortion of this image?", "Which distortion is the most serious in this image?",
         "What kind of quality problem does this image have?", "Which of the following problems exists in this image?")  # fmt: skip
-WHAT_TONE = ("What is wrong with the light or the colors of this image?", "Which problem do the light and the colors of this image have?")
+WHAT_TONE = (
+    "What is wrong with the light or the colors of this image?",
+    "Which problem do the light and the colors of this image have?",
+)
 HOW: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "blur": (("How is the clarity of this image?", "How is the sharpness of this image?"), ("Sharp", "Slightly blurry", "Very blurry")),
     "noise": (("How is the noise level of this image?", "How much noise is in this image?"), ("No noise", "Slight noise", "Severe noise")),
@@ -88,7 +91,9 @@ def yes_no(recipe: Recipe, rng: np.random.Generator) -> Question | None:
     if recipe.region:
         return None
     present = bool(recipe.severity) and rng.random() < 0.6
-    candidates = list(recipe.severity) if present else [c for c in YES_NO if c not in recipe.severity and not masked(recipe, c)]
+    candidates = (
+        list(recipe.severity) if present else [c for c in YES_NO if c not in recipe.severity and not masked(recipe, c)]
+    )
     if not candidates:
         return None
     cause, inverse = _one(rng, candidates), rng.random() < 0.5
@@ -112,7 +117,9 @@ def what(recipe: Recipe, rng: np.random.Generator) -> Question | None:
     if cause == "blur" and recipe.severity[cause] >= 3 and rng.random() < 0.35:
         kinds = ("Motion blur", "Defocus blur")
         answer = kinds[0] if recipe.blur_kind == "motion" else kinds[1]
-        return Question(1, 0, "What kind of blur does this image have?", answer, tuple(k for k in kinds if k != answer), "blur kind")
+        return Question(
+            1, 0, "What kind of blur does this image have?", answer, tuple(k for k in kinds if k != answer), "blur kind"
+        )
     mild = bool(causes) and min(recipe.severity.values()) < 2
     pool = [NAME[c] for c in NAME if c != cause and not (c and masked(recipe, c)) and not (c is None and mild)]
     others = rng.choice(pool, min(int(rng.integers(2, 4)), len(pool)), replace=False)
@@ -153,7 +160,9 @@ def how(recipe: Recipe, rng: np.random.Generator) -> Question | None:
             return None
         level = 0 if s == 0 else 1 if s <= 2 else 2
     concern = 0 if about in DISTORTIONS else 1
-    return Question(2, concern, _one(rng, texts), options[level], tuple(o for i, o in enumerate(options) if i != level), about)
+    return Question(
+        2, concern, _one(rng, texts), options[level], tuple(o for i, o in enumerate(options) if i != level), about
+    )
 
 
 def in_context(recipe: Recipe, rng: np.random.Generator, type_: int) -> Question | None:
@@ -169,14 +178,20 @@ def in_context(recipe: Recipe, rng: np.random.Generator, type_: int) -> Question
     if type_ == 1:
         verb = _one(rng, ["is", "looks"])
         answer, *others = [f"{r.capitalize()} part" for r in sorted(REGIONS, key=lambda r: r != recipe.region)]
-        return Question(1, concern, f"Which part of this image {verb} {ADJECTIVE[cause]}?", answer, tuple(others), cause)
+        return Question(
+            1, concern, f"Which part of this image {verb} {ADJECTIVE[cause]}?", answer, tuple(others), cause
+        )
     about = cause if cause in HOW else "light"
     texts, options = HOW[about]
     if about == "light":
         level = _light(recipe) if there else 1
     else:
         level = 0 if not there else 1 if recipe.severity[cause] <= 2 else 2
-    text = _one(rng, texts).replace("of this image", f"of the {part} part of this image").replace("in this image", f"in the {part} part of this image")
+    text = (
+        _one(rng, texts)
+        .replace("of this image", f"of the {part} part of this image")
+        .replace("in this image", f"in the {part} part of this image")
+    )
     return Question(2, concern, text, options[level], tuple(o for i, o in enumerate(options) if i != level), about)
 
 

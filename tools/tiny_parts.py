@@ -42,7 +42,9 @@ def corpus() -> list[str]:
         if q:
             lines.append(f"USER: \n{q.text}\n{qa.SHORT_ANSWER} ASSISTANT: {q.answer}")
             letters = "\n".join(f"{letter}. {o}" for letter, o in zip("ABCD", (q.answer, *q.others), strict=False))
-            lines.append(f"USER: \n{q.text}\n{letters}\nAnswer with the option's letter from the given choices directly. ASSISTANT: A")
+            lines.append(
+                f"USER: \n{q.text}\n{letters}\nAnswer with the option's letter from the given choices directly. ASSISTANT: A"
+            )
         lines.append(f"USER: \n{qa.DESCRIBE} ASSISTANT: {qa.golden(recipe)}")
         lines.append(f"USER: \n{qa.RATE} ASSISTANT: {qa.RATE_PREFIX} good")
     words = "excellent good fair average poor bad high low medium fine A B C D Yes No yes no photo picture texture composition"
@@ -72,7 +74,10 @@ def tokenizer(vocabulary: int = 1024) -> PreTrainedTokenizerFast:
 
 def processor(tokens: PreTrainedTokenizerFast) -> LlavaProcessor:
     images = CLIPImageProcessor(
-        size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}, image_mean=list(MEAN), image_std=list(STD)
+        size={"shortest_edge": SIDE},
+        crop_size={"height": SIDE, "width": SIDE},
+        image_mean=list(MEAN),
+        image_std=list(STD),
     )
     return LlavaProcessor(
         image_processor=images, tokenizer=tokens, patch_size=PATCH, vision_feature_select_strategy="default",
@@ -85,7 +90,11 @@ def model(tokens: PreTrainedTokenizerFast) -> LlavaForConditionalGeneration:
         hidden_size=WIDTH, intermediate_size=WIDTH * 4, num_hidden_layers=LAYERS, num_attention_heads=WIDTH // 32,
         image_size=SIDE, patch_size=PATCH, projection_dim=WIDTH, hidden_act="gelu",
     )  # fmt: skip
-    special = {"bos_token_id": tokens.bos_token_id, "eos_token_id": tokens.eos_token_id, "pad_token_id": tokens.pad_token_id}
+    special = {
+        "bos_token_id": tokens.bos_token_id,
+        "eos_token_id": tokens.eos_token_id,
+        "pad_token_id": tokens.pad_token_id,
+    }
     text = LlamaConfig(
         vocab_size=len(tokens), hidden_size=WIDTH, intermediate_size=512, num_hidden_layers=LAYERS, num_attention_heads=WIDTH // 32,
         num_key_value_heads=WIDTH // 32, max_position_embeddings=512, tie_word_embeddings=True, **special,

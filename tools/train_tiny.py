@@ -94,7 +94,7 @@ def features(tower: nn.Module, images: Tensor) -> Tensor:
     return tower(pixel_values=images, output_hidden_states=True).hidden_states[-1][:, 1:]
 
 
-def batches(n: int, size: int, rng: np.random.Generator) -> "np.ndarray":
+def batches(n: int, size: int, rng: np.random.Generator) -> np.ndarray:
     while True:
         order = rng.permutation(n)
         for start in range(0, n - size + 1, size):
@@ -108,7 +108,12 @@ def step(loss: Tensor, parameters: list[nn.Parameter], optimizer: torch.optim.Op
     optimizer.step()
 
 
-def train_vision(tower: nn.Module, data: tuple[NDArray[np.uint8], list[Recipe]], held: tuple[NDArray[np.uint8], list[Recipe]], steps: int) -> SeverityHeads:
+def train_vision(
+    tower: nn.Module,
+    data: tuple[NDArray[np.uint8], list[Recipe]],
+    held: tuple[NDArray[np.uint8], list[Recipe]],
+    steps: int,
+) -> SeverityHeads:
     images, recipes = data
     patch, image = targets(recipes)
     heads = SeverityHeads()
@@ -126,9 +131,17 @@ def train_vision(tower: nn.Module, data: tuple[NDArray[np.uint8], list[Recipe]],
         losses.append(loss.item())
         if (i + 1) % 500 == 0 or i + 1 == steps:
             with torch.no_grad():
-                found = torch.cat([heads.image(heads.norm(features(tower, normalise(held[0][j : j + 100]))).mean(1)) for j in range(0, len(held[0]), 100)])
+                found = torch.cat(
+                    [
+                        heads.image(heads.norm(features(tower, normalise(held[0][j : j + 100]))).mean(1))
+                        for j in range(0, len(held[0]), 100)
+                    ]
+                )
             srcc = spearmanr(found[:, -1], [r.quality for r in held[1]])[0]
-            print(f"vision {i + 1} {time.time() - start:.0f}s loss {np.mean(losses[-200:]):.4f} held-out quality SRCC {srcc:.3f}", flush=True)
+            print(
+                f"vision {i + 1} {time.time() - start:.0f}s loss {np.mean(losses[-200:]):.4f} held-out quality SRCC {srcc:.3f}",
+                flush=True,
+            )
     return heads
 
 
@@ -136,7 +149,11 @@ def train_vision(tower: nn.Module, data: tuple[NDArray[np.uint8], list[Recipe]],
 def start_projector(model: nn.Module, data: tuple[NDArray[np.uint8], list[Recipe]]) -> None:
     """Ridge regression from features to severities gives the first units, thresholded; the leading directions of the features the rest."""
     count, width, ridge_gain = 2000, tiny_parts.WIDTH, 10.0
-    x = torch.cat([features(model.model.vision_tower, normalise(data[0][i : i + 100])) for i in range(0, count, 100)]).flatten(0, 1).double()
+    x = (
+        torch.cat([features(model.model.vision_tower, normalise(data[0][i : i + 100])) for i in range(0, count, 100)])
+        .flatten(0, 1)
+        .double()
+    )
     y = targets(data[1][:count])[0].flatten(0, 1).double()
     mean, target_mean = x.mean(0), y.mean(0)
     centred = x - mean
@@ -172,7 +189,9 @@ class Blocks:
         image = tokens.convert_tokens_to_ids("<image>")
         self.prefix = [tokens.bos_token_id, *self.encode("USER: "), *[image] * GRID * GRID, *self.encode("\n")]
         self.rating_words = [self.encode(f" {w}")[0] for w in ("good", "poor", "average")]
-        whole = tokens.encode("<s>USER: " + "<image>" * GRID * GRID + "\nIs it? ASSISTANT: Yes</s>", add_special_tokens=False)
+        whole = tokens.encode(
+            "<s>USER: " + "<image>" * GRID * GRID + "\nIs it? ASSISTANT: Yes</s>", add_special_tokens=False
+        )
         assert self.prefix + self.answer("Is it?", "Yes", 1.0)[0] + [tokens.eos_token_id] == whole
 
     def encode(self, text: str) -> list[int]:
@@ -209,11 +228,17 @@ class Blocks:
             at = p
             for j, (tokens, label, weight) in enumerate(row):
                 k = at + len(tokens)
-                ids[i, at:k], labels[i, at:k], weights[i, at:k] = torch.tensor(tokens), torch.tensor(label), torch.tensor(weight)
+                ids[i, at:k], labels[i, at:k], weights[i, at:k] = (
+                    torch.tensor(tokens),
+                    torch.tensor(label),
+                    torch.tensor(weight),
+                )
                 positions[i, at:k], block[i, at:k] = p + torch.arange(len(tokens)), j + 1
                 at = k
         causal = torch.ones(length, length).tril().bool()
-        visible = causal & ((block[:, None, :] == 0) | (block[:, None, :] == block[:, :, None])) | torch.eye(length).bool()
+        visible = (
+            causal & ((block[:, None, :] == 0) | (block[:, None, :] == block[:, :, None])) | torch.eye(length).bool()
+        )
         return ids, labels, weights, positions, torch.zeros(n, 1, length, length).masked_fill(~visible[:, None], -1e9)
 
 
@@ -232,7 +257,13 @@ def evaluate(model: nn.Module, blocks: Blocks, held: tuple[NDArray[np.uint8], li
     for i in range(0, len(held[0]), 20):
         ids, labels, weights, positions, mask = own.pack(held[1][i : i + 20])
         with torch.autocast("cpu", torch.bfloat16):
-            h = model.model(input_ids=ids, pixel_values=normalise(held[0][i : i + 20]), attention_mask=mask, position_ids=positions, use_cache=False)
+            h = model.model(
+                input_ids=ids,
+                pixel_values=normalise(held[0][i : i + 20]),
+                attention_mask=mask,
+                position_ids=positions,
+                use_cache=False,
+            )
             logits = model.lm_head(h.last_hidden_state).float()
         rated = (labels == -2).nonzero()
         scores += (logits[rated[:, 0], rated[:, 1], good] - logits[rated[:, 0], rated[:, 1], poor]).tolist()
@@ -245,7 +276,15 @@ def evaluate(model: nn.Module, blocks: Blocks, held: tuple[NDArray[np.uint8], li
     return f"held-out yes/no {np.mean(right[0]):.3f} other {np.mean(right[1]):.3f} SRCC {srcc:.3f}"
 
 
-def train_words(model: nn.Module, heads: SeverityHeads, tokens: object, data: tuple[NDArray[np.uint8], list[Recipe]], held: tuple[NDArray[np.uint8], list[Recipe]], steps: int, out: Path) -> None:
+def train_words(
+    model: nn.Module,
+    heads: SeverityHeads,
+    tokens: object,
+    data: tuple[NDArray[np.uint8], list[Recipe]],
+    held: tuple[NDArray[np.uint8], list[Recipe]],
+    steps: int,
+    out: Path,
+) -> None:
     images, recipes = data
     rng = np.random.default_rng(2)
     blocks = Blocks(tokens, rng)
@@ -254,7 +293,11 @@ def train_words(model: nn.Module, heads: SeverityHeads, tokens: object, data: tu
     groups = []
     for in_tower in (True, False):
         for decay in (True, False):
-            chosen = [p for n, p in model.named_parameters() if (id(p) in tower) == in_tower and (p.ndim >= 2 and "embed" not in n) == decay]
+            chosen = [
+                p
+                for n, p in model.named_parameters()
+                if (id(p) in tower) == in_tower and (p.ndim >= 2 and "embed" not in n) == decay
+            ]
             groups.append({"params": chosen, "weight_decay": 0.05 if decay else 0.0, "scale": 0.5 if in_tower else 1.0})
     groups.append({"params": list(heads.parameters()), "weight_decay": 0.0, "scale": 1.0})
     optimizer = torch.optim.AdamW(groups, 1.2e-3, betas=(0.9, 0.98))
@@ -270,7 +313,13 @@ def train_words(model: nn.Module, heads: SeverityHeads, tokens: object, data: tu
         ids, labels, weights, positions, mask = blocks.pack([recipes[j] for j in ix])
         caught.clear()
         with torch.autocast("cpu", torch.bfloat16):
-            h = model.model(input_ids=ids, pixel_values=normalise(images[ix]), attention_mask=mask, position_ids=positions, use_cache=False).last_hidden_state
+            h = model.model(
+                input_ids=ids,
+                pixel_values=normalise(images[ix]),
+                attention_mask=mask,
+                position_ids=positions,
+                use_cache=False,
+            ).last_hidden_state
             chosen = labels != -1
             logits = model.lm_head(h[chosen]).float()
             auxiliary = heads.loss(caught[0], patch[ix], image[ix])
@@ -285,7 +334,10 @@ def train_words(model: nn.Module, heads: SeverityHeads, tokens: object, data: tu
         losses.append((nll * w).sum().item() / w.sum().item())
         if (i + 1) % 500 == 0 or i + 1 == steps:
             model.eval()
-            print(f"words {i + 1} {time.time() - start:.0f}s loss {np.mean(losses[-200:]):.4f} {evaluate(model, blocks, held)}", flush=True)
+            print(
+                f"words {i + 1} {time.time() - start:.0f}s loss {np.mean(losses[-200:]):.4f} {evaluate(model, blocks, held)}",
+                flush=True,
+            )
             model.train()
         if (i + 1) % 2000 == 0 or i + 1 == steps:
             torch.save(model.state_dict(), out)
@@ -299,6 +351,7 @@ def main() -> None:
     parser.add_argument("--vision-steps", type=int, default=5000)
     parser.add_argument("--word-steps", type=int, default=9000)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--start", help="weights.pt of an interrupted second stage: skips the first")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)
@@ -307,8 +360,12 @@ def main() -> None:
     model = tiny_parts.model(tokens)
     model.set_attn_implementation("eager")
     data, held = load(args.train), load(args.heldout)
-    heads = train_vision(model.model.vision_tower, data, held, args.vision_steps)
-    start_projector(model, data)
+    if args.start:
+        model.load_state_dict(torch.load(args.start, weights_only=True))
+        heads = SeverityHeads()
+    else:
+        heads = train_vision(model.model.vision_tower, data, held, args.vision_steps)
+        start_projector(model, data)
     args.out.mkdir(parents=True, exist_ok=True)
     train_words(model, heads, tokens, data, held, args.word_steps, args.out / "weights.pt")
     tiny_parts.processor(tokens).save_pretrained(args.out / "processor")

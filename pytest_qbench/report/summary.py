@@ -21,22 +21,28 @@ def rows_of(run: QBench) -> list[Metric]:
 
 
 def verdict_line(run: QBench) -> str:
-    """The verdict of the run in one line, fail-closed: PASS only when every gate holds and at least one was judged."""
-    absent = [task for task in TASKS if task not in {item.task for item in run.results.expected.values()}]
+    """The verdict of the run in one line, fail-closed: PASS only when every gate was judged and holds."""
+    measured = {item.task for item in run.results.expected.values()}
+    absent = [task for task in TASKS if task not in measured]
     note = f" (not measured: {', '.join(absent)})" if absent else ""
+    failing = {gate.name: gate for gate in run.gates if run.outcome(gate) == "fail"}
+    for verdict in ("invalid", "regressed", "inconclusive"):
+        if found := [name for name, gate in failing.items() if gate.verdict == verdict]:
+            return f"{verdict.upper()}: {', '.join(found)}{note}"
+    if run.failed_gates:  # an assertion of the user's own, or an error in a gate
+        return f"FAILED: {', '.join(run.failed_gates)}{note}"
     if run.not_gated:
         return f"NOT GATED: {run.not_gated}{note}"
-    if run.gates and all(gate.hidden for gate in run.gates):
-        return f"NOTHING GATED: the answers are hidden{note}"
-    if not run.gates:
-        return f"NOTHING GATED: no gate ran{note}"
-    for verdict in ("invalid", "regressed", "inconclusive"):
-        found = [gate.name for gate in run.gates if gate.verdict == verdict and not gate.hidden]
-        if found:
-            return f"{verdict.upper()}: {', '.join(found)}{note}"
-    improved = [gate.name for gate in run.gates if gate.verdict == "improved"]
+    if run.settings.update_baseline:
+        return f"{'BASELINE RECORDED' if run.baseline_written else 'BASELINE NOT RECORDED'}: {run.baseline_name}{note}"
+    if found := [gate.name for gate in run.gates if gate.verdict == "inconclusive"]:
+        return f"INCONCLUSIVE: {', '.join(found)}{note}"
+    judged = [gate for gate in run.gates if not gate.hidden]
+    if not judged:
+        return f"NOTHING GATED: {'the answers are hidden' if run.gates else 'no gate ran'}{note}"
+    improved = [gate.name for gate in judged if gate.verdict == "improved"]
     better = f", improved: {', '.join(improved)}" if improved else ""
-    return f"PASS: {len(run.gates)} of {len(run.gates)} gates hold{better}{note}"
+    return f"PASS: {len(judged)} of {len(judged)} gates hold{better}{note}"
 
 
 def summary(run: QBench, seconds: float) -> dict[str, Any]:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from pytest_qbench.session import QBench
 
 NOT_QBENCH = "mini (embedded trial data: it is not Q-Bench)"
-COLOURS = {"PASS": "green", "REGRESSED": "red", "INVALID": "red"}
+COLOURS = dict.fromkeys(("REGRESSED", "INVALID", "FAILED", "BASELINE NOT RECORDED"), "red") | dict.fromkeys(
+    ("PASS", "BASELINE RECORDED"), "green"
+)
 FLIPS_SHOWN = 10
 
 
@@ -56,7 +58,10 @@ def _table(rows: list[list[str]]) -> list[str]:
     """Align the columns: text left, the rest right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
-        "  " + "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))).rstrip()
+        "  "
+        + "  ".join(
+            c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
         for row in rows
     ]
 
@@ -69,7 +74,11 @@ def _perception(metrics: list[Metric], dataset: str, baseline: dict[str, float |
             old = baseline.get(m.slice or "")
             rows.append([label, _cell(m), "-" if old is None else f"{old:.4f}", _ci(m), str(m.n)])
     rates = {m.name: m for m in metrics if m.dataset == dataset and m.slice is None}
-    tail = [f"{name.partition('.')[2].replace('_', ' ')} {_cell(rates[name])}" for name in ("perception.unparsed_rate", "perception.yes_rate") if name in rates]
+    tail = [
+        f"{name.partition('.')[2].replace('_', ' ')} {_cell(rates[name])}"
+        for name in ("perception.unparsed_rate", "perception.yes_rate")
+        if name in rates
+    ]
     return [*_table(rows), "  " + ", ".join(tail)]
 
 
@@ -130,6 +139,8 @@ def show(reporter: Any, run: QBench) -> None:
     for note in run.notes:
         reporter.write_line(note, red=True)
     if run.baseline_written:
+        for change in run.changes:
+            reporter.write_line(change)
         reporter.write_line(f"baseline recorded: {run.baseline_written}")
     reporter.write_line(f"files: {run.folder.path}")
     line = verdict_line(run)

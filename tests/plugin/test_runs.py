@@ -108,7 +108,13 @@ def test_another_model_regresses_against_the_baseline(project: pytest.Pytester, 
 
 
 @BOTH
-@pytest.mark.parametrize("left_out", [("-k", "not test_perception or astronaut or accuracy"), ("--deselect", "test_perception.py::test_perception[mini/astronaut-01-q1]")])
+@pytest.mark.parametrize(
+    "left_out",
+    [
+        ("-k", "not test_perception or astronaut or accuracy"),
+        ("--deselect", "test_perception.py::test_perception[mini/astronaut-01-q1]"),
+    ],
+)
 def test_gates_on_partial_data_are_invalid(
     project: pytest.Pytester, workers: tuple[str, ...], left_out: tuple[str, ...]
 ) -> None:

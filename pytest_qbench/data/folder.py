@@ -1,0 +1,183 @@
+"""A data folder: which datasets lie in it, by the standard layout and by `datasets.yaml`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from pytest_qbench.data import known
+from pytest_qbench.data.build import Source, build
+from pytest_qbench.data.formats import FILLED, SUFFIXES, read_rows
+from pytest_qbench.data.images import ImageFolder, expanded, short_path
+from pytest_qbench.data.manifest import NAME, Entry, read_manifest
+from pytest_qbench.errors import DataError
+from pytest_qbench.items import TASKS, Dataset, Task
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """A folder and how messages call it."""
+
+    path: Path
+    label: str
+
+    def called(self, path: Path) -> str:
+        """Return how messages call a file or folder below this one, or elsewhere."""
+        try:
+            return (Path(self.label) / path.relative_to(self.path)).as_posix()
+        except ValueError:
+            return short_path(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A dataset in a folder, not read yet. Each of `choices` is a place to read it from; more than one is an error."""
+
+    source: Source
+    folder: DataFolder
+    choices: tuple[tuple[Path, ...], ...]
+
+    def read(self) -> Dataset:
+        """Read all records."""
+        if len(self.choices) > 1:
+            paths = " and ".join(self.folder.called(files[0]) for files in self.choices)
+            name = " ".join(filter(None, (self.source.name, self.source.split)))
+            raise DataError(f"{name}: found in {paths}; keep one, or name it as file: in datasets.yaml")
+        rows = (read_rows(path, self.folder.called(path)) for path in self.choices[0])
+        return build(self.source, chain.from_iterable(rows))
+
+
+def find(folder: DataFolder) -> list[Found]:
+    """Return what lies in a data folder, in the order of tasks and names; what `datasets.yaml` says wins."""
+    usual = [*_published(folder), *_databases(folder)]
+    entries = read_manifest(folder.path, folder.called(folder.path / "datasets.yaml"))
+    stated = [one for entry in entries for one in _stated(folder, entry, usual)]
+    # A file that the manifest calls by another name is not found a second time by its own.
+    taken = {path for one in stated for files in one.choices for path in files}
+    found = {_key(one): one for one in usual if not any(path in taken for files in one.choices for path in files)}
+    return sorted({**found, **{_key(one): one for one in stated}}.values(), key=_key)
+
+
+def _key(found: Found) -> tuple[int, str, str]:
+    return TASKS.index(found.source.task), found.source.name, found.source.split or ""
+
+
+def _published(folder: DataFolder) -> Iterator[Found]:
+    """Find the datasets whose files have fixed names, in a folder of their own or at the root of the data folder."""
+    for name, layout in known.LAYOUTS.items():
+        for split in (*known.SPLITS, None):
+            places = [*(folder.path / place for place in layout.folders), folder.path]
+            choices = _distinct(choice for place in places for choice in _choices(folder, name, place, split))
+            if choices:
+                place = next(place for place in places if choices[0][0].is_relative_to(place))
+                usual = [place / images for images in layout.images]
+                images = next((path for path in usual if path.exists()), usual[0])
+                source = _source(folder, name, layout.task, split, choices[0], images)
+                yield Found(source, folder, choices)
+
+
+def _choices(folder: DataFolder, name: str, place: Path, split: str | None) -> Iterator[tuple[Path, ...]]:
+    """Yield where one split is under `place`: files named after the dataset, VLMEvalKit's tables, the hub's shards."""
+    layout = known.LAYOUTS[name]
+    stems = [stem.format(split=split) for stem in layout.stems if ("{split}" in stem) == (split is not None)]
+    for stem in (*stems, *layout.tables.get(split or "", ())):
+        for suffix in SUFFIXES:
+            if (path := place / f"{stem}{suffix}").is_file():
+                yield (path,)
+    for shards in (place, place / "data"):
+        paths = tuple(sorted(shards.glob(f"{split}-*.parquet"))) if split else ()
+        if paths and (place != folder.path or _is_dataset(folder, name, paths[0])):
+            yield paths
+
+
+def _is_dataset(folder: DataFolder, name: str, path: Path) -> bool:
+    """Tell whether shards at the root of the data folder, where no folder's name says it, belong to a dataset."""
+    from pytest_qbench.data.parquet import dataset_of
+
+    return dataset_of(path, folder.called(path)) == name
+
+
+def _distinct(choices: Iterator[tuple[Path, ...]]) -> tuple[tuple[Path, ...], ...]:
+    """Drop choices that are the same file by two names, as on a file system that ignores case."""
+    distinct: dict[tuple[int, int], tuple[Path, ...]] = {}
+    for files in choices:
+        status = files[0].stat()
+        distinct.setdefault((status.st_dev, status.st_ino), files)
+    return tuple(distinct.values())
+
+
+def _databases(folder: DataFolder) -> Iterator[Found]:
+    """Find the quality databases: every file of records in `iqa/`, and the published ones at the root of the folder."""
+    choices: dict[str, list[Path]] = {}
+    for place in (*(folder.path / name for name in known.ASSESSMENT_FOLDERS), folder.path):
+        for path in sorted(place.iterdir()) if place.is_dir() else ():
+            name = known.canonical(path.stem)
+            if path.suffix.lower() not in SUFFIXES or path.name.startswith(".") or not path.is_file():
+                continue
+            if place != folder.path or known.task_of(name) == "assessment":
+                choices.setdefault(name, []).append(path)
+    for name, paths in choices.items():
+        if not NAME.fullmatch(name):
+            label = folder.called(paths[0])
+            raise DataError(f"{label}: {name!r} is no name for a dataset; use letters, digits and . + - _")
+        stems = dict.fromkeys((paths[0].stem, *known.file_names(name)))
+        usual = [paths[0].parent / stem for stem in stems]
+        images = next((path for path in usual if path.exists()), usual[0])
+        source = _source(folder, name, "assessment", None, (paths[0],), images)
+        yield Found(source, folder, tuple((path,) for path in paths))
+
+
+def _source(
+    folder: DataFolder, name: str, task: Task, split: str | None, files: tuple[Path, ...], images: Path
+) -> Source:
+    hidden = name in known.LAYOUTS and split == "test" and files[0].suffix.lower() in FILLED
+    pictures = ImageFolder(images, folder.path, folder.called(images))
+    return Source(name, task, split, folder.called(files[0]), pictures, hidden)
+
+
+def _stated(folder: DataFolder, entry: Entry, standard: list[Found]) -> list[Found]:
+    """Return the dataset of an entry: its own file, or what lies in the standard place with what the entry changes."""
+    changes: dict[str, Any] = {
+        key: value
+        for key in ("higher_is_better", "image_column", "target_column", "group_column", "group_pattern", "license")
+        if (value := getattr(entry, key)) is not None
+    }
+    if entry.images is not None:
+        images = folder.path / expanded(entry.images)
+        # A user may keep images anywhere and says so here; what records name must then stay inside that place.
+        boundary = folder.path if images.resolve().is_relative_to(folder.path.resolve()) else images
+        changes["images"] = ImageFolder(images, boundary, folder.called(images))
+    found = _own_file(folder, entry, entry.file) if entry.file else _usual_place(folder, entry, standard)
+    return [replace(one, source=replace(one.source, **changes)) for one in found]
+
+
+def _own_file(folder: DataFolder, entry: Entry, file: str) -> list[Found]:
+    if entry.task is None:
+        raise DataError(f"{entry.place}: {entry.name} has no task; write task: and one of {', '.join(TASKS)}")
+    if Path(file).is_absolute() or ".." in Path(file).parts:
+        raise DataError(f"{entry.place}: file {file} leaves the data folder; copy or link it into {folder.label}")
+    try:
+        files = tuple(sorted(folder.path.glob(file))) if "*" in file else (folder.path / file,)
+        there = bool(files) and all(path.is_file() for path in files)
+    except (OSError, ValueError):  # a name too long, a pattern such as ** in the middle of a name
+        there = False
+    if not there:
+        raise DataError(f"{entry.place}: no file {file} under {folder.label}; correct file: or add it")
+    images = files[0].parent / (files[0].stem if entry.task == "assessment" else "images")
+    return [Found(_source(folder, entry.name, entry.task, entry.split, files, images), folder, (files,))]
+
+
+def _usual_place(folder: DataFolder, entry: Entry, standard: list[Found]) -> list[Found]:
+    same = [
+        one
+        for one in standard
+        if one.source.name == entry.name
+        and entry.task in (None, one.source.task)
+        and entry.split in (None, one.source.split)
+    ]
+    if not same:
+        raise DataError(f"{entry.place}: {entry.name} is not in its usual place under {folder.label}; name its file:")
+    return same

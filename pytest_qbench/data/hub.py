@@ -1,0 +1,94 @@
+"""Q-Bench from the Hugging Face hub, or from the offline cache of the `datasets` library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pytest_qbench.data.build import Source, build
+from pytest_qbench.data.images import ImageFolder
+from pytest_qbench.data.parquet import INSTALL, one_line, rows_with_pictures
+from pytest_qbench.errors import DataError, ItemError
+from pytest_qbench.items import Dataset
+
+REPOSITORIES = {
+    "llvisionqa": "q-future/Q-Bench-HF",
+    "qbench2": "q-future/Q-Bench2-HF",
+    "abench": "q-future/A-Bench-HF",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HubPicture:
+    """A picture of a loaded hub dataset."""
+
+    table: Any = field(repr=False)
+    name: str
+    column: str
+    row: int
+    absent: bool
+
+    def read(self) -> bytes:
+        """Return the encoded picture."""
+        value = self.table[self.row][self.column]
+        if not value or not value["bytes"]:
+            raise ItemError(f"{self.name}: the dataset holds no picture in this row; download it again")
+        return bytes(value["bytes"])
+
+    def missing(self) -> bool:
+        """Tell whether the row holds no picture."""
+        return self.absent
+
+
+def read_hub(name: str, split: str) -> Dataset:
+    """Return one split of a published dataset, downloaded or from the cache.
+
+    The answers of the test splits are not published, whatever the column says. Raises `DataError` without the library,
+    without network and cache, or where the download is not what it should be.
+    """
+    repository = REPOSITORIES[name]
+    place = f"{repository} {split}"
+    table = _load(repository, split)
+    import datasets
+
+    columns = [column for column, feature in table.features.items() if isinstance(feature, datasets.Image)]
+    if not columns:
+        raise DataError(f"{place}: no column of images among {', '.join(table.features)}; is it another dataset?")
+    for column in columns:
+        table = table.cast_column(column, datasets.Image(decode=False))
+    fields = [dict(one) for one in table.remove_columns(columns)]
+    names, absent = zip(*(_names_and_gaps(table, column) for column in columns), strict=True)
+    images = [
+        tuple(
+            HubPicture(table, f"{place}/{row + 1}.{column}", column, row, gaps[row])
+            for column, gaps in zip(columns, absent, strict=True)
+        )
+        for row in range(len(fields))
+    ]
+    nowhere = ImageFolder(Path(), Path(), place)
+    source = Source(name, "perception", split, place, nowhere, hidden=split == "test")
+    return build(source, rows_with_pictures(place, fields, images, names))
+
+
+def _names_and_gaps(table: Any, column: str) -> tuple[list[str | None], list[bool]]:
+    """Return the file names beside the pictures of a column, and where there is no picture; reads no pictures."""
+    from pyarrow.compute import is_null, struct_field
+
+    values = table.select_columns([column]).with_format("arrow")[:].column(column)
+    return struct_field(values, "path").to_pylist(), is_null(struct_field(values, "bytes")).to_pylist()
+
+
+def _load(repository: str, split: str) -> Any:
+    try:
+        import datasets
+    except ImportError as e:
+        raise DataError(f"--qbench-data=hf: needs the datasets library; {INSTALL}") from e
+    try:
+        return datasets.load_dataset(repository, split=split)
+    except (OSError, ValueError, RuntimeError) as e:
+        folder = repository.rpartition("/")[2]
+        raise DataError(
+            f"--qbench-data=hf: {repository} is neither reachable nor in the cache ({one_line(e)}); "
+            f"run once with network, or download its data/*.parquet to DIR/{folder}/data and use --qbench-data=DIR"
+        ) from e

@@ -1,0 +1,90 @@
+"""One record of a benchmark file as it was read, and careful ways to take values out of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pytest_qbench.errors import DataError
+from pytest_qbench.items import ImageSource
+
+
+@dataclass(slots=True)
+class Row:
+    """A record: `file` and `number` (from 1) say where it stands.
+
+    `images` are the pictures that the format carries inside (parquet, base64); without any, the record names files.
+    """
+
+    file: str
+    number: int
+    fields: Mapping[str, object]
+    images: tuple[ImageSource, ...] = ()
+
+    def error(self, problem: str, remedy: str) -> DataError:
+        """Return the error that names file, record, problem and remedy in one line."""
+        return DataError(_one_line(f"{self.file}: entry {self.number}: {problem}; {remedy}"))
+
+    def value(self, key: str) -> object | None:
+        """Return a field, or None where it is absent, null, NaN or blank."""
+        value = self.fields.get(key)
+        if isinstance(value, str):
+            return value if value and not value.isspace() else None
+        if isinstance(value, float) and math.isnan(value):
+            return None
+        return value
+
+    def text(self, key: str) -> str | None:
+        """Return a field's text without surrounding blanks, or None where it has none."""
+        value = self.value(key)
+        if value is None:
+            return None
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # a column of whole numbers with gaps
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise self.error(f"{key} is {shown(value)}, not text", "write it as a string")
+        return self.clean(str(value), key)
+
+    def clean(self, text: str, key: str) -> str:
+        """Return `text` without surrounding blanks; refuses what cannot be written as UTF-8."""
+        text = text.strip()
+        try:
+            text.encode()
+        except UnicodeEncodeError as e:
+            raise self.error(f"{key} is {shown(text)}, which is no valid Unicode", "export the file as UTF-8") from e
+        return text
+
+    def texts(self, key: str) -> list[str] | None:
+        """Return a field that is one text or a list of texts; None where it is absent or empty."""
+        value = self.value(key)
+        if isinstance(value, list | tuple):
+            if not all(isinstance(one, str) for one in value):
+                raise self.error(f"{key} is {shown(value)}, not a list of texts", "write strings")
+            return [self.clean(one, key) for one in value] or None
+        text = self.text(key)
+        return None if text is None else [text]
+
+    def number_at(self, key: str) -> float | None:
+        """Return a field that is a finite number, or a text of one with blanks around it; None where it is absent."""
+        value = self.value(key)
+        if value is None:
+            return None
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            try:
+                number = math.nan if isinstance(value, str) and "_" in value else float(value)
+            except (ValueError, OverflowError):
+                number = math.nan
+            if math.isfinite(number):
+                return number
+        raise self.error(f"{key} {shown(value)} is not a finite number", "correct it or remove the entry")
+
+
+def shown(value: object) -> str:
+    """Return a short form of any value for a message."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

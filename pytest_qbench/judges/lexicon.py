@@ -1,0 +1,306 @@
+"""The smoke judge: a word list that compares what two descriptions say of low-level attributes.
+
+It runs offline, costs nothing and gives every text the same verdict every time, so that descriptions can be tested
+without an endpoint. It knows some two hundred English words and no grammar to speak of: **it never replaces a language
+model as judge**, and its numbers compare with nobody's but its own.
+
+A text is cut into segments, a segment into claims: an aspect (sharpness, cause of blur, noise, artifacts, brightness,
+contrast, color, quality) with a value on a scale, possibly negated ("no noise", "free of artifacts"), a degree (slight
+to extreme) and a part of the image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_qbench.judges.base import DIMENSIONS, Verdicts
+
+VERSION = 1
+
+# aspect -> value -> phrases that say it by themselves, separated by commas. Values of an aspect are points on a scale.
+_SAYS: dict[str, dict[int, str]] = {
+    "sharpness": {
+        -1: "blurry, blurred, blur, blurs, blurriness, blurring, out of focus, poor focus, lack of focus, defocus,"
+        " defocused, unclear, fuzzy, hazy, smeared, indistinct, unsharp",
+        1: "sharp, crisp, clear, in focus, well focused, well defined, detailed",
+    },
+    "cause of blur": {
+        -1: "motion, movement, camera shake, hand shake, shaky",
+        1: "out of focus, poor focus, lack of focus, wrong focus, defocus, defocused",
+    },
+    "noise": {
+        -1: "noise, noisy, noises, grain, grains, grainy, graininess, speckles",
+        1: "low noise, little noise, minimal noise, noiseless, clean",
+    },
+    "artifacts": {
+        -1: "artifact, artifacts, artefact, artefacts, compression, compressed, compression artifact,"
+        " compression artifacts, compression distortion, block artifacts, blocking artifacts, blocky, blockiness,"
+        " pixelated, pixelation, banding, ringing",
+    },
+    "brightness": {
+        -1: "dark, too dark, dim, dimly lit, poorly lit, underexposed, underexposure, low light, darkness, gloomy",
+        0: "well lit, well exposed, properly exposed, correctly exposed, well illuminated, bright enough",
+        1: "bright",
+        2: "too bright, overly bright, overexposed, overexposure, blown out, glaring",
+    },
+    "contrast": {},
+    "color": {
+        -2: "gray, grey, grayscale, greyscale, colorless, monochrome, monochromatic, black and white",
+        -1: "faded, washed out, desaturated, undersaturated, pale, dull, muted, monotonous",
+        1: "vivid, vibrant, colorful, saturated, bright colors, bright color, rich colors, rich color",
+        2: "oversaturated, oversaturation, too saturated, overly saturated, too vivid, too strong colors",
+    },
+    "quality": {},
+}
+# aspect -> value -> adjectives that say it of one of the nouns of the aspect only.
+_SAYS_OF: dict[str, dict[int, str]] = {
+    "sharpness": {-1: "poor low bad lost loss missing lack lacks lacking", 1: "good high great excellent rich fine"},
+    "brightness": {
+        -1: "low poor insufficient weak inadequate lack lacks lacking",
+        0: "normal good sufficient adequate proper appropriate balanced moderate natural suitable fine even",
+        1: "high strong",
+        2: "excessive harsh",
+    },
+    "contrast": {
+        -1: "low poor weak insufficient bad lack lacks lacking",
+        1: "good high strong normal sufficient rich balanced moderate appropriate adequate fine",
+    },
+    "color": {
+        -1: "poor bad low weak lack lacks lacking",
+        0: "natural normal balanced good realistic accurate moderate appropriate true fine",
+        1: "rich bright high beautiful",
+        2: "excessive strong unnatural intense exaggerated",
+    },
+    "quality": {
+        -1: "poor bad low terrible awful",
+        0: "average medium moderate acceptable fair ordinary normal mediocre",
+        1: "good high excellent great fine nice",
+    },
+}
+_NOUNS = {
+    "sharpness": "sharpness clarity focus detail details texture textures definition edges",
+    "brightness": "brightness lighting illumination exposure light",
+    "contrast": "contrast",
+    "color": "color colors saturation coloration tones hues",
+    "quality": "quality",
+}
+# What "not X" means, where it means anything: not dark is normal, not natural says nothing.
+_NEGATED = {
+    "sharpness": {-1: 1, 1: -1},
+    "noise": {-1: 1, 1: -1},
+    "artifacts": {-1: 1},
+    "brightness": {-1: 0, 0: -1, 1: -1, 2: 0},
+    "contrast": {-1: 1, 1: -1},
+    "color": {-2: 0, -1: 0, 1: -1, 2: 0},
+    "quality": {-1: 0, 1: -1},
+}
+_NEAR = {"brightness": [(0, 1), (1, 2)], "color": [(-2, -1), (0, 1), (1, 2)], "quality": [(-1, 0), (0, 1)]}
+_DEFECTS = {
+    "sharpness": (-1,), "noise": (-1,), "artifacts": (-1,), "contrast": (-1,), "brightness": (-1, 2),
+    "color": (-2, -1, 2),
+}  # fmt: skip
+_DEGREES = {
+    1: "slight slightly mild mildly minor bit little somewhat faint faintly",
+    2: "moderate moderately fairly rather quite noticeable noticeably medium",
+    3: "serious seriously severe severely heavy heavily very strong strongly significant significantly highly",
+    4: "extreme extremely terribly totally completely awfully",
+}
+_NEGATORS = "not no never without hardly neither nor none free lack lacks lacking absence non"
+_OTHER_LOW_LEVEL = (
+    "resolution composition aesthetics aesthetic distortion distortions depth framing flare glare vignetting"
+)
+_OTHER_MEANINGS = (
+    "clear that, clear sky, clear day, clear water, dark green, dark blue, dark brown, dark hair, clean water"
+)
+_SIDES = {"left": "left", "right": "right", "top": "top", "upper": "top", "bottom": "bottom", "lower": "bottom"}
+_PARTS = "part|side|half|area|corner|region|portion|section|third|edge"
+
+_SEGMENTS = re.compile(
+    r"[.!?;\n]+|,? \b(?:but|however|while|whereas|although|though)\b"
+    r"|(?:,| and\b|, and\b)(?= (?:the|it|its|there|this|which|is|are|has|have|looks|shows|with|making|so|resulting)\b)"
+)
+_SIDE = re.compile(rf"\b({'|'.join(_SIDES)})(?:most|[ -]hand)? (?:{_PARTS})s?\b|\b(?:on|at) the ({'|'.join(_SIDES)})\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One thing said of an image: the value is a point on the aspect's scale, `degree` 1 to 4, `side` of the image."""
+
+    aspect: str
+    value: int
+    degree: int | None = None
+    side: str | None = None
+
+
+class LexiconJudge:
+    """Compares low-level attributes by a word list; deterministic and offline. A smoke judge, no language model."""
+
+    name = "lexicon"
+
+    def describe(self) -> dict[str, Any]:
+        """Return name, version of the rules and hash of the word list (16 hex digits)."""
+        return {"name": self.name, "version": VERSION, "lexicon": _digest()}
+
+    def judge(self, descriptions: Sequence[str], golden: Sequence[Sequence[str]], rounds: int) -> list[Verdicts]:
+        """Return the same verdict in every round; of several golden texts the one with the greatest sum counts."""
+        return [
+            {
+                dimension: [verdict] * rounds
+                for dimension, verdict in zip(DIMENSIONS, _best(text, references), strict=True)
+            }
+            for text, references in zip(descriptions, golden, strict=True)
+        ]
+
+
+def verdict(description: str, golden: str) -> tuple[int | None, int | None, int | None]:
+    """Return completeness, preciseness and relevance, each 0, 1 or 2, after Q-Bench's rubric.
+
+    completeness: 2 when 95% of the golden text's claims are there, 0 when none is, else 1; a claim counts half when
+    its value is near ("vivid" for "natural"), its degree two steps off or its part of the image missing. preciseness:
+    2 when nothing contradicts the golden text, 1 when at most as much contradicts as agrees, 0 when more does or
+    nothing agrees; a defect of an aspect that the golden text does not mention contradicts it. Both are None when the
+    golden text says nothing that the word list knows. relevance: 2 when three quarters of the words (or as many as in
+    the golden text) stand in segments about low-level attributes, 0 when fewer than a quarter do, else 1. An empty
+    description gets 0, 0, 0.
+    """
+    if not description.strip():
+        return 0, 0, 0
+    said, about = _read(description)
+    expected, usual = _read(golden)
+    relevance = 2 if about and about >= min(0.75, usual) else 1 if about >= 0.25 else 0
+    if not expected:
+        return None, None, relevance
+    found = sum(max((_credit(claim, other) for claim in said), default=0.0) for other in expected) / len(expected)
+    completeness = 2 if found >= 0.95 else 1 if found > 0 else 0
+    mentioned = {other.aspect for other in expected}
+    right = wrong = 0
+    for claim in said:
+        rivals = [other for other in expected if other.aspect == claim.aspect and not _apart(claim, other)]
+        if any(_credit(claim, other) > 0 for other in rivals):
+            right += 1
+        elif rivals or (claim.value in _DEFECTS.get(claim.aspect, ()) and claim.aspect not in mentioned):
+            wrong += 1
+    preciseness = 0 if not right or wrong > right else 1 if wrong else 2
+    return completeness, preciseness, relevance
+
+
+def claims(text: str) -> list[Claim]:
+    """Return what `text` says of low-level attributes, without repetition, in order."""
+    return _read(text)[0]
+
+
+def _best(description: str, golden: Sequence[str]) -> tuple[int | None, int | None, int | None]:
+    verdicts = [verdict(description, text) for text in golden] or [verdict(description, "")]
+    return max(verdicts, key=lambda v: sum(-1 if x is None else x for x in v))
+
+
+def _credit(claim: Claim, expected: Claim) -> float:
+    """How much of what is expected a claim says, in [0, 1]."""
+    if claim.aspect != expected.aspect or (claim.side and expected.side and claim.side != expected.side):
+        return 0.0
+    same = claim.value == expected.value
+    pair = min(claim.value, expected.value), max(claim.value, expected.value)
+    if not same and pair not in _NEAR.get(claim.aspect, ()):
+        return 0.0
+    far = claim.degree and expected.degree and abs(claim.degree - expected.degree) > 1
+    return (1.0 if same else 0.5) * (0.5 if far else 1) * (0.5 if claim.side != expected.side else 1)
+
+
+def _apart(claim: Claim, other: Claim) -> bool:
+    """Tell whether two claims differ in value because they are about different parts of the image."""
+    return bool(claim.side and other.side and claim.side != other.side and claim.value != other.value)
+
+
+# --- reading ---
+
+
+def _table(entries: dict[str, dict[int, str]], separator: str | None) -> dict[str, list[tuple[str, int]]]:
+    table: dict[str, list[tuple[str, int]]] = {}
+    for aspect, values in entries.items():
+        for value, phrases in values.items():
+            for phrase in phrases.split(separator):
+                table.setdefault(phrase.strip(), []).append((aspect, value))
+    return table
+
+
+_PHRASES = {**_table(_SAYS, ","), **{phrase.strip(): [] for phrase in _OTHER_MEANINGS.split(",")}}
+_ADJECTIVES = {(aspect, word): value for word, says in _table(_SAYS_OF, None).items() for aspect, value in says}
+_ADJECTIVE_WORDS = {word for _, word in _ADJECTIVES}
+_NOUN_ASPECT = {noun: aspect for aspect, nouns in _NOUNS.items() for noun in nouns.split()}
+_DEGREE = {word: degree for degree, words in _DEGREES.items() for word in words.split()}
+_NEGATOR_WORDS = set(_NEGATORS.split())
+_LOW_LEVEL_WORDS = {*_OTHER_LOW_LEVEL.split(), *_NOUN_ASPECT}
+_LONGEST = max(len(phrase.split()) for phrase in _PHRASES)
+
+
+def _digest() -> str:
+    words = [_SAYS, _SAYS_OF, _NOUNS, _DEGREES, _NEGATORS, _OTHER_LOW_LEVEL, _OTHER_MEANINGS, _SIDES, _PARTS]
+    tables = [VERSION, words, _NEGATED, _NEAR, _DEFECTS]
+    return hashlib.sha256(json.dumps(tables).encode()).hexdigest()[:16]
+
+
+def _read(text: str) -> tuple[list[Claim], float]:
+    """Return the claims of a text and the share of its words, in [0, 1], in segments about low-level attributes."""
+    text = text.lower().replace("’", "'").replace("n't", " not").replace("colour", "color")
+    text = re.sub(r"\b(over|under|de)-(?=expos|satur|focus)", r"\1", text).replace("-", " ")
+    degrees: dict[
+        tuple[str, int, str | None], int | None
+    ] = {}  # the first degree given: "slightly out of focus" is one
+    words = relevant = 0
+    for segment in _SEGMENTS.split(text):
+        tokens = re.findall(r"[^\W_]+", segment)
+        said = list(_segment_claims(tokens, _side(segment)))
+        for claim in said:
+            key = claim.aspect, claim.value, claim.side
+            degrees[key] = degrees.get(key) or claim.degree
+        words += len(tokens)
+        relevant += len(tokens) if said or not _LOW_LEVEL_WORDS.isdisjoint(tokens) else 0
+    found = [Claim(aspect, value, degree, side) for (aspect, value, side), degree in degrees.items()]
+    return found, relevant / words if words else 0.0
+
+
+def _side(segment: str) -> str | None:
+    match = _SIDE.search(segment)
+    return _SIDES[match[1] or match[2]] if match else None
+
+
+def _segment_claims(tokens: list[str], side: str | None) -> Iterator[Claim]:
+    spoken: set[int] = set()  # words that belong to a phrase
+    start = 0
+    while start < len(tokens):
+        lengths = range(min(_LONGEST, len(tokens) - start), 0, -1)
+        end = next((start + n for n in lengths if " ".join(tokens[start : start + n]) in _PHRASES), None)
+        if end is None:
+            start += 1
+            continue
+        spoken.update(range(start, end))
+        for aspect, value in _PHRASES[" ".join(tokens[start:end])]:
+            yield from _claim(tokens, start, end, aspect, value, side)
+        start = end
+    nouns = {i: _NOUN_ASPECT[token] for i, token in enumerate(tokens) if token in _NOUN_ASPECT and i not in spoken}
+    for i, token in enumerate(tokens):
+        if token in _ADJECTIVE_WORDS and i not in spoken and nouns:
+            nearest = min(nouns, key=lambda noun: (abs(noun - i), noun < i))
+            value_of = _ADJECTIVES.get((nouns[nearest], token))
+            if value_of is not None:
+                yield from _claim(tokens, i, i + 1, nouns[nearest], value_of, side)
+
+
+def _claim(tokens: list[str], start: int, end: int, aspect: str, value: int, side: str | None) -> Iterator[Claim]:
+    """Give the words from `start` to `end` their negation and degree; nothing where a negation leaves no value."""
+    before, after = tokens[:start], tokens[end : end + 4]
+    negated = any(w in _NEGATOR_WORDS and before[i + 1 : i + 2] != ["only"] for i, w in enumerate(before))
+    negated = negated or after[:1] == ["free"] or "absent" in after
+    negated = negated or (
+        "not" in after and bool({"visible", "noticeable", "present", "obvious", "apparent"} & set(after))
+    )
+    if not negated:
+        near = [_DEGREE[w] for w in [*reversed(before[-3:]), *after[:3]] if w in _DEGREE]
+        yield Claim(aspect, value, near[0] if near else None, side)
+    elif value in _NEGATED.get(aspect, {}):
+        yield Claim(aspect, _NEGATED[aspect][value], None, side)

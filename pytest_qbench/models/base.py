@@ -1,0 +1,51 @@
+"""What a model must be able to do; backends are files beside this one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from pytest_qbench.prompts import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a model returned for one item: generated text, or log-probabilities (natural) per option text or word."""
+
+    text: str | None = None
+    logprobs: Mapping[str, float] | None = None
+
+
+class Model(Protocol):
+    """A vision-language model over batches of prompts. Results are in the order of the prompts.
+
+    Each method raises `ModelError` when the model cannot do it at all and `ItemError` when a single prompt is at fault.
+    """
+
+    name: str
+    needs_images: bool
+
+    def describe(self) -> dict[str, Any]:
+        """Return what identifies the model and how it ran: plain values for the fingerprint and the summary."""
+        ...
+
+    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
+        """Return the reply of each prompt, greedily decoded, without the prompt and without special tokens."""
+        ...
+
+    def option_likelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
+        """Return for each prompt the summed log-likelihood of each option's tokens as the assistant's reply."""
+        ...
+
+    def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
+        """Return for each prompt the log-probability of each word right after `Prompt.prefix`.
+
+        Log-softmax over the vocabulary, computed in float32; a word of several tokens counts by its whole sequence.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release weights and connections."""
+        ...

@@ -1,0 +1,156 @@
+"""Prompts to tensors: chat template or plain prompt, control tokens in questions, and the tokens of a reply."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from torch import Tensor
+
+from pytest_qbench.errors import ItemError, ModelError
+from pytest_qbench.models.layout import Batch, Side, align, append, ragged
+from pytest_qbench.models.quirks import Quirks
+from pytest_qbench.prompts import Prompt
+
+_PROBE = ("Question", "Reply")
+
+
+class Encoder:
+    """Turns prompts into the tensors of one forward pass, on the CPU; needs the processor but not the weights.
+
+    Prompts of one batch have the same number of images and the same `prefix`.
+    """
+
+    def __init__(self, name: str, processor: Any, quirks: Quirks, decoder_start: int | None) -> None:
+        self.processor = processor
+        self.tokenizer = getattr(processor, "tokenizer", processor)
+        self.side: Side = "left" if decoder_start is None else "right"
+        self.tokenizer.padding_side = self.side
+        if self.tokenizer.pad_token_id is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+        self._name = name
+        self._quirks = quirks
+        self._decoder_start = decoder_start
+        self._chat = bool(getattr(processor, "chat_template", None))
+        self._controls = _control_tokens(processor, self.tokenizer)
+        self._tail, self._prefix_tail, self._joint = self._probe()
+        self.continuation = lru_cache(maxsize=65536)(self._continuation)
+
+    def __call__(self, prompts: Sequence[Prompt]) -> Batch:
+        """Return input ids, mask and image tensors; padding is on the left (on the right for encoder-decoders)."""
+        for prompt in prompts:
+            if len(prompt.images) not in self._quirks.images:
+                raise ItemError(f"{prompt.key}: {self._name} cannot take {len(prompt.images)} images in a prompt")
+        encoded = self._chat_batch(prompts) if self._chat else self._plain_batch(prompts)
+        batch: Batch = {key: value for key, value in encoded.items() if isinstance(value, Tensor) and key != "labels"}
+        batch = align(batch, self.side)
+        edge = batch["attention_mask"][:, -1 if self.side == "left" else 0]
+        if not bool(edge.all()):
+            raise ModelError(f"{self._name}: its processor returns prompts that do not end where the batch does")
+        return self._with_prefix(batch, prompts[0].prefix)
+
+    def _with_prefix(self, batch: Batch, prefix: str | None) -> Batch:
+        """Add the tokens of the assistant's prefix where the chat template has not."""
+        if self._decoder_start is not None:
+            start = [self._decoder_start, *(self.continuation(None, prefix) if prefix else ())]
+            batch["decoder_input_ids"] = ragged([start] * len(batch["input_ids"]), 0, batch["input_ids"].device)[0]
+        elif prefix and not self._chat:
+            batch = self.append(batch, [self.continuation(None, prefix)] * len(batch["input_ids"]))
+        return batch
+
+    def append(self, batch: Batch, tokens: Sequence[Sequence[int]]) -> Batch:
+        """Return `batch` with these tokens after each row (`layout.append`)."""
+        return append(batch, tokens, self.tokenizer.pad_token_id, self._quirks.appended_type)
+
+    def _continuation(self, prefix: str | None, text: str) -> tuple[int, ...]:
+        """Return the ids of `text` as the assistant's reply, or of the word that follows `prefix` in it.
+
+        The ids of the text alone are wrong in both cases (a leading space, merges), so this is the difference between
+        the ids without and with it. Raises `ModelError` when `text` merges into what stands before.
+        """
+        if not text.strip():
+            raise ModelError(f"{self._name}: cannot score an empty text")
+        if prefix is None:
+            before, after = self._tail, self._tail + self._joint + text.strip()
+        else:
+            before = self._prefix_tail + prefix
+            after = f"{before} {text.strip()}"
+        first, second = self._ids(before), self._ids(after)
+        if len(second) <= len(first) or second[: len(first)] != first:
+            raise ModelError(f"{self._name}: cannot score {text!r} after {before[-40:]!r}, its tokens merge into it")
+        return tuple(second[len(first) :])
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
+        return ids
+
+    def _chat_batch(self, prompts: Sequence[Prompt]) -> Any:
+        prefix = prompts[0].prefix if self._decoder_start is None else None
+        return self.processor.apply_chat_template(
+            [_conversation(self._escape(prompt.text), prompt.images, prefix and prompt.prefix) for prompt in prompts],
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+            processor_kwargs={"padding": True, "padding_side": self.side},
+            **({"continue_final_message": True} if prefix else {"add_generation_prompt": True}),
+        )
+
+    def _plain_batch(self, prompts: Sequence[Prompt]) -> Any:
+        placeholder = "" if self._quirks.inserts_images else str(getattr(self.processor, "image_token", ""))
+        texts = [
+            placeholder * len(prompt.images) + self._quirks.plain.text.format(text=self._escape(prompt.text))
+            for prompt in prompts
+        ]
+        images: list[Any] | None = [list(prompt.images) for prompt in prompts] if prompts[0].images else None
+        if images and self._quirks.inserts_images:
+            images = [image for (image,) in images]
+        return self.processor(images=images, text=texts, padding=True, padding_side=self.side, return_tensors="pt")
+
+    def _probe(self) -> tuple[str, str, str]:
+        """Return what stands before a reply, what stands before a prefix, and what joins the first to a reply."""
+        if not self._chat:
+            plain = self._quirks.plain
+            if self._decoder_start is not None:
+                return "", "", ""
+            return plain.tail, plain.tail + plain.joint, plain.joint
+        question, reply = _PROBE
+        asked = self._render(_conversation(question), add_generation_prompt=True)
+        answered = self._render(_conversation(question, prefix=reply), continue_final_message=True)
+        if question not in asked or question not in answered or not answered.endswith(reply):
+            raise ModelError(f"{self._name}: its chat template drops the question or the beginning of the reply")
+        if self._decoder_start is not None:
+            return "", "", ""
+        tail = asked.rpartition(question)[2]
+        prefix_tail = answered[: -len(reply)].rpartition(question)[2]
+        if prefix_tail.startswith(tail):
+            return tail, prefix_tail, prefix_tail[len(tail) :]
+        return tail, prefix_tail, "" if not tail or tail[-1].isspace() else " "
+
+    def _render(self, conversation: list[dict[str, Any]], **how: bool) -> str:
+        return str(self.processor.apply_chat_template(conversation, tokenize=False, **how))
+
+    def _escape(self, text: str) -> str:
+        """Return `text` with control tokens broken up, so that a question can hold a literal ``<image>``."""
+        return self._controls.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
+
+
+def _conversation(text: str, images: Sequence[Any] = (), prefix: str | None = None) -> list[dict[str, Any]]:
+    """Return a user's turn and the beginning of the assistant's. Content is a list: some templates drop strings."""
+    content = [*({"type": "image", "image": image} for image in images), {"type": "text", "text": text}]
+    turns: list[dict[str, Any]] = [{"role": "user", "content": content}]
+    if prefix:
+        turns.append({"role": "assistant", "content": [{"type": "text", "text": prefix}]})
+    return turns
+
+
+def _control_tokens(processor: Any, tokenizer: Any) -> re.Pattern[str]:
+    """Return a pattern of every token in brackets that the tokenizer or processor takes for more than its letters."""
+    named = (
+        getattr(owner, key, None) for owner in (processor, tokenizer) for key in dir(owner) if key.endswith("_token")
+    )
+    tokens = {"<image>", "<video>", *tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}
+    tokens.update(getattr(token, "content", token) for token in named if token)
+    bracketed = [token for token in tokens if isinstance(token, str) and re.fullmatch(r"[<\[|].+[>\]|]", token)]
+    return re.compile("|".join(map(re.escape, sorted(bracketed, key=len, reverse=True))))

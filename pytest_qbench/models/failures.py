@@ -1,0 +1,131 @@
+"""What goes wrong inside transformers and torch, as one line with a way out; and their noise, silenced."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pytest_qbench.errors import ItemError, ModelError
+
+if TYPE_CHECKING:
+    from pytest_qbench.models.specs import ModelSpec
+
+FAILURES = (
+    ArithmeticError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What third-party model code raises when it cannot go on; an `AssertionError` of ours or an interrupt is not in it."""
+
+
+class OutOfMemoryError(ItemError):
+    """The device has too little memory for this batch; a smaller one may fit."""
+
+
+def one_line(error: BaseException, limit: int = 200) -> str:
+    """Return the first line of the message with its type, at most `limit` characters."""
+    text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    line = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether any backend of torch says that memory ran out; only CUDA has an exception type of its own."""
+    import torch
+
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+
+
+def loading_error(spec: ModelSpec, error: BaseException, *, device: str) -> ModelError:
+    """Return the `ModelError` for what loading raised."""
+    causes = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and cause not in causes:
+        causes.append(cause)
+    names = {type(each).__name__ for each in causes}
+    texts = " ".join(str(each) for each in causes)
+    target = spec.target
+    if any(is_out_of_memory(each) for each in causes):
+        return ModelError(
+            f"{target} does not fit in the memory of {device}; use a smaller model, half precision or quantization"
+        )
+    if "trust_remote_code" in texts and "remote" in texts.lower():
+        return ModelError(
+            f"{target} runs its own Python code; read it, then allow it with --qbench-model-arg=trust_remote_code=true"
+        )
+    if "SafetensorError" in names or "UnpicklingError" in names:
+        return ModelError(f"{target}: a weight file is damaged ({one_line(error, 120)}); fetch the model again")
+    if "ignore_mismatched_sizes" in texts:
+        return ModelError(f"{target}: weights have other shapes than config.json says; fetch the model again")
+    if "backend tokenizer" in texts:
+        return ModelError(f"{target}: tokenizer.json is missing; save the processor beside the weights")
+    if "image processor" in texts:
+        return ModelError(f"{target}: preprocessor_config.json is missing; save the processor beside the weights")
+    if not spec.is_local:
+        if "GatedRepoError" in names:
+            return ModelError(f"{target} is gated: accept its licence on huggingface.co, then set HF_TOKEN")
+        if "RepositoryNotFoundError" in names or "HFValidationError" in names:
+            return ModelError(
+                f"no model {target} on the hub, and no folder of that name here (private ones need HF_TOKEN)"
+            )
+        if "RevisionNotFoundError" in names:
+            return ModelError(f"{target} has no such revision on the hub")
+        if names & {"LocalEntryNotFoundError", "OfflineModeIsEnabled", "ConnectError", "ConnectTimeout"} or (
+            "connect" in texts.lower() and isinstance(error, OSError)
+        ):
+            return ModelError(f"{target} is no folder here and not in the hub's cache, and the hub cannot be reached")
+    return ModelError(f"{target} cannot be loaded: {one_line(error)}")
+
+
+@contextmanager
+def item_errors(keys: Sequence[str], batch: int) -> Iterator[None]:
+    """Turn what a model raises over a batch into `ItemError` (or `OutOfMemoryError`), in one line."""
+    try:
+        yield
+    except FAILURES as error:
+        if is_out_of_memory(error):
+            traceback.clear_frames(error.__traceback__)  # they hold the tensors that did not fit
+            raise OutOfMemoryError(
+                f"out of memory with a batch of {batch}; use a smaller --qbench-batch-size"
+            ) from None
+        where = keys[0] if len(keys) == 1 else f"a batch of {len(keys)} from {keys[0]}"
+        raise ItemError(f"{where}: {one_line(error)}") from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence warnings, log lines and progress bars of transformers and the hub client, and restore them after."""
+    import transformers
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    log = transformers.utils.logging
+    verbosity, bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    hub_log = logging.getLogger("huggingface_hub")
+    hub_level, hub_bars = hub_log.level, not are_progress_bars_disabled()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        log.set_verbosity(logging.CRITICAL)
+        log.disable_progress_bar()
+        hub_log.setLevel(logging.CRITICAL)
+        disable_progress_bars()
+        try:
+            yield
+        finally:
+            log.set_verbosity(verbosity)
+            hub_log.setLevel(hub_level)
+            if bars:
+                log.enable_progress_bar()
+            if hub_bars:
+                enable_progress_bars()

@@ -1,0 +1,60 @@
+"""`random:SEED`: a model without weights. What it scores is what guessing scores."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from pytest_qbench.prompts import LETTER_INSTRUCTION, Prompt
+
+SENTENCE = "The image is of average quality, with acceptable clarity, lighting and color."
+
+
+class RandomModel:
+    """Answers that depend on the seed, the prompt's key and the options alone: not on batch, order or process."""
+
+    needs_images = False
+
+    def __init__(self, seed: int) -> None:
+        self.name = f"random-{seed}"
+        self._seed = seed
+
+    def describe(self) -> dict[str, Any]:
+        """Return the backend and the seed."""
+        return {"backend": "random", "name": self.name, "seed": self._seed}
+
+    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
+        """Return a letter, uniform over those listed in the prompt, or a fixed sentence where none are."""
+        return [self._reply(prompt) for prompt in prompts]
+
+    def option_likelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
+        """Return log-probabilities over each prompt's options; each option is equally often the likeliest."""
+        return [self._logprobs(prompt.key, "option", own) for prompt, own in zip(prompts, options, strict=True)]
+
+    def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
+        """Return log-probabilities over `words`."""
+        return [self._logprobs(prompt.key, "word", words) for prompt in prompts]
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to release."""
+
+    def _reply(self, prompt: Prompt) -> str:
+        if LETTER_INSTRUCTION not in prompt.text:
+            return SENTENCE
+        letters: list[str] = re.findall(r"^([A-Z])\. ", prompt.text, re.MULTILINE)
+        if not letters:
+            return SENTENCE
+        return max(letters, key=lambda letter: self._uniform(prompt.key, "letter", letter))
+
+    def _logprobs(self, key: str, what: str, words: Sequence[str]) -> list[float]:
+        draws = [self._uniform(key, what, f"{i} {word}") for i, word in enumerate(words)]
+        total = math.fsum(draws)
+        return [math.log(draw / total) for draw in draws]
+
+    def _uniform(self, *parts: str) -> float:
+        """Return a number in (0, 1) that depends on the seed and `parts`."""
+        digest = hashlib.sha256("\0".join((str(self._seed), *parts)).encode()).digest()
+        return (int.from_bytes(digest[:6], "big") + 0.5) / 2**48

@@ -1,0 +1,205 @@
+"""What `--qbench-model` and `--qbench-model-arg` say, checked without loading weights (and without importing torch)."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pytest_qbench.errors import ModelError
+from pytest_qbench.prompts import AnswerMode
+
+Kind = Literal["transformers", "random"]
+
+FORMS = "an alias (see `qbench models`), a local folder, a hub id ORG/NAME, hf:ID or random:SEED"
+MODEL_ARGS: Mapping[str, str] = {
+    "dtype": "auto, float32, bfloat16 or float16",
+    "device": "auto, cpu, mps, cuda or cuda:N",
+    "revision": "a branch, tag or commit of the hub id",
+    "attn_implementation": "eager, sdpa, flash_attention_2, ...",
+    "trust_remote_code": "true or false",
+    "quantization_config": "a JSON object for transformers' quantization_config",
+    "share_gpu": "true or false",
+    "max_new_tokens": "a positive integer",
+    "min_pixels": "a positive integer",
+    "max_pixels": "a positive integer",
+}
+_PATTERNS = {
+    "dtype": r"auto|float32|bfloat16|float16",
+    "device": r"auto|cpu|mps|cuda(:\d+)?",
+    "trust_remote_code": r"true|false",
+    "share_gpu": r"true|false",
+    "max_new_tokens": r"[1-9]\d*",
+    "min_pixels": r"[1-9]\d*",
+    "max_pixels": r"[1-9]\d*",
+}
+_PACKAGE = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """One entry of `models.yaml`."""
+
+    name: str
+    target: str
+    packaged: bool
+    answer: AnswerMode | None
+    args: Mapping[str, str] = field(hash=False)
+    notes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A model as the user named it.
+
+    `target` is an absolute folder, a hub id or a seed. `name` is safe as a folder name: baselines and records carry it.
+    `answer` is how the alias wants multiple choice asked (None: the protocol's default). `args` are defaults that the
+    user's own model arguments override.
+    """
+
+    kind: Kind
+    target: str
+    name: str
+    alias: str | None = None
+    answer: AnswerMode | None = None
+    args: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the target is a folder on this machine."""
+        return self.kind == "transformers" and Path(self.target).is_absolute()
+
+
+@cache
+def aliases() -> Mapping[str, Alias]:
+    """Return the aliases of `models.yaml` in file order."""
+    import yaml
+
+    raw: dict[str, dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("models.yaml").read_text("utf-8"))
+    return {
+        name: Alias(
+            name=name,
+            target=str(_PACKAGE / entry["path"]) if "path" in entry else entry["hub"],
+            packaged="path" in entry,
+            answer=entry.get("answer"),
+            args={key: str(value) for key, value in entry.get("args", {}).items()},
+            notes=entry.get("notes", ""),
+        )
+        for name, entry in raw.items()
+    }
+
+
+def parse_spec(spec: str) -> ModelSpec:
+    """Return what `spec` names. An alias wins over a folder of the same name (write ``./tiny`` for the folder).
+
+    Raises `ModelError` for anything else, naming the nearest aliases. Nothing is read but the alias file; see `check`.
+    """
+    spec = spec.strip()
+    prefix, colon, rest = spec.partition(":")
+    if prefix == "random" and colon:
+        return ModelSpec("random", rest, f"random-{_safe(rest)}")
+    if prefix == "hf" and colon:
+        if not _is_hub_id(rest):
+            raise ModelError(f"{spec!r}: {rest!r} is no hub id; write hf:ORG/NAME")
+        return ModelSpec("transformers", rest, _safe(rest.rpartition("/")[2]))
+    if alias := aliases().get(spec):
+        return ModelSpec("transformers", alias.target, alias.name, alias.name, alias.answer, alias.args)
+    if spec.startswith(("/", "./", "../", "~")) or (spec and Path(spec).is_dir()):
+        folder = Path(spec).expanduser().resolve()
+        return ModelSpec("transformers", str(folder), _safe(folder.name))
+    if _is_hub_id(spec) and "/" in spec:
+        return ModelSpec("transformers", spec, _safe(spec.rpartition("/")[2]))
+    if re.fullmatch(r"[a-z_]{2,}", prefix) and colon:
+        raise ModelError(f"no backend {prefix + ':'!r} in this version ({spec}); use {FORMS}")
+    near = difflib.get_close_matches(spec.lower(), aliases(), n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}? Or use" if near else "use"
+    raise ModelError(f"no model {spec!r}: {hint} {FORMS}")
+
+
+def check(spec: ModelSpec) -> None:
+    """Raise `ModelError` for what can be known to fail without loading weights; hub ids are looked up only at load."""
+    if spec.kind == "random":
+        if not re.fullmatch(r"[0-9]+", spec.target):
+            raise ModelError(f"random:{spec.target}: the seed must be an integer (0 or more), for example random:0")
+        return
+    if spec.is_local:
+        _check_folder(Path(spec.target))
+
+
+def parse_model_args(arguments: Iterable[str]) -> dict[str, str]:
+    """Return ``KEY=VALUE`` arguments as a dict of checked strings; a later one overrides an earlier one."""
+    parsed: dict[str, str] = {}
+    for argument in arguments:
+        key, equals, value = (part.strip() for part in argument.partition("="))
+        if not equals or not value:
+            raise ModelError(f"model argument {argument!r}: write KEY=VALUE, with one of {', '.join(MODEL_ARGS)}")
+        if key not in MODEL_ARGS:
+            near = difflib.get_close_matches(key, MODEL_ARGS, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise ModelError(f"unknown model argument {key!r}{hint}; valid are {', '.join(MODEL_ARGS)}")
+        if key in ("dtype", "device", "trust_remote_code", "share_gpu"):
+            value = value.lower()
+        valid = _is_object(value) if key == "quantization_config" else re.fullmatch(_PATTERNS.get(key, ".+"), value)
+        if not valid:
+            raise ModelError(f"model argument {key}={value}: must be {MODEL_ARGS[key]}")
+        parsed[key] = value
+    return parsed
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise ModelError(f"no model folder {folder}; use {FORMS}")
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{folder} has no config.json: not a model saved by transformers") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder / 'config.json'} cannot be read: {error}") from None
+    if not isinstance(config, dict) or not config.get("model_type"):
+        raise ModelError(f"{folder / 'config.json'} names no model_type: not a model saved by transformers")
+    if _is_text_only(config):
+        kind = ", ".join(config["architectures"])
+        raise ModelError(f"{folder} is a text-only model ({kind}): Q-Bench needs one that sees images")
+    _check_weights(folder)
+
+
+def _check_weights(folder: Path) -> None:
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        try:
+            shards = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+        except (OSError, ValueError, KeyError, AttributeError) as error:
+            raise ModelError(f"{index} cannot be read: {error}; fetch the model again") from None
+        missing = [shard for shard in shards if not (folder / shard).is_file()]
+        if missing:
+            raise ModelError(f"{folder}: {len(missing)} of {len(shards)} weight files missing (first: {missing[0]})")
+    elif not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
+        raise ModelError(f"{folder} has no weights (*.safetensors)")
+
+
+def _is_text_only(config: Mapping[str, Any]) -> bool:
+    """Tell a language model from its config: a plain LM head and no key about images. Remote code may be anything."""
+    heads = config.get("architectures") or []
+    if not heads or "auto_map" in config or not all(re.search(r"(CausalLM|LMHeadModel|MaskedLM)$", h) for h in heads):
+        return False
+    return not any(re.search(r"vision|visual|image|img|mm_", key) for key in config)
+
+
+def _is_hub_id(text: str) -> bool:
+    return re.fullmatch(r"(\w[\w.-]*/)?\w[\w.-]*", text) is not None
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "model"
