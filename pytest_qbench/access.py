@@ -1,4 +1,4 @@
-"""Where a pytest process keeps its `QBench`. Imports nothing: projects that do not use the plugin pay for this module."""
+"""Where a pytest process keeps its `QBench`; imports nothing, since projects that do not use the plugin pay for it."""
 
 from __future__ import annotations
 

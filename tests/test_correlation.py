@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest, norm, pearsonr, spearmanr
+from scipy.stats import binomtest, norm, pearsonr, spearmanr, t
 
 from pytest_qbench import correlation, resampling
 from pytest_qbench.correlation import (
@@ -314,6 +314,16 @@ def test_items_that_repeat_each_other_count_once(kind: Kind) -> None:
     often = paired_correlation(*lists, np.repeat(range(200), 5).tolist(), kind, 0.05, method="fast")
     for field in ("delta", "lower", "upper", "p_value", "mde"):
         assert getattr(often, field) == pytest.approx(getattr(once, field), rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n", [20, 120])
+def test_interval_is_never_narrower_than_its_standard_error(kind: Kind, n: int) -> None:
+    for seed in range(20):
+        result = paired_correlation(*score_lists(n, seed), range(n), kind, 0.05, draws=200)
+        half = (result.mde or math.nan) / (1 + t.ppf(0.8, n - 1) / t.ppf(0.95, n - 1))
+        assert result.lower <= result.delta - half + 1e-12
+        assert result.upper >= result.delta + half - 1e-12
 
 
 def test_mde_predicts_the_power() -> None:

@@ -53,6 +53,11 @@ def test_a_larger_drop_is_found_more_often(one: float, other: float, discordance
     assert mcnemar_power(small, discordance, n, 0.05) <= mcnemar_power(large, discordance, n, 0.05) + 1e-12
 
 
+def test_twenty_losses_are_less_likely_than_one_in_a_million() -> None:
+    assert mcnemar_power(1, 1, 20, 1e-6) == 1
+    assert mcnemar_power(1, 1, 19, 1e-6) == 0
+
+
 def test_no_discordance_no_power() -> None:
     assert mcnemar_power(0, 0, 100, 0.05) == 0
 

@@ -188,6 +188,12 @@ def test_clustered_interval_is_that_of_the_clustered_error() -> None:
     assert (result.upper - result.lower) / 2 == pytest.approx(1.645 * error, rel=0.03)
 
 
+def test_items_that_cancel_in_their_group_narrow_nothing() -> None:
+    candidate, baseline = [True, False] * 60, [False, True] * 60
+    by_photo = paired_binary(candidate, baseline, [i // 2 for i in range(120)], 0.05)
+    assert (by_photo.lower, by_photo.upper) == tango(60, 60, 120, 0.05)
+
+
 def test_one_group_says_nothing() -> None:
     result = paired_binary([False] * 9, [True] * 9, ["photo"] * 9, 0.05)
     assert (result.delta, result.lower, result.upper, result.p_value, result.mde) == (-1, -1, 1, 0.5, None)

@@ -11,7 +11,16 @@ if TYPE_CHECKING:
     from pytest_qbench.session import QBench
 
 
-def other_accuracy(run: QBench) -> float | None:
+def sight(run: QBench) -> tuple[float, float] | None:
+    """Perception accuracy with sight and without, each in [0, 1]; None where one of the two runs does not exist."""
+    own = [m.value for m in run.results.metrics if m.name == "perception.accuracy" and m.slice is None]
+    other = _other_accuracy(run) if own else None
+    if not own or own[0] is None or other is None:
+        return None
+    return (other, own[0]) if run.settings.blind else (own[0], other)
+
+
+def _other_accuracy(run: QBench) -> float | None:
     """Perception accuracy of the newest neighbouring run that differs in sight alone; None when there is none.
 
     Neighbours are the run folders beside this run's; a seeing counterpart may also be the baseline.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_qbench.items import TASKS
 from pytest_qbench.records import SCHEMA
+from pytest_qbench.report.blind import sight
 
 if TYPE_CHECKING:
     from pytest_qbench.metrics import Metric
@@ -65,6 +66,7 @@ def summary(run: QBench, seconds: float) -> dict[str, Any]:
             }
             for gate in run.gates
         ],
+        "sight": dict(zip(("seeing", "blind"), found, strict=True)) if (found := sight(run)) else None,
         "left_out": [asdict(entry) for entry in results.left_out],
         "notes": run.notes,
         "seconds": round(seconds, 3),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_qbench.judges.base import DIMENSIONS
+from pytest_qbench.report.blind import sight
 from pytest_qbench.report.summary import rows_of, verdict_line
 
 if TYPE_CHECKING:
@@ -124,8 +125,10 @@ def show(reporter: Any, run: QBench) -> None:
         for lines in tables(run):
             for i, line in enumerate(lines):
                 reporter.write_line(line, bold=i == 0)
-        if sight := _sight(run):
-            reporter.write_line(sight)
+        if found := sight(run):
+            seeing, blind = found
+            line = f"  accuracy with sight {seeing:.4f}, blind {blind:.4f}: seeing adds {seeing - blind:+.4f}"
+            reporter.write_line(line)
     counts = run.results.counts()
     reporter.write_line(
         f"items: {counts['scored']} scored, {counts['unparsed']} unparsed, {counts['errors']} errors, "
@@ -145,15 +148,3 @@ def show(reporter: Any, run: QBench) -> None:
     reporter.write_line(f"files: {run.folder.path}")
     line = verdict_line(run)
     reporter.write_line(line, bold=True, **{COLOURS.get(line.partition(":")[0], "yellow"): True})
-
-
-def _sight(run: QBench) -> str | None:
-    """Accuracy with and without seeing, where the other kind of run exists."""
-    from pytest_qbench.report.blind import other_accuracy
-
-    own = next((m.value for m in run.results.metrics if m.name == "perception.accuracy" and m.slice is None), None)
-    other = other_accuracy(run)
-    if own is None or other is None:
-        return None
-    seeing, blind = (other, own) if run.settings.blind else (own, other)
-    return f"  accuracy with sight {seeing:.4f}, blind {blind:.4f}: seeing adds {seeing - blind:+.4f}"
