@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_qbench.session import QBench
 
 
-def _stop(session: pytest.Session, run: QBench, error: UsageError) -> None:
+def _stop(session: pytest.Session, run: QBench, error: UsageError) -> NoReturn:
     """End the session in a usage error; the reports of items not run are not wanted."""
     run.problem = run.problem or str(error)
     session.shouldstop = run.problem
@@ -41,7 +41,6 @@ def qbench_model(request: pytest.FixtureRequest) -> Iterator[Model]:
         model = load_model(run.spec, {**run.spec.args, **parse_model_args(run.settings.model_args)})
     except UsageError as e:
         _stop(request.session, run, e)
-        raise
     yield model
     model.close()
 
@@ -70,7 +69,6 @@ def qbench_record(request: pytest.FixtureRequest, qbench_item: Item, qbench_engi
         record = run.measure(request.node.nodeid, qbench_engine)
     except UsageError as e:
         _stop(request.session, run, e)
-        raise
     request.node.stash[RECORD] = record
     if record.status == "error" and run.settings.max_errors == 0:
         pytest.fail(f"{qbench_item.id}: {record.error}", pytrace=False)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Literal
 
 from pytest_qbench.baselines import Baseline
@@ -139,6 +140,8 @@ def evaluate(
         comparison = _Comparison(name, slice, results, baseline)
         alpha = ALPHA / limits.family
         compared = [comparison.paired(each, alpha / len(datasets), limits.seed) for each in datasets]
+        if not all(isfinite(p.lower) for p in compared):
+            raise _InvalidError("all items share one photo: nothing tells noise from change")
         adjusted = holm([p.p_value for p in compared])
         rows = [
             replace(

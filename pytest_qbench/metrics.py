@@ -101,7 +101,7 @@ def mean_metric(records: Sequence[Record], name: str, dataset: str, split: str |
     ci: tuple[float, float] | None = None
     if name in RATES:
         ci = wilson(round(sum(values)), len(values), ALPHA)
-    elif len(values) > 1:
+    elif len({g for _, g in pairs}) > 1:
         ci = bootstrap_mean(values, [g for _, g in pairs], ALPHA)
     return Metric(name, dataset, split, slice_, fmean(values), len(values), ci)
 

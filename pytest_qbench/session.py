@@ -210,8 +210,10 @@ class QBench:
             from pytest_qbench.records import RunFolder
 
             name = self.spec.name if self.spec else "model"
-            default = self.settings.rootdir / ".qbench" / "runs" / f"{datetime.now():%Y%m%d-%H%M%S-%f}-{name}"
-            self._folder = RunFolder(self.settings.run_dir or default)
+            runs = self.settings.rootdir / ".qbench" / "runs"
+            self._folder = RunFolder(self.settings.run_dir or runs / f"{datetime.now():%Y%m%d-%H%M%S-%f}-{name}")
+            if not self.settings.run_dir:
+                (runs.parent / ".gitignore").write_text("*\n", encoding="utf-8")
         return self._folder
 
     def add(self, data: dict[str, Any]) -> None:

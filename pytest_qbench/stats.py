@@ -159,11 +159,11 @@ def paired_mean(
 
     `candidate`, `baseline` (n,) are finite, in any unit; `groups` (n,) labels. The p-value is the sign-flip test by
     group, exact under exchangeability. The interval is the hull of the BCa bootstrap by group (Efron 1987), which
-    follows skew, and of mean -+ t * se with the cluster-robust standard error, which BCa undercuts for n = 20..60 with
-    ties; and it is never narrower than -+ s z^2 / (n + z^2), Tango's bound for no discordance, for changes of size s:
-    the largest seen, or sqrt(2) standard deviations of the scores where none changed (as if items were exchanged).
-    MDE = (t[1 - alpha] + t[0.8]) * se. A single group has the interval (-inf, inf) and no MDE. Raises `Undefined` for
-    no items or values that are not finite, ValueError for lists of different lengths.
+    follows skew, and of `spread` around the mean, which holds where BCa undercuts: n = 20..60 with ties, or nothing
+    changed. There a change is taken as sqrt(2) standard deviations of the scores, as if items were exchanged; only
+    equal constants leave an interval of no width, and no MDE. A single group has the interval (-inf, inf) and no MDE.
+    MDE = (t[1 - alpha] + t[0.8]) * standard error. Raises `Undefined` for no items or values that are not finite,
+    ValueError for lists of different lengths.
     """
     new, old = finite(candidate, "candidate"), finite(baseline, "baseline")
     deltas = _deltas(new, old)
@@ -174,7 +174,7 @@ def paired_mean(
         return Paired(mean, -math.inf, math.inf, p_value, None, deltas.size)
     half, mde = spread(sums - members * mean, members, math.sqrt(2) * float(np.std([new, old])), alpha)
     lower, upper = bootstrap_mean(deltas, groups, 2 * alpha, seed)
-    return Paired(mean, min(lower, mean - half), max(upper, mean + half), p_value, mde, deltas.size)
+    return Paired(mean, min(lower, mean - half), max(upper, mean + half), p_value, mde or None, deltas.size)
 
 
 def spread(influence: Floats, members: Floats, change: float, alpha: float) -> tuple[float, float]:
@@ -182,8 +182,8 @@ def spread(influence: Floats, members: Floats, change: float, alpha: float) -> t
 
     `influence` (G,) sums the items' deviations over each group, `members` (G,) are the group sizes, G >= 2. The
     standard error is sqrt(G / (G - 1) * sum(influence^2)) / n (Liang & Zeger 1986), with G - 1 degrees of freedom. The
-    half width is at least s z^2 / (g + z^2), which is Tango's where no pair is discordant: s is the largest change of a
-    group's mean and g = G, or where no group changed s = `change`, a change that an item could have shown, and g the
+    half width is at least s z^2 / (g + z^2), Tango's where no pair is discordant: s is the largest deviation of a
+    group's mean and g = G, or where all groups agree s = `change`, that which an item could have shown, and g the
     effective number of groups n^2 / sum(members^2) (Kish 1965).
     """
     n, df, z2 = float(members.sum()), members.size - 1, _z(alpha) ** 2

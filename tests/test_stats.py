@@ -288,6 +288,11 @@ def test_mean_of_identical_scores_is_bounded() -> None:
     assert result.mde > size
 
 
+def test_mean_of_equal_constants_promises_nothing() -> None:
+    result = paired_mean([2.0] * 30, [2.0] * 30, range(30), 0.05)
+    assert (result.delta, result.lower, result.upper, result.p_value, result.mde) == (0, 0, 0, 1, None)
+
+
 def test_mean_by_group_is_the_mean_of_the_groups() -> None:
     new, old = scores(80, 5, -0.05)
     once = paired_mean(new, old, range(80), 0.05)
