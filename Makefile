@@ -18,7 +18,8 @@ lint: .venv/installed-dev
 	$(BIN)/mypy
 
 bench: .venv/installed-dev ## ratios in one run; results go to benchmarks/RESULTS.md
-	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/main_job.py
 
 wheel: .venv/installed-dev
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

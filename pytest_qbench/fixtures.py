@@ -30,6 +30,17 @@ def _stop(session: pytest.Session, run: QBench, error: UsageError) -> NoReturn:
     pytest.skip(run.problem)  # this item's own report: the session ends in exit status 4
 
 
+def _share_cores(config: pytest.Config) -> None:
+    """Give each xdist worker its share of the cores; more threads than cores wait for each other."""
+    import os
+
+    import torch
+
+    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    if workers > 1 and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+
+
 @pytest.fixture(scope="session")
 def qbench_model(request: pytest.FixtureRequest) -> Iterator[Model]:
     """The model under test, from `--qbench-model`; override it to bring your own."""
@@ -37,6 +48,8 @@ def qbench_model(request: pytest.FixtureRequest) -> Iterator[Model]:
 
     run = qbench(request.config)
     assert run.spec is not None, "collection has checked it"
+    if run.spec.kind == "transformers":
+        _share_cores(request.config)
     try:
         model = load_model(run.spec, {**run.spec.args, **parse_model_args(run.settings.model_args)})
     except UsageError as e:

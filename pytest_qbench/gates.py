@@ -69,7 +69,7 @@ class GateResult:
     """The verdict on one metric; `rows` are its datasets, `lost` and `gained` the items that flipped.
 
     `incomparable`: invalid for want of a baseline to compare with, not for anything wrong with this run.
-    `hidden`: the answers are not public, so there is nothing to judge.
+    `nothing`: there is nothing to judge: the answers are not public, or data and baseline both lack the task.
     """
 
     name: str
@@ -79,15 +79,15 @@ class GateResult:
     lost: tuple[Flip, ...] = ()
     gained: tuple[Flip, ...] = ()
     incomparable: bool = False
-    hidden: bool = False
+    nothing: bool = False
 
 
 class _InvalidError(Exception):
     """Why a gate cannot be judged."""
 
 
-class _HiddenError(_InvalidError):
-    """The answers are not public."""
+class _NothingError(_InvalidError):
+    """There is nothing to judge."""
 
 
 class _IncomparableError(_InvalidError):
@@ -127,7 +127,7 @@ def evaluate(
     label = " ".join(p for p in (name, dataset, slice) if p)
     rows: list[Metric] = []
     try:
-        datasets = _datasets(name, dataset, results)
+        datasets = _datasets(name, dataset, results, baseline)
         for each in datasets:
             _check_whole(name, each, results, limits)
         rows = [_row(name, each, slice, results) for each in datasets]
@@ -152,25 +152,29 @@ def evaluate(
             for each, row, p, p_adjusted in zip(datasets, rows, compared, adjusted, strict=True)
         ]  # fmt: skip
     except (_InvalidError, Undefined) as e:
-        incomparable, hidden = isinstance(e, _IncomparableError), isinstance(e, _HiddenError)
-        return GateResult(label, "invalid", str(e), tuple(rows), incomparable=incomparable, hidden=hidden)
+        incomparable, nothing = isinstance(e, _IncomparableError), isinstance(e, _NothingError)
+        return GateResult(label, "invalid", str(e), tuple(rows), incomparable=incomparable, nothing=nothing)
     verdict = next(v for v in SEVERITY if any(row.verdict == v for row in rows))
     reason = "; ".join(comparison.reason(row) for row in rows if row.verdict == verdict)
     lost, gained = comparison.flips(datasets) if name == "perception.accuracy" else ((), ())
     return GateResult(label, verdict, reason, tuple(rows), lost, gained)
 
 
-def _datasets(name: str, dataset: str | None, results: Results) -> list[str]:
+def _datasets(name: str, dataset: str | None, results: Results, baseline: Baseline | str) -> list[str]:
     task = task_of(name)
     present = results.datasets(task)
     if not present:
-        raise _InvalidError(f"{task} was not measured: no suite asked for it, or the data has no such items")
+        if task not in results.absent:
+            raise _InvalidError(f"{task} was not measured: no suite asked for it")
+        if dataset is None and (isinstance(baseline, str) or not any(t == task for t, _ in baseline.records)):
+            raise _NothingError(f"{task} was not measured: the data has no such items, and neither has the baseline")
+        raise _InvalidError(f"{task} was not measured: the data has no such items")
     if dataset is not None and dataset not in present:
         raise _InvalidError(f"{dataset} was not measured; {task} has {', '.join(present)}")
     chosen = [dataset] if dataset else present
     items = [item for (t, _), item in results.expected.items() if t == task and item.dataset in chosen]
     if name == "perception.accuracy" and all(item.answer is None for item in items):
-        raise _HiddenError("the answers of this split are hidden: nothing can be gated")
+        raise _NothingError("the answers of this split are hidden: nothing can be gated")
     return chosen
 
 

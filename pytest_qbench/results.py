@@ -16,14 +16,15 @@ from pytest_qbench.records import Record
 class Results:
     """The records of a run beside the items that it had to measure.
 
-    `expected` holds the items of every task that a suite asked for, by (task, id). `fingerprint` says under which
-    conditions the records were made (see `fingerprint.py`).
+    `expected` holds the items of every task that a suite asked for, by (task, id); `absent` are the tasks asked for
+    that the data does not have. `fingerprint` says under which conditions the records were made (see `fingerprint.py`).
     """
 
     records: list[Record]
     expected: Mapping[tuple[str, str], Item]
     fingerprint: Mapping[str, Any] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
+    absent: frozenset[str] = frozenset()
 
     @cached_property
     def metrics(self) -> list[Metric]:

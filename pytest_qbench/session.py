@@ -248,6 +248,7 @@ class QBench:
                 **made_with,
             ),
             left_out,
+            frozenset(task for task in self.asked if not any(task == t for t, _ in expected)),
         )  # fmt: skip
 
     @property
@@ -302,7 +303,7 @@ class QBench:
     def outcome(self, result: GateResult) -> str:
         """What a gate's test ends in: pass, fail, inconclusive or not gated."""
         s = self.settings
-        if self.not_gated or result.hidden:
+        if self.not_gated or result.nothing:
             return "not gated"
         if result.verdict == "regressed":
             return "pass" if s.accept_regression else "fail"

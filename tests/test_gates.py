@@ -150,7 +150,18 @@ def test_a_subset_is_compared_on_the_subset(stored: Any) -> None:
 def test_hidden_answers_gate_nothing() -> None:
     items = [question(i, answer=None) for i in range(5)]
     found = gate(results(items, [Record.of(q, "measured", choice="Yes") for q in items]), "no baseline")
-    assert found.hidden
+    assert found.nothing
+
+
+def test_a_task_that_neither_data_nor_baseline_has_is_not_judged(stored: Any) -> None:
+    good = perception(set())
+    lacking = Results(good.records, good.expected, good.fingerprint, absent=frozenset({"assessment"}))
+    assert gate(lacking, stored(good), "assessment.srcc").nothing
+    assert gate(lacking, "no baseline", "assessment.srcc").nothing
+    assert not gate(lacking, stored(assessed(0.1)), "assessment.srcc").nothing  # the baseline has it
+    assert not gate(good, stored(good), "assessment.srcc").nothing  # no suite asked
+    assert gate(lacking, stored(good), "assessment.srcc", dataset="koniq", margin=0.01).verdict == "invalid"
+    assert not gate(lacking, stored(good), "assessment.srcc", dataset="koniq", margin=0.01).nothing
 
 
 def test_floors_and_ceilings_need_no_baseline() -> None:

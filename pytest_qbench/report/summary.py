@@ -38,9 +38,10 @@ def verdict_line(run: QBench) -> str:
         return f"{'BASELINE RECORDED' if run.baseline_written else 'BASELINE NOT RECORDED'}: {run.baseline_name}{note}"
     if found := [gate.name for gate in run.gates if gate.verdict == "inconclusive"]:
         return f"INCONCLUSIVE: {', '.join(found)}{note}"
-    judged = [gate for gate in run.gates if not gate.hidden]
+    judged = [gate for gate in run.gates if not gate.nothing]
     if not judged:
-        return f"NOTHING GATED: {'the answers are hidden' if run.gates else 'no gate ran'}{note}"
+        reasons = [gate.reason for gate in run.gates if gate.name.partition(".")[0] in measured]
+        return f"NOTHING GATED: {reasons[0] if reasons else 'no gate ran'}{note}"
     improved = [gate.name for gate in judged if gate.verdict == "improved"]
     better = f", improved: {', '.join(improved)}" if improved else ""
     return f"PASS: {len(judged)} of {len(judged)} gates hold{better}{note}"

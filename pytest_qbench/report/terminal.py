@@ -137,8 +137,11 @@ def show(reporter: Any, run: QBench) -> None:
     for entry in run.results.left_out[:FLIPS_SHOWN]:
         reporter.write_line(f"left out: {entry.dataset} {entry.entry}: {entry.reason}")
     for gate in run.gates:
-        colour = {"pass": "green", "improved": "green", "inconclusive": "yellow"}.get(gate.verdict, "red")
-        reporter.write_line(f"gate {gate.name}: {gate.verdict} ({gate.reason})", **{colour: True})
+        colour = {"pass": "green", "improved": "green", "inconclusive": "yellow"}.get(
+            gate.verdict, "yellow" if gate.nothing else "red"
+        )
+        verdict = "not gated" if gate.nothing else gate.verdict
+        reporter.write_line(f"gate {gate.name}: {verdict} ({gate.reason})", **{colour: True})
     for note in run.notes:
         reporter.write_line(note, red=True)
     if run.baseline_written:

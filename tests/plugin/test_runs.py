@@ -198,3 +198,42 @@ def test_an_inconclusive_gate_warns_and_fails_when_strict(project: pytest.Pytest
     assert result.ret == 0
     result.stdout.fnmatch_lines(["INCONCLUSIVE: perception.accuracy*", "*= 1 INCONCLUSIVE, *"])
     assert project.runpytest_subprocess(*SMALL, "--qbench-strict").ret == 1
+
+
+def llvisionqa(folder: Path, split: str, answers: bool) -> None:
+    questions = [
+        {
+            "img_path": f"{i}.jpg",
+            "question": f"Is image {i} blurry?",
+            "candidates": ["Yes", "No"],
+            "type": 0,
+            "concern": 0,
+        }
+        for i in range(30)
+    ]
+    if answers:
+        questions = [{**q, "correct_ans": "Yes"} for q in questions]
+    (folder / "llvisionqa").mkdir(exist_ok=True, parents=True)
+    (folder / "llvisionqa" / f"llvisionqa_{split}.json").write_text(json.dumps(questions))
+
+
+@BOTH
+def test_a_folder_with_one_task_is_gated_on_that_task(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    llvisionqa(project.path / "data", "dev", answers=True)
+    args = ("--qbench-model=random:0", "--qbench-data=data", *workers)
+    assert project.runpytest_subprocess(*args).ret == 1
+    recorded = project.runpytest_subprocess(*args, "--qbench-update-baseline")
+    assert recorded.ret == 0, recorded.stdout.str()
+    result = project.runpytest_subprocess(*args)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["PASS: 1 of 1 gates hold (not measured: description, assessment)", "*2 not gated*"])
+
+
+@BOTH
+def test_hidden_answers_gate_nothing(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    llvisionqa(project.path / "data", "test", answers=False)
+    args = ("--qbench-model=random:0", "--qbench-data=data", "--qbench-split=test", *workers)
+    result = project.runpytest_subprocess(*args)
+    assert result.ret == 0, result.stdout.str()
+    result.stdout.fnmatch_lines(["NOTHING GATED: *hidden*"])
+    result.stdout.no_fnmatch_line("*passed*")
