@@ -6,6 +6,7 @@ item, sorted by id, so that a diff of two baselines shows which items flipped.
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import tempfile
@@ -100,6 +101,9 @@ def changes(old: Baseline | str, new: Results) -> list[str]:
         if m.slice is None and before != m.value:
             values = [("none" if v is None else f"{v:.4f}") for v in (before, m.value)]
             lines.append(f"{m.name} {m.dataset or 'mean of datasets'}: {values[0]} -> {values[1]}")
+    for m in old.metrics:
+        if m.slice is None and not any((n.name, n.dataset, n.slice) == (m.name, m.dataset, None) for n in new.metrics):
+            lines.append(f"{m.name} {m.dataset or 'mean of datasets'}: no longer measured")
     same = sum(
         (o := old.records.get((r.task, r.item))) is not None
         and (o.status, o.choice, o.score) == (r.status, r.choice, r.score)
@@ -111,14 +115,30 @@ def changes(old: Baseline | str, new: Results) -> list[str]:
 
 def write_baseline(folder: Path, name: str, results: Results, now: datetime | None = None) -> Path:
     """Write (or replace) a baseline in one step: a reader sees the old folder or the new one, never a mixture."""
-    import yaml
-
     target = folder / name
+    work: Path | None = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=folder))
+        _write_files(work, name, results, now or datetime.now(UTC))
+        if target.exists() and not target.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "is not a folder")
+        old = work.with_name(work.name + ".old")
+        if target.exists():
+            target.rename(old)
+        work.replace(target)
+        if old.is_dir():
+            shutil.rmtree(old)
     except OSError as e:
-        raise UsageError(f"--qbench-baseline-dir={folder}: cannot be written: {e.strerror}") from e
+        if work is not None:
+            shutil.rmtree(work, ignore_errors=True)
+        raise UsageError(f"--qbench-baseline-dir={folder}: {name} cannot be written: {e.strerror}") from e
+    return target
+
+
+def _write_files(work: Path, name: str, results: Results, now: datetime) -> None:
+    import yaml
+
     work.chmod(0o755)
     files = []
     by_file: dict[str, list[Record]] = {}
@@ -132,20 +152,13 @@ def write_baseline(folder: Path, name: str, results: Results, now: datetime | No
     head = {
         "schema": SCHEMA,
         "name": name,
-        "recorded": (now or datetime.now(UTC)).isoformat(timespec="seconds"),
+        "recorded": now.isoformat(timespec="seconds"),
         "files": files,
         "metrics": [_metric_line(m) for m in results.metrics],
         "fingerprint": dict(results.fingerprint),
     }
     text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
     (work / FILE).write_text(text, encoding="utf-8")
-    old = work.with_name(work.name + ".old")
-    if target.exists():
-        target.rename(old)
-    work.replace(target)
-    if old.exists():
-        shutil.rmtree(old)
-    return target
 
 
 def _line(record: Record, digest: str) -> str:

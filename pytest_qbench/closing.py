@@ -6,8 +6,11 @@ import json
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from pytest_qbench.baselines import changes, write_baseline
 from pytest_qbench.errors import UsageError
+from pytest_qbench.metrics import without_value
 from pytest_qbench.report.summary import summary
 from pytest_qbench.results import Results, share
 
@@ -15,12 +18,15 @@ if TYPE_CHECKING:
     from pytest_qbench.session import QBench
 
 
-def close(run: QBench) -> bool:
+def close(run: QBench, exitstatus: int) -> bool:
     """Write summary and baseline; return False when the run must fail for a reason that no gate reported."""
     results, settings = run.results, run.settings
-    good = results.counts()["errors"] <= settings.max_errors * len(results.expected)
+    for task, dataset in dict.fromkeys((r.task, r.dataset) for r in results.records):
+        found = share((r for r in results.records if (r.task, r.dataset) == (task, dataset)), "error")
+        if found > settings.max_errors:
+            run.notes.append(f"{found:.1%} of the {task} items of {dataset} ended in an error")
     if settings.update_baseline:
-        good = _update_baseline(run) and good
+        _update_baseline(run, exitstatus)
     text = json.dumps(summary(run, time.time() - run.began), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     (run.folder.path / "summary.json").write_text(text, encoding="utf-8")
     if settings.json:
@@ -28,28 +34,44 @@ def close(run: QBench) -> bool:
             settings.json.write_text(text, encoding="utf-8")
         except OSError as e:
             run.notes.append(f"--qbench-json={settings.json}: cannot be written: {e.strerror}")
-            good = False
     run.folder.close()
-    return good
+    return not run.notes
 
 
-def _update_baseline(run: QBench) -> bool:
-    settings = run.settings
-    if reason := why_not_whole(run.results, settings.max_errors, settings.max_unparsed):
+def _update_baseline(run: QBench, exitstatus: int) -> None:
+    if reason := _why_not_recorded(run, exitstatus):
         run.notes.append(f"baseline not recorded: {reason}")
-        return False
-    regressed = [gate.name for gate in run.gates if gate.verdict == "regressed"]
-    if regressed and not settings.accept_regression:
-        which = ", ".join(regressed)
-        run.notes.append(f"baseline not recorded: {which} regressed (accept with --qbench-accept-regression)")
-        return False
+        return
     run.changes = changes(run.baseline, run.results)
     try:
-        run.baseline_written = write_baseline(settings.baseline_dir, run.baseline_name, run.results)
+        run.baseline_written = write_baseline(run.settings.baseline_dir, run.baseline_name, run.results)
     except UsageError as e:
-        run.notes.append(str(e))
-        return False
-    return True
+        run.notes.append(f"baseline not recorded: {e}")
+
+
+def _why_not_recorded(run: QBench, exitstatus: int) -> str | None:
+    """Say why this run may not replace the baseline, or return None."""
+    results, settings, old = run.results, run.settings, run.baseline
+    if reason := why_not_whole(results, settings.max_errors, settings.max_unparsed):
+        return reason
+    failing = [gate for gate in run.gates if run.outcome(gate) == "fail"]
+    if regressed := [gate.name for gate in failing if gate.verdict == "regressed"]:
+        return f"{', '.join(regressed)} regressed (accept with --qbench-accept-regression)"
+    if failing or run.failed:
+        return f"{failing[0].name if failing else run.failed[0]} failed"
+    if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        return "the run did not end"
+    if isinstance(old, str):
+        return None
+    measured = {(r.task, r.dataset) for r in results.records}
+    lost = sorted({(r.task, r.dataset) for r in old.records.values()} - measured)
+    if lost:
+        parts = ", ".join(f"{task} {dataset}" for task, dataset in lost)
+        return f"it also holds {parts}, which this run did not measure; record this part with --qbench-baseline=NAME"
+    judged = {gate.name.partition(".")[0] for gate in run.gates}
+    if unjudged := sorted({task for task, _ in measured} - judged):
+        return f"no gate judged {', '.join(unjudged)} against the old baseline"
+    return None
 
 
 def why_not_whole(results: Results, max_errors: float, max_unparsed: float) -> str | None:
@@ -63,6 +85,8 @@ def why_not_whole(results: Results, max_errors: float, max_unparsed: float) -> s
         for status, limit in (("error", max_errors), ("unparsed", max_unparsed)):
             if share(records, status) > limit:
                 return f"{share(records, status):.1%} of the {task} items are {status}, more than {limit:.1%}"
+    if empty := without_value(results.records):
+        return f"{len(empty)} items have no readable verdict or score (first: {empty[0].item})"
     for metric in results.metrics:
         if metric.value is None and metric.name != "perception.yes_rate":
             return f"{metric.name} of {metric.dataset} is undefined: {metric.note}"

@@ -50,18 +50,32 @@ def _items(run: QBench, metafunc: pytest.Metafunc, marker: pytest.Mark) -> list[
     task = cast("Task", marker.kwargs.get("task", marker.args[0] if marker.args else None))
     if task not in TASKS:
         raise UsageError(f"{where}: @pytest.mark.qbench needs task= one of {', '.join(TASKS)}, not {task!r}")
-    if "qbench_item" not in metafunc.fixturenames:
-        raise UsageError(f"{where}: is marked qbench, but asks for neither qbench_item nor qbench_record")
-    # pytest has no public way to ask whether a conftest overrides a fixture for a function.
-    overridden = len(metafunc._arg2fixturedefs.get("qbench_model", ())) > 1
-    if run.spec is None and not overridden:
+    if "qbench_record" not in metafunc.fixturenames:
+        raise UsageError(f"{where}: is marked qbench, but does not ask for qbench_record, which measures the item")
+    # pytest has no public way to ask whether a conftest overrides a fixture.
+    manager = metafunc.definition.session._fixturemanager
+    models, judges = (manager.getfixturedefs(f, metafunc.definition) for f in ("qbench_model", "qbench_judge"))
+    if run.spec is None and len(models or ()) == 1:
         raise UsageError(NO_MODEL)
+    run.own_judge = len(judges or ()) > 1
     return run.ask(task)
+
+
+def _one_model(items: list[pytest.Item]) -> None:
+    """Refuse two models in one run: a chunk is measured by one, and a baseline is one model's."""
+    found = set()
+    for item in items:
+        if bench_item(item) is not None:
+            definitions = item._fixtureinfo.name2fixturedefs["qbench_model"]  # type: ignore[attr-defined]
+            parameters = item.callspec.params  # type: ignore[attr-defined]
+            found.add((id(definitions[-1]), parameters.get("qbench_model"), parameters.get("qbench_engine")))
+    if len(found) > 1:
+        raise UsageError("the suites get different qbench_model fixtures: measure one model a run")
 
 
 def arrange(run: QBench, items: list[pytest.Item]) -> None:
     """Order and check a collection; raises `pytest.UsageError` alone, empties the collection on a worker."""
-    items[:] = [item for item in items if item.nodeid not in run.absent]
+    items[:] = [item for item in items if item.nodeid.partition("[")[0] not in run.absent]
     gates = [item for item in items if is_gate(item)]
     run.family = max(1, sum("qbench_gate" in getattr(gate, "fixturenames", ()) for gate in gates))
     if run.gates_only:
@@ -69,6 +83,7 @@ def arrange(run: QBench, items: list[pytest.Item]) -> None:
         return
     try:
         if run.problem is None and run.asked:
+            _one_model(items)
             run.check_collected()
     except UsageError as e:
         run.problem = str(e)
@@ -77,7 +92,8 @@ def arrange(run: QBench, items: list[pytest.Item]) -> None:
     items[:] = [] if run.problem else [item for item in items if not is_gate(item)]
     if is_worker(run.config):
         # Workers measure; gates run once, on the controller, which learns their ids when the worker ends.
-        run.gate_ids = [gate.nodeid for gate in gates]
+        # By path, not by node id: a suite may lie outside rootdir.
+        run.gate_ids = [f"{gate.path}::{gate.nodeid.partition('::')[2]}" for gate in gates]
     else:
         items += gates
 

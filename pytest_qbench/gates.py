@@ -34,6 +34,7 @@ from pytest_qbench.metrics import (
     compute_metrics,
     task_of,
     usable,
+    without_value,
 )
 from pytest_qbench.records import Record
 from pytest_qbench.results import Results, share
@@ -139,8 +140,9 @@ def evaluate(
             raise _IncomparableError(baseline)
         comparison = _Comparison(name, slice, results, baseline)
         alpha = ALPHA / limits.family
+        comparison.check_present(dataset)
         compared = [comparison.paired(each, alpha / len(datasets), limits.seed) for each in datasets]
-        if not all(isfinite(p.lower) for p in compared):
+        if not all(isfinite(p.lower) or comparison.identical(d) for p, d in zip(compared, datasets, strict=True)):
             raise _InvalidError("all items share one photo: nothing tells noise from change")
         adjusted = holm([p.p_value for p in compared])
         rows = [
@@ -191,6 +193,10 @@ def _check_whole(name: str, dataset: str, results: Results, limits: Limits) -> N
             raise _InvalidError(
                 f"{dataset}: {len(found)} of {total} items {status}, above {limit:.1%} (first: {first})"
             )
+    if empty := without_value(records):
+        raise _InvalidError(
+            f"{dataset}: {len(empty)} of {total} items have no readable verdict or score (first: {empty[0].item})"
+        )
 
 
 def _row(name: str, dataset: str, slice_: str | None, results: Results) -> Metric:
@@ -255,6 +261,20 @@ class _Comparison:
             raise _IncomparableError(f"{dataset}: no item to compare with baseline {base.name}")
         return pairs
 
+    def check_present(self, dataset: str | None) -> None:
+        """Raise when items of the baseline are gone from the data, though no option narrowed the selection."""
+        if self.results.narrowed:
+            return
+        task, expected = task_of(self.name), self.results.expected
+        splits = {item.split for (t, _), item in expected.items() if t == task}
+        stored = [r for (t, _), r in self.baseline.records.items() if t == task and dataset in (None, r.dataset)]
+        gone = [r.item for r in stored if r.split in splits and (task, r.item) not in expected]
+        if gone:
+            raise _IncomparableError(
+                f"{len(gone)} of the {len(stored)} {task} items of baseline {self.baseline.name} are not in this data "
+                f"(first: {gone[0]}); choose the part to compare with --qbench-datasets"
+            )
+
     def paired(self, dataset: str, alpha: float, seed: int) -> Paired:
         """Run the paired test of this metric."""
         pairs = self.pairs(dataset)
@@ -262,7 +282,7 @@ class _Comparison:
         if self.name in CORRELATIONS:
             kind = CORRELATIONS[self.name]
             new, old = ([_score(r) for r in column] for column in zip(*pairs, strict=True))
-            mos = [float(r.target or 0) for r, _ in pairs]
+            mos = [float(r.target) for r, _ in pairs if r.target is not None]
             return paired_correlation(new, old, mos, groups, kind, alpha, seed)
         value_of = ITEM_VALUES[self.name]
         both = [(value_of(a), value_of(b), g) for (a, b), g in zip(pairs, groups, strict=True)]

@@ -91,6 +91,19 @@ def usable(records: Iterable[Record], name: str, slice_: str | None = None) -> l
     return chosen
 
 
+def without_value(records: Iterable[Record]) -> list[Record]:
+    """Records that count as measured but carry nothing to count: no readable verdict, no score, no reference."""
+    return [
+        r
+        for r in records
+        if r.status == "measured"
+        and (
+            (r.task == "description" and judged_mean(r, "sum") is None)
+            or (r.task == "assessment" and (r.score is None or r.target is None))
+        )
+    ]
+
+
 def mean_metric(records: Sequence[Record], name: str, dataset: str, split: str | None, slice_: str | None) -> Metric:
     """Mean over items with a Wilson interval (rates) or a bootstrap interval by group (judged means)."""
     value_of = ITEM_VALUES[name]

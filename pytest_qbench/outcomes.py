@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_qbench.access import KEY, is_worker
-from pytest_qbench.collection import is_gate
+from pytest_qbench.collection import bench_item, is_gate
 
 if TYPE_CHECKING:
     from pytest_qbench.records import Record
@@ -35,7 +35,8 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
         report.qbench_record = asdict(record)  # type: ignore[attr-defined]
         item.stash[STATUS] = record.status
         del item.stash[RECORD]
-    report.qbench_gate = is_gate(item)  # type: ignore[attr-defined]
+    kind = "gate" if is_gate(item) else "item" if bench_item(item) is not None else None
+    report.qbench_kind = kind  # type: ignore[attr-defined]
     if report.when == "call" and report.passed:
         report.qbench_outcome = item.stash.get(STATUS, None) or item.stash.get(VERDICT, None)  # type: ignore[attr-defined]
 
@@ -48,7 +49,7 @@ def finish(session: pytest.Session) -> None:
     elif run.records:
         from pytest_qbench.closing import close
 
-        if not close(run) and session.exitstatus == pytest.ExitCode.OK:
+        if not close(run, session.exitstatus) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if any(gate.verdict == "inconclusive" for gate in run.gates):
             _inconclusive_first(session.config)

@@ -53,8 +53,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """Name model and data when a model was asked for on the command line."""
-    if config.getoption("qbench_model") is None:
+    """Name model and data when a model is named."""
+    if not (config.getoption("qbench_model") or config.getini("qbench_model")):
         return None
     from pytest_qbench.report.terminal import header
 
@@ -70,9 +70,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         generate(qbench(metafunc.config), metafunc, marker)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put gates last, drop what has no items, report what cannot work."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
+    """Put gates last, after whatever else reorders; drop what has no items, report what cannot work."""
+    yield
     if KEY in config.stash:
         from pytest_qbench.collection import arrange
 
@@ -116,11 +117,11 @@ class Collector:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Write the record that a report carries; remember the gates that failed, for whatever reason."""
+        """Write the record that a report carries; remember what passed and what failed."""
         if (record := getattr(report, "qbench_record", None)) is not None:
             qbench(self.config).add(record)
-        if report.failed and getattr(report, "qbench_gate", False):
-            qbench(self.config).failed_gates.append(report.nodeid)
+        if (kind := getattr(report, "qbench_kind", None)) is not None:
+            qbench(self.config).note(kind, report.nodeid, report.when, report.outcome)
 
 
 @pytest.hookimpl(wrapper=True)

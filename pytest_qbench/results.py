@@ -17,7 +17,8 @@ class Results:
     """The records of a run beside the items that it had to measure.
 
     `expected` holds the items of every task that a suite asked for, by (task, id); `absent` are the tasks asked for
-    that the data does not have. `fingerprint` says under which conditions the records were made (see `fingerprint.py`).
+    that the data does not have; `narrowed` tells whether options selected a part of the data. `fingerprint` says under
+    which conditions the records were made (see `fingerprint.py`).
     """
 
     records: list[Record]
@@ -25,6 +26,7 @@ class Results:
     fingerprint: Mapping[str, Any] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
     absent: frozenset[str] = frozenset()
+    narrowed: bool = False
 
     @cached_property
     def metrics(self) -> list[Metric]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+import re
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -50,7 +52,9 @@ class QBench:
     made_with: dict[str, Any] = field(default_factory=dict)
     records: dict[tuple[str, str], Record] = field(default_factory=dict)
     gates: list[GateResult] = field(default_factory=list)
-    failed_gates: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    gates_passed: int = 0
+    own_judge: bool = False
     family: int = 1
     notes: list[str] = field(default_factory=list)
     baseline_written: Path | None = None
@@ -134,7 +138,7 @@ class QBench:
 
         if not any(d.task in self.asked for d in self.datasets):
             raise UsageError(f"--qbench-data={self.settings.data}: no items for {', '.join(self.asked)}")
-        if self.needs_judge:
+        if self.needs_judge and not self.own_judge:
             check_judge(self.judge_spec)
         if self.spec is None or self.spec.kind == "transformers":
             check_images([d for d in self.datasets if d.task in self.asked])
@@ -197,11 +201,23 @@ class QBench:
 
     def open_folder(self) -> None:
         """Make the run folder before anything is measured; raises `pytest.UsageError`."""
+        s = self.settings
         try:
-            if self.problem is None and (self.asked or self.settings.model is not None):
+            if s.json and not s.json.parent.is_dir():
+                raise UsageError(f"--qbench-json={s.json}: no folder {s.json.parent}")
+            if s.update_baseline and s.baseline_dir.exists() and not s.baseline_dir.is_dir():
+                raise UsageError(f"--qbench-baseline-dir={s.baseline_dir}: is not a folder")
+            if self.problem is None and (self.asked or self.config.getoption("qbench_model") is not None):
                 _ = self.folder
         except UsageError as e:
             raise pytest.UsageError(str(e)) from e
+
+    def note(self, kind: str, nodeid: str, when: str, outcome: str) -> None:
+        """Remember an item or a gate that failed, for whatever reason, and count the gates that passed."""
+        if outcome == "failed":
+            self.failed.append(nodeid)
+        elif kind == "gate" and when == "call" and outcome == "passed":
+            self.gates_passed += 1
 
     @property
     def folder(self) -> RunFolder:
@@ -222,6 +238,7 @@ class QBench:
 
         record = Record(**data)
         if (record.task, record.item) not in self.records:
+            self.__dict__.pop("results", None)
             self.records[record.task, record.item] = record
             self.folder.append([record])
 
@@ -245,17 +262,31 @@ class QBench:
             fingerprint(
                 answer=self.answer, blind=self.settings.blind, judge=made_with.pop("judge", None),
                 judge_rounds=self.settings.judge_rounds, model=made_with.pop("model", {}), data=self.settings.data,
+                selection=self.selection,
                 **made_with,
             ),
             left_out,
             frozenset(task for task in self.asked if not any(task == t for t, _ in expected)),
+            narrowed=self.settings.limit is not None or self.settings.datasets is not None,
         )  # fmt: skip
+
+    @property
+    def selection(self) -> dict[str, Any]:
+        """Which items of the data this run selects."""
+        s = self.settings
+        return {
+            "datasets": list(s.datasets) if s.datasets else None,
+            "split": s.split,
+            "limit": s.limit,
+            "seed": s.seed,
+        }
 
     @property
     def baseline_name(self) -> str:
         """Name of the baseline to compare with."""
-        name = self.settings.baseline or (self.spec.name if self.spec else self.made_with.get("model", {}).get("name"))
-        return str(name or "model")
+        if self.settings.baseline or self.spec:
+            return self.settings.baseline or (self.spec.name if self.spec else "")
+        return re.sub(r"[^\w.-]+", "-", str(self.made_with.get("model", {}).get("name") or "model"))
 
     @cached_property
     def baseline(self) -> Baseline | str:
@@ -264,10 +295,10 @@ class QBench:
 
         path = find_baseline(self.settings.baseline_dir, self.baseline_name)
         if path is None:
-            return (
-                f"no baseline {self.baseline_name!r} in {self.settings.baseline_dir.name}/; accept this model with: "
-                f"pytest {self.command} --qbench-update-baseline"
-            )
+            missing = f"no baseline {self.baseline_name!r} in {self.settings.baseline_dir.name}/"
+            if self.not_gated or self.settings.update_baseline:
+                return missing
+            return f"{missing}; accept this model with: pytest {self.command} --qbench-update-baseline"
         try:
             return read_baseline(path)
         except UsageError as e:
@@ -275,11 +306,15 @@ class QBench:
 
     @property
     def command(self) -> str:
-        """The arguments of this run, as one would type them again: without the places that this run wrote to."""
-        import shlex
-
-        once = ("--qbench-run-dir=", "--qbench-json=")
-        return shlex.join(a for a in map(str, self.config.invocation_params.args) if not a.startswith(once))
+        """The arguments of this run, as one would type them again: without the folder that this run wrote to."""
+        arguments, kept = list(map(str, self.config.invocation_params.args)), []
+        while arguments:
+            argument = arguments.pop(0)
+            if argument == "--qbench-run-dir":
+                arguments[:1] = []
+            elif not argument.startswith("--qbench-run-dir="):
+                kept.append(argument)
+        return shlex.join(kept)
 
     def gate(self, name: str, results: Results, baseline: Baseline | str, **bounds: Any) -> GateResult:
         """Judge one gate and keep the result for the summary."""

@@ -102,16 +102,16 @@ class Controller:
 
     def _run_gates(self, session: pytest.Session, gate_ids: list[str]) -> None:
         config, run = session.config, qbench(session.config)
-        arguments = [f"{config.rootpath}/{nodeid}" for nodeid in gate_ids]
         reporter = config.pluginmanager.getplugin("terminalreporter")
-        collected = session.testscollected
+        collected, pyargs = session.testscollected, config.option.pyargs
         run.gates_only = True
         if reporter is not None:
             config.pluginmanager.unregister(reporter)  # or a second "collected N items" is printed
         try:
-            gates = list(session.perform_collect(arguments))
+            config.option.pyargs = False  # these are paths
+            gates = list(session.perform_collect(gate_ids))
         finally:
-            run.gates_only = False
+            run.gates_only, config.option.pyargs = False, pyargs
             if reporter is not None:
                 config.pluginmanager.register(reporter, "terminalreporter")
         session.testscollected = collected + len(gates)

@@ -140,10 +140,15 @@ def test_what_is_only_reported_does_not_forbid_a_comparison(stored: Any) -> None
     assert gate(new, stored(perception(set()))).verdict == "pass"
 
 
-def test_a_subset_is_compared_on_the_subset(stored: Any) -> None:
+def test_a_subset_is_compared_on_the_subset_when_options_chose_it(stored: Any) -> None:
     base = stored(perception(set(range(200, 400))))
     half = QUESTIONS[:200]
-    (row,) = gate(results(half, [answered(q, "Yes") for q in half]), base).rows
+    new = results(half, [answered(q, "Yes") for q in half])
+    lost = gate(new, base)
+    assert (lost.verdict, lost.incomparable) == ("invalid", True)
+    assert "200 of the 400 perception items of baseline old are not in this data (first: mini/200)" in lost.reason
+    new.narrowed = True
+    (row,) = gate(new, base).rows
     assert (row.baseline, row.delta, row.n) == (1.0, 0.0, 200)
 
 
@@ -213,7 +218,10 @@ def test_descriptions_are_compared_item_by_item(stored: Any) -> None:
     worse = results(items, [judged(t, 1, 1) if i % 2 else judged(t, 2, 2) for i, t in enumerate(items)])
     assert gate(worse, base, "description.sum", margin=0.05).verdict == "regressed"
     mute = results(items, [judged(t, None) if i == 0 else judged(t, 2, 2) for i, t in enumerate(items)])
-    assert gate(mute, base, "description.sum", margin=0.05).verdict == "invalid"
+    for bounds in ({"margin": 0.05}, {"minimum": 3.0}):
+        found = gate(mute, base, "description.sum", **bounds)
+        assert found.verdict == "invalid"
+        assert "1 of 60 items have no readable verdict" in found.reason
 
 
 def test_a_baseline_round_trips_and_a_broken_one_is_refused(tmp_path: Path) -> None:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from pytest_qbench.judges.base import Judge
 
 GREY = (128, 128, 128)
+# What a model may raise over its items; RuntimeError is torch's, out of memory included. A `UsageError` passes: then
+# the run cannot work, not an item.
+FAILURES = (ArithmeticError, ItemError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 MAX_NEW_TOKENS = {"perception": 32, "description": 256}
 
 
@@ -55,7 +58,7 @@ class Engine:
     def _measure_batch(self, items: list[Item]) -> list[Record]:
         try:
             return self._score(items, self._ask(items))
-        except (ItemError, RuntimeError) as e:  # RuntimeError: what torch raises, out of memory included
+        except FAILURES as e:
             if len(items) == 1:
                 return [Record.of(items[0], "error", error=f"{type(e).__name__}: {_first_line(e)}")]
             return [record for item in items for record in self._measure_batch([item])]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from pytest_qbench.records import SCHEMA
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -42,14 +44,14 @@ def _neighbours(folder: Path) -> list[dict[str, Any]]:
                 found.append(json.loads(path.read_text(encoding="utf-8")))
             except (OSError, ValueError):  # another tool's or a half-written file: not a neighbour
                 continue
-    return [s for s in found if isinstance(s, dict) and isinstance(s.get("fingerprint"), dict)]
+    return [s for s in found if isinstance(s, dict) and s.get("schema") == SCHEMA]
 
 
 def _same_but_sight(summary: dict[str, Any], run: QBench) -> bool:
     ours, theirs = run.results.fingerprint, summary["fingerprint"]
     return theirs.get("blind") is (not ours["blind"]) and all(
-        theirs.get(key) == ours[key] for key in ("prompts", "answer", "data", "model")
-    ) and summary["items"]["total"] == run.results.counts()["total"]  # fmt: skip
+        theirs.get(key) == ours[key] for key in ("prompts", "answer", "data", "model", "selection")
+    ) and summary["items"]["scored"] == summary["items"]["total"]  # fmt: skip
 
 
 def _accuracy(summary: dict[str, Any]) -> float | None:

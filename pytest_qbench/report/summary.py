@@ -30,18 +30,26 @@ def verdict_line(run: QBench) -> str:
     for verdict in ("invalid", "regressed", "inconclusive"):
         if found := [name for name, gate in failing.items() if gate.verdict == verdict]:
             return f"{verdict.upper()}: {', '.join(found)}{note}"
-    if run.failed_gates:  # an assertion of the user's own, or an error in a gate
-        return f"FAILED: {', '.join(run.failed_gates)}{note}"
+    if run.failed:  # an item in error, an assertion of the user's own, an exception in a gate
+        more = f" and {len(run.failed) - 1} more" if len(run.failed) > 1 else ""
+        return f"FAILED: {run.failed[0]}{more}{note}"
+    if run.notes:
+        return f"FAILED: {run.notes[0]}{note}"
     if run.not_gated:
         return f"NOT GATED: {run.not_gated}{note}"
     if run.settings.update_baseline:
-        return f"{'BASELINE RECORDED' if run.baseline_written else 'BASELINE NOT RECORDED'}: {run.baseline_name}{note}"
+        return f"BASELINE RECORDED: {run.baseline_name}{note}"
     if found := [gate.name for gate in run.gates if gate.verdict == "inconclusive"]:
         return f"INCONCLUSIVE: {', '.join(found)}{note}"
     judged = [gate for gate in run.gates if not gate.nothing]
+    if not run.gates and run.gates_passed:
+        return f"PASS: {run.gates_passed} gate tests hold{note}"
     if not judged:
         reasons = [gate.reason for gate in run.gates if gate.name.partition(".")[0] in measured]
         return f"NOTHING GATED: {reasons[0] if reasons else 'no gate ran'}{note}"
+    tasks = {record.task for record in run.results.records} - {gate.name.partition(".")[0] for gate in run.gates}
+    if tasks:
+        return f"PARTLY JUDGED: {len(judged)} gates hold, no gate judged {', '.join(sorted(tasks))}{note}"
     improved = [gate.name for gate in judged if gate.verdict == "improved"]
     better = f", improved: {', '.join(improved)}" if improved else ""
     return f"PASS: {len(judged)} of {len(judged)} gates hold{better}{note}"

@@ -40,6 +40,9 @@ def test_the_suites_run_from_the_package(installed: Path, tmp_path: Path) -> Non
     done = run(installed, tmp_path, *args, "--qbench-no-gates", "-q")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "items: 40 scored" in done.stdout
+    workers = run(installed, tmp_path, *args, "--qbench-update-baseline", "-q", "-n2")
+    assert workers.returncode == 0, workers.stdout + workers.stderr
+    assert "BASELINE RECORDED: random-0" in workers.stdout
 
 
 def test_everything_embedded_comes_with_it(installed: Path, tmp_path: Path) -> None:

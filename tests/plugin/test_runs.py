@@ -237,3 +237,102 @@ def test_hidden_answers_gate_nothing(project: pytest.Pytester, workers: tuple[st
     assert result.ret == 0, result.stdout.str()
     result.stdout.fnmatch_lines(["NOTHING GATED: *hidden*"])
     result.stdout.no_fnmatch_line("*passed*")
+
+
+ONE_MODEL = """
+import pytest
+from pytest_qbench.models import load_model, parse_spec
+
+@pytest.fixture(scope="session"{params})
+def qbench_model(request):
+    return load_model(parse_spec({spec}), {{}})
+"""
+
+
+@BOTH
+def test_two_models_in_one_run_are_refused(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    for folder, seed in (("a", 0), ("b", 7)):
+        pytester.mkdir(folder)
+        (pytester.path / folder / "conftest.py").write_text(ONE_MODEL.format(params="", spec=f"'random:{seed}'"))
+        (pytester.path / folder / f"test_{folder}.py").write_text((SUITES / "test_perception.py").read_text())
+    result = pytester.runpytest_subprocess(*SMALL, *workers)
+    assert result.ret == 4
+    assert "different qbench_model fixtures" in result.stderr.str()
+
+
+@BOTH
+def test_a_judge_of_ones_own(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    (project.path / "data" / "lldescribe").mkdir(parents=True)
+    rows = [{"img_path": f"{i}.jpg", "golden": "The image is blurry."} for i in range(12)]
+    (project.path / "data" / "lldescribe" / "lldescribe.json").write_text(json.dumps(rows))
+    args = ("--qbench-model=random:0", "--qbench-data=data", "test_description.py", *workers)
+    assert project.runpytest_subprocess(*args).ret == 4  # a judge must be named
+    project.makeconftest(
+        """
+        import pytest
+
+        class Kind:
+            name = "kind"
+            def describe(self):
+                return {}
+            def judge(self, descriptions, golden, rounds):
+                return [dict.fromkeys(("completeness", "preciseness", "relevance"), [2] * rounds) for _ in descriptions]
+
+        @pytest.fixture(scope="session")
+        def qbench_judge():
+            return Kind()
+        """
+    )
+    recorded = project.runpytest_subprocess(*args, "--qbench-update-baseline", "--qbench-json=s.json")
+    assert recorded.ret == 0, recorded.stdout.str() + recorded.stderr.str()
+    (row,) = [m for m in summary(project)["metrics"] if m["name"] == "description.sum"]
+    assert row["value"] == 6.0
+
+
+def test_a_baseline_is_not_replaced_by_less_of_it(project: pytest.Pytester) -> None:
+    record_baseline(project)
+    before = sorted(p.name for p in (project.path / "baselines" / "random-0").iterdir())
+    for less, why in (
+        (("test_perception.py",), "it also holds assessment mini_a"),
+        (("--deselect", "test_perception.py::test_accuracy"), "no gate judged perception"),
+    ):
+        result = project.runpytest_subprocess(*SMALL, "--qbench-update-baseline", *less)
+        assert result.ret == 1
+        result.stdout.fnmatch_lines([f"baseline not recorded: *{why}*"])
+    assert sorted(p.name for p in (project.path / "baselines" / "random-0").iterdir()) == before
+
+
+def test_a_gate_that_was_left_out_is_missed(project: pytest.Pytester) -> None:
+    record_baseline(project)
+    result = project.runpytest_subprocess(*SMALL, "--deselect", "test_perception.py::test_accuracy")
+    result.stdout.fnmatch_lines(["PARTLY JUDGED: 2 gates hold, no gate judged perception"])
+
+
+def test_a_failed_gate_first_still_comes_last(project: pytest.Pytester) -> None:
+    assert project.runpytest_subprocess(*SMALL).ret == 1
+    record_baseline(project, "--ff")
+    assert project.runpytest_subprocess(*SMALL, "--ff").ret == 0
+
+
+def test_gates_of_the_users_own_count(project: pytest.Pytester) -> None:
+    for suite in project.path.glob("test_*.py"):
+        suite.unlink()
+    project.makepyfile(
+        test_own="""
+        import pytest
+
+        @pytest.mark.qbench(task="perception")
+        def test_perception(qbench_record): ...
+
+        def test_floor(qbench_results):
+            assert qbench_results.metric("perception.accuracy", "mini").value > LEAST
+        """.replace("LEAST", "0.1")
+    )
+    result = project.runpytest_subprocess(*SMALL)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["PASS: 1 gate tests hold *"])
+    own = project.path / "test_own.py"
+    own.write_text(own.read_text().replace("> 0.1", "> 0.9"))
+    result = project.runpytest_subprocess(*SMALL)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["FAILED: test_own.py::test_floor *"])

@@ -17,6 +17,12 @@ __all__ = ["project"]
 TINY = Path(pytest_qbench.__file__).parent / "tiny"
 
 
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests run side by side; threads of several processes on the same cores wait for each other."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
 def run(project: pytest.Pytester, *args: str, model: str = "tiny") -> tuple[int, dict[str, Any], str]:
     result = project.runpytest_subprocess(f"--qbench-model={model}", "--qbench-json=s.json", "-q", *args, timeout=600)
     return int(result.ret), summary(project), result.stdout.str()

@@ -45,6 +45,7 @@ def assert_usage(result: pytest.RunResult, expected: str) -> None:
         ((*SMALL, "--qbench-run-dir=occupied"), "occupied"),
         ((*SMALL, "--qbench-run-dir=file.txt"), "file.txt"),
         ((*SMALL, "--qbench-baseline=../x"), "../x"),
+        ((*SMALL, "--qbench-json=no/such/s.json"), "no/such"),
     ],
 )
 def test_usage_errors(project: pytest.Pytester, workers: tuple[str, ...], args: tuple[str, ...], expected: str) -> None:
@@ -69,6 +70,7 @@ def test_a_model_that_does_not_load_stops_the_run(project: pytest.Pytester, work
     [
         ("@pytest.mark.qbench(task='percepton')\ndef test_x(qbench_record): ...", "percepton"),
         ("@pytest.mark.qbench(task='perception')\ndef test_x(): ...", "qbench_record"),
+        ("@pytest.mark.qbench(task='perception')\ndef test_x(qbench_item): ...", "qbench_record"),
     ],
 )
 def test_a_suite_that_cannot_work(
@@ -104,6 +106,10 @@ def test_the_plugin_module_imports_nothing_heavy() -> None:
 
 def test_unwritable_baseline_folder(project: pytest.Pytester) -> None:
     Path(project.path / "baselines").touch()
+    assert_usage(project.runpytest_subprocess(*SMALL, "--qbench-update-baseline"), "is not a folder")
+    Path(project.path / "baselines").unlink()
+    project.mkdir("baselines").joinpath("random-0").touch()
     result = project.runpytest_subprocess(*SMALL, "--qbench-update-baseline")
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["*--qbench-baseline-dir=*cannot be written*"])
+    result.stdout.fnmatch_lines(["*--qbench-baseline-dir=*random-0 cannot be written*"])
+    assert [p.name for p in (project.path / "baselines").iterdir()] == ["random-0"]
