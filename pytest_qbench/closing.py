@@ -64,6 +64,11 @@ def why_not_whole(results: Results, max_errors: float, max_unparsed: float) -> s
             if share(records, status) > limit:
                 return f"{share(records, status):.1%} of the {task} items are {status}, more than {limit:.1%}"
     for metric in results.metrics:
-        if metric.value is None and metric.name != "perception.yes_rate":
+        # A half is told beside the total, which is undefined as well where it matters.
+        if (
+            metric.value is None
+            and metric.name != "perception.yes_rate"
+            and not (metric.slice or "").startswith("half=")
+        ):
             return f"{metric.name} of {metric.dataset} is undefined: {metric.note}"
     return None

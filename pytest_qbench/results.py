@@ -28,7 +28,12 @@ class Results:
     @cached_property
     def metrics(self) -> list[Metric]:
         """All metrics of the run."""
-        return compute_metrics(self.records)
+        return compute_metrics(self.records, self.halves)
+
+    @property
+    def halves(self) -> bool:
+        """Whether a dataset of two halves counts by the mean of their correlations, as the paper does it."""
+        return (self.fingerprint.get("scoring") or {}).get("halves") == "mean"
 
     def metric(self, name: str, dataset: str | None = None, slice: str | None = None) -> Metric:
         """Return one metric; raises `KeyError` with what there is."""

@@ -38,9 +38,9 @@ def verdict_line(run: QBench) -> str:
         return f"{'BASELINE RECORDED' if run.baseline_written else 'BASELINE NOT RECORDED'}: {run.baseline_name}{note}"
     if found := [gate.name for gate in run.gates if gate.verdict == "inconclusive"]:
         return f"INCONCLUSIVE: {', '.join(found)}{note}"
-    judged = [gate for gate in run.gates if not gate.hidden]
+    judged = [gate for gate in run.gates if run.outcome(gate) != "not gated"]
     if not judged:
-        return f"NOTHING GATED: {'the answers are hidden' if run.gates else 'no gate ran'}{note}"
+        return f"NOTHING GATED: {'the answers are hidden' if any(g.hidden for g in run.gates) else 'no gate ran'}{note}"
     improved = [gate.name for gate in judged if gate.verdict == "improved"]
     better = f", improved: {', '.join(improved)}" if improved else ""
     return f"PASS: {len(judged)} of {len(judged)} gates hold{better}{note}"

@@ -93,9 +93,11 @@ def _description(metrics: list[Metric], dataset: str) -> list[str]:
 
 def _assessment(metrics: list[Metric]) -> list[str]:
     rows = [["assessment", "SRCC", "PLCC", "95 % of SRCC", "items"]]
+    plccs = {(m.dataset, m.slice): m for m in metrics if m.name == "assessment.plcc"}
     for m in (m for m in metrics if m.name == "assessment.srcc"):
-        plcc = next((p for p in metrics if p.name == "assessment.plcc" and p.dataset == m.dataset), None)
-        rows.append([m.dataset or "mean of datasets", _cell(m), _cell(plcc), _ci(m), str(m.n)])
+        plcc = plccs.get((m.dataset, m.slice))
+        name = (m.dataset or "mean of datasets") + (f" {m.slice.replace('=', ' ')}" if m.slice else "")
+        rows.append([name, _cell(m), _cell(plcc), _ci(m), str(m.n)])
     return _table(rows)
 
 
