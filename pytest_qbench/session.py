@@ -193,6 +193,13 @@ class QBench:
             self._ready.update(zip([each for each, _ in chunk], records, strict=True))
         return self._ready.pop(nodeid)
 
+    def take(self, nodeid: str) -> Record | None:
+        """Return the record of a node where its chunk was measured without an error, else None and keep it."""
+        record = self._ready.get(nodeid)
+        if record is None or record.status == "error":
+            return None
+        return self._ready.pop(nodeid)
+
     # across processes
 
     def handover(self) -> dict[str, Any]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.official import OFFICIAL, needs_official
 from tests.plugin.test_runs import BOTH, project, summary
 
 __all__ = ["project"]
@@ -128,3 +130,22 @@ def test_a_task_that_a_baseline_has_may_not_be_absent(folders: pytest.Pytester, 
     result = folders.runpytest_subprocess(*both, "--qbench-data=data", *workers)
     assert result.ret == 1
     result.stdout.fnmatch_lines(["*perception.accuracy: invalid (perception was not measured*"])
+
+
+@needs_official
+def test_the_six_databases_of_one_model_in_one_call(project: pytest.Pytester) -> None:
+    args = [
+        f"--qbench-model=replay:{OFFICIAL}/iqa_outputs/llava_v1.5", f"--qbench-data={OFFICIAL}/mos", "-q",
+        "--qbench-protocol=paper", "--qbench-update-baseline", "--qbench-json=s.json", "-p", "no:cacheprovider",
+    ]  # fmt: skip
+    code = (
+        "import pytest, resource, sys; status = pytest.main(sys.argv[1:]); used = resource.getrusage(resource.RUSAGE_SELF)\n"
+        "print('used', used.ru_utime + used.ru_stime, used.ru_maxrss / 1024); sys.exit(status)"
+    )
+    result = project.run(sys.executable, "-c", code, *args)
+    assert result.ret == 0, result.stdout.str()[-3000:]
+    assert summary(project)["items"] == {"total": 41_474, "scored": 41_474, "unparsed": 0, "errors": 0}
+    seconds, megabytes = map(float, result.outlines[-1].split()[1:])
+    assert seconds < 60  # of the processor: a busy machine is no bug
+    assert megabytes < 600
+    assert values(project, "assessment.srcc")["koniq", None] == pytest.approx(0.448, abs=0.001)
