@@ -67,7 +67,9 @@ def _table(rows: list[list[str]]) -> list[str]:
     ]
 
 
-def _perception(metrics: list[Metric], dataset: str, baseline: dict[str, float | None]) -> list[str]:
+def _perception(
+    metrics: list[Metric], diagnostics: list[Metric], dataset: str, baseline: dict[str, float | None]
+) -> list[str]:
     rows = [["perception " + dataset, "accuracy", "baseline", "95 % interval", "items"]]
     for m in metrics:
         if m.dataset == dataset and m.name == "perception.accuracy":
@@ -80,7 +82,15 @@ def _perception(metrics: list[Metric], dataset: str, baseline: dict[str, float |
         for name in ("perception.unparsed_rate", "perception.yes_rate")
         if name in rates
     ]
-    return [*_table(rows), "  " + ", ".join(tail)]
+    beside = {m.name: m for m in diagnostics if m.dataset == dataset and m.slice is None and m.value is not None}
+    told = (
+        ("perception.accuracy_parsed", "accuracy without unparsed"),
+        ("perception.accuracy_yes", "where the answer is yes"),
+        ("perception.accuracy_no", "where it is no"),
+        ("perception.position_bias", "position bias"),
+    )
+    more = [f"{words} {_cell(beside[name])}" for name, words in told if name in beside]
+    return [*_table(rows), "  " + ", ".join(tail), *(["  " + ", ".join(more)] if more else [])]
 
 
 def _description(metrics: list[Metric], dataset: str) -> list[str]:
@@ -91,13 +101,34 @@ def _description(metrics: list[Metric], dataset: str) -> list[str]:
     return _table(rows)
 
 
-def _assessment(metrics: list[Metric]) -> list[str]:
-    rows = [["assessment", "SRCC", "PLCC", "95 % of SRCC", "items"]]
+def _beside(m: Metric | None) -> str:
+    """A diagnostic; where the logistic fit found nothing the cell says so, and `summary.json` why."""
+    if m is None:
+        return ""
+    if m.value is None:
+        return "no fit" if m.name.endswith("_fitted") else "undefined"
+    return f"{m.value:.0f}" if m.name == "assessment.distinct_scores" else f"{m.value:.4f}"
+
+
+# Diagnostics and their columns: Kendall's tau, PLCC and RMSE after the logistic fit, how finely the scores tell apart.
+BESIDE = {
+    "assessment.krcc": "KRCC",
+    "assessment.plcc_fitted": "PLCC fitted",
+    "assessment.rmse_fitted": "RMSE fitted",
+    "assessment.distinct_scores": "distinct",
+    "assessment.tied_share": "tied",
+}
+
+
+def _assessment(metrics: list[Metric], diagnostics: list[Metric]) -> list[str]:
+    rows = [["assessment", "SRCC", "PLCC", "95 % of SRCC", "items", *BESIDE.values()]]
+    beside = {(m.dataset, m.name): m for m in diagnostics}
     plccs = {(m.dataset, m.slice): m for m in metrics if m.name == "assessment.plcc"}
     for m in (m for m in metrics if m.name == "assessment.srcc"):
         plcc = plccs.get((m.dataset, m.slice))
+        more = [_beside(beside.get((m.dataset, key)) if m.slice is None else None) for key in BESIDE]
         name = (m.dataset or "mean of datasets") + (f" {m.slice.replace('=', ' ')}" if m.slice else "")
-        rows.append([name, _cell(m), _cell(plcc), _ci(m), str(m.n)])
+        rows.append([name, _cell(m), _cell(plcc), _ci(m), str(m.n), *more])
     return _table(rows)
 
 
@@ -105,16 +136,21 @@ def tables(run: QBench) -> list[list[str]]:
     """Return the tables of the run, each a list of lines."""
     from pytest_qbench.baselines import Baseline
 
-    metrics, shown = rows_of(run), []
+    metrics, diagnostics, shown = rows_of(run), run.results.diagnostics, []
     for name in dict.fromkeys(m.dataset for m in metrics if m.name == "perception.accuracy" and m.dataset):
         stored = run.baseline.metrics if isinstance(run.baseline, Baseline) else ()
         old = {m.slice or "": m.value for m in stored if m.name == "perception.accuracy" and m.dataset == name}
         whole = run.settings.limit is None and run.settings.datasets is None
-        shown.append(_perception(metrics, name, old if whole else {}))
+        shown.append(_perception(metrics, diagnostics, name, old if whole else {}))
     for name in dict.fromkeys(m.dataset for m in metrics if m.name == "description.sum" and m.dataset):
         shown.append(_description(metrics, name))
+        for m in diagnostics:
+            if (m.name, m.dataset) == ("description.golden_agreement", name):
+                shown[-1].append(
+                    f"  golden texts of an item share {_cell(m)} of their words (F1, {m.n} items with several)"
+                )
     if any(m.name == "assessment.srcc" for m in metrics):
-        shown.append(_assessment(metrics))
+        shown.append(_assessment(metrics, diagnostics))
     return shown
 
 
@@ -140,7 +176,10 @@ def show(reporter: Any, run: QBench) -> None:
         reporter.write_line(f"left out: {entry.dataset} {entry.entry}: {entry.reason}")
     for gate in run.gates:
         colour = {"pass": "green", "improved": "green", "inconclusive": "yellow"}.get(gate.verdict, "red")
-        reporter.write_line(f"gate {gate.name}: {gate.verdict} ({gate.reason})", **{colour: True})
+        verdict: str = gate.verdict
+        if (gate.absent or gate.hidden) and run.outcome(gate) == "not gated":
+            verdict, colour = "not gated", "yellow"
+        reporter.write_line(f"gate {gate.name}: {verdict} ({gate.reason})", **{colour: True})
     for note in run.notes:
         reporter.write_line(note, red=True)
     if run.baseline_written:
