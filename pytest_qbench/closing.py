@@ -10,6 +10,7 @@ from pytest_qbench.baselines import changes, write_baseline
 from pytest_qbench.errors import UsageError
 from pytest_qbench.report.summary import summary
 from pytest_qbench.results import Results, share
+from pytest_qbench.submission import write_submissions
 
 if TYPE_CHECKING:
     from pytest_qbench.session import QBench
@@ -21,6 +22,11 @@ def close(run: QBench) -> bool:
     good = results.counts()["errors"] <= settings.max_errors * len(results.expected)
     if settings.update_baseline:
         good = _update_baseline(run) and good
+    try:
+        run.submissions = write_submissions(run.folder.path, results)
+    except OSError as e:
+        run.notes.append(f"the submission cannot be written: {e.filename}: {e.strerror}")
+        good = False
     text = json.dumps(summary(run, time.time() - run.began), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     (run.folder.path / "summary.json").write_text(text, encoding="utf-8")
     if settings.json:

@@ -107,12 +107,13 @@ def word_set_score(
 
 
 def argmax_score(logits: Mapping[str, float], good: str = "good", poor: str = "poor") -> float:
-    """Return 1.0 where `good` is likelier than `poor`, 0.0 where it is less likely and 0.5 where they are equal.
+    """Return 1.0 where `good` is likelier than `poor`, else 0.0.
 
-    The argmax strategy of Q-Bench. Raises `ItemError` for NaN and for a word without a logit.
+    The argmax strategy of Q-Bench. Its published cells come out only where a tie counts as poor (within 0.001; with
+    ties at one half two cells miss by up to 0.008). Raises `ItemError` for NaN and for a word without a logit.
     """
     a, b = _values(logits, (good, poor))
-    return 0.5 if a == b else float(a > b)
+    return float(a > b)
 
 
 def level_score(

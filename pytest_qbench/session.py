@@ -54,6 +54,7 @@ class QBench:
     failed_gates: list[str] = field(default_factory=list)
     family: int = 1
     notes: list[str] = field(default_factory=list)
+    submissions: list[str] = field(default_factory=list)
     baseline_written: Path | None = None
     changes: list[str] = field(default_factory=list)
     _chunk_of: dict[str, list[tuple[str, Item]]] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from functools import cache
 import pytest
 
 from pytest_qbench.data import open_datasets
+from pytest_qbench.diagnostics import diagnose
 from pytest_qbench.items import Dataset
 from pytest_qbench.metrics import Metric, compute_metrics
 from pytest_qbench.models import load_model, parse_spec
@@ -16,6 +17,7 @@ from pytest_qbench.models.replay import ReplayModel
 from pytest_qbench.models.specs import paper_words
 from pytest_qbench.records import Record
 from pytest_qbench.scoring import PAPER_TEMPERATURE, Scoring
+from pytest_qbench.strategies import compare
 from tests.official import OFFICIAL, needs_official
 
 pytestmark = needs_official
@@ -73,3 +75,24 @@ def test_cgiqa_all_at_once_is_another_number() -> None:
     assert srcc["half=mean"] == pytest.approx(0.285, abs=0.001)
     assert srcc[None] != pytest.approx(0.285, abs=0.02)
     assert srcc["half=mean"] == pytest.approx((srcc["half=game"] + srcc["half=movie"]) / 2)  # type: ignore[operator]
+
+
+ARGMAX = ["idefics", "instructblip_vicuna", "llava_v1.5", "shikra"]
+
+
+@pytest.mark.parametrize("model", ARGMAX)
+def test_the_argmax_cells_of_a_model(model: str) -> None:
+    records, _ = replayed(model)
+    (argmax,) = [one for one in compare(records, Scoring(halves=True)) if one.strategy.name == "argmax good/poor"]
+    assert cells(list(argmax.metrics)) == pytest.approx(published("a3_argmax.csv", model), abs=0.003)
+
+
+def test_diagnostics_are_finite_on_real_scores() -> None:
+    records, _ = replayed("llava_v1.5")
+    found = diagnose(records, {(i.task, i.id): i for one in databases() for i in one.items})
+    assert {m.dataset for m in found} == set(NAMES.values())
+    assert all(m.value is not None for m in found)
+    values = {(m.name, m.dataset): m.value for m in (*found, *compute_metrics(records, halves=True)) if m.slice is None}
+    for dataset in NAMES.values():  # the fit is no worse than the straight line that PLCC is of
+        if dataset != "cgiqa":
+            assert values["assessment.plcc_fitted", dataset] >= values["assessment.plcc", dataset] - 1e-6  # type: ignore[operator]

@@ -392,10 +392,10 @@ def test_word_sets_count_by_their_probability() -> None:
         word_set_score({"good": 1.0, "poor": 1.0})
 
 
-def test_argmax_knows_three_values() -> None:
+def test_argmax_counts_a_tie_as_poor() -> None:
     assert argmax_score({"good": 2.0, "poor": 1.0}) == 1.0
     assert argmax_score({"good": 1.0, "poor": 2.0}) == 0.0
-    assert argmax_score({"good": 1.5, "poor": 1.5}) == 0.5
+    assert argmax_score({"good": 1.5, "poor": 1.5}) == 0.0
     assert argmax_score({"high": 2.0, "low": 1.0}, "high", "low") == 1.0
     with pytest.raises(ItemError):
         argmax_score({"good": math.nan, "poor": 1.0})

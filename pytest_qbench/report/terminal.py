@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_qbench.judges.base import DIMENSIONS
 from pytest_qbench.report.blind import sight
 from pytest_qbench.report.summary import rows_of, verdict_line
+from pytest_qbench.report.tables import aligned
 
 if TYPE_CHECKING:
     from pytest_qbench.gates import Flip, GateResult
@@ -55,18 +56,6 @@ def _ci(m: Metric) -> str:
     return f"[{m.ci[0]:.3f}, {m.ci[1]:.3f}]" if m.ci else ""
 
 
-def _table(rows: list[list[str]]) -> list[str]:
-    """Align the columns: text left, the rest right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        "  "
-        + "  ".join(
-            c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-
-
 def _perception(
     metrics: list[Metric], diagnostics: list[Metric], dataset: str, baseline: dict[str, float | None]
 ) -> list[str]:
@@ -90,7 +79,7 @@ def _perception(
         ("perception.position_bias", "position bias"),
     )
     more = [f"{words} {_cell(beside[name])}" for name, words in told if name in beside]
-    return [*_table(rows), "  " + ", ".join(tail), *(["  " + ", ".join(more)] if more else [])]
+    return [*aligned(rows), "  " + ", ".join(tail), *(["  " + ", ".join(more)] if more else [])]
 
 
 def _description(metrics: list[Metric], dataset: str) -> list[str]:
@@ -98,7 +87,7 @@ def _description(metrics: list[Metric], dataset: str) -> list[str]:
     for part in (*DIMENSIONS, "sum"):
         m = next(m for m in metrics if m.dataset == dataset and m.name == f"description.{part}")
         rows.append([part, _cell(m), _ci(m), str(m.n)])
-    return _table(rows)
+    return aligned(rows)
 
 
 def _beside(m: Metric | None) -> str:
@@ -129,7 +118,7 @@ def _assessment(metrics: list[Metric], diagnostics: list[Metric]) -> list[str]:
         more = [_beside(beside.get((m.dataset, key)) if m.slice is None else None) for key in BESIDE]
         name = (m.dataset or "mean of datasets") + (f" {m.slice.replace('=', ' ')}" if m.slice else "")
         rows.append([name, _cell(m), _cell(plcc), _ci(m), str(m.n), *more])
-    return _table(rows)
+    return aligned(rows)
 
 
 def tables(run: QBench) -> list[list[str]]:
@@ -186,6 +175,8 @@ def show(reporter: Any, run: QBench) -> None:
         for change in run.changes:
             reporter.write_line(change)
         reporter.write_line(f"baseline recorded: {run.baseline_written}")
+    for submission in run.submissions:
+        reporter.write_line(submission)
     reporter.write_line(f"files: {run.folder.path}")
     line = verdict_line(run)
     reporter.write_line(line, bold=True, **{COLOURS.get(line.partition(":")[0], "yellow"): True})

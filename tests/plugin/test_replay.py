@@ -159,3 +159,29 @@ def test_what_no_gate_judges_stands_in_the_summary_and_not_in_a_baseline(folders
     stored = (folders.path / "baselines" / "instructblip_t5" / "baseline.yaml").read_text()
     assert "assessment.srcc" in stored
     assert "krcc" not in stored
+
+
+@BOTH
+def test_hidden_answers_are_written_for_submission(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    folder = project.path / "data" / "llvisionqa"
+    folder.mkdir(parents=True)
+    asked = [{"type": 1, "concern": 0, "question": f"What is wrong in {i}?", "img_path": f"{i}.jpg", "candidates": ["Blur", "Noise"]} for i in range(5)]  # fmt: skip
+    (folder / "llvisionqa_test.json").write_text(json.dumps(asked))
+    answers = [{"img_path": one["img_path"], "question": one["question"], "response": "B."} for one in asked]
+    (project.path / "llvisionqa_test.jsonl").write_text("\n".join(map(json.dumps, answers)))
+    result = project.runpytest_subprocess(
+        "--qbench-model=replay:llvisionqa_test.jsonl",
+        "--qbench-data=data",
+        "--qbench-split=test",
+        "--qbench-run-dir=run",
+        *workers,
+    )
+    assert result.ret == 0, result.stdout.str()
+    result.stdout.fnmatch_lines(
+        [
+            "submission: *llvisionqa_test.json (5 questions); nothing was gated*",
+            "NOTHING GATED: the answers are hidden*",
+        ]
+    )
+    written = json.loads((project.path / "run" / "llvisionqa_test.json").read_text())
+    assert written == [{**one, "response": "B."} for one in asked]

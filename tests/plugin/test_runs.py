@@ -176,7 +176,9 @@ def test_node_ids_work_as_everywhere(project: pytest.Pytester) -> None:
     node = "test_perception.py::test_perception[mini/astronaut-01-q1]"
     result = project.runpytest_subprocess("--qbench-model=random:0", "-v", node)
     assert result.ret == 0
-    result.stdout.fnmatch_lines([f"{node} *", "NOTHING GATED: no gate ran*"])
+    result.stdout.fnmatch_lines(
+        ["test_perception.py::test_perception[[]mini/astronaut-01-q1] *", "NOTHING GATED: no gate ran*"]
+    )
     collected = project.runpytest_subprocess("--qbench-model=random:0", "--collect-only", "-q")
     assert collected.ret == 0
     assert len([line for line in collected.outlines if "::" in line]) == 450 + 60 + 300 + 3
