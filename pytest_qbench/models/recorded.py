@@ -144,7 +144,8 @@ def dataset_of(file: str) -> tuple[str | None, str | None]:
 def _entry(row: Row) -> tuple[str, Output]:
     """Read an entry of an output file or of a result table."""
     fields = row.fields
-    key = next((text for name in (*_IMAGES, "id", "index") if name in fields and (text := row.text(name))), None)
+    names = next((found for name in (*_IMAGES, "id", "index") if name in fields and (found := row.texts(name))), None)
+    key = "_cat_".join(names) if names else None  # two images make one item, by both names
     logits = {name.removeprefix(_LOGIT): name for name in fields if str(name).startswith(_LOGIT)}
     answer = next((name for name in _RESPONSES if name in fields), None)
     if key is None or not (logits or answer):
@@ -194,6 +195,8 @@ def _run_records(path: Path, rows: list[Row], outputs: Outputs) -> None:
     for row in rows:
         place = f"{row.file}: entry {row.number}"
         record = Record.from_dict(row.fields, place)
+        if not _is_record(record):
+            raise ModelError(f"{place}: not a record: item, task, response or logprobs have another type")
         if (record.task, record.item) in outputs.by_item:
             outputs.left_out.append(LeftOut(record.dataset, record.item, f"{place} repeats an earlier one"))
             continue
@@ -207,6 +210,17 @@ def _run_records(path: Path, rows: list[Row], outputs: Outputs) -> None:
             outputs.conditions = {key: made[key] for key in ("prompts", "answer", "blind")}
         except (OSError, ValueError, KeyError, TypeError) as e:
             raise ModelError(f"{summary}: cannot be read ({type(e).__name__}: {e}); remove or restore it") from e
+
+
+def _is_record(record: Any) -> bool:
+    logprobs = {} if record.logprobs is None else record.logprobs
+    return (
+        isinstance(record.item, str)
+        and isinstance(record.task, str)
+        and isinstance(record.response, str | None)
+        and isinstance(logprobs, Mapping)
+        and all(isinstance(value, int | float) and not isinstance(value, bool) for value in logprobs.values())
+    )
 
 
 def _sheet(path: Path) -> Iterator[Row]:
@@ -229,4 +243,5 @@ def _sheet(path: Path) -> Iterator[Row]:
     header = ["" if name is None else str(name).strip() for name in cells[0]]
     for number, values in enumerate(cells[1:], 1):
         if any(value is not None for value in values):
-            yield Row(path.name, number, dict(zip(header, values, strict=True)))
+            # A sheet's rows may be shorter than its header, or trail off in empty cells.
+            yield Row(path.name, number, dict(zip(header, values, strict=False)))

@@ -163,6 +163,8 @@ def show(reporter: Any, run: QBench) -> None:
     )
     for entry in run.results.left_out[:FLIPS_SHOWN]:
         reporter.write_line(f"left out: {entry.dataset} {entry.entry}: {entry.reason}")
+    if (more := len(run.results.left_out) - FLIPS_SHOWN) > 0:
+        reporter.write_line(f"left out: {more} more, in summary.json")
     for gate in run.gates:
         colour = {"pass": "green", "improved": "green", "inconclusive": "yellow"}.get(gate.verdict, "red")
         verdict: str = gate.verdict

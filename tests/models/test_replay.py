@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from pytest_qbench.errors import DataError, ItemError, ModelError, UsageError
+from pytest_qbench.errors import DataError, ItemError, ModelError, QBenchError, UsageError
 from pytest_qbench.items import Item
 from pytest_qbench.models import load_model, parse_spec
 from pytest_qbench.models.base import Recalls, Response
@@ -178,3 +181,54 @@ def test_it_loads_no_torch(tmp_path: Path) -> None:
     code = f"import sys; from pytest_qbench.models import *; load_model(parse_spec('replay:{tmp_path}'), {{}}); print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "transformers", "PIL", "openpyxl"} & set(run.stdout.split())
+
+
+def test_a_pair_of_images_is_known_by_both_names(tmp_path: Path) -> None:
+    write(tmp_path / "qbench2_dev.json", {"img_path": ["1.png", "2.png"], "response": "A"})
+    item = asked("1.png_cat_2.png", dataset="qbench2")
+    assert replay(tmp_path).recall([item]) == [Response(text="A")]
+
+
+@pytest.mark.parametrize("change", [{"item": 1}, {"logprobs": [1]}, {"logprobs": {"good": "x"}}, {"response": 3}])
+def test_a_record_of_another_shape_is_named(tmp_path: Path, change: dict[str, Any]) -> None:
+    made = {**json.loads(Record.of(picture(1, 2.0), "measured").to_json()), **change}
+    write(tmp_path / "records.jsonl", made)
+    with pytest.raises(ModelError, match="records.jsonl: entry 1: not a record"):
+        replay(tmp_path)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["question", "id"]), inner, max_size=2),
+    max_leaves=4,
+)
+FIELDS = st.sampled_from(
+    ["img_path", "id", "index", "response", "prediction", "question", "logit_good", "logit_poor", "doc", "resps",
+     "filtered_resps", "schema", "item", "status", "task", "dataset", "split", "group"]
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.dictionaries(FIELDS, VALUES, max_size=6), max_size=4),
+    st.sampled_from(["koniq.json", "llvisionqa_dev.jsonl", "samples_qbench_dev.jsonl", "records.jsonl", "own.json"]),
+)
+def test_no_file_makes_it_crash_without_a_named_error(tmp_path: Path, rows: list[dict[str, Any]], file: str) -> None:
+    path = write(tmp_path / file, *rows)
+    items = [picture("1.jpg", 1.0, "koniq"), asked("1.jpg")]  # type: ignore[arg-type]
+    try:
+        model = replay(path)
+    except QBenchError as e:
+        assert "\n" not in str(e)
+        return
+    for item in items:
+        with contextlib.suppress(ItemError):
+            model.recall([item])
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=60), st.sampled_from(["koniq.json", "a.csv", "a.tsv", "records.jsonl", "a.xlsx"]))
+def test_no_bytes_make_it_crash_without_a_named_error(tmp_path: Path, content: bytes, file: str) -> None:
+    (tmp_path / file).write_bytes(content)
+    with contextlib.suppress(QBenchError):
+        replay(tmp_path / file)
