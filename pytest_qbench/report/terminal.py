@@ -139,7 +139,10 @@ def tables(run: QBench) -> list[list[str]]:
                     f"  golden texts of an item share {_cell(m)} of their words (F1, {m.n} items with several)"
                 )
     if any(m.name == "assessment.srcc" for m in metrics):
-        shown.append(_assessment(metrics, diagnostics))
+        s = run.scoring
+        halves = "; a database of two halves by the mean of their correlations" if s.halves else ""
+        scoring = f"  scores: softmax of {s.words[0]} and {s.words[1]}, temperature {s.temperature:g}{halves}"
+        shown.append([*_assessment(metrics, diagnostics), scoring])
     return shown
 
 

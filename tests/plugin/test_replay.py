@@ -68,6 +68,7 @@ def test_the_protocol_of_the_paper(folders: pytest.Pytester, workers: tuple[str,
     result = folders.runpytest_subprocess(*REPLAY, "--qbench-protocol=paper", "--qbench-no-gates", *workers)
     assert result.ret == 0, result.stdout.str()
     paper = values(folders, "assessment.srcc")
+    result.stdout.fnmatch_lines(["  scores: softmax of high and low, temperature 100; *mean of their correlations"])
     scoring = {"words": ["high", "low"], "temperature": 100.0, "halves": "mean"}
     assert summary(folders)["fingerprint"]["scoring"] == scoring
     assert paper["koniq", None] == pytest.approx(-1)  # by this model's words, which fall as the MOS rises
