@@ -13,6 +13,7 @@ from pytest_qbench.errors import UsageError
 from pytest_qbench.metrics import without_value
 from pytest_qbench.report.summary import summary
 from pytest_qbench.results import Results, share
+from pytest_qbench.submission import write_submissions
 
 if TYPE_CHECKING:
     from pytest_qbench.session import QBench
@@ -27,6 +28,10 @@ def close(run: QBench, exitstatus: int) -> bool:
             run.notes.append(f"{found:.1%} of the {task} items of {dataset} ended in an error")
     if settings.update_baseline:
         _update_baseline(run, exitstatus)
+    try:
+        run.submissions = write_submissions(run.folder.path, results)
+    except OSError as e:
+        run.notes.append(f"the submission cannot be written: {e.filename}: {e.strerror}")
     text = json.dumps(summary(run, time.time() - run.began), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     (run.folder.path / "summary.json").write_text(text, encoding="utf-8")
     if settings.json:
@@ -88,6 +93,11 @@ def why_not_whole(results: Results, max_errors: float, max_unparsed: float) -> s
     if empty := without_value(results.records):
         return f"{len(empty)} items have no readable verdict or score (first: {empty[0].item})"
     for metric in results.metrics:
-        if metric.value is None and metric.name != "perception.yes_rate":
+        # A half is told beside the total, which is undefined as well where it matters.
+        if (
+            metric.value is None
+            and metric.name != "perception.yes_rate"
+            and not (metric.slice or "").startswith("half=")
+        ):
             return f"{metric.name} of {metric.dataset} is undefined: {metric.note}"
     return None

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri, stdtr, stdtrit
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from pytest_qbench.influence import (
     Levels,
@@ -228,6 +228,29 @@ def zou_difference(
     down = (r1 - l1) ** 2 + (u2 - r2) ** 2 - 2 * shared * (r1 - l1) * (u2 - r2)
     up = (u1 - r1) ** 2 + (r2 - l2) ** 2 - 2 * shared * (u1 - r1) * (r2 - l2)
     return float(r1 - r2 - math.sqrt(max(0.0, down))), float(r1 - r2 + math.sqrt(max(0.0, up)))
+
+
+def mean_interval(values: Sequence[float], bounds: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Interval of the mean of independent estimates from the interval of each (Zou 2007, for a sum)."""
+    down = sum((value - lower) ** 2 for value, (lower, _) in zip(values, bounds, strict=True))
+    up = sum((upper - value) ** 2 for value, (_, upper) in zip(values, bounds, strict=True))
+    centre = sum(values) / len(values)
+    return centre - math.sqrt(down) / len(values), centre + math.sqrt(up) / len(values)
+
+
+def mean_paired(parts: Sequence[Paired]) -> Paired:
+    """Mean of paired comparisons of disjoint items.
+
+    p by Stouffer's weighted z; each part weighs as its standard error does in that of the mean.
+    """
+    deltas, count = [p.delta for p in parts], len(parts)
+    lower, upper = mean_interval(deltas, [(p.lower, p.upper) for p in parts])
+    weights = np.array([max(p.delta - p.lower, ZERO) for p in parts])
+    z = ndtri(np.clip([p.p_value for p in parts], 1e-300, 1 - 1e-16))
+    p_value = float(ndtr((weights @ z) / np.linalg.norm(weights)))
+    found = [p.mde for p in parts if p.mde is not None]
+    mde = math.sqrt(sum(m * m for m in found)) / count if len(found) == count else None
+    return Paired(sum(deltas) / count, lower, upper, p_value, mde, sum(p.n for p in parts))
 
 
 def _ranks(codes: Ints) -> Floats:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_qbench import __version__, prompts
-from pytest_qbench.prompts import QUALITY_WORDS
+from pytest_qbench.scoring import DEFAULT, Scoring
 
 # What must agree for a comparison, per task. Everything else in a fingerprint is reported only.
 COMPARABLE: Mapping[str, tuple[str, ...]] = {
@@ -23,13 +23,14 @@ def fingerprint(
     judge: Mapping[str, Any] | None,
     judge_rounds: int,
     model: Mapping[str, Any],
+    scoring: Scoring = DEFAULT,
     **run: Any,
 ) -> dict[str, Any]:
     """Return the fingerprint: the comparable conditions first, then what is only reported."""
     return {
         "prompts": prompts.fingerprint(),
         "answer": answer,
-        "scoring": {"words": list(QUALITY_WORDS), "temperature": 1.0},
+        "scoring": scoring.describe(),
         "blind": blind,
         "judge": dict(judge) if judge else None,
         "judge_rounds": judge_rounds if judge else None,

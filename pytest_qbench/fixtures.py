@@ -69,7 +69,12 @@ def qbench_judge(request: pytest.FixtureRequest) -> Judge:
 @pytest.fixture(scope="session")
 def qbench_engine(request: pytest.FixtureRequest, qbench_model: Model) -> Engine:
     """What measures items with the model; the judge is made when a description needs it."""
-    return qbench(request.config).make_engine(qbench_model, lambda: request.getfixturevalue("qbench_judge"))
+    run = qbench(request.config)
+    try:
+        return run.make_engine(qbench_model, lambda: request.getfixturevalue("qbench_judge"))
+    except UsageError as e:
+        _stop(request.session, run, e)
+        raise
 
 
 @pytest.fixture

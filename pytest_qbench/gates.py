@@ -21,7 +21,7 @@ from math import isfinite
 from typing import Literal
 
 from pytest_qbench.baselines import Baseline
-from pytest_qbench.correlation import paired_correlation
+from pytest_qbench.correlation import mean_paired, paired_correlation
 from pytest_qbench.fingerprint import differences
 from pytest_qbench.metrics import (
     ALPHA,
@@ -168,9 +168,10 @@ def _datasets(name: str, dataset: str | None, results: Results, baseline: Baseli
     if not present:
         if task not in results.absent:
             raise _InvalidError(f"{task} was not measured: no suite asked for it")
-        if dataset is None and (isinstance(baseline, str) or not any(t == task for t, _ in baseline.records)):
-            raise _NothingError(f"{task} was not measured: the data has no such items, and neither has the baseline")
-        raise _InvalidError(f"{task} was not measured: the data has no such items")
+        stored = not isinstance(baseline, str) and any(t == task for t, _ in baseline.records)
+        if dataset is None and (results.narrowed or not stored):
+            raise _NothingError(f"{task} was not measured: no such items were selected")
+        raise _InvalidError(f"{task} was not measured: the baseline has it, but the data has no such items")
     if dataset is not None and dataset not in present:
         raise _InvalidError(f"{dataset} was not measured; {task} has {', '.join(present)}")
     chosen = [dataset] if dataset else present
@@ -201,15 +202,15 @@ def _check_whole(name: str, dataset: str, results: Results, limits: Limits) -> N
 
 def _row(name: str, dataset: str, slice_: str | None, results: Results) -> Metric:
     """The metric of one dataset; raises `_InvalidError` when it is undefined."""
-    row = _metric(name, results.of(name, dataset), slice_)
+    row = _metric(name, results.of(name, dataset), slice_, results.halves)
     if row is None or row.value is None:
         raise _InvalidError(f"{dataset}: {name} is undefined: {row.note if row else f'no item in slice {slice_}'}")
     return row
 
 
-def _metric(name: str, records: Sequence[Record], slice_: str | None) -> Metric | None:
+def _metric(name: str, records: Sequence[Record], slice_: str | None, halves: bool) -> Metric | None:
     """One metric over the records of one dataset, also of a slice that is no standing row of the summary."""
-    for metric in compute_metrics(usable(records, name, slice_)):
+    for metric in compute_metrics(usable(records, name, slice_), halves):
         if metric.name == name and metric.slice is None and metric.dataset:
             return replace(metric, slice=slice_)
     return None
@@ -278,12 +279,13 @@ class _Comparison:
     def paired(self, dataset: str, alpha: float, seed: int) -> Paired:
         """Run the paired test of this metric."""
         pairs = self.pairs(dataset)
-        groups = [new.group for new, _ in pairs]
         if self.name in CORRELATIONS:
-            kind = CORRELATIONS[self.name]
-            new, old = ([_score(r) for r in column] for column in zip(*pairs, strict=True))
-            mos = [float(r.target) for r, _ in pairs if r.target is not None]
-            return paired_correlation(new, old, mos, groups, kind, alpha, seed)
+            halves = dict.fromkeys(new.slices.get("half") for new, _ in pairs) if self.results.halves else {}
+            if len(halves) > 1:
+                parts = ([pair for pair in pairs if pair[0].slices.get("half") == half] for half in halves)
+                return mean_paired([self._correlated(part, alpha, seed) for part in parts])
+            return self._correlated(pairs, alpha, seed)
+        groups = [new.group for new, _ in pairs]
         value_of = ITEM_VALUES[self.name]
         both = [(value_of(a), value_of(b), g) for (a, b), g in zip(pairs, groups, strict=True)]
         complete = [(a, b, g) for a, b, g in both if a is not None and b is not None]
@@ -296,13 +298,19 @@ class _Comparison:
             return paired_binary([v == 1 for v in a], [v == 1 for v in b], g, alpha, seed)
         return paired_mean(a, b, g, alpha, seed)
 
+    def _correlated(self, pairs: Sequence[tuple[Record, Record]], alpha: float, seed: int) -> Paired:
+        new, old = ([_score(r) for r in column] for column in zip(*pairs, strict=True))
+        mos = [float(r.target) for r, _ in pairs if r.target is not None]
+        groups = [r.group for r, _ in pairs]
+        return paired_correlation(new, old, mos, groups, CORRELATIONS[self.name], alpha, seed)
+
     def identical(self, dataset: str) -> bool:
         """Tell whether every item came out as in the baseline."""
         return all(_outcome(new) == _outcome(old) for new, old in self.pairs(dataset))
 
     def old_value(self, dataset: str) -> float | None:
         """The metric of the baseline on the items compared."""
-        old = _metric(self.name, [old for _, old in self.pairs(dataset)], self.slice)
+        old = _metric(self.name, [old for _, old in self.pairs(dataset)], self.slice, self.results.halves)
         return old.value if old else None
 
     def flips(self, datasets: Sequence[str]) -> tuple[tuple[Flip, ...], tuple[Flip, ...]]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
-from pytest_qbench.correlation import Kind, correlation_interval, plcc, srcc
+from pytest_qbench.correlation import Kind, correlation_interval, mean_interval, plcc, srcc
 from pytest_qbench.judges.base import DIMENSIONS
 from pytest_qbench.records import Record
 from pytest_qbench.stats import Undefined, bootstrap_mean, wilson
@@ -132,8 +132,46 @@ def correlation_metric(records: Sequence[Record], name: str, dataset: str, split
     return Metric(name, dataset, split, None, value, len(chosen), ci)
 
 
-def compute_metrics(records: Iterable[Record]) -> list[Metric]:
-    """Every metric of a run: per dataset and split, slices after their total, then means over datasets."""
+def correlation_rows(
+    records: Sequence[Record], name: str, dataset: str, split: str | None, halves: bool
+) -> list[Metric]:
+    """The correlation of one dataset, and for one of two halves (CGIQA-6K) those of the halves and the other total.
+
+    The total is that over all items, beside it ``half=mean``; with `halves`, as in the published tables, it is the mean
+    of the halves' correlations, beside it ``half=together``.
+    """
+    whole = correlation_metric(records, name, dataset, split)
+    by_half: dict[str, list[Record]] = {}
+    for record in records:
+        if (half := record.slices.get("half")) is not None:
+            by_half.setdefault(half, []).append(record)
+    if len(by_half) < 2:
+        return [whole]
+    parts = [
+        replace(correlation_metric(by_half[half], name, dataset, split), slice=f"half={half}")
+        for half in sorted(by_half)
+    ]
+    mean = _mean_of(parts, whole)
+    if halves:
+        return [mean, *parts, replace(whole, slice="half=together")]
+    return [whole, *parts, replace(mean, slice="half=mean")]
+
+
+def _mean_of(parts: Sequence[Metric], whole: Metric) -> Metric:
+    values = [m.value for m in parts if m.value is not None]
+    if len(values) < len(parts):
+        note = "; ".join(f"{m.slice}: {m.note}" for m in parts if m.value is None)
+        return replace(whole, value=None, ci=None, note=note)
+    intervals = [m.ci for m in parts if m.ci is not None]
+    ci = mean_interval(values, intervals) if len(intervals) == len(parts) else None
+    return replace(whole, value=fmean(values), ci=ci, note=None)
+
+
+def compute_metrics(records: Iterable[Record], halves: bool = False) -> list[Metric]:
+    """Every metric of a run: per dataset and split, slices after their total, then means over datasets.
+
+    `halves`: see `correlation_rows`.
+    """
     by_place: dict[tuple[str, str, str | None], list[Record]] = {}
     for record in records:
         by_place.setdefault((record.task, record.dataset, record.split), []).append(record)
@@ -143,7 +181,7 @@ def compute_metrics(records: Iterable[Record]) -> list[Metric]:
             if task_of(name) != task:
                 continue
             if name in CORRELATIONS:
-                metrics.append(correlation_metric(group, name, dataset, split))
+                metrics += correlation_rows(group, name, dataset, split, halves)
                 continue
             slices = _slices(group) if name == "perception.accuracy" else []
             metrics += [mean_metric(group, name, dataset, split, s) for s in (None, *slices)]
@@ -166,7 +204,7 @@ def _means(metrics: Sequence[Metric]) -> list[Metric]:
     """Plain means of SRCC and PLCC over the datasets; undefined as soon as one is."""
     means = []
     for name in CORRELATIONS:
-        parts = [m for m in metrics if m.name == name]
+        parts = [m for m in metrics if m.name == name and m.slice is None]
         if parts:
             values = [m.value for m in parts if m.value is not None]
             whole = len(values) == len(parts)

@@ -25,8 +25,8 @@ class Option(NamedTuple):
 
 
 OPTIONS = (
-    Option("--qbench-model", "Choose the model: an alias such as tiny, a local directory, a hub id, hf:ID or "
-           "random:SEED. There is no default.", metavar="SPEC"),
+    Option("--qbench-model", "Choose the model: an alias such as tiny, a local directory, a hub id, hf:ID, "
+           "random:SEED, or replay:PATH for recorded outputs. There is no default.", metavar="SPEC"),
     Option("--qbench-model-arg", "Pass KEY=VALUE to the model: dtype, device, revision, attn_implementation, "
            "trust_remote_code, ... Repeatable.", kind="linelist", metavar="KEY=VALUE"),
     Option("--qbench-data", "Choose the data: mini (embedded, the default; it is not Q-Bench), a data folder, or hf.",
@@ -38,6 +38,8 @@ OPTIONS = (
     Option("--qbench-seed", "Seed of the sample and of the resampling. Default: 0.", metavar="S"),
     Option("--qbench-answer", "Answer perception questions by generated text (generate) or by the likelihood of each "
            "option (likelihood). Default: what the model's alias says, else generate.", metavar="MODE"),
+    Option("--qbench-protocol", "Score as documented (default) or as the published tables do (paper): temperature 100, "
+           "CGIQA as the mean of its halves, the paper's words per model.", metavar="NAME"),
     Option("--qbench-batch-size", "Items per forward pass, or auto (default).", metavar="auto|N"),
     Option("--qbench-blind", "Show a grey image instead of each image and gate nothing: what the model knows without "
            "seeing.", kind="bool", ini=False),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,10 +28,16 @@ OUTCOMES: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
 }
 
 
+def label(report: pytest.TestReport, record: Record) -> None:
+    """Put a record and its outcome on a report: plain values, which cross xdist by themselves."""
+    report.qbench_record = record.to_dict()  # type: ignore[attr-defined]
+    report.qbench_outcome = record.status  # type: ignore[attr-defined]
+
+
 def attach(item: pytest.Item, report: pytest.TestReport) -> None:
     """Put the record of an item (once) and the verdict of a gate on the report."""
     if (record := item.stash.get(RECORD, None)) is not None:
-        report.qbench_record = asdict(record)  # type: ignore[attr-defined]
+        report.qbench_record = record.to_dict()  # type: ignore[attr-defined]
         item.stash[STATUS] = record.status
         del item.stash[RECORD]
     kind = "gate" if is_gate(item) else "item" if bench_item(item) is not None else None

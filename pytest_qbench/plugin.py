@@ -88,6 +88,16 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         plan(session.config.stash[KEY], session.items)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Report items that nothing but their measurement belongs to in one step."""
+    if KEY in item.config.stash:
+        from pytest_qbench.shortcut import run_short
+
+        return run_short(item.config.stash[KEY], item, nextitem) or None
+    return None
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Attach record and verdict to the report: plain values, which cross xdist by themselves."""

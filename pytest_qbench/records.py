@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,9 +47,13 @@ class Record:
         return cls(item.id, item.task, item.dataset, item.split, item.group, status, target=target,
                    slices=dict(item.slices), **result)  # fmt: skip
 
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain values, not copied: `dataclasses.asdict` costs as much as all else of an item."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
     def to_json(self) -> str:
         """One line of `records.jsonl`; floats round-trip exactly, NaN is refused."""
-        return json.dumps({"schema": SCHEMA, **asdict(self)}, ensure_ascii=False, allow_nan=False)
+        return json.dumps({"schema": SCHEMA, **self.to_dict()}, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], place: str) -> Record:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from pytest_qbench.items import Item, LeftOut
-from pytest_qbench.metrics import Metric, compute_metrics, task_of
+from pytest_qbench.metrics import METRICS, Metric, compute_metrics, task_of
 from pytest_qbench.records import Record
 
 
@@ -31,14 +31,26 @@ class Results:
     @cached_property
     def metrics(self) -> list[Metric]:
         """All metrics of the run."""
-        return compute_metrics(self.records)
+        return compute_metrics(self.records, self.halves)
+
+    @property
+    def halves(self) -> bool:
+        """Whether a dataset of two halves counts by the mean of their correlations, as the paper does it."""
+        return (self.fingerprint.get("scoring") or {}).get("halves") == "mean"
+
+    @cached_property
+    def diagnostics(self) -> list[Metric]:
+        """Numbers beside the metrics, which no gate judges (see `diagnostics.py`)."""
+        from pytest_qbench.diagnostics import diagnose
+
+        return diagnose(self.records, self.expected)
 
     def metric(self, name: str, dataset: str | None = None, slice: str | None = None) -> Metric:
-        """Return one metric; raises `KeyError` with what there is."""
-        for metric in self.metrics:
+        """Return one metric or diagnostic; raises `KeyError` with what there is."""
+        for metric in self.metrics if name in METRICS else self.diagnostics:
             if (metric.name, metric.dataset, metric.slice) == (name, dataset, slice):
                 return metric
-        known = sorted({(m.name, m.dataset or "*") for m in self.metrics})
+        known = sorted({(m.name, m.dataset or "*") for m in (*self.metrics, *self.diagnostics)})
         raise KeyError(f"no metric {name!r} of dataset {dataset!r}, slice {slice!r}; there are {known}")
 
     def datasets(self, task: str) -> list[str]:

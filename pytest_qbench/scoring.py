@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.extraction import Extraction, extract_answer
 from pytest_qbench.items import Item
 from pytest_qbench.models.base import Response
+from pytest_qbench.prompts import QUALITY_WORDS
 from pytest_qbench.records import Record, Status
 
 __all__ = [
@@ -18,6 +21,7 @@ __all__ = [
     "POOR_WORDS",
     "THREE_LEVELS",
     "Extraction",
+    "Scoring",
     "argmax_score",
     "choose_by_likelihood",
     "extract_answer",
@@ -33,6 +37,28 @@ THREE_LEVELS: Mapping[str, float] = MappingProxyType({"good": 1.0, "average": 0.
 FIVE_LEVELS: Mapping[str, float] = MappingProxyType(
     {"excellent": 5.0, "good": 4.0, "fair": 3.0, "poor": 2.0, "bad": 1.0}
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """How log-probabilities become quality scores and these correlations; part of a run's fingerprint.
+
+    `words` are the good and the poor one. `halves`: a database of two halves (CGIQA-6K) counts by the mean of their
+    correlations, as in the published tables.
+    """
+
+    words: tuple[str, str] = QUALITY_WORDS
+    temperature: float = 1.0
+    halves: bool = False
+
+    def describe(self) -> dict[str, Any]:
+        """Return the entry of the fingerprint."""
+        described: dict[str, Any] = {"words": list(self.words), "temperature": self.temperature}
+        return {**described, "halves": "mean"} if self.halves else described
+
+
+DEFAULT = Scoring()
+PAPER_TEMPERATURE = 100.0
 
 
 def choose_by_likelihood(logprobs: Mapping[str, float]) -> str | None:
@@ -81,12 +107,13 @@ def word_set_score(
 
 
 def argmax_score(logits: Mapping[str, float], good: str = "good", poor: str = "poor") -> float:
-    """Return 1.0 where `good` is likelier than `poor`, 0.0 where it is less likely and 0.5 where they are equal.
+    """Return 1.0 where `good` is likelier than `poor`, else 0.0.
 
-    The argmax strategy of Q-Bench. Raises `ItemError` for NaN and for a word without a logit.
+    The argmax strategy of Q-Bench. Its published cells come out only where a tie counts as poor (within 0.001; with
+    ties at one half two cells miss by up to 0.008). Raises `ItemError` for NaN and for a word without a logit.
     """
     a, b = _values(logits, (good, poor))
-    return 0.5 if a == b else float(a > b)
+    return float(a > b)
 
 
 def level_score(
@@ -105,13 +132,14 @@ def level_score(
     return min(max(expected, min(levels.values())), max(levels.values()))
 
 
-def score(item: Item, response: Response, *, temperature: float = 1.0) -> Record:
+def score(item: Item, response: Response, scoring: Scoring = DEFAULT) -> Record:
     """Return the record of `item` for what a model returned.
 
     perception: the option chosen by the text, or without a text by the log-probability of each option; `correct`,
-    `wrong` or `unparsed`, and `measured` where the answer is hidden. assessment: the softmax of the first two
-    log-probabilities, the good word first. description: the text, which a judge scores later; an empty one is measured
-    too. Raises `ItemError`, which names the item, for a missing or non-finite log-probability and for a missing text.
+    `wrong` or `unparsed`, and `measured` where the answer is hidden. assessment: the softmax of the log-probabilities
+    of the two words of `scoring`; the record keeps those of all words. description: the text, which a judge scores
+    later; an empty one is measured too. Raises `ItemError`, which names the item, for a missing or non-finite
+    log-probability and for a missing text.
     """
     try:
         if item.task == "perception":
@@ -121,10 +149,8 @@ def score(item: Item, response: Response, *, temperature: float = 1.0) -> Record
                 raise ItemError("the model returned no text")
             return Record.of(item, "measured", response=response.text)
         words = _finite(response.logprobs)
-        if len(words) < 2:
-            raise ItemError(f"two words are needed for a quality score, the model returned {list(words)}")
-        good, poor, *_ = words.values()
-        value = quality_score(good, poor, temperature)
+        good, poor = _values(words, scoring.words)
+        value = quality_score(good, poor, scoring.temperature)
         return Record.of(item, "measured", response=response.text, score=value, logprobs=words)
     except ItemError as e:
         raise ItemError(f"{item.id}: {e}") from e

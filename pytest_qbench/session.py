@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pytest_qbench.prompts import AnswerMode
     from pytest_qbench.records import Record, RunFolder
     from pytest_qbench.results import Results
+    from pytest_qbench.scoring import Scoring
 
 AUTO_BATCH_SIZE = 16
 CHUNK_BATCHES = 2  # a chunk is what a worker gets at once: two batches, so that lengths can be sorted within it
@@ -57,6 +58,7 @@ class QBench:
     own_judge: bool = False
     family: int = 1
     notes: list[str] = field(default_factory=list)
+    submissions: list[str] = field(default_factory=list)
     baseline_written: Path | None = None
     changes: list[str] = field(default_factory=list)
     _chunk_of: dict[str, list[tuple[str, Item]]] = field(default_factory=dict)
@@ -95,6 +97,15 @@ class QBench:
     def answer(self) -> AnswerMode:
         """How perception items are answered: the option, else the alias, else by generation."""
         return self.settings.answer or (self.spec.answer if self.spec else None) or "generate"
+
+    @cached_property
+    def scoring(self) -> Scoring:
+        """How quality scores are made and correlated, by --qbench-protocol."""
+        from pytest_qbench.models.specs import paper_words
+        from pytest_qbench.scoring import DEFAULT, PAPER_TEMPERATURE, Scoring
+
+        paper = self.settings.protocol == "paper"
+        return Scoring(paper_words(self.spec), PAPER_TEMPERATURE, halves=True) if paper else DEFAULT
 
     @property
     def batch_size(self) -> int:
@@ -156,10 +167,18 @@ class QBench:
     def make_engine(self, model: Model, judge: Callable[[], Judge]) -> Engine:
         """Build the engine around a loaded model and note what the records are made with."""
         from pytest_qbench.models.engine import Engine
+        from pytest_qbench.models.replay import ReplayModel
 
         self.made_with["model"] = {"name": model.name, **model.describe()}
         self.made_with["batch_size"] = self.batch_size
         self.made_with["machine"] = platform.machine()
+        if isinstance(model, ReplayModel):
+            blind = model.conditions.get("blind", self.settings.blind)
+            if blind is not self.settings.blind:
+                remedy = "add" if blind else "drop"
+                raise UsageError(f"{model.name} was recorded {'blind' if blind else 'seeing'}: {remedy} --qbench-blind")
+            self.made_with["conditions"] = model.conditions
+            self.made_with["left_out"] = [(e.dataset, e.entry, e.reason) for e in model.left_out]
 
         def noted() -> Judge:
             made = judge()
@@ -168,7 +187,7 @@ class QBench:
 
         return Engine(
             model, answer=self.answer, batch_size=self.batch_size, blind=self.settings.blind,
-            judge_rounds=self.settings.judge_rounds, judge=noted,
+            judge_rounds=self.settings.judge_rounds, judge=noted, scoring=self.scoring,
         )  # fmt: skip
 
     def measure(self, nodeid: str, engine: Engine) -> Record:
@@ -177,6 +196,13 @@ class QBench:
             chunk = self._chunk_of[nodeid]
             records = engine.measure([item for _, item in chunk])
             self._ready.update(zip([each for each, _ in chunk], records, strict=True))
+        return self._ready.pop(nodeid)
+
+    def take(self, nodeid: str) -> Record | None:
+        """Return the record of a node where its chunk was measured without an error, else None and keep it."""
+        record = self._ready.get(nodeid)
+        if record is None or record.status == "error":
+            return None
         return self._ready.pop(nodeid)
 
     # across processes
@@ -251,20 +277,24 @@ class QBench:
     def results(self) -> Results:
         """The records beside what was expected; asked for by gates, after the last item."""
         from pytest_qbench.fingerprint import fingerprint
+        from pytest_qbench.items import LeftOut
         from pytest_qbench.results import Results
 
         expected: dict[tuple[str, str], Item] = {(t, item.id): item for t in self.asked for item in self.ask(t)}
         left_out = tuple(entry for d in self.datasets if d.task in self.asked for entry in d.left_out)
         made_with = dict(self.made_with)
+        left_out += tuple(LeftOut(*entry) for entry in made_with.pop("left_out", ()))
+        recorded = made_with.pop("conditions", {})  # of the run that is replayed
         return Results(
             [self.records[key] for key in expected if key in self.records],
             expected,
             fingerprint(
-                answer=self.answer, blind=self.settings.blind, judge=made_with.pop("judge", None),
+                scoring=self.scoring, answer=self.answer, blind=self.settings.blind, judge=made_with.pop("judge", None),
                 judge_rounds=self.settings.judge_rounds, model=made_with.pop("model", {}), data=self.settings.data,
                 selection=self.selection,
                 **made_with,
-            ),
+            )
+            | recorded,
             left_out,
             frozenset(task for task in self.asked if not any(task == t for t, _ in expected)),
             narrowed=self.settings.limit is not None or self.settings.datasets is not None,

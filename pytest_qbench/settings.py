@@ -25,6 +25,7 @@ class Settings:
     limit: int | None
     seed: int
     answer: Literal["generate", "likelihood"] | None
+    protocol: Literal["default", "paper"]
     batch_size: int | None
     blind: bool
     judge: str | None
@@ -106,6 +107,9 @@ def read_settings(config: pytest.Config) -> Settings:
         answer=cast(
             "Literal['generate', 'likelihood'] | None",
             _choice(config, "qbench_answer", None, ("generate", "likelihood")),
+        ),
+        protocol=cast(
+            "Literal['default', 'paper']", _choice(config, "qbench_protocol", "default", ("default", "paper"))
         ),
         batch_size=None if batch in (None, "auto") else _number(config, "qbench_batch_size", 0, 1),
         blind=bool(_value(config, "qbench_blind")),

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest, norm, pearsonr, spearmanr, t
+from scipy.stats import binomtest, kstest, norm, pearsonr, spearmanr, t
 
 from pytest_qbench import correlation, resampling
 from pytest_qbench.correlation import (
     Kind,
     correlation_interval,
+    mean_paired,
     paired_correlation,
     plcc,
     srcc,
@@ -382,3 +383,27 @@ def test_ten_thousand_images_are_fast_and_lean() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 60e6
+
+
+def test_a_mean_of_independent_comparisons_narrows_as_a_mean_does() -> None:
+    one = Paired(-0.1, -0.2, 0.05, 0.04, 0.12, 50)
+    assert mean_paired([one]) == Paired(
+        pytest.approx(-0.1), pytest.approx(-0.2), pytest.approx(0.05), pytest.approx(0.04), pytest.approx(0.12), 50
+    )
+    both = mean_paired([one, one])
+    assert (both.delta, both.n) == (pytest.approx(-0.1), 100)
+    assert (both.lower, both.upper) == pytest.approx((-0.1 - 0.1 / 2**0.5, -0.1 + 0.15 / 2**0.5))
+    assert both.p_value == pytest.approx(norm.cdf(norm.ppf(0.04) * 2**0.5))
+    assert mean_paired([Paired(0, -0.1, 0.1, 1.0, None, 5), Paired(0, -0.1, 0.1, 0.0, None, 5)]).mde is None
+
+
+def test_the_p_value_of_a_mean_is_uniform_where_nothing_differs() -> None:
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(400):
+        parts = []
+        for error in (0.01, 0.05):
+            delta = rng.normal(0, error)
+            parts.append(Paired(delta, delta - 1.64 * error, delta + 1.64 * error, norm.cdf(delta / error), None, 9))
+        found.append(mean_paired(parts).p_value)
+    assert kstest(found, "uniform").pvalue > 0.01

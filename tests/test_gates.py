@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -256,3 +257,25 @@ def test_replacing_a_baseline_leaves_one_whole_folder(tmp_path: Path) -> None:
     write_baseline(tmp_path, "x", perception(set()))
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
     assert sorted(p.name for p in (tmp_path / "x").iterdir()) == ["baseline.yaml", "perception.mini.jsonl"]
+
+
+@pytest.mark.parametrize("halves", [False, True])
+def test_a_database_of_two_halves_is_judged_as_it_is_counted(stored: Any, halves: bool) -> None:
+    rng = np.random.default_rng(1)
+    items = [replace(picture(i, float(m), "cgiqa"), slices={"half": "game" if i % 2 else "movie"}) for i, m in enumerate(rng.normal(size=N))]  # fmt: skip
+    scoring = {"temperature": 100.0, **({"halves": "mean"} if halves else {})}
+
+    def run(noise: float, shift: float = 0.0) -> Results:
+        scores = [float(i.target or 0) + shift * (i.slices["half"] == "game") + noise * rng.normal() for i in items]
+        return results(items, [scored(i, s) for i, s in zip(items, scores, strict=True)], scoring=scoring)
+
+    old = stored(run(0.1))
+    shifted = gate(run(0.1, shift=9.0), old, "assessment.srcc")
+    # Another scale in one half ruins the correlation at once, and neither of those within the halves.
+    assert (shifted.verdict == "regressed") is not halves
+    worse = gate(run(3.0), old, "assessment.srcc")
+    assert worse.verdict == "regressed"
+    (row,) = worse.rows
+    assert row.value is not None
+    assert row.baseline is not None
+    assert row.delta == pytest.approx(row.value - row.baseline, abs=1e-9)

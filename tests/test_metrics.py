@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -84,3 +86,37 @@ def test_missing_items_are_named() -> None:
     r = results(items, [answered(items[0], "Yes")])
     assert r.missing("perception") == ["mini/1", "mini/2"]
     assert r.counts() == {"total": 3, "scored": 1, "unparsed": 0, "errors": 0}
+
+
+def halved(i: int, mos: float, score: float) -> Record:
+    return replace(scored(picture(i, mos, "cgiqa"), score), slices={"half": "game" if i % 2 else "movie"})
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_two_halves_count_at_once_or_by_their_mean(seed: int) -> None:
+    mos, score = np.random.default_rng(seed).normal(size=(2, 40))
+    score[1::2] += 3  # another scale in one half: at once is another number than the mean
+    records = [halved(i, float(m), float(s)) for i, (m, s) in enumerate(zip(mos, score, strict=True))]
+    found = {}
+    for halves in (False, True):
+        rows = [m for m in compute_metrics(records, halves) if m.name == "assessment.srcc"]
+        found[halves] = {m.slice: m.value for m in rows if m.dataset}
+        (mean,) = [m for m in rows if m.dataset is None]
+        assert mean.value == found[halves][None]
+    parts = [scipy_stats.spearmanr(mos[i::2], score[i::2])[0] for i in (0, 1)]
+    together = scipy_stats.spearmanr(mos, score)[0]
+    assert found[False] == pytest.approx(
+        {None: together, "half=movie": parts[0], "half=game": parts[1], "half=mean": sum(parts) / 2}
+    )
+    assert found[True] == pytest.approx(
+        {None: sum(parts) / 2, "half=movie": parts[0], "half=game": parts[1], "half=together": together}
+    )
+
+
+def test_the_mean_of_halves_is_undefined_as_soon_as_one_is() -> None:
+    records = [halved(i, float(i), 0.5 if i % 2 else i / 20) for i in range(20)]
+    rows = {m.slice: m for m in compute_metrics(records, halves=True) if m.name == "assessment.srcc" and m.dataset}
+    assert rows["half=movie"].value == pytest.approx(1.0)
+    assert rows[None].value is None
+    assert "half=game" in (rows[None].note or "")
+    assert rows["half=together"].value is not None

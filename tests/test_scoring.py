@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 
 import pytest
 from hypothesis import assume, given, settings
@@ -16,6 +15,7 @@ from pytest_qbench.models.base import Response
 from pytest_qbench.scoring import (
     FIVE_LEVELS,
     THREE_LEVELS,
+    Scoring,
     argmax_score,
     choose_by_likelihood,
     extract_answer,
@@ -24,8 +24,7 @@ from pytest_qbench.scoring import (
     score,
     word_set_score,
 )
-
-OFFICIAL = Path(__file__).parents[2] / "shared" / "official" / "llvisionqa"
+from tests.official import OFFICIAL, needs_official
 
 BLUR = ("Blurry", "Sharp", "Noisy")
 YES_NO = ("Yes", "No")
@@ -307,9 +306,9 @@ def test_whatever_is_chosen_is_an_option_and_every_result_has_a_reason(reply: st
     assert extract_answer(reply, options) == found
 
 
-@pytest.mark.skipif(not OFFICIAL.is_dir(), reason="the official LLVisionQA questions are not here (../shared/official)")
+@needs_official
 def test_every_official_option_is_found_by_text_and_by_letter() -> None:
-    questions = json.loads((OFFICIAL / "llvisionqa_dev.json").read_text(encoding="utf-8"))
+    questions = json.loads((OFFICIAL / "llvisionqa" / "llvisionqa_dev.json").read_text(encoding="utf-8"))
     sets = {tuple(q["candidates"]) for q in questions}
     for options in sets:
         if len({o.lower() for o in options}) < len(options):
@@ -393,10 +392,10 @@ def test_word_sets_count_by_their_probability() -> None:
         word_set_score({"good": 1.0, "poor": 1.0})
 
 
-def test_argmax_knows_three_values() -> None:
+def test_argmax_counts_a_tie_as_poor() -> None:
     assert argmax_score({"good": 2.0, "poor": 1.0}) == 1.0
     assert argmax_score({"good": 1.0, "poor": 2.0}) == 0.0
-    assert argmax_score({"good": 1.5, "poor": 1.5}) == 0.5
+    assert argmax_score({"good": 1.5, "poor": 1.5}) == 0.0
     assert argmax_score({"high": 2.0, "low": 1.0}, "high", "low") == 1.0
     with pytest.raises(ItemError):
         argmax_score({"good": math.nan, "poor": 1.0})
@@ -460,12 +459,14 @@ def test_likelihoods_become_records(yes: float, no: float, status: str, choice: 
     assert (record.status, record.choice, record.logprobs) == (status, choice, {"Yes": yes, "No": no})
 
 
-def test_quality_words_count_by_their_order() -> None:
-    for words in (("good", "poor"), ("high", "low")):
-        record = score(ASSESSMENT, Response(logprobs={words[0]: math.log(0.3), words[1]: math.log(0.1)}))
+def test_the_words_of_the_scoring_count_wherever_they_stand() -> None:
+    for good, poor in (("good", "poor"), ("high", "low")):
+        logprobs = {"excellent": 0.0, poor: math.log(0.1), good: math.log(0.3)}
+        record = score(ASSESSMENT, Response(logprobs=logprobs), Scoring((good, poor)))
+        assert record.logprobs == logprobs  # for other scorings, later
         assert (record.status, record.target) == ("measured", 3.5)
         assert record.score == pytest.approx(0.75, rel=1e-12)
-    record = score(ASSESSMENT, Response(logprobs={"good": 100.0, "poor": 0.0}), temperature=100)
+    record = score(ASSESSMENT, Response(logprobs={"good": 100.0, "poor": 0.0}), Scoring(temperature=100))
     assert record.score == pytest.approx(1 / (1 + math.exp(-1)), rel=1e-12)
 
 

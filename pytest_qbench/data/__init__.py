@@ -14,7 +14,17 @@ from pytest_qbench.data.selection import select
 from pytest_qbench.errors import DataError
 from pytest_qbench.items import Dataset
 
-__all__ = ["HUB", "MINI", "check_images", "missing_images", "open_datasets", "select"]
+__all__ = [
+    "HUB",
+    "MINI",
+    "DataFolder",
+    "check_images",
+    "data_folder",
+    "find",
+    "missing_images",
+    "open_datasets",
+    "select",
+]
 
 MINI = "mini"
 HUB = "hf"
@@ -34,7 +44,7 @@ def open_datasets(spec: str, *, rootdir: Path, names: Sequence[str] | None, spli
 
         _check_names(wanted, list(REPOSITORIES), "on the hub")
         return [read_hub(name, split) for name in REPOSITORIES if wanted is None or name in wanted]
-    folder = DataFolder(Path(__file__).parents[1] / MINI, MINI) if spec == MINI else _folder(spec, rootdir)
+    folder = data_folder(spec, rootdir)
     try:
         datasets = [one.read() for one in _wanted(find(folder), folder.label, wanted, split)]
     except OSError as e:
@@ -78,7 +88,10 @@ def _check_names(wanted: list[str] | None, present: list[str], where: str) -> No
             raise DataError(f"--qbench-datasets={name}: not {where}; use {nearest(name, present)}")
 
 
-def _folder(spec: str, rootdir: Path) -> DataFolder:
+def data_folder(spec: str, rootdir: Path) -> DataFolder:
+    """Return the folder that `spec` names, `mini` or a path; raises `DataError` when there is none."""
+    if spec == MINI:
+        return DataFolder(Path(__file__).parents[1] / MINI, MINI)
     path = expanded(spec)
     problem = "no such folder; name a folder, mini or hf"
     for candidate in (Path.cwd() / rootdir / path, Path.cwd() / path) if spec.strip() else ():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from pytest_qbench.errors import ModelError
 from pytest_qbench.models.base import Model, Response
@@ -24,6 +25,12 @@ def load_model(spec: ModelSpec, args: Mapping[str, str]) -> Model:
         from pytest_qbench.models.random import RandomModel
 
         return RandomModel(int(spec.target))
+    if spec.kind == "replay":
+        if args.keys() - {"share_gpu"}:
+            raise ModelError(f"replay:{spec.target} takes no model arguments (got {', '.join(args)})")
+        from pytest_qbench.models.replay import ReplayModel
+
+        return ReplayModel(Path(spec.target), spec.name)
     from pytest_qbench.models.transformers import TransformersModel
 
     return TransformersModel(spec, {**spec.args, **args})

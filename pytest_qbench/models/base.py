@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from pytest_qbench.items import Item
     from pytest_qbench.prompts import Prompt
 
 
@@ -48,4 +49,13 @@ class Model(Protocol):
 
     def close(self) -> None:
         """Release weights and connections."""
+        ...
+
+
+@runtime_checkable
+class Recalls(Protocol):
+    """A model that knows items by what was recorded of them, instead of answering prompts."""
+
+    def recall(self, items: Sequence[Item]) -> list[Response]:
+        """Return what was recorded for each item, every word or option included; raises `ItemError` for a gap."""
         ...

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
-from pytest_qbench.models.base import Model, Response
-from pytest_qbench.prompts import QUALITY_WORDS, AnswerMode, Prompt, prompt, question_text
+from pytest_qbench.models.base import Model, Recalls, Response
+from pytest_qbench.prompts import AnswerMode, Prompt, prompt, question_text
 from pytest_qbench.records import Record
-from pytest_qbench.scoring import score
+from pytest_qbench.scoring import DEFAULT, Scoring, score
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -38,9 +38,11 @@ class Engine:
         blind: bool,
         judge_rounds: int,
         judge: Callable[[], Judge],
+        scoring: Scoring = DEFAULT,
     ) -> None:
         self.model, self.answer, self.batch_size, self.blind = model, answer, batch_size, blind
         self.judge_rounds, self._judge = judge_rounds, judge
+        self.scoring = scoring
 
     def measure(self, items: Sequence[Item]) -> list[Record]:
         """Return the record of each item, in order; items of like length share a batch, so little is padding."""
@@ -64,11 +66,14 @@ class Engine:
             return [record for item in items for record in self._measure_batch([item])]
 
     def _ask(self, items: list[Item]) -> list[Response]:
+        if isinstance(self.model, Recalls):
+            return self.model.recall(items)
         prompts = [self._prompt(item) for item in items]
         task = items[0].task
         if task == "assessment":
-            rows = self.model.next_token_logprobs(prompts, QUALITY_WORDS)
-            return [Response(logprobs=dict(zip(QUALITY_WORDS, row, strict=True))) for row in rows]
+            words = self.scoring.words
+            rows = self.model.next_token_logprobs(prompts, words)
+            return [Response(logprobs=dict(zip(words, row, strict=True))) for row in rows]
         if task == "perception" and self.answer == "likelihood":
             options = [item.options for item in items]
             rows = self.model.option_likelihoods(prompts, options)
@@ -90,7 +95,7 @@ class Engine:
             yield Image.new("RGB", image.size, GREY) if self.blind else image
 
     def _score(self, items: list[Item], responses: list[Response]) -> list[Record]:
-        records = [score(item, response) for item, response in zip(items, responses, strict=True)]
+        records = [score(item, response, self.scoring) for item, response in zip(items, responses, strict=True)]
         if items[0].task != "description":
             return records
         texts = [record.response or "" for record in records]

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pytest_qbench.errors import ModelError
-from pytest_qbench.prompts import AnswerMode
+from pytest_qbench.prompts import QUALITY_WORDS, AnswerMode
 
-Kind = Literal["transformers", "random"]
+Kind = Literal["transformers", "random", "replay"]
 
-FORMS = "an alias (see `qbench models`), a local folder, a hub id ORG/NAME, hf:ID or random:SEED"
+FORMS = "an alias (see `qbench models`), a local folder, a hub id ORG/NAME, hf:ID, replay:PATH or random:SEED"
 MODEL_ARGS: Mapping[str, str] = {
     "dtype": "auto, float32, bfloat16 or float16",
     "device": "auto, cpu, mps, cuda or cuda:N",
@@ -38,6 +38,7 @@ _PATTERNS = {
     "min_pixels": r"[1-9]\d*",
     "max_pixels": r"[1-9]\d*",
 }
+RECORDS = "records.jsonl"
 _PACKAGE = Path(__file__).parents[1]
 
 
@@ -49,6 +50,7 @@ class Alias:
     target: str
     packaged: bool
     answer: AnswerMode | None
+    paper_words: tuple[str, str] | None
     args: Mapping[str, str] = field(hash=False)
     notes: str = ""
 
@@ -57,7 +59,7 @@ class Alias:
 class ModelSpec:
     """A model as the user named it.
 
-    `target` is an absolute folder, a hub id or a seed. `name` is safe as a folder name: baselines and records carry it.
+    `target` is an absolute folder or file, a hub id or a seed. `name` is safe as a folder name: baselines carry it.
     `answer` is how the alias wants multiple choice asked (None: the protocol's default). `args` are defaults that the
     user's own model arguments override.
     """
@@ -87,6 +89,7 @@ def aliases() -> Mapping[str, Alias]:
             target=str(_PACKAGE / entry["path"]) if "path" in entry else entry["hub"],
             packaged="path" in entry,
             answer=entry.get("answer"),
+            paper_words=tuple(entry["paper_words"]) if "paper_words" in entry else None,
             args={key: str(value) for key, value in entry.get("args", {}).items()},
             notes=entry.get("notes", ""),
         )
@@ -103,6 +106,11 @@ def parse_spec(spec: str) -> ModelSpec:
     prefix, colon, rest = spec.partition(":")
     if prefix == "random" and colon:
         return ModelSpec("random", rest, f"random-{_safe(rest)}")
+    if prefix == "replay" and colon:
+        path = Path(rest).expanduser().resolve()
+        # A run folder may be named by its records; a file of outputs by itself.
+        name = path.parent.name if path.name == RECORDS else path.stem if path.is_file() else path.name
+        return ModelSpec("replay", str(path), _safe(name))
     if prefix == "hf" and colon:
         if not _is_hub_id(rest):
             raise ModelError(f"{spec!r}: {rest!r} is no hub id; write hf:ORG/NAME")
@@ -127,8 +135,26 @@ def check(spec: ModelSpec) -> None:
         if not re.fullmatch(r"[0-9]+", spec.target):
             raise ModelError(f"random:{spec.target}: the seed must be an integer (0 or more), for example random:0")
         return
+    if spec.kind == "replay" and not Path(spec.target).exists():
+        raise ModelError(
+            f"replay:{spec.target}: no such file or folder; name a run folder or what a model put out, for example "
+            "replay:outputs/ with koniq.json in it"
+        )
     if spec.is_local:
         _check_folder(Path(spec.target))
+
+
+def paper_words(spec: ModelSpec | None) -> tuple[str, str]:
+    """Return the words whose logits the published A3 scores of a model come from.
+
+    A model is known by its alias, its hub id or, for recorded outputs, its name (`instructblip_t5`).
+    """
+    if spec is not None:
+        name = spec.name.lower().replace("_", "-")
+        for alias in aliases().values():
+            if alias.paper_words and (alias.name == name or alias.target == spec.target):
+                return alias.paper_words
+    return QUALITY_WORDS
 
 
 def parse_model_args(arguments: Iterable[str]) -> dict[str, str]:

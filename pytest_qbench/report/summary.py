@@ -64,7 +64,7 @@ def summary(run: QBench, seconds: float) -> dict[str, Any]:
         "model": results.fingerprint.get("model"),
         "fingerprint": dict(results.fingerprint),
         "items": results.counts(),
-        "metrics": [asdict(m) for m in rows_of(run)],
+        "metrics": [asdict(m) for m in (*rows_of(run), *results.diagnostics)],
         "gates": [
             {
                 "name": gate.name,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_qbench.judges.base import DIMENSIONS
 from pytest_qbench.report.blind import sight
 from pytest_qbench.report.summary import rows_of, verdict_line
+from pytest_qbench.report.tables import aligned
 
 if TYPE_CHECKING:
     from pytest_qbench.gates import Flip, GateResult
@@ -55,19 +56,9 @@ def _ci(m: Metric) -> str:
     return f"[{m.ci[0]:.3f}, {m.ci[1]:.3f}]" if m.ci else ""
 
 
-def _table(rows: list[list[str]]) -> list[str]:
-    """Align the columns: text left, the rest right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        "  "
-        + "  ".join(
-            c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-
-
-def _perception(metrics: list[Metric], dataset: str, baseline: dict[str, float | None]) -> list[str]:
+def _perception(
+    metrics: list[Metric], diagnostics: list[Metric], dataset: str, baseline: dict[str, float | None]
+) -> list[str]:
     rows = [["perception " + dataset, "accuracy", "baseline", "95 % interval", "items"]]
     for m in metrics:
         if m.dataset == dataset and m.name == "perception.accuracy":
@@ -80,7 +71,15 @@ def _perception(metrics: list[Metric], dataset: str, baseline: dict[str, float |
         for name in ("perception.unparsed_rate", "perception.yes_rate")
         if name in rates
     ]
-    return [*_table(rows), "  " + ", ".join(tail)]
+    beside = {m.name: m for m in diagnostics if m.dataset == dataset and m.slice is None and m.value is not None}
+    told = (
+        ("perception.accuracy_parsed", "accuracy without unparsed"),
+        ("perception.accuracy_yes", "where the answer is yes"),
+        ("perception.accuracy_no", "where it is no"),
+        ("perception.position_bias", "position bias"),
+    )
+    more = [f"{words} {_cell(beside[name])}" for name, words in told if name in beside]
+    return [*aligned(rows), "  " + ", ".join(tail), *(["  " + ", ".join(more)] if more else [])]
 
 
 def _description(metrics: list[Metric], dataset: str) -> list[str]:
@@ -88,31 +87,62 @@ def _description(metrics: list[Metric], dataset: str) -> list[str]:
     for part in (*DIMENSIONS, "sum"):
         m = next(m for m in metrics if m.dataset == dataset and m.name == f"description.{part}")
         rows.append([part, _cell(m), _ci(m), str(m.n)])
-    return _table(rows)
+    return aligned(rows)
 
 
-def _assessment(metrics: list[Metric]) -> list[str]:
-    rows = [["assessment", "SRCC", "PLCC", "95 % of SRCC", "items"]]
+def _beside(m: Metric | None) -> str:
+    """A diagnostic; where the logistic fit found nothing the cell says so, and `summary.json` why."""
+    if m is None:
+        return ""
+    if m.value is None:
+        return "no fit" if m.name.endswith("_fitted") else "undefined"
+    return f"{m.value:.0f}" if m.name == "assessment.distinct_scores" else f"{m.value:.4f}"
+
+
+# Diagnostics and their columns: Kendall's tau, PLCC and RMSE after the logistic fit, how finely the scores tell apart.
+BESIDE = {
+    "assessment.krcc": "KRCC",
+    "assessment.plcc_fitted": "PLCC fitted",
+    "assessment.rmse_fitted": "RMSE fitted",
+    "assessment.distinct_scores": "distinct",
+    "assessment.tied_share": "tied",
+}
+
+
+def _assessment(metrics: list[Metric], diagnostics: list[Metric]) -> list[str]:
+    rows = [["assessment", "SRCC", "PLCC", "95 % of SRCC", "items", *BESIDE.values()]]
+    beside = {(m.dataset, m.name): m for m in diagnostics}
+    plccs = {(m.dataset, m.slice): m for m in metrics if m.name == "assessment.plcc"}
     for m in (m for m in metrics if m.name == "assessment.srcc"):
-        plcc = next((p for p in metrics if p.name == "assessment.plcc" and p.dataset == m.dataset), None)
-        rows.append([m.dataset or "mean of datasets", _cell(m), _cell(plcc), _ci(m), str(m.n)])
-    return _table(rows)
+        plcc = plccs.get((m.dataset, m.slice))
+        more = [_beside(beside.get((m.dataset, key)) if m.slice is None else None) for key in BESIDE]
+        name = (m.dataset or "mean of datasets") + (f" {m.slice.replace('=', ' ')}" if m.slice else "")
+        rows.append([name, _cell(m), _cell(plcc), _ci(m), str(m.n), *more])
+    return aligned(rows)
 
 
 def tables(run: QBench) -> list[list[str]]:
     """Return the tables of the run, each a list of lines."""
     from pytest_qbench.baselines import Baseline
 
-    metrics, shown = rows_of(run), []
+    metrics, diagnostics, shown = rows_of(run), run.results.diagnostics, []
     for name in dict.fromkeys(m.dataset for m in metrics if m.name == "perception.accuracy" and m.dataset):
         stored = run.baseline.metrics if isinstance(run.baseline, Baseline) else ()
         old = {m.slice or "": m.value for m in stored if m.name == "perception.accuracy" and m.dataset == name}
         whole = run.settings.limit is None and run.settings.datasets is None
-        shown.append(_perception(metrics, name, old if whole else {}))
+        shown.append(_perception(metrics, diagnostics, name, old if whole else {}))
     for name in dict.fromkeys(m.dataset for m in metrics if m.name == "description.sum" and m.dataset):
         shown.append(_description(metrics, name))
+        for m in diagnostics:
+            if (m.name, m.dataset) == ("description.golden_agreement", name):
+                shown[-1].append(
+                    f"  golden texts of an item share {_cell(m)} of their words (F1, {m.n} items with several)"
+                )
     if any(m.name == "assessment.srcc" for m in metrics):
-        shown.append(_assessment(metrics))
+        s = run.scoring
+        halves = "; a database of two halves by the mean of their correlations" if s.halves else ""
+        scoring = f"  scores: softmax of {s.words[0]} and {s.words[1]}, temperature {s.temperature:g}{halves}"
+        shown.append([*_assessment(metrics, diagnostics), scoring])
     return shown
 
 
@@ -136,6 +166,8 @@ def show(reporter: Any, run: QBench) -> None:
     )
     for entry in run.results.left_out[:FLIPS_SHOWN]:
         reporter.write_line(f"left out: {entry.dataset} {entry.entry}: {entry.reason}")
+    if (more := len(run.results.left_out) - FLIPS_SHOWN) > 0:
+        reporter.write_line(f"left out: {more} more, in summary.json")
     for gate in run.gates:
         colour = {"pass": "green", "improved": "green", "inconclusive": "yellow"}.get(
             gate.verdict, "yellow" if gate.nothing else "red"
@@ -148,6 +180,8 @@ def show(reporter: Any, run: QBench) -> None:
         for change in run.changes:
             reporter.write_line(change)
         reporter.write_line(f"baseline recorded: {run.baseline_written}")
+    for submission in run.submissions:
+        reporter.write_line(submission)
     reporter.write_line(f"files: {run.folder.path}")
     line = verdict_line(run)
     reporter.write_line(line, bold=True, **{COLOURS.get(line.partition(":")[0], "yellow"): True})

@@ -11,11 +11,9 @@ from pytest_qbench.data import missing_images, open_datasets
 from pytest_qbench.data.jsonfiles import read_objects
 from pytest_qbench.errors import DataError
 from pytest_qbench.items import Dataset
+from tests.official import OFFICIAL, needs_official
 
-OFFICIAL = Path(__file__).parents[3] / "shared" / "official"
-pytestmark = pytest.mark.skipif(
-    not OFFICIAL.is_dir(), reason=f"no official Q-Bench files at {OFFICIAL} (non-commercial licence, not distributed)"
-)
+pytestmark = needs_official
 # Sizes from the papers of the databases and from Q-Bench, table 1.
 SIZES = {"agiqa": 2982, "cgiqa": 6000, "kadid": 10125, "koniq": 10073, "livec": 1169, "spaq": 11125}
 

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_qbench.errors import ModelError
 from pytest_qbench.models import check, load_model, parse_model_args, parse_spec
-from pytest_qbench.models.specs import MODEL_ARGS, aliases
+from pytest_qbench.models.specs import MODEL_ARGS, aliases, paper_words
 
 
 def test_aliases() -> None:
@@ -61,7 +61,6 @@ def test_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("", r"no model '': use an alias \(see `qbench models`\)"),
     ("zzzzzz", r"no model 'zzzzzz': use an alias"),
     ("openai:gpt@http://localhost/v1", r"no backend 'openai:' in this version .*random:SEED"),
-    ("replay:outputs", r"no backend 'replay:' in this version"),
     ("hf:", r"is no hub id; write hf:ORG/NAME"),
     ("hf:a b", r"is no hub id"),
 ])  # fmt: skip
@@ -77,6 +76,30 @@ def test_seed_must_be_an_integer(seed: str) -> None:
         check(parse_spec(f"random:{seed}"))
     with pytest.raises(ModelError, match="the seed must be an integer"):
         load_model(parse_spec(f"random:{seed}"), {})
+
+
+def test_replay_names_a_model_after_its_outputs(tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "mine"
+    run.mkdir(parents=True)
+    (run / "records.jsonl").touch()
+    (tmp_path / "qwen-vl.json").touch()
+    for target, name in ((run, "mine"), (run / "records.jsonl", "mine"), (tmp_path / "qwen-vl.json", "qwen-vl")):
+        spec = parse_spec(f"replay:{target}")
+        assert (spec.kind, spec.target, spec.name) == ("replay", str(target), name)
+        check(spec)
+    with pytest.raises(ModelError, match=r"replay:.*/nowhere: no such file or folder"):
+        check(parse_spec(f"replay:{tmp_path}/nowhere"))
+
+
+@pytest.mark.parametrize("spec, words", [
+    ("instructblip-t5", ("high", "low")),
+    ("Salesforce/instructblip-flan-t5-xl", ("high", "low")),
+    ("replay:outputs/instructblip_t5", ("high", "low")),
+    ("replay:outputs/instructblip_vicuna", ("good", "poor")),
+    ("llava", ("good", "poor")),
+])  # fmt: skip
+def test_words_of_the_published_scores(spec: str, words: tuple[str, str]) -> None:
+    assert paper_words(parse_spec(spec)) == words
 
 
 VISION = {"model_type": "llava", "architectures": ["LlavaForConditionalGeneration"], "vision_config": {}}

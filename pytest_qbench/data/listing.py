@@ -1,0 +1,56 @@
+"""What data there is: `qbench datasets`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from pytest_qbench.data import HUB, MINI, DataFolder, data_folder, find, known
+from pytest_qbench.data.hub import REPOSITORIES, read_hub
+from pytest_qbench.errors import DataError
+from pytest_qbench.items import Dataset
+
+HEADER = ("dataset", "task", "items", "hash", "left out", "found in", "licence")
+
+
+def listing(spec: str | None) -> Iterator[tuple[str, ...]]:
+    """Yield a row of `HEADER` per dataset and split: the embedded ones, then those of `spec` (a data folder or hf).
+
+    A dataset that cannot be read has the reason in place of its items. Raises `DataError` for a `spec` that is neither.
+    """
+    for place in dict.fromkeys([MINI, *([spec] if spec else [])]):
+        if place == HUB:
+            yield from _hub()
+        else:
+            yield from _folder(data_folder(place, Path()))
+
+
+def content_hash(dataset: Dataset) -> str:
+    """Hash of the ids and contents of all items, whatever their order or format; 12 hex digits."""
+    lines = sorted(f"{item.id}\t{item.digest()}" for item in dataset.items)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+
+
+def _folder(folder: DataFolder) -> Iterator[tuple[str, ...]]:
+    for found in find(folder):
+        source = found.source
+        name = f"{source.name} {source.split}" if source.split else source.name
+        try:
+            yield _row(name, found.read())
+        except DataError as e:
+            yield name, source.task, "-", "-", "-", str(e), ""
+
+
+def _hub() -> Iterator[tuple[str, ...]]:
+    for name in REPOSITORIES:
+        for split in known.SPLITS:
+            try:
+                yield _row(f"{name} {split}", read_hub(name, split))
+            except DataError as e:
+                yield f"{name} {split}", "perception", "-", "-", "-", str(e), ""
+
+
+def _row(name: str, dataset: Dataset) -> tuple[str, ...]:
+    left_out, items = str(len(dataset.left_out)), str(len(dataset.items))
+    return name, dataset.task, items, content_hash(dataset), left_out, dataset.source, dataset.license or "not stated"

@@ -1,0 +1,191 @@
+"""Numbers beside the gates' metrics: what a score hides. Records in, metrics out; pure, and SciPy is loaded on use.
+
+None of these can be gated, and none stands in a baseline; where one is undefined, `Metric.note` says why.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pytest_qbench.correlation import plcc
+from pytest_qbench.items import Item
+from pytest_qbench.metrics import ALPHA, Metric
+from pytest_qbench.prompts import LETTERS
+from pytest_qbench.records import Record
+from pytest_qbench.stats import Undefined, wilson
+
+Floats = NDArray[np.float64]
+EVALUATIONS = 500  # of the logistic function; a fit that needs more has nothing to find
+
+
+def diagnose(records: Iterable[Record], items: Mapping[tuple[str, str], Item]) -> list[Metric]:
+    """Return the diagnostics of each task, dataset and split; `items` are those of the records, by (task, id)."""
+    by_place: dict[tuple[str, str, str | None], list[Record]] = {}
+    for record in records:
+        if record.status != "error":
+            by_place.setdefault((record.task, record.dataset, record.split), []).append(record)
+    found: list[Metric] = []
+    for (task, dataset, split), group in by_place.items():
+        if task == "perception":
+            found += _perception(group, dataset, split, items)
+        elif task == "assessment":
+            found += _assessment(group, dataset, split)
+        else:
+            found += _description(group, dataset, split, items)
+    return found
+
+
+def _perception(
+    records: Sequence[Record], dataset: str, split: str | None, items: Mapping[tuple[str, str], Item]
+) -> list[Metric]:
+    """Accuracy without unparsed replies, on questions answered yes and no, and the bias to positions."""
+    marked = [r for r in records if r.status != "measured"]  # the answers of the others are hidden
+    parsed = [r for r in marked if r.status != "unparsed"]
+    yes_or_no = [r for r in marked if r.slices.get("type") == "yes_or_no"]
+    rows = [_accuracy("perception.accuracy_parsed", parsed, dataset, split)]
+    for answer in ("yes", "no"):
+        chosen = [r for r in yes_or_no if str(r.target).casefold() == answer]
+        rows.append(_accuracy(f"perception.accuracy_{answer}", chosen, dataset, split))
+    return rows + position_bias(parsed, dataset, split, items)
+
+
+def _accuracy(name: str, records: Sequence[Record], dataset: str, split: str | None) -> Metric:
+    if not records:
+        return Metric(name, dataset, split, None, None, 0, note="no item counts for it")
+    right = sum(r.status == "correct" for r in records)
+    return Metric(name, dataset, split, None, right / len(records), len(records), wilson(right, len(records), ALPHA))
+
+
+def position_bias(
+    parsed: Sequence[Record], dataset: str, split: str | None, items: Mapping[tuple[str, str], Item]
+) -> list[Metric]:
+    """How much more often each position is chosen than it is right (slices), and the share moved in all (total).
+
+    The total is the total variation distance of the two distributions, in [0, 1]; 0 for a model without a bias, but
+    also for one that errs evenly.
+    """
+    chosen: Counter[int] = Counter()
+    right: Counter[int] = Counter()
+    for record in parsed:
+        options = items[record.task, record.item].options
+        chosen[options.index(str(record.choice))] += 1
+        right[options.index(str(record.target))] += 1
+    n = chosen.total()
+    if not n:
+        return [Metric("perception.position_bias", dataset, split, None, None, 0, note="no reply was parsed")]
+    excess = {i: (chosen[i] - right[i]) / n for i in sorted(chosen.keys() | right.keys())}
+    total = sum(abs(value) for value in excess.values()) / 2
+    return [
+        Metric("perception.position_bias", dataset, split, None, total, n),
+        *(
+            Metric("perception.position_bias", dataset, split, f"position={LETTERS[i]}", value, n)
+            for i, value in excess.items()
+            if i < len(LETTERS)
+        ),
+    ]
+
+
+def _assessment(records: Sequence[Record], dataset: str, split: str | None) -> list[Metric]:
+    pairs = [(r.score, float(r.target)) for r in records if r.score is not None and r.target is not None]
+    scores, mos = (np.array([pair[i] for pair in pairs], dtype=np.float64) for i in (0, 1))
+    n = len(pairs)
+    counts = Counter(score for score, _ in pairs)
+    tied = sum(count for count in counts.values() if count > 1)
+
+    def row(name: str, value: float | None, note: str | None = None) -> Metric:
+        return Metric(f"assessment.{name}", dataset, split, None, value, n, note=note)
+
+    rows = [row("distinct_scores", float(len(counts))), row("tied_share", tied / n if n else None)]
+    try:
+        rows.insert(0, row("krcc", krcc(scores, mos)))
+    except Undefined as e:
+        rows.insert(0, row("krcc", None, str(e)))
+    try:
+        fitted = logistic_fit(scores, mos)
+        rows.append(row("plcc_fitted", plcc(fitted, mos)))
+        rows.append(row("rmse_fitted", math.sqrt(float(np.mean((fitted - mos) ** 2)))))
+    except Undefined as e:
+        rows += [row("plcc_fitted", None, str(e)), row("rmse_fitted", None, str(e))]
+    return rows
+
+
+def krcc(scores: ArrayLike, mos: ArrayLike) -> float:
+    """Kendall's tau-b of two lists (n,), in [-1, 1]; raises `Undefined` for fewer than two items or a constant list."""
+    from scipy.stats import kendalltau
+
+    x, y = np.asarray(scores, dtype=np.float64), np.asarray(mos, dtype=np.float64)
+    _check(x, y)
+    return float(kendalltau(x, y).statistic)
+
+
+def logistic_fit(scores: ArrayLike, mos: ArrayLike) -> Floats:
+    """Return `scores` (n,) mapped to the scale of `mos` by the best logistic function of four parameters.
+
+    f(x) = b + a / (1 + exp(-(x - c) / s)) with a >= 0 and s > 0 (VQEG 2000): rising, so that a model that ranks
+    upside down gains nothing. Raises `Undefined` where the fit does not converge or is a constant.
+    """
+    from scipy.optimize import least_squares
+    from scipy.special import expit
+
+    x, y = np.asarray(scores, dtype=np.float64), np.asarray(mos, dtype=np.float64)
+    _check(x, y)
+    if x.size < 5:
+        raise Undefined(f"a fit of four parameters to {x.size} items")
+    spread, middle = float(y.std()), float(y.mean())
+    u, v = (x - x.mean()) / x.std(), (y - middle) / spread
+
+    def curve(p: Floats) -> Floats:
+        mapped: Floats = p[0] + p[1] * expit((u - p[2]) / p[3])
+        return mapped
+
+    fit = least_squares(
+        lambda p: curve(p) - v,
+        x0=[v.min(), v.max() - v.min(), 0.0, 1.0],
+        bounds=([-np.inf, 0.0, -np.inf, 1e-6], np.inf),
+        max_nfev=EVALUATIONS,
+    )
+    if not fit.success:
+        raise Undefined(f"the logistic fit did not converge in {EVALUATIONS} evaluations")
+    mapped = curve(fit.x)
+    if np.ptp(mapped) < 1e-9:
+        raise Undefined("the best rising logistic function is a constant: the scores do not rise with the MOS")
+    return mapped * spread + middle
+
+
+def _check(x: Floats, y: Floats) -> None:
+    if x.size < 2:
+        raise Undefined(f"a correlation of {x.size} items")
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        raise Undefined("the correlation of a constant list")
+
+
+def _description(
+    records: Sequence[Record], dataset: str, split: str | None, items: Mapping[tuple[str, str], Item]
+) -> list[Metric]:
+    """How far the golden texts of an item agree, where there are several."""
+    found = [golden_agreement(items[r.task, r.item].golden) for r in records]
+    values = [value for value in found if value is not None]
+    if not values:
+        return []
+    return [Metric("description.golden_agreement", dataset, split, None, fmean(values), len(values))]
+
+
+def golden_agreement(texts: Sequence[str]) -> float | None:
+    """Mean F1 of the words that two golden texts share, over all pairs, in [0, 1]; None for fewer than two texts.
+
+    Words count as often as they stand there, without case and punctuation.
+    """
+    bags = [Counter(re.findall(r"\w+", text.casefold())) for text in texts]
+    scores = [
+        2 * (a & b).total() / total if (total := a.total() + b.total()) else 1.0
+        for a, b in itertools.combinations(bags, 2)
+    ]
+    return fmean(scores) if scores else None

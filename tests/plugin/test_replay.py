@@ -1,0 +1,191 @@
+"""Recorded outputs through pytest: the default suites, on a small folder of the official shapes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.official import OFFICIAL, needs_official
+from tests.plugin.test_runs import BOTH, project, summary
+
+__all__ = ["project"]
+
+WORDS = ("logit_good", "logit_poor", "logit_high", "logit_low")
+
+
+@pytest.fixture
+def folders(project: pytest.Pytester) -> pytest.Pytester:
+    """`data` with two databases and no image, `outputs/instructblip_t5` with the outputs of one model."""
+    (project.path / "data" / "iqa").mkdir(parents=True)
+    outputs = project.path / "outputs" / "instructblip_t5"
+    outputs.mkdir(parents=True)
+    for name, images in (("koniq", [f"{i}.jpg" for i in range(12)]), ("cgi", [f"{half}_{i}.jpg" for half in ("game", "movie") for i in range(6)])):  # fmt: skip
+        mos = [{"img_path": image, "gt_score": f"{i % 6} "} for i, image in enumerate(images)]
+        (project.path / "data" / "iqa" / f"{name}.json").write_text(json.dumps(mos))
+        logits = [
+            dict(zip(WORDS, (i % 5, 0.0, -(i % 6) + 9 * ("movie" in image), 1.0), strict=True))
+            for i, image in enumerate(images)
+        ]
+        rows = [{**one, **logit} for one, logit in zip(mos, logits, strict=True)]
+        (outputs / f"{name}.json").write_text("".join(json.dumps(row) for row in [rows[0], *rows]))
+    return project
+
+
+REPLAY = ("--qbench-model=replay:outputs/instructblip_t5", "--qbench-data=data", "--qbench-json=s.json")
+
+
+def values(folders: pytest.Pytester, name: str) -> dict[tuple[str | None, str | None], Any]:
+    return {(m["dataset"], m["slice"]): m["value"] for m in summary(folders)["metrics"] if m["name"] == name}
+
+
+@BOTH
+def test_outputs_are_measured_without_images_and_gated(folders: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    result = folders.runpytest_subprocess(*REPLAY, "--qbench-update-baseline", *workers)
+    assert result.ret == 0, result.stdout.str()
+    again = folders.runpytest_subprocess(*REPLAY, *workers)
+    assert again.ret == 0, again.stdout.str()
+    again.stdout.fnmatch_lines(
+        [
+            "left out: cgiqa cgiqa/game_0.jpg: *repeats*",
+            "PASS: 1 of 1 gates hold (not measured: perception, description)",
+        ]
+    )
+    found = summary(folders)
+    assert found["model"]["name"] == "instructblip_t5"
+    assert found["items"]["scored"] == found["items"]["total"] == 24
+    assert [entry["entry"] for entry in found["left_out"]] == ["cgiqa/game_0.jpg", "koniq/0.jpg"]
+
+
+@BOTH
+def test_the_protocol_of_the_paper(folders: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    assert folders.runpytest_subprocess(*REPLAY, "--qbench-no-gates", *workers).ret == 0
+    default = values(folders, "assessment.srcc")
+    assert summary(folders)["fingerprint"]["scoring"] == {"words": ["good", "poor"], "temperature": 1.0}
+    result = folders.runpytest_subprocess(*REPLAY, "--qbench-protocol=paper", "--qbench-no-gates", *workers)
+    assert result.ret == 0, result.stdout.str()
+    paper = values(folders, "assessment.srcc")
+    result.stdout.fnmatch_lines(["  scores: softmax of high and low, temperature 100; *mean of their correlations"])
+    scoring = {"words": ["high", "low"], "temperature": 100.0, "halves": "mean"}
+    assert summary(folders)["fingerprint"]["scoring"] == scoring
+    assert paper["koniq", None] == pytest.approx(-1)  # by this model's words, which fall as the MOS rises
+    assert default["koniq", None] > -0.5
+    assert paper["cgiqa", None] == pytest.approx(-1)
+    assert paper["cgiqa", "half=together"] > -0.5
+    assert {slice_ for dataset, slice_ in default if dataset == "cgiqa"} == {
+        None,
+        "half=game",
+        "half=movie",
+        "half=mean",
+    }
+
+
+@BOTH
+def test_another_protocol_is_not_comparable(folders: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    assert folders.runpytest_subprocess(*REPLAY, "--qbench-update-baseline", *workers).ret == 0
+    result = folders.runpytest_subprocess(*REPLAY, "--qbench-protocol=paper", *workers)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(
+        ["*assessment.srcc: invalid (baseline instructblip_t5 was recorded otherwise: scoring*"]
+    )
+
+
+@BOTH
+def test_items_without_an_output_are_errors_by_name(folders: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    path = folders.path / "outputs" / "instructblip_t5" / "koniq.json"
+    path.write_text(path.read_text().replace('"7.jpg"', '"77.jpg"'))
+    result = folders.runpytest_subprocess(*REPLAY, *workers)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*koniq/7.jpg: ItemError: koniq/7.jpg: no recorded output in *instructblip_t5*"])
+    assert summary(folders)["items"]["errors"] == 1
+
+
+def test_records_of_a_run_replay_to_the_same_records(folders: pytest.Pytester) -> None:
+    def records(run: str) -> list[str]:
+        return sorted(Path(folders.path, run, "records.jsonl").read_text().splitlines())
+
+    first = ("--qbench-model=random:0", "--qbench-limit=40", "--qbench-no-gates")
+    assert folders.runpytest_subprocess(*first, "--qbench-run-dir=first").ret == 0
+    again = ("--qbench-model=replay:first", "--qbench-limit=40", "--qbench-no-gates", "--qbench-run-dir=second")
+    result = folders.runpytest_subprocess(*again, "--qbench-json=s.json")
+    assert result.ret == 0, result.stdout.str()
+    assert records("second") == records("first")
+    assert summary(folders)["model"]["backend"] == "replay"
+
+
+def test_a_blind_run_is_replayed_as_one(folders: pytest.Pytester) -> None:
+    first = ("--qbench-model=random:0", "--qbench-limit=5", "--qbench-blind", "--qbench-run-dir=first")
+    assert folders.runpytest_subprocess(*first).ret == 0
+    result = folders.runpytest_subprocess("--qbench-model=replay:first", "--qbench-limit=5")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["ERROR: *recorded blind*--qbench-blind"])
+
+
+@BOTH
+def test_a_task_that_a_baseline_has_may_not_be_absent(folders: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    both = ("--qbench-model=random:0", "--qbench-baseline=b")
+    assert folders.runpytest_subprocess(*both, "--qbench-limit=20", "--qbench-update-baseline", *workers).ret == 0
+    result = folders.runpytest_subprocess(*both, "--qbench-data=data", *workers)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*perception.accuracy: invalid (perception was not measured*"])
+
+
+@needs_official
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="no /proc to read the peak of memory from")
+def test_the_six_databases_of_one_model_in_one_call(project: pytest.Pytester) -> None:
+    args = [
+        f"--qbench-model=replay:{OFFICIAL}/iqa_outputs/llava_v1.5", f"--qbench-data={OFFICIAL}/mos", "-q",
+        "--qbench-protocol=paper", "--qbench-update-baseline", "--qbench-json=s.json", "-p", "no:cacheprovider",
+    ]  # fmt: skip
+    # The peak of its own address space: ru_maxrss of a child begins with its parent's.
+    code = (
+        "import pytest, re, sys, time; status = pytest.main(sys.argv[1:])\n"
+        "peak = re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1]\n"
+        "print('used', time.process_time(), int(peak) / 1024); sys.exit(status)"
+    )
+    result = project.run(sys.executable, "-c", code, *args)
+    assert result.ret == 0, result.stdout.str()[-3000:]
+    assert summary(project)["items"] == {"total": 41_474, "scored": 41_474, "unparsed": 0, "errors": 0}
+    seconds, megabytes = map(float, result.outlines[-1].split()[1:])
+    assert seconds < 60  # of the processor: a busy machine is no bug
+    assert megabytes < 600
+    assert values(project, "assessment.srcc")["koniq", None] == pytest.approx(0.448, abs=0.001)
+
+
+def test_what_no_gate_judges_stands_in_the_summary_and_not_in_a_baseline(folders: pytest.Pytester) -> None:
+    result = folders.runpytest_subprocess(*REPLAY, "--qbench-update-baseline")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["  assessment *SRCC *PLCC *KRCC *PLCC fitted *distinct *tied"])
+    assert values(folders, "assessment.distinct_scores") == {("cgiqa", None): 5.0, ("koniq", None): 5.0}
+    stored = (folders.path / "baselines" / "instructblip_t5" / "baseline.yaml").read_text()
+    assert "assessment.srcc" in stored
+    assert "krcc" not in stored
+
+
+@BOTH
+def test_hidden_answers_are_written_for_submission(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    folder = project.path / "data" / "llvisionqa"
+    folder.mkdir(parents=True)
+    asked = [{"type": 1, "concern": 0, "question": f"What is wrong in {i}?", "img_path": f"{i}.jpg", "candidates": ["Blur", "Noise"]} for i in range(5)]  # fmt: skip
+    (folder / "llvisionqa_test.json").write_text(json.dumps(asked))
+    answers = [{"img_path": one["img_path"], "question": one["question"], "response": "B."} for one in asked]
+    (project.path / "llvisionqa_test.jsonl").write_text("\n".join(map(json.dumps, answers)))
+    result = project.runpytest_subprocess(
+        "--qbench-model=replay:llvisionqa_test.jsonl",
+        "--qbench-data=data",
+        "--qbench-split=test",
+        "--qbench-run-dir=run",
+        *workers,
+    )
+    assert result.ret == 0, result.stdout.str()
+    result.stdout.fnmatch_lines(
+        [
+            "submission: *llvisionqa_test.json (5 questions); nothing was gated*",
+            "NOTHING GATED: the answers *hidden*",
+        ]
+    )
+    written = json.loads((project.path / "run" / "llvisionqa_test.json").read_text())
+    assert written == [{**one, "response": "B."} for one in asked]

@@ -1,0 +1,70 @@
+"""Items take one report where nothing else belongs to them, and all three phases where something does."""
+
+from __future__ import annotations
+
+import pytest
+
+RUN = (
+    "--qbench-model=random:0",
+    "--qbench-limit=40",
+    "--qbench-no-gates",
+    "--qbench-datasets=mini_a",
+    "-p",
+    "no:cacheprovider",
+)
+SPY = """
+    import collections, pytest
+    phases = collections.Counter()
+    def pytest_runtest_logreport(report):
+        phases[report.when] += 1
+    def pytest_terminal_summary(terminalreporter):
+        terminalreporter.write_line(f"phases {phases['setup']} {phases['call']} {phases['teardown']}")
+"""
+PLAIN = "@pytest.mark.qbench(task='assessment')\ndef test_it(qbench_item, qbench_record): ..."
+
+
+def run(pytester: pytest.Pytester, test: str, *args: str, conftest: str = "") -> pytest.RunResult:
+    pytester.makeconftest(SPY)
+    if conftest:
+        (pytester.path / "conftest.py").write_text((pytester.path / "conftest.py").read_text() + conftest)
+    pytester.makepyfile("import pytest\n" + test)
+    return pytester.runpytest_subprocess(*RUN, *args)
+
+
+def test_an_empty_function_has_one_report_an_item(pytester: pytest.Pytester) -> None:
+    result = run(pytester, PLAIN)
+    # Chunks of 32: the first item of each runs in full, and the last of the module.
+    result.stdout.fnmatch_lines(["phases 3 40 3", "*40 measured*"])
+    assert result.ret == 0
+
+
+@pytest.mark.parametrize("test", [
+    "@pytest.mark.qbench(task='assessment')\ndef test_it(qbench_record): assert qbench_record.score is not None",
+    "@pytest.mark.filterwarnings('error')\n" + PLAIN,
+    "@pytest.fixture(autouse=True)\ndef mine(): yield\n" + PLAIN,
+    "@pytest.fixture\ndef qbench_record(qbench_record): return qbench_record\n" + PLAIN,
+    "class TestIt:\n    @pytest.mark.qbench(task='assessment')\n    def test_it(self, qbench_record): ...",
+])  # fmt: skip
+def test_anything_of_a_suites_own_runs_in_full(pytester: pytest.Pytester, test: str) -> None:
+    run(pytester, test).stdout.fnmatch_lines(["phases 40 40 40", "*40 measured*"])
+
+
+def test_a_mark_on_one_item_is_respected(pytester: pytest.Pytester) -> None:
+    conftest = "\ndef pytest_collection_modifyitems(items): items[5].add_marker(pytest.mark.skip)\n"
+    run(pytester, PLAIN, conftest=conftest).stdout.fnmatch_lines(["phases 4 39 4", "*1 skipped, 39 measured*"])
+
+
+def test_reports_know_the_items(pytester: pytest.Pytester) -> None:
+    from xml.etree import ElementTree
+
+    result = run(pytester, PLAIN, "-v", "--junitxml=j.xml")
+    assert len([line for line in result.outlines if "MEASURED" in line and "test_it[mini_a/" in line]) == 40
+    suite = ElementTree.parse(pytester.path / "j.xml").getroot()[0]
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("40", "0", "0")
+    assert len({case.get("name") for case in suite}) == 40
+
+
+@pytest.mark.parametrize("option", ["--setup-show", "--trace-config"])
+def test_the_phases_can_be_watched(pytester: pytest.Pytester, option: str) -> None:
+    counts = "phases 40 40 40" if option == "--setup-show" else "phases 3 40 3"
+    run(pytester, PLAIN, option).stdout.fnmatch_lines([counts])
