@@ -10,7 +10,8 @@ from pytest_qbench.report.summary import rows_of, verdict_line
 from pytest_qbench.report.tables import aligned
 
 if TYPE_CHECKING:
-    from pytest_qbench.gates import Flip, GateResult
+    from pytest_qbench.comparison import Flip
+    from pytest_qbench.gates import GateResult
     from pytest_qbench.metrics import Metric
     from pytest_qbench.session import QBench
 
