@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench wheel clean
+.PHONY: demo test campaign lint bench wheel clean
 
 demo: .venv/installed ## the main job: the embedded model on the embedded data, against its baseline
 	$(BIN)/pytest --qbench-model=tiny suites/
@@ -10,7 +10,10 @@ demo: .venv/installed ## the main job: the embedded model on the embedded data, 
 test: .venv/installed-dev ## lint, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 tests
+	$(BIN)/pytest -n 2 -m "not campaign" tests
+
+campaign: .venv/installed-dev ## the slow tests: faults, kills, large runs
+	$(BIN)/pytest -m campaign tests
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ import pytest
 
 from pytest_qbench.baselines import changes, write_baseline
 from pytest_qbench.errors import UsageError
+from pytest_qbench.itemfile import write_items
 from pytest_qbench.metrics import without_value
 from pytest_qbench.report.summary import summary
 from pytest_qbench.results import Results, share
@@ -28,6 +29,7 @@ def close(run: QBench, exitstatus: int) -> bool:
             run.notes.append(f"{found:.1%} of the {task} items of {dataset} ended in an error")
     if settings.update_baseline:
         _update_baseline(run, exitstatus)
+    write_items(run.folder.path, results.expected.values())
     try:
         run.submissions = write_submissions(run.folder.path, results)
     except OSError as e:
