@@ -41,13 +41,15 @@ def read_items(folder: Path) -> list[Item]:
     """Read the items of a run folder; raises `UsageError` naming the file and the line."""
     path = folder / ITEMS
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # texts may hold other line ends
+        lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: texts may hold other line ends
     except FileNotFoundError as e:
         raise UsageError(f"{folder}: has no {ITEMS}; name the folder of a finished run") from e
     except (OSError, UnicodeDecodeError) as e:
         raise UsageError(f"{path}: cannot be read: {e}") from e
     items = []
     for number, line in enumerate(lines, 1):
+        if number == len(lines) and not line:
+            break
         try:
             items.append(_item(json.loads(line)))
         except (ValueError, KeyError, TypeError) as e:
