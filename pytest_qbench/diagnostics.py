@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pytest_qbench.correlation import plcc
 from pytest_qbench.items import Item
+from pytest_qbench.judges.base import DIMENSIONS
 from pytest_qbench.metrics import ALPHA, Metric
 from pytest_qbench.prompts import LETTERS
 from pytest_qbench.records import Record
@@ -170,12 +171,26 @@ def _check(x: Floats, y: Floats) -> None:
 def _description(
     records: Sequence[Record], dataset: str, split: str | None, items: Mapping[tuple[str, str], Item]
 ) -> list[Metric]:
-    """How far the golden texts of an item agree, where there are several."""
+    """The shares of the verdicts 0, 1 and 2, and how far the golden texts of an item agree, where there are several."""
+    rows = verdict_shares(records, dataset, split)
     found = [golden_agreement(items[r.task, r.item].golden) for r in records]
     values = [value for value in found if value is not None]
-    if not values:
-        return []
-    return [Metric("description.golden_agreement", dataset, split, None, fmean(values), len(values))]
+    if values:
+        rows.append(Metric("description.golden_agreement", dataset, split, None, fmean(values), len(values)))
+    return rows
+
+
+def verdict_shares(records: Sequence[Record], dataset: str, split: str | None) -> list[Metric]:
+    """P0, P1 and P2 of each dimension: the share of each verdict among the readable ones of all rounds, in [0, 1]."""
+    rows = []
+    for dimension in DIMENSIONS:
+        counts = Counter(v for r in records if r.judge for v in r.judge.get(dimension, []) if v is not None)
+        n = counts.total()
+        rows += [
+            Metric("description.verdict_share", dataset, split, f"{dimension}={v}", counts[v] / n if n else None, n)
+            for v in (0, 1, 2)
+        ]
+    return rows
 
 
 def golden_agreement(texts: Sequence[str]) -> float | None:

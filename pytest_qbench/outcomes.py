@@ -56,6 +56,10 @@ def finish(session: pytest.Session) -> None:
 
         if not close(run, session.exitstatus) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if run.finished is not None:
+            from pytest_qbench.report.junit import add_properties
+
+            add_properties(session.config, run.finished)
         if any(gate.verdict == "inconclusive" for gate in run.gates):
             _inconclusive_first(session.config)
     else:

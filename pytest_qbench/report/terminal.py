@@ -1,16 +1,17 @@
-"""The summary in the terminal, by pytest's own writer."""
+"""The summary of a run as lines of text: in pytest's terminal, in a CI log, by `qbench report`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import textwrap
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_qbench.judges.base import DIMENSIONS
-from pytest_qbench.report.blind import sight
-from pytest_qbench.report.summary import rows_of, verdict_line
-from pytest_qbench.report.tables import aligned
+from pytest_qbench.report.finished import Finished, Gate, Moved
+from pytest_qbench.report.labels import GATED, SHOWN, name_of, number, row_label, signed, slice_label
+from pytest_qbench.report.tables import aligned, shortened, split_to_fit
 
 if TYPE_CHECKING:
-    from pytest_qbench.comparison import Flip
     from pytest_qbench.gates import GateResult
     from pytest_qbench.metrics import Metric
     from pytest_qbench.session import QBench
@@ -19,7 +20,15 @@ NOT_QBENCH = "mini (embedded trial data: it is not Q-Bench)"
 COLOURS = dict.fromkeys(("REGRESSED", "INVALID", "FAILED"), "red") | dict.fromkeys(
     ("PASS", "BASELINE RECORDED"), "green"
 )
+OUTCOMES = {"pass": "green", "fail": "red"}
 FLIPS_SHOWN = 10
+
+
+class Line(NamedTuple):
+    """A line, and how a terminal marks it up: "bold" or a colour, or both."""
+
+    text: str
+    marks: tuple[str, ...] = ()
 
 
 def header(run: QBench) -> str:
@@ -34,70 +43,136 @@ def gate_text(result: GateResult) -> str:
     lines = [f"{result.name} {result.verdict}: {result.reason}"]
     if result.lost:
         lines.append(f"{len(result.lost)} items lost, {len(result.gained)} gained:")
-        lines += [_flip(flip) for flip in result.lost[:FLIPS_SHOWN]]
+        lines += [f"  {f.item}: {f.question} {f.before!r} -> {f.after!r}" for f in result.lost[:FLIPS_SHOWN]]
         if len(result.lost) > FLIPS_SHOWN:
             lines.append(f"  ... and {len(result.lost) - FLIPS_SHOWN} more in summary.json")
     return "\n".join(lines)
 
 
-def _flip(flip: Flip) -> str:
-    return f"  {flip.item}: {flip.question} {flip.before!r} -> {flip.after!r}"
+def show(reporter: Any, run: Finished) -> None:
+    """Write the section with pytest's own writer."""
+    width = reporter._tw.fullwidth
+    reporter.write_sep("=", "Q-Bench")
+    for line in section(run, width, reporter.verbosity):
+        # Only a terminal has an edge; in a log a line stays whole, so that it can be searched for.
+        for text in wrapped(line.text, width) if reporter.isatty else [line.text]:
+            reporter.write_line(text, **dict.fromkeys(line.marks, True))
 
 
-def _cell(m: Metric | None) -> str:
-    """Value, and the change against the baseline where a gate compared it."""
-    if m is None:
-        return "-"
-    if m.value is None:
-        return "undefined"
-    return f"{m.value:.4f}" + (f" ({m.delta:+.4f})" if m.delta is not None else "")
+def wrapped(text: str, width: int) -> list[str]:
+    """A long sentence on several lines, the second and later ones indented."""
+    if len(text) <= width:
+        return [text]
+    return textwrap.wrap(text, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+
+
+def section(run: Finished, width: int, verbosity: int = 0) -> list[Line]:
+    """The lines about a run; tables fit into `width` columns where names allow it.
+
+    Below 0, `verbosity` leaves verdict, open gates and files; above 0 it adds flips, conditions and all that was
+    left out.
+    """
+    lines = []
+    if run.summary["fingerprint"].get("data") == "mini":
+        lines.append(Line(f"data: {NOT_QBENCH}"))
+    if verbosity >= 0:
+        for table in tables(run, width):
+            lines += [Line(text, ("bold",) if i == 0 else ()) for i, text in enumerate(table)]
+        if found := run.summary.get("sight"):
+            adds = found["seeing"] - found["blind"]
+            lines.append(
+                Line(
+                    f"  accuracy with sight {found['seeing']:.4f}, blind {found['blind']:.4f}: seeing adds {adds:+.4f}"
+                )
+            )
+    lines += _left(run, verbosity)
+    lines += _gates(run, verbosity)
+    lines += [Line(note, ("red",)) for note in run.summary["notes"]]
+    lines += [Line(hint, ("yellow",)) for hint in run.summary.get("hints", ())]
+    if written := run.summary["baseline"].get("written"):
+        lines += [Line(change) for change in run.summary.get("changes", ())]
+        lines.append(Line(f"baseline recorded: {written}"))
+    lines += [Line(text) for text in run.summary.get("submissions", ())]
+    if verbosity > 0:
+        lines += _conditions(run, width)
+    lines.append(Line(f"files: {run.folder}"))
+    verdict = run.summary["verdict"]
+    return [*lines, Line(verdict, ("bold", COLOURS.get(verdict.partition(":")[0], "yellow")))]
+
+
+def tables(run: Finished, width: int) -> list[list[str]]:
+    """Return the tables of a run, each a list of lines, the first its head."""
+    shown: list[list[str]] = []
+    for name in dict.fromkeys(m.dataset for m in run.of("perception.accuracy") if m.dataset):
+        shown.append(_perception(run, name, width))
+    for name in dict.fromkeys(m.dataset for m in run.of("description.sum") if m.dataset):
+        shown.append(_description(run, name, width))
+    if run.of("assessment.srcc"):
+        shown += _assessment(run, width)
+    others = [m for m in run.metrics if m.name not in SHOWN]
+    if others:
+        head = ["beside", "value", "baseline", "95 % interval", "items"]
+        rows = [[f"{name_of(m)} {row_label(m)}", number(m), _was(m), _ci(m), str(m.n)] for m in others]
+        shown.append(aligned([head, *rows], width=width))
+    return shown
+
+
+def _was(m: Metric) -> str:
+    return "-" if m.baseline is None else f"{m.baseline:.4f}"
 
 
 def _ci(m: Metric) -> str:
     return f"[{m.ci[0]:.3f}, {m.ci[1]:.3f}]" if m.ci else ""
 
 
-def _perception(
-    metrics: list[Metric], diagnostics: list[Metric], dataset: str, baseline: dict[str, float | None]
-) -> list[str]:
-    rows = [["perception " + dataset, "accuracy", "baseline", "95 % interval", "items"]]
-    for m in metrics:
-        if m.dataset == dataset and m.name == "perception.accuracy":
-            label = "all" if m.slice is None else m.slice.replace("=", " ").replace("_", " ")
-            old = baseline.get(m.slice or "")
-            rows.append([label, _cell(m), "-" if old is None else f"{old:.4f}", _ci(m), str(m.n)])
-    rates = {m.name: m for m in metrics if m.dataset == dataset and m.slice is None}
-    tail = [
-        f"{name.partition('.')[2].replace('_', ' ')} {_cell(rates[name])}"
-        for name in ("perception.unparsed_rate", "perception.yes_rate")
-        if name in rates
+def _compared(m: Metric) -> list[str]:
+    return [number(m), _was(m), signed(m.delta), _ci(m)]
+
+
+def _perception(run: Finished, dataset: str, width: int) -> list[str]:
+    rows = [["perception " + dataset, "accuracy", "baseline", "delta", "95 % interval", "items"]]
+    rows += [
+        ["all" if m.slice is None else slice_label(m.slice), *_compared(m), str(m.n)]
+        for m in run.of("perception.accuracy")
+        if m.dataset == dataset
     ]
-    beside = {m.name: m for m in diagnostics if m.dataset == dataset and m.slice is None and m.value is not None}
     told = (
+        ("perception.unparsed_rate", "unparsed rate"),
+        ("perception.yes_rate", "yes rate"),
         ("perception.accuracy_parsed", "accuracy without unparsed"),
         ("perception.accuracy_yes", "where the answer is yes"),
         ("perception.accuracy_no", "where it is no"),
         ("perception.position_bias", "position bias"),
     )
-    more = [f"{words} {_cell(beside[name])}" for name, words in told if name in beside]
-    return [*aligned(rows), "  " + ", ".join(tail), *(["  " + ", ".join(more)] if more else [])]
+    totals = {m.name: m for m in run.metrics if m.dataset == dataset and m.slice is None and m.value is not None}
+    found = [f"{words} {number(totals[name])}" for name, words in told if name in totals]
+    return [*aligned(rows, width=width), *_filled(found, width)]
 
 
-def _description(metrics: list[Metric], dataset: str) -> list[str]:
-    rows = [["description " + dataset, "mean", "95 % interval", "items"]]
+def _filled(parts: list[str], width: int) -> list[str]:
+    """Parts of a sentence on as few lines as they fit."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and len(lines[-1]) + len(part) + 2 <= width:
+            lines[-1] += f", {part}"
+        else:
+            lines.append(f"  {part}")
+    return lines
+
+
+def _description(run: Finished, dataset: str, width: int) -> list[str]:
+    shares = {m.slice: m for m in run.of("description.verdict_share") if m.dataset == dataset}
+    rows = [["description " + dataset, "mean", "baseline", "delta", "95 % interval", "P0/P1/P2 %", "items"]]
     for part in (*DIMENSIONS, "sum"):
-        m = next(m for m in metrics if m.dataset == dataset and m.name == f"description.{part}")
-        rows.append([part, _cell(m), _ci(m), str(m.n)])
-    return aligned(rows)
-
-
-def _beside(m: Metric | None) -> str:
-    """A diagnostic; where the logistic fit found nothing the cell says so, and `summary.json` why."""
-    if m is None:
-        return ""
-    if m.value is None:
-        return "no fit" if m.name.endswith("_fitted") else "undefined"
-    return f"{m.value:.0f}" if m.name == "assessment.distinct_scores" else f"{m.value:.4f}"
+        for m in run.of(f"description.{part}"):
+            if m.dataset == dataset:
+                p = [one.value for v in (0, 1, 2) if (one := shares.get(f"{part}={v}")) and one.value is not None]
+                rows.append([part, *_compared(m), "/".join(f"{value:.0%}"[:-1] for value in p), str(m.n)])
+    lines = aligned(rows, width=width)
+    for m in run.of("description.golden_agreement"):
+        if m.dataset == dataset:
+            lines.append(f"  golden texts of an item share {number(m)} of their words (F1, {m.n} items with several)")
+    return lines
 
 
 # Diagnostics and their columns: Kendall's tau, PLCC and RMSE after the logistic fit, how finely the scores tell apart.
@@ -110,79 +185,85 @@ BESIDE = {
 }
 
 
-def _assessment(metrics: list[Metric], diagnostics: list[Metric]) -> list[str]:
-    rows = [["assessment", "SRCC", "PLCC", "95 % of SRCC", "items", *BESIDE.values()]]
-    beside = {(m.dataset, m.name): m for m in diagnostics}
-    plccs = {(m.dataset, m.slice): m for m in metrics if m.name == "assessment.plcc"}
-    for m in (m for m in metrics if m.name == "assessment.srcc"):
-        plcc = plccs.get((m.dataset, m.slice))
-        more = [_beside(beside.get((m.dataset, key)) if m.slice is None else None) for key in BESIDE]
-        name = (m.dataset or "mean of datasets") + (f" {m.slice.replace('=', ' ')}" if m.slice else "")
-        rows.append([name, _cell(m), _cell(plcc), _ci(m), str(m.n), *more])
-    return aligned(rows)
+def _assessment(run: Finished, width: int) -> list[list[str]]:
+    rows = [["assessment", "SRCC", "baseline", "delta", "95 % interval", "PLCC", "items", *BESIDE.values()]]
+    others = {(m.dataset, m.slice, m.name): m for m in run.metrics}
+    for m in run.of("assessment.srcc"):
+        plcc = others.get((m.dataset, m.slice, "assessment.plcc"))
+        more = [_beside(others.get((m.dataset, m.slice, key))) for key in BESIDE]
+        rows.append([row_label(m), *_compared(m), "-" if plcc is None else number(plcc), str(m.n), *more])
+    parts = split_to_fit(rows, 7, width)
+    if scoring := run.summary["fingerprint"].get("scoring"):
+        halves = "; a database of two halves by the mean of their correlations" if scoring.get("halves") else ""
+        good, poor = scoring["words"]
+        parts[-1].append(f"  scores: softmax of {good} and {poor}, temperature {scoring['temperature']:g}{halves}")
+    return parts
 
 
-def tables(run: QBench) -> list[list[str]]:
-    """Return the tables of the run, each a list of lines."""
-    from pytest_qbench.baselines import Baseline
-
-    metrics, diagnostics, shown = rows_of(run), run.results.diagnostics, []
-    for name in dict.fromkeys(m.dataset for m in metrics if m.name == "perception.accuracy" and m.dataset):
-        stored = run.baseline.metrics if isinstance(run.baseline, Baseline) else ()
-        old = {m.slice or "": m.value for m in stored if m.name == "perception.accuracy" and m.dataset == name}
-        whole = run.settings.limit is None and run.settings.datasets is None
-        shown.append(_perception(metrics, diagnostics, name, old if whole else {}))
-    for name in dict.fromkeys(m.dataset for m in metrics if m.name == "description.sum" and m.dataset):
-        shown.append(_description(metrics, name))
-        for m in diagnostics:
-            if (m.name, m.dataset) == ("description.golden_agreement", name):
-                shown[-1].append(
-                    f"  golden texts of an item share {_cell(m)} of their words (F1, {m.n} items with several)"
-                )
-    if any(m.name == "assessment.srcc" for m in metrics):
-        s = run.scoring
-        halves = "; a database of two halves by the mean of their correlations" if s.halves else ""
-        scoring = f"  scores: softmax of {s.words[0]} and {s.words[1]}, temperature {s.temperature:g}{halves}"
-        shown.append([*_assessment(metrics, diagnostics), scoring])
-    return shown
+def _beside(m: Metric | None) -> str:
+    """A diagnostic; where the logistic fit found nothing the cell says so, and `summary.json` why."""
+    if m is None:
+        return ""
+    if m.value is None:
+        return "no fit" if m.name.endswith("_fitted") else "undefined"
+    return f"{m.value:.0f}" if m.name == "assessment.distinct_scores" else f"{m.value:.4f}"
 
 
-def show(reporter: Any, run: QBench) -> None:
-    """Write the section; with -q only verdict, gates and files."""
-    reporter.write_sep("=", "Q-Bench")
-    if run.settings.data == "mini":
-        reporter.write_line(f"data: {NOT_QBENCH}")
-    if reporter.verbosity >= 0:
-        for lines in tables(run):
-            for i, line in enumerate(lines):
-                reporter.write_line(line, bold=i == 0)
-        if found := sight(run):
-            seeing, blind = found
-            line = f"  accuracy with sight {seeing:.4f}, blind {blind:.4f}: seeing adds {seeing - blind:+.4f}"
-            reporter.write_line(line)
-    counts = run.results.counts()
-    reporter.write_line(
-        f"items: {counts['scored']} scored, {counts['unparsed']} unparsed, {counts['errors']} errors, "
-        f"{counts['total'] - len(run.results.records)} missing of {counts['total']}"
-    )
-    for entry in run.results.left_out[:FLIPS_SHOWN]:
-        reporter.write_line(f"left out: {entry.dataset} {entry.entry}: {entry.reason}")
-    if (more := len(run.results.left_out) - FLIPS_SHOWN) > 0:
-        reporter.write_line(f"left out: {more} more, in summary.json")
+def _left(run: Finished, verbosity: int) -> list[Line]:
+    """How many items were measured; which were not, and which records of the data never became items."""
+    counts, summary = run.summary["items"], run.summary
+    missing = counts["total"] - counts["scored"] - counts["unparsed"] - counts["errors"]
+    whole = missing == counts["errors"] == 0
+    text = f"items: {counts['scored']} scored, {counts['unparsed']} unparsed, {counts['errors']} errors, "
+    lines = [Line(f"{text}{missing} missing of {counts['total']}", () if whole else ("red",))]
+    most = len(summary["left_out"]) if verbosity > 0 else FLIPS_SHOWN
+    if verbosity >= 0:
+        lines += _first([f"error: {e['error']}" for e in summary.get("errors", ())], counts["errors"], "errors", most)
+        lines += _first([f"missing: {item}" for item in summary.get("missing", ())], missing, "missing", most)
+    left_out = [f"left out: {e['dataset']} {e['entry']}: {e['reason']}" for e in summary["left_out"]]
+    if verbosity < 0:
+        return [*lines, *([Line(f"left out: {len(left_out)} entries of the data")] if left_out else [])]
+    return [*lines, *_first(left_out, len(left_out), "left out", most)]
+
+
+def _first(texts: list[str], count: int, word: str, most: int) -> list[Line]:
+    lines = [Line(text) for text in texts[:most]]
+    return [*lines, *([Line(f"{word}: {count - len(lines)} more, in the run folder")] if count > len(lines) else [])]
+
+
+def _gates(run: Finished, verbosity: int) -> list[Line]:
+    lines = []
+    rows = [(gate, row) for gate in run.gates for row in gate.rows if row.margin is not None]
+    if rows and verbosity >= 0:
+        head = ["gate", *GATED]
+        cells = [[f"{name_of(row)} {row_label(row)}", *_judged(row)] for _, row in rows]
+        table = aligned([head, *cells])
+        lines.append(Line(table[0], ("bold",)))
+        lines += [Line(text, _marks(gate)) for text, (gate, _) in zip(table[1:], rows, strict=True)]
     for gate in run.gates:
-        colour = {"pass": "green", "improved": "green", "inconclusive": "yellow"}.get(
-            gate.verdict, "yellow" if gate.nothing else "red"
-        )
-        verdict = "not gated" if gate.nothing else gate.verdict
-        reporter.write_line(f"gate {gate.name}: {verdict} ({gate.reason})", **{colour: True})
-    for note in run.notes:
-        reporter.write_line(note, red=True)
-    if run.baseline_written:
-        for change in run.changes:
-            reporter.write_line(change)
-        reporter.write_line(f"baseline recorded: {run.baseline_written}")
-    for submission in run.submissions:
-        reporter.write_line(submission)
-    reporter.write_line(f"files: {run.folder.path}")
-    line = verdict_line(run)
-    reporter.write_line(line, bold=True, **{COLOURS.get(line.partition(":")[0], "yellow"): True})
+        if verbosity >= 0 or gate.outcome != "pass":
+            verdict = gate.verdict if gate.verdict != "invalid" or gate.outcome != "not gated" else "not gated"
+            lines.append(Line(f"gate {gate.name}: {verdict} ({gate.reason})", _marks(gate)))
+        if verbosity > 0:
+            lines += [*_moved("lost", gate.lost), *_moved("gained", gate.gained)]
+    return lines
+
+
+def _marks(gate: Gate) -> tuple[str, ...]:
+    return (OUTCOMES.get(gate.outcome, "yellow"),)
+
+
+def _judged(row: Metric) -> list[str]:
+    interval = "" if row.delta_ci is None else f"[{row.delta_ci[0]:+.3f}, {row.delta_ci[1]:+.3f}]"
+    values = [f"{row.margin:g}", "-" if row.mde is None else f"{row.mde:.4f}"]
+    return [row.verdict or "-", signed(row.delta), interval, *values]
+
+
+def _moved(word: str, moved: Iterable[Moved]) -> list[Line]:
+    return [Line(f"  {word} {m.item}: {m.question} {m.before!r} -> {m.after!r}") for m in moved]
+
+
+def _conditions(run: Finished, width: int) -> list[Line]:
+    """What the records were made with, one condition a line."""
+    found = [f"  {key}: {value}" for key, value in run.summary["fingerprint"].items() if value is not None]
+    return [Line("  conditions", ("bold",)), *(Line(shortened(text, width)) for text in found)]
