@@ -10,7 +10,7 @@ from pytest_qbench.report.summary import rows_of, verdict_line
 from pytest_qbench.report.tables import aligned
 
 if TYPE_CHECKING:
-    from pytest_qbench.comparison import Flip
+    from pytest_qbench.flips import Flip
     from pytest_qbench.gates import GateResult
     from pytest_qbench.metrics import Metric
     from pytest_qbench.session import QBench
@@ -30,18 +30,33 @@ def header(run: QBench) -> str:
 
 
 def gate_text(result: GateResult) -> str:
-    """What a failing gate prints: the reason, then the items that were lost."""
+    """What a failing gate prints: the reason, the comparison row by row, then the items that were lost."""
     lines = [f"{result.name} {result.verdict}: {result.reason}"]
+    if compared := [m for m in result.rows if m.delta_ci is not None]:
+        lines += aligned([COMPARED, *map(_compared, compared)], left=1)
     if result.lost:
-        lines.append(f"{len(result.lost)} items lost, {len(result.gained)} gained:")
+        lines.append(f"{len(result.lost)} items lost, {len(result.gained)} gained; before -> now:")
         lines += [_flip(flip) for flip in result.lost[:FLIPS_SHOWN]]
         if len(result.lost) > FLIPS_SHOWN:
             lines.append(f"  ... and {len(result.lost) - FLIPS_SHOWN} more in summary.json")
     return "\n".join(lines)
 
 
+COMPARED = ["", "now", "baseline", "change", "interval", "p", "alpha", "margin", "MDE", "verdict"]
+
+
+def _compared(m: Metric) -> list[str]:
+    assert m.delta_ci is not None
+    place = " ".join(p for p in (m.dataset or "all datasets together", m.slice) if p)
+    numbers = [f"{v:.4f}" if v is not None else "-" for v in (m.value, m.baseline)]
+    change = [f"{m.delta:+.4f}", f"[{m.delta_ci[0]:+.4f}, {m.delta_ci[1]:+.4f}]", f"{m.p_value:.2g}", f"{m.alpha:.2g}"]
+    mde = "none" if m.mde is None else f"{m.mde:.4f}"
+    return [place, *numbers, *change, f"{m.margin:g}", mde, m.verdict or "-"]
+
+
 def _flip(flip: Flip) -> str:
-    return f"  {flip.item}: {flip.question} {flip.before!r} -> {flip.after!r}"
+    before, after = (text if text is None else " ".join(text.split())[:60] for text in (flip.before, flip.after))
+    return f"  {flip.item}: {flip.question} {before!r} -> {after!r}"
 
 
 def _cell(m: Metric | None) -> str:
@@ -69,7 +84,7 @@ def _perception(
     rates = {m.name: m for m in metrics if m.dataset == dataset and m.slice is None}
     tail = [
         f"{name.partition('.')[2].replace('_', ' ')} {_cell(rates[name])}"
-        for name in ("perception.unparsed_rate", "perception.yes_rate")
+        for name in ("perception.unparsed_rate", "perception.yes_rate", "perception.confidence")
         if name in rates
     ]
     beside = {m.name: m for m in diagnostics if m.dataset == dataset and m.slice is None and m.value is not None}
@@ -175,6 +190,9 @@ def show(reporter: Any, run: QBench) -> None:
         )
         verdict = "not gated" if gate.nothing else gate.verdict
         reporter.write_line(f"gate {gate.name}: {verdict} ({gate.reason})", **{colour: True})
+    for row, moved in run.drifts:
+        line = f"drift of {row.name.partition('.')[0]} {row.dataset}: {row.value:.4f}, {row.note}"
+        reporter.write_line(line + (": this is not the model of the baseline" if moved else ""), yellow=moved)
     for note in run.notes:
         reporter.write_line(note, red=True)
     if run.baseline_written:
