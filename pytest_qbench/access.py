@@ -26,6 +26,11 @@ def is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
+def worker_id(config: pytest.Config) -> str | None:
+    """Name of this xdist worker (gw0, gw1, ...), None elsewhere."""
+    return getattr(config, "workerinput", {}).get("workerid")
+
+
 def is_controller(config: pytest.Config) -> bool:
     """Tell whether this process only distributes tests."""
     return config.pluginmanager.hasplugin("dsession")

@@ -67,14 +67,15 @@ def qbench_judge(request: pytest.FixtureRequest) -> Judge:
 
 
 @pytest.fixture(scope="session")
-def qbench_engine(request: pytest.FixtureRequest, qbench_model: Model) -> Engine:
+def qbench_engine(request: pytest.FixtureRequest, qbench_model: Model) -> Iterator[Engine]:
     """What measures items with the model; the judge is made when a description needs it."""
     run = qbench(request.config)
     try:
-        return run.make_engine(qbench_model, lambda: request.getfixturevalue("qbench_judge"))
+        engine = run.make_engine(qbench_model, lambda: request.getfixturevalue("qbench_judge"))
     except UsageError as e:
         _stop(request.session, run, e)
-        raise
+    yield engine
+    run.measure_noise(engine)
 
 
 @pytest.fixture
@@ -109,8 +110,13 @@ def qbench_baseline(request: pytest.FixtureRequest) -> Baseline | str:
 def qbench_gate(
     request: pytest.FixtureRequest, qbench_results: Results, qbench_baseline: Baseline | str
 ) -> Callable[..., GateResult]:
-    """Judge a metric: ``qbench_gate("perception.accuracy", margin=0.01)`` fails when it regressed or is invalid."""
-    run = qbench(request.config)
+    """Judge a metric: ``qbench_gate("perception.accuracy", margin=0.01)`` fails when it regressed or is invalid.
+
+    `dataset` and `slice` may be patterns. `margin` compares with the baseline, `minimum` and `maximum` do not.
+    """
+    from pytest_qbench.shares import plan_of
+
+    run, plan, compared = qbench(request.config), plan_of(request.function), 0
 
     def gate(
         name: str,
@@ -121,8 +127,10 @@ def qbench_gate(
         dataset: str | None = None,
         slice: str | None = None,
     ) -> GateResult:
+        nonlocal compared
+        compared += margin is not None
         result = run.gate(
-            name, qbench_results, qbench_baseline,
+            name, qbench_results, qbench_baseline, plan.share(max(1, compared)),
             margin=margin, minimum=minimum, maximum=maximum, dataset=dataset, slice=slice,
         )  # fmt: skip
         outcome = run.outcome(result)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_qbench.access import worker_id
 from pytest_qbench.chunks import plan_chunks
 from pytest_qbench.errors import UsageError
 from pytest_qbench.settings import Settings, read_settings
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pytest_qbench.gates import GateResult
     from pytest_qbench.items import Dataset, Item, Task
     from pytest_qbench.judges.base import Judge
+    from pytest_qbench.metrics import Metric
     from pytest_qbench.models.base import Model
     from pytest_qbench.models.engine import Engine
     from pytest_qbench.models.specs import ModelSpec
@@ -52,6 +54,7 @@ class QBench:
     gate_ids: list[str] = field(default_factory=list)
     gates_only: bool = False
     made_with: dict[str, Any] = field(default_factory=dict)
+    noise: dict[str, Any] | None = None
     records: dict[tuple[str, str], Record] = field(default_factory=dict)
     gates: list[GateResult] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
@@ -207,6 +210,15 @@ class QBench:
             return None
         return self._ready.pop(nodeid)
 
+    def measure_noise(self, engine: Engine) -> None:
+        """Measure some items once more, otherwise, for the noise floor of a baseline: one process, at its end."""
+        from pytest_qbench.noise import measure_otherwise
+
+        if self.settings.update_baseline and worker_id(self.config) in (None, "gw0"):
+            # The tasks that record probabilities: texts have no drift.
+            tasks = [t for t in self.asked if t == "assessment" or (t == "perception" and self.answer == "likelihood")]
+            self.noise = measure_otherwise(engine, [item for task in tasks for item in self.ask(task)])
+
     # across processes
 
     def handover(self) -> dict[str, Any]:
@@ -216,6 +228,7 @@ class QBench:
             "gate_ids": self.gate_ids,
             "problem": self.problem,
             "made_with": self.made_with,
+            "noise": self.noise,
         }
 
     def take_over(self, output: dict[str, Any]) -> list[str]:
@@ -223,6 +236,7 @@ class QBench:
         self.asked.update(dict.fromkeys(output["asked"]))
         self.problem = self.problem or output["problem"]
         self.made_with.update(output["made_with"])
+        self.noise = self.noise or output["noise"]
         return list(output["gate_ids"])
 
     # collecting records (alone, or on the controller)
@@ -328,7 +342,10 @@ class QBench:
         """The stored baseline, or the reason why there is none to compare with."""
         from pytest_qbench.baselines import find_baseline, read_baseline
 
-        path = find_baseline(self.settings.baseline_dir, self.baseline_name)
+        try:
+            path = find_baseline(self.settings.baseline_dir, self.baseline_name)
+        except UsageError as e:
+            return str(e)
         if path is None:
             missing = f"no baseline {self.baseline_name!r} in {self.settings.baseline_dir.name}/"
             if self.not_gated or self.settings.update_baseline:
@@ -351,15 +368,29 @@ class QBench:
                 kept.append(argument)
         return shlex.join(kept)
 
-    def gate(self, name: str, results: Results, baseline: Baseline | str, **bounds: Any) -> GateResult:
-        """Judge one gate and keep the result for the summary."""
+    def gate(self, name: str, results: Results, baseline: Baseline | str, share: float, **bounds: Any) -> GateResult:
+        """Judge one gate, with its `share` of its test's alpha, and keep the result for the summary."""
         from pytest_qbench.gates import Limits, evaluate
 
         s = self.settings
-        limits = Limits(s.max_errors, s.max_unparsed, self.family, s.seed)
+        limits = Limits(s.max_errors, s.max_unparsed, self.family / share, s.seed)
         result = evaluate(name, results, baseline, limits, **bounds)
         self.gates.append(result)
         return result
+
+    @cached_property
+    def drifts(self) -> list[tuple[Metric, bool]]:
+        """How far probabilities moved from the baseline's, by dataset, and whether that is more than noise."""
+        from pytest_qbench.comparison import drifts
+
+        return [] if isinstance(self.baseline, str) else drifts(self.results, self.baseline)
+
+    @property
+    def made_otherwise(self) -> list[str]:
+        """What differs from how the baseline was made, and forbids no comparison."""
+        from pytest_qbench.fingerprint import reported
+
+        return [] if isinstance(self.baseline, str) else reported(self.baseline.fingerprint, self.results.fingerprint)
 
     @property
     def not_gated(self) -> str | None:

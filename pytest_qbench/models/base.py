@@ -59,3 +59,12 @@ class Recalls(Protocol):
     def recall(self, items: Sequence[Item]) -> list[Response]:
         """Return what was recorded for each item, every word or option included; raises `ItemError` for a gap."""
         ...
+
+
+@runtime_checkable
+class Varies(Protocol):
+    """A model that can compute otherwise: what it then answers differently is noise, not change."""
+
+    def vary(self) -> str | None:
+        """Go over to another dtype, for good; return what changed, or None where that is not possible."""
+        ...

@@ -74,6 +74,14 @@ class TransformersModel:
         """Return for each prompt the log-probability of each word after `Prompt.prefix`, over the whole vocabulary."""
         return self._in_groups(prompts, lambda group, _: self._likelihoods(group, words))
 
+    def vary(self) -> str | None:
+        """Go over from float32 to bfloat16, from any other floating type to float32; None for quantised weights."""
+        if getattr(self._model, "hf_quantizer", None) is not None:
+            return None
+        dtype = torch.bfloat16 if self._model.dtype == torch.float32 else torch.float32
+        self._model.to(dtype)
+        return str(dtype).removeprefix("torch.")
+
     def close(self) -> None:
         """Release the weights; a second call does nothing."""
         for holder in ("_model", "_score"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,27 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from pytest_qbench.errors import UsageError
+from pytest_qbench.flips import Flip
 from pytest_qbench.itemfile import read_items
 from pytest_qbench.items import Item
 from pytest_qbench.metrics import Metric
-from pytest_qbench.records import RECORDS, SCHEMA, Record, read_records
+from pytest_qbench.records import RECORDS, Record, read_records
 from pytest_qbench.report.before import BEFORE
 from pytest_qbench.report.thumbnails import read_thumbnails
+from pytest_qbench.runs import SUMMARY, read_summary
 
-SUMMARY = "summary.json"
-_KEYS = {"began", "verdict", "fingerprint", "items", "metrics", "gates", "left_out", "notes", "baseline"}
+_KEYS = {"began", "items", "notes", "baseline"}  # what reports show beyond what every summary holds
 
 Key = tuple[str, str]  # task and item
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """An item that a gate lists as lost or gained: what it was, what came out before and now."""
-
-    item: str
-    question: str
-    before: str | None
-    after: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +32,8 @@ class Gate:
     outcome: str
     reason: str
     rows: tuple[Metric, ...]
-    lost: tuple[Moved, ...]
-    gained: tuple[Moved, ...]
+    lost: tuple[Flip, ...]
+    gained: tuple[Flip, ...]
 
     @property
     def task(self) -> str:
@@ -69,7 +59,7 @@ class Finished:
         return [
             Gate(
                 g["name"], g["verdict"], g["outcome"], g["reason"], tuple(map(metric, g["rows"])),
-                tuple(Moved(**m) for m in g["lost"]), tuple(Moved(**m) for m in g["gained"]),
+                tuple(Flip(**m) for m in g["lost"]), tuple(Flip(**m) for m in g["gained"]),
             )
             for g in self.summary["gates"]
         ]  # fmt: skip
@@ -108,18 +98,12 @@ def metric(data: Mapping[str, Any]) -> Metric:
 
 def read_finished(folder: Path) -> Finished:
     """Read the summary of a run folder; raises `UsageError` for a folder that is no finished run."""
-    path = folder / SUMMARY
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError) as e:
-        raise UsageError(f"{folder}: has no {SUMMARY}; name the folder of a finished run") from e
-    except (OSError, ValueError) as e:
-        raise UsageError(f"{path}: cannot be read: {e}") from e
-    if not isinstance(found, dict) or found.get("schema") != SCHEMA or not found.keys() >= _KEYS:
-        raise UsageError(f"{path}: no summary of this version (schema {SCHEMA}); run again")
+    found = read_summary(folder)
+    if not found.keys() >= _KEYS:
+        raise UsageError(f"{folder / SUMMARY}: has no {', '.join(sorted(_KEYS - found.keys()))}; run again")
     finished = Finished(folder, found)
     try:
         _ = finished.metrics, finished.gates
     except (TypeError, KeyError) as e:
-        raise UsageError(f"{path}: no summary of this version: {e}; run again") from e
+        raise UsageError(f"{folder / SUMMARY}: no summary of this version: {e}; run again") from e
     return finished

@@ -10,10 +10,11 @@ from typing import Any
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.metrics import Metric
-from pytest_qbench.report.finished import SUMMARY, Finished, read_finished
+from pytest_qbench.report.finished import Finished, read_finished
 from pytest_qbench.report.labels import name_of, row_label
 from pytest_qbench.report.page import assemble
 from pytest_qbench.report.tables import aligned
+from pytest_qbench.runs import SUMMARY
 
 COLUMNS = (
     "run", "began", "verdict", "model", "data", "baseline", "baseline_recorded", "baseline_changed", "metric",

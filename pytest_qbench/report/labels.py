@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pytest_qbench.judges.base import DIMENSIONS
-from pytest_qbench.metrics import Metric
+from pytest_qbench.metrics import CORRELATIONS, DRIFTS, Metric
 
-# Columns of a judged row after its name.
-GATED = ("verdict", "delta", "interval", "margin", "MDE")
+# The columns of `judged`.
+JUDGED = ("verdict", "delta", "interval", "margin", "MDE")
 
 # Metrics that the reports show in places of their own; all others are listed as they are.
 SHOWN = frozenset((
-    "perception.accuracy", "perception.unparsed_rate", "perception.yes_rate", "perception.accuracy_parsed",
-    "perception.accuracy_yes", "perception.accuracy_no", "perception.position_bias",
+    "perception.accuracy", "perception.unparsed_rate", "perception.yes_rate", "perception.confidence",
+    "perception.accuracy_parsed", "perception.accuracy_yes", "perception.accuracy_no", "perception.position_bias",
     *(f"description.{part}" for part in (*DIMENSIONS, "sum")), "description.verdict_share",
     "description.golden_agreement",
     "assessment.srcc", "assessment.plcc", "assessment.krcc", "assessment.plcc_fitted", "assessment.rmse_fitted",
-    "assessment.distinct_scores", "assessment.tied_share",
+    "assessment.distinct_scores", "assessment.tied_share", *DRIFTS,
 ))  # fmt: skip
 
 
@@ -32,7 +32,7 @@ def slice_label(slice_: str) -> str:
 
 def row_label(m: Metric) -> str:
     """Dataset and slice of a row."""
-    name = m.dataset or "mean of datasets"
+    name = m.dataset or ("mean of datasets" if m.name in CORRELATIONS else "all datasets together")
     return f"{name} {slice_label(m.slice)}" if m.slice else name
 
 
@@ -44,3 +44,20 @@ def number(m: Metric) -> str:
 def signed(delta: float | None) -> str:
     """A difference with its sign, or "-" where nothing was compared."""
     return "-" if delta is None else f"{delta:+.4f}"
+
+
+def was(m: Metric) -> str:
+    """The baseline's value, or "-" where nothing was compared."""
+    return "-" if m.baseline is None else f"{m.baseline:.4f}"
+
+
+def interval(m: Metric) -> str:
+    """The 95 % interval of the value, or nothing where there is none."""
+    return f"[{m.ci[0]:.3f}, {m.ci[1]:.3f}]" if m.ci else ""
+
+
+def judged(m: Metric) -> list[str]:
+    """The cells of `JUDGED` for a row that was compared with a margin."""
+    paired = "" if m.delta_ci is None else f"[{m.delta_ci[0]:+.3f}, {m.delta_ci[1]:+.3f}]"
+    margin = "-" if m.margin is None else f"{m.margin:g}"
+    return [m.verdict or "-", signed(m.delta), paired, margin, "-" if m.mde is None else f"{m.mde:.4f}"]

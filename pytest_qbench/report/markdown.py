@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from pytest_qbench.flips import Flip
 from pytest_qbench.metrics import Metric
-from pytest_qbench.report.finished import Finished, Gate, Moved
-from pytest_qbench.report.labels import GATED, name_of, number, row_label, signed
+from pytest_qbench.report.finished import Finished, Gate
+from pytest_qbench.report.labels import JUDGED, interval, judged, name_of, number, row_label, signed, was
+from pytest_qbench.report.remarks import remarks
 
 FLIPS_SHOWN = 10  # each way and gate: a step summary holds 1 MiB
 TEXT_SHOWN = 200  # characters of a foreign text
@@ -59,21 +61,14 @@ def _gates(gates: Sequence[Gate]) -> list[str]:
     rows = []
     for gate in gates:
         rows.append([f"{SIGNS[gate.outcome]} {code(gate.name)}", gate.verdict, "", "", "", "", code(gate.reason)])
-        rows += [["↳ " + code(row_label(row)), *_judged(row), ""] for row in gate.rows if row.margin is not None]
-    return ["### Gates", table(["gate", *GATED, "reason"], rows, left=2)]
-
-
-def _judged(row: Metric) -> list[str]:
-    interval = "" if row.delta_ci is None else f"[{row.delta_ci[0]:+.3f}, {row.delta_ci[1]:+.3f}]"
-    mde = "-" if row.mde is None else f"{row.mde:.4f}"
-    return [row.verdict or "-", signed(row.delta), interval, f"{row.margin:g}", mde]
+        rows += [["↳ " + code(row_label(row)), *judged(row), ""] for row in gate.rows if row.margin is not None]
+    return ["### Gates", table(["gate", *JUDGED, "reason"], rows, left=2)]
 
 
 def _metrics(metrics: Sequence[Metric]) -> list[str]:
     rows = [
         [
-            code(f"{name_of(m)} {row_label(m)}"), number(m), "-" if m.baseline is None else f"{m.baseline:.4f}",
-            signed(m.delta), f"[{m.ci[0]:.3f}, {m.ci[1]:.3f}]" if m.ci else "", str(m.n),
+            code(f"{name_of(m)} {row_label(m)}"), number(m), was(m), signed(m.delta), interval(m), str(m.n),
         ]
         for m in metrics
     ]  # fmt: skip
@@ -89,7 +84,7 @@ def _flips(gate: Gate) -> list[str]:
     return [title, table(["", "item", "question", "before", "now"], rows, left=5)]
 
 
-def _moved(way: str, moved: Sequence[Moved]) -> list[list[str]]:
+def _moved(way: str, moved: Sequence[Flip]) -> list[list[str]]:
     rows = [
         [way, code(m.item), code(m.question), code(m.before or "-"), code(m.after or "-")] for m in moved[:FLIPS_SHOWN]
     ]
@@ -102,6 +97,7 @@ def _notes(run: Finished) -> list[str]:
     lines = [f"- {code(note)}" for note in summary["notes"]]
     lines += [f"- error: {code(str(e['error']))}" for e in summary.get("errors", ())]
     lines += [f"- missing: {code(item)}" for item in summary.get("missing", ())]
+    lines += [f"- {code(text)}" for text, _ in remarks(run)]
     left_out = summary["left_out"]
     lines += [f"- left out: {code(e['entry'])}: {code(e['reason'])}" for e in left_out[:FLIPS_SHOWN]]
     if len(left_out) > FLIPS_SHOWN:

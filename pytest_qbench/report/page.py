@@ -21,6 +21,7 @@ from pytest_qbench.report.columns import columns, rounded
 from pytest_qbench.report.finished import Finished
 from pytest_qbench.report.labels import name_of, row_label
 from pytest_qbench.report.outliers import outliers
+from pytest_qbench.report.remarks import remarks
 
 POINTS = 4000  # of a database that its scatter draws beside the outliers; more look the same and cost seconds
 
@@ -53,6 +54,7 @@ def payload(run: Finished) -> dict[str, Any]:
         },
         "model": (summary["model"] or {}).get("name"),
         "folder": str(run.folder),
+        "remarks": remarks(run),
         "conditions": [
             [key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)]
             for key, value in summary["fingerprint"].items()

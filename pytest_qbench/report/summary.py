@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pytest_qbench.items import TASKS
+from pytest_qbench.metrics import DRIFTS
 from pytest_qbench.records import SCHEMA
 from pytest_qbench.report.before import beside
 from pytest_qbench.report.blind import sight
@@ -21,10 +22,10 @@ NAMED = 20  # items in error, and missing ones, that the summary names
 
 
 def rows_of(run: QBench) -> list[Metric]:
-    """All metrics, those that a gate judged with what it found."""
-    judged = {(m.name, m.dataset, m.slice): m for gate in run.gates for m in gate.rows}
+    """All metrics, those that a gate judged with what it found, and the drifts."""
+    judged = {(m.name, m.dataset, m.slice): m for gate in run.gates for m in gate.rows if m.name not in DRIFTS}
     standing = [judged.pop((m.name, m.dataset, m.slice), m) for m in run.results.metrics]
-    return standing + list(judged.values())
+    return [*standing, *judged.values(), *(row for row, _ in run.drifts)]
 
 
 def verdict_line(run: QBench) -> str:
@@ -89,6 +90,8 @@ def summary(run: QBench, old: Sequence[Record], seconds: float) -> dict[str, Any
         "errors": [{"item": r.item, "error": r.error} for r in results.records if r.status == "error"][:NAMED],
         "missing": [item for task in TASKS for item in results.missing(task)][:NAMED],
         "left_out": [asdict(entry) for entry in results.left_out],
+        "drifts": [{"name": row.name, "dataset": row.dataset, "moved": moved} for row, moved in run.drifts],
+        "made_otherwise": run.made_otherwise,
         "notes": run.notes,
         "changes": run.changes,
         "submissions": run.submissions,

@@ -6,9 +6,22 @@ import textwrap
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pytest_qbench.flips import Flip
 from pytest_qbench.judges.base import DIMENSIONS
-from pytest_qbench.report.finished import Finished, Gate, Moved
-from pytest_qbench.report.labels import GATED, SHOWN, name_of, number, row_label, signed, slice_label
+from pytest_qbench.report.finished import Finished, Gate
+from pytest_qbench.report.labels import (
+    JUDGED,
+    SHOWN,
+    interval,
+    judged,
+    name_of,
+    number,
+    row_label,
+    signed,
+    slice_label,
+    was,
+)
+from pytest_qbench.report.remarks import remarks
 from pytest_qbench.report.tables import aligned, shortened, split_to_fit
 
 if TYPE_CHECKING:
@@ -39,14 +52,26 @@ def header(run: QBench) -> str:
 
 
 def gate_text(result: GateResult) -> str:
-    """What a failing gate prints: the reason, then the items that were lost."""
+    """What a failing gate prints: the reason, the comparison row by row, then the items that were lost."""
     lines = [f"{result.name} {result.verdict}: {result.reason}"]
+    if compared := [m for m in result.rows if m.delta_ci is not None]:
+        lines += aligned([["", "now", "baseline", "p", "alpha", *JUDGED], *map(_row, compared)])
     if result.lost:
-        lines.append(f"{len(result.lost)} items lost, {len(result.gained)} gained:")
-        lines += [f"  {f.item}: {f.question} {f.before!r} -> {f.after!r}" for f in result.lost[:FLIPS_SHOWN]]
+        lines.append(f"{len(result.lost)} items lost, {len(result.gained)} gained; before -> now:")
+        lines += [_flip(flip) for flip in result.lost[:FLIPS_SHOWN]]
         if len(result.lost) > FLIPS_SHOWN:
             lines.append(f"  ... and {len(result.lost) - FLIPS_SHOWN} more in summary.json")
     return "\n".join(lines)
+
+
+def _row(m: Metric) -> list[str]:
+    odds = ["-" if value is None else f"{value:.2g}" for value in (m.p_value, m.alpha)]
+    return [row_label(m), number(m), was(m), *odds, *judged(m)]
+
+
+def _flip(flip: Flip, way: str = "") -> str:
+    before, after = (text if text is None else " ".join(text.split())[:60] for text in (flip.before, flip.after))
+    return f"  {way}{flip.item}: {flip.question} {before!r} -> {after!r}"
 
 
 def show(reporter: Any, run: Finished) -> None:
@@ -87,6 +112,7 @@ def section(run: Finished, width: int, verbosity: int = 0) -> list[Line]:
             )
     lines += _left(run, verbosity)
     lines += _gates(run, verbosity)
+    lines += [Line(text, ("yellow",) * warns) for text, warns in remarks(run)]
     lines += [Line(note, ("red",)) for note in run.summary["notes"]]
     lines += [Line(hint, ("yellow",)) for hint in run.summary.get("hints", ())]
     if written := run.summary["baseline"].get("written"):
@@ -112,21 +138,13 @@ def tables(run: Finished, width: int) -> list[list[str]]:
     others = [m for m in run.metrics if m.name not in SHOWN]
     if others:
         head = ["beside", "value", "baseline", "95 % interval", "items"]
-        rows = [[f"{name_of(m)} {row_label(m)}", number(m), _was(m), _ci(m), str(m.n)] for m in others]
+        rows = [[f"{name_of(m)} {row_label(m)}", number(m), was(m), interval(m), str(m.n)] for m in others]
         shown.append(aligned([head, *rows], width=width))
     return shown
 
 
-def _was(m: Metric) -> str:
-    return "-" if m.baseline is None else f"{m.baseline:.4f}"
-
-
-def _ci(m: Metric) -> str:
-    return f"[{m.ci[0]:.3f}, {m.ci[1]:.3f}]" if m.ci else ""
-
-
 def _compared(m: Metric) -> list[str]:
-    return [number(m), _was(m), signed(m.delta), _ci(m)]
+    return [number(m), was(m), signed(m.delta), interval(m)]
 
 
 def _perception(run: Finished, dataset: str, width: int) -> list[str]:
@@ -139,6 +157,7 @@ def _perception(run: Finished, dataset: str, width: int) -> list[str]:
     told = (
         ("perception.unparsed_rate", "unparsed rate"),
         ("perception.yes_rate", "yes rate"),
+        ("perception.confidence", "confidence"),
         ("perception.accuracy_parsed", "accuracy without unparsed"),
         ("perception.accuracy_yes", "where the answer is yes"),
         ("perception.accuracy_no", "where it is no"),
@@ -235,8 +254,8 @@ def _gates(run: Finished, verbosity: int) -> list[Line]:
     lines = []
     rows = [(gate, row) for gate in run.gates for row in gate.rows if row.margin is not None]
     if rows and verbosity >= 0:
-        head = ["gate", *GATED]
-        cells = [[f"{name_of(row)} {row_label(row)}", *_judged(row)] for _, row in rows]
+        head = ["gate", *JUDGED]
+        cells = [[f"{name_of(row)} {row_label(row)}", *judged(row)] for _, row in rows]
         table = aligned([head, *cells])
         lines.append(Line(table[0], ("bold",)))
         lines += [Line(text, _marks(gate)) for text, (gate, _) in zip(table[1:], rows, strict=True)]
@@ -253,14 +272,8 @@ def _marks(gate: Gate) -> tuple[str, ...]:
     return (OUTCOMES.get(gate.outcome, "yellow"),)
 
 
-def _judged(row: Metric) -> list[str]:
-    interval = "" if row.delta_ci is None else f"[{row.delta_ci[0]:+.3f}, {row.delta_ci[1]:+.3f}]"
-    values = [f"{row.margin:g}", "-" if row.mde is None else f"{row.mde:.4f}"]
-    return [row.verdict or "-", signed(row.delta), interval, *values]
-
-
-def _moved(word: str, moved: Iterable[Moved]) -> list[Line]:
-    return [Line(f"  {word} {m.item}: {m.question} {m.before!r} -> {m.after!r}") for m in moved]
+def _moved(word: str, moved: Iterable[Flip]) -> list[Line]:
+    return [Line(_flip(flip, f"{word} ")) for flip in moved]
 
 
 def _conditions(run: Finished, width: int) -> list[Line]:

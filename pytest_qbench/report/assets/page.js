@@ -110,6 +110,7 @@ function showHeader(data) {
   at("counts").textContent = `${c.scored} of ${c.total} items scored, ${c.unparsed} unparsed, ${c.errors} errors, ${c.total - c.scored - c.unparsed - c.errors} missing`;
   const errors = (summary.errors || []).map((e) => `error: ${e.error}`);
   at("notes").append(...[...summary.notes, ...errors, ...(summary.missing || []).map((m) => `missing: ${m}`)].map((n) => element("li", "", n)));
+  at("remarks").append(...data.remarks.map(([text, warns]) => element("li", warns ? "open" : "", text)));
 }
 
 function showGates(data) {
