@@ -164,3 +164,20 @@ def test_a_phone_reads_it_in_light_and_dark(hostile: Path, tmp_path: Path, schem
         assert (sum(map(int, paper[4:-1].split(","))) < 384) == (scheme == "dark")
         assert (sum(map(int, ink[4:-1].split(","))) < 384) == (scheme == "light")
         assert tab.locator("#verdict").bounding_box()["y"] < 200  # the verdict comes first
+
+
+def test_the_history_is_drawn(tmp_path: Path) -> None:
+    for day, name in enumerate(("one", "two"), 1):
+        items = [asked(i, "perception", f"mini {SCRIPT}") for i in range(40)]
+        run_folder(
+            tmp_path / "runs" / name, items, [came_out(item, day) for item in items],
+            began=f"2026-01-{day:02}T00:00:00+00:00", model={"name": SCRIPT}, verdict=f"PASS: {SCRIPT}",
+            baseline={"name": "old", "path": "b", "recorded": f"2025-12-{day:02}"},
+        )  # fmt: skip
+    page = tmp_path / "h.html"
+    assert main(["report", f"--history={tmp_path / 'runs'}", f"--html={page}"]) == 0
+    with opened(page, tmp_path / "profile") as tab:
+        tab.wait_for_selector("[data-drawn=yes]")
+        text = tab.locator("body").inner_text()
+        assert f"PASS: {SCRIPT}" in text
+        assert tab.evaluate("document.querySelectorAll('script:not([src])').length") == 4
