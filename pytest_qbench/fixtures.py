@@ -76,6 +76,7 @@ def qbench_engine(request: pytest.FixtureRequest, qbench_model: Model) -> Iterat
         _stop(request.session, run, e)
     yield engine
     run.measure_noise(engine)
+    engine.close()
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from PIL import Image
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.items import Item
 from pytest_qbench.judges.lexicon import LexiconJudge
-from pytest_qbench.models.engine import GREY, Engine
+from pytest_qbench.models.engine import Engine
+from pytest_qbench.pictures import GREY
 from pytest_qbench.prompts import LETTER_INSTRUCTION, RATE_PREFIX, Prompt
 
 
