@@ -13,6 +13,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models import loading
+from pytest_qbench.models.devices import ALONE, Worker
 from pytest_qbench.models.encoding import Encoder
 from pytest_qbench.models.failures import item_errors, quiet
 from pytest_qbench.models.layout import Batch
@@ -66,22 +67,34 @@ class TransformersModel:
 
     needs_images = True
 
-    def __init__(self, spec: ModelSpec, args: Mapping[str, str]) -> None:
+    def __init__(self, spec: ModelSpec, args: Mapping[str, str], worker: Worker = ALONE) -> None:
         """Load it. Raises `ModelError`, in one line, for all that can go wrong."""
         self.name = spec.name
         self._spec = spec
-        self._model, self._processor, self._device = loading.load(spec, args)
+        self._model, self._processor, self._device = loading.load(spec, args, worker)
+        self._deterministic = loading.Deterministic(self._device)
         config = self._model.config
         self._encoder_decoder = is_encoder_decoder(config)
-        self._quirks = quirks(config)
+        self.quirks = quirks(config)
         with quiet():
             start = config.get_text_config().decoder_start_token_id if self._encoder_decoder else None
-            self._encoder = Encoder(spec.name, self._processor, self._quirks, start)
-        self._score = Scorer(self._model, self._encoder, self._quirks)
+            self.encoder = Encoder(spec.name, self._processor, self.quirks, start)
+        self.score = Scorer(self._model, self.encoder, self.quirks)
         self._seen = SeenImages(self._model)
         self.largest_batch = LARGEST_BATCH.get(self._device.type, OTHER_BATCH)
         self._max_new_tokens = int(args["max_new_tokens"]) if "max_new_tokens" in args else None
-        self._greedy = _greedy_settings(self._model, self._encoder.tokenizer)
+        self.greedy = _greedy_settings(self._model, self.encoder.tokenizer)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """In what it computes."""
+        dtype: torch.dtype = self._model.dtype
+        return dtype
+
+    @property
+    def image_passes(self) -> int:
+        """How often the vision tower has run."""
+        return self._seen.passes
 
     def describe(self) -> dict[str, Any]:
         """Return what identifies the model and how it ran (`loading.describe`)."""
@@ -90,14 +103,14 @@ class TransformersModel:
     def look(self, picture: Picture) -> None:
         """Decode and preprocess one picture, on any thread."""
         with torch.inference_mode():
-            self._encoder.look(picture)
+            self.encoder.look(picture)
 
     def prepare(self, prompts: Sequence[Prompt]) -> Prepared:
         """Return the prompts with the tensors of their forward pass, on the CPU."""
         with torch.inference_mode():
             kinds = _kinds(prompts)
             return Prepared(
-                prompts, {kind: self._encoder([prompts[i] for i in indices]) for kind, indices in kinds.items()}
+                prompts, {kind: self.encoder([prompts[i] for i in indices]) for kind, indices in kinds.items()}
             )
 
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
@@ -126,8 +139,9 @@ class TransformersModel:
 
     def close(self) -> None:
         """Release the weights; a second call does nothing."""
-        for holder in ("_model", "_score", "_seen"):
+        for holder in ("_model", "score", "_seen"):
             self.__dict__.pop(holder, None)
+        self._deterministic.undo()
         gc.collect()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
@@ -141,7 +155,7 @@ class TransformersModel:
         for kind, indices in _kinds(prompts).items():
             group = [prompts[i] for i in indices]
             with torch.inference_mode(), quiet(), item_errors([prompt.key for prompt in group], len(group)):
-                batch = batches[kind] if kind in batches else self._encoder(group)
+                batch = batches[kind] if kind in batches else self.encoder(group)
                 results.update(zip(indices, work(group, indices, batch), strict=True))
         return [results[i] for i in range(len(prompts))]
 
@@ -150,11 +164,11 @@ class TransformersModel:
     ) -> list[list[float]]:
         """Score the same words for every prompt, or options of its own for each."""
         if options is None:
-            tokens = [[self._encoder.continuation(prompts[0].prefix, word) for word in words]] * len(prompts)
+            tokens = [[self.encoder.continuation(prompts[0].prefix, word) for word in words]] * len(prompts)
         else:
             tokens = [self._options(prompt, own) for prompt, own in zip(prompts, options, strict=True)]
         with self._seen.of(_pictures(prompts)):
-            scores = self._score(self._to_device(batch), tokens)
+            scores = self.score(self.to_device(batch), tokens)
         for prompt, row in zip(prompts, scores, strict=True):
             if not all(map(math.isfinite, row)):
                 raise ItemError(f"{prompt.key}: the model returned NaN or infinite logits")
@@ -162,36 +176,41 @@ class TransformersModel:
 
     def _options(self, prompt: Prompt, options: Sequence[str]) -> list[tuple[int, ...]]:
         try:
-            return [self._encoder.continuation(prompt.prefix, option) for option in options]
+            return [self.encoder.continuation(prompt.prefix, option) for option in options]
         except ModelError as error:
             raise ItemError(f"{prompt.key}: {error}") from None
 
     def _generate(self, prompts: list[Prompt], batch: Batch, limit: int) -> list[str]:
         lengths = batch["attention_mask"].sum(-1).tolist()
-        if self._quirks.pads_in_generate or len(set(lengths)) == 1:
-            return self._decode(prompts, self._to_device(batch), limit)
+        if self.quirks.pads_in_generate or len(set(lengths)) == 1:
+            return self._decode(prompts, self.to_device(batch), limit)
         texts = [""] * len(prompts)
         for length in sorted(set(lengths)):
             indices = [i for i, own in enumerate(lengths) if own == length]
             group = [prompts[i] for i in indices]
-            for i, text in zip(indices, self._decode(group, self._to_device(self._encoder(group)), limit), strict=True):
+            for i, text in zip(indices, self._decode(group, self.to_device(self.encoder(group)), limit), strict=True):
                 texts[i] = text
         return texts
 
     def _decode(self, prompts: list[Prompt], batch: Batch, limit: int) -> list[str]:
-        settings = copy.deepcopy(self._greedy)
+        output = self.new_tokens(prompts, batch, limit)
+        return [text.strip() for text in self.encoder.tokenizer.batch_decode(output, skip_special_tokens=True)]
+
+    def new_tokens(self, prompts: Sequence[Prompt], batch: Batch, limit: int) -> torch.Tensor:
+        """Return the greedily chosen tokens behind an encoded batch, (B, at most `limit`); padded behind their end."""
+        settings = copy.deepcopy(self.greedy)
         settings.max_new_tokens = limit
         checks = LogitsProcessorList([_RefuseNaN([prompt.key for prompt in prompts])])
         with self._seen.of(_pictures(prompts)):
-            output = self._model.generate(**batch, generation_config=settings, logits_processor=checks)
+            output: torch.Tensor = self._model.generate(**batch, generation_config=settings, logits_processor=checks)
         asked = batch["input_ids"]
         # Models that generate from embeddings may or may not return the prompt.
         if not self._encoder_decoder and torch.equal(output[:, : asked.shape[1]], asked):
             output = output[:, asked.shape[1] :]
-        texts = self._encoder.tokenizer.batch_decode(output, skip_special_tokens=True)
-        return [text.strip() for text in texts]
+        return output[:, 1:] if self._encoder_decoder else output  # a decoder begins with a token of its own
 
-    def _to_device(self, batch: Batch) -> Batch:
+    def to_device(self, batch: Batch) -> Batch:
+        """Return a batch on the model's device, in its dtype."""
         dtype = self._model.dtype
         return {
             key: value.to(self._device, dtype if value.is_floating_point() else None) for key, value in batch.items()

@@ -58,9 +58,9 @@ def tokens_generated(
 ) -> list[int]:
     """The new tokens behind the only reply."""
     outputs: list[torch.Tensor] = []
-    decode = model._encoder.tokenizer.batch_decode
+    decode = model.encoder.tokenizer.batch_decode
     with monkeypatch.context() as patch:
-        patch.setattr(model._encoder.tokenizer, "batch_decode", lambda x, **kw: outputs.append(x) or decode(x, **kw))
+        patch.setattr(model.encoder.tokenizer, "batch_decode", lambda x, **kw: outputs.append(x) or decode(x, **kw))
         model.generate(asked, limit)
     return [int(token) for token in outputs[0][0]][int(model._encoder_decoder) :]  # a decoder starts with its own token
 
@@ -84,9 +84,9 @@ class TestEveryArchitecture:
 
     def test_shared_prefix_equals_full_forwards(self, name: str, loaded: Load) -> None:
         model, asked = loaded(name), prompts(6)
-        tokens = [[model._encoder.continuation(None, option) for option in own] for own in options(6)]
+        tokens = [[model.encoder.continuation(None, option) for option in own] for own in options(6)]
         with torch.inference_mode():
-            expected = model._score.by_full_forwards(model._encoder(asked), tokens)
+            expected = model.score.by_full_forwards(model.encoder(asked), tokens)
         same(model.option_likelihoods(asked, options(6)), expected)
 
     @pytest.mark.parametrize("size", [8, 32])
@@ -113,19 +113,19 @@ class TestEveryArchitecture:
         assert len(new) == 5
         with torch.inference_mode():
             for i in range(5 if not model._encoder_decoder else 0):
-                whole = model._encoder.append(model._encoder(asked), [new[:i]])
-                assert new[i] == int(model._score._forward(whole, 1).logits[0, -1].argmax())
+                whole = model.encoder.append(model.encoder(asked), [new[:i]])
+                assert new[i] == int(model.score._forward(whole, 1).logits[0, -1].argmax())
         stop = next((i for i in range(1, 5) if new[i] not in new[:i]), 0)  # 0: it repeats one token
-        monkeypatch.setattr(model._greedy, "eos_token_id", new[stop])
+        monkeypatch.setattr(model.greedy, "eos_token_id", new[stop])
         assert tokens_generated(model, asked, 50, monkeypatch) == new[: stop + 1]
 
     def test_literal_control_tokens_in_a_question(self, name: str, loaded: Load) -> None:
         model = loaded(name)
-        tokens = ["<image>", "</s>", *model._encoder._controls.pattern.replace("\\", "").split("|")[:40]]
+        tokens = ["<image>", "</s>", *model.encoder._controls.pattern.replace("\\", "").split("|")[:40]]
         asked = replace(prompts(1)[0], text=f"What does {' '.join(tokens)} mean?")
         plain = replace(asked, text="What does it mean?")
-        images = [int(v.numel()) for k, v in model._encoder([asked]).items() if k.startswith("pixel")]
-        assert images == [int(v.numel()) for k, v in model._encoder([plain]).items() if k.startswith("pixel")]
+        images = [int(v.numel()) for k, v in model.encoder([asked]).items() if k.startswith("pixel")]
+        assert images == [int(v.numel()) for k, v in model.encoder([plain]).items() if k.startswith("pixel")]
         assert model.option_likelihoods([asked], [OPTIONS])[0]
 
     def test_reload_offline(
