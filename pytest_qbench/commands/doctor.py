@@ -20,7 +20,7 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Load the model, run the checks, print a table; 1 when one of them failed."""
     from pytest_qbench.errors import UsageError
-    from pytest_qbench.models import check, load_model, parse_model_args, parse_spec
+    from pytest_qbench.models import check, parse_model_args, parse_spec
     from pytest_qbench.report.tables import aligned
 
     spec, given = parse_spec(arguments.model), parse_model_args(arguments.model_arg)

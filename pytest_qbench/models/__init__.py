@@ -34,6 +34,12 @@ def load_model(spec: ModelSpec, args: Mapping[str, str], worker: Worker = ALONE)
         from pytest_qbench.models.replay import ReplayModel
 
         return ReplayModel(Path(spec.target), spec.name)
+    from pytest_qbench.models.loading import is_contrastive
+
+    if is_contrastive(spec, args):
+        from pytest_qbench.models.contrastive import ContrastiveModel
+
+        return ContrastiveModel(spec, {**spec.args, **args}, worker)
     from pytest_qbench.models.transformers import TransformersModel
 
     return TransformersModel(spec, {**spec.args, **args}, worker)

@@ -18,6 +18,20 @@ from pytest_qbench.models.failures import FAILURES, loading_error, quiet
 from pytest_qbench.models.specs import ModelSpec
 
 _MIB = 1 << 20
+CONTRASTIVE = "clip"
+
+
+def is_contrastive(spec: ModelSpec, args: Mapping[str, str]) -> bool:
+    """Tell whether the model compares images with texts instead of writing. Raises `ModelError` like `load`."""
+    from transformers import PreTrainedConfig
+
+    where: dict[str, Any] = {"local_files_only": True} if spec.is_local else {"revision": args.get("revision", "main")}
+    try:
+        with quiet():
+            config, _ = PreTrainedConfig.get_config_dict(spec.target, **where)
+    except FAILURES as error:
+        raise loading_error(spec, error, device="cpu") from error
+    return bool(config.get("model_type") == CONTRASTIVE)
 
 
 def pick_device(args: Mapping[str, str], worker: Worker) -> torch.device:
@@ -88,7 +102,10 @@ def _load(spec: ModelSpec, args: Mapping[str, str], device: torch.device, trust:
 
 def _auto_class(spec: ModelSpec, config: Any, trust: bool) -> Any:
     """Return the Auto class that knows this config; the second is a superset that has a few more models."""
-    from transformers import AutoModelForImageTextToText, AutoModelForMultimodalLM
+    from transformers import AutoModel, AutoModelForImageTextToText, AutoModelForMultimodalLM
+
+    if config.model_type == CONTRASTIVE:
+        return AutoModel
 
     for auto in (AutoModelForImageTextToText, AutoModelForMultimodalLM):
         if type(config) in auto._model_mapping or (trust and auto.__name__ in getattr(config, "auto_map", {})):

@@ -17,12 +17,12 @@ from safetensors.torch import load_file, save_file
 
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models import load_model, parse_spec
+from pytest_qbench.models.conformance import prompts
 from pytest_qbench.models.failures import OutOfMemoryError, is_out_of_memory, item_errors, loading_error, quiet
 from pytest_qbench.models.likelihood import float32_head
 from pytest_qbench.models.loading import pick_dtype, weights_hash
 from pytest_qbench.models.transformers import TransformersModel
 from pytest_qbench.prompts import QUALITY_WORDS, RATE_PREFIX
-from tests.models.checkpoints import prompts
 
 Checkpoint = Callable[[str], Path]
 HEAD = "language_model.lm_head.weight"
