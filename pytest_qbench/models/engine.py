@@ -134,12 +134,17 @@ class Engine:
         return [records[i] for i in range(len(items))]
 
     def _parts(self, items: list[Item], prompts: Sequence[Prompt], size: int, watch: Watch | None) -> list[Record]:
-        """Measure items `size` at a time; a batch that fails is measured again in smaller ones."""
-        if len(items) > size:
-            parts = range(0, len(items), size)
-            return [r for i in parts for r in self._parts(items[i : i + size], prompts[i : i + size], size, watch)]
-        if not items:
-            return []
+        """Measure items `size` at a time, or as many as fit by now."""
+        records: list[Record] = []
+        while len(records) < len(items):
+            start = len(records)
+            part = slice(start, start + min(size, self.batch_size))
+            whole = len(items) <= size <= self.batch_size  # not cut: cut prompts have lost their tensors
+            records += self._batch(items[part], prompts if whole else prompts[part], watch)
+        return records
+
+    def _batch(self, items: list[Item], prompts: Sequence[Prompt], watch: Watch | None) -> list[Record]:
+        """Measure one batch; where it fails, the same items in smaller ones."""
         if watch is not None:
             watch.begun(items)
         try:

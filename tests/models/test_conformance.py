@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,17 +60,23 @@ def test_all_checks_hold_and_the_documentation_says_so(
     assert row(name, found, comes_apart=model.encoder.comes_apart) in DOCUMENTATION.read_text("utf-8").splitlines()
 
 
+def counted_over_padding(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    return torch.arange(batch["input_ids"].shape[1]).expand_as(batch["input_ids"])
+
+
+def look_at_another(model: TransformersModel, picture: Any) -> None:
+    picture.made = model.encoder._work.make(photo(99))
+
+
 @architectures(["llava"])
 @pytest.mark.parametrize("fault, caught", [
-    (lambda m, p: p.setattr(m.score, "_model_positions", lambda batch: torch.zeros_like(batch["input_ids"])), "batch of 8"),
-    (lambda m, p: p.setattr(m.score, "_caches", True) or p.setattr(
-        "pytest_qbench.models.likelihood.positions", lambda mask: mask.long().cumsum(-1)), "options by full forwards"),
+    (lambda m, p: p.setattr(m.score, "_model_positions", counted_over_padding), "batch of 8"),
+    (lambda m, p: p.setattr(m.score, "_add_rest", lambda *_: None), "options by full forwards"),
     (lambda m, p: p.setattr(m.encoder, "continuation", lambda prefix, text: (7,)), "words after the prefix"),
-    (lambda m, p: p.setattr(m, "option_likelihoods", lambda prompts, options: [[-1.0] * 4] * len(prompts)), "image and question matter"),
-    (lambda m, p: p.setattr(m.greedy, "max_new_tokens", 3) or p.setattr(
-        m, "new_tokens", lambda prompts, batch, limit: torch.ones(1, limit + 1, dtype=torch.long)), "generation stops"),
-    (lambda m, p: p.setattr("pytest_qbench.models.transformers.Prepared.batches", {}, raising=False) or p.setattr(
-        m.encoder, "_encode_apart", lambda prompts: m.encoder._encode(prompts, [[photo(99)]] * len(prompts))), "made ready ahead"),
+    (lambda m, p: p.setattr(m, "option_likelihoods", lambda asked, own: [[-1.0] * 4 for _ in own]), "several images"),
+    (lambda m, p: p.setattr(m, "option_likelihoods", lambda asked, own: [[-1.0] * 4 for _ in own]), "image and question matter"),
+    (lambda m, p: p.setattr(m, "new_tokens", lambda asked, batch, limit: torch.ones(1, limit + 1)), "generation stops"),
+    (lambda m, p: p.setattr(m.encoder, "look", partial(look_at_another, m)), "made ready ahead"),
 ])  # fmt: skip
 def test_each_check_can_fail(
     name: str, fault: Any, caught: str, checkpoint: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
