@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
+from pytest_qbench.judges.base import Decides
 from pytest_qbench.models.base import Model, Recalls, Response
 from pytest_qbench.prompts import AnswerMode, Prompt, prompt, question_text
 from pytest_qbench.records import Record
-from pytest_qbench.scoring import DEFAULT, Scoring, score
+from pytest_qbench.scoring import DEFAULT, Scoring, decided, score
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,6 +25,7 @@ GREY = (128, 128, 128)
 # the run cannot work, not an item.
 FAILURES = (ArithmeticError, ItemError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 MAX_NEW_TOKENS = {"perception": 32, "description": 256}
+VOTES = 5  # of the judge on a reply that extraction left unparsed
 
 
 class Engine:
@@ -39,10 +41,12 @@ class Engine:
         judge_rounds: int,
         judge: Callable[[], Judge],
         scoring: Scoring = DEFAULT,
+        decides: bool = False,
     ) -> None:
         self.model, self.answer, self.batch_size, self.blind = model, answer, batch_size, blind
         self.judge_rounds, self._judge = judge_rounds, judge
         self.scoring = scoring
+        self.decides = decides  # whether the judge reads replies that extraction left unparsed
 
     def measure(self, items: Sequence[Item]) -> list[Record]:
         """Return the record of each item, in order; items of like length share a batch, so little is padding."""
@@ -59,13 +63,19 @@ class Engine:
 
     def _measure_batch(self, items: list[Item]) -> list[Record]:
         try:
-            return self._score(items, self._ask(items))
+            responses = self._ask(items)
+            answered = [(item, r) for item, r in zip(items, responses, strict=True) if not isinstance(r, ItemError)]
+            scored = iter(self._score([item for item, _ in answered], [r for _, r in answered]))
+            return [
+                _failed(item, response) if isinstance(response, ItemError) else next(scored)
+                for item, response in zip(items, responses, strict=True)
+            ]
         except FAILURES as e:
             if len(items) == 1:
-                return [Record.of(items[0], "error", error=f"{type(e).__name__}: {_first_line(e)}")]
+                return [_failed(items[0], e)]
             return [record for item in items for record in self._measure_batch([item])]
 
-    def _ask(self, items: list[Item]) -> list[Response]:
+    def _ask(self, items: list[Item]) -> Sequence[Response | ItemError]:
         if isinstance(self.model, Recalls):
             return self.model.recall(items)
         prompts = [self._prompt(item) for item in items]
@@ -73,12 +83,13 @@ class Engine:
         if task == "assessment":
             words = self.scoring.words
             rows = self.model.next_token_logprobs(prompts, words)
-            return [Response(logprobs=dict(zip(words, row, strict=True))) for row in rows]
+            return [_scored(words, row) for row in rows]
         if task == "perception" and self.answer == "likelihood":
             options = [item.options for item in items]
             rows = self.model.option_likelihoods(prompts, options)
-            return [Response(logprobs=dict(zip(o, row, strict=True))) for o, row in zip(options, rows, strict=True)]
-        return [Response(text=text) for text in self.model.generate(prompts, MAX_NEW_TOKENS[task])]
+            return [_scored(own, row) for own, row in zip(options, rows, strict=True)]
+        texts = self.model.generate(prompts, MAX_NEW_TOKENS[task])
+        return [text if isinstance(text, ItemError) else Response(text=text) for text in texts]
 
     def _prompt(self, item: Item) -> Prompt:
         images = tuple(self._decode(item)) if self.model.needs_images else ()
@@ -96,11 +107,47 @@ class Engine:
 
     def _score(self, items: list[Item], responses: list[Response]) -> list[Record]:
         records = [score(item, response, self.scoring) for item, response in zip(items, responses, strict=True)]
-        if items[0].task != "description":
-            return records
+        if items and items[0].task == "description":
+            return self._judge_texts(items, records)
+        if items and items[0].task == "perception" and self.decides:
+            return self._decide(items, records)
+        return records
+
+    def _judge_texts(self, items: list[Item], records: list[Record]) -> list[Record]:
         texts = [record.response or "" for record in records]
         verdicts = self._judge().judge(texts, [item.golden for item in items], self.judge_rounds)
-        return [replace(record, judge=v) for record, v in zip(records, verdicts, strict=True)]
+        return [
+            replace(record, judge=None, status="error", error=_told(v)) if isinstance(v, ItemError)
+            else replace(record, judge=v)
+            for record, v in zip(records, verdicts, strict=True)
+        ]  # fmt: skip
+
+    def _decide(self, items: list[Item], records: list[Record]) -> list[Record]:
+        """Let the judge read the replies that extraction left open; its votes stay in the record."""
+        unread = [i for i, r in enumerate(records) if r.status == "unparsed" and (r.response or "").strip()]
+        if unread:
+            judge = self._judge()
+            assert isinstance(judge, Decides), "collection has checked it"
+            replies = [str(records[i].response) for i in unread]
+            votes = judge.decide([items[i] for i in unread], replies, VOTES)
+            for i, vote in zip(unread, votes, strict=True):
+                if isinstance(vote, ItemError):
+                    records[i] = replace(records[i], status="error", error=_told(vote))
+                else:
+                    records[i] = decided(items[i], records[i], vote)
+        return records
+
+
+def _failed(item: Item, error: Exception) -> Record:
+    return Record.of(item, "error", error=_told(error))
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {_first_line(error)}"
+
+
+def _scored(words: Sequence[str], row: Sequence[float] | ItemError) -> Response | ItemError:
+    return row if isinstance(row, ItemError) else Response(logprobs=dict(zip(words, row, strict=True)))
 
 
 def _first_line(error: BaseException) -> str:

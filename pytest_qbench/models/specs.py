@@ -144,8 +144,11 @@ def parse_spec(spec: str) -> ModelSpec:
     raise ModelError(f"no model {spec!r}: {hint} {FORMS}")
 
 
-def check(spec: ModelSpec) -> None:
-    """Raise `ModelError` for what can be known to fail without loading weights; hub ids are looked up only at load."""
+def check(spec: ModelSpec, sees: bool = True) -> None:
+    """Raise `ModelError` for what can be known to fail without loading weights; hub ids are looked up only at load.
+
+    `sees` tells whether it has to take images; a judge need not.
+    """
     if spec.kind == "random":
         if not re.fullmatch(r"[0-9]+", spec.target):
             raise ModelError(f"random:{spec.target}: the seed must be an integer (0 or more), for example random:0")
@@ -156,7 +159,7 @@ def check(spec: ModelSpec) -> None:
             "replay:outputs/ with koniq.json in it"
         )
     if spec.is_local:
-        _check_folder(Path(spec.target))
+        _check_folder(Path(spec.target), sees)
 
 
 def paper_words(spec: ModelSpec | None) -> tuple[str, str]:
@@ -185,7 +188,7 @@ def parse_model_args(arguments: Iterable[str]) -> dict[str, str]:
             raise ModelError(f"unknown model argument {key!r}{hint}; valid are {', '.join(MODEL_ARGS)}")
         if key in ("dtype", "device", "trust_remote_code", "share_gpu"):
             value = value.lower()
-        valid = _is_object(value) if key in _OBJECTS else re.fullmatch(_PATTERNS.get(key, ".+"), value)
+        valid = is_object(value) if key in _OBJECTS else re.fullmatch(_PATTERNS.get(key, ".+"), value)
         if not valid:
             raise ModelError(f"model argument {key}={value}: must be {MODEL_ARGS[key]}")
         parsed[key] = value
@@ -204,7 +207,7 @@ def check_args(spec: ModelSpec, args: Iterable[str]) -> None:
         raise ModelError(f"model argument {wrong[0]} means nothing to {kind}; valid are {', '.join(valid)}")
 
 
-def _check_folder(folder: Path) -> None:
+def _check_folder(folder: Path, sees: bool) -> None:
     if not folder.is_dir():
         raise ModelError(f"no model folder {folder}; use {FORMS}")
     try:
@@ -215,7 +218,7 @@ def _check_folder(folder: Path) -> None:
         raise ModelError(f"{folder / 'config.json'} cannot be read: {error}") from None
     if not isinstance(config, dict) or not config.get("model_type"):
         raise ModelError(f"{folder / 'config.json'} names no model_type: not a model saved by transformers")
-    if _is_text_only(config):
+    if sees and _is_text_only(config):
         kind = ", ".join(config["architectures"])
         raise ModelError(f"{folder} is a text-only model ({kind}): Q-Bench needs one that sees images")
     _check_weights(folder)
@@ -247,7 +250,8 @@ def _is_hub_id(text: str) -> bool:
     return re.fullmatch(r"(\w[\w.-]*/)?\w[\w.-]*", text) is not None
 
 
-def _is_object(text: str) -> bool:
+def is_object(text: str) -> bool:
+    """Tell whether a text is a JSON object."""
     try:
         return isinstance(json.loads(text), dict)
     except ValueError:
