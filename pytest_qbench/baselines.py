@@ -1,32 +1,43 @@
 """The stored records and metrics of an accepted model: a folder that a reviewer reads as a diff.
 
 ``NAME/baseline.yaml`` holds metrics, fingerprint and date; beside it ``TASK.DATASET[.SPLIT].jsonl`` has one line an
-item, sorted by id, so that a diff of two baselines shows which items flipped.
+item, sorted by id, so that a diff of two baselines shows which items flipped. A seal (a hash over all of it) tells a
+folder that was edited by hand or put together from two. Readers and writers hold a lock on the folder of baselines,
+which the kernel drops with the process; an update that was killed is completed or undone by whoever comes next.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
+import hashlib
 import json
+import os
 import shutil
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pytest_qbench.errors import UsageError
+from pytest_qbench.fingerprint import is_narrowed
+from pytest_qbench.items import TASKS, Item
 from pytest_qbench.metrics import Metric
 from pytest_qbench.records import SCHEMA, Record
 from pytest_qbench.results import Results
 
 FILE = "baseline.yaml"
+_REMEDY = "restore it from version control, or record it anew with --qbench-update-baseline"
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A baseline as read: records and item digests by (task, item id)."""
+    """A baseline as read: records and item digests by (task, item id).
+
+    `noise` is the drift of the model against itself (see `drift.py`), None where it could not be measured.
+    """
 
     name: str
     path: Path
@@ -35,6 +46,7 @@ class Baseline:
     metrics: tuple[Metric, ...]
     records: Mapping[tuple[str, str], Record]
     digests: Mapping[tuple[str, str], str]
+    noise: Mapping[str, Any] | None = None
 
     def value(self, name: str, dataset: str | None, slice_: str | None) -> float | None:
         """Return a stored metric, or None."""
@@ -52,7 +64,13 @@ def packaged_dir() -> Path:
 
 
 def find_baseline(folder: Path, name: str) -> Path | None:
-    """Return the folder of a baseline: the user's, else the packaged one; None when there is none."""
+    """Return the folder of a baseline: the user's, else the packaged one; None when there is none.
+
+    Raises `UsageError` where an interrupted update cannot be undone.
+    """
+    if (folder / _aside(name)).is_dir():
+        with _locked(folder):
+            _recover(folder, name)
     for place in (folder / name, packaged_dir() / name):
         if place.is_dir():
             return place
@@ -61,6 +79,13 @@ def find_baseline(folder: Path, name: str) -> Path | None:
 
 def read_baseline(path: Path) -> Baseline:
     """Read a baseline folder; raises `UsageError` naming file and line when anything in it is not whole."""
+    if not path.is_dir():
+        raise UsageError(f"{path}: no such baseline")
+    with _locked(path.parent, shared=True):
+        return _read(path)
+
+
+def _read(path: Path) -> Baseline:
     import yaml
 
     try:
@@ -77,7 +102,8 @@ def read_baseline(path: Path) -> Baseline:
     try:
         metrics = tuple(Metric(**m) for m in head["metrics"])
         for entry in head["files"]:
-            lines = (path / entry["file"]).read_text(encoding="utf-8").splitlines()
+            text = (path / entry["file"]).read_text(encoding="utf-8")
+            lines = text.removesuffix("\n").split("\n")
             if len(lines) != entry["items"]:
                 raise UsageError(f"{path / entry['file']}: {len(lines)} of {entry['items']} items; restore the file")
             for number, line in enumerate(lines, 1):
@@ -86,9 +112,14 @@ def read_baseline(path: Path) -> Baseline:
                 record = Record.from_dict({"schema": SCHEMA, **data}, f"{path / entry['file']}:{number}")
                 records[record.task, record.item] = record
                 digests[record.task, record.item] = digest
-        return Baseline(path.name, path, head["recorded"], head["fingerprint"], metrics, records, digests)
+            if _hash(text) != entry["sha256"]:
+                raise UsageError(f"{path / entry['file']}: was changed since it was recorded; {_REMEDY}")
+        if seal(head) != head["seal"]:
+            raise UsageError(f"{path / FILE}: was changed since it was recorded; {_REMEDY}")
+        noise = head["noise"]
+        return Baseline(path.name, path, head["recorded"], head["fingerprint"], metrics, records, digests, noise)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
-        raise UsageError(f"{path}: not a whole baseline: {type(e).__name__}: {e}; restore or record it anew") from e
+        raise UsageError(f"{path}: not a whole baseline: {type(e).__name__}: {e}; {_REMEDY}") from e
 
 
 def changes(old: Baseline | str, new: Results) -> list[str]:
@@ -113,33 +144,80 @@ def changes(old: Baseline | str, new: Results) -> list[str]:
     return lines
 
 
-def write_baseline(folder: Path, name: str, results: Results, now: datetime | None = None) -> Path:
+def write_baseline(folder: Path, name: str, results: Results, noise: Any = None, now: datetime | None = None) -> Path:
     """Write (or replace) a baseline in one step: a reader sees the old folder or the new one, never a mixture."""
-    target = folder / name
-    work: Path | None = None
+    target, work, old = folder / name, folder / f".{name}.new", folder / _aside(name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=folder))
-        _write_files(work, name, results, now or datetime.now(UTC))
-        if target.exists() and not target.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, "is not a folder")
-        old = work.with_name(work.name + ".old")
-        if target.exists():
-            target.rename(old)
-        work.replace(target)
-        if old.is_dir():
-            shutil.rmtree(old)
+        with _locked(folder):
+            _recover(folder, name)
+            if target.exists() and not target.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, "is not a folder")
+            shutil.rmtree(work, ignore_errors=True)  # what an update that was killed had begun
+            work.mkdir()
+            try:
+                _write_files(work, name, results, noise, now or datetime.now(UTC))
+                if target.exists():
+                    target.rename(old)
+                work.replace(target)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
     except OSError as e:
-        if work is not None:
-            shutil.rmtree(work, ignore_errors=True)
         raise UsageError(f"--qbench-baseline-dir={folder}: {name} cannot be written: {e.strerror}") from e
     return target
 
 
-def _write_files(work: Path, name: str, results: Results, now: datetime) -> None:
+def _aside(name: str) -> str:
+    """Name of the folder in which the old baseline waits while the new one takes its place."""
+    return f".{name}.old"
+
+
+def _recover(folder: Path, name: str) -> None:
+    """Undo an update that was killed between its two renames, or finish one that was killed after them."""
+    old, target = folder / _aside(name), folder / name
+    if not old.is_dir():
+        return
+    try:
+        if target.exists():
+            shutil.rmtree(old)
+        else:
+            old.rename(target)
+    except OSError as e:
+        raise UsageError(
+            f"{old}: an interrupted update left the baseline here; rename it to {name} ({e.strerror})"
+        ) from e
+
+
+@contextmanager
+def _locked(folder: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold the kernel's lock on a folder; it ends with the process, however that ends."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as e:
+        raise UsageError(f"{folder}: cannot be opened: {e.strerror}") from e
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        except OSError as e:
+            raise UsageError(f"{folder}: cannot be locked: {e.strerror}; keep baselines on a local disk") from e
+        yield
+    finally:
+        os.close(handle)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def seal(head: Mapping[str, Any]) -> str:
+    """Hash of everything in `baseline.yaml` but the seal itself."""
+    return _hash(json.dumps({k: v for k, v in head.items() if k != "seal"}, sort_keys=True, ensure_ascii=False))
+
+
+def _write_files(work: Path, name: str, results: Results, noise: Any, now: datetime) -> None:
     import yaml
 
-    work.chmod(0o755)
     files = []
     by_file: dict[str, list[Record]] = {}
     for record in results.records:
@@ -147,18 +225,30 @@ def _write_files(work: Path, name: str, results: Results, now: datetime) -> None
         by_file.setdefault(".".join(p for p in parts if p) + ".jsonl", []).append(record)
     for file, records in sorted(by_file.items()):
         lines = [_line(r, results.expected[r.task, r.item].digest()) for r in sorted(records, key=lambda r: r.item)]
-        (work / file).write_text("\n".join(lines) + "\n", encoding="utf-8")
-        files.append({"file": file, "items": len(lines)})
+        text = "\n".join(lines) + "\n"
+        _write(work / file, text)
+        files.append({"file": file, "items": len(lines), "sha256": _hash(text)})
     head = {
         "schema": SCHEMA,
         "name": name,
         "recorded": now.isoformat(timespec="seconds"),
         "files": files,
         "metrics": [_metric_line(m) for m in results.metrics],
+        "noise": noise,
         "fingerprint": dict(results.fingerprint),
     }
+    head = json.loads(json.dumps(head, allow_nan=False))  # as it will be read
+    head["seal"] = seal(head)
     text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
-    (work / FILE).write_text(text, encoding="utf-8")
+    _write(work / FILE, text)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write to the disk itself: a renamed folder must not hold empty files after a power cut."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _line(record: Record, digest: str) -> str:
@@ -169,3 +259,36 @@ def _line(record: Record, digest: str) -> str:
 def _metric_line(m: Metric) -> dict[str, Any]:
     kept = {"name": m.name, "dataset": m.dataset, "split": m.split, "slice": m.slice, "value": m.value, "n": m.n}
     return {k: v for k, v in kept.items() if v is not None or k in ("dataset", "split", "slice", "value")}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredItem(Item):
+    """An item of which a baseline kept the digest, not the texts."""
+
+    stored: str = ""
+
+    def digest(self) -> str:
+        """The digest as stored."""
+        return self.stored
+
+
+def as_results(baseline: Baseline) -> Results:
+    """The baseline as a run of its own, to compare it with another."""
+    records = list(baseline.records.values())
+    items: dict[tuple[str, str], Item] = {
+        (r.task, r.item): StoredItem(
+            r.item, r.task, r.dataset, r.split, r.group, (), slices=r.slices,
+            answer=r.target if isinstance(r.target, str) else None,
+            target=r.target if isinstance(r.target, float) else None, stored=baseline.digests[r.task, r.item],
+        )
+        for r in records
+    }  # fmt: skip
+    absent = frozenset(TASKS) - {task for task, _ in items}
+    return Results(records, items, baseline.fingerprint, absent=absent, narrowed=is_narrowed(baseline.fingerprint))
+
+
+def as_baseline(path: Path, results: Results) -> Baseline:
+    """A finished run as a baseline, to compare another with it."""
+    records: dict[tuple[str, str], Record] = {(r.task, r.item): r for r in results.records}
+    digests = {key: item.digest() for key, item in results.expected.items()}
+    return Baseline(path.name, path, "", results.fingerprint, tuple(results.metrics), records, digests)

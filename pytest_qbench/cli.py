@@ -11,6 +11,7 @@ from pytest_qbench import __version__
 from pytest_qbench.errors import UsageError
 
 COMMANDS = (
+    "compare",
     "datasets",
     "models",
     "report",

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_qbench.baselines import changes, write_baseline
+from pytest_qbench.drift import noise
 from pytest_qbench.errors import UsageError
 from pytest_qbench.itemfile import write_items
 from pytest_qbench.metrics import without_value
+from pytest_qbench.records import Record
 from pytest_qbench.report.summary import summary
 from pytest_qbench.results import Results, share
 from pytest_qbench.submission import write_submissions
@@ -50,8 +52,11 @@ def _update_baseline(run: QBench, exitstatus: int) -> None:
         run.notes.append(f"baseline not recorded: {reason}")
         return
     run.changes = changes(run.baseline, run.results)
+    measured = run.noise or {"how": None, "records": []}
+    varied = [Record(**data) for data in measured["records"]]
+    stored = noise(measured["how"], run.records, varied, run.scoring.words)
     try:
-        run.baseline_written = write_baseline(run.settings.baseline_dir, run.baseline_name, run.results)
+        run.baseline_written = write_baseline(run.settings.baseline_dir, run.baseline_name, run.results, stored)
     except UsageError as e:
         run.notes.append(f"baseline not recorded: {e}")
 

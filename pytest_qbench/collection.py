@@ -8,6 +8,7 @@ import pytest
 
 from pytest_qbench.access import is_controller, is_worker
 from pytest_qbench.errors import UsageError
+from pytest_qbench.shares import FIXTURE, family
 
 if TYPE_CHECKING:
     from pytest_qbench.items import Item, Task
@@ -77,7 +78,8 @@ def arrange(run: QBench, items: list[pytest.Item]) -> None:
     """Order and check a collection; raises `pytest.UsageError` alone, empties the collection on a worker."""
     items[:] = [item for item in items if item.nodeid.partition("[")[0] not in run.absent]
     gates = [item for item in items if is_gate(item)]
-    run.family = max(1, sum("qbench_gate" in getattr(gate, "fixturenames", ()) for gate in gates))
+    asking = [gate for gate in gates if FIXTURE in getattr(gate, "fixturenames", ())]
+    run.family = family([gate.function for gate in asking if isinstance(gate, pytest.Function)])
     if run.gates_only:
         items[:] = gates
         return

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from pytest_qbench.access import qbench
+from pytest_qbench.access import qbench, worker_count
 from pytest_qbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _share_cores(config: pytest.Config) -> None:
 
     import torch
 
-    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    workers = worker_count(config)
     if workers > 1 and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
 
@@ -51,7 +51,11 @@ def qbench_model(request: pytest.FixtureRequest) -> Iterator[Model]:
     if run.spec.kind == "transformers":
         _share_cores(request.config)
     try:
-        model = load_model(run.spec, {**run.spec.args, **parse_model_args(run.settings.model_args)})
+        model = load_model(
+            run.spec,
+            {**run.spec.args, **parse_model_args(run.settings.model_args)},
+            run.endpoints if run.spec.kind == "openai" else None,
+        )
     except UsageError as e:
         _stop(request.session, run, e)
     yield model
@@ -63,18 +67,21 @@ def qbench_judge(request: pytest.FixtureRequest) -> Judge:
     """The judge of descriptions, from `--qbench-judge`."""
     from pytest_qbench.judges import make_judge
 
-    return make_judge(qbench(request.config).judge_spec)
+    run = qbench(request.config)
+    endpoints = run.endpoints if run.judge_spec.startswith("openai:") else None
+    return make_judge(run.judge_spec, run.settings.judge_args, run.settings.judge_prompts, endpoints)
 
 
 @pytest.fixture(scope="session")
-def qbench_engine(request: pytest.FixtureRequest, qbench_model: Model) -> Engine:
+def qbench_engine(request: pytest.FixtureRequest, qbench_model: Model) -> Iterator[Engine]:
     """What measures items with the model; the judge is made when a description needs it."""
     run = qbench(request.config)
     try:
-        return run.make_engine(qbench_model, lambda: request.getfixturevalue("qbench_judge"))
+        engine = run.make_engine(qbench_model, lambda: request.getfixturevalue("qbench_judge"))
     except UsageError as e:
         _stop(request.session, run, e)
-        raise
+    yield engine
+    run.measure_noise(engine)
 
 
 @pytest.fixture
@@ -109,8 +116,13 @@ def qbench_baseline(request: pytest.FixtureRequest) -> Baseline | str:
 def qbench_gate(
     request: pytest.FixtureRequest, qbench_results: Results, qbench_baseline: Baseline | str
 ) -> Callable[..., GateResult]:
-    """Judge a metric: ``qbench_gate("perception.accuracy", margin=0.01)`` fails when it regressed or is invalid."""
-    run = qbench(request.config)
+    """Judge a metric: ``qbench_gate("perception.accuracy", margin=0.01)`` fails when it regressed or is invalid.
+
+    `dataset` and `slice` may be patterns. `margin` compares with the baseline, `minimum` and `maximum` do not.
+    """
+    from pytest_qbench.shares import plan_of
+
+    run, plan, compared = qbench(request.config), plan_of(request.function), 0
 
     def gate(
         name: str,
@@ -121,8 +133,10 @@ def qbench_gate(
         dataset: str | None = None,
         slice: str | None = None,
     ) -> GateResult:
+        nonlocal compared
+        compared += margin is not None
         result = run.gate(
-            name, qbench_results, qbench_baseline,
+            name, qbench_results, qbench_baseline, plan.share(max(1, compared)),
             margin=margin, minimum=minimum, maximum=maximum, dataset=dataset, slice=slice,
         )  # fmt: skip
         outcome = run.outcome(result)

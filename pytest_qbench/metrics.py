@@ -8,6 +8,7 @@ from statistics import fmean
 
 from pytest_qbench.correlation import Kind, correlation_interval, mean_interval, plcc, srcc
 from pytest_qbench.judges.base import DIMENSIONS
+from pytest_qbench.probabilities import confidence
 from pytest_qbench.records import Record
 from pytest_qbench.stats import Undefined, bootstrap_mean, wilson
 
@@ -62,11 +63,13 @@ ITEM_VALUES: dict[str, Callable[[Record], float | None]] = {
     "perception.yes_rate": lambda r: (
         float((r.choice or "").casefold() == "yes") if r.slices.get("type") == "yes_or_no" else None
     ),
+    "perception.confidence": confidence,
     **{f"description.{d}": (lambda r, d=d: judged_mean(r, d)) for d in (*DIMENSIONS, "sum")},  # type: ignore[misc]
 }
 RATES = ("perception.accuracy", "perception.unparsed_rate", "perception.yes_rate")
 LOWER_IS_BETTER = ("perception.unparsed_rate",)
 METRICS = (*ITEM_VALUES, *CORRELATIONS)
+DRIFTS = ("perception.drift", "assessment.drift")  # against a baseline only: see drift.py
 
 
 def task_of(name: str) -> str:
@@ -86,7 +89,7 @@ def usable(records: Iterable[Record], name: str, slice_: str | None = None) -> l
     """The records that count for a metric: of its task, measured, in the slice; errors never count."""
     task = task_of(name)
     chosen = [r for r in records if r.task == task and r.status != "error" and in_slice(r, slice_)]
-    if name == "perception.accuracy":  # hidden answers are measured, not marked
+    if name in ("perception.accuracy", "perception.confidence"):  # hidden answers are measured, not marked
         return [r for r in chosen if r.status != "measured"]
     return chosen
 
@@ -107,9 +110,13 @@ def without_value(records: Iterable[Record]) -> list[Record]:
 def mean_metric(records: Sequence[Record], name: str, dataset: str, split: str | None, slice_: str | None) -> Metric:
     """Mean over items with a Wilson interval (rates) or a bootstrap interval by group (judged means)."""
     value_of = ITEM_VALUES[name]
-    pairs = [(v, r.group) for r in usable(records, name, slice_) if (v := value_of(r)) is not None]
+    chosen = usable(records, name, slice_)
+    pairs = [(v, r.group) for r in chosen if (v := value_of(r)) is not None]
     if not pairs:
         return Metric(name, dataset, split, slice_, None, 0, note="no item counts for it")
+    if name == "perception.confidence" and len(pairs) < len(chosen):
+        note = f"{len(chosen) - len(pairs)} of {len(chosen)} items have no recorded likelihoods"
+        return Metric(name, dataset, split, slice_, None, len(pairs), note=note)
     values = [v for v, _ in pairs]
     ci: tuple[float, float] | None = None
     if name in RATES:
@@ -183,6 +190,8 @@ def compute_metrics(records: Iterable[Record], halves: bool = False) -> list[Met
             if name in CORRELATIONS:
                 metrics += correlation_rows(group, name, dataset, split, halves)
                 continue
+            if name == "perception.confidence" and all(r.logprobs is None for r in group):
+                continue  # answered by text: there is no such number
             slices = _slices(group) if name == "perception.accuracy" else []
             metrics += [mean_metric(group, name, dataset, split, s) for s in (None, *slices)]
     return metrics + _means(metrics)

@@ -15,15 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_qbench.access import worker_count, worker_id
 from pytest_qbench.chunks import plan_chunks
 from pytest_qbench.errors import UsageError
 from pytest_qbench.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from pytest_qbench.baselines import Baseline
+    from pytest_qbench.endpoint.pool import Endpoints
+    from pytest_qbench.endpoint.usage import Usage
     from pytest_qbench.gates import GateResult
     from pytest_qbench.items import Dataset, Item, Task
     from pytest_qbench.judges.base import Judge
+    from pytest_qbench.metrics import Metric
     from pytest_qbench.models.base import Model
     from pytest_qbench.models.engine import Engine
     from pytest_qbench.models.specs import ModelSpec
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from pytest_qbench.scoring import Scoring
 
 AUTO_BATCH_SIZE = 16
+IN_FLIGHT = 2  # batches of an endpoint hold so many times its slots: the last requests of a batch wait alone
 CHUNK_BATCHES = 2  # a chunk is what a worker gets at once: two batches, so that lengths can be sorted within it
 
 
@@ -51,6 +56,7 @@ class QBench:
     gate_ids: list[str] = field(default_factory=list)
     gates_only: bool = False
     made_with: dict[str, Any] = field(default_factory=dict)
+    noise: dict[str, Any] | None = None
     records: dict[tuple[str, str], Record] = field(default_factory=dict)
     gates: list[GateResult] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
@@ -63,6 +69,8 @@ class QBench:
     changes: list[str] = field(default_factory=list)
     _chunk_of: dict[str, list[tuple[str, Item]]] = field(default_factory=dict)
     _ready: dict[str, Record] = field(default_factory=dict)
+    _meters: dict[str, Usage] = field(default_factory=dict)
+    _usage_of_workers: dict[str, dict[str, Any]] = field(default_factory=dict)
     _folder: RunFolder | None = None
     began: float = field(default_factory=time.time)
 
@@ -84,13 +92,14 @@ class QBench:
     @cached_property
     def spec(self) -> ModelSpec | None:
         """The model named, checked without loading it; None when a conftest overrides `qbench_model`."""
-        from pytest_qbench.models import check, parse_model_args, parse_spec
+        from pytest_qbench.models import check, check_args, parse_model_args, parse_spec
 
-        parse_model_args(self.settings.model_args)
+        args = parse_model_args(self.settings.model_args)
         if self.settings.model is None:
             return None
         spec = parse_spec(self.settings.model)
         check(spec)
+        check_args(spec, args)
         return spec
 
     @property
@@ -109,8 +118,26 @@ class QBench:
 
     @property
     def batch_size(self) -> int:
-        """Items per forward pass."""
-        return self.settings.batch_size or AUTO_BATCH_SIZE
+        """Items per forward pass; those of an endpoint are as many as keep its slots filled."""
+        return self.settings.batch_size or (IN_FLIGHT * self.settings.concurrency if self._waits else AUTO_BATCH_SIZE)
+
+    @property
+    def _waits(self) -> bool:
+        """Tell whether measuring is waiting for an endpoint: the model's, or the judge's of texts that lie there."""
+        kind = self.spec.kind if self.spec else None
+        return kind == "openai" or (kind in ("replay", "random") and (self.settings.judge or "").startswith("openai:"))
+
+    @cached_property
+    def endpoints(self) -> Endpoints:
+        """What the endpoints of this process share; closed as pytest ends."""
+        from pytest_qbench.endpoint.pool import Endpoints
+
+        s = self.settings
+        folder = s.rootdir / ".qbench" / "cache" if s.cache else None
+        slots = max(1, s.concurrency // worker_count(self.config))  # workers share what the user allows
+        made = Endpoints(timeout=s.timeout, concurrency=slots, cache=folder)
+        self.config.add_cleanup(made.close)
+        return made
 
     @cached_property
     def datasets(self) -> list[Dataset]:
@@ -128,8 +155,9 @@ class QBench:
 
     @property
     def needs_judge(self) -> bool:
-        """Tell whether a description will be judged."""
-        return "description" in self.asked and any(d.task == "description" for d in self.datasets)
+        """Tell whether a description will be judged, or a reply that extraction leaves unparsed."""
+        judged = {"description", *(["perception"] if self.settings.judge_unparsed else [])}
+        return any(d.task in self.asked and d.task in judged for d in self.datasets)
 
     @property
     def judge_spec(self) -> str:
@@ -150,8 +178,9 @@ class QBench:
         if not any(d.task in self.asked for d in self.datasets):
             raise UsageError(f"--qbench-data={self.settings.data}: no items for {', '.join(self.asked)}")
         if self.needs_judge and not self.own_judge:
-            check_judge(self.judge_spec)
-        if self.spec is None or self.spec.kind == "transformers":
+            s = self.settings
+            check_judge(self.judge_spec, s.judge_args, s.judge_prompts, s.judge_unparsed)
+        if self.spec is None or self.spec.kind in ("transformers", "openai"):
             check_images([d for d in self.datasets if d.task in self.asked])
 
     # measuring
@@ -166,8 +195,15 @@ class QBench:
 
     def make_engine(self, model: Model, judge: Callable[[], Judge]) -> Engine:
         """Build the engine around a loaded model and note what the records are made with."""
+        from pytest_qbench.models.base import Probed
         from pytest_qbench.models.engine import Engine
         from pytest_qbench.models.replay import ReplayModel
+
+        if isinstance(model, Probed):
+            model.probe(self.asked, self.answer, self.scoring.words)
+            if model.conditions and "assessment" in self.asked:
+                self.made_with["conditions"] = {"scoring": {**self.scoring.describe(), **model.conditions}}
+        self._meter("model", model)
 
         self.made_with["model"] = {"name": model.name, **model.describe()}
         self.made_with["batch_size"] = self.batch_size
@@ -180,15 +216,52 @@ class QBench:
             self.made_with["conditions"] = model.conditions
             self.made_with["left_out"] = [(e.dataset, e.entry, e.reason) for e in model.left_out]
 
-        def noted() -> Judge:
-            made = judge()
-            self.made_with["judge"] = {"name": made.name, **made.describe()}
-            return made
+        made: list[Judge] = []
 
+        def noted() -> Judge:
+            if not made:
+                made.append(self._tried(judge()))
+            return made[0]
+
+        if self.settings.judge_unparsed and "perception" in self.asked:
+            noted()  # it is part of the conditions, also of a run in which every reply is parsed
         return Engine(
             model, answer=self.answer, batch_size=self.batch_size, blind=self.settings.blind,
             judge_rounds=self.settings.judge_rounds, judge=noted, scoring=self.scoring,
+            decides=self.settings.judge_unparsed,
         )  # fmt: skip
+
+    def _tried(self, judge: Judge) -> Judge:
+        """Note what identifies a judge, and let it judge the control set before any description."""
+        from pytest_qbench.judges.base import Decides
+        from pytest_qbench.judges.control import run_control
+
+        if self.settings.judge_unparsed and not isinstance(judge, Decides):
+            raise UsageError(
+                f"--qbench-judge-unparsed: {judge.name} cannot read replies; name a language model as judge"
+            )
+        self._meter("judge", judge)
+        self.made_with["judge"] = {"name": judge.name, **judge.describe()}
+        if "description" in self.asked:
+            control = run_control(judge, self.ask("description"), self.settings.judge_rounds)
+            self.made_with["judge_control"] = control
+        return judge
+
+    def _meter(self, role: str, made: object) -> None:
+        from pytest_qbench.endpoint.usage import Metered
+
+        if isinstance(made, Metered):
+            self._meters[role] = made.usage
+
+    @property
+    def usage(self) -> dict[str, dict[str, Any]]:
+        """What the endpoints of model and judge were asked, of all processes together."""
+        from pytest_qbench.endpoint.usage import added
+
+        total = dict(self._usage_of_workers)
+        for role, own in self._meters.items():
+            total[role] = added(total[role], own.to_dict()) if role in total else own.to_dict()
+        return total
 
     def measure(self, nodeid: str, engine: Engine) -> Record:
         """Return the record of one node; the first node of a chunk measures the whole chunk."""
@@ -205,6 +278,15 @@ class QBench:
             return None
         return self._ready.pop(nodeid)
 
+    def measure_noise(self, engine: Engine) -> None:
+        """Measure some items once more, otherwise, for the noise floor of a baseline: one process, at its end."""
+        from pytest_qbench.noise import measure_otherwise
+
+        if self.settings.update_baseline and worker_id(self.config) in (None, "gw0"):
+            # The tasks that record probabilities: texts have no drift.
+            tasks = [t for t in self.asked if t == "assessment" or (t == "perception" and self.answer == "likelihood")]
+            self.noise = measure_otherwise(engine, [item for task in tasks for item in self.ask(task)])
+
     # across processes
 
     def handover(self) -> dict[str, Any]:
@@ -214,6 +296,8 @@ class QBench:
             "gate_ids": self.gate_ids,
             "problem": self.problem,
             "made_with": self.made_with,
+            "noise": self.noise,
+            "usage": self.usage,
         }
 
     def take_over(self, output: dict[str, Any]) -> list[str]:
@@ -221,6 +305,13 @@ class QBench:
         self.asked.update(dict.fromkeys(output["asked"]))
         self.problem = self.problem or output["problem"]
         self.made_with.update(output["made_with"])
+        self.noise = self.noise or output["noise"]
+        if output["usage"]:
+            from pytest_qbench.endpoint.usage import added
+
+            for role, own in output["usage"].items():
+                known = self._usage_of_workers.get(role)
+                self._usage_of_workers[role] = added(known, own) if known else own
         return list(output["gate_ids"])
 
     # collecting records (alone, or on the controller)
@@ -290,7 +381,7 @@ class QBench:
             expected,
             fingerprint(
                 scoring=self.scoring, answer=self.answer, blind=self.settings.blind, judge=made_with.pop("judge", None),
-                judge_rounds=self.settings.judge_rounds, model=made_with.pop("model", {}), data=self.settings.data,
+                judge_rounds=self.settings.judge_rounds, unparsed=self.settings.judge_unparsed, model=made_with.pop("model", {}), data=self.settings.data,
                 selection=self.selection,
                 **made_with,
             )
@@ -323,7 +414,10 @@ class QBench:
         """The stored baseline, or the reason why there is none to compare with."""
         from pytest_qbench.baselines import find_baseline, read_baseline
 
-        path = find_baseline(self.settings.baseline_dir, self.baseline_name)
+        try:
+            path = find_baseline(self.settings.baseline_dir, self.baseline_name)
+        except UsageError as e:
+            return str(e)
         if path is None:
             missing = f"no baseline {self.baseline_name!r} in {self.settings.baseline_dir.name}/"
             if self.not_gated or self.settings.update_baseline:
@@ -346,15 +440,29 @@ class QBench:
                 kept.append(argument)
         return shlex.join(kept)
 
-    def gate(self, name: str, results: Results, baseline: Baseline | str, **bounds: Any) -> GateResult:
-        """Judge one gate and keep the result for the summary."""
+    def gate(self, name: str, results: Results, baseline: Baseline | str, share: float, **bounds: Any) -> GateResult:
+        """Judge one gate, with its `share` of its test's alpha, and keep the result for the summary."""
         from pytest_qbench.gates import Limits, evaluate
 
         s = self.settings
-        limits = Limits(s.max_errors, s.max_unparsed, self.family, s.seed)
+        limits = Limits(s.max_errors, s.max_unparsed, self.family / share, s.seed)
         result = evaluate(name, results, baseline, limits, **bounds)
         self.gates.append(result)
         return result
+
+    @cached_property
+    def drifts(self) -> list[tuple[Metric, bool]]:
+        """How far probabilities moved from the baseline's, by dataset, and whether that is more than noise."""
+        from pytest_qbench.comparison import drifts
+
+        return [] if isinstance(self.baseline, str) else drifts(self.results, self.baseline)
+
+    @property
+    def made_otherwise(self) -> list[str]:
+        """What differs from how the baseline was made, and forbids no comparison."""
+        from pytest_qbench.fingerprint import reported
+
+        return [] if isinstance(self.baseline, str) else reported(self.baseline.fingerprint, self.results.fingerprint)
 
     @property
     def not_gated(self) -> str | None:

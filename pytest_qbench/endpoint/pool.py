@@ -26,9 +26,7 @@ class Endpoints:
     the response cache, None for none. Nothing starts before the first client is made.
     """
 
-    def __init__(
-        self, *, timeout: float = TIMEOUT, concurrency: int = CONCURRENCY, cache: Path | None = None
-    ) -> None:
+    def __init__(self, *, timeout: float = TIMEOUT, concurrency: int = CONCURRENCY, cache: Path | None = None) -> None:
         self.timeout, self.concurrency, self._folder = timeout, concurrency, cache
         self._clients: list[Client] = []
 

@@ -45,9 +45,7 @@ class Model(Protocol):
         """Return for each prompt the summed log-likelihood of each option's tokens as the assistant's reply."""
         ...
 
-    def next_token_logprobs(
-        self, prompts: Sequence[Prompt], words: Sequence[str]
-    ) -> Sequence[list[float] | ItemError]:
+    def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> Sequence[list[float] | ItemError]:
         """Return for each prompt the log-probability of each word right after `Prompt.prefix`.
 
         Log-softmax over the vocabulary, computed in float32; a word of several tokens counts by its whole sequence.
@@ -82,4 +80,13 @@ class Probed(Protocol):
 
     def probe(self, tasks: Iterable[str], answer: AnswerMode, words: Sequence[str]) -> None:
         """Raise `ModelError` that names what is missing for these tasks."""
+        ...
+
+
+@runtime_checkable
+class Varies(Protocol):
+    """A model that can compute otherwise: what it then answers differently is noise, not change."""
+
+    def vary(self) -> str | None:
+        """Go over to another dtype, for good; return what changed, or None where that is not possible."""
         ...

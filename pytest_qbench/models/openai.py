@@ -138,7 +138,9 @@ class OpenAIModel:
             self._sees = "yes"
 
     async def _probe_options(self, image: str) -> None:
-        missing = "option likelihoods need a server that scores a given reply, as vLLM does; use --qbench-answer=generate"
+        missing = (
+            "option likelihoods need a server that scores a given reply, as vLLM does; use --qbench-answer=generate"
+        )
         try:
             await self._learned(None, ["Yes"])
             await self._likelihood(Prompt("probe", RATE), [image], None, "Yes")

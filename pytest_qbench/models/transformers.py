@@ -40,11 +40,11 @@ class TransformersModel:
 
     needs_images = True
 
-    def __init__(self, spec: ModelSpec, args: Mapping[str, str]) -> None:
-        """Load it. Raises `ModelError`, in one line, for all that can go wrong."""
+    def __init__(self, spec: ModelSpec, args: Mapping[str, str], sees: bool = True) -> None:
+        """Load it; a judge need not see. Raises `ModelError`, in one line, for all that can go wrong."""
         self.name = spec.name
         self._spec = spec
-        self._model, self._processor, self._device = loading.load(spec, args)
+        self._model, self._processor, self._device = loading.load(spec, args, sees)
         config = self._model.config
         self._encoder_decoder = is_encoder_decoder(config)
         self._quirks = quirks(config)
@@ -73,6 +73,14 @@ class TransformersModel:
     def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
         """Return for each prompt the log-probability of each word after `Prompt.prefix`, over the whole vocabulary."""
         return self._in_groups(prompts, lambda group, _: self._likelihoods(group, words))
+
+    def vary(self) -> str | None:
+        """Go over from float32 to bfloat16, from any other floating type to float32; None for quantised weights."""
+        if getattr(self._model, "hf_quantizer", None) is not None:
+            return None
+        dtype = torch.bfloat16 if self._model.dtype == torch.float32 else torch.float32
+        self._model.to(dtype)
+        return str(dtype).removeprefix("torch.")
 
     def close(self) -> None:
         """Release the weights; a second call does nothing."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from pytest_qbench.errors import UsageError
-from pytest_qbench.records import RECORDS, SCHEMA, read_records
+from pytest_qbench.records import RECORDS, read_records
 from pytest_qbench.report.tables import aligned
+from pytest_qbench.runs import read_summary
 from pytest_qbench.scoring import DEFAULT, Scoring
 
 
@@ -17,7 +17,7 @@ def report(run: Path, scoring: str | None) -> list[str]:
 
     Raises `UsageError` for a folder that is no finished run.
     """
-    found = _summary(run)
+    found = read_summary(run)
     if scoring == "all":
         return _scorings(run, _scoring(found))
     rows = [["metric", "dataset", "slice", "value", "items"]]
@@ -28,20 +28,6 @@ def report(run: Path, scoring: str | None) -> list[str]:
     lines += [f"gate {gate['name']}: {gate['verdict']} ({gate['reason']})" for gate in found["gates"]]
     lines += [f"left out: {one['dataset']} {one['entry']}: {one['reason']}" for one in found["left_out"]]
     return [*lines, str(found["verdict"])]
-
-
-def _summary(run: Path) -> dict[str, Any]:
-    path = run / "summary.json"
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as e:
-        raise UsageError(f"{run}: has no summary.json; name the folder of a finished run") from e
-    except (OSError, ValueError) as e:
-        raise UsageError(f"{path}: cannot be read: {e}") from e
-    keys = {"metrics", "gates", "left_out", "verdict", "fingerprint"}
-    if not isinstance(found, dict) or found.get("schema") != SCHEMA or not keys <= found.keys():
-        raise UsageError(f"{path}: no summary of this version (schema {SCHEMA}); run again")
-    return found
 
 
 def _scoring(summary: dict[str, Any]) -> Scoring:

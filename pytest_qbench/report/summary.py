@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pytest_qbench.items import TASKS
+from pytest_qbench.metrics import DRIFTS
 from pytest_qbench.records import SCHEMA
 from pytest_qbench.report.blind import sight
 
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def rows_of(run: QBench) -> list[Metric]:
-    """All metrics, those that a gate judged with what it found."""
-    judged = {(m.name, m.dataset, m.slice): m for gate in run.gates for m in gate.rows}
+    """All metrics, those that a gate judged with what it found, and the drifts."""
+    judged = {(m.name, m.dataset, m.slice): m for gate in run.gates for m in gate.rows if m.name not in DRIFTS}
     standing = [judged.pop((m.name, m.dataset, m.slice), m) for m in run.results.metrics]
-    return standing + list(judged.values())
+    return [*standing, *judged.values(), *(row for row, _ in run.drifts)]
 
 
 def verdict_line(run: QBench) -> str:
@@ -76,7 +77,9 @@ def summary(run: QBench, seconds: float) -> dict[str, Any]:
             for gate in run.gates
         ],
         "sight": dict(zip(("seeing", "blind"), found, strict=True)) if (found := sight(run)) else None,
+        "usage": run.usage,
         "left_out": [asdict(entry) for entry in results.left_out],
+        "made_otherwise": run.made_otherwise,
         "notes": run.notes,
         "seconds": round(seconds, 3),
     }

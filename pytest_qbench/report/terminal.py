@@ -10,7 +10,7 @@ from pytest_qbench.report.summary import rows_of, verdict_line
 from pytest_qbench.report.tables import aligned
 
 if TYPE_CHECKING:
-    from pytest_qbench.comparison import Flip
+    from pytest_qbench.flips import Flip
     from pytest_qbench.gates import GateResult
     from pytest_qbench.metrics import Metric
     from pytest_qbench.session import QBench
@@ -30,18 +30,33 @@ def header(run: QBench) -> str:
 
 
 def gate_text(result: GateResult) -> str:
-    """What a failing gate prints: the reason, then the items that were lost."""
+    """What a failing gate prints: the reason, the comparison row by row, then the items that were lost."""
     lines = [f"{result.name} {result.verdict}: {result.reason}"]
+    if compared := [m for m in result.rows if m.delta_ci is not None]:
+        lines += aligned([COMPARED, *map(_compared, compared)], left=1)
     if result.lost:
-        lines.append(f"{len(result.lost)} items lost, {len(result.gained)} gained:")
+        lines.append(f"{len(result.lost)} items lost, {len(result.gained)} gained; before -> now:")
         lines += [_flip(flip) for flip in result.lost[:FLIPS_SHOWN]]
         if len(result.lost) > FLIPS_SHOWN:
             lines.append(f"  ... and {len(result.lost) - FLIPS_SHOWN} more in summary.json")
     return "\n".join(lines)
 
 
+COMPARED = ["", "now", "baseline", "change", "interval", "p", "alpha", "margin", "MDE", "verdict"]
+
+
+def _compared(m: Metric) -> list[str]:
+    assert m.delta_ci is not None
+    place = " ".join(p for p in (m.dataset or "all datasets together", m.slice) if p)
+    numbers = [f"{v:.4f}" if v is not None else "-" for v in (m.value, m.baseline)]
+    change = [f"{m.delta:+.4f}", f"[{m.delta_ci[0]:+.4f}, {m.delta_ci[1]:+.4f}]", f"{m.p_value:.2g}", f"{m.alpha:.2g}"]
+    mde = "none" if m.mde is None else f"{m.mde:.4f}"
+    return [place, *numbers, *change, f"{m.margin:g}", mde, m.verdict or "-"]
+
+
 def _flip(flip: Flip) -> str:
-    return f"  {flip.item}: {flip.question} {flip.before!r} -> {flip.after!r}"
+    before, after = (text if text is None else " ".join(text.split())[:60] for text in (flip.before, flip.after))
+    return f"  {flip.item}: {flip.question} {before!r} -> {after!r}"
 
 
 def _cell(m: Metric | None) -> str:
@@ -69,7 +84,7 @@ def _perception(
     rates = {m.name: m for m in metrics if m.dataset == dataset and m.slice is None}
     tail = [
         f"{name.partition('.')[2].replace('_', ' ')} {_cell(rates[name])}"
-        for name in ("perception.unparsed_rate", "perception.yes_rate")
+        for name in ("perception.unparsed_rate", "perception.yes_rate", "perception.confidence")
         if name in rates
     ]
     beside = {m.name: m for m in diagnostics if m.dataset == dataset and m.slice is None and m.value is not None}
@@ -83,12 +98,56 @@ def _perception(
     return [*aligned(rows), "  " + ", ".join(tail), *(["  " + ", ".join(more)] if more else [])]
 
 
-def _description(metrics: list[Metric], dataset: str) -> list[str]:
-    rows = [["description " + dataset, "mean", "95 % interval", "items"]]
+def _description(metrics: list[Metric], diagnostics: list[Metric], dataset: str) -> list[str]:
+    rows = [["description " + dataset, "mean", "95 % interval", "items", *(TRUST.values())]]
+    beside = {m.name: m for m in diagnostics if m.dataset == dataset}
     for part in (*DIMENSIONS, "sum"):
         m = next(m for m in metrics if m.dataset == dataset and m.name == f"description.{part}")
-        rows.append([part, _cell(m), _ci(m), str(m.n)])
-    return aligned(rows)
+        more = [beside.get(f"description.{part}_{key}") for key in TRUST]
+        rows.append([part, _cell(m), _ci(m), str(m.n), *("" if x is None else _short(x) for x in more)])
+    unread = beside.get("description.unreadable_rate")
+    return [*aligned(rows), *([f"  unreadable verdicts {_cell(unread)}"] if unread and unread.value else [])]
+
+
+# What stands beside a judged mean: the shares of 0, 1 and 2, agreement of the rounds (Krippendorff), variances.
+TRUST = {
+    "p0": "P0",
+    "p1": "P1",
+    "p2": "P2",
+    "alpha": "alpha",
+    "item_variance": "var. items",
+    "round_variance": "rounds",
+}
+
+
+def _short(m: Metric) -> str:
+    return "-" if m.value is None else f"{m.value:.3f}"
+
+
+def _judge(run: QBench) -> list[str]:
+    """What the control set and the votes on unparsed replies say of the judge."""
+    judge, control = (run.results.fingerprint.get(key) for key in ("judge", "judge_control"))
+    if not judge:
+        return []
+    lines = []
+    if control and not control["failed"]:
+        n = sum(len(rows) for rows in control["scores"].values())
+        lines.append(f"judge {judge['name']}: passed its control set of {n} texts")
+    elif control:
+        lines.append(f"judge {judge['name']}: FAILED its control set: {control['failed']}")
+    voted = [r for r in run.results.records if r.task == "perception" and r.judge is not None]
+    if voted:
+        read = sum(r.status != "unparsed" for r in voted)
+        lines.append(f"judge {judge['name']}: read {read} of {len(voted)} replies that extraction left unparsed")
+    return lines
+
+
+def _usage(role: str, usage: dict[str, Any]) -> str:
+    cost = "" if usage["cost"] is None else f", cost ${usage['cost']:.4f}"
+    return (
+        f"endpoint of the {role}: {usage['requests']} requests ({usage['retries']} repeats), {usage['cache_hits']} replies "
+        f"from the cache, {usage['prompt_tokens']} + {usage['completion_tokens']} tokens{cost}"
+    )
 
 
 def _beside(m: Metric | None) -> str:
@@ -133,7 +192,7 @@ def tables(run: QBench) -> list[list[str]]:
         whole = run.settings.limit is None and run.settings.datasets is None
         shown.append(_perception(metrics, diagnostics, name, old if whole else {}))
     for name in dict.fromkeys(m.dataset for m in metrics if m.name == "description.sum" and m.dataset):
-        shown.append(_description(metrics, name))
+        shown.append(_description(metrics, diagnostics, name))
         for m in diagnostics:
             if (m.name, m.dataset) == ("description.golden_agreement", name):
                 shown[-1].append(
@@ -165,6 +224,10 @@ def show(reporter: Any, run: QBench) -> None:
         f"items: {counts['scored']} scored, {counts['unparsed']} unparsed, {counts['errors']} errors, "
         f"{counts['total'] - len(run.results.records)} missing of {counts['total']}"
     )
+    for line in _judge(run):
+        reporter.write_line(line, red="FAILED" in line)
+    for role, usage in run.usage.items():
+        reporter.write_line(_usage(role, usage))
     for entry in run.results.left_out[:FLIPS_SHOWN]:
         reporter.write_line(f"left out: {entry.dataset} {entry.entry}: {entry.reason}")
     if (more := len(run.results.left_out) - FLIPS_SHOWN) > 0:
@@ -175,6 +238,12 @@ def show(reporter: Any, run: QBench) -> None:
         )
         verdict = "not gated" if gate.nothing else gate.verdict
         reporter.write_line(f"gate {gate.name}: {verdict} ({gate.reason})", **{colour: True})
+    for row, moved in run.drifts:
+        line = f"drift of {row.name.partition('.')[0]} {row.dataset}: {row.value:.4f}, {row.note}"
+        reporter.write_line(line + (": this is not the model of the baseline" if moved else ""), yellow=moved)
+    if differs := run.made_otherwise:
+        rest = f" and {len(differs) - FLIPS_SHOWN} more in summary.json" if len(differs) > FLIPS_SHOWN else ""
+        reporter.write_line(f"made otherwise than the baseline: {'; '.join(differs[:FLIPS_SHOWN])}{rest}")
     for note in run.notes:
         reporter.write_line(note, red=True)
     if run.baseline_written:

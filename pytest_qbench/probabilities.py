@@ -1,0 +1,47 @@
+"""Recorded log-probabilities as probabilities, always at temperature 1. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pytest_qbench.records import Record
+
+
+def probabilities(logprobs: Mapping[str, float]) -> dict[str, float]:
+    """Softmax over the recorded log-probabilities: shares in [0, 1] that sum to 1; raises ValueError for none."""
+    if not logprobs:
+        raise ValueError("no log-probabilities")
+    values = np.array(list(logprobs.values()), dtype=np.float64)
+    weights = np.exp(values - values.max())
+    return dict(zip(logprobs, (weights / weights.sum()).tolist(), strict=True))
+
+
+def confidence(record: Record) -> float | None:
+    """Probability of the right option among the options, in [0, 1]; None without likelihoods or a known answer."""
+    if record.logprobs is None or not isinstance(record.target, str) or record.target not in record.logprobs:
+        return None
+    return probabilities(record.logprobs)[record.target]
+
+
+def outlook(record: Record, words: Sequence[str]) -> dict[str, float] | None:
+    """What a record's probabilities are about: the options, or the first of the two quality `words` against the second.
+
+    None where nothing was recorded of them.
+    """
+    if record.logprobs is None or record.status == "error":
+        return None
+    if record.task == "perception":
+        return probabilities(record.logprobs)
+    if any(word not in record.logprobs for word in words):
+        return None
+    return {words[0]: probabilities({word: record.logprobs[word] for word in words})[words[0]]}
+
+
+def change(new: Record, old: Record, words: Sequence[str]) -> float | None:
+    """Mean absolute change over the options' probabilities (or of the quality score), in [0, 1]; None if unknown."""
+    a, b = outlook(new, words), outlook(old, words)
+    if a is None or b is None or a.keys() != b.keys():
+        return None
+    return sum(abs(a[key] - b[key]) for key in a) / len(a)
