@@ -381,7 +381,8 @@ class QBench:
             expected,
             fingerprint(
                 scoring=self.scoring, answer=self.answer, blind=self.settings.blind, judge=made_with.pop("judge", None),
-                judge_rounds=self.settings.judge_rounds, unparsed=self.settings.judge_unparsed, model=made_with.pop("model", {}), data=self.settings.data,
+                judge_rounds=self.settings.judge_rounds, unparsed=self.settings.judge_unparsed,
+                model=made_with.pop("model", {}), data=self.settings.data,
                 selection=self.selection,
                 **made_with,
             )

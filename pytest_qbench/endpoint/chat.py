@@ -17,10 +17,8 @@ CONTINUE: Mapping[str, Any] = {"continue_final_message": True, "add_generation_p
 
 def messages(text: str, images: Sequence[str] = (), prefix: str | None = None) -> list[dict[str, Any]]:
     """Return a user's turn (images as data URLs, then the text) and the beginning of the assistant's."""
-    content: Any = [
-        *({"type": "image_url", "image_url": {"url": url}} for url in images),
-        {"type": "text", "text": text},
-    ]
+    content: list[dict[str, Any]] = [{"type": "image_url", "image_url": {"url": url}} for url in images]
+    content.append({"type": "text", "text": text})
     turns: list[dict[str, Any]] = [{"role": "user", "content": content}]
     if prefix is not None:
         turns.append({"role": "assistant", "content": prefix})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 from collections.abc import Callable, Mapping
@@ -82,10 +83,10 @@ class Client:
         key = cache_key(self.address.base_url, self._revision, whole, sample) if self._cache else ""
         if self._cache and (stored := self._cache.get(key)) is not None:
             self.usage.cache_hits += 1
-            return completion(stored, self._key)
+            return completion(stored)
 
         def read(data: Any) -> tuple[Any, Completion]:
-            return data, completion(data, self._key)
+            return data, completion(data)
 
         data, found = await self._post("/chat/completions", whole, read)
         self.usage.add(found.usage, self._price)
@@ -144,12 +145,12 @@ class Client:
         if 200 <= status < 300:
             return read_json(content, self._key)
         message = f"HTTP {status}: {_told(content, self._key)}"
-        if is_passing(status):
-            after = retry_after(headers)
-            if after is not None and status in (429, 503) and after <= self.timeout:
-                self._pause(after)
-            raise _PassingError(message, after)
-        self._fail(message, status)
+        if not is_passing(status):
+            self._fail(message, status)
+        after = retry_after(headers)
+        if after is not None and status in (429, 503) and after <= self.timeout:
+            self._pause(after)
+        raise _PassingError(message, after)
 
     def _session(self) -> aiohttp.ClientSession:
         if self._http is None:
@@ -185,9 +186,7 @@ class Client:
 def _told(content: bytes, key: Key) -> str:
     """An endpoint's own words about an error."""
     text = content.decode("utf-8", "replace")
-    try:
+    with contextlib.suppress(ValueError, RecursionError):  # no JSON: a page of a proxy, say
         text = error_text(json.loads(text))
-    except (ValueError, RecursionError):  # a page of a proxy, say
-        pass
     text = " ".join(key.scrub(text).split())
     return text if len(text) <= _MESSAGE else text[: _MESSAGE - 3] + "..."

@@ -48,12 +48,23 @@ class Completion:
 def read_json(body: bytes, key: Key) -> Any:
     """Return the JSON of a body, without the key wherever an endpoint repeats it; raises `MalformedError`."""
     try:
-        return json.loads(key.scrub_reply(body.decode("utf-8")))
+        return _scrubbed(json.loads(body.decode("utf-8")), key)
     except (ValueError, RecursionError) as e:
         raise MalformedError(f"the reply is no JSON ({len(body)} bytes: {type(e).__name__})") from None
 
 
-def completion(data: Any, key: Key) -> Completion:
+def _scrubbed(data: Any, key: Key) -> Any:
+    """Return parsed JSON without the key: escapes hide nothing from here."""
+    if isinstance(data, str):
+        return key.scrub_reply(data)
+    if isinstance(data, list):
+        return [_scrubbed(each, key) for each in data]
+    if isinstance(data, dict):
+        return {key.scrub_reply(name): _scrubbed(value, key) for name, value in data.items()}
+    return data
+
+
+def completion(data: Any) -> Completion:
     """Return the completion in `data`; raises `MalformedError` and `RefusedError`.
 
     An object with an `error` is never a reply, whatever else it holds.
@@ -68,7 +79,7 @@ def completion(data: Any, key: Key) -> Completion:
     usage = data.get("usage")
     ids = data.get("prompt_token_ids")
     return Completion(
-        tuple(_choice(each, key) for each in choices),
+        tuple(_choice(each) for each in choices),
         usage if isinstance(usage, Mapping) else {},
         tuple(ids) if isinstance(ids, list) and all(isinstance(i, int) for i in ids) else None,
         _prompt_logprobs(data.get("prompt_logprobs"), ids),
@@ -85,7 +96,7 @@ def error_text(data: Any) -> str:
     return error if isinstance(error, str) else json.dumps(error, ensure_ascii=False)
 
 
-def _choice(data: Any, key: Key) -> Choice:
+def _choice(data: Any) -> Choice:
     message = data.get("message") if isinstance(data, Mapping) else None
     if not isinstance(message, Mapping):
         raise MalformedError("a choice has no message")
@@ -95,13 +106,13 @@ def _choice(data: Any, key: Key) -> Choice:
         raise RefusedError("the endpoint refused to answer")
     content = message.get("content")
     if isinstance(content, list):  # parts, as some servers give them
-        parts = [part.get("text") for part in content if isinstance(part, Mapping) and part.get("type") == "text"]
-        content = "".join(parts) if parts and all(isinstance(part, str) for part in parts) else None
+        texts = [part.get("text") for part in content if isinstance(part, Mapping) and part.get("type") == "text"]
+        content = "".join(map(str, texts)) if texts and None not in texts else None
     if not isinstance(content, str):
         if ended == "length":
             raise RefusedError("the reply has no text: it ended before the answer (give the model more tokens)")
         raise MalformedError("a message has no text")
-    return Choice(key.scrub_reply(content), _top(data.get("logprobs")))
+    return Choice(content, _top(data.get("logprobs")))
 
 
 def _top(logprobs: Any) -> dict[str, float] | None:

@@ -20,7 +20,7 @@ MAX_TOKENS = 16
 
 
 class EndpointVoter:
-    """Votes of a model behind an endpoint: one request with ``n`` a ballot, or one a vote where the server ignores it."""
+    """Votes of a model behind an endpoint: one request with ``n`` a ballot; one a vote where the server ignores it."""
 
     def __init__(self, target: str, args: Mapping[str, str], endpoints: Endpoints) -> None:
         """Make the client; nothing is sent yet. `args` are the user's judge arguments."""
@@ -36,7 +36,7 @@ class EndpointVoter:
 
     def describe(self) -> dict[str, Any]:
         """Return the model and what shapes its votes; where it is served says nothing of it."""
-        told = {key: self._args[key] for key in ("revision", "max_new_tokens") if key in self._args}
+        told: dict[str, Any] = {key: self._args[key] for key in ("revision", "max_new_tokens") if key in self._args}
         return {"model": self._address.model, "temperature": self._temperature, **told, "extra_body": self._extra}
 
     def vote(self, ballots: Sequence[Ballot], rounds: int) -> list[list[int | None] | ItemError]:
@@ -50,7 +50,7 @@ class EndpointVoter:
         first = self._endpoints.each(ballots[:1], one) if self._takes_n is None else []
         return first + self._endpoints.each(ballots[len(first) :], one)
 
-    def probabilities(self, ballots: Sequence[Ballot]) -> list[list[float] | None | ItemError]:
+    def probabilities(self, ballots: Sequence[Ballot]) -> list[list[float] | ItemError | None]:
         """Return the probability of each answer as the first token; one request a ballot, at temperature 1."""
 
         async def one(ballot: Ballot) -> list[float] | None:

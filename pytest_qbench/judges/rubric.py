@@ -39,7 +39,7 @@ class Voter(Protocol):
         """Return `rounds` votes on each ballot: the position of an answer, None where it was unreadable."""
         ...
 
-    def probabilities(self, ballots: Sequence[Ballot]) -> Sequence[Sequence[float] | None | ItemError]:
+    def probabilities(self, ballots: Sequence[Ballot]) -> Sequence[Sequence[float] | ItemError | None]:
         """Return the probability of each answer of each ballot (summing to 1), None where it was unreadable."""
         ...
 

@@ -18,7 +18,9 @@ from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.prompts import ONE_WORD, RATE, RATE_PREFIX, AnswerMode, Prompt
 
 TOP = 20  # the most candidates that closed endpoints give
-_INSTEAD = "or ask for one word instead of a continuation: --qbench-model-arg=assessment=ask (scores then compare only with their like)"
+_INSTEAD = (
+    "or ask for one word instead, with scores that compare only with their like: --qbench-model-arg=assessment=ask"
+)
 
 
 class OpenAIModel:
@@ -56,7 +58,9 @@ class OpenAIModel:
 
     def describe(self) -> dict[str, Any]:
         """Return address and parameters; an endpoint does not say which weights it runs."""
-        told = {key: self._args[key] for key in ("revision", "max_pixels", "max_new_tokens") if key in self._args}
+        told: dict[str, Any] = {
+            key: self._args[key] for key in ("revision", "max_pixels", "max_new_tokens") if key in self._args
+        }
         return {
             "backend": "openai", "name": self.name, "target": self._address.model, "base_url": self._address.base_url,
             **told, "extra_body": self._extra, "sees_images": self._sees,
@@ -139,7 +143,7 @@ class OpenAIModel:
 
     async def _probe_options(self, image: str) -> None:
         missing = (
-            "option likelihoods need a server that scores a given reply, as vLLM does; use --qbench-answer=generate"
+            "option likelihoods need a server that scores given replies, as vLLM does; use --qbench-answer=generate"
         )
         try:
             await self._learned(None, ["Yes"])

@@ -71,9 +71,9 @@ class Alias:
 class ModelSpec:
     """A model as the user named it.
 
-    `target` is an absolute folder or file, a hub id, ``MODEL@BASE_URL`` or a seed. `name` is safe as a folder name: baselines carry it.
-    `answer` is how the alias wants multiple choice asked (None: the protocol's default). `args` are defaults that the
-    user's own model arguments override.
+    `target` is an absolute folder or file, a hub id, ``MODEL@BASE_URL`` or a seed. `name` is safe as a folder name:
+    baselines carry it. `answer` is how the alias wants multiple choice asked (None: the protocol's default). `args` are
+    defaults that the user's own model arguments override.
     """
 
     kind: Kind

@@ -145,7 +145,7 @@ def _judge(run: QBench) -> list[str]:
 def _usage(role: str, usage: dict[str, Any]) -> str:
     cost = "" if usage["cost"] is None else f", cost ${usage['cost']:.4f}"
     return (
-        f"endpoint of the {role}: {usage['requests']} requests ({usage['retries']} repeats), {usage['cache_hits']} replies "
+        f"endpoint of the {role}: {usage['requests']} requests ({usage['retries']} repeats), {usage['cache_hits']} "
         f"from the cache, {usage['prompt_tokens']} + {usage['completion_tokens']} tokens{cost}"
     )
 
