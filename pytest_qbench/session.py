@@ -235,12 +235,13 @@ class QBench:
         """Note what identifies a judge, and let it judge the control set before any description."""
         from pytest_qbench.judges.base import Decides
         from pytest_qbench.judges.control import run_control
+        from pytest_qbench.judges.rubric import RubricJudge
 
         if self.settings.judge_unparsed and not isinstance(judge, Decides):
             raise UsageError(
                 f"--qbench-judge-unparsed: {judge.name} cannot read replies; name a language model as judge"
             )
-        self._meter("judge", judge)
+        self._meter("judge", judge.voter if isinstance(judge, RubricJudge) else judge)
         self.made_with["judge"] = {"name": judge.name, **judge.describe()}
         if "description" in self.asked:
             control = run_control(judge, self.ask("description"), self.settings.judge_rounds)

@@ -50,6 +50,7 @@ class OpenAIModel:
         self.usage = self._client.usage
         self._tokens: dict[tuple[str | None, str], tuple[int, ...]] = {}
         self._sees: str = "not checked"
+        self._continues = False  # whether the endpoint is known to continue replies
 
     @property
     def conditions(self) -> dict[str, Any]:
@@ -171,9 +172,8 @@ class OpenAIModel:
     # the requests
 
     async def _chat(self, text: str, images: Sequence[str], prefix: str | None = None, **body: Any) -> Completion:
-        given = {"messages": messages(text, images, prefix), "temperature": 0, **body}
-        if prefix is not None:
-            given |= CONTINUE
+        going_on = {} if prefix is None else CONTINUE
+        given = {"messages": messages(text, images, prefix), "temperature": 0, **going_on, **body}
         return await self._client.chat(merged(given, self._extra))
 
     async def _encoded(self, prompt: Prompt) -> list[str]:
@@ -244,19 +244,32 @@ class OpenAIModel:
         The ids of a text alone are wrong (a leading space, merges), so this is what it adds to a prompt.
         """
         before = await self._prompt_ids(prefix)
+        if not self._continues:
+            await self._check_continues(_joined(prefix, min(texts)))
 
         async def one(text: str) -> None:
             after = await self._prompt_ids(_joined(prefix, text))
             if len(after) <= len(before) or after[: len(before)] != before:
-                raise ItemError(
-                    f"drops continue_final_message without a word, or merges {text!r} into what stands before it"
-                )
+                raise ItemError(f"cannot score {text!r}: its tokens merge into what stands before it")
             self._tokens[prefix, text] = after[len(before) :]
 
         await asyncio.gather(*(one(text) for text in sorted(texts)))
 
-    async def _prompt_ids(self, prefix: str | None) -> tuple[int, ...]:
-        reply = await self._chat(RATE, [], prefix, max_tokens=1, return_token_ids=True)
+    async def _check_continues(self, reply: str) -> None:
+        """Raise where the assistant's turn is closed in spite of what is asked: its end would be scored too."""
+        open_, closed = await self._prompt_ids(reply), await self._prompt_ids(reply, continue_final_message=False)
+        if open_ == closed:  # or the template closes no turn: a server that knows both options refuses both together
+            try:
+                await self._prompt_ids(reply, add_generation_prompt=True)
+            except EndpointError as e:
+                if e.status not in (400, 422):
+                    raise
+            else:
+                raise ItemError("drops continue_final_message without a word")
+        self._continues = True
+
+    async def _prompt_ids(self, prefix: str | None, **options: bool) -> tuple[int, ...]:
+        reply = await self._chat(RATE, [], prefix, max_tokens=1, return_token_ids=True, **options)
         if reply.prompt_ids is None:
             raise ItemError("drops return_token_ids without a word")
         return reply.prompt_ids

@@ -43,7 +43,7 @@ def ignores_n(body: dict[str, Any], attempt: int) -> Any:
 
 def test_one_request_a_dimension_gives_all_rounds() -> None:
     with judging(scores) as (judge, server):
-        assert judge.judge(TEXTS, GOLDEN, 5) == [dict.fromkeys(DIMENSIONS, [0, 1, 2, 0, 1])] * 2
+        assert judge.judge(TEXTS, GOLDEN, 5) == [{d: [0, 1, 2, 0, 1] for d in DIMENSIONS}] * 2
     assert len(server.bodies) == 6
     asked = [text_of(body) for body in server.bodies]
     assert sum("Out of focus." in text for text in asked) == 2  # relevance needs no reference
@@ -95,7 +95,7 @@ def test_unreadable_verdicts_are_none_and_a_failed_request_is_an_error_of_its_te
 
     with judging(answer) as (judge, _):
         first, second = judge.judge(TEXTS, GOLDEN, 3)
-    assert first == dict.fromkeys(DIMENSIONS, [2, None, 1])
+    assert first == {d: [2, None, 1] for d in DIMENSIONS}
     assert isinstance(second, ItemError)
 
 
@@ -156,7 +156,7 @@ def test_rounds_of_a_local_judge_are_drawn_from_its_probabilities_and_stay() -> 
         assert drawn.count(value) / 6000 == pytest.approx(share, abs=0.03)  # five standard errors
     expected = RubricJudge(LocalVoter(Local(0.2, 0.3, 0.5)), read_texts(None), "expected")  # type: ignore[arg-type]
     (found,) = expected.judge(texts[:1], [("g",)], 5)
-    assert found == dict.fromkeys(DIMENSIONS, [pytest.approx(1.3)])
+    assert found == {d: [pytest.approx(1.3)] for d in DIMENSIONS}
 
 
 def test_one_text_that_a_local_judge_chokes_on_costs_itself() -> None:

@@ -29,7 +29,14 @@ def test_scores(text: str, expected: int | None) -> None:
 
 @pytest.mark.parametrize(
     "text, expected",
-    [("Choice: B", 1), ("b", 1), ("Choice: X", 2), ("Choice: C", None), ("A or B", None), ("Choice: A\nChoice: B", None)],
+    [
+        ("Choice: B", 1),
+        ("b", 1),
+        ("Choice: X", 2),
+        ("Choice: C", None),
+        ("A or B", None),
+        ("Choice: A\nChoice: B", None),
+    ],
 )
 def test_choices(text: str, expected: int | None) -> None:
     assert read_vote(text, ("A", "B", "X"), "Choice") == expected
