@@ -37,7 +37,9 @@ def data(folder: Path) -> None:
 
 
 def verdict(body: dict[str, object]) -> int:
-    golden, said = (text_of(body).partition(mark)[2].partition(">>>")[0].strip(" \n<") for mark in ("Reference:", "judge:"))
+    golden, said = (
+        text_of(body).partition(mark)[2].partition(">>>")[0].strip(" \n<") for mark in ("Reference:", "judge:")
+    )
     return 0 if not said else 2 if not golden or said.split()[:2] == golden.split()[:2] else 0
 
 
@@ -53,7 +55,11 @@ def main(latency: float) -> None:
             f"--qbench-model=replay:{folder / 'lldescribe.json'}", f"--qbench-data={folder / 'data'}",
             f"--qbench-judge=openai:j@{server.url}", str(ROOT / "suites" / "test_description.py"),
         ]  # fmt: skip
-        for name, extra in (("warm-up", ["--qbench-limit=8", "--qbench-no-cache"]), ("first run", []), ("second run", [])):
+        for name, extra in (
+            ("warm-up", ["--qbench-limit=8", "--qbench-no-cache"]),
+            ("first run", []),
+            ("second run", []),
+        ):
             server.bodies.clear()
             server.most_in_flight = 0
             before, start = os.times(), time.perf_counter()
@@ -62,7 +68,7 @@ def main(latency: float) -> None:
             cpu = after.children_user + after.children_system - before.children_user - before.children_system
             rounds = sum(int(str(body.get("n", 1))) for body in server.bodies)
             print(
-                f"{name}: {wall:.1f} s wall, {cpu:.1f} s CPU of pytest, {len(server.bodies)} requests, {rounds} verdicts, "
+                f"{name}: {wall:.1f} s wall, {cpu:.1f} s CPU, {len(server.bodies)} requests, {rounds} verdicts, "
                 f"at most {server.most_in_flight} in flight"
             )
 
