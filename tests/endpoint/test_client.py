@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import time
@@ -117,6 +118,40 @@ def test_no_request_is_sent_while_the_limit_lasts() -> None:
             endpoints.run(client.chat({"messages": [{"role": "user", "content": str(i)}]}))
         endpoints.close()
     assert all(b - a >= 0.3 for a, b in itertools.pairwise(times))
+
+
+def test_a_limit_that_one_request_meets_holds_back_the_others() -> None:
+    times: dict[str, float] = {}
+
+    def answer(body: dict[str, Any], attempt: int) -> Any:
+        text = body["messages"][0]["content"]
+        if text == "first" and attempt == 1:
+            return Reply({"error": "limit"}, 429, {"retry-after": "0.6"})
+        times[text] = time.monotonic()
+        return GOOD
+
+    with serving(answer) as server:
+        endpoints = Endpoints(timeout=5, concurrency=2)
+        client = endpoints.connect(parse_address(f"m@{server.url}"), "model")
+
+        async def late(text: str) -> Any:
+            if text == "second":
+                while not server.bodies or server.in_flight:  # until the first has met the limit
+                    await asyncio.sleep(0.01)
+            return await client.chat({"messages": [{"role": "user", "content": text}]})
+
+        began = time.monotonic()
+        endpoints.each(["first", "second"], late)
+        endpoints.close()
+    assert times["second"] - began >= 0.6
+
+
+def test_no_wait_between_attempts_passes_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_qbench.endpoint.client.backoff", lambda attempt, rng: 60.0)
+    began = time.monotonic()
+    (error,), _, _ = ask(lambda body, attempt: Reply({}, 500), timeout=1)
+    assert isinstance(error, EndpointError)
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 301])
