@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
-from pytest_qbench.judges.base import Decides
 from pytest_qbench.models.base import Model, Recalls, Response
+from pytest_qbench.models.marking import Marker, failed
 from pytest_qbench.prompts import AnswerMode, Prompt, prompt, question_text
 from pytest_qbench.records import Record
-from pytest_qbench.scoring import DEFAULT, Scoring, decided, score
+from pytest_qbench.scoring import DEFAULT, Scoring
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -25,7 +24,6 @@ GREY = (128, 128, 128)
 # the run cannot work, not an item.
 FAILURES = (ArithmeticError, ItemError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 MAX_NEW_TOKENS = {"perception": 32, "description": 256}
-VOTES = 5  # of the judge on a reply that extraction left unparsed
 
 
 class Engine:
@@ -44,9 +42,8 @@ class Engine:
         decides: bool = False,
     ) -> None:
         self.model, self.answer, self.batch_size, self.blind = model, answer, batch_size, blind
-        self.judge_rounds, self._judge = judge_rounds, judge
         self.scoring = scoring
-        self.decides = decides  # whether the judge reads replies that extraction left unparsed
+        self._score = Marker(scoring, judge, judge_rounds, decides)
 
     def measure(self, items: Sequence[Item]) -> list[Record]:
         """Return the record of each item, in order; items of like length share a batch, so little is padding."""
@@ -63,16 +60,10 @@ class Engine:
 
     def _measure_batch(self, items: list[Item]) -> list[Record]:
         try:
-            responses = self._ask(items)
-            answered = [(item, r) for item, r in zip(items, responses, strict=True) if not isinstance(r, ItemError)]
-            scored = iter(self._score([item for item, _ in answered], [r for _, r in answered]))
-            return [
-                _failed(item, response) if isinstance(response, ItemError) else next(scored)
-                for item, response in zip(items, responses, strict=True)
-            ]
+            return self._score(items, self._ask(items))
         except FAILURES as e:
             if len(items) == 1:
-                return [_failed(items[0], e)]
+                return [failed(items[0], e)]
             return [record for item in items for record in self._measure_batch([item])]
 
     def _ask(self, items: list[Item]) -> Sequence[Response | ItemError]:
@@ -104,46 +95,6 @@ class Engine:
             except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as e:
                 raise ItemError(f"{source.name}: not a readable image: {_first_line(e)}") from e
             yield Image.new("RGB", image.size, GREY) if self.blind else image
-
-    def _score(self, items: list[Item], responses: list[Response]) -> list[Record]:
-        records = [score(item, response, self.scoring) for item, response in zip(items, responses, strict=True)]
-        if items and items[0].task == "description":
-            return self._judge_texts(items, records)
-        if items and items[0].task == "perception" and self.decides:
-            return self._decide(items, records)
-        return records
-
-    def _judge_texts(self, items: list[Item], records: list[Record]) -> list[Record]:
-        texts = [record.response or "" for record in records]
-        verdicts = self._judge().judge(texts, [item.golden for item in items], self.judge_rounds)
-        return [
-            replace(record, judge=None, status="error", error=_told(v)) if isinstance(v, ItemError)
-            else replace(record, judge=v)
-            for record, v in zip(records, verdicts, strict=True)
-        ]  # fmt: skip
-
-    def _decide(self, items: list[Item], records: list[Record]) -> list[Record]:
-        """Let the judge read the replies that extraction left open; its votes stay in the record."""
-        unread = [i for i, r in enumerate(records) if r.status == "unparsed" and (r.response or "").strip()]
-        if unread:
-            judge = self._judge()
-            assert isinstance(judge, Decides), "collection has checked it"
-            replies = [str(records[i].response) for i in unread]
-            votes = judge.decide([items[i] for i in unread], replies, VOTES)
-            for i, vote in zip(unread, votes, strict=True):
-                if isinstance(vote, ItemError):
-                    records[i] = replace(records[i], status="error", error=_told(vote))
-                else:
-                    records[i] = decided(items[i], records[i], vote)
-        return records
-
-
-def _failed(item: Item, error: Exception) -> Record:
-    return Record.of(item, "error", error=_told(error))
-
-
-def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {_first_line(error)}"
 
 
 def _scored(words: Sequence[str], row: Sequence[float] | ItemError) -> Response | ItemError:

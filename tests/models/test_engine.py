@@ -211,3 +211,16 @@ def test_a_judge_reads_only_what_extraction_left_open() -> None:
         assert [r.status for r in records] == ["correct", status, "unparsed", "error"]
         assert [r.judge for r in records] == [None, {"choice": votes}, None, None]
         assert asked == ["hm", "melted"]
+
+
+def test_a_score_that_is_none_costs_its_item_and_nothing_is_asked_again() -> None:
+    class Broken(Scripted):
+        def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
+            self._note(prompts)
+            return [[float("nan") if p.key.endswith("/1") else -1.0, -2.0] for p in prompts]
+
+    model = Broken()
+    records = engine(model).measure([item(i, "assessment") for i in range(3)])
+    assert [r.status for r in records] == ["measured", "error", "measured"]
+    assert "the log-probability of 'good' is nan" in str(records[1].error)
+    assert len(model.calls) == 1
