@@ -305,7 +305,10 @@ class QBench:
         """Take in what a worker handed over; return the node ids of its gates."""
         self.asked.update(dict.fromkeys(output["asked"]))
         self.problem = self.problem or output["problem"]
+        control = self.made_with.get("judge_control") or {}
         self.made_with.update(output["made_with"])
+        if control.get("failed"):  # a judge that failed in one process is not made good by another
+            self.made_with["judge_control"] = control
         self.noise = self.noise or output["noise"]
         if output["usage"]:
             from pytest_qbench.endpoint.usage import added
