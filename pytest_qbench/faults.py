@@ -114,7 +114,11 @@ def without_turn(folder: Path) -> None:
     text = path.read_text(encoding="utf-8")
     if "ASSISTANT:" not in text:
         raise ModelError(f"{path}: has no assistant turn to take out")
-    path.write_text(text.replace("ASSISTANT: ", "").replace("ASSISTANT:", ""), encoding="utf-8")
+    # The space stays with the reply, or its words would be other tokens.
+    text = (
+        text.replace("{% endif %} {% elif", "{% endif %}{% elif").replace("ASSISTANT: ", " ").replace("ASSISTANT:", "")
+    )
+    path.write_text(text, encoding="utf-8")
 
 
 def rounded(folder: Path) -> None:

@@ -386,7 +386,9 @@ def test_confidence_sees_what_accuracy_does_not(stored: Any) -> None:
     assert row.baseline == pytest.approx(1 / (1 + np.exp(-1.3)))
     half = sure(0.5)
     half.records[0] = replace(half.records[0], logprobs=None)
-    assert gate(half, base, "perception.confidence", margin=0.01).verdict == "invalid"
+    partly = gate(half, base, "perception.confidence", minimum=0.1)
+    assert partly.verdict == "invalid"
+    assert "1 of 400 items have no recorded likelihoods" in partly.reason
     assert "undefined" in gate(perception(set()), base, "perception.confidence", margin=0.01).reason
 
 
