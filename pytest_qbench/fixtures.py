@@ -54,7 +54,7 @@ def qbench_model(request: pytest.FixtureRequest) -> Iterator[Model]:
         model = load_model(
             run.spec,
             {**run.spec.args, **parse_model_args(run.settings.model_args)},
-            run.endpoints if run.spec.kind == "openai" else None,
+            run.remote.endpoints if run.spec.kind == "openai" else None,
         )
     except UsageError as e:
         _stop(request.session, run, e)
@@ -68,7 +68,7 @@ def qbench_judge(request: pytest.FixtureRequest) -> Judge:
     from pytest_qbench.judges import make_judge
 
     run = qbench(request.config)
-    endpoints = run.endpoints if run.judge_spec.startswith("openai:") else None
+    endpoints = run.remote.endpoints if run.judge_spec.startswith("openai:") else None
     return make_judge(run.judge_spec, run.settings.judge_args, run.settings.judge_prompts, endpoints)
 
 

@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_qbench.access import worker_count, worker_id
+from pytest_qbench.access import worker_id
 from pytest_qbench.chunks import plan_chunks
 from pytest_qbench.errors import UsageError
+from pytest_qbench.remote import Remote
 from pytest_qbench.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from pytest_qbench.baselines import Baseline
-    from pytest_qbench.endpoint.pool import Endpoints
-    from pytest_qbench.endpoint.usage import Usage
     from pytest_qbench.gates import GateResult
     from pytest_qbench.items import Dataset, Item, Task
     from pytest_qbench.judges.base import Judge
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from pytest_qbench.scoring import Scoring
 
 AUTO_BATCH_SIZE = 16
-IN_FLIGHT = 2  # batches of an endpoint hold so many times its slots: the last requests of a batch wait alone
 CHUNK_BATCHES = 2  # a chunk is what a worker gets at once: two batches, so that lengths can be sorted within it
 
 
@@ -69,8 +67,6 @@ class QBench:
     changes: list[str] = field(default_factory=list)
     _chunk_of: dict[str, list[tuple[str, Item]]] = field(default_factory=dict)
     _ready: dict[str, Record] = field(default_factory=dict)
-    _meters: dict[str, Usage] = field(default_factory=dict)
-    _usage_of_workers: dict[str, dict[str, Any]] = field(default_factory=dict)
     _folder: RunFolder | None = None
     began: float = field(default_factory=time.time)
 
@@ -119,25 +115,12 @@ class QBench:
     @property
     def batch_size(self) -> int:
         """Items per forward pass; those of an endpoint are as many as keep its slots filled."""
-        return self.settings.batch_size or (IN_FLIGHT * self.settings.concurrency if self._waits else AUTO_BATCH_SIZE)
-
-    @property
-    def _waits(self) -> bool:
-        """Tell whether measuring is waiting for an endpoint: the model's, or the judge's of texts that lie there."""
-        kind = self.spec.kind if self.spec else None
-        return kind == "openai" or (kind in ("replay", "random") and (self.settings.judge or "").startswith("openai:"))
+        return self.settings.batch_size or self.remote.batch_size(self.spec) or AUTO_BATCH_SIZE
 
     @cached_property
-    def endpoints(self) -> Endpoints:
-        """What the endpoints of this process share; closed as pytest ends."""
-        from pytest_qbench.endpoint.pool import Endpoints
-
-        s = self.settings
-        folder = s.rootdir / ".qbench" / "cache" if s.cache else None
-        slots = max(1, s.concurrency // worker_count(self.config))  # workers share what the user allows
-        made = Endpoints(timeout=s.timeout, concurrency=slots, cache=folder)
-        self.config.add_cleanup(made.close)
-        return made
+    def remote(self) -> Remote:
+        """The endpoints of this process."""
+        return Remote(self.config, lambda: self.settings)
 
     @cached_property
     def datasets(self) -> list[Dataset]:
@@ -203,7 +186,7 @@ class QBench:
             model.probe(self.asked, self.answer, self.scoring.words)
             if model.conditions and "assessment" in self.asked:
                 self.made_with["conditions"] = {"scoring": {**self.scoring.describe(), **model.conditions}}
-        self._meter("model", model)
+        self.remote.meter("model", model)
 
         self.made_with["model"] = {"name": model.name, **model.describe()}
         self.made_with["batch_size"] = self.batch_size
@@ -241,28 +224,12 @@ class QBench:
             raise UsageError(
                 f"--qbench-judge-unparsed: {judge.name} cannot read replies; name a language model as judge"
             )
-        self._meter("judge", judge.voter if isinstance(judge, RubricJudge) else judge)
+        self.remote.meter("judge", judge.voter if isinstance(judge, RubricJudge) else judge)
         self.made_with["judge"] = {"name": judge.name, **judge.describe()}
         if "description" in self.asked:
             control = run_control(judge, self.ask("description"), self.settings.judge_rounds)
             self.made_with["judge_control"] = control
         return judge
-
-    def _meter(self, role: str, made: object) -> None:
-        from pytest_qbench.endpoint.usage import Metered
-
-        if isinstance(made, Metered):
-            self._meters[role] = made.usage
-
-    @property
-    def usage(self) -> dict[str, dict[str, Any]]:
-        """What the endpoints of model and judge were asked, of all processes together."""
-        from pytest_qbench.endpoint.usage import added
-
-        total = dict(self._usage_of_workers)
-        for role, own in self._meters.items():
-            total[role] = added(total[role], own.to_dict()) if role in total else own.to_dict()
-        return total
 
     def measure(self, nodeid: str, engine: Engine) -> Record:
         """Return the record of one node; the first node of a chunk measures the whole chunk."""
@@ -298,7 +265,7 @@ class QBench:
             "problem": self.problem,
             "made_with": self.made_with,
             "noise": self.noise,
-            "usage": self.usage,
+            "usage": self.remote.usage,
         }
 
     def take_over(self, output: dict[str, Any]) -> list[str]:
@@ -310,12 +277,7 @@ class QBench:
         if control.get("failed"):  # a judge that failed in one process is not made good by another
             self.made_with["judge_control"] = control
         self.noise = self.noise or output["noise"]
-        if output["usage"]:
-            from pytest_qbench.endpoint.usage import added
-
-            for role, own in output["usage"].items():
-                known = self._usage_of_workers.get(role)
-                self._usage_of_workers[role] = added(known, own) if known else own
+        self.remote.take_over(output["usage"])
         return list(output["gate_ids"])
 
     # collecting records (alone, or on the controller)

@@ -29,6 +29,6 @@ def test_a_judge_that_failed_on_one_worker_has_failed(failed: tuple[str | None, 
 def test_usage_adds_up_and_an_unknown_cost_stays_unknown() -> None:
     run = QBench(None)  # type: ignore[arg-type]
     run.take_over(handed(None, None))
-    assert run.usage["judge"]["cost"] is None
+    assert run.remote.usage["judge"]["cost"] is None
     run.take_over(handed(None, 0.5))
-    assert run.usage == {"judge": {**{k: 2 * (v or 0) for k, v in USAGE.items()}, "cost": 0.5}}
+    assert run.remote.usage == {"judge": {**{k: 2 * (v or 0) for k, v in USAGE.items()}, "cost": 0.5}}

@@ -226,7 +226,7 @@ def show(reporter: Any, run: QBench) -> None:
     )
     for line in _judge(run):
         reporter.write_line(line, red="FAILED" in line)
-    for role, usage in run.usage.items():
+    for role, usage in run.remote.usage.items():
         reporter.write_line(_usage(role, usage))
     for entry in run.results.left_out[:FLIPS_SHOWN]:
         reporter.write_line(f"left out: {entry.dataset} {entry.entry}: {entry.reason}")
