@@ -54,7 +54,7 @@ def qbench_model(request: pytest.FixtureRequest) -> Iterator[Model]:
         model = load_model(
             run.spec,
             {**run.spec.args, **parse_model_args(run.settings.model_args)},
-            run.remote.endpoints if run.spec.kind == "openai" else None,
+            endpoints=run.remote.endpoints if run.spec.kind == "openai" else None,
         )
     except UsageError as e:
         _stop(request.session, run, e)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Model", "ModelSpec", "Response", "check", "check_args", "load_model", "parse_model_args", "parse_spec"]
 
 
-def load_model(spec: ModelSpec, args: Mapping[str, str], endpoints: Endpoints | None = None) -> Model:
+def load_model(spec: ModelSpec, args: Mapping[str, str], *, endpoints: Endpoints | None = None) -> Model:
     """Load the model that `spec` names; only here is a backend (and torch) imported.
 
     `args` are the user's model arguments as `parse_model_args` returns them; they override those of the alias.

@@ -39,7 +39,7 @@ def pick_dtype(wanted: str, device: torch.device) -> torch.dtype | str:
     return torch.float32 if device.type == "cpu" else "auto"
 
 
-def load(spec: ModelSpec, args: Mapping[str, str], sees: bool = True) -> tuple[Any, Any, torch.device]:
+def load(spec: ModelSpec, args: Mapping[str, str], *, sees: bool = True) -> tuple[Any, Any, torch.device]:
     """Return model (in eval mode, on its device), processor and device. Raises `ModelError`, in one line."""
     device = pick_device(args.get("device", "auto"))
     trust = args.get("trust_remote_code") == "true"

@@ -40,11 +40,11 @@ class TransformersModel:
 
     needs_images = True
 
-    def __init__(self, spec: ModelSpec, args: Mapping[str, str], sees: bool = True) -> None:
+    def __init__(self, spec: ModelSpec, args: Mapping[str, str], *, sees: bool = True) -> None:
         """Load it; a judge need not see. Raises `ModelError`, in one line, for all that can go wrong."""
         self.name = spec.name
         self._spec = spec
-        self._model, self._processor, self._device = loading.load(spec, args, sees)
+        self._model, self._processor, self._device = loading.load(spec, args, sees=sees)
         config = self._model.config
         self._encoder_decoder = is_encoder_decoder(config)
         self._quirks = quirks(config)

@@ -76,7 +76,7 @@ class Vllm:
 def served(answer: Callable[[dict[str, Any], int], Any], **args: str) -> Iterator[tuple[OpenAIModel, Server]]:
     with serving(answer) as server:
         endpoints = Endpoints(timeout=2, concurrency=8)
-        model = load_model(parse_spec(f"openai:org/m@{server.url}"), args, endpoints)
+        model = load_model(parse_spec(f"openai:org/m@{server.url}"), args, endpoints=endpoints)
         assert isinstance(model, OpenAIModel)
         try:
             yield model, server
@@ -243,7 +243,7 @@ def test_replies_are_cached_only_where_the_weights_are_named(tmp_path: Any) -> N
         for args, expected in (({}, 4), ({"revision": "v1"}, 2), ({"revision": "v2"}, 2)):
             for _ in range(2):
                 endpoints = Endpoints(cache=tmp_path)
-                load_model(parse_spec(f"openai:m@{server.url}"), args, endpoints).generate(prompts(2), 4)
+                load_model(parse_spec(f"openai:m@{server.url}"), args, endpoints=endpoints).generate(prompts(2), 4)
                 endpoints.close()
             assert len(server.bodies) == expected
             server.bodies.clear()
