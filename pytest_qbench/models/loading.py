@@ -73,7 +73,7 @@ def _load(spec: ModelSpec, args: Mapping[str, str], device: torch.device, trust:
     processor = (
         TextProcessor.of(spec.target, **common) if reads else AutoProcessor.from_pretrained(spec.target, **common)
     )
-    if not reads and not hasattr(processor, "image_processor"):
+    if not hasattr(processor, "image_processor"):
         raise ModelError(
             f"{spec.target} has no image processor (preprocessor_config.json): save its processor beside it"
         )
@@ -135,7 +135,7 @@ def _bound_pixels(spec: ModelSpec, processor: Any, args: Mapping[str, str]) -> N
 
 def describe(spec: ModelSpec, model: Any, processor: Any, device: torch.device) -> dict[str, Any]:
     """Return what identifies the loaded model and how it runs, as plain values."""
-    images = getattr(processor, "image_processor", None)
+    images = processor.image_processor
     return {
         "backend": "transformers",
         "name": spec.name,
@@ -146,8 +146,8 @@ def describe(spec: ModelSpec, model: Any, processor: Any, device: torch.device) 
         "dtype": str(model.dtype).removeprefix("torch."),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "attention": model.config._attn_implementation,
-        "image_processor": type(images).__name__ if images is not None else None,
-        "image_backend": getattr(images, "backend", "unknown") if images is not None else None,
+        "image_processor": type(images).__name__,
+        "image_backend": getattr(images, "backend", "unknown"),
         "versions": {name: _version(name) for name in ("transformers", "torch", "torchvision", "Pillow")},
     }
 

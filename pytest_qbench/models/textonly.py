@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pytest_qbench.errors import ItemError
+
+
+class NoImages:
+    """Stands where a processor has its image processor."""
+
+    def preprocess(self, images: Any, **how: Any) -> Any:
+        """Raise `ItemError`: there are no eyes."""
+        raise ItemError("the model reads text alone, and was given an image")
+
 
 class TextProcessor:
     """What `Encoder` asks of a processor, for prompts without images."""
+
+    image_processor = NoImages()
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
