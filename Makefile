@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test campaign vllm lint bench wheel clean
+.PHONY: demo test campaign vllm lint bench conformance wheel clean
 
 demo: .venv/installed ## the main job: the embedded model on the embedded data, against its baseline
 	$(BIN)/pytest --qbench-model=tiny suites/
@@ -27,6 +27,10 @@ bench: .venv/installed-dev ## ratios in one run; results go to benchmarks/RESULT
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/main_job.py
 	$(BIN)/python benchmarks/judge.py
+	$(BIN)/python benchmarks/throughput.py
+
+conformance: .venv/installed-dev ## run all checks on all architectures and write the table of docs/models.md
+	$(BIN)/python -m tests.models.documentation
 
 wheel: .venv/installed-dev
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

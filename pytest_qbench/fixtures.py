@@ -45,15 +45,19 @@ def _share_cores(config: pytest.Config) -> None:
 def qbench_model(request: pytest.FixtureRequest) -> Iterator[Model]:
     """The model under test, from `--qbench-model`; override it to bring your own."""
     from pytest_qbench.models import load_model, parse_model_args
+    from pytest_qbench.models.devices import Worker
 
     run = qbench(request.config)
     assert run.spec is not None, "collection has checked it"
+    given = getattr(request.config, "workerinput", {"workerid": "gw0", "workercount": 1})
+    worker = Worker(int(given["workerid"].removeprefix("gw")), int(given["workercount"]))
     if run.spec.kind == "transformers":
         _share_cores(request.config)
     try:
         model = load_model(
             run.spec,
             {**run.spec.args, **parse_model_args(run.settings.model_args)},
+            worker,
             endpoints=run.remote.endpoints if run.spec.kind == "openai" else None,
         )
     except UsageError as e:
@@ -82,6 +86,7 @@ def qbench_engine(request: pytest.FixtureRequest, qbench_model: Model) -> Iterat
         _stop(request.session, run, e)
     yield engine
     run.measure_noise(engine)
+    engine.close()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_qbench.access import worker_id
+from pytest_qbench.access import is_worker, worker_id
 from pytest_qbench.chunks import plan_chunks
 from pytest_qbench.errors import UsageError
 from pytest_qbench.remote import Remote
@@ -35,8 +35,12 @@ if TYPE_CHECKING:
     from pytest_qbench.results import Results
     from pytest_qbench.scoring import Scoring
 
-AUTO_BATCH_SIZE = 16
 CHUNK_BATCHES = 2  # a chunk is what a worker gets at once: two batches, so that lengths can be sorted within it
+AUTO_CHUNK = 64  # where memory decides on the batch: the controller plans without a model, so not by what fits
+
+
+Chunk = list[tuple[str, "Item"]]
+"""Node ids with their items."""
 
 
 @dataclass
@@ -65,7 +69,8 @@ class QBench:
     submissions: list[str] = field(default_factory=list)
     baseline_written: Path | None = None
     changes: list[str] = field(default_factory=list)
-    _chunk_of: dict[str, list[tuple[str, Item]]] = field(default_factory=dict)
+    _chunk_of: dict[str, Chunk] = field(default_factory=dict)
+    _chunk_after: dict[str, Chunk] = field(default_factory=dict)
     _ready: dict[str, Record] = field(default_factory=dict)
     _folder: RunFolder | None = None
     began: float = field(default_factory=time.time)
@@ -113,14 +118,19 @@ class QBench:
         return Scoring(paper_words(self.spec), PAPER_TEMPERATURE, halves=True) if paper else DEFAULT
 
     @property
-    def batch_size(self) -> int:
-        """Items per forward pass; those of an endpoint are as many as keep its slots filled."""
-        return self.settings.batch_size or self.remote.batch_size(self.spec) or AUTO_BATCH_SIZE
+    def batch_size(self) -> int | None:
+        """Items of a batch: as the user says, or what keeps an endpoint's slots filled; None: the model's choice."""
+        return self.settings.batch_size or self.remote.batch_size(self.spec)
 
     @cached_property
     def remote(self) -> Remote:
         """The endpoints of this process."""
         return Remote(self.config, lambda: self.settings)
+
+    @property
+    def chunk_size(self) -> int:
+        """Items that are measured in one call and, under xdist, by one worker."""
+        return self.batch_size * CHUNK_BATCHES if self.batch_size else AUTO_CHUNK
 
     @cached_property
     def datasets(self) -> list[Dataset]:
@@ -171,10 +181,15 @@ class QBench:
     def plan(self, nodes: list[tuple[str, Item | None]]) -> None:
         """Plan the chunks of a collection: node ids with their items (None for tests that are no items)."""
         self._chunk_of.clear()
-        for positions in plan_chunks([nodeid for nodeid, _ in nodes], self.batch_size * CHUNK_BATCHES):
+        self._chunk_after.clear()
+        last: Chunk = []
+        for positions in plan_chunks([nodeid for nodeid, _ in nodes], self.chunk_size):
             chunk = [(nodes[i][0], item) for i in positions if (item := nodes[i][1]) is not None]
             for nodeid, _ in chunk:
                 self._chunk_of[nodeid] = chunk
+            if chunk and last and not is_worker(self.config):  # who measures a worker's next chunk shows later
+                self._chunk_after[last[0][0]] = chunk
+            last = chunk or last
 
     def make_engine(self, model: Model, judge: Callable[[], Judge]) -> Engine:
         """Build the engine around a loaded model and note what the records are made with."""
@@ -189,7 +204,6 @@ class QBench:
         self.remote.meter("model", model)
 
         self.made_with["model"] = {"name": model.name, **model.describe()}
-        self.made_with["batch_size"] = self.batch_size
         self.made_with["machine"] = platform.machine()
         if isinstance(model, ReplayModel):
             blind = model.conditions.get("blind", self.settings.blind)
@@ -235,7 +249,9 @@ class QBench:
         """Return the record of one node; the first node of a chunk measures the whole chunk."""
         if nodeid not in self._ready:
             chunk = self._chunk_of[nodeid]
-            records = engine.measure([item for _, item in chunk])
+            after = self._chunk_after.get(chunk[0][0], ())
+            records = engine.measure([item for _, item in chunk], then=[item for _, item in after])
+            self.made_with["batch_size"] = engine.batch_size  # auto may have halved it
             self._ready.update(zip([each for each, _ in chunk], records, strict=True))
         return self._ready.pop(nodeid)
 

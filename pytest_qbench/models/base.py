@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from pytest_qbench.errors import ItemError
     from pytest_qbench.items import Item
+    from pytest_qbench.pictures import Picture
     from pytest_qbench.prompts import AnswerMode, Prompt
 
 
@@ -80,6 +81,25 @@ class Probed(Protocol):
 
     def probe(self, tasks: Iterable[str], answer: AnswerMode, words: Sequence[str]) -> None:
         """Raise `ModelError` that names what is missing for these tasks."""
+        ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A model that can do part of its work ahead, in threads, while another batch is in its forward pass.
+
+    Nothing depends on it: prompts that were not prepared, or that someone changed on the way, are answered the same.
+    """
+
+    largest_batch: int
+    """Prompts to begin with in one forward pass, where the user names no number; out of memory halves it."""
+
+    def look(self, picture: Picture) -> None:
+        """Decode and preprocess one picture; several threads at a time. Raises `ItemError` for a broken one."""
+        ...
+
+    def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Prompt]:
+        """Return the same prompts with their tensors, to be asked; not in the thread that asks, one at a time."""
         ...
 
 
