@@ -12,6 +12,7 @@ from pytest_qbench.report.finished import Finished, Gate
 from pytest_qbench.report.labels import (
     JUDGED,
     SHOWN,
+    TRUST,
     interval,
     judged,
     name_of,
@@ -132,7 +133,7 @@ def tables(run: Finished, width: int) -> list[list[str]]:
     for name in dict.fromkeys(m.dataset for m in run.of("perception.accuracy") if m.dataset):
         shown.append(_perception(run, name, width))
     for name in dict.fromkeys(m.dataset for m in run.of("description.sum") if m.dataset):
-        shown.append(_description(run, name, width))
+        shown += _description(run, name, width)
     if run.of("assessment.srcc"):
         shown += _assessment(run, width)
     others = [m for m in run.metrics if m.name not in SHOWN]
@@ -179,19 +180,24 @@ def _filled(parts: list[str], width: int) -> list[str]:
     return lines
 
 
-def _description(run: Finished, dataset: str, width: int) -> list[str]:
-    shares = {m.slice: m for m in run.of("description.verdict_share") if m.dataset == dataset}
-    rows = [["description " + dataset, "mean", "baseline", "delta", "95 % interval", "P0/P1/P2 %", "items"]]
+def _description(run: Finished, dataset: str, width: int) -> list[list[str]]:
+    rows = [["description " + dataset, "mean", "baseline", "delta", "95 % interval", "items", *TRUST.values()]]
+    beside = {m.name: m for m in run.metrics if m.dataset == dataset and m.slice is None}
     for part in (*DIMENSIONS, "sum"):
-        for m in run.of(f"description.{part}"):
-            if m.dataset == dataset:
-                p = [one.value for v in (0, 1, 2) if (one := shares.get(f"{part}={v}")) and one.value is not None]
-                rows.append([part, *_compared(m), "/".join(f"{value:.0%}"[:-1] for value in p), str(m.n)])
-    lines = aligned(rows, width=width)
-    for m in run.of("description.golden_agreement"):
-        if m.dataset == dataset:
-            lines.append(f"  golden texts of an item share {number(m)} of their words (F1, {m.n} items with several)")
-    return lines
+        more = [_short(beside.get(f"description.{part}_{key}")) for key in TRUST]
+        rows += [[part, *_compared(m), str(m.n), *more] for m in run.of(f"description.{part}") if m.dataset == dataset]
+    parts = split_to_fit(rows, 6, width)
+    unread, golden = (beside.get(f"description.{name}") for name in ("unreadable_rate", "golden_agreement"))
+    if unread and unread.value:
+        parts[-1].append(f"  unreadable verdicts {number(unread)}")
+    if golden:
+        words = f"F1, {golden.n} items with several"
+        parts[-1].append(f"  golden texts of an item share {number(golden)} of their words ({words})")
+    return parts
+
+
+def _short(m: Metric | None) -> str:
+    return "" if m is None else "-" if m.value is None else f"{m.value:.3f}"
 
 
 # Diagnostics and their columns: Kendall's tau, PLCC and RMSE after the logistic fit, how finely the scores tell apart.

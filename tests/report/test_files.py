@@ -78,7 +78,9 @@ def test_every_report_is_rebuilt_from_the_run_folder_alone(
 def test_a_failing_gate_is_a_failed_case_with_its_message_in_junit(project: pytest.Pytester) -> None:
     done = project.runpytest_subprocess(*SMALL, "--junitxml=j.xml")  # no baseline: every gate is invalid
     assert done.ret == 1
-    cases = [c for c in ElementTree.parse(project.path / "j.xml").getroot().iter("testcase") if c.find("failure") is not None]
+    cases = [
+        c for c in ElementTree.parse(project.path / "j.xml").getroot().iter("testcase") if c.find("failure") is not None
+    ]
     messages = [str(case.find("failure").get("message")) for case in cases]  # type: ignore[union-attr]
     assert len(messages) == 3
     assert all("invalid" in message and "no baseline" in message for message in messages)

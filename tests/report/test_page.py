@@ -160,7 +160,9 @@ def test_a_phone_reads_it_in_light_and_dark(hostile: Path, tmp_path: Path, schem
     look = {"viewport": {"width": 390, "height": 844}, "color_scheme": scheme}
     with opened(hostile, tmp_path / "profile", **look) as tab:
         assert tab.evaluate("document.documentElement.scrollWidth") <= 390
-        paper, ink = tab.evaluate("[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]")
+        paper, ink = tab.evaluate(
+            "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
+        )
         assert (sum(map(int, paper[4:-1].split(","))) < 384) == (scheme == "dark")
         assert (sum(map(int, ink[4:-1].split(","))) < 384) == (scheme == "light")
         assert tab.locator("#verdict").bounding_box()["y"] < 200  # the verdict comes first

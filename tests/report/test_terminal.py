@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -56,7 +55,9 @@ def test_the_verdict_is_last_and_the_gate_says_margin_interval_and_mde(finished:
     text = lines(finished, width)
     assert text[-1] == "REGRESSED: perception.accuracy"
     assert text[-2] == f"files: {finished.folder}"
-    row = next(line for line in text if line.startswith("perception accuracy mini") or "perception.accuracy mini" in line)
+    row = next(
+        line for line in text if line.startswith("perception accuracy mini") or "perception.accuracy mini" in line
+    )
     for cell in ("regressed", "-0.0300", "[-0.050, -0.012]", "0.01", "0.0240"):
         assert cell in row
     assert "gate perception.accuracy: regressed (mini: -0.0300, p = 0.001)" in text
@@ -79,7 +80,9 @@ def test_quiet_is_a_handful_of_lines_and_verbose_names_every_flip(finished: Fini
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_sentences_wrap_at_a_terminal_without_losing_a_word(width: int) -> None:
-    text = "gate assessment.srcc: inconclusive (" + "; ".join(f"db{i}: -0.0{i} in [-0.1, +0.1]" for i in range(12)) + ")"
+    text = (
+        "gate assessment.srcc: inconclusive (" + "; ".join(f"db{i}: -0.0{i} in [-0.1, +0.1]" for i in range(12)) + ")"
+    )
     parts = wrapped(text, width)
     assert all(len(part) <= width for part in parts)
     assert " ".join(parts).split() == text.split()
