@@ -1,4 +1,4 @@
-"""Size and time of the page of a large run: ``python benchmarks/page.py RUN`` (a run folder; time by `qbench report`)."""
+"""Size and time of the page of a large run, from its folder: ``python benchmarks/page.py RUN``."""
 
 from __future__ import annotations
 
