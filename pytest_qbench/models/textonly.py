@@ -17,10 +17,9 @@ class NoImages:
 class TextProcessor:
     """What `Encoder` asks of a processor, for prompts without images."""
 
-    image_processor = NoImages()
-
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
+        self.image_processor = NoImages()
         self.chat_template = tokenizer.chat_template
 
     @classmethod
