@@ -70,6 +70,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         generate(qbench(metafunc.config), metafunc, marker)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem(collector: Any, name: str, obj: object) -> Generator[None, Any, Any]:
+    """Put light nodes in the place of a plain suite function."""
+    found = yield
+    if isinstance(found, list) and KEY in collector.config.stash:
+        from pytest_qbench.collection import lighten
+
+        return lighten(collector.config.stash[KEY], collector, name, obj, found)
+    return found
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
     """Put gates last, after whatever else reorders; drop what has no items, report what cannot work."""
@@ -125,13 +136,18 @@ class Collector:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Write the record that a report carries; remember what passed and what failed."""
-        if (record := getattr(report, "qbench_record", None)) is not None:
-            qbench(self.config).add(record)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
+        """Take in the record that a report is about; remember what passed and what failed."""
+        if (key := getattr(report, "qbench_item", None)) is not None:
+            qbench(self.config).take_in(key)
         if (kind := getattr(report, "qbench_kind", None)) is not None:
             qbench(self.config).note(kind, report.nodeid, report.when, report.outcome)
+        yield
+        if key is not None or kind is not None:
+            from pytest_qbench.outcomes import remember_wrong
+
+            remember_wrong(self.config, report)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -153,6 +169,7 @@ def _raise_problem(config: pytest.Config) -> None:
         raise pytest.UsageError(config.stash[KEY].problem)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Hand over what a worker knows; else write summary and baseline."""
     if KEY in session.config.stash:

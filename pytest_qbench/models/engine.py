@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
@@ -26,6 +26,18 @@ FAILURES = (ArithmeticError, ItemError, LookupError, OSError, RuntimeError, Type
 MAX_NEW_TOKENS = {"perception": 32, "description": 256}
 
 
+class Watch(Protocol):
+    """Who wants to know which batch is being measured: both are called on the thread that called `Engine.measure`."""
+
+    def begun(self, items: Sequence[Item]) -> None:
+        """Called just before a batch is measured; batches follow one another."""
+        ...
+
+    def done(self, records: Sequence[Record]) -> None:
+        """Called right after a batch was scored, with the record of each of its items."""
+        ...
+
+
 class Engine:
     """Measures items with one model. Results do not depend on which items share a call beyond float rounding."""
 
@@ -44,14 +56,18 @@ class Engine:
         self.judge_rounds, self._judge = judge_rounds, judge
         self.scoring = scoring
 
-    def measure(self, items: Sequence[Item]) -> list[Record]:
+    def measure(self, items: Sequence[Item], watch: Watch | None = None) -> list[Record]:
         """Return the record of each item, in order; items of like length share a batch, so little is padding."""
         records: dict[int, Record] = {}
         # By task, then by the length of the text; the order is a function of the items alone.
         order = sorted(range(len(items)), key=lambda i: (items[i].task, self._length(items[i]), i))
         for batch in _batches(order, [items[i].task for i in order], self.batch_size):
-            for i, record in zip(batch, self._measure_batch([items[i] for i in batch]), strict=True):
-                records[i] = record
+            if watch is not None:
+                watch.begun([items[i] for i in batch])
+            measured = self._measure_batch([items[i] for i in batch])
+            if watch is not None:
+                watch.done(measured)
+            records.update(zip(batch, measured, strict=True))
         return [records[i] for i in range(len(items))]
 
     def _length(self, item: Item) -> int:
