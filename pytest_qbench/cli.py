@@ -13,6 +13,7 @@ from pytest_qbench.errors import UsageError
 COMMANDS = (
     "compare",
     "datasets",
+    "merge",
     "models",
     "report",
 )

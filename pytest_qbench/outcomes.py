@@ -73,6 +73,9 @@ def finish(session: pytest.Session) -> None:
     if run.records:
         from pytest_qbench.closing import close
 
+        if session.exitstatus == pytest.ExitCode.INTERRUPTED:
+            run.notes.append(f"interrupted; go on with --qbench-resume --qbench-run-dir={run.folder_path}")
+
         try:
             close(run, session.exitstatus)
         except OSError as e:

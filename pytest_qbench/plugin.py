@@ -156,12 +156,19 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     try:
         if KEY in session.config.stash and not is_worker(session.config) and not session.config.option.collectonly:
             session.config.stash[KEY].open_folder()
+            _tell_resumed(session.config)
         result = yield
     except KeyboardInterrupt:  # the base of what pytest and xdist raise when a session is stopped
         _raise_problem(session.config)
         raise
     _raise_problem(session.config)
     return result
+
+
+def _tell_resumed(config: pytest.Config) -> None:
+    run, reporter = config.stash[KEY], config.pluginmanager.getplugin("terminalreporter")
+    if run.settings.resume and reporter is not None:
+        reporter.write_line(f"qbench: going on with {run.folder_path}: {run.replayed} items recorded before")
 
 
 def _raise_problem(config: pytest.Config) -> None:
