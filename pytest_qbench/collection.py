@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -129,6 +130,12 @@ def arrange(run: QBench, items: list[pytest.Item]) -> None:
         run.gate_ids = [f"{gate.path}::{gate.nodeid.partition('::')[2]}" for gate in gates]
     else:
         items += gates
+
+
+def settle(items: list[pytest.Item]) -> None:
+    """Take the nodes out of the garbage collector's rounds: they live as long as the session, and there may be many."""
+    if any(isinstance(item, ItemNode) for item in items):
+        gc.freeze()
 
 
 def plan(run: QBench, items: list[pytest.Item]) -> None:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pytest_qbench.models.engine import Engine
     from pytest_qbench.records import Record
     from pytest_qbench.results import Results
-    from pytest_qbench.session import QBench
 
 
 def _share_cores(config: pytest.Config) -> None:

@@ -99,7 +99,7 @@ class Suite:
 
 
 class ItemNode(pytest.Item):
-    """The test of one benchmark item. Reported in one step where its record is there (see `shortcut`), else like any test."""
+    """The test of one item. Reported in one step where its record is there (see `shortcut`), else like any test."""
 
     def __init__(self, name: str, parent: Any, nodeid: str, suite: Suite, bench: Item, run: QBench) -> None:
         super().__init__(name, parent, nodeid=nodeid)
@@ -122,7 +122,7 @@ class ItemNode(pytest.Item):
         return self.suite.fixturenames
 
     @property
-    def location(self) -> tuple[str, int | None, str]:  # type: ignore[override]
+    def location(self) -> tuple[str, int | None, str]:
         """Where the function stands; pytest's own way costs a path per item."""
         return self.suite.path, self.suite.line, self.name
 
@@ -159,7 +159,8 @@ def expand(found: list[Any], run: QBench) -> list[Any] | None:
             for item in items:
                 name = f"{suite.name}[{node_name(item.id)}]"
                 nodeid = f"{suite.prefix}{name[len(suite.name) + 1 :]}"
-                nodes.append(ItemNode.from_parent(node.parent, name=name, nodeid=nodeid, suite=suite, bench=item, run=run))  # fmt: skip
+                own = {"name": name, "nodeid": nodeid, "suite": suite, "bench": item, "run": run}
+                nodes.append(ItemNode.from_parent(node.parent, **own))
     return nodes
 
 

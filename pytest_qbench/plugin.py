@@ -94,9 +94,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Plan the chunks over the final selection."""
     if KEY in session.config.stash:
-        from pytest_qbench.collection import plan
+        from pytest_qbench.collection import plan, settle
 
         plan(session.config.stash[KEY], session.items)
+        settle(session.items)
 
 
 @pytest.hookimpl(tryfirst=True)

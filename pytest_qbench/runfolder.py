@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ class RunFolder:
             raise _unwritable(path, e) from e
         conditions = json.loads(json.dumps(conditions))
         folder.journal.refresh()
-        if new or folder.journal.conditions is None and not (path / RECORDS).stat().st_size:
+        if new or (folder.journal.conditions is None and not (path / RECORDS).stat().st_size):
             folder.write(lambda: folder.journal.write_conditions(conditions))
         else:
             folder._check(folder.journal.conditions, conditions)
@@ -99,7 +100,7 @@ class RunFolder:
         lines = "".join(record.to_json() + "\n" for record in records)
         self.write(lambda: self._records.append(lines))
 
-    def write(self, step: Any) -> None:
+    def write(self, step: Callable[[], None]) -> None:
         """Do one writing step; raises `UsageError` when the disk refuses."""
         try:
             step()
@@ -142,7 +143,13 @@ class RunFolder:
 
 def _record(line: bytes, place: str) -> Record:
     try:
-        return Record.from_dict(json.loads(line), place)
+        data = json.loads(line)
+        for name in ("task", "dataset", "split", "status"):  # a few texts, in every record of a large run
+            if isinstance(value := data.get(name), str):
+                data[name] = sys.intern(value)
+        if data.get("group") == data.get("item"):
+            data["group"] = data.get("item")
+        return Record.from_dict(data, place)
     except json.JSONDecodeError as e:
         raise UsageError(f"{place}: not JSON: {e}") from e
 

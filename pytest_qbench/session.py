@@ -17,7 +17,7 @@ import pytest
 
 from pytest_qbench.access import is_worker, worker_id
 from pytest_qbench.errors import UsageError
-from pytest_qbench.measuring import Measuring, key_of
+from pytest_qbench.measuring import Measuring
 from pytest_qbench.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -210,9 +210,9 @@ class QBench:
 
     def measure_noise(self, engine: Engine) -> None:
         """Measure some items once more, otherwise, for the noise floor of a baseline: one process, at its end."""
-        from pytest_qbench.noise import measure_otherwise
-
         if self.settings.update_baseline and worker_id(self.config) in (None, "gw0"):
+            from pytest_qbench.noise import measure_otherwise
+
             # The tasks that record probabilities: texts have no drift.
             tasks = [t for t in self.asked if t == "assessment" or (t == "perception" and self.answer == "likelihood")]
             self.noise = measure_otherwise(engine, [item for task in tasks for item in self.ask(task)])
@@ -289,7 +289,9 @@ class QBench:
             from pytest_qbench.journal import JOURNAL
 
             if not (begun := sorted(path.parent for path in self._runs.glob(f"*/{JOURNAL}"))):
-                raise UsageError(f"--qbench-resume: no run in {self._runs} to go on with; name one: --qbench-run-dir=DIR")
+                raise UsageError(
+                    f"--qbench-resume: no run in {self._runs} to go on with; name one: --qbench-run-dir=DIR"
+                )
             return begun[-1]
         return self._runs / f"{datetime.now():%Y%m%d-%H%M%S-%f}-{self.spec.name if self.spec else 'model'}"
 

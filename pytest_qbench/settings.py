@@ -145,7 +145,10 @@ def read_settings(config: pytest.Config) -> Settings:
         (settings.strict and not settings.gates, "--qbench-strict and --qbench-no-gates"),
         (settings.update_baseline and not settings.gates, "--qbench-update-baseline and --qbench-no-gates"),
         (settings.update_baseline and settings.blind, "--qbench-update-baseline and --qbench-blind"),
-        (settings.update_baseline and settings.shard, "--qbench-update-baseline and --qbench-shard (a part is no baseline)"),
+        (
+            settings.update_baseline and settings.shard,
+            "--qbench-update-baseline and --qbench-shard (a part is no baseline)",
+        ),
         (settings.strict and settings.shard, "--qbench-strict and --qbench-shard (a shard gates nothing)"),
         (settings.strict and settings.blind, "--qbench-strict and --qbench-blind (a blind run gates nothing)"),
     )

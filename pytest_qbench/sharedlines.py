@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-_PIECE = 1 << 20
+_PIECE = 1 << 16
 
 
 class SharedLines:

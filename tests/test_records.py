@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_qbench.errors import UsageError
-from pytest_qbench.records import Record, RunFolder, read_records
+from pytest_qbench.records import Record, read_records
+from pytest_qbench.runfolder import RunFolder
 from tests.builders import question
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
