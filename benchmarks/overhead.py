@@ -1,8 +1,8 @@
 """What a test node costs: ``python benchmarks/overhead.py [ITEMS ...]``.
 
 Items of a model without weights, alone and with two workers, beside plain parametrized functions with two fixtures,
-in one run: CPU time of all processes, wall time and the largest process. The cost per item is what is left after that of
-ten items, in microseconds: starting pytest and importing SciPy are no cost of an item.
+in one run: CPU time of all processes, wall time and the largest process. The cost per item is what is left after
+that of ten items, in microseconds: starting pytest and importing SciPy are no cost of an item.
 """
 
 from __future__ import annotations

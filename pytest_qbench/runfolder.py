@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class RunFolder:
             os.close(lock)
             raise _unwritable(path, e) from e
         self._where: dict[Key, int] = {}
+        self._lines = 0
 
     @classmethod
     def begin(cls, path: Path, conditions: Mapping[str, Any], *, resume: bool) -> RunFolder:
@@ -112,7 +113,9 @@ class RunFolder:
 
     def news(self) -> list[Record]:
         """The records written since the last call, by whichever process."""
-        return [_record(line, f"{self._records.path}: byte {position}") for position, line in self._records.news()]
+        found = [_record(line, f"{self._records.path}: byte {position}") for position, line in self._records.news()]
+        self._lines += len(found)
+        return found
 
     def index(self) -> None:
         """Note where new records lie, without keeping them: a worker needs few of them."""
@@ -125,6 +128,11 @@ class RunFolder:
         if (position := self._where.get(key)) is None:
             return None
         return _record(self._records.at(position), f"{self._records.path}: byte {position}")
+
+    def settle(self, records: Collection[Record]) -> None:
+        """Leave one line an item where some were measured more than once; `records` are the last of each."""
+        if len(records) < self._lines:
+            self.write(lambda: _rewrite(self.path, records))
 
     def discard(self) -> None:
         """Remove what was made for a run that wrote nothing."""
@@ -189,9 +197,14 @@ def _keep_measured(path: Path) -> None:
     measured = [r for r in kept.values() if r.status != "error"]
     if len(measured) == len(found) and records.read_bytes()[-1:] in (b"", b"\n"):
         return
+    _rewrite(path, measured)
+
+
+def _rewrite(path: Path, records: Iterable[Record]) -> None:
+    """Put other records in the place of those in a folder, in one step."""
     part = path / f"{RECORDS}.part"
-    part.write_text("".join(record.to_json() + "\n" for record in measured), encoding="utf-8")
-    part.replace(records)
+    part.write_text("".join(record.to_json() + "\n" for record in records), encoding="utf-8")
+    part.replace(path / RECORDS)
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any, Any]]:

@@ -118,7 +118,7 @@ class QBench:
 
     @property
     def chunk_size(self) -> int:
-        """Items that a worker gets at once: a function of the options alone, for it decides which items share a batch."""
+        """Items that a worker gets at once. A function of the options alone: it decides which items share a batch."""
         return CHUNK_BATCHES * self.batch_size
 
     @cached_property
@@ -289,14 +289,12 @@ class QBench:
             from pytest_qbench.journal import JOURNAL
 
             if not (begun := sorted(path.parent for path in self._runs.glob(f"*/{JOURNAL}"))):
-                raise UsageError(
-                    f"--qbench-resume: no run in {self._runs} to go on with; name one: --qbench-run-dir=DIR"
-                )
+                raise UsageError(f"--qbench-resume: no run in {self._runs}; name the folder with --qbench-run-dir=DIR")
             return begun[-1]
         return self._runs / f"{datetime.now():%Y%m%d-%H%M%S-%f}-{self.spec.name if self.spec else 'model'}"
 
     def read_records(self) -> None:
-        """Take in the records that were written since the last call, by whichever process; the last of an item counts."""
+        """Take in the records written since the last call, by any process; the last of an item counts."""
         for record in self.folder.news():
             self.__dict__.pop("results", None)
             self.records[record.task, record.item] = record
@@ -310,7 +308,8 @@ class QBench:
         """Take in what was measured but not reported, of a run that was stopped say."""
         if self._folder is not None:
             self.read_records()
-        self.asked = self.asked or dict.fromkeys(task for task, _ in self.records)
+            self._folder.settle(self.records.values())
+        self.asked = self.asked or dict.fromkeys(record.task for record in self.records.values())
 
     def discard_folder(self) -> None:
         """Remove the run folder of a run that measured nothing."""
