@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_qbench.errors import UsageError
-from pytest_qbench.items import Item
+from pytest_qbench.fingerprint import is_narrowed
+from pytest_qbench.items import TASKS, Item
 from pytest_qbench.metrics import Metric
 from pytest_qbench.records import SCHEMA, Record
 from pytest_qbench.results import Results
@@ -113,7 +114,7 @@ def _read(path: Path) -> Baseline:
                 digests[record.task, record.item] = digest
             if _hash(text) != entry["sha256"]:
                 raise UsageError(f"{path / entry['file']}: was changed since it was recorded; {_REMEDY}")
-        if _seal(head) != head["seal"]:
+        if seal(head) != head["seal"]:
             raise UsageError(f"{path / FILE}: was changed since it was recorded; {_REMEDY}")
         noise = head["noise"]
         return Baseline(path.name, path, head["recorded"], head["fingerprint"], metrics, records, digests, noise)
@@ -209,7 +210,7 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _seal(head: Mapping[str, Any]) -> str:
+def seal(head: Mapping[str, Any]) -> str:
     """Hash of everything in `baseline.yaml` but the seal itself."""
     return _hash(json.dumps({k: v for k, v in head.items() if k != "seal"}, sort_keys=True, ensure_ascii=False))
 
@@ -237,7 +238,7 @@ def _write_files(work: Path, name: str, results: Results, noise: Any, now: datet
         "fingerprint": dict(results.fingerprint),
     }
     head = json.loads(json.dumps(head, allow_nan=False))  # as it will be read
-    head["seal"] = _seal(head)
+    head["seal"] = seal(head)
     text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
     _write(work / FILE, text)
 
@@ -282,7 +283,8 @@ def as_results(baseline: Baseline) -> Results:
         )
         for r in records
     }  # fmt: skip
-    return Results(records, items, baseline.fingerprint)
+    absent = frozenset(TASKS) - {task for task, _ in items}
+    return Results(records, items, baseline.fingerprint, absent=absent, narrowed=is_narrowed(baseline.fingerprint))
 
 
 def as_baseline(path: Path, results: Results) -> Baseline:

@@ -14,6 +14,7 @@ COMMANDS = (
     "compare",
     "datasets",
     "merge",
+    "doctor",
     "models",
     "report",
 )

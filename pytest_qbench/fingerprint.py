@@ -43,3 +43,24 @@ def fingerprint(
 def differences(task: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Name each condition of `task` that differs, as ``key: old -> new``; empty when the two are comparable."""
     return [f"{key}: {old.get(key)} -> {new.get(key)}" for key in COMPARABLE[task] if old.get(key) != new.get(key)]
+
+
+def is_narrowed(fingerprint: Mapping[str, Any]) -> bool:
+    """Tell whether options selected a part of the data, other than the split."""
+    selection = fingerprint.get("selection") or {}
+    return bool(selection.get("limit") or selection.get("datasets"))
+
+
+def reported(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Name what else differs, as ``model.dtype: float32 -> bfloat16``: it forbids no comparison, but explains drift."""
+    a, b = _flat(old), _flat(new)
+    forbidding = {key for keys in COMPARABLE.values() for key in keys} | {"selection"}
+    keys = [key for key in dict.fromkeys((*a, *b)) if key.partition(".")[0] not in forbidding]
+    return [f"{key}: {a.get(key)} -> {b.get(key)}" for key in keys if a.get(key) != b.get(key)]
+
+
+def _flat(fingerprint: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in fingerprint.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat

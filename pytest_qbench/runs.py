@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_qbench.errors import UsageError
+from pytest_qbench.fingerprint import is_narrowed
 from pytest_qbench.itemfile import ITEMS, read_items
 from pytest_qbench.items import TASKS, Item, LeftOut
 from pytest_qbench.records import RECORDS, SCHEMA, Record, read_records
@@ -42,12 +43,11 @@ def read_run(folder: Path) -> Results:
     if strange := [item for key in records if key not in expected for item in key[1:]]:
         raise UsageError(f"{folder / RECORDS}: {strange[0]} is not in {ITEMS}; the folder mixes two runs: run again")
     fingerprint = summary["fingerprint"]
-    selection = fingerprint.get("selection") or {}
     return Results(
         [records[key] for key in expected if key in records],
         expected,
         fingerprint,
         tuple(LeftOut(**entry) for entry in summary["left_out"]),
         frozenset(TASKS) - {task for task, _ in expected},
-        narrowed=bool(selection.get("limit") or selection.get("datasets")),
+        narrowed=is_narrowed(fingerprint),
     )

@@ -411,6 +411,13 @@ class QBench:
         return [] if isinstance(self.baseline, str) else drifts(self.results, self.baseline)
 
     @property
+    def made_otherwise(self) -> list[str]:
+        """What differs from how the baseline was made, and forbids no comparison."""
+        from pytest_qbench.fingerprint import reported
+
+        return [] if isinstance(self.baseline, str) else reported(self.baseline.fingerprint, self.results.fingerprint)
+
+    @property
     def not_gated(self) -> str | None:
         """Why this run decides nothing, or None."""
         if self.settings.shard:

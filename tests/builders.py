@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
+import yaml
+
+from pytest_qbench.baselines import seal
 from pytest_qbench.items import Item
 from pytest_qbench.records import Record
 from pytest_qbench.results import Results
@@ -49,3 +54,12 @@ CONDITIONS: dict[str, Any] = {
 
 def results(items: list[Item], records: list[Record], **conditions: Any) -> Results:
     return Results(records, {(i.task, i.id): i for i in items}, {**CONDITIONS, **conditions})
+
+
+def reseal(baseline: Path) -> None:
+    """Make a baseline whole again after a test changed its files."""
+    head = yaml.safe_load((baseline / "baseline.yaml").read_text())
+    for entry in head["files"]:
+        entry["sha256"] = hashlib.sha256((baseline / entry["file"]).read_bytes()).hexdigest()
+    head["seal"] = seal(head)
+    (baseline / "baseline.yaml").write_text(yaml.safe_dump(head))

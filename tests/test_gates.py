@@ -11,6 +11,7 @@ from scipy.stats import binomtest
 from pytest_qbench.baselines import read_baseline, write_baseline
 from pytest_qbench.errors import UsageError
 from pytest_qbench.gates import GateResult, Limits, decide, evaluate
+from pytest_qbench.power import mcnemar_power
 from pytest_qbench.records import Record
 from pytest_qbench.results import Results
 from pytest_qbench.stats import Paired
@@ -279,3 +280,150 @@ def test_a_database_of_two_halves_is_judged_as_it_is_counted(stored: Any, halves
     assert row.value is not None
     assert row.baseline is not None
     assert row.delta == pytest.approx(row.value - row.baseline, abs=1e-9)
+
+
+def several(wrong: dict[str, int], n: int = 300) -> Results:
+    """Three datasets of yes-or-no and how questions; the first `wrong` of each are answered wrong."""
+    items, records = [], []
+    for dataset in ("kadid", "koniq", "spaq"):
+        for i in range(n):
+            item = replace(
+                question(i, type_="how" if i % 2 else "yes_or_no"),
+                id=f"{dataset}/{i}",
+                dataset=dataset,
+                group=f"{dataset}/{i}",
+            )
+            items.append(item)
+            records.append(answered(item, "No" if i < wrong.get(dataset, 0) else "Yes"))
+    return results(items, records)
+
+
+def verdicts(found: GateResult) -> dict[tuple[str | None, str | None], str | None]:
+    return {(row.dataset, row.slice): row.verdict for row in found.rows}
+
+
+def test_a_pattern_chooses_datasets_and_slices(stored: Any) -> None:
+    base = stored(several({}))
+    found = gate(several({"kadid": 40}), base, dataset="k*", margin=0.01)
+    assert verdicts(found) == {("kadid", None): "regressed", ("koniq", None): "pass", (None, None): "regressed"}
+    found = gate(several({"kadid": 40}), base, dataset="kadid", slice="type=*", margin=0.01)
+    assert verdicts(found) == {("kadid", "type=how"): "regressed", ("kadid", "type=yes_or_no"): "regressed"}
+    assert (
+        "no item in slice type=what; kadid"
+        in gate(several({}), base, dataset="kadid", slice="type=what", margin=0).reason
+    )
+    assert (
+        "x* was not measured; perception has kadid, koniq, spaq"
+        in gate(several({}), base, dataset="x*", margin=0).reason
+    )
+
+
+def test_rows_share_alpha_by_holm_and_each_has_its_verdict(stored: Any) -> None:
+    base = stored(several({}))
+    # p = 2^-8 = 0.0039 in each of two datasets, 2^-16 together: below 0.05 / 4, 0.05 / 3, ... whatever the order.
+    found = gate(several({"kadid": 8, "koniq": 8}), base)
+    assert verdicts(found) == {
+        ("kadid", None): "regressed", ("koniq", None): "regressed", ("spaq", None): "pass", (None, None): "regressed",
+    }  # fmt: skip
+    # p = 2^-6 = 0.0156: alone it would be shown at 0.05, not as the smallest of four at 0.0125.
+    found = gate(several({"kadid": 6}), base)
+    assert verdicts(found)[("kadid", None)] == "inconclusive"
+    assert [row.alpha for row in found.rows] == [0.05 / 4] * 4
+    assert gate(several({"kadid": 6}), base, dataset="kadid", margin=0.01).verdict == "regressed"
+
+
+def test_a_small_drop_everywhere_is_found_together(stored: Any) -> None:
+    found = gate(several({"kadid": 5, "koniq": 5, "spaq": 5}), stored(several({})))
+    assert verdicts(found) == {
+        ("kadid", None): "inconclusive", ("koniq", None): "inconclusive", ("spaq", None): "inconclusive",
+        (None, None): "regressed",
+    }  # fmt: skip
+    pooled = found.rows[-1]
+    assert pooled.p_value == pytest.approx(2**-15)
+    assert (pooled.value, pooled.baseline, pooled.n) == (885 / 900, 1.0, 900)
+    assert "all datasets together" in found.reason
+
+
+def test_an_inconclusive_gate_says_how_many_items_would_do(stored: Any) -> None:
+    found = gate(perception({1, 2, 3}), stored(perception(set())))
+    assert found.verdict == "inconclusive"
+    (row,) = found.rows
+    assert row.mde is not None
+    needed = int(found.reason.rpartition("about ")[2].split()[0])
+    assert needed == pytest.approx(N * (row.mde / 0.01) ** 2, abs=1)
+    # That many items with the same discordance do show a drop of the margin, by the exact power of the test.
+    assert mcnemar_power(0.01, max(0.01, 3 / N), needed, 0.05) > 0.75
+
+
+def test_equal_values_pass_on_a_single_item(stored: Any) -> None:
+    one = results([question(0)], [answered(question(0), "No")])
+    found = gate(one, stored(one))
+    (row,) = found.rows
+    assert (found.verdict, row.delta, row.p_value, row.verdict) == ("pass", 0.0, 1.0, "pass")
+    assert "identical on 1 items (bound -" in found.reason
+
+
+@pytest.mark.parametrize("margin", [-0.1, float("nan"), float("inf")])
+def test_a_margin_is_a_drop_one_can_live_with(margin: float) -> None:
+    with pytest.raises(ValueError, match="is no drop to live with"):
+        gate(perception(set()), "none", margin=margin)
+
+
+def test_confidence_sees_what_accuracy_does_not(stored: Any) -> None:
+    def sure(by: float) -> Results:
+        rng = np.random.default_rng(1)
+        logprobs = [{"Yes": -0.2 - by * float(rng.uniform()), "No": -1.5} for _ in QUESTIONS]
+        records = [
+            Record.of(q, "correct", choice="Yes", logprobs=own) for q, own in zip(QUESTIONS, logprobs, strict=True)
+        ]
+        return results(QUESTIONS, records)
+
+    base = stored(sure(0.0))
+    assert gate(sure(0.5), base).verdict == "pass"  # no answer changed
+    found = gate(sure(0.5), base, "perception.confidence", margin=0.01)
+    assert found.verdict == "regressed"
+    (row,) = found.rows
+    assert row.baseline == pytest.approx(1 / (1 + np.exp(-1.3)))
+    half = sure(0.5)
+    half.records[0] = replace(half.records[0], logprobs=None)
+    partly = gate(half, base, "perception.confidence", minimum=0.1)
+    assert partly.verdict == "invalid"
+    assert "1 of 400 items have no recorded likelihoods" in partly.reason
+    assert "undefined" in gate(perception(set()), base, "perception.confidence", margin=0.01).reason
+
+
+def test_the_items_behind_a_judged_and_a_ranked_drop_are_named(stored: Any) -> None:
+    items = [text(i) for i in range(30)]
+    base = stored(results(items, [judged(t, 2, 2) for t in items]))
+    worse = results(
+        items, [judged(t, *((0, 1) if i == 7 else (1, 2) if i < 12 else (2, 2))) for i, t in enumerate(items)]
+    )
+    found = gate(worse, base, "description.sum", margin=0.05)
+    assert [f.item for f in found.lost][:2] == ["mini/7-d", "mini/0-d"]
+    assert (len(found.lost), len(found.gained)) == (12, 0)
+    assert (found.lost[0].before, found.lost[0].after) == ("6.00", "1.50")
+    pictures = [picture(i, float(i)) for i in range(60)]
+    base = stored(results(pictures, [scored(p, i / 60) for i, p in enumerate(pictures)]))
+    moved = results(pictures, [scored(p, 0.99 if i == 3 else i / 60) for i, p in enumerate(pictures)])
+    found = gate(moved, base, "assessment.srcc")
+    assert [(f.item, f.question, f.before, f.after) for f in found.lost] == [("mini_a/3", "MOS 3", "0.0500", "0.9900")]
+
+
+def test_scores_that_differ_by_rounding_alone_are_identical_to_srcc(stored: Any) -> None:
+    """Another batch size moves scores by 1e-7 and no rank: there is no change that could be noise."""
+    old = assessed(0.1)
+    new = Results([replace(r, score=(r.score or 0.0) * (1 + 1e-9)) for r in old.records], old.expected, old.fingerprint)
+    found = gate(new, stored(old), "assessment.srcc")
+    assert found.verdict == "pass"
+    assert "identical on 150 items" in found.reason
+    swapped = [replace(r, score=-(r.score or 0.0)) if i < 1 else r for i, r in enumerate(old.records)]
+    assert (
+        "identical on 150 items"
+        not in gate(
+            Results(swapped, old.expected, old.fingerprint),
+            stored(old),
+            "assessment.srcc",
+            dataset="mini_a",
+            margin=0.01,
+        ).reason
+    )

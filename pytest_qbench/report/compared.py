@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pytest_qbench.baselines import Baseline
 from pytest_qbench.comparison import Comparison, check_comparable, drifts
+from pytest_qbench.fingerprint import reported
 from pytest_qbench.flips import Flip
 from pytest_qbench.gates import GateResult, Limits, evaluate
 from pytest_qbench.metrics import ALPHA, METRICS, Metric
@@ -42,6 +43,7 @@ def compare(new: Results, old: Baseline | str, margins: Mapping[str, float], lim
         lines += [
             f"drift of {m.name.partition('.')[0]} {m.dataset}: {m.value:.4f}, {m.note}" for m, _ in drifts(new, old)
         ]
+        lines += [f"made otherwise: {one}" for one in reported(old.fingerprint, new.fingerprint)]
     for gate in gates:
         lines += _flips(gate.name, "lost", gate.lost, flips) + _flips(gate.name, "gained", gate.gained, flips)
     judged = [gate for gate in gates if not gate.nothing]

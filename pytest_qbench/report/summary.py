@@ -78,6 +78,7 @@ def summary(run: QBench, seconds: float) -> dict[str, Any]:
         ],
         "sight": dict(zip(("seeing", "blind"), found, strict=True)) if (found := sight(run)) else None,
         "left_out": [asdict(entry) for entry in results.left_out],
+        "made_otherwise": run.made_otherwise,
         "notes": run.notes,
         "seconds": round(seconds, 3),
     }

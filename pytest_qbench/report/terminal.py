@@ -193,6 +193,9 @@ def show(reporter: Any, run: QBench) -> None:
     for row, moved in run.drifts:
         line = f"drift of {row.name.partition('.')[0]} {row.dataset}: {row.value:.4f}, {row.note}"
         reporter.write_line(line + (": this is not the model of the baseline" if moved else ""), yellow=moved)
+    if differs := run.made_otherwise:
+        rest = f" and {len(differs) - FLIPS_SHOWN} more in summary.json" if len(differs) > FLIPS_SHOWN else ""
+        reporter.write_line(f"made otherwise than the baseline: {'; '.join(differs[:FLIPS_SHOWN])}{rest}")
     for note in run.notes:
         reporter.write_line(note, red=True)
     if run.baseline_written:

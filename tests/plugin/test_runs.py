@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.builders import reseal
+
 SUITES = Path(__file__).parents[2] / "suites"
 BOTH = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "n2"])
 SMALL = ("--qbench-model=random:0", "--qbench-limit=40")
@@ -194,6 +196,7 @@ def test_an_inconclusive_gate_warns_and_fails_when_strict(project: pytest.Pytest
         row.update(status="correct", choice=row["target"])
         text[i] = json.dumps(row)
     path.write_text("\n".join(text) + "\n")
+    reseal(path.parent)
     result = project.runpytest_subprocess(*SMALL)
     assert result.ret == 0
     result.stdout.fnmatch_lines(["INCONCLUSIVE: perception.accuracy*", "*= 1 INCONCLUSIVE, *"])

@@ -1,0 +1,207 @@
+"""Verdicts from outside: what a failing gate prints, how gates share alpha, drift, comparison of finished runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_qbench.cli import main
+from tests.plugin.test_runs import BOTH, project, summary
+
+__all__ = ["project"]
+
+RANDOM = "--qbench-model=random:0"
+# A model whose answers and scores can be shifted, and which computes a little otherwise in another dtype.
+MODEL = """
+    import pytest
+    from pytest_qbench.models import load_model, parse_spec
+
+    class Shifted:
+        needs_images = False
+        name = "shifted"
+
+        def __init__(self, shift):
+            self.inner, self.shift = load_model(parse_spec("random:0"), {}), shift
+
+        def describe(self):
+            return {}
+
+        def generate(self, prompts, max_new_tokens):
+            return self.inner.generate(prompts, max_new_tokens)
+
+        def _move(self, rows):
+            return [[v + self.shift * (i == 0) for i, v in enumerate(row)] for row in rows]
+
+        def option_likelihoods(self, prompts, options):
+            return self._move(self.inner.option_likelihoods(prompts, options))
+
+        def next_token_logprobs(self, prompts, words):
+            return self._move(self.inner.next_token_logprobs(prompts, words))
+
+        def vary(self):
+            self.shift += 0.01
+            return "another"
+
+        def close(self): ...
+
+    @pytest.fixture(scope="session")
+    def qbench_model():
+        return Shifted(SHIFT)
+"""
+
+
+def rows(found: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    return [m for m in found["metrics"] if m["name"] == name]
+
+
+@BOTH
+def test_drift_warns_and_gates_only_where_asked(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    args = ("--qbench-answer=likelihood", "--qbench-json=s.json", *workers)
+    project.makeconftest(MODEL.replace("SHIFT", "0.0"))
+    recorded = project.runpytest_subprocess(*args, "--qbench-update-baseline")
+    assert recorded.ret == 0, recorded.stdout.str()
+    head = (project.path / "baselines" / "shifted" / "baseline.yaml").read_text()
+    assert "how: batch size 8, another" in head
+    again = project.runpytest_subprocess(*args)
+    assert again.ret == 0
+    again.stdout.fnmatch_lines(["drift of perception mini: 0.0000, within the noise floor 0.00*"])
+    # A shift of all good words alike keeps every rank: no gate on SRCC can see it.
+    project.makeconftest(MODEL.replace("SHIFT", "0.2"))
+    shifted = project.runpytest_subprocess(*args, "test_assessment.py")
+    assert shifted.ret == 0, shifted.stdout.str()
+    shifted.stdout.fnmatch_lines(
+        ["drift of assessment mini_a: 0.0*, above the noise floor *: this is not the model of the baseline"]
+    )
+    (mini_a, _) = rows(summary(project), "assessment.drift")
+    assert 0.02 < mini_a["value"] < 0.06
+    assert mini_a["note"].startswith("above the noise floor")
+    project.makepyfile(
+        test_drift="""
+        import pytest
+
+        @pytest.mark.qbench(task="assessment")
+        def test_assessment(qbench_item, qbench_record): ...
+
+        def test_it_is_the_same_model(qbench_gate):
+            qbench_gate("assessment.drift", maximum=0.02)
+        """
+    )
+    gated = project.runpytest_subprocess(*args, "test_drift.py")
+    assert gated.ret == 1
+    gated.stdout.fnmatch_lines(["gate assessment.drift: regressed (mini_a: 0.0* is above the maximum 0.02)"])
+
+
+@BOTH
+def test_the_family_is_known_from_the_collection(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    for suite in project.path.glob("test_*.py"):
+        suite.unlink()
+    project.makepyfile(
+        test_own="""
+        import pytest
+
+        @pytest.mark.qbench(task="perception")
+        def test_perception(qbench_item, qbench_record): ...
+
+        @pytest.mark.qbench(task="assessment")
+        def test_assessment(qbench_item, qbench_record): ...
+
+        def test_floor(qbench_gate):
+            qbench_gate("perception.accuracy", minimum=0.1)
+            qbench_gate("perception.unparsed_rate", maximum=0.5)
+
+        @pytest.mark.parametrize("dataset", ["mini_a", "mini_b"])
+        def test_each(qbench_gate, dataset):
+            qbench_gate("assessment.srcc", dataset=dataset, margin=0.01)
+
+        def test_two(qbench_gate):
+            qbench_gate("perception.accuracy", slice="type=how", margin=0.01)
+            qbench_gate("perception.accuracy", slice="type=what", margin=0.01)
+
+        def test_open(qbench_gate):
+            for kind in ("distortion", "other"):
+                qbench_gate("perception.accuracy", slice=f"concern={kind}", margin=0.01)
+        """
+    )
+    args = (RANDOM, "--qbench-limit=60", "--qbench-json=s.json", *workers)
+    assert project.runpytest_subprocess(*args, "--qbench-update-baseline").ret == 0
+    result = project.runpytest_subprocess(*args)
+    assert result.ret == 0, result.stdout.str()
+    alphas = {(m["dataset"], m["slice"]): m["alpha"] for m in summary(project)["metrics"] if m["verdict"]}
+    test = 0.05 / 4  # two parametrized tests and two more; the floors do not count
+    assert alphas == pytest.approx(
+        {
+            ("mini_a", None): test, ("mini_b", None): test, ("mini", "type=how"): test / 2, ("mini", "type=what"): test / 2,
+            ("mini", "concern=distortion"): test / 2, ("mini", "concern=other"): test / 6,
+        }
+    )  # fmt: skip
+    selected = project.runpytest_subprocess(*args, "-k", "perception or assessment or test_each")
+    assert selected.ret == 0
+    assert {m["alpha"] for m in summary(project)["metrics"] if m["verdict"]} == {0.05 / 2}
+
+
+# Knows the answers, but forgets a share of them.
+ORACLE = """
+    import zlib
+    import pytest
+    from pytest_qbench.models.base import Response
+
+    class Oracle:
+        needs_images = False
+        name = "oracle"
+
+        def describe(self):
+            return {}
+
+        def recall(self, items):
+            return [self.answer(item, zlib.crc32(item.id.encode()) % 100 < FORGETS) for item in items]
+
+        def answer(self, item, wrong):
+            if item.task == "perception":
+                return Response(text=next(o for o in item.options if (o != item.answer) == wrong))
+            if item.task == "description":
+                return Response(text="" if wrong else item.golden[0])
+            return Response(logprobs={"good": -1.0, "poor": -1.0 - (item.target or 0) * (-1) ** wrong})
+
+        def close(self): ...
+
+    @pytest.fixture(scope="session")
+    def qbench_model():
+        return Oracle()
+"""
+
+
+def test_a_failing_gate_prints_what_it_saw(project: pytest.Pytester) -> None:
+    project.makeconftest(ORACLE.replace("FORGETS", "0"))
+    assert project.runpytest_subprocess("--qbench-update-baseline").ret == 0
+    project.makeconftest(ORACLE.replace("FORGETS", "20"))
+    found = project.runpytest_subprocess()
+    assert found.ret == 1
+    found.stdout.fnmatch_lines_random(
+        [
+            "*perception.accuracy regressed: mini: -0.*",
+            "* now  baseline * change * interval * p * alpha * margin * MDE * verdict",
+            "  mini *0.*1.0000*-0.*regressed",
+            "* items lost, 0 gained; before -> now:",
+            "  mini_a/*: MOS 0.* -> *",
+            "  mini/*: * '6.00' -> *",
+            "  ... and * more in summary.json",
+            "REGRESSED: assessment.srcc, description.sum, perception.accuracy",
+        ]
+    )
+
+
+def test_finished_runs_compare_as_they_were_judged(
+    project: pytest.Pytester, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base: Path = project.path / "baselines" / "oracle"
+    for number, (forgets, status) in enumerate(((0, 0), (0, 0), (20, 1))):
+        project.makeconftest(ORACLE.replace("FORGETS", str(forgets)))
+        update = () if base.exists() else ("--qbench-update-baseline",)
+        assert project.runpytest_subprocess(f"--qbench-run-dir=run{number}", *update).ret == status
+    for a, b, status in ((base, "run1", 0), ("run0", "run1", 0), (base, "run2", 1), ("run0", "run2", 1)):
+        assert main(["compare", str(project.path / a), str(project.path / b)]) == status
+        out = capsys.readouterr().out
+        assert ("PASS: 3 of 3 gates hold" in out) is (status == 0)
+        assert ("REGRESSED: perception.accuracy, description.sum, assessment.srcc" in out) is (status == 1)
