@@ -13,8 +13,8 @@ from pytest_qbench.errors import UsageError
 COMMANDS = (
     "compare",
     "datasets",
-    "merge",
     "doctor",
+    "merge",
     "models",
     "report",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ from pathlib import Path
 SUITES = Path(__file__).parents[2] / "suites"
 
 # Answers depend on every item of the batch, so records are equal to the last bit only where batches are. It kills its
-# process at the item named in KILLER, and takes PAUSE seconds a batch.
+# process at the item named in KILLER, takes PAUSE seconds a batch, and does not look at its batch with ALIKE.
 CONFTEST = """
 import hashlib, os, signal, sys, time
 import pytest
@@ -28,7 +29,8 @@ class Sensitive(RandomModel):
         time.sleep(float(os.environ.get("PAUSE", "0")))
         if os.environ.get("KILLER") in {p.key for p in prompts}:
             os.kill(os.getpid(), signal.SIGKILL)
-        self.salt = hashlib.sha256("".join(p.key for p in prompts).encode()).hexdigest()
+        if not os.environ.get("ALIKE"):
+            self.salt = hashlib.sha256("".join(p.key for p in prompts).encode()).hexdigest()
     def generate(self, prompts, max_new_tokens):
         self._meet(prompts)
         return super().generate(prompts, max_new_tokens)
@@ -89,8 +91,9 @@ class Run:
         raise AssertionError(f"nothing happened: {self.text[-2000:]}")
 
     def kill_all(self) -> None:
-        """Kill the process and its workers."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        """Kill the process and its workers; nothing where it has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def kill(self) -> None:

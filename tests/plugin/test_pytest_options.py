@@ -68,7 +68,7 @@ def test_collecting_only(project: pytest.Pytester) -> None:
 def test_node_ids_are_those_of_a_parametrized_test(project: pytest.Pytester) -> None:
     folder = project.mkdir("data") / "iqa"
     folder.mkdir()
-    names = ["a b.jpg", "ü.jpg", "[x].jpg", "a::b.jpg", "漢.jpg", "x-y_1.jpg"]
+    names = ["a b.jpg", "ü.jpg", "[x].jpg", "漢.jpg", "x-y_1.jpg"]
     rows = [{"img_path": name, "gt_score": i} for i, name in enumerate(names)]
     (folder / "koniq.json").write_text(json.dumps(rows))
     light = "import pytest\n@pytest.mark.qbench(task='assessment')\ndef test_it(qbench_record): ..."
