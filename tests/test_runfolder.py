@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -62,24 +61,25 @@ def test_what_a_killed_process_left_of_a_line_is_cut_off(folder: RunFolder) -> N
     assert read_records(folder.path / "records.jsonl") == [RECORDS[0], RECORDS[2]]
 
 
-def _append(path: Path, name: str) -> None:
-    lines = SharedLines(path)
-    for i in range(200):
-        lines.append(f"{name} {i} {'x' * (i % 7 * 1000)}\n{name} {i} second\n")
+APPEND = """
+import pathlib, sys
+from pytest_qbench.sharedlines import SharedLines
+lines = SharedLines(pathlib.Path(sys.argv[1]))
+for i in range(200):
+    lines.append(f"{sys.argv[2]} {i} {'x' * (i % 7 * 1000)}\\n{sys.argv[2]} {i} second\\n")
+"""
 
 
 def test_processes_append_whole_lines_and_one_that_is_killed_harms_none(tmp_path: Path) -> None:
     path = tmp_path / "lines"
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_append, args=(path, name)) for name in "abc"]
-    for process in processes:
-        process.start()
+    processes = [subprocess.Popen([sys.executable, "-c", APPEND, str(path), name]) for name in "abc"]
     reader = SharedLines(path)
-    while sum(1 for _ in reader.news()) == 0:
-        time.sleep(0.01)
-    os.kill(processes[0].pid or 0, signal.SIGKILL)
-    for process in processes:
-        process.join()
+    end = time.monotonic() + 30
+    while sum(1 for _ in reader.news()) == 0 and time.monotonic() < end:
+        time.sleep(0.001)
+    processes[0].kill()
+    assert [process.wait(30) for process in processes][1:] == [0, 0]
+    reader.close()
     found = [line.split() for line in path.read_text().splitlines()]
     for name in "bc":
         assert [int(line[1]) for line in found if line[0] == name] == [i for i in range(200) for _ in range(2)]
