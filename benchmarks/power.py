@@ -149,8 +149,8 @@ def tables(pairs: int) -> str:
     lines = [
         "## False alarms", "",
         f"{pairs:,} pairs of runs of one model a row (A/A): discordant answers fall either way, the {ROUNDS} rounds of",
-        f"the judge are drawn anew, quality scores have independent noise on {LEVELS} distinct values. Shares of the runs",
-        "that raise an alarm.", "",
+        f"the judge are drawn anew, quality scores have independent noise on {LEVELS} distinct values. Shares of the",
+        "runs that raise an alarm.", "",
         f"| items | discordant | {' | '.join(head)} |", "| ---: | ---: |" + " ---: |" * len(head),
     ]  # fmt: skip
     for n in SIZES:

@@ -140,12 +140,21 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     try:
         if KEY in session.config.stash and not is_worker(session.config) and not session.config.option.collectonly:
             session.config.stash[KEY].open_folder()
+            _show_pace(session.config)
         result = yield
     except KeyboardInterrupt:  # the base of what pytest and xdist raise when a session is stopped
         _raise_problem(session.config)
         raise
     _raise_problem(session.config)
     return result
+
+
+def _show_pace(config: pytest.Config) -> None:
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter is not None:
+        from pytest_qbench.progress import show_pace
+
+        show_pace(reporter)
 
 
 def _raise_problem(config: pytest.Config) -> None:
