@@ -15,6 +15,7 @@ COMMANDS = (
     "datasets",
     "doctor",
     "models",
+    "plan",
     "report",
 )
 

@@ -120,6 +120,12 @@ class Comparison:
         return all(value_of(new) == value_of(old) for new, old in self.pairs)
 
     @property
+    def discordance(self) -> float:
+        """Share of the items that a rate counts otherwise than in the baseline, in [0, 1]."""
+        value_of = ITEM_VALUES[self.name]
+        return sum(value_of(new) != value_of(old) for new, old in self.pairs) / len(self.pairs)
+
+    @property
     def old_value(self) -> float | None:
         """The metric of the baseline on the items compared."""
         old = metric_of(self.name, [old for _, old in self.pairs], self.slice, self.results.halves)
