@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from pytest_qbench.access import qbench
+from pytest_qbench.access import qbench, worker_count
 from pytest_qbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _share_cores(config: pytest.Config) -> None:
 
     import torch
 
-    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    workers = worker_count(config)
     if workers > 1 and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
 
@@ -54,7 +54,12 @@ def qbench_model(request: pytest.FixtureRequest) -> Iterator[Model]:
     if run.spec.kind == "transformers":
         _share_cores(request.config)
     try:
-        model = load_model(run.spec, {**run.spec.args, **parse_model_args(run.settings.model_args)}, worker)
+        model = load_model(
+            run.spec,
+            {**run.spec.args, **parse_model_args(run.settings.model_args)},
+            worker,
+            endpoints=run.remote.endpoints if run.spec.kind == "openai" else None,
+        )
     except UsageError as e:
         _stop(request.session, run, e)
     yield model
@@ -66,7 +71,9 @@ def qbench_judge(request: pytest.FixtureRequest) -> Judge:
     """The judge of descriptions, from `--qbench-judge`."""
     from pytest_qbench.judges import make_judge
 
-    return make_judge(qbench(request.config).judge_spec)
+    run = qbench(request.config)
+    endpoints = run.remote.endpoints if run.judge_spec.startswith("openai:") else None
+    return make_judge(run.judge_spec, run.settings.judge_args, run.settings.judge_prompts, endpoints)
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,8 @@ DESCRIBE = "Describe the quality, aesthetics and other low-level appearance of t
 RATE = "Rate the quality of the image."
 RATE_PREFIX = "The quality of the image is"
 QUALITY_WORDS = ("good", "poor")
+# Closed endpoints continue no reply. Not in `fingerprint`: a run that asks this says so in its conditions.
+ONE_WORD = "Answer with one word: {} or {}."
 
 
 @dataclass(frozen=True, slots=True)

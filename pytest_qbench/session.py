@@ -18,6 +18,7 @@ import pytest
 from pytest_qbench.access import is_worker, worker_id
 from pytest_qbench.chunks import plan_chunks
 from pytest_qbench.errors import UsageError
+from pytest_qbench.remote import Remote
 from pytest_qbench.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -92,13 +93,14 @@ class QBench:
     @cached_property
     def spec(self) -> ModelSpec | None:
         """The model named, checked without loading it; None when a conftest overrides `qbench_model`."""
-        from pytest_qbench.models import check, parse_model_args, parse_spec
+        from pytest_qbench.models import check, check_args, parse_model_args, parse_spec
 
-        parse_model_args(self.settings.model_args)
+        args = parse_model_args(self.settings.model_args)
         if self.settings.model is None:
             return None
         spec = parse_spec(self.settings.model)
         check(spec)
+        check_args(spec, args)
         return spec
 
     @property
@@ -116,9 +118,19 @@ class QBench:
         return Scoring(paper_words(self.spec), PAPER_TEMPERATURE, halves=True) if paper else DEFAULT
 
     @property
+    def batch_size(self) -> int | None:
+        """Items per forward pass; None is auto. Those of an endpoint are as many as keep its slots filled."""
+        return self.settings.batch_size or self.remote.batch_size(self.spec)
+
+    @property
     def chunk_size(self) -> int:
         """Items that are measured in one call and, under xdist, by one worker."""
-        return self.settings.batch_size * CHUNK_BATCHES if self.settings.batch_size else AUTO_CHUNK
+        return self.batch_size * CHUNK_BATCHES if self.batch_size else AUTO_CHUNK
+
+    @cached_property
+    def remote(self) -> Remote:
+        """The endpoints of this process."""
+        return Remote(self.config, lambda: self.settings)
 
     @cached_property
     def datasets(self) -> list[Dataset]:
@@ -136,8 +148,9 @@ class QBench:
 
     @property
     def needs_judge(self) -> bool:
-        """Tell whether a description will be judged."""
-        return "description" in self.asked and any(d.task == "description" for d in self.datasets)
+        """Tell whether a description will be judged, or a reply that extraction leaves unparsed."""
+        judged = {"description", *(["perception"] if self.settings.judge_unparsed else [])}
+        return any(d.task in self.asked and d.task in judged for d in self.datasets)
 
     @property
     def judge_spec(self) -> str:
@@ -158,8 +171,9 @@ class QBench:
         if not any(d.task in self.asked for d in self.datasets):
             raise UsageError(f"--qbench-data={self.settings.data}: no items for {', '.join(self.asked)}")
         if self.needs_judge and not self.own_judge:
-            check_judge(self.judge_spec)
-        if self.spec is None or self.spec.kind == "transformers":
+            s = self.settings
+            check_judge(self.judge_spec, s.judge_args, s.judge_prompts, s.judge_unparsed)
+        if self.spec is None or self.spec.kind in ("transformers", "openai"):
             check_images([d for d in self.datasets if d.task in self.asked])
 
     # measuring
@@ -179,8 +193,15 @@ class QBench:
 
     def make_engine(self, model: Model, judge: Callable[[], Judge]) -> Engine:
         """Build the engine around a loaded model and note what the records are made with."""
+        from pytest_qbench.models.base import Probed
         from pytest_qbench.models.engine import Engine
         from pytest_qbench.models.replay import ReplayModel
+
+        if isinstance(model, Probed):
+            model.probe(self.asked, self.answer, self.scoring.words)
+            if model.conditions and "assessment" in self.asked:
+                self.made_with["conditions"] = {"scoring": {**self.scoring.describe(), **model.conditions}}
+        self.remote.meter("model", model)
 
         self.made_with["model"] = {"name": model.name, **model.describe()}
         self.made_with["machine"] = platform.machine()
@@ -192,15 +213,37 @@ class QBench:
             self.made_with["conditions"] = model.conditions
             self.made_with["left_out"] = [(e.dataset, e.entry, e.reason) for e in model.left_out]
 
-        def noted() -> Judge:
-            made = judge()
-            self.made_with["judge"] = {"name": made.name, **made.describe()}
-            return made
+        made: list[Judge] = []
 
+        def noted() -> Judge:
+            if not made:
+                made.append(self._tried(judge()))
+            return made[0]
+
+        if self.settings.judge_unparsed and "perception" in self.asked:
+            noted()  # it is part of the conditions, also of a run in which every reply is parsed
         return Engine(
-            model, answer=self.answer, batch_size=self.settings.batch_size, blind=self.settings.blind,
+            model, answer=self.answer, batch_size=self.batch_size, blind=self.settings.blind,
             judge_rounds=self.settings.judge_rounds, judge=noted, scoring=self.scoring,
+            decides=self.settings.judge_unparsed,
         )  # fmt: skip
+
+    def _tried(self, judge: Judge) -> Judge:
+        """Note what identifies a judge, and let it judge the control set before any description."""
+        from pytest_qbench.judges.base import Decides
+        from pytest_qbench.judges.control import run_control
+        from pytest_qbench.judges.rubric import RubricJudge
+
+        if self.settings.judge_unparsed and not isinstance(judge, Decides):
+            raise UsageError(
+                f"--qbench-judge-unparsed: {judge.name} cannot read replies; name a language model as judge"
+            )
+        self.remote.meter("judge", judge.voter if isinstance(judge, RubricJudge) else judge)
+        self.made_with["judge"] = {"name": judge.name, **judge.describe()}
+        if "description" in self.asked:
+            control = run_control(judge, self.ask("description"), self.settings.judge_rounds)
+            self.made_with["judge_control"] = control
+        return judge
 
     def measure(self, nodeid: str, engine: Engine) -> Record:
         """Return the record of one node; the first node of a chunk measures the whole chunk."""
@@ -238,14 +281,19 @@ class QBench:
             "problem": self.problem,
             "made_with": self.made_with,
             "noise": self.noise,
+            "usage": self.remote.usage,
         }
 
     def take_over(self, output: dict[str, Any]) -> list[str]:
         """Take in what a worker handed over; return the node ids of its gates."""
         self.asked.update(dict.fromkeys(output["asked"]))
         self.problem = self.problem or output["problem"]
+        control = self.made_with.get("judge_control") or {}
         self.made_with.update(output["made_with"])
+        if control.get("failed"):  # a judge that failed in one process is not made good by another
+            self.made_with["judge_control"] = control
         self.noise = self.noise or output["noise"]
+        self.remote.take_over(output["usage"])
         return list(output["gate_ids"])
 
     # collecting records (alone, or on the controller)
@@ -315,7 +363,8 @@ class QBench:
             expected,
             fingerprint(
                 scoring=self.scoring, answer=self.answer, blind=self.settings.blind, judge=made_with.pop("judge", None),
-                judge_rounds=self.settings.judge_rounds, model=made_with.pop("model", {}), data=self.settings.data,
+                judge_rounds=self.settings.judge_rounds, unparsed=self.settings.judge_unparsed,
+                model=made_with.pop("model", {}), data=self.settings.data,
                 selection=self.selection,
                 **made_with,
             )

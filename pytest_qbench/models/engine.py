@@ -10,12 +10,13 @@ from pytest_qbench.errors import ItemError
 from pytest_qbench.items import ImageSource, Item
 from pytest_qbench.models.base import Model, Prepares, Recalls, Response
 from pytest_qbench.models.failures import OutOfMemoryError
+from pytest_qbench.models.marking import Marker, failed
 from pytest_qbench.models.pipeline import Pipeline, Ready, Work
 from pytest_qbench.models.plan import plan_batches
 from pytest_qbench.pictures import Picture, Pictures
 from pytest_qbench.prompts import AnswerMode, Prompt, prompt, question_text
 from pytest_qbench.records import Record
-from pytest_qbench.scoring import DEFAULT, Scoring, score
+from pytest_qbench.scoring import DEFAULT, Scoring
 
 if TYPE_CHECKING:
     from pytest_qbench.judges.base import Judge
@@ -56,12 +57,13 @@ class Engine:
         judge_rounds: int,
         judge: Callable[[], Judge],
         scoring: Scoring = DEFAULT,
+        decides: bool = False,
     ) -> None:
         """Wrap a loaded model; `batch_size` None is auto: what the model begins with, halved where memory runs out."""
         self.model, self.answer, self.blind = model, answer, blind
         self.batch_size = batch_size or (model.largest_batch if isinstance(model, Prepares) else AUTO_BATCH_SIZE)
-        self.judge_rounds, self._judge = judge_rounds, judge
         self.scoring = scoring
+        self._score = Marker(scoring, judge, judge_rounds, decides)
         self._pipeline = Pipeline(model)
         self._expected: tuple[tuple[Item, ...], int] | None = None
 
@@ -125,7 +127,7 @@ class Engine:
         """Measure one batch of the plan, in parts where it is larger than what fits by now."""
         items = ready.work.items
         whole = [i for i in range(len(items)) if i not in ready.broken]
-        records = {i: _failed(items[i], error) for i, error in ready.broken.items()}
+        records = {i: failed(items[i], error) for i, error in ready.broken.items()}
         if records and watch is not None:
             watch.begun([items[i] for i in records])
             watch.done(list(records.values()))
@@ -152,7 +154,7 @@ class Engine:
         except FAILURES as e:
             if len(items) > 1:
                 return self._parts(items, prompts, self._smaller(len(items), e), watch)
-            records = [_failed(items[0], e)]
+            records = [failed(items[0], e)]
         if watch is not None:
             watch.done(records)
         return records
@@ -164,7 +166,7 @@ class Engine:
             return size // 2
         return 1
 
-    def _ask(self, items: list[Item], prompts: Sequence[Prompt]) -> list[Response]:
+    def _ask(self, items: list[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
         if isinstance(self.model, Recalls):
             return self.model.recall(items)
         if not isinstance(self.model, Prepares):
@@ -173,22 +175,14 @@ class Engine:
         if task == "assessment":
             words = self.scoring.words
             rows = self.model.next_token_logprobs(prompts, words)
-            return [Response(logprobs=dict(zip(words, row, strict=True))) for row in rows]
+            return [_scored(words, row) for row in rows]
         if task == "perception" and self.answer == "likelihood":
             options = [item.options for item in items]
             rows = self.model.option_likelihoods(prompts, options)
-            return [Response(logprobs=dict(zip(o, row, strict=True))) for o, row in zip(options, rows, strict=True)]
-        return [Response(text=text) for text in self.model.generate(prompts, MAX_NEW_TOKENS[task])]
-
-    def _score(self, items: list[Item], responses: list[Response]) -> list[Record]:
-        records = [score(item, response, self.scoring) for item, response in zip(items, responses, strict=True)]
-        if items[0].task != "description":
-            return records
-        texts = [record.response or "" for record in records]
-        verdicts = self._judge().judge(texts, [item.golden for item in items], self.judge_rounds)
-        return [replace(record, judge=v) for record, v in zip(records, verdicts, strict=True)]
+            return [_scored(own, row) for own, row in zip(options, rows, strict=True)]
+        texts = self.model.generate(prompts, MAX_NEW_TOKENS[task])
+        return [text if isinstance(text, ItemError) else Response(text=text) for text in texts]
 
 
-def _failed(item: Item, error: BaseException) -> Record:
-    line = (str(error).splitlines() or [type(error).__name__])[0]
-    return Record.of(item, "error", error=f"{type(error).__name__}: {line}")
+def _scored(words: Sequence[str], row: Sequence[float] | ItemError) -> Response | ItemError:
+    return row if isinstance(row, ItemError) else Response(logprobs=dict(zip(words, row, strict=True)))

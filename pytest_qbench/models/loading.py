@@ -16,6 +16,7 @@ from pytest_qbench.errors import ModelError
 from pytest_qbench.models.devices import Machine, Worker, place
 from pytest_qbench.models.failures import FAILURES, loading_error, quiet
 from pytest_qbench.models.specs import ModelSpec
+from pytest_qbench.models.textonly import TextProcessor
 
 _MIB = 1 << 20
 CONTRASTIVE = "clip"
@@ -49,7 +50,9 @@ def pick_dtype(wanted: str, device: torch.device) -> torch.dtype | str:
     return torch.float32 if device.type == "cpu" else "auto"
 
 
-def load(spec: ModelSpec, args: Mapping[str, str], worker: Worker) -> tuple[Any, Any, torch.device]:
+def load(
+    spec: ModelSpec, args: Mapping[str, str], worker: Worker, *, sees: bool = True
+) -> tuple[Any, Any, torch.device]:
     """Return model (in eval mode, on its device), processor and device. Raises `ModelError`, in one line."""
     device = pick_device(args, worker)
     trust = args.get("trust_remote_code") == "true"
@@ -62,15 +65,15 @@ def load(spec: ModelSpec, args: Mapping[str, str], worker: Worker) -> tuple[Any,
         failures = (*FAILURES, SafetensorError)
     try:
         with quiet():
-            return *_load(spec, args, device, trust), device
+            return *_load(spec, args, device, trust, sees), device
     except ModelError:
         raise
     except failures as error:
         raise loading_error(spec, error, device=str(device)) from error
 
 
-def _load(spec: ModelSpec, args: Mapping[str, str], device: torch.device, trust: bool) -> tuple[Any, Any]:
-    from transformers import AutoConfig, AutoProcessor
+def _load(spec: ModelSpec, args: Mapping[str, str], device: torch.device, trust: bool, sees: bool) -> tuple[Any, Any]:
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoProcessor
 
     common: dict[str, Any] = {"trust_remote_code": trust}
     if spec.is_local:
@@ -78,8 +81,11 @@ def _load(spec: ModelSpec, args: Mapping[str, str], device: torch.device, trust:
     elif "revision" in args:
         common["revision"] = args["revision"]
     config = AutoConfig.from_pretrained(spec.target, **common)
-    auto = _auto_class(spec, config, trust)
-    processor = AutoProcessor.from_pretrained(spec.target, **common)
+    reads = not sees and _reads_only(config)
+    auto = AutoModelForCausalLM if reads else _auto_class(spec, config, trust)
+    processor = (
+        TextProcessor.of(spec.target, **common) if reads else AutoProcessor.from_pretrained(spec.target, **common)
+    )
     if not hasattr(processor, "image_processor"):
         raise ModelError(
             f"{spec.target} has no image processor (preprocessor_config.json): save its processor beside it"
@@ -98,6 +104,13 @@ def _load(spec: ModelSpec, args: Mapping[str, str], device: torch.device, trust:
     if "device_map" not in options:
         model = model.to(device)
     return model.eval(), processor
+
+
+def _reads_only(config: Any) -> bool:
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
+
+    known = type(config)
+    return known in AutoModelForCausalLM._model_mapping and known not in AutoModelForImageTextToText._model_mapping
 
 
 def _auto_class(spec: ModelSpec, config: Any, trust: bool) -> Any:

@@ -21,6 +21,7 @@ from pytest_qbench.models.engine import Engine
 from pytest_qbench.models.failures import OutOfMemoryError
 from pytest_qbench.pictures import GREY
 from pytest_qbench.prompts import LETTER_INSTRUCTION, RATE_PREFIX, Prompt
+from pytest_qbench.scoring import DEFAULT
 
 
 @dataclass(frozen=True)
@@ -289,3 +290,70 @@ def test_prompts_are_the_protocols() -> None:
 def test_a_model_without_eyes_reads_no_image() -> None:
     records = engine(Scripted(needs_images=False)).measure([item(0, "assessment", Picture(broken=True))])
     assert records[0].status == "measured"
+
+
+def test_an_error_in_the_place_of_a_result_costs_its_item_and_nothing_is_asked_again() -> None:
+    class OneByOne(Scripted):
+        def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[Any]:
+            self._note(prompts)
+            return [ItemError("A") if p.key.endswith("/1") else "A" for p in prompts]
+
+    model = OneByOne()
+    records = engine(model).measure([item(i, "perception") for i in range(3)])
+    assert [r.status for r in records] == ["correct", "error", "correct"]
+    assert (records[1].response, records[1].choice, records[1].error) == (None, None, "ItemError: A")
+    assert len(model.calls) == 1
+
+
+def test_a_text_that_could_not_be_judged_is_an_error_that_keeps_the_text() -> None:
+    class Half(LexiconJudge):
+        def judge(self, descriptions: Sequence[str], golden: Sequence[Sequence[str]], rounds: int) -> list[Any]:
+            return [ItemError("no reply"), *super().judge(descriptions[1:], golden[1:], rounds)]
+
+    made = Engine(Scripted(), answer="generate", batch_size=8, blind=False, judge_rounds=2, judge=Half, scoring=DEFAULT)
+    first, second = made.measure([item(i, "description") for i in range(2)])
+    assert (first.status, first.judge, first.response) == ("error", None, "The image is blurry.")
+    assert first.error == "ItemError: no reply"
+    assert (second.status, len((second.judge or {})["relevance"])) == ("measured", 2)
+
+
+def test_a_judge_reads_only_what_extraction_left_open() -> None:
+    class Reader(LexiconJudge):
+        def decide(self, items: Sequence[Item], replies: Sequence[str], rounds: int) -> list[Any]:
+            asked.extend(replies)
+            return [ItemError("no reply") if "melted" in r else votes for r in replies]
+
+    asked: list[str] = []
+    replies = ["A", "hm", "", "melted"]
+
+    class Says(Scripted):
+        def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
+            return replies
+
+    for votes, status in (
+        ([0, 0, 0, None, 1], "correct"),
+        ([1, 1, 1, 1, 1], "wrong"),
+        ([0, 0, 1, 1, None], "unparsed"),
+    ):
+        made = Engine(
+            Says(), answer="generate", batch_size=8, blind=False, judge_rounds=2, judge=Reader, scoring=DEFAULT,
+            decides=True,
+        )  # fmt: skip
+        asked.clear()
+        records = made.measure([item(i, "perception") for i in range(4)])
+        assert [r.status for r in records] == ["correct", status, "unparsed", "error"]
+        assert [r.judge for r in records] == [None, {"choice": votes}, None, None]
+        assert asked == ["hm", "melted"]
+
+
+def test_a_score_that_is_none_costs_its_item_and_nothing_is_asked_again() -> None:
+    class Broken(Scripted):
+        def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
+            self._note(prompts)
+            return [[float("nan") if p.key.endswith("/1") else -1.0, -2.0] for p in prompts]
+
+    model = Broken()
+    records = engine(model).measure([item(i, "assessment") for i in range(3)])
+    assert [r.status for r in records] == ["measured", "error", "measured"]
+    assert "the log-probability of 'good' is nan" in str(records[1].error)
+    assert len(model.calls) == 1
