@@ -26,8 +26,8 @@ lint: .venv/installed-dev
 bench: .venv/installed-dev ## ratios in one run; results go to benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/main_job.py
-	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/judge.py
+	$(BIN)/python benchmarks/throughput.py
 
 conformance: .venv/installed-dev ## run all checks on all architectures and write the table of docs/models.md
 	$(BIN)/python -m tests.models.documentation

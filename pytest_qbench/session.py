@@ -119,18 +119,18 @@ class QBench:
 
     @property
     def batch_size(self) -> int | None:
-        """Items per forward pass; None is auto. Those of an endpoint are as many as keep its slots filled."""
+        """Items of a batch: as the user says, or what keeps an endpoint's slots filled; None: the model's choice."""
         return self.settings.batch_size or self.remote.batch_size(self.spec)
-
-    @property
-    def chunk_size(self) -> int:
-        """Items that are measured in one call and, under xdist, by one worker."""
-        return self.batch_size * CHUNK_BATCHES if self.batch_size else AUTO_CHUNK
 
     @cached_property
     def remote(self) -> Remote:
         """The endpoints of this process."""
         return Remote(self.config, lambda: self.settings)
+
+    @property
+    def chunk_size(self) -> int:
+        """Items that are measured in one call and, under xdist, by one worker."""
+        return self.batch_size * CHUNK_BATCHES if self.batch_size else AUTO_CHUNK
 
     @cached_property
     def datasets(self) -> list[Dataset]:

@@ -68,6 +68,23 @@ class Recalls(Protocol):
 
 
 @runtime_checkable
+class Probed(Protocol):
+    """A model that may lack what is going to be asked, and finds out before the first item.
+
+    `conditions` are what it is asked otherwise than the protocol says; they go into the fingerprint.
+    """
+
+    @property
+    def conditions(self) -> Mapping[str, Any]:
+        """Entries of the fingerprint's ``scoring``."""
+        ...
+
+    def probe(self, tasks: Iterable[str], answer: AnswerMode, words: Sequence[str]) -> None:
+        """Raise `ModelError` that names what is missing for these tasks."""
+        ...
+
+
+@runtime_checkable
 class Prepares(Protocol):
     """A model that can do part of its work ahead, in threads, while another batch is in its forward pass.
 
@@ -83,23 +100,6 @@ class Prepares(Protocol):
 
     def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Prompt]:
         """Return the same prompts with their tensors, to be asked; not in the thread that asks, one at a time."""
-        ...
-
-
-@runtime_checkable
-class Probed(Protocol):
-    """A model that may lack what is going to be asked, and finds out before the first item.
-
-    `conditions` are what it is asked otherwise than the protocol says; they go into the fingerprint.
-    """
-
-    @property
-    def conditions(self) -> Mapping[str, Any]:
-        """Entries of the fingerprint's ``scoring``."""
-        ...
-
-    def probe(self, tasks: Iterable[str], answer: AnswerMode, words: Sequence[str]) -> None:
-        """Raise `ModelError` that names what is missing for these tasks."""
         ...
 
 

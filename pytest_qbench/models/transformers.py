@@ -68,7 +68,7 @@ class TransformersModel:
     needs_images = True
 
     def __init__(self, spec: ModelSpec, args: Mapping[str, str], worker: Worker = ALONE, *, sees: bool = True) -> None:
-        """Load it; a judge need not see. Raises `ModelError`, in one line, for all that can go wrong."""
+        """Load it. Raises `ModelError`, in one line, for all that can go wrong."""
         self.name = spec.name
         self._spec = spec
         self._model, self._processor, self._device = loading.load(spec, args, worker, sees=sees)
