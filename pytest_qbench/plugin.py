@@ -158,6 +158,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         if KEY in session.config.stash and not is_worker(session.config) and not session.config.option.collectonly:
             session.config.stash[KEY].open_folder()
             _tell_resumed(session.config)
+            _show_pace(session.config)
         result = yield
     except KeyboardInterrupt:  # the base of what pytest and xdist raise when a session is stopped
         _raise_problem(session.config)
@@ -170,6 +171,14 @@ def _tell_resumed(config: pytest.Config) -> None:
     run, reporter = config.stash[KEY], config.pluginmanager.getplugin("terminalreporter")
     if run.settings.resume and reporter is not None:
         reporter.write_line(f"qbench: going on with {run.folder_path}: {run.replayed} items recorded before")
+
+
+def _show_pace(config: pytest.Config) -> None:
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter is not None:
+        from pytest_qbench.progress import show_pace
+
+        show_pace(reporter)
 
 
 def _raise_problem(config: pytest.Config) -> None:
