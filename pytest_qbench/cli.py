@@ -16,6 +16,7 @@ COMMANDS = (
     "doctor",
     "merge",
     "models",
+    "plan",
     "report",
 )
 

@@ -143,4 +143,5 @@ def plan(run: QBench, items: list[pytest.Item]) -> None:
     items.sort(key=is_gate)
     if run.asked and not is_controller(run.config):
         nodes = [(node.nodeid, bench_item(node)) for node in items]
-        run.measuring.plan(nodes, run.chunk_size, run.batch_size)
+        following = not is_worker(run.config)
+        run.measuring.plan(nodes, run.chunk_size, run.planned_batch, following=following)

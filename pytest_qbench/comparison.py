@@ -13,6 +13,7 @@ from pytest_qbench.baselines import Baseline
 from pytest_qbench.correlation import mean_paired, paired_correlation
 from pytest_qbench.drift import drift, floors, judged, words_of
 from pytest_qbench.fingerprint import differences
+from pytest_qbench.judges import control
 from pytest_qbench.metrics import (
     CORRELATIONS,
     DRIFTS,
@@ -46,6 +47,12 @@ def check_comparable(name: str, results: Results, baseline: Baseline, dataset: s
     task = task_of(name)
     if differ := differences(task, baseline.fingerprint, results.fingerprint):
         raise IncomparableError(f"baseline {baseline.name} was recorded otherwise: {'; '.join(differ)}")
+    if task == "description":
+        old, new = (each.get("judge_control") for each in (baseline.fingerprint, results.fingerprint))
+        if moved := control.drift(old, new):
+            raise IncomparableError(
+                f"judge drift, not model drift: {moved} since baseline {baseline.name}; pin the judge, or record anew"
+            )
     if results.narrowed:
         return
     splits = {item.split for (t, _), item in results.expected.items() if t == task}
@@ -118,6 +125,12 @@ class Comparison:
             return all(np.array_equal(rankdata(new), rankdata(old)) for new, old in columns)
         value_of = _score if self.name in CORRELATIONS else ITEM_VALUES[self.name]
         return all(value_of(new) == value_of(old) for new, old in self.pairs)
+
+    @property
+    def discordance(self) -> float:
+        """Share of the items that a rate counts otherwise than in the baseline, in [0, 1]."""
+        value_of = ITEM_VALUES[self.name]
+        return sum(value_of(new) != value_of(old) for new, old in self.pairs) / len(self.pairs)
 
     @property
     def old_value(self) -> float | None:

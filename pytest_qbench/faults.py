@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_qbench.errors import ModelError
+from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models.base import Model
 from pytest_qbench.prompts import Prompt
 
@@ -45,16 +45,18 @@ class Faulty:
         """As the model inside."""
         return self.model.describe()
 
-    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
+    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> Sequence[str | ItemError]:
         """Reply, but to other images or with fewer tokens."""
         return self.model.generate(self._seen(prompts), min(max_new_tokens, self.most_tokens or max_new_tokens))
 
-    def option_likelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
+    def option_likelihoods(
+        self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]
+    ) -> Sequence[list[float] | ItemError]:
         """Score the options, but shown in another order than the one by which they are marked."""
         shown = [self._shuffled(p.key, own) for p, own in zip(prompts, options, strict=True)]
         return self.model.option_likelihoods(self._seen(prompts), shown)
 
-    def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
+    def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> Sequence[list[float] | ItemError]:
         """Score the words, but for other images."""
         return self.model.next_token_logprobs(self._seen(prompts), words)
 

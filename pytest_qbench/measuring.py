@@ -32,16 +32,24 @@ class Measuring:
     def __init__(self, folder: Callable[[], RunFolder], known: Callable[[Key], Record | None]) -> None:
         self._folder, self._known = folder, known
         self._chunk_of: dict[str, list[tuple[str, Item]]] = {}
+        self._after: dict[str, list[tuple[str, Item]]] = {}
         self._ready: dict[str, Record] = {}
         self._failed: set[str] = set()
         self._parent = os.getppid()
 
-    def plan(self, nodes: Sequence[tuple[str, Item | None]], size: int, batch: int) -> None:
-        """Plan the chunks of a collection: node ids with their items (None for tests that are no items)."""
+    def plan(self, nodes: Sequence[tuple[str, Item | None]], size: int, batch: int, *, following: bool) -> None:
+        """Plan the chunks of a collection: node ids with their items (None for tests that are no items).
+
+        `following` tells that this process measures all chunks in order, so that the next can be made ready.
+        """
         self._chunk_of.clear()
+        last: list[tuple[str, Item]] = []
         for positions in plan_chunks([nodeid for nodeid, _ in nodes], size, batch):
             chunk = [(nodes[i][0], item) for i in positions if (item := nodes[i][1]) is not None]
             self._chunk_of.update((nodeid, chunk) for nodeid, _ in chunk)
+            if chunk and last and following:  # who measures a worker's next chunk shows later
+                self._after[last[0][0]] = chunk
+            last = chunk or last
 
     def take(self, nodeid: str, item: Item) -> Record | None:
         """Return the record of a test where there is one without an error already, else None."""
@@ -73,14 +81,16 @@ class Measuring:
         if lost:  # a worker died at this chunk; it may have finished a part
             folder.index()
         left = {nodeid: item for nodeid, item in chunk if self._known(key_of(item)) is None}
-        for group in _groups(left, lost):
+        groups = _groups(left, lost)
+        after = [item for _, item in self._after.get(chunk[0][0], ()) if self._known(key_of(item)) is None]
+        for group in groups:
             items = [left[nodeid] for nodeid in group]
             sizes = lost.get(key_of(items[0]), [])
             if next_size(sizes) == 0:
                 records = [_killer(item, len(sizes)) for item in items]
                 folder.append(records)
             else:
-                records = engine().measure(items, self)
+                records = engine().measure(items, self, after if group is groups[-1] else ())
             self._ready.update(zip(group, records, strict=True))
         folder.write(folder.journal.end)
 

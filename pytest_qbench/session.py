@@ -18,6 +18,7 @@ import pytest
 from pytest_qbench.access import is_worker, worker_id
 from pytest_qbench.errors import UsageError
 from pytest_qbench.measuring import Measuring
+from pytest_qbench.remote import Remote
 from pytest_qbench.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from pytest_qbench.runfolder import RunFolder
     from pytest_qbench.scoring import Scoring
 
-AUTO_BATCH_SIZE = 16
+PLANNED_BATCH = 16  # chunks are whole multiples of it where memory decides on the batch: known without a model
 CHUNK_BATCHES = 4  # a chunk is what a worker gets at once: some batches, so that lengths can be sorted within it
 
 
@@ -88,13 +89,14 @@ class QBench:
     @cached_property
     def spec(self) -> ModelSpec | None:
         """The model named, checked without loading it; None when a conftest overrides `qbench_model`."""
-        from pytest_qbench.models import check, parse_model_args, parse_spec
+        from pytest_qbench.models import check, check_args, parse_model_args, parse_spec
 
-        parse_model_args(self.settings.model_args)
+        args = parse_model_args(self.settings.model_args)
         if self.settings.model is None:
             return None
         spec = parse_spec(self.settings.model)
         check(spec)
+        check_args(spec, args)
         return spec
 
     @property
@@ -112,14 +114,24 @@ class QBench:
         return Scoring(paper_words(self.spec), PAPER_TEMPERATURE, halves=True) if paper else DEFAULT
 
     @property
-    def batch_size(self) -> int:
-        """Items per forward pass."""
-        return self.settings.batch_size or AUTO_BATCH_SIZE
+    def batch_size(self) -> int | None:
+        """Items of a batch: as the user says, or what keeps an endpoint's slots filled; None: the model's choice."""
+        return self.settings.batch_size or self.remote.batch_size(self.spec)
+
+    @cached_property
+    def remote(self) -> Remote:
+        """The endpoints of this process."""
+        return Remote(self.config, lambda: self.settings)
+
+    @property
+    def planned_batch(self) -> int:
+        """The batch that chunks are planned by."""
+        return self.batch_size or PLANNED_BATCH
 
     @property
     def chunk_size(self) -> int:
         """Items that a worker gets at once. A function of the options alone: it decides which items share a batch."""
-        return CHUNK_BATCHES * self.batch_size
+        return CHUNK_BATCHES * self.planned_batch
 
     @cached_property
     def datasets(self) -> list[Dataset]:
@@ -142,8 +154,9 @@ class QBench:
 
     @property
     def needs_judge(self) -> bool:
-        """Tell whether a description will be judged."""
-        return "description" in self.asked and any(d.task == "description" for d in self.datasets)
+        """Tell whether a description will be judged, or a reply that extraction leaves unparsed."""
+        judged = {"description", *(["perception"] if self.settings.judge_unparsed else [])}
+        return any(d.task in self.asked and d.task in judged for d in self.datasets)
 
     @property
     def judge_spec(self) -> str:
@@ -164,8 +177,9 @@ class QBench:
         if not any(d.task in self.asked for d in self.datasets):
             raise UsageError(f"--qbench-data={self.settings.data}: no items for {', '.join(self.asked)}")
         if self.needs_judge and not self.own_judge:
-            check_judge(self.judge_spec)
-        if self.spec is None or self.spec.kind == "transformers":
+            s = self.settings
+            check_judge(self.judge_spec, s.judge_args, s.judge_prompts, s.judge_unparsed)
+        if self.spec is None or self.spec.kind in ("transformers", "openai"):
             check_images([d for d in self.datasets if d.task in self.asked])
 
     # measuring
@@ -181,11 +195,17 @@ class QBench:
 
     def make_engine(self, model: Model, judge: Callable[[], Judge]) -> Engine:
         """Build the engine around a loaded model and note what the records are made with."""
+        from pytest_qbench.models.base import Probed
         from pytest_qbench.models.engine import Engine
         from pytest_qbench.models.replay import ReplayModel
 
+        if isinstance(model, Probed):
+            model.probe(self.asked, self.answer, self.scoring.words)
+            if model.conditions and "assessment" in self.asked:
+                self.made_with["conditions"] = {"scoring": {**self.scoring.describe(), **model.conditions}}
+        self.remote.meter("model", model)
+
         self.made_with["model"] = {"name": model.name, **model.describe()}
-        self.made_with["batch_size"] = self.batch_size
         self.made_with["machine"] = platform.machine()
         if isinstance(model, ReplayModel):
             blind = model.conditions.get("blind", self.settings.blind)
@@ -195,18 +215,43 @@ class QBench:
             self.made_with["conditions"] = model.conditions
             self.made_with["left_out"] = [(e.dataset, e.entry, e.reason) for e in model.left_out]
 
-        self.folder.check_made_with(self.made_with)
+        self._note_made_with()
+        made: list[Judge] = []
 
         def noted() -> Judge:
-            made = judge()
-            self.made_with["judge"] = {"name": made.name, **made.describe()}
-            self.folder.check_made_with(self.made_with)
-            return made
+            if not made:
+                made.append(self._tried(judge()))
+            return made[0]
 
+        if self.settings.judge_unparsed and "perception" in self.asked:
+            noted()  # it is part of the conditions, also of a run in which every reply is parsed
         return Engine(
             model, answer=self.answer, batch_size=self.batch_size, blind=self.settings.blind,
             judge_rounds=self.settings.judge_rounds, judge=noted, scoring=self.scoring,
+            decides=self.settings.judge_unparsed,
         )  # fmt: skip
+
+    def _tried(self, judge: Judge) -> Judge:
+        """Note what identifies a judge, and let it judge the control set before any description."""
+        from pytest_qbench.judges.base import Decides
+        from pytest_qbench.judges.control import run_control
+        from pytest_qbench.judges.rubric import RubricJudge
+
+        if self.settings.judge_unparsed and not isinstance(judge, Decides):
+            raise UsageError(
+                f"--qbench-judge-unparsed: {judge.name} cannot read replies; name a language model as judge"
+            )
+        self.remote.meter("judge", judge.voter if isinstance(judge, RubricJudge) else judge)
+        self.made_with["judge"] = {"name": judge.name, **judge.describe()}
+        self._note_made_with()
+        if "description" in self.asked:
+            control = run_control(judge, self.ask("description"), self.settings.judge_rounds)
+            self.made_with["judge_control"] = control
+        return judge
+
+    def _note_made_with(self) -> None:
+        """Have the run folder know what makes the records; the batch size may change as memory runs out."""
+        self.folder.check_made_with({k: v for k, v in self.made_with.items() if k != "batch_size"})
 
     def measure_noise(self, engine: Engine) -> None:
         """Measure some items once more, otherwise, for the noise floor of a baseline: one process, at its end."""
@@ -227,14 +272,19 @@ class QBench:
             "problem": self.problem,
             "made_with": self.made_with,
             "noise": self.noise,
+            "usage": self.remote.usage,
         }
 
     def take_over(self, output: dict[str, Any]) -> list[str]:
         """Take in what a worker handed over; return the node ids of its gates."""
         self.asked.update(dict.fromkeys(output["asked"]))
         self.problem = self.problem or output["problem"]
+        control = self.made_with.get("judge_control") or {}
         self.made_with.update(output["made_with"])
+        if control.get("failed"):  # a judge that failed in one process is not made good by another
+            self.made_with["judge_control"] = control
         self.noise = self.noise or output["noise"]
+        self.remote.take_over(output["usage"])
         return list(output["gate_ids"])
 
     # collecting records (alone, or on the controller)
@@ -333,7 +383,8 @@ class QBench:
             expected,
             fingerprint(
                 scoring=self.scoring, answer=self.answer, blind=self.settings.blind, judge=made_with.pop("judge", None),
-                judge_rounds=self.settings.judge_rounds, model=made_with.pop("model", {}), data=self.settings.data,
+                judge_rounds=self.settings.judge_rounds, unparsed=self.settings.judge_unparsed,
+                model=made_with.pop("model", {}), data=self.settings.data,
                 selection=self.selection,
                 **made_with,
             )

@@ -102,6 +102,7 @@ def _measured(fault: Fault, original: Path, items: Sequence[Item], batch_size: i
         try:
             records = engine.measure(items)
         finally:
+            engine.close()
             asked.close()
     made = fingerprint(
         answer="likelihood", blind=False, judge={"name": judge.name, **judge.describe()}, judge_rounds=ROUNDS, model={}

@@ -129,7 +129,7 @@ class Controller:
             return None
         run = qbench(config)
         try:
-            self.scheduler = ChunkScheduling(config, log, run.chunk_size, run.batch_size)
+            self.scheduler = ChunkScheduling(config, log, run.chunk_size, run.planned_batch)
         except UsageError as e:  # from the project's ini; what was typed was checked before
             raise pytest.UsageError(str(e)) from e
         return self.scheduler

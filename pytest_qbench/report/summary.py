@@ -77,6 +77,7 @@ def summary(run: QBench, seconds: float) -> dict[str, Any]:
             for gate in run.gates
         ],
         "sight": dict(zip(("seeing", "blind"), found, strict=True)) if (found := sight(run)) else None,
+        "usage": run.remote.usage,
         "left_out": [asdict(entry) for entry in results.left_out],
         "made_otherwise": run.made_otherwise,
         "notes": run.notes,

@@ -98,12 +98,56 @@ def _perception(
     return [*aligned(rows), "  " + ", ".join(tail), *(["  " + ", ".join(more)] if more else [])]
 
 
-def _description(metrics: list[Metric], dataset: str) -> list[str]:
-    rows = [["description " + dataset, "mean", "95 % interval", "items"]]
+def _description(metrics: list[Metric], diagnostics: list[Metric], dataset: str) -> list[str]:
+    rows = [["description " + dataset, "mean", "95 % interval", "items", *(TRUST.values())]]
+    beside = {m.name: m for m in diagnostics if m.dataset == dataset}
     for part in (*DIMENSIONS, "sum"):
         m = next(m for m in metrics if m.dataset == dataset and m.name == f"description.{part}")
-        rows.append([part, _cell(m), _ci(m), str(m.n)])
-    return aligned(rows)
+        more = [beside.get(f"description.{part}_{key}") for key in TRUST]
+        rows.append([part, _cell(m), _ci(m), str(m.n), *("" if x is None else _short(x) for x in more)])
+    unread = beside.get("description.unreadable_rate")
+    return [*aligned(rows), *([f"  unreadable verdicts {_cell(unread)}"] if unread and unread.value else [])]
+
+
+# What stands beside a judged mean: the shares of 0, 1 and 2, agreement of the rounds (Krippendorff), variances.
+TRUST = {
+    "p0": "P0",
+    "p1": "P1",
+    "p2": "P2",
+    "alpha": "alpha",
+    "item_variance": "var. items",
+    "round_variance": "rounds",
+}
+
+
+def _short(m: Metric) -> str:
+    return "-" if m.value is None else f"{m.value:.3f}"
+
+
+def _judge(run: QBench) -> list[str]:
+    """What the control set and the votes on unparsed replies say of the judge."""
+    judge, control = (run.results.fingerprint.get(key) for key in ("judge", "judge_control"))
+    if not judge:
+        return []
+    lines = []
+    if control and not control["failed"]:
+        n = sum(len(rows) for rows in control["scores"].values())
+        lines.append(f"judge {judge['name']}: passed its control set of {n} texts")
+    elif control:
+        lines.append(f"judge {judge['name']}: FAILED its control set: {control['failed']}")
+    voted = [r for r in run.results.records if r.task == "perception" and r.judge is not None]
+    if voted:
+        read = sum(r.status != "unparsed" for r in voted)
+        lines.append(f"judge {judge['name']}: read {read} of {len(voted)} replies that extraction left unparsed")
+    return lines
+
+
+def _usage(role: str, usage: dict[str, Any]) -> str:
+    cost = "" if usage["cost"] is None else f", cost ${usage['cost']:.4f}"
+    return (
+        f"endpoint of the {role}: {usage['requests']} requests ({usage['retries']} repeats), {usage['cache_hits']} "
+        f"from the cache, {usage['prompt_tokens']} + {usage['completion_tokens']} tokens{cost}"
+    )
 
 
 def _beside(m: Metric | None) -> str:
@@ -148,7 +192,7 @@ def tables(run: QBench) -> list[list[str]]:
         whole = run.settings.limit is None and run.settings.datasets is None
         shown.append(_perception(metrics, diagnostics, name, old if whole else {}))
     for name in dict.fromkeys(m.dataset for m in metrics if m.name == "description.sum" and m.dataset):
-        shown.append(_description(metrics, name))
+        shown.append(_description(metrics, diagnostics, name))
         for m in diagnostics:
             if (m.name, m.dataset) == ("description.golden_agreement", name):
                 shown[-1].append(
@@ -180,6 +224,10 @@ def show(reporter: Any, run: QBench) -> None:
         f"items: {counts['scored']} scored, {counts['unparsed']} unparsed, {counts['errors']} errors, "
         f"{counts['total'] - len(run.results.records)} missing of {counts['total']}"
     )
+    for line in _judge(run):
+        reporter.write_line(line, red="FAILED" in line)
+    for role, usage in run.remote.usage.items():
+        reporter.write_line(_usage(role, usage))
     for entry in run.results.left_out[:FLIPS_SHOWN]:
         reporter.write_line(f"left out: {entry.dataset} {entry.entry}: {entry.reason}")
     if (more := len(run.results.left_out) - FLIPS_SHOWN) > 0:
