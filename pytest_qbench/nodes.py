@@ -177,7 +177,15 @@ def measure(node: pytest.Item, run: QBench, item: Item, engine: Any) -> Record:
     from pytest_qbench.outcomes import RECORD
 
     try:
-        record = run.measuring.measure(node.nodeid, item, engine)
+        asked: list[Engine] = []
+
+        def noted() -> Engine:
+            asked[:] = [engine()]
+            return asked[0]
+
+        record = run.measuring.measure(node.nodeid, item, noted)
+        if asked:
+            run.made_with["batch_size"] = asked[0].batch_size  # auto may have halved it
     except UsageError as e:
         stop(node.session, run, e)
     node.stash[RECORD] = record

@@ -59,11 +59,15 @@ class RunFolder:
             raise _unwritable(path, e) from e
         conditions = json.loads(json.dumps(conditions))
         folder.journal.refresh()
-        if new or (folder.journal.conditions is None and not (path / RECORDS).stat().st_size):
-            folder.write(lambda: folder.journal.write_conditions(conditions))
-        else:
-            folder._check(folder.journal.conditions, conditions)
-        folder.share()
+        try:
+            if new or (folder.journal.conditions is None and not (path / RECORDS).stat().st_size):
+                folder.write(lambda: folder.journal.write_conditions(conditions))
+            else:
+                folder._check(folder.journal.conditions, conditions)
+            folder.share()
+        except UsageError:
+            folder.close()
+            raise
         return folder
 
     @classmethod

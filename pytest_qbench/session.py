@@ -36,7 +36,11 @@ if TYPE_CHECKING:
     from pytest_qbench.runfolder import RunFolder
     from pytest_qbench.scoring import Scoring
 
+<<<<<<< HEAD
 PLAN_BATCH = 16  # where memory decides on the batch: the controller plans without a model, so not by what fits
+=======
+PLANNED_BATCH = 16  # chunks are whole multiples of it where memory decides on the batch: known without a model
+>>>>>>> i6
 CHUNK_BATCHES = 4  # a chunk is what a worker gets at once: some batches, so that lengths can be sorted within it
 
 
@@ -133,6 +137,19 @@ class QBench:
         """The endpoints of this process."""
         return Remote(self.config, lambda: self.settings)
 
+<<<<<<< HEAD
+=======
+    @property
+    def planned_batch(self) -> int:
+        """The batch that chunks are planned by."""
+        return self.batch_size or PLANNED_BATCH
+
+    @property
+    def chunk_size(self) -> int:
+        """Items that a worker gets at once. A function of the options alone: it decides which items share a batch."""
+        return CHUNK_BATCHES * self.planned_batch
+
+>>>>>>> i6
     @cached_property
     def datasets(self) -> list[Dataset]:
         """The selected data."""
@@ -215,6 +232,10 @@ class QBench:
             self.made_with["conditions"] = model.conditions
             self.made_with["left_out"] = [(e.dataset, e.entry, e.reason) for e in model.left_out]
 
+<<<<<<< HEAD
+=======
+        self._note_made_with()
+>>>>>>> i6
         made: list[Judge] = []
 
         def noted() -> Judge:
@@ -245,13 +266,24 @@ class QBench:
             )
         self.remote.meter("judge", judge.voter if isinstance(judge, RubricJudge) else judge)
         self.made_with["judge"] = {"name": judge.name, **judge.describe()}
+<<<<<<< HEAD
         self.folder.check_made_with(self.made_with)
+=======
+        self._note_made_with()
+>>>>>>> i6
         if "description" in self.asked:
             control = run_control(judge, self.ask("description"), self.settings.judge_rounds)
             self.made_with["judge_control"] = control
             self.folder.note_made_with({"judge_control": control})
         return judge
 
+<<<<<<< HEAD
+=======
+    def _note_made_with(self) -> None:
+        """Have the run folder know what makes the records; the batch size may change as memory runs out."""
+        self.folder.check_made_with({k: v for k, v in self.made_with.items() if k != "batch_size"})
+
+>>>>>>> i6
     def measure_noise(self, engine: Engine) -> None:
         """Measure some items once more, otherwise, for the noise floor of a baseline: one process, at its end."""
         if self.settings.update_baseline and worker_id(self.config) in (None, "gw0"):
