@@ -143,9 +143,5 @@ def plan(run: QBench, items: list[pytest.Item]) -> None:
     items.sort(key=is_gate)
     if run.asked and not is_controller(run.config):
         nodes = [(node.nodeid, bench_item(node)) for node in items]
-<<<<<<< HEAD
-        run.measuring.plan(nodes, run.chunk_size, run.plan_batch, in_order=not is_worker(run.config))
-=======
         following = not is_worker(run.config)
         run.measuring.plan(nodes, run.chunk_size, run.planned_batch, following=following)
->>>>>>> i6

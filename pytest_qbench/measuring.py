@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from pytest_qbench.runfolder import RunFolder
 
 
-Chunk = list[tuple[str, "Item"]]
-"""Node ids with their items."""
-
-
 def key_of(item: Item) -> Key:
     """What tells items apart: two tasks may share ids."""
     return item.task, item.id
@@ -35,32 +31,12 @@ class Measuring:
 
     def __init__(self, folder: Callable[[], RunFolder], known: Callable[[Key], Record | None]) -> None:
         self._folder, self._known = folder, known
-<<<<<<< HEAD
-        self._chunk_of: dict[str, Chunk] = {}
-        self._chunk_after: dict[str, Chunk] = {}
-=======
         self._chunk_of: dict[str, list[tuple[str, Item]]] = {}
         self._after: dict[str, list[tuple[str, Item]]] = {}
->>>>>>> i6
         self._ready: dict[str, Record] = {}
         self._failed: set[str] = set()
         self._parent = os.getppid()
 
-<<<<<<< HEAD
-    def plan(self, nodes: Sequence[tuple[str, Item | None]], size: int, batch: int, *, in_order: bool = True) -> None:
-        """Plan the chunks of a collection: node ids with their items (None for tests that are no items).
-
-        `in_order`: this process measures them all, one after the other, so the next can be made ready meanwhile.
-        """
-        self._chunk_of.clear()
-        self._chunk_after.clear()
-        last: Chunk = []
-        for positions in plan_chunks([nodeid for nodeid, _ in nodes], size, batch):
-            chunk = [(nodes[i][0], item) for i in positions if (item := nodes[i][1]) is not None]
-            self._chunk_of.update((nodeid, chunk) for nodeid, _ in chunk)
-            if chunk and last and in_order:
-                self._chunk_after[last[0][0]] = chunk
-=======
     def plan(self, nodes: Sequence[tuple[str, Item | None]], size: int, batch: int, *, following: bool) -> None:
         """Plan the chunks of a collection: node ids with their items (None for tests that are no items).
 
@@ -73,7 +49,6 @@ class Measuring:
             self._chunk_of.update((nodeid, chunk) for nodeid, _ in chunk)
             if chunk and last and following:  # who measures a worker's next chunk shows later
                 self._after[last[0][0]] = chunk
->>>>>>> i6
             last = chunk or last
 
     def take(self, nodeid: str, item: Item) -> Record | None:
@@ -107,12 +82,7 @@ class Measuring:
             folder.index()
         left = {nodeid: item for nodeid, item in chunk if self._known(key_of(item)) is None}
         groups = _groups(left, lost)
-<<<<<<< HEAD
-        after = self._chunk_after.get(chunk[0][0], ())
-        then = [item for _, item in after if self._known(key_of(item)) is None]
-=======
         after = [item for _, item in self._after.get(chunk[0][0], ()) if self._known(key_of(item)) is None]
->>>>>>> i6
         for group in groups:
             items = [left[nodeid] for nodeid in group]
             sizes = lost.get(key_of(items[0]), [])
@@ -120,11 +90,7 @@ class Measuring:
                 records = [_killer(item, len(sizes)) for item in items]
                 folder.append(records)
             else:
-<<<<<<< HEAD
-                records = engine().measure(items, self, then if group is groups[-1] else ())
-=======
                 records = engine().measure(items, self, after if group is groups[-1] else ())
->>>>>>> i6
             self._ready.update(zip(group, records, strict=True))
         folder.write(folder.journal.end)
 

@@ -86,11 +86,8 @@ class RunFolder:
             raise _occupied(self.path) from e
 
     def check_made_with(self, made_with: Mapping[str, Any]) -> None:
-        """Note what makes the records, or compare it with what made those that are here; raises `UsageError`.
-
-        The scores of a judge's control set are noted (`note_made_with`), not compared: judges may waver.
-        """
-        found = json.loads(json.dumps({key: value for key, value in made_with.items() if key != "judge_control"}))
+        """Note what makes the records, or compare it with what made those that are here; raises `UsageError`."""
+        found = json.loads(json.dumps(made_with))
         self.journal.refresh()
         before = self.journal.made_with
         self._check({k: v for k, v in before.items() if k in found}, {k: v for k, v in found.items() if k in before})
@@ -98,7 +95,7 @@ class RunFolder:
             self.write(lambda: self.journal.write_made_with(new))
 
     def note_made_with(self, made_with: Mapping[str, Any]) -> None:
-        """Note what goes with the records, for a run that is gone on with; raises `UsageError`."""
+        """Note what goes with the records without comparing it; raises `UsageError`."""
         self.write(lambda: self.journal.write_made_with(made_with))
 
     def _check(self, old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> None:

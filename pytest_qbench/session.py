@@ -36,11 +36,7 @@ if TYPE_CHECKING:
     from pytest_qbench.runfolder import RunFolder
     from pytest_qbench.scoring import Scoring
 
-<<<<<<< HEAD
-PLAN_BATCH = 16  # where memory decides on the batch: the controller plans without a model, so not by what fits
-=======
 PLANNED_BATCH = 16  # chunks are whole multiples of it where memory decides on the batch: known without a model
->>>>>>> i6
 CHUNK_BATCHES = 4  # a chunk is what a worker gets at once: some batches, so that lengths can be sorted within it
 
 
@@ -122,23 +118,11 @@ class QBench:
         """Items of a batch: as the user says, or what keeps an endpoint's slots filled; None: the model's choice."""
         return self.settings.batch_size or self.remote.batch_size(self.spec)
 
-    @property
-    def plan_batch(self) -> int:
-        """Items that the plan takes for a batch. A function of the options alone: it decides which share one."""
-        return self.batch_size or PLAN_BATCH
-
-    @property
-    def chunk_size(self) -> int:
-        """Items that a worker gets at once."""
-        return CHUNK_BATCHES * self.plan_batch
-
     @cached_property
     def remote(self) -> Remote:
         """The endpoints of this process."""
         return Remote(self.config, lambda: self.settings)
 
-<<<<<<< HEAD
-=======
     @property
     def planned_batch(self) -> int:
         """The batch that chunks are planned by."""
@@ -149,7 +133,6 @@ class QBench:
         """Items that a worker gets at once. A function of the options alone: it decides which items share a batch."""
         return CHUNK_BATCHES * self.planned_batch
 
->>>>>>> i6
     @cached_property
     def datasets(self) -> list[Dataset]:
         """The selected data."""
@@ -232,10 +215,7 @@ class QBench:
             self.made_with["conditions"] = model.conditions
             self.made_with["left_out"] = [(e.dataset, e.entry, e.reason) for e in model.left_out]
 
-<<<<<<< HEAD
-=======
         self._note_made_with()
->>>>>>> i6
         made: list[Judge] = []
 
         def noted() -> Judge:
@@ -245,14 +225,11 @@ class QBench:
 
         if self.settings.judge_unparsed and "perception" in self.asked:
             noted()  # it is part of the conditions, also of a run in which every reply is parsed
-        engine = Engine(
+        return Engine(
             model, answer=self.answer, batch_size=self.batch_size, blind=self.settings.blind,
             judge_rounds=self.settings.judge_rounds, judge=noted, scoring=self.scoring,
             decides=self.settings.judge_unparsed,
         )  # fmt: skip
-        self.made_with["batch_size"] = engine.batch_size
-        self.folder.check_made_with(self.made_with)
-        return engine
 
     def _tried(self, judge: Judge) -> Judge:
         """Note what identifies a judge, and let it judge the control set before any description."""
@@ -266,24 +243,19 @@ class QBench:
             )
         self.remote.meter("judge", judge.voter if isinstance(judge, RubricJudge) else judge)
         self.made_with["judge"] = {"name": judge.name, **judge.describe()}
-<<<<<<< HEAD
-        self.folder.check_made_with(self.made_with)
-=======
         self._note_made_with()
->>>>>>> i6
         if "description" in self.asked:
             control = run_control(judge, self.ask("description"), self.settings.judge_rounds)
             self.made_with["judge_control"] = control
-            self.folder.note_made_with({"judge_control": control})
+            self.folder.note_made_with({"judge_control": control})  # not compared: judges waver
         return judge
 
-<<<<<<< HEAD
-=======
     def _note_made_with(self) -> None:
         """Have the run folder know what makes the records; the batch size may change as memory runs out."""
-        self.folder.check_made_with({k: v for k, v in self.made_with.items() if k != "batch_size"})
+        self.folder.check_made_with(
+            {k: v for k, v in self.made_with.items() if k not in ("batch_size", "judge_control")}
+        )
 
->>>>>>> i6
     def measure_noise(self, engine: Engine) -> None:
         """Measure some items once more, otherwise, for the noise floor of a baseline: one process, at its end."""
         if self.settings.update_baseline and worker_id(self.config) in (None, "gw0"):

@@ -129,11 +129,7 @@ class Controller:
             return None
         run = qbench(config)
         try:
-<<<<<<< HEAD
-            self.scheduler = ChunkScheduling(config, log, run.chunk_size, run.plan_batch)
-=======
             self.scheduler = ChunkScheduling(config, log, run.chunk_size, run.planned_batch)
->>>>>>> i6
         except UsageError as e:  # from the project's ini; what was typed was checked before
             raise pytest.UsageError(str(e)) from e
         return self.scheduler
