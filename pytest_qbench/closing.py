@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,8 +14,13 @@ from pytest_qbench.errors import UsageError
 from pytest_qbench.itemfile import write_items
 from pytest_qbench.metrics import without_value
 from pytest_qbench.records import Record
-from pytest_qbench.report.summary import summary
+from pytest_qbench.report.before import before, write_before
+from pytest_qbench.report.finished import Finished
+from pytest_qbench.report.outputs import write_reports, write_step_summary
+from pytest_qbench.report.summary import summary, verdict_line
+from pytest_qbench.report.thumbnails import pictured, write_thumbnails
 from pytest_qbench.results import Results, share
+from pytest_qbench.runs import SUMMARY
 from pytest_qbench.submission import write_submissions
 
 if TYPE_CHECKING:
@@ -31,20 +36,37 @@ def close(run: QBench, exitstatus: int) -> bool:
             run.notes.append(f"{found:.1%} of the {task} items of {dataset} ended in an error")
     if settings.update_baseline:
         _update_baseline(run, exitstatus)
+    old = before(results, run.baseline)
     write_items(run.folder.path, results.expected.values())
+    write_before(run.folder.path, old)
     try:
         run.submissions = write_submissions(run.folder.path, results)
     except OSError as e:
         run.notes.append(f"the submission cannot be written: {e.filename}: {e.strerror}")
-    text = json.dumps(summary(run, time.time() - run.began), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    (run.folder.path / "summary.json").write_text(text, encoding="utf-8")
-    if settings.json:
-        try:
-            settings.json.write_text(text, encoding="utf-8")
-        except OSError as e:
-            run.notes.append(f"--qbench-json={settings.json}: cannot be written: {e.strerror}")
+    write_thumbnails(run.folder.path, pictured(run.gates, results))
+    told = summary(run, old, time.time() - run.began)
+    run.finished = Finished(run.folder.path, told)
+    unwritten = [*_write(told, run), *write_reports(run.finished, settings.html, settings.md)]
+    told["hints"] = write_step_summary(run.finished)
+    if unwritten:
+        run.notes += unwritten
+        told["verdict"] = verdict_line(run)
+        _write(told, run)
     run.folder.close()
     return not run.notes
+
+
+def _write(told: dict[str, Any], run: QBench) -> list[str]:
+    """Write the summary; return a note where the copy that --qbench-json asked for cannot be written."""
+    text = json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    (run.folder.path / SUMMARY).write_text(text, encoding="utf-8")
+    copy = run.settings.json
+    try:
+        if copy:
+            copy.write_text(text, encoding="utf-8")
+    except OSError as e:
+        return [f"--qbench-json={copy}: cannot be written: {e.strerror}"]
+    return []
 
 
 def _update_baseline(run: QBench, exitstatus: int) -> None:

@@ -132,6 +132,8 @@ def qbench_gate(
             margin=margin, minimum=minimum, maximum=maximum, dataset=dataset, slice=slice,
         )  # fmt: skip
         outcome = run.outcome(result)
+        # In JUnit XML a gate that holds says what it rests on, too.
+        request.node.user_properties.append((f"gate {result.name}", f"{result.verdict}: {result.reason}"))
         if outcome == "fail":
             from pytest_qbench.report.terminal import gate_text
 

@@ -75,6 +75,9 @@ OPTIONS = (
     Option("--qbench-no-gates", "Measure only: gates report, but do not decide.", kind="bool", ini=False),
     Option("--qbench-strict", "Fail on an inconclusive gate too.", kind="bool"),
     Option("--qbench-json", "Write the summary to this file as well.", metavar="FILE"),
+    Option("--qbench-html", "Write the report as one self-contained page to this file.", metavar="FILE"),
+    Option("--qbench-md", "Write the report as Markdown to this file. In GitHub Actions it goes to the step summary "
+           "without asking.", metavar="FILE"),
 )  # fmt: skip
 
 

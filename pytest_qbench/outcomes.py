@@ -80,6 +80,10 @@ def finish(session: pytest.Session) -> None:
             close(run, session.exitstatus)
         except OSError as e:
             run.notes.append(f"{e.filename or run.folder.path}: cannot be written: {e.strerror}; records are kept")
+        if run.finished is not None:
+            from pytest_qbench.report.junit import add_properties
+
+            add_properties(session.config, run.finished)
         if any(gate.verdict == "inconclusive" for gate in run.gates):
             _inconclusive_first(session.config)
     else:

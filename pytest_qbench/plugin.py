@@ -186,7 +186,7 @@ def _raise_problem(config: pytest.Config) -> None:
         raise pytest.UsageError(config.stash[KEY].problem)
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(tryfirst=True)  # before the JUnit XML is written
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Hand over what a worker knows; else write summary and baseline."""
     if KEY in session.config.stash:
@@ -197,7 +197,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Show tables, gates, files."""
-    if KEY in config.stash and config.stash[KEY].records:
+    if KEY in config.stash and (finished := config.stash[KEY].finished):
         from pytest_qbench.report.terminal import show
 
-        show(terminalreporter, config.stash[KEY])
+        show(terminalreporter, finished)

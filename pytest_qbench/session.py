@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pytest_qbench.models.specs import ModelSpec
     from pytest_qbench.prompts import AnswerMode
     from pytest_qbench.records import Record
+    from pytest_qbench.report.finished import Finished
     from pytest_qbench.results import Results
     from pytest_qbench.runfolder import RunFolder
     from pytest_qbench.scoring import Scoring
@@ -67,6 +68,7 @@ class QBench:
     submissions: list[str] = field(default_factory=list)
     baseline_written: Path | None = None
     changes: list[str] = field(default_factory=list)
+    finished: Finished | None = None
     replayed: int = 0
     _folder: RunFolder | None = None
     began: float = field(default_factory=time.time)
@@ -296,8 +298,11 @@ class QBench:
         """Make the run folder before anything is measured; raises `pytest.UsageError`."""
         s = self.settings
         try:
-            if s.json and not s.json.parent.is_dir():
-                raise UsageError(f"--qbench-json={s.json}: no folder {s.json.parent}")
+            for option, path in s.reports.items():
+                if not path.parent.is_dir():
+                    raise UsageError(f"{option}={path}: no folder {path.parent}")
+                if path.is_dir():
+                    raise UsageError(f"{option}={path}: is a folder; name a file")
             if s.update_baseline and s.baseline_dir.exists() and not s.baseline_dir.is_dir():
                 raise UsageError(f"--qbench-baseline-dir={s.baseline_dir}: is not a folder")
             if self.problem is None and (self.asked or self.config.getoption("qbench_model") is not None):

@@ -48,6 +48,14 @@ class Settings:
     gates: bool
     strict: bool
     json: Path | None
+    html: Path | None
+    md: Path | None
+
+    @property
+    def reports(self) -> dict[str, Path]:
+        """The files to write beside the run folder, by option."""
+        named = (("--qbench-json", self.json), ("--qbench-html", self.html), ("--qbench-md", self.md))
+        return {option: path for option, path in named if path}
 
 
 def _value(config: pytest.Config, dest: str) -> Any:
@@ -165,6 +173,8 @@ def read_settings(config: pytest.Config) -> Settings:
         # What a project pins does not forbid what is typed: a blind run or a measurement only.
         strict=bool(config.getoption("qbench_strict") or (_value(config, "qbench_strict") and gated)),
         json=_path(config, "qbench_json"),
+        html=_path(config, "qbench_html"),
+        md=_path(config, "qbench_md"),
     )
     contradictions = (
         (settings.strict and not settings.gates, "--qbench-strict and --qbench-no-gates"),

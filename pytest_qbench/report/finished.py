@@ -1,69 +1,109 @@
-"""A finished run in the terminal: `qbench report RUN`, from its files alone."""
+"""A finished run as its folder tells it: everything that reports show, without model, data or baseline."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pytest_qbench.errors import UsageError
-from pytest_qbench.records import RECORDS, read_records
-from pytest_qbench.report.tables import aligned
-from pytest_qbench.runs import read_summary
-from pytest_qbench.scoring import DEFAULT, Scoring
+from pytest_qbench.flips import Flip
+from pytest_qbench.itemfile import read_items
+from pytest_qbench.items import Item
+from pytest_qbench.metrics import Metric
+from pytest_qbench.records import RECORDS, Record, read_records
+from pytest_qbench.report.before import BEFORE
+from pytest_qbench.report.thumbnails import read_thumbnails
+from pytest_qbench.runs import SUMMARY, read_summary
+
+_KEYS = {"began", "items", "notes", "baseline"}  # what reports show beyond what every summary holds
+
+Key = tuple[str, str]  # task and item
 
 
-def report(run: Path, scoring: str | None) -> list[str]:
-    """Return the lines about a run folder; `scoring` "all" compares the ways to a quality score instead.
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One judged gate. `outcome` is what its test ended in: pass, fail, inconclusive or not gated."""
 
-    Raises `UsageError` for a folder that is no finished run.
-    """
-    found = read_summary(run)
-    if scoring == "all":
-        return _scorings(run, _scoring(found))
-    rows = [["metric", "dataset", "slice", "value", "items"]]
-    for m in found["metrics"]:
-        value = "undefined" if m["value"] is None else f"{m['value']:.4f}"
-        rows.append([m["name"], m["dataset"] or "mean", m["slice"] or "", value, str(m["n"])])
-    lines = aligned(rows, left=3)
-    lines += [f"gate {gate['name']}: {gate['verdict']} ({gate['reason']})" for gate in found["gates"]]
-    lines += [f"left out: {one['dataset']} {one['entry']}: {one['reason']}" for one in found["left_out"]]
-    return [*lines, str(found["verdict"])]
+    name: str
+    verdict: str
+    outcome: str
+    reason: str
+    rows: tuple[Metric, ...]
+    lost: tuple[Flip, ...]
+    gained: tuple[Flip, ...]
 
-
-def _scoring(summary: dict[str, Any]) -> Scoring:
-    """The scoring that a run chose, from its fingerprint."""
-    made = summary["fingerprint"].get("scoring") or DEFAULT.describe()
-    return Scoring(tuple(made["words"]), float(made["temperature"]), made.get("halves") == "mean")
+    @property
+    def task(self) -> str:
+        """The task of its metric."""
+        return self.name.partition(".")[0]
 
 
-def _scorings(run: Path, chosen: Scoring) -> list[str]:
-    from pytest_qbench.strategies import compare
+@dataclass(frozen=True)
+class Finished:
+    """A run folder and its summary; everything larger is read when it is asked for."""
 
-    records = read_records(run / RECORDS)
-    compared = compare(records, chosen)
-    measured = [one for one in compared if one.metrics]
-    if not measured:
-        raise UsageError(f"{run}: no log-probabilities of quality words were recorded: nothing to score anew")
-    datasets = list(dict.fromkeys(m.dataset for one in measured for m in one.metrics if m.dataset))
-    head = ["scoring (SRCC / PLCC)", *datasets, "mean"]
-    rows = [head]
-    for i, one in enumerate(measured):
-        values = {(m.name, m.dataset): m.value for m in one.metrics}
-        cells = [
-            _pair(values, dataset) for dataset in (*datasets, None if len(one.metrics) > 2 * len(datasets) else "-")
-        ]
-        rows.append([one.strategy.name + (" (chosen)" if i == 0 else ""), *cells])
-    lines = aligned(rows)
-    for one in compared:
-        if one.missing:
-            lines.append(f"  {one.strategy.name}: not recorded: {', '.join(one.missing)}")
-    if chosen.halves:
-        lines.append("  a database of two halves counts by the mean of their correlations")
-    return lines
+    folder: Path
+    summary: Mapping[str, Any]
+
+    @cached_property
+    def metrics(self) -> list[Metric]:
+        """All metrics, diagnostics included."""
+        return [metric(m) for m in self.summary["metrics"]]
+
+    @cached_property
+    def gates(self) -> list[Gate]:
+        """The gates that ran."""
+        return [
+            Gate(
+                g["name"], g["verdict"], g["outcome"], g["reason"], tuple(map(metric, g["rows"])),
+                tuple(Flip(**m) for m in g["lost"]), tuple(Flip(**m) for m in g["gained"]),
+            )
+            for g in self.summary["gates"]
+        ]  # fmt: skip
+
+    @cached_property
+    def records(self) -> dict[Key, Record]:
+        """What came out, by task and item."""
+        return {(r.task, r.item): r for r in read_records(self.folder / RECORDS)}
+
+    @cached_property
+    def items(self) -> dict[Key, Item]:
+        """What was asked."""
+        return {(item.task, item.id): item for item in read_items(self.folder)}
+
+    @cached_property
+    def before(self) -> dict[Key, Record]:
+        """What the baseline held for the same items; empty where the run was compared with none."""
+        path = self.folder / BEFORE
+        return {(r.task, r.item): r for r in read_records(path)} if path.is_file() else {}
+
+    @cached_property
+    def thumbnails(self) -> dict[str, str]:
+        """Small images as data URLs, by the name of the image."""
+        return read_thumbnails(self.folder)
+
+    def of(self, name: str) -> list[Metric]:
+        """All rows of one metric."""
+        return [m for m in self.metrics if m.name == name]
 
 
-def _pair(values: dict[tuple[str, str | None], float | None], dataset: str | None) -> str:
-    if ("assessment.srcc", dataset) not in values:
-        return "-"
-    cells = (values[name, dataset] for name in ("assessment.srcc", "assessment.plcc"))
-    return " / ".join("undefined" if value is None else f"{value:.3f}" for value in cells)
+def metric(data: Mapping[str, Any]) -> Metric:
+    """A row of `summary.json` as a metric; raises `TypeError` for another shape."""
+    pairs = {key: tuple(data[key]) for key in ("ci", "delta_ci") if data.get(key) is not None}
+    return Metric(**{**data, **pairs})
+
+
+def read_finished(folder: Path) -> Finished:
+    """Read the summary of a run folder; raises `UsageError` for a folder that is no finished run."""
+    found = read_summary(folder)
+    if not found.keys() >= _KEYS:
+        raise UsageError(f"{folder / SUMMARY}: has no {', '.join(sorted(_KEYS - found.keys()))}; run again")
+    finished = Finished(folder, found)
+    try:
+        _ = finished.metrics, finished.gates
+    except (TypeError, KeyError) as e:
+        raise UsageError(f"{folder / SUMMARY}: no summary of this version: {e}; run again") from e
+    return finished

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pytest_qbench.items import TASKS
 from pytest_qbench.metrics import DRIFTS
 from pytest_qbench.records import SCHEMA
+from pytest_qbench.report.before import beside
 from pytest_qbench.report.blind import sight
 
 if TYPE_CHECKING:
     from pytest_qbench.metrics import Metric
+    from pytest_qbench.records import Record
     from pytest_qbench.session import QBench
+
+NAMED = 20  # items in error, and missing ones, that the summary names
 
 
 def rows_of(run: QBench) -> list[Metric]:
@@ -56,30 +62,48 @@ def verdict_line(run: QBench) -> str:
     return f"PASS: {len(judged)} of {len(judged)} gates hold{better}{note}"
 
 
-def summary(run: QBench, seconds: float) -> dict[str, Any]:
-    """Return the summary, JSON-ready; `seconds` is the wall time of the run."""
+def summary(run: QBench, old: Sequence[Record], seconds: float) -> dict[str, Any]:
+    """Return the summary, JSON-ready; `old` are the baseline's records of the same items, `seconds` the wall time."""
     results = run.results
     return {
         "schema": SCHEMA,
+        "began": datetime.fromtimestamp(run.began, UTC).isoformat(timespec="seconds"),
         "verdict": verdict_line(run),
         "model": results.fingerprint.get("model"),
         "fingerprint": dict(results.fingerprint),
+        "baseline": _baseline(run),
         "items": results.counts(),
-        "metrics": [asdict(m) for m in (*rows_of(run), *results.diagnostics)],
+        "metrics": [asdict(m) for m in (*beside(rows_of(run), old, results.halves), *results.diagnostics)],
         "gates": [
             {
                 "name": gate.name,
                 "verdict": gate.verdict,
+                "outcome": run.outcome(gate),
                 "reason": gate.reason,
+                "rows": [asdict(row) for row in gate.rows],
                 "lost": [asdict(flip) for flip in gate.lost],
                 "gained": [asdict(flip) for flip in gate.gained],
             }
             for gate in run.gates
         ],
         "sight": dict(zip(("seeing", "blind"), found, strict=True)) if (found := sight(run)) else None,
+        "errors": [{"item": r.item, "error": r.error} for r in results.records if r.status == "error"][:NAMED],
+        "missing": [item for task in TASKS for item in results.missing(task)][:NAMED],
         "usage": run.remote.usage,
         "left_out": [asdict(entry) for entry in results.left_out],
+        "drifts": [{"name": row.name, "dataset": row.dataset, "moved": moved} for row, moved in run.drifts],
         "made_otherwise": run.made_otherwise,
         "notes": run.notes,
+        "changes": run.changes,
+        "submissions": run.submissions,
         "seconds": round(seconds, 3),
     }
+
+
+def _baseline(run: QBench) -> dict[str, str]:
+    """The baseline that this run was compared with, or why there is none; and where it recorded one itself."""
+    if isinstance(run.baseline, str):
+        found = {"name": run.baseline_name, "missing": run.baseline}
+    else:
+        found = {"name": run.baseline.name, "path": str(run.baseline.path), "recorded": run.baseline.recorded}
+    return found | ({"written": str(run.baseline_written)} if run.baseline_written else {})

@@ -1,16 +1,31 @@
-"""The summary in the terminal, by pytest's own writer."""
+"""The summary of a run as lines of text: in pytest's terminal, in a CI log, by `qbench report`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import textwrap
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pytest_qbench.flips import Flip
 from pytest_qbench.judges.base import DIMENSIONS
-from pytest_qbench.report.blind import sight
-from pytest_qbench.report.summary import rows_of, verdict_line
-from pytest_qbench.report.tables import aligned
+from pytest_qbench.report.finished import Finished, Gate
+from pytest_qbench.report.labels import (
+    JUDGED,
+    SHOWN,
+    TRUST,
+    interval,
+    judged,
+    name_of,
+    number,
+    row_label,
+    signed,
+    slice_label,
+    was,
+)
+from pytest_qbench.report.remarks import remarks
+from pytest_qbench.report.tables import aligned, shortened, split_to_fit
 
 if TYPE_CHECKING:
-    from pytest_qbench.flips import Flip
     from pytest_qbench.gates import GateResult
     from pytest_qbench.metrics import Metric
     from pytest_qbench.session import QBench
@@ -19,7 +34,15 @@ NOT_QBENCH = "mini (embedded trial data: it is not Q-Bench)"
 COLOURS = dict.fromkeys(("REGRESSED", "INVALID", "FAILED"), "red") | dict.fromkeys(
     ("PASS", "BASELINE RECORDED"), "green"
 )
+OUTCOMES = {"pass": "green", "fail": "red"}
 FLIPS_SHOWN = 10
+
+
+class Line(NamedTuple):
+    """A line, and how a terminal marks it up: "bold" or a colour, or both."""
+
+    text: str
+    marks: tuple[str, ...] = ()
 
 
 def header(run: QBench) -> str:
@@ -33,7 +56,7 @@ def gate_text(result: GateResult) -> str:
     """What a failing gate prints: the reason, the comparison row by row, then the items that were lost."""
     lines = [f"{result.name} {result.verdict}: {result.reason}"]
     if compared := [m for m in result.rows if m.delta_ci is not None]:
-        lines += aligned([COMPARED, *map(_compared, compared)], left=1)
+        lines += aligned([["", "now", "baseline", "p", "alpha", *JUDGED], *map(_row, compared)])
     if result.lost:
         lines.append(f"{len(result.lost)} items lost, {len(result.gained)} gained; before -> now:")
         lines += [_flip(flip) for flip in result.lost[:FLIPS_SHOWN]]
@@ -42,121 +65,139 @@ def gate_text(result: GateResult) -> str:
     return "\n".join(lines)
 
 
-COMPARED = ["", "now", "baseline", "change", "interval", "p", "alpha", "margin", "MDE", "verdict"]
+def _row(m: Metric) -> list[str]:
+    odds = ["-" if value is None else f"{value:.2g}" for value in (m.p_value, m.alpha)]
+    return [row_label(m), number(m), was(m), *odds, *judged(m)]
+
+
+def _flip(flip: Flip, way: str = "") -> str:
+    before, after = (text if text is None else " ".join(text.split())[:60] for text in (flip.before, flip.after))
+    return f"  {way}{flip.item}: {flip.question} {before!r} -> {after!r}"
+
+
+def show(reporter: Any, run: Finished) -> None:
+    """Write the section with pytest's own writer."""
+    width = reporter._tw.fullwidth
+    reporter.write_sep("=", "Q-Bench")
+    for line in section(run, width, reporter.verbosity):
+        # Only a terminal has an edge; in a log a line stays whole, so that it can be searched for.
+        for text in wrapped(line.text, width) if reporter.isatty else [line.text]:
+            reporter.write_line(text, **dict.fromkeys(line.marks, True))
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """A long sentence on several lines, the second and later ones indented."""
+    if len(text) <= width:
+        return [text]
+    return textwrap.wrap(text, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+
+
+def section(run: Finished, width: int, verbosity: int = 0) -> list[Line]:
+    """The lines about a run; tables fit into `width` columns where names allow it.
+
+    Below 0, `verbosity` leaves verdict, open gates and files; above 0 it adds flips, conditions and all that was
+    left out.
+    """
+    lines = []
+    if run.summary["fingerprint"].get("data") == "mini":
+        lines.append(Line(f"data: {NOT_QBENCH}"))
+    if verbosity >= 0:
+        for table in tables(run, width):
+            lines += [Line(text, ("bold",) if i == 0 else ()) for i, text in enumerate(table)]
+        if found := run.summary.get("sight"):
+            adds = found["seeing"] - found["blind"]
+            lines.append(
+                Line(
+                    f"  accuracy with sight {found['seeing']:.4f}, blind {found['blind']:.4f}: seeing adds {adds:+.4f}"
+                )
+            )
+    lines += _left(run, verbosity)
+    lines += _gates(run, verbosity)
+    lines += [Line(text, ("yellow",) * warns) for text, warns in remarks(run)]
+    lines += [Line(note, ("red",)) for note in run.summary["notes"]]
+    lines += [Line(hint, ("yellow",)) for hint in run.summary.get("hints", ())]
+    if written := run.summary["baseline"].get("written"):
+        lines += [Line(change) for change in run.summary.get("changes", ())]
+        lines.append(Line(f"baseline recorded: {written}"))
+    lines += [Line(text) for text in run.summary.get("submissions", ())]
+    if verbosity > 0:
+        lines += _conditions(run, width)
+    lines.append(Line(f"files: {run.folder}"))
+    verdict = run.summary["verdict"]
+    return [*lines, Line(verdict, ("bold", COLOURS.get(verdict.partition(":")[0], "yellow")))]
+
+
+def tables(run: Finished, width: int) -> list[list[str]]:
+    """Return the tables of a run, each a list of lines, the first its head."""
+    shown: list[list[str]] = []
+    for name in dict.fromkeys(m.dataset for m in run.of("perception.accuracy") if m.dataset):
+        shown.append(_perception(run, name, width))
+    for name in dict.fromkeys(m.dataset for m in run.of("description.sum") if m.dataset):
+        shown += _description(run, name, width)
+    if run.of("assessment.srcc"):
+        shown += _assessment(run, width)
+    others = [m for m in run.metrics if m.name not in SHOWN]
+    if others:
+        head = ["beside", "value", "baseline", "95 % interval", "items"]
+        rows = [[f"{name_of(m)} {row_label(m)}", number(m), was(m), interval(m), str(m.n)] for m in others]
+        shown.append(aligned([head, *rows], width=width))
+    return shown
 
 
 def _compared(m: Metric) -> list[str]:
-    assert m.delta_ci is not None
-    place = " ".join(p for p in (m.dataset or "all datasets together", m.slice) if p)
-    numbers = [f"{v:.4f}" if v is not None else "-" for v in (m.value, m.baseline)]
-    change = [f"{m.delta:+.4f}", f"[{m.delta_ci[0]:+.4f}, {m.delta_ci[1]:+.4f}]", f"{m.p_value:.2g}", f"{m.alpha:.2g}"]
-    mde = "none" if m.mde is None else f"{m.mde:.4f}"
-    return [place, *numbers, *change, f"{m.margin:g}", mde, m.verdict or "-"]
+    return [number(m), was(m), signed(m.delta), interval(m)]
 
 
-def _flip(flip: Flip) -> str:
-    before, after = (text if text is None else " ".join(text.split())[:60] for text in (flip.before, flip.after))
-    return f"  {flip.item}: {flip.question} {before!r} -> {after!r}"
-
-
-def _cell(m: Metric | None) -> str:
-    """Value, and the change against the baseline where a gate compared it."""
-    if m is None:
-        return "-"
-    if m.value is None:
-        return "undefined"
-    return f"{m.value:.4f}" + (f" ({m.delta:+.4f})" if m.delta is not None else "")
-
-
-def _ci(m: Metric) -> str:
-    return f"[{m.ci[0]:.3f}, {m.ci[1]:.3f}]" if m.ci else ""
-
-
-def _perception(
-    metrics: list[Metric], diagnostics: list[Metric], dataset: str, baseline: dict[str, float | None]
-) -> list[str]:
-    rows = [["perception " + dataset, "accuracy", "baseline", "95 % interval", "items"]]
-    for m in metrics:
-        if m.dataset == dataset and m.name == "perception.accuracy":
-            label = "all" if m.slice is None else m.slice.replace("=", " ").replace("_", " ")
-            old = baseline.get(m.slice or "")
-            rows.append([label, _cell(m), "-" if old is None else f"{old:.4f}", _ci(m), str(m.n)])
-    rates = {m.name: m for m in metrics if m.dataset == dataset and m.slice is None}
-    tail = [
-        f"{name.partition('.')[2].replace('_', ' ')} {_cell(rates[name])}"
-        for name in ("perception.unparsed_rate", "perception.yes_rate", "perception.confidence")
-        if name in rates
+def _perception(run: Finished, dataset: str, width: int) -> list[str]:
+    rows = [["perception " + dataset, "accuracy", "baseline", "delta", "95 % interval", "items"]]
+    rows += [
+        ["all" if m.slice is None else slice_label(m.slice), *_compared(m), str(m.n)]
+        for m in run.of("perception.accuracy")
+        if m.dataset == dataset
     ]
-    beside = {m.name: m for m in diagnostics if m.dataset == dataset and m.slice is None and m.value is not None}
     told = (
+        ("perception.unparsed_rate", "unparsed rate"),
+        ("perception.yes_rate", "yes rate"),
+        ("perception.confidence", "confidence"),
         ("perception.accuracy_parsed", "accuracy without unparsed"),
         ("perception.accuracy_yes", "where the answer is yes"),
         ("perception.accuracy_no", "where it is no"),
         ("perception.position_bias", "position bias"),
     )
-    more = [f"{words} {_cell(beside[name])}" for name, words in told if name in beside]
-    return [*aligned(rows), "  " + ", ".join(tail), *(["  " + ", ".join(more)] if more else [])]
+    totals = {m.name: m for m in run.metrics if m.dataset == dataset and m.slice is None and m.value is not None}
+    found = [f"{words} {number(totals[name])}" for name, words in told if name in totals]
+    return [*aligned(rows, width=width), *_filled(found, width)]
 
 
-def _description(metrics: list[Metric], diagnostics: list[Metric], dataset: str) -> list[str]:
-    rows = [["description " + dataset, "mean", "95 % interval", "items", *(TRUST.values())]]
-    beside = {m.name: m for m in diagnostics if m.dataset == dataset}
-    for part in (*DIMENSIONS, "sum"):
-        m = next(m for m in metrics if m.dataset == dataset and m.name == f"description.{part}")
-        more = [beside.get(f"description.{part}_{key}") for key in TRUST]
-        rows.append([part, _cell(m), _ci(m), str(m.n), *("" if x is None else _short(x) for x in more)])
-    unread = beside.get("description.unreadable_rate")
-    return [*aligned(rows), *([f"  unreadable verdicts {_cell(unread)}"] if unread and unread.value else [])]
-
-
-# What stands beside a judged mean: the shares of 0, 1 and 2, agreement of the rounds (Krippendorff), variances.
-TRUST = {
-    "p0": "P0",
-    "p1": "P1",
-    "p2": "P2",
-    "alpha": "alpha",
-    "item_variance": "var. items",
-    "round_variance": "rounds",
-}
-
-
-def _short(m: Metric) -> str:
-    return "-" if m.value is None else f"{m.value:.3f}"
-
-
-def _judge(run: QBench) -> list[str]:
-    """What the control set and the votes on unparsed replies say of the judge."""
-    judge, control = (run.results.fingerprint.get(key) for key in ("judge", "judge_control"))
-    if not judge:
-        return []
-    lines = []
-    if control and not control["failed"]:
-        n = sum(len(rows) for rows in control["scores"].values())
-        lines.append(f"judge {judge['name']}: passed its control set of {n} texts")
-    elif control:
-        lines.append(f"judge {judge['name']}: FAILED its control set: {control['failed']}")
-    voted = [r for r in run.results.records if r.task == "perception" and r.judge is not None]
-    if voted:
-        read = sum(r.status != "unparsed" for r in voted)
-        lines.append(f"judge {judge['name']}: read {read} of {len(voted)} replies that extraction left unparsed")
+def _filled(parts: list[str], width: int) -> list[str]:
+    """Parts of a sentence on as few lines as they fit."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and len(lines[-1]) + len(part) + 2 <= width:
+            lines[-1] += f", {part}"
+        else:
+            lines.append(f"  {part}")
     return lines
 
 
-def _usage(role: str, usage: dict[str, Any]) -> str:
-    cost = "" if usage["cost"] is None else f", cost ${usage['cost']:.4f}"
-    return (
-        f"endpoint of the {role}: {usage['requests']} requests ({usage['retries']} repeats), {usage['cache_hits']} "
-        f"from the cache, {usage['prompt_tokens']} + {usage['completion_tokens']} tokens{cost}"
-    )
+def _description(run: Finished, dataset: str, width: int) -> list[list[str]]:
+    rows = [["description " + dataset, "mean", "baseline", "delta", "95 % interval", "items", *TRUST.values()]]
+    beside = {m.name: m for m in run.metrics if m.dataset == dataset and m.slice is None}
+    for part in (*DIMENSIONS, "sum"):
+        more = [_short(beside.get(f"description.{part}_{key}")) for key in TRUST]
+        rows += [[part, *_compared(m), str(m.n), *more] for m in run.of(f"description.{part}") if m.dataset == dataset]
+    parts = split_to_fit(rows, 6, width)
+    unread, golden = (beside.get(f"description.{name}") for name in ("unreadable_rate", "golden_agreement"))
+    if unread and unread.value:
+        parts[-1].append(f"  unreadable verdicts {number(unread)}")
+    if golden:
+        words = f"F1, {golden.n} items with several"
+        parts[-1].append(f"  golden texts of an item share {number(golden)} of their words ({words})")
+    return parts
 
 
-def _beside(m: Metric | None) -> str:
-    """A diagnostic; where the logistic fit found nothing the cell says so, and `summary.json` why."""
-    if m is None:
-        return ""
-    if m.value is None:
-        return "no fit" if m.name.endswith("_fitted") else "undefined"
-    return f"{m.value:.0f}" if m.name == "assessment.distinct_scores" else f"{m.value:.4f}"
+def _short(m: Metric | None) -> str:
+    return "" if m is None else "-" if m.value is None else f"{m.value:.3f}"
 
 
 # Diagnostics and their columns: Kendall's tau, PLCC and RMSE after the logistic fit, how finely the scores tell apart.
@@ -169,89 +210,79 @@ BESIDE = {
 }
 
 
-def _assessment(metrics: list[Metric], diagnostics: list[Metric]) -> list[str]:
-    rows = [["assessment", "SRCC", "PLCC", "95 % of SRCC", "items", *BESIDE.values()]]
-    beside = {(m.dataset, m.name): m for m in diagnostics}
-    plccs = {(m.dataset, m.slice): m for m in metrics if m.name == "assessment.plcc"}
-    for m in (m for m in metrics if m.name == "assessment.srcc"):
-        plcc = plccs.get((m.dataset, m.slice))
-        more = [_beside(beside.get((m.dataset, key)) if m.slice is None else None) for key in BESIDE]
-        name = (m.dataset or "mean of datasets") + (f" {m.slice.replace('=', ' ')}" if m.slice else "")
-        rows.append([name, _cell(m), _cell(plcc), _ci(m), str(m.n), *more])
-    return aligned(rows)
+def _assessment(run: Finished, width: int) -> list[list[str]]:
+    rows = [["assessment", "SRCC", "baseline", "delta", "95 % interval", "PLCC", "items", *BESIDE.values()]]
+    others = {(m.dataset, m.slice, m.name): m for m in run.metrics}
+    for m in run.of("assessment.srcc"):
+        plcc = others.get((m.dataset, m.slice, "assessment.plcc"))
+        more = [_beside(others.get((m.dataset, m.slice, key))) for key in BESIDE]
+        rows.append([row_label(m), *_compared(m), "-" if plcc is None else number(plcc), str(m.n), *more])
+    parts = split_to_fit(rows, 7, width)
+    if scoring := run.summary["fingerprint"].get("scoring"):
+        halves = "; a database of two halves by the mean of their correlations" if scoring.get("halves") else ""
+        good, poor = scoring["words"]
+        parts[-1].append(f"  scores: softmax of {good} and {poor}, temperature {scoring['temperature']:g}{halves}")
+    return parts
 
 
-def tables(run: QBench) -> list[list[str]]:
-    """Return the tables of the run, each a list of lines."""
-    from pytest_qbench.baselines import Baseline
-
-    metrics, diagnostics, shown = rows_of(run), run.results.diagnostics, []
-    for name in dict.fromkeys(m.dataset for m in metrics if m.name == "perception.accuracy" and m.dataset):
-        stored = run.baseline.metrics if isinstance(run.baseline, Baseline) else ()
-        old = {m.slice or "": m.value for m in stored if m.name == "perception.accuracy" and m.dataset == name}
-        whole = run.settings.limit is None and run.settings.datasets is None
-        shown.append(_perception(metrics, diagnostics, name, old if whole else {}))
-    for name in dict.fromkeys(m.dataset for m in metrics if m.name == "description.sum" and m.dataset):
-        shown.append(_description(metrics, diagnostics, name))
-        for m in diagnostics:
-            if (m.name, m.dataset) == ("description.golden_agreement", name):
-                shown[-1].append(
-                    f"  golden texts of an item share {_cell(m)} of their words (F1, {m.n} items with several)"
-                )
-    if any(m.name == "assessment.srcc" for m in metrics):
-        s = run.scoring
-        halves = "; a database of two halves by the mean of their correlations" if s.halves else ""
-        scoring = f"  scores: softmax of {s.words[0]} and {s.words[1]}, temperature {s.temperature:g}{halves}"
-        shown.append([*_assessment(metrics, diagnostics), scoring])
-    return shown
+def _beside(m: Metric | None) -> str:
+    """A diagnostic; where the logistic fit found nothing the cell says so, and `summary.json` why."""
+    if m is None:
+        return ""
+    if m.value is None:
+        return "no fit" if m.name.endswith("_fitted") else "undefined"
+    return f"{m.value:.0f}" if m.name == "assessment.distinct_scores" else f"{m.value:.4f}"
 
 
-def show(reporter: Any, run: QBench) -> None:
-    """Write the section; with -q only verdict, gates and files."""
-    reporter.write_sep("=", "Q-Bench")
-    if run.settings.data == "mini":
-        reporter.write_line(f"data: {NOT_QBENCH}")
-    if reporter.verbosity >= 0:
-        for lines in tables(run):
-            for i, line in enumerate(lines):
-                reporter.write_line(line, bold=i == 0)
-        if found := sight(run):
-            seeing, blind = found
-            line = f"  accuracy with sight {seeing:.4f}, blind {blind:.4f}: seeing adds {seeing - blind:+.4f}"
-            reporter.write_line(line)
-    counts = run.results.counts()
-    reporter.write_line(
-        f"items: {counts['scored']} scored, {counts['unparsed']} unparsed, {counts['errors']} errors, "
-        f"{counts['total'] - len(run.results.records)} missing of {counts['total']}"
-    )
-    for line in _judge(run):
-        reporter.write_line(line, red="FAILED" in line)
-    for role, usage in run.remote.usage.items():
-        reporter.write_line(_usage(role, usage))
-    for entry in run.results.left_out[:FLIPS_SHOWN]:
-        reporter.write_line(f"left out: {entry.dataset} {entry.entry}: {entry.reason}")
-    if (more := len(run.results.left_out) - FLIPS_SHOWN) > 0:
-        reporter.write_line(f"left out: {more} more, in summary.json")
+def _left(run: Finished, verbosity: int) -> list[Line]:
+    """How many items were measured; which were not, and which records of the data never became items."""
+    counts, summary = run.summary["items"], run.summary
+    missing = counts["total"] - counts["scored"] - counts["unparsed"] - counts["errors"]
+    whole = missing == counts["errors"] == 0
+    text = f"items: {counts['scored']} scored, {counts['unparsed']} unparsed, {counts['errors']} errors, "
+    lines = [Line(f"{text}{missing} missing of {counts['total']}", () if whole else ("red",))]
+    most = len(summary["left_out"]) if verbosity > 0 else FLIPS_SHOWN
+    if verbosity >= 0:
+        lines += _first([f"error: {e['error']}" for e in summary.get("errors", ())], counts["errors"], "errors", most)
+        lines += _first([f"missing: {item}" for item in summary.get("missing", ())], missing, "missing", most)
+    left_out = [f"left out: {e['dataset']} {e['entry']}: {e['reason']}" for e in summary["left_out"]]
+    if verbosity < 0:
+        return [*lines, *([Line(f"left out: {len(left_out)} entries of the data")] if left_out else [])]
+    return [*lines, *_first(left_out, len(left_out), "left out", most)]
+
+
+def _first(texts: list[str], count: int, word: str, most: int) -> list[Line]:
+    lines = [Line(text) for text in texts[:most]]
+    return [*lines, *([Line(f"{word}: {count - len(lines)} more, in the run folder")] if count > len(lines) else [])]
+
+
+def _gates(run: Finished, verbosity: int) -> list[Line]:
+    lines = []
+    rows = [(gate, row) for gate in run.gates for row in gate.rows if row.margin is not None]
+    if rows and verbosity >= 0:
+        head = ["gate", *JUDGED]
+        cells = [[f"{name_of(row)} {row_label(row)}", *judged(row)] for _, row in rows]
+        table = aligned([head, *cells])
+        lines.append(Line(table[0], ("bold",)))
+        lines += [Line(text, _marks(gate)) for text, (gate, _) in zip(table[1:], rows, strict=True)]
     for gate in run.gates:
-        colour = {"pass": "green", "improved": "green", "inconclusive": "yellow"}.get(
-            gate.verdict, "yellow" if gate.nothing else "red"
-        )
-        verdict = "not gated" if gate.nothing else gate.verdict
-        reporter.write_line(f"gate {gate.name}: {verdict} ({gate.reason})", **{colour: True})
-    for row, moved in run.drifts:
-        line = f"drift of {row.name.partition('.')[0]} {row.dataset}: {row.value:.4f}, {row.note}"
-        reporter.write_line(line + (": this is not the model of the baseline" if moved else ""), yellow=moved)
-    if differs := run.made_otherwise:
-        rest = f" and {len(differs) - FLIPS_SHOWN} more in summary.json" if len(differs) > FLIPS_SHOWN else ""
-        reporter.write_line(f"made otherwise than the baseline: {'; '.join(differs[:FLIPS_SHOWN])}{rest}")
-    for note in run.notes:
-        reporter.write_line(note, red=True)
-    if run.baseline_written:
-        for change in run.changes:
-            reporter.write_line(change)
-        reporter.write_line(f"baseline recorded: {run.baseline_written}")
-    for submission in run.submissions:
-        reporter.write_line(submission)
-    reporter.write_line(f"files: {run.folder.path}")
-    line = verdict_line(run)
-    reporter.write_line(line, bold=True, **{COLOURS.get(line.partition(":")[0], "yellow"): True})
+        if verbosity >= 0 or gate.outcome != "pass":
+            verdict = gate.verdict if gate.verdict != "invalid" or gate.outcome != "not gated" else "not gated"
+            lines.append(Line(f"gate {gate.name}: {verdict} ({gate.reason})", _marks(gate)))
+        if verbosity > 0:
+            lines += [*_moved("lost", gate.lost), *_moved("gained", gate.gained)]
+    return lines
+
+
+def _marks(gate: Gate) -> tuple[str, ...]:
+    return (OUTCOMES.get(gate.outcome, "yellow"),)
+
+
+def _moved(word: str, moved: Iterable[Flip]) -> list[Line]:
+    return [Line(_flip(flip, f"{word} ")) for flip in moved]
+
+
+def _conditions(run: Finished, width: int) -> list[Line]:
+    """What the records were made with, one condition a line."""
+    found = [f"  {key}: {value}" for key, value in run.summary["fingerprint"].items() if value is not None]
+    return [Line("  conditions", ("bold",)), *(Line(shortened(text, width)) for text in found)]

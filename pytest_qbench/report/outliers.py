@@ -1,0 +1,30 @@
+"""Items whose quality score stands far from where their MOS puts it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from scipy.stats import rankdata
+
+from pytest_qbench.records import Record
+
+MOST = 20  # of a dataset
+
+
+def outliers(records: Iterable[Record], most: int = MOST) -> dict[str, list[tuple[Record, float]]]:
+    """By dataset, the items with the largest difference of ranks (score minus MOS), as a share of the dataset.
+
+    The share lies in (-1, 1): above 0 the model ranks the image higher than people do. SRCC falls by its square.
+    """
+    by_dataset: dict[str, list[Record]] = {}
+    for record in records:
+        if record.task == "assessment" and record.score is not None and record.target is not None:
+            by_dataset.setdefault(record.dataset, []).append(record)
+    found = {}
+    for dataset, group in by_dataset.items():
+        scores, mos = (rankdata(column) for column in zip(*((r.score, float(r.target)) for r in group), strict=True))  # type: ignore[arg-type]
+        moved = (scores - mos) / len(group)
+        order = np.argsort(-np.abs(moved), kind="stable")[:most]
+        found[dataset] = [(group[i], float(moved[i])) for i in order if moved[i] != 0]
+    return found

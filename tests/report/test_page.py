@@ -1,0 +1,185 @@
+"""The page in a real browser: 85,000 items, foreign texts, a phone, the dark."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from pytest_qbench.cli import main
+from pytest_qbench.report.thumbnails import THUMBNAILS
+from tests.report.browser import opened
+from tests.report.builders import QUOTED, SCRIPT, asked, came_out, large, run_folder
+
+N = 85_000
+LIMIT = 15 * 2**20  # bytes of a page
+ANSWERS = 200  # ms for a search
+
+
+@pytest.fixture(scope="module")
+def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("big")
+    run_folder(folder / "run", *large(N))
+    page = folder / "page.html"
+    assert main(["report", str(folder / "run"), "--html", str(page)]) == 0
+    return page
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page whose texts try to be markup; its first item has a thumbnail."""
+    folder = tmp_path_factory.mktemp("hostile")
+    items = [asked(i, "perception", "mini", f"images/{i} {QUOTED}") for i in range(400)]
+    items += [asked(i, "assessment", f"db {SCRIPT}") for i in range(400, 460)]
+    records = [came_out(item, 0, SCRIPT) for item in items]
+    before = [came_out(item, 1, f"</script>{SCRIPT}") for item in items]
+    buffer = io.BytesIO()
+    Image.new("RGB", (24, 16), (200, 30, 30)).save(buffer, "WEBP")
+    url = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+    lost = next(i for i, (new, old) in enumerate(zip(records, before, strict=True)) if old.status == "correct" != new.status)  # fmt: skip
+    run = run_folder(
+        folder / "run", items, records, before, notes=[f"a note {SCRIPT}"],
+        left_out=[{"dataset": "mini", "entry": QUOTED, "reason": SCRIPT}],
+    )  # fmt: skip
+    (run / THUMBNAILS).write_text(json.dumps({items[lost].images[0].name: url, "evil": "javascript:alert(1)"}))
+    page = folder / "page.html"
+    assert main(["report", str(run), "--html", str(page)]) == 0
+    return page
+
+
+def searched(tab: Any, words: str) -> tuple[float, str]:
+    """Type into the search; return the milliseconds until the answer stood in the page, and the answer."""
+    took, told = tab.evaluate(
+        """(words) => {
+            const box = document.getElementById("search");
+            box.value = words;
+            const start = performance.now();
+            box.dispatchEvent(new Event("input"));
+            document.body.offsetHeight; // laid out
+            return [performance.now() - start, document.getElementById("found").textContent];
+        }""",
+        words,
+    )
+    return took, told
+
+
+def cells(tab: Any, column: int) -> list[str]:
+    return [row.locator("span").nth(column).inner_text() for row in tab.locator("#item-rows .row").all()[:8]]
+
+
+def test_85000_items_in_a_browser(big: Path, tmp_path: Path) -> None:
+    assert big.stat().st_size <= LIMIT
+    with opened(big, tmp_path / "profile", viewport={"width": 1200, "height": 900}) as tab:
+        assert tab.locator("#verdict").inner_text() == "REGRESSED: perception.accuracy"
+        assert tab.locator("#found").inner_text() == f"{N} of {N} items"
+        assert tab.locator("#item-rows .row").count() < 100  # only what is in view exists
+
+        took = []
+        for words, wanted in (("image 420?", 1), ("KONIQ/", N // 10), ("no such words", 0), ("i think noise", None)):
+            ms, told = searched(tab, words)
+            took.append(ms)
+            if wanted is not None:
+                assert told == f"{wanted} of {N} items"
+        assert max(took) <= ANSWERS
+        searched(tab, "")
+
+        tab.locator("#by-dataset").select_option(label="spaq")
+        assert tab.locator("#found").inner_text() == f"{N // 10} of {N} items"
+        tab.locator("#item-head button").nth(3).click()  # the score, ascending, then descending
+        up = [float(cell) for cell in cells(tab, 3)]
+        tab.locator("#item-head button").nth(3).click()
+        down = [float(cell) for cell in cells(tab, 3)]
+        assert up == sorted(up)
+        assert down == sorted(down, reverse=True)
+        assert down[0] > up[-1]
+        tab.locator("#by-dataset").select_option("")
+
+        tab.locator("#by-result").select_option("lost")
+        lost = sum(new.status != "correct" == old.status for new, old in zip(*large(N)[1:], strict=True))
+        assert tab.locator("#found").inner_text() == f"{lost} of {N} items"
+        tab.locator("#item-rows").evaluate("(box) => { box.scrollTop = box.scrollHeight; }")
+        tab.locator("#item-rows .row").last.click()
+        assert "I think" in tab.locator("dialog#item").inner_text()
+
+        tab.keyboard.press("Escape")
+        tab.locator("#scatter").scroll_into_view_if_needed()
+        tab.wait_for_selector("#scatter-chart[data-drawn=yes]")
+        tab.locator("#scatter-dataset").select_option("kadid")
+        tab.wait_for_function("document.querySelector('#scatter-chart .gtitle').textContent.includes('kadid')")
+        assert tab.locator("#heat-charts .chart").count() == 1
+        assert tab.locator("#judge-charts .chart").count() == 3
+
+
+def test_foreign_texts_stay_text(hostile: Path, tmp_path: Path) -> None:
+    with opened(hostile, tmp_path / "profile") as tab:
+        first = tab.locator("#flip-list .card.lost").first
+        assert first.locator("img").get_attribute("alt").endswith(QUOTED)
+        first.locator("img").click()
+        dialog = tab.locator("dialog#item")
+        assert SCRIPT in dialog.locator(".text").all_inner_texts()
+        assert f"</script>{SCRIPT}" in dialog.locator(".text").all_inner_texts()
+        assert QUOTED in dialog.inner_text()
+        assert dialog.locator("img").evaluate("(image) => image.naturalWidth") == 24
+        assert f"a note {SCRIPT}" in tab.locator("#notes").inner_text()
+        tab.keyboard.press("Escape")
+        tab.locator("#scatter").scroll_into_view_if_needed()
+        tab.wait_for_selector("#scatter-chart[data-drawn=yes]")
+        assert SCRIPT in tab.locator("#scatter-chart .gtitle").text_content()
+        assert tab.evaluate("document.querySelectorAll('script:not([src])').length") == 4  # ours alone
+
+
+def test_a_link_to_an_item_opens_it_and_an_outlier_is_a_click_away(hostile: Path, tmp_path: Path) -> None:
+    with opened(hostile, tmp_path / "profile") as tab:
+        link = tab.locator("#flip-list .card a").first
+        name = link.inner_text()
+        link.click()
+        assert tab.locator("dialog#item h3").first.inner_text() == name
+        tab.reload()
+        tab.wait_for_selector("dialog#item[open]")
+        assert tab.locator("dialog#item h3").first.inner_text() == name
+        tab.keyboard.press("Escape")
+        assert tab.locator("#outlier-list .card").count() > 0
+        tab.locator("#scatter-chart").scroll_into_view_if_needed()
+        tab.wait_for_selector("#scatter-chart[data-drawn=yes]")
+        point = tab.locator("#scatter-chart .scatterlayer .trace").nth(1).locator("path.point").first
+        point.scroll_into_view_if_needed()
+        place = point.bounding_box()
+        tab.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+        tab.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+        tab.wait_for_selector("dialog#item[open]")
+        assert "MOS" in tab.locator("dialog#item").inner_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_reads_it_in_light_and_dark(hostile: Path, tmp_path: Path, scheme: str) -> None:
+    look = {"viewport": {"width": 390, "height": 844}, "color_scheme": scheme}
+    with opened(hostile, tmp_path / "profile", **look) as tab:
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+        paper, ink = tab.evaluate(
+            "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
+        )
+        assert (sum(map(int, paper[4:-1].split(","))) < 384) == (scheme == "dark")
+        assert (sum(map(int, ink[4:-1].split(","))) < 384) == (scheme == "light")
+        assert tab.locator("#verdict").bounding_box()["y"] < 200  # the verdict comes first
+
+
+def test_the_history_is_drawn(tmp_path: Path) -> None:
+    for day, name in enumerate(("one", "two"), 1):
+        items = [asked(i, "perception", f"mini {SCRIPT}") for i in range(40)]
+        run_folder(
+            tmp_path / "runs" / name, items, [came_out(item, day) for item in items],
+            began=f"2026-01-{day:02}T00:00:00+00:00", model={"name": SCRIPT}, verdict=f"PASS: {SCRIPT}",
+            baseline={"name": "old", "path": "b", "recorded": f"2025-12-{day:02}"},
+        )  # fmt: skip
+    page = tmp_path / "h.html"
+    assert main(["report", f"--history={tmp_path / 'runs'}", f"--html={page}"]) == 0
+    with opened(page, tmp_path / "profile") as tab:
+        tab.wait_for_selector("[data-drawn=yes]")
+        text = tab.locator("body").inner_text()
+        assert f"PASS: {SCRIPT}" in text
+        assert tab.evaluate("document.querySelectorAll('script:not([src])').length") == 4
