@@ -61,7 +61,7 @@ def test_reports_know_the_items(pytester: pytest.Pytester) -> None:
     assert len([line for line in result.outlines if "MEASURED" in line and "test_it[mini_a/" in line]) == 40
     suite = ElementTree.parse(pytester.path / "j.xml").getroot()[0]
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("40", "0", "0")
-    assert len({case.get("name") for case in suite}) == 40
+    assert len({case.get("name") for case in suite.iterfind("testcase")}) == 40
 
 
 @pytest.mark.parametrize("option", ["--setup-show", "--trace-config"])
