@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test campaign lint bench wheel clean
+.PHONY: demo test campaign vllm lint bench conformance wheel clean
 
 demo: .venv/installed ## the main job: the embedded model on the embedded data, against its baseline
 	$(BIN)/pytest --qbench-model=tiny suites/
@@ -10,10 +10,13 @@ demo: .venv/installed ## the main job: the embedded model on the embedded data, 
 test: .venv/installed-dev ## lint, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 -m "not campaign" tests
+	$(BIN)/pytest -n 2 -m "not campaign and not vllm" tests
 
 campaign: .venv/installed-dev ## the slow tests: faults, kills, large runs
 	$(BIN)/pytest -m campaign tests
+
+vllm: .venv/installed-dev ## the embedded model served by vLLM equals the local one; installs 4 GB into .vllm
+	$(BIN)/pytest -m vllm tests/models/test_vllm.py
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -23,6 +26,11 @@ lint: .venv/installed-dev
 bench: .venv/installed-dev ## ratios in one run; results go to benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/main_job.py
+	$(BIN)/python benchmarks/judge.py
+	$(BIN)/python benchmarks/throughput.py
+
+conformance: .venv/installed-dev ## run all checks on all architectures and write the table of docs/models.md
+	$(BIN)/python -m tests.models.documentation
 
 wheel: .venv/installed-dev
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

@@ -31,6 +31,11 @@ def worker_id(config: pytest.Config) -> str | None:
     return getattr(config, "workerinput", {}).get("workerid")
 
 
+def worker_count(config: pytest.Config) -> int:
+    """Number of the xdist workers that this one is of; 1 elsewhere."""
+    return int(getattr(config, "workerinput", {}).get("workercount", 1))
+
+
 def is_controller(config: pytest.Config) -> bool:
     """Tell whether this process only distributes tests."""
     return config.pluginmanager.hasplugin("dsession")

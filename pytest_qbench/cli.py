@@ -13,7 +13,9 @@ from pytest_qbench.errors import UsageError
 COMMANDS = (
     "compare",
     "datasets",
+    "doctor",
     "models",
+    "plan",
     "report",
 )
 

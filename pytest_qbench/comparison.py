@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
+from scipy.stats import rankdata
+
 from pytest_qbench.baselines import Baseline
 from pytest_qbench.correlation import mean_paired, paired_correlation
 from pytest_qbench.drift import drift, floors, judged, words_of
 from pytest_qbench.fingerprint import differences
+from pytest_qbench.judges import control
 from pytest_qbench.metrics import (
     CORRELATIONS,
     DRIFTS,
@@ -43,6 +47,12 @@ def check_comparable(name: str, results: Results, baseline: Baseline, dataset: s
     task = task_of(name)
     if differ := differences(task, baseline.fingerprint, results.fingerprint):
         raise IncomparableError(f"baseline {baseline.name} was recorded otherwise: {'; '.join(differ)}")
+    if task == "description":
+        old, new = (each.get("judge_control") for each in (baseline.fingerprint, results.fingerprint))
+        if moved := control.drift(old, new):
+            raise IncomparableError(
+                f"judge drift, not model drift: {moved} since baseline {baseline.name}; pin the judge, or record anew"
+            )
     if results.narrowed:
         return
     splits = {item.split for (t, _), item in results.expected.items() if t == task}
@@ -91,11 +101,15 @@ class Comparison:
         """Run the paired test of this metric."""
         if self.name not in CORRELATIONS:
             return paired_items(self.name, self.pairs, alpha, seed)
+        parts = [self._correlated(part, alpha, seed) for part in self._parts()]
+        return mean_paired(parts) if len(parts) > 1 else parts[0]
+
+    def _parts(self) -> list[list[tuple[Record, Record]]]:
+        """What is correlated on its own: the halves of a dataset that counts by their mean, else all of it."""
         halves = dict.fromkeys(new.slices.get("half") for new, _ in self.pairs) if self.results.halves else {}
-        if len(halves) > 1:
-            parts = ([pair for pair in self.pairs if pair[0].slices.get("half") == half] for half in halves)
-            return mean_paired([self._correlated(part, alpha, seed) for part in parts])
-        return self._correlated(self.pairs, alpha, seed)
+        if len(halves) < 2:
+            return [self.pairs]
+        return [[pair for pair in self.pairs if pair[0].slices.get("half") == half] for half in halves]
 
     def _correlated(self, pairs: Sequence[tuple[Record, Record]], alpha: float, seed: int) -> Paired:
         new, old = ([_score(r) for r in column] for column in zip(*pairs, strict=True))
@@ -105,9 +119,18 @@ class Comparison:
 
     @property
     def identical(self) -> bool:
-        """Tell whether the metric counts every item as in the baseline."""
+        """Tell whether the metric counts every item as in the baseline; SRCC counts ranks, not scores."""
+        if self.name == "assessment.srcc":
+            columns = [([_score(r) for r in side] for side in zip(*part, strict=True)) for part in self._parts()]
+            return all(np.array_equal(rankdata(new), rankdata(old)) for new, old in columns)
         value_of = _score if self.name in CORRELATIONS else ITEM_VALUES[self.name]
         return all(value_of(new) == value_of(old) for new, old in self.pairs)
+
+    @property
+    def discordance(self) -> float:
+        """Share of the items that a rate counts otherwise than in the baseline, in [0, 1]."""
+        value_of = ITEM_VALUES[self.name]
+        return sum(value_of(new) != value_of(old) for new, old in self.pairs) / len(self.pairs)
 
     @property
     def old_value(self) -> float | None:

@@ -17,11 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from pytest_qbench.correlation import plcc
 from pytest_qbench.items import Item
+from pytest_qbench.judges.agreement import alpha, variance_split
 from pytest_qbench.judges.base import DIMENSIONS
 from pytest_qbench.metrics import ALPHA, Metric
 from pytest_qbench.prompts import LETTERS
 from pytest_qbench.records import Record
-from pytest_qbench.stats import Undefined, wilson
+from pytest_qbench.stats import Undefined, bootstrap_mean, wilson
 
 Floats = NDArray[np.float64]
 EVALUATIONS = 500  # of the logistic function; a fit that needs more has nothing to find
@@ -171,26 +172,59 @@ def _check(x: Floats, y: Floats) -> None:
 def _description(
     records: Sequence[Record], dataset: str, split: str | None, items: Mapping[tuple[str, str], Item]
 ) -> list[Metric]:
-    """The shares of the verdicts 0, 1 and 2, and how far the golden texts of an item agree, where there are several."""
-    rows = verdict_shares(records, dataset, split)
+    """The shares of 0, 1 and 2, how far the rounds agree, and how far the golden texts of an item do."""
     found = [golden_agreement(items[r.task, r.item].golden) for r in records]
     values = [value for value in found if value is not None]
+    rows = []
     if values:
         rows.append(Metric("description.golden_agreement", dataset, split, None, fmean(values), len(values)))
-    return rows
-
-
-def verdict_shares(records: Sequence[Record], dataset: str, split: str | None) -> list[Metric]:
-    """P0, P1 and P2 of each dimension: the share of each verdict among the readable ones of all rounds, in [0, 1]."""
-    rows = []
+    judged = [r for r in records if r.judge is not None]
+    if not judged:
+        return rows
+    entries = [entry for r in judged for d in DIMENSIONS for entry in (r.judge or {}).get(d, ())]
+    unread = sum(entry is None for entry in entries) / len(entries) if entries else None
+    rows.append(Metric("description.unreadable_rate", dataset, split, None, unread, len(judged)))
     for dimension in DIMENSIONS:
-        counts = Counter(v for r in records if r.judge for v in r.judge.get(dimension, []) if v is not None)
-        n = counts.total()
-        rows += [
-            Metric("description.verdict_share", dataset, split, f"{dimension}={v}", counts[v] / n if n else None, n)
-            for v in (0, 1, 2)
-        ]
+        rows += verdict_shares(judged, dimension, dataset, split)
+        rows += _trust([list((r.judge or {}).get(dimension, ())) for r in judged], dimension, dataset, split)
     return rows
+
+
+def verdict_shares(records: Sequence[Record], dimension: str, dataset: str, split: str | None) -> list[Metric]:
+    """P0, P1 and P2 of Q-Bench's tables: the share of 0, 1, 2 in an item's readable rounds, averaged over items."""
+    items = [[v for v in (r.judge or {}).get(dimension, ()) if v is not None] for r in records]
+    chosen = [(row, r.group) for row, r in zip(items, records, strict=True) if row]
+    groups = [group for _, group in chosen]
+    rows = []
+    for verdict in (0, 1, 2):
+        name = f"description.{dimension}_p{verdict}"
+        if any(v not in (0, 1, 2) for row, _ in chosen for v in row):
+            rows.append(Metric(name, dataset, split, None, None, 0, note="expectations have no shares"))
+            continue
+        if not chosen:
+            rows.append(Metric(name, dataset, split, None, None, 0, note="no readable verdict"))
+            continue
+        shares = [row.count(verdict) / len(row) for row, _ in chosen]
+        ci = bootstrap_mean(shares, groups, ALPHA) if len(set(groups)) > 1 else None
+        rows.append(Metric(name, dataset, split, None, fmean(shares), len(shares), ci))
+    return rows
+
+
+def _trust(rounds: Sequence[Sequence[float | None]], dimension: str, dataset: str, split: str | None) -> list[Metric]:
+    def row(name: str, value: float | None, note: str | None = None) -> Metric:
+        return Metric(f"description.{dimension}_{name}", dataset, split, None, value, len(rounds), note=note)
+
+    found = []
+    try:
+        found.append(row("alpha", alpha(rounds)))
+    except Undefined as e:
+        found.append(row("alpha", None, str(e)))
+    try:
+        between, within = variance_split(rounds)
+        found += [row("item_variance", between), row("round_variance", within)]
+    except Undefined as e:
+        found += [row("item_variance", None, str(e)), row("round_variance", None, str(e))]
+    return found
 
 
 def golden_agreement(texts: Sequence[str]) -> float | None:

@@ -10,7 +10,7 @@ from pytest_qbench.scoring import DEFAULT, Scoring
 
 # What must agree for a comparison, per task. Everything else in a fingerprint is reported only.
 COMPARABLE: Mapping[str, tuple[str, ...]] = {
-    "perception": ("prompts", "answer", "blind"),
+    "perception": ("prompts", "answer", "blind", "unparsed"),
     "description": ("prompts", "blind", "judge", "judge_rounds"),
     "assessment": ("prompts", "scoring", "blind"),
 }
@@ -22,6 +22,7 @@ def fingerprint(
     blind: bool,
     judge: Mapping[str, Any] | None,
     judge_rounds: int,
+    unparsed: bool = False,
     model: Mapping[str, Any],
     scoring: Scoring = DEFAULT,
     **run: Any,
@@ -34,6 +35,7 @@ def fingerprint(
         "blind": blind,
         "judge": dict(judge) if judge else None,
         "judge_rounds": judge_rounds if judge else None,
+        **({"unparsed": dict(judge or {})} if unparsed else {}),
         "pytest_qbench": __version__,
         "model": dict(model),
         **run,
@@ -54,7 +56,7 @@ def is_narrowed(fingerprint: Mapping[str, Any]) -> bool:
 def reported(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Name what else differs, as ``model.dtype: float32 -> bfloat16``: it forbids no comparison, but explains drift."""
     a, b = _flat(old), _flat(new)
-    forbidding = {key for keys in COMPARABLE.values() for key in keys} | {"selection"}
+    forbidding = {key for keys in COMPARABLE.values() for key in keys} | {"selection", "judge_control"}
     keys = [key for key in dict.fromkeys((*a, *b)) if key.partition(".")[0] not in forbidding]
     return [f"{key}: {a.get(key)} -> {b.get(key)}" for key in keys if a.get(key) != b.get(key)]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from pytest_qbench.access import qbench
+from pytest_qbench.access import qbench, worker_count
 from pytest_qbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _share_cores(config: pytest.Config) -> None:
 
     import torch
 
-    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    workers = worker_count(config)
     if workers > 1 and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
 
@@ -45,13 +45,21 @@ def _share_cores(config: pytest.Config) -> None:
 def qbench_model(request: pytest.FixtureRequest) -> Iterator[Model]:
     """The model under test, from `--qbench-model`; override it to bring your own."""
     from pytest_qbench.models import load_model, parse_model_args
+    from pytest_qbench.models.devices import Worker
 
     run = qbench(request.config)
     assert run.spec is not None, "collection has checked it"
+    given = getattr(request.config, "workerinput", {"workerid": "gw0", "workercount": 1})
+    worker = Worker(int(given["workerid"].removeprefix("gw")), int(given["workercount"]))
     if run.spec.kind == "transformers":
         _share_cores(request.config)
     try:
-        model = load_model(run.spec, {**run.spec.args, **parse_model_args(run.settings.model_args)})
+        model = load_model(
+            run.spec,
+            {**run.spec.args, **parse_model_args(run.settings.model_args)},
+            worker,
+            endpoints=run.remote.endpoints if run.spec.kind == "openai" else None,
+        )
     except UsageError as e:
         _stop(request.session, run, e)
     yield model
@@ -63,7 +71,9 @@ def qbench_judge(request: pytest.FixtureRequest) -> Judge:
     """The judge of descriptions, from `--qbench-judge`."""
     from pytest_qbench.judges import make_judge
 
-    return make_judge(qbench(request.config).judge_spec)
+    run = qbench(request.config)
+    endpoints = run.remote.endpoints if run.judge_spec.startswith("openai:") else None
+    return make_judge(run.judge_spec, run.settings.judge_args, run.settings.judge_prompts, endpoints)
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +86,7 @@ def qbench_engine(request: pytest.FixtureRequest, qbench_model: Model) -> Iterat
         _stop(request.session, run, e)
     yield engine
     run.measure_noise(engine)
+    engine.close()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ TASKS: tuple[Task, ...] = ("perception", "description", "assessment")
 
 
 class ImageSource(Protocol):
-    """Where an item's image lies; nothing is read before a backend asks."""
+    """Where an item's image lies; nothing is read before a backend asks. Equal sources are the same image."""
 
     @property
     def name(self) -> str:

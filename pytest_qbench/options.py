@@ -26,7 +26,8 @@ class Option(NamedTuple):
 
 OPTIONS = (
     Option("--qbench-model", "Choose the model: an alias such as tiny, a local directory, a hub id, hf:ID, "
-           "random:SEED, or replay:PATH for recorded outputs. There is no default.", metavar="SPEC"),
+           "openai:MODEL@BASE_URL, random:SEED, or replay:PATH for recorded outputs. There is no default.",
+           metavar="SPEC"),
     Option("--qbench-model-arg", "Pass KEY=VALUE to the model: dtype, device, revision, attn_implementation, "
            "trust_remote_code, ... Repeatable.", kind="linelist", metavar="KEY=VALUE"),
     Option("--qbench-data", "Choose the data: mini (embedded, the default; it is not Q-Bench), a data folder, or hf.",
@@ -41,10 +42,20 @@ OPTIONS = (
     Option("--qbench-protocol", "Score as documented (default) or as the published tables do (paper): temperature 100, "
            "CGIQA as the mean of its halves, the paper's words per model.", metavar="NAME"),
     Option("--qbench-batch-size", "Items per forward pass, or auto (default).", metavar="auto|N"),
+    Option("--qbench-concurrency", "Requests in flight at an endpoint. Default: 64.", metavar="N"),
+    Option("--qbench-timeout", "Seconds for one request to an endpoint with all its repeats. Default: 60.",
+           metavar="SECONDS"),
+    Option("--qbench-no-cache", "Ask endpoints anew instead of taking replies from .qbench/cache.", kind="bool"),
     Option("--qbench-blind", "Show a grey image instead of each image and gate nothing: what the model knows without "
            "seeing.", kind="bool", ini=False),
-    Option("--qbench-judge", "Choose the judge of descriptions: lexicon (embedded; the default on mini only).",
-           metavar="SPEC"),
+    Option("--qbench-judge", "Choose the judge of descriptions: lexicon (embedded, a smoke judge; the default on mini "
+           "only), openai:MODEL@BASE_URL or hf:ID.", metavar="SPEC"),
+    Option("--qbench-judge-arg", "Pass KEY=VALUE to the judge: mode, temperature, max_new_tokens, revision, price, ... "
+           "Repeatable.", kind="linelist", metavar="KEY=VALUE"),
+    Option("--qbench-judge-prompts", "Ask the judge with the prompts of this YAML file. Default: the embedded ones.",
+           metavar="FILE"),
+    Option("--qbench-judge-unparsed", "Let the judge read the replies that extraction left unparsed, with five votes.",
+           kind="bool"),
     Option("--qbench-judge-rounds", "Rounds per description and dimension. Default: 5.", metavar="N"),
     Option("--qbench-max-errors", "Share of items that may end in an error before gates are invalid. Default: 0.",
            metavar="SHARE"),

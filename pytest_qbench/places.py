@@ -82,6 +82,9 @@ def check_whole(name: str, dataset: str, results: Results, max_errors: float, ma
         if share(records, status) > limit:
             first = f"{found[0].item}: {found[0].error or repr((found[0].response or '')[:60])}"
             raise InvalidError(f"{dataset}: {len(found)} of {total} items {status}, above {limit:.1%} (first: {first})")
+    control = results.fingerprint.get("judge_control") or {}
+    if task == "description" and control.get("failed"):
+        raise InvalidError(f"the judge failed its control set: {control['failed']}; take another judge")
     if empty := without_value(records):
         raise InvalidError(
             f"{dataset}: {len(empty)} of {total} items have no readable verdict or score (first: {empty[0].item})"

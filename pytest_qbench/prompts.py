@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -20,18 +21,21 @@ DESCRIBE = "Describe the quality, aesthetics and other low-level appearance of t
 RATE = "Rate the quality of the image."
 RATE_PREFIX = "The quality of the image is"
 QUALITY_WORDS = ("good", "poor")
+# Closed endpoints continue no reply. Not in `fingerprint`: a run that asks this says so in its conditions.
+ONE_WORD = "Answer with one word: {} or {}."
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """One user turn; `prefix` is the beginning of the assistant's turn that the model continues.
 
-    `key` (the item's id) lets a model without weights answer the same whatever the batch. Images are RGB.
+    `key` (the item's id) lets a model without weights answer the same whatever the batch. Images are RGB, not to be
+    changed in place, and perhaps decoded anew by each look at them (`pictures.Pictures`).
     """
 
     key: str
     text: str
-    images: tuple[Image, ...] = field(default=(), repr=False)
+    images: Sequence[Image] = field(default=(), repr=False)
     prefix: str | None = None
 
 
@@ -47,7 +51,7 @@ def question_text(item: Item, answer: AnswerMode) -> str:
     return "\n".join([str(item.question), *lines, LETTER_INSTRUCTION])
 
 
-def prompt(item: Item, images: tuple[Image, ...], answer: AnswerMode) -> Prompt:
+def prompt(item: Item, images: Sequence[Image], answer: AnswerMode) -> Prompt:
     """Return what the model is asked for `item`."""
     if item.task == "perception":
         return Prompt(item.id, question_text(item, answer), images)

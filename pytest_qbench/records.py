@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -21,8 +21,9 @@ class Record:
     """What came out for one item. `choice` and `target` of a perception item are option texts.
 
     `logprobs` are natural logarithms: per option text (perception by likelihood) or per quality word (assessment);
-    `score` is the quality score in [0, 1]; `judge` has one entry a round per dimension, each 0, 1 or 2, or None where
-    the verdict was unreadable.
+    `score` is the quality score in [0, 1]; `judge` has one entry a round per dimension: 0, 1 or 2, a number between
+    them where the judge gave its expectation, None where the verdict was unreadable; on a perception item whose reply a
+    judge had to read, its votes as ``choice`` (positions of options).
     """
 
     item: str
@@ -36,7 +37,7 @@ class Record:
     target: str | float | None = None
     score: float | None = None
     logprobs: Mapping[str, float] | None = None
-    judge: Mapping[str, list[int | None]] | None = None
+    judge: Mapping[str, Sequence[float | None]] | None = None
     error: str | None = None
     slices: Mapping[str, str] = field(default_factory=dict)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -24,6 +24,7 @@ __all__ = [
     "Scoring",
     "argmax_score",
     "choose_by_likelihood",
+    "decided",
     "extract_answer",
     "level_score",
     "quality_score",
@@ -156,6 +157,24 @@ def score(item: Item, response: Response, scoring: Scoring = DEFAULT) -> Record:
         raise ItemError(f"{item.id}: {e}") from e
 
 
+def decided(item: Item, record: Record, votes: Sequence[int | None]) -> Record:
+    """Return the record of an unparsed reply with a judge's votes on it: positions of options, None for neither.
+
+    An option with more than half of all votes is the choice; else the reply stays unparsed. `Record.judge` keeps the
+    votes as ``choice``.
+    """
+    kept = replace(record, judge={"choice": list(votes)})
+    for option in set(votes) - {None}:
+        if option is not None and 2 * votes.count(option) > len(votes):
+            choice = item.options[option]
+            return replace(kept, status=_status(item, choice), choice=choice)
+    return kept
+
+
+def _status(item: Item, choice: str) -> Status:
+    return "measured" if item.answer is None else "correct" if choice == item.answer else "wrong"
+
+
 def _perception(item: Item, response: Response) -> Record:
     logprobs = None if response.logprobs is None else _finite(response.logprobs)
     if response.text is not None:
@@ -167,8 +186,7 @@ def _perception(item: Item, response: Response) -> Record:
         choice = choose_by_likelihood({option: logprobs[option] for option in item.options})
     if choice is None:
         return Record.of(item, "unparsed", response=response.text, logprobs=logprobs)
-    status: Status = "measured" if item.answer is None else "correct" if choice == item.answer else "wrong"
-    return Record.of(item, status, response=response.text, choice=choice, logprobs=logprobs)
+    return Record.of(item, _status(item, choice), response=response.text, choice=choice, logprobs=logprobs)
 
 
 def _finite(logprobs: Mapping[str, float] | None) -> dict[str, float]:

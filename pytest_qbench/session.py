@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_qbench.access import worker_id
+from pytest_qbench.access import is_worker, worker_id
 from pytest_qbench.chunks import plan_chunks
 from pytest_qbench.errors import UsageError
+from pytest_qbench.remote import Remote
 from pytest_qbench.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -35,8 +36,12 @@ if TYPE_CHECKING:
     from pytest_qbench.results import Results
     from pytest_qbench.scoring import Scoring
 
-AUTO_BATCH_SIZE = 16
 CHUNK_BATCHES = 2  # a chunk is what a worker gets at once: two batches, so that lengths can be sorted within it
+AUTO_CHUNK = 64  # where memory decides on the batch: the controller plans without a model, so not by what fits
+
+
+Chunk = list[tuple[str, "Item"]]
+"""Node ids with their items."""
 
 
 @dataclass
@@ -66,7 +71,8 @@ class QBench:
     baseline_written: Path | None = None
     changes: list[str] = field(default_factory=list)
     finished: Finished | None = None
-    _chunk_of: dict[str, list[tuple[str, Item]]] = field(default_factory=dict)
+    _chunk_of: dict[str, Chunk] = field(default_factory=dict)
+    _chunk_after: dict[str, Chunk] = field(default_factory=dict)
     _ready: dict[str, Record] = field(default_factory=dict)
     _folder: RunFolder | None = None
     began: float = field(default_factory=time.time)
@@ -89,13 +95,14 @@ class QBench:
     @cached_property
     def spec(self) -> ModelSpec | None:
         """The model named, checked without loading it; None when a conftest overrides `qbench_model`."""
-        from pytest_qbench.models import check, parse_model_args, parse_spec
+        from pytest_qbench.models import check, check_args, parse_model_args, parse_spec
 
-        parse_model_args(self.settings.model_args)
+        args = parse_model_args(self.settings.model_args)
         if self.settings.model is None:
             return None
         spec = parse_spec(self.settings.model)
         check(spec)
+        check_args(spec, args)
         return spec
 
     @property
@@ -113,9 +120,19 @@ class QBench:
         return Scoring(paper_words(self.spec), PAPER_TEMPERATURE, halves=True) if paper else DEFAULT
 
     @property
-    def batch_size(self) -> int:
-        """Items per forward pass."""
-        return self.settings.batch_size or AUTO_BATCH_SIZE
+    def batch_size(self) -> int | None:
+        """Items of a batch: as the user says, or what keeps an endpoint's slots filled; None: the model's choice."""
+        return self.settings.batch_size or self.remote.batch_size(self.spec)
+
+    @cached_property
+    def remote(self) -> Remote:
+        """The endpoints of this process."""
+        return Remote(self.config, lambda: self.settings)
+
+    @property
+    def chunk_size(self) -> int:
+        """Items that are measured in one call and, under xdist, by one worker."""
+        return self.batch_size * CHUNK_BATCHES if self.batch_size else AUTO_CHUNK
 
     @cached_property
     def datasets(self) -> list[Dataset]:
@@ -133,8 +150,9 @@ class QBench:
 
     @property
     def needs_judge(self) -> bool:
-        """Tell whether a description will be judged."""
-        return "description" in self.asked and any(d.task == "description" for d in self.datasets)
+        """Tell whether a description will be judged, or a reply that extraction leaves unparsed."""
+        judged = {"description", *(["perception"] if self.settings.judge_unparsed else [])}
+        return any(d.task in self.asked and d.task in judged for d in self.datasets)
 
     @property
     def judge_spec(self) -> str:
@@ -155,8 +173,9 @@ class QBench:
         if not any(d.task in self.asked for d in self.datasets):
             raise UsageError(f"--qbench-data={self.settings.data}: no items for {', '.join(self.asked)}")
         if self.needs_judge and not self.own_judge:
-            check_judge(self.judge_spec)
-        if self.spec is None or self.spec.kind == "transformers":
+            s = self.settings
+            check_judge(self.judge_spec, s.judge_args, s.judge_prompts, s.judge_unparsed)
+        if self.spec is None or self.spec.kind in ("transformers", "openai"):
             check_images([d for d in self.datasets if d.task in self.asked])
 
     # measuring
@@ -164,18 +183,29 @@ class QBench:
     def plan(self, nodes: list[tuple[str, Item | None]]) -> None:
         """Plan the chunks of a collection: node ids with their items (None for tests that are no items)."""
         self._chunk_of.clear()
-        for positions in plan_chunks([nodeid for nodeid, _ in nodes], self.batch_size * CHUNK_BATCHES):
+        self._chunk_after.clear()
+        last: Chunk = []
+        for positions in plan_chunks([nodeid for nodeid, _ in nodes], self.chunk_size):
             chunk = [(nodes[i][0], item) for i in positions if (item := nodes[i][1]) is not None]
             for nodeid, _ in chunk:
                 self._chunk_of[nodeid] = chunk
+            if chunk and last and not is_worker(self.config):  # who measures a worker's next chunk shows later
+                self._chunk_after[last[0][0]] = chunk
+            last = chunk or last
 
     def make_engine(self, model: Model, judge: Callable[[], Judge]) -> Engine:
         """Build the engine around a loaded model and note what the records are made with."""
+        from pytest_qbench.models.base import Probed
         from pytest_qbench.models.engine import Engine
         from pytest_qbench.models.replay import ReplayModel
 
+        if isinstance(model, Probed):
+            model.probe(self.asked, self.answer, self.scoring.words)
+            if model.conditions and "assessment" in self.asked:
+                self.made_with["conditions"] = {"scoring": {**self.scoring.describe(), **model.conditions}}
+        self.remote.meter("model", model)
+
         self.made_with["model"] = {"name": model.name, **model.describe()}
-        self.made_with["batch_size"] = self.batch_size
         self.made_with["machine"] = platform.machine()
         if isinstance(model, ReplayModel):
             blind = model.conditions.get("blind", self.settings.blind)
@@ -185,21 +215,45 @@ class QBench:
             self.made_with["conditions"] = model.conditions
             self.made_with["left_out"] = [(e.dataset, e.entry, e.reason) for e in model.left_out]
 
-        def noted() -> Judge:
-            made = judge()
-            self.made_with["judge"] = {"name": made.name, **made.describe()}
-            return made
+        made: list[Judge] = []
 
+        def noted() -> Judge:
+            if not made:
+                made.append(self._tried(judge()))
+            return made[0]
+
+        if self.settings.judge_unparsed and "perception" in self.asked:
+            noted()  # it is part of the conditions, also of a run in which every reply is parsed
         return Engine(
             model, answer=self.answer, batch_size=self.batch_size, blind=self.settings.blind,
             judge_rounds=self.settings.judge_rounds, judge=noted, scoring=self.scoring,
+            decides=self.settings.judge_unparsed,
         )  # fmt: skip
+
+    def _tried(self, judge: Judge) -> Judge:
+        """Note what identifies a judge, and let it judge the control set before any description."""
+        from pytest_qbench.judges.base import Decides
+        from pytest_qbench.judges.control import run_control
+        from pytest_qbench.judges.rubric import RubricJudge
+
+        if self.settings.judge_unparsed and not isinstance(judge, Decides):
+            raise UsageError(
+                f"--qbench-judge-unparsed: {judge.name} cannot read replies; name a language model as judge"
+            )
+        self.remote.meter("judge", judge.voter if isinstance(judge, RubricJudge) else judge)
+        self.made_with["judge"] = {"name": judge.name, **judge.describe()}
+        if "description" in self.asked:
+            control = run_control(judge, self.ask("description"), self.settings.judge_rounds)
+            self.made_with["judge_control"] = control
+        return judge
 
     def measure(self, nodeid: str, engine: Engine) -> Record:
         """Return the record of one node; the first node of a chunk measures the whole chunk."""
         if nodeid not in self._ready:
             chunk = self._chunk_of[nodeid]
-            records = engine.measure([item for _, item in chunk])
+            after = self._chunk_after.get(chunk[0][0], ())
+            records = engine.measure([item for _, item in chunk], then=[item for _, item in after])
+            self.made_with["batch_size"] = engine.batch_size  # auto may have halved it
             self._ready.update(zip([each for each, _ in chunk], records, strict=True))
         return self._ready.pop(nodeid)
 
@@ -229,14 +283,19 @@ class QBench:
             "problem": self.problem,
             "made_with": self.made_with,
             "noise": self.noise,
+            "usage": self.remote.usage,
         }
 
     def take_over(self, output: dict[str, Any]) -> list[str]:
         """Take in what a worker handed over; return the node ids of its gates."""
         self.asked.update(dict.fromkeys(output["asked"]))
         self.problem = self.problem or output["problem"]
+        control = self.made_with.get("judge_control") or {}
         self.made_with.update(output["made_with"])
+        if control.get("failed"):  # a judge that failed in one process is not made good by another
+            self.made_with["judge_control"] = control
         self.noise = self.noise or output["noise"]
+        self.remote.take_over(output["usage"])
         return list(output["gate_ids"])
 
     # collecting records (alone, or on the controller)
@@ -309,7 +368,8 @@ class QBench:
             expected,
             fingerprint(
                 scoring=self.scoring, answer=self.answer, blind=self.settings.blind, judge=made_with.pop("judge", None),
-                judge_rounds=self.settings.judge_rounds, model=made_with.pop("model", {}), data=self.settings.data,
+                judge_rounds=self.settings.judge_rounds, unparsed=self.settings.judge_unparsed,
+                model=made_with.pop("model", {}), data=self.settings.data,
                 selection=self.selection,
                 **made_with,
             )

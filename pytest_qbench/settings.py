@@ -30,6 +30,12 @@ class Settings:
     blind: bool
     judge: str | None
     judge_rounds: int
+    judge_args: tuple[str, ...]
+    judge_prompts: Path | None
+    judge_unparsed: bool
+    concurrency: int
+    timeout: float
+    cache: bool
     max_errors: float
     max_unparsed: float
     run_dir: Path | None
@@ -68,6 +74,19 @@ def _number(config: pytest.Config, dest: str, default: int, least: int) -> int:
     if number < least:
         raise UsageError(f"--{dest.replace('_', '-')}={text}: not a whole number of at least {least}")
     return number
+
+
+def _seconds(config: pytest.Config, dest: str, default: float) -> float:
+    text = _value(config, dest)
+    if text is None:
+        return default
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"--{dest.replace('_', '-')}={text}: not a number of seconds above 0")
+    return seconds
 
 
 def _share(config: pytest.Config, dest: str, default: float) -> float:
@@ -123,6 +142,12 @@ def read_settings(config: pytest.Config) -> Settings:
         blind=bool(_value(config, "qbench_blind")),
         judge=_value(config, "qbench_judge"),
         judge_rounds=_number(config, "qbench_judge_rounds", 5, 1),
+        judge_args=tuple(_value(config, "qbench_judge_arg") or ()),
+        judge_prompts=_path(config, "qbench_judge_prompts"),
+        judge_unparsed=bool(_value(config, "qbench_judge_unparsed")),
+        concurrency=_number(config, "qbench_concurrency", 64, 1),
+        timeout=_seconds(config, "qbench_timeout", 60.0),
+        cache=not _value(config, "qbench_no_cache"),
         max_errors=_share(config, "qbench_max_errors", 0.0),
         max_unparsed=_share(config, "qbench_max_unparsed", 0.05),
         run_dir=_path(config, "qbench_run_dir"),

@@ -11,7 +11,6 @@ from xdist.scheduler import LoadScopeScheduling
 from pytest_qbench.access import is_controller, qbench
 from pytest_qbench.chunks import plan_chunks
 from pytest_qbench.errors import UsageError
-from pytest_qbench.session import CHUNK_BATCHES
 
 
 class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
@@ -81,7 +80,7 @@ class Controller:
         if not named or config.getvalue("dist") != "load":
             return None
         try:
-            return ChunkScheduling(config, log, qbench(config).batch_size * CHUNK_BATCHES)
+            return ChunkScheduling(config, log, qbench(config).chunk_size)
         except UsageError as e:  # from the project's ini; what was typed was checked before
             raise pytest.UsageError(str(e)) from e
 

@@ -169,3 +169,15 @@ def test_a_baseline_reads_as_a_run_and_a_run_as_a_baseline(tmp_path: Path) -> No
 def test_the_head_is_plain_yaml_for_a_reviewer(tmp_path: Path) -> None:
     head = yaml.safe_load((write_baseline(tmp_path, "x", run()) / "baseline.yaml").read_text())
     assert list(head) == ["schema", "name", "recorded", "files", "metrics", "noise", "fingerprint", "seal"]
+
+
+def test_a_writer_too_takes_up_what_was_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_baseline(tmp_path, "x", run(wrong=1)).rename(tmp_path / ".x.old")  # killed between the two renames
+
+    def full(*args: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(baselines, "_write", full)
+    with pytest.raises(UsageError, match="No space left"):
+        write_baseline(tmp_path, "x", run(wrong=2))
+    assert [p.name for p in tmp_path.iterdir()] == ["x"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,7 +16,7 @@ from pytest_qbench.items import Item
 from pytest_qbench.metrics import Metric
 from pytest_qbench.records import Record
 from pytest_qbench.stats import Undefined
-from tests.builders import answered, judged, picture, question, scored
+from tests.builders import answered, judged, picture, question, results, scored, text
 
 Values = dict[tuple[str, str | None], Metric]
 
@@ -119,4 +121,27 @@ def test_golden_texts_agree_by_their_words() -> None:
     single = Item("mini/1-d", "description", "mini", None, "g", (), golden=("a",))
     found = diagnosed([judged(several, 1), judged(single, 1)], [several, single])
     assert (found["golden_agreement", None].value, found["golden_agreement", None].n) == (0.5, 1)
-    assert diagnosed([judged(single, 1)], [single]) == {}
+    assert ("golden_agreement", None) not in diagnosed([judged(single, 1)], [single])
+
+
+def test_shares_of_verdicts_are_means_over_items_of_their_rounds() -> None:
+    items = [text(0), text(1), text(2)]
+    records = [judged(items[0], 2, 2, None, 0), judged(items[1], 1), judged(items[2], None)]
+    rows = {m.name: m for m in results(items, records).diagnostics}
+    found = [rows[f"description.relevance_p{k}"] for k in (0, 1, 2)]
+    assert [m.value for m in found] == pytest.approx([1 / 6, 1 / 2, 1 / 3])
+    assert [m.n for m in found] == [2, 2, 2]
+    assert rows["description.unreadable_rate"].value == pytest.approx(2 / 6)
+    assert all(m.ci and m.ci[0] <= m.value <= m.ci[1] for m in found if m.value is not None)
+
+
+def test_expectations_have_no_shares_and_a_single_round_no_agreement() -> None:
+    items = [text(0), text(1)]
+    records = [
+        replace(judged(i), judge={d: [1.37] for d in ("completeness", "preciseness", "relevance")}) for i in items
+    ]
+    rows = {m.name: m for m in results(items, records).diagnostics}
+    assert rows["description.completeness_p1"].value is None
+    assert rows["description.completeness_p1"].note == "expectations have no shares"
+    assert rows["description.completeness_alpha"].note == "agreement needs at least two rounds"
+    assert results(items, records).metric("description.sum", "mini").value == pytest.approx(4.11)

@@ -386,7 +386,9 @@ def test_confidence_sees_what_accuracy_does_not(stored: Any) -> None:
     assert row.baseline == pytest.approx(1 / (1 + np.exp(-1.3)))
     half = sure(0.5)
     half.records[0] = replace(half.records[0], logprobs=None)
-    assert gate(half, base, "perception.confidence", margin=0.01).verdict == "invalid"
+    partly = gate(half, base, "perception.confidence", minimum=0.1)
+    assert partly.verdict == "invalid"
+    assert "1 of 400 items have no recorded likelihoods" in partly.reason
     assert "undefined" in gate(perception(set()), base, "perception.confidence", margin=0.01).reason
 
 
@@ -405,3 +407,23 @@ def test_the_items_behind_a_judged_and_a_ranked_drop_are_named(stored: Any) -> N
     moved = results(pictures, [scored(p, 0.99 if i == 3 else i / 60) for i, p in enumerate(pictures)])
     found = gate(moved, base, "assessment.srcc")
     assert [(f.item, f.question, f.before, f.after) for f in found.lost] == [("mini_a/3", "MOS 3", "0.0500", "0.9900")]
+
+
+def test_scores_that_differ_by_rounding_alone_are_identical_to_srcc(stored: Any) -> None:
+    """Another batch size moves scores by 1e-7 and no rank: there is no change that could be noise."""
+    old = assessed(0.1)
+    new = Results([replace(r, score=(r.score or 0.0) * (1 + 1e-9)) for r in old.records], old.expected, old.fingerprint)
+    found = gate(new, stored(old), "assessment.srcc")
+    assert found.verdict == "pass"
+    assert "identical on 150 items" in found.reason
+    swapped = [replace(r, score=-(r.score or 0.0)) if i < 1 else r for i, r in enumerate(old.records)]
+    assert (
+        "identical on 150 items"
+        not in gate(
+            Results(swapped, old.expected, old.fingerprint),
+            stored(old),
+            "assessment.srcc",
+            dataset="mini_a",
+            margin=0.01,
+        ).reason
+    )

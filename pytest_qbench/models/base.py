@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from pytest_qbench.errors import ItemError
     from pytest_qbench.items import Item
-    from pytest_qbench.prompts import Prompt
+    from pytest_qbench.pictures import Picture
+    from pytest_qbench.prompts import AnswerMode, Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,9 @@ class Response:
 class Model(Protocol):
     """A vision-language model over batches of prompts. Results are in the order of the prompts.
 
-    Each method raises `ModelError` when the model cannot do it at all and `ItemError` when a single prompt is at fault.
+    Each method raises `ModelError` when the model cannot do it at all and `ItemError` when a single prompt is at fault;
+    a model that asks prompts one by one returns the `ItemError` in the place of that prompt's result instead, and the
+    others are not asked again.
     """
 
     name: str
@@ -32,15 +36,17 @@ class Model(Protocol):
         """Return what identifies the model and how it ran: plain values for the fingerprint and the summary."""
         ...
 
-    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
+    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> Sequence[str | ItemError]:
         """Return the reply of each prompt, greedily decoded, without the prompt and without special tokens."""
         ...
 
-    def option_likelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
+    def option_likelihoods(
+        self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]
+    ) -> Sequence[list[float] | ItemError]:
         """Return for each prompt the summed log-likelihood of each option's tokens as the assistant's reply."""
         ...
 
-    def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
+    def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> Sequence[list[float] | ItemError]:
         """Return for each prompt the log-probability of each word right after `Prompt.prefix`.
 
         Log-softmax over the vocabulary, computed in float32; a word of several tokens counts by its whole sequence.
@@ -58,6 +64,42 @@ class Recalls(Protocol):
 
     def recall(self, items: Sequence[Item]) -> list[Response]:
         """Return what was recorded for each item, every word or option included; raises `ItemError` for a gap."""
+        ...
+
+
+@runtime_checkable
+class Probed(Protocol):
+    """A model that may lack what is going to be asked, and finds out before the first item.
+
+    `conditions` are what it is asked otherwise than the protocol says; they go into the fingerprint.
+    """
+
+    @property
+    def conditions(self) -> Mapping[str, Any]:
+        """Entries of the fingerprint's ``scoring``."""
+        ...
+
+    def probe(self, tasks: Iterable[str], answer: AnswerMode, words: Sequence[str]) -> None:
+        """Raise `ModelError` that names what is missing for these tasks."""
+        ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A model that can do part of its work ahead, in threads, while another batch is in its forward pass.
+
+    Nothing depends on it: prompts that were not prepared, or that someone changed on the way, are answered the same.
+    """
+
+    largest_batch: int
+    """Prompts to begin with in one forward pass, where the user names no number; out of memory halves it."""
+
+    def look(self, picture: Picture) -> None:
+        """Decode and preprocess one picture; several threads at a time. Raises `ItemError` for a broken one."""
+        ...
+
+    def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Prompt]:
+        """Return the same prompts with their tensors, to be asked; not in the thread that asks, one at a time."""
         ...
 
 

@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
+import copy
 import re
+import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+import torch
+from PIL import Image
 from torch import Tensor
 
 from pytest_qbench.errors import ItemError, ModelError
+from pytest_qbench.models.failures import FAILURES
 from pytest_qbench.models.layout import Batch, Side, align, append, ragged
 from pytest_qbench.models.quirks import Quirks
+from pytest_qbench.models.vision import ImageWork
+from pytest_qbench.pictures import Picture, Pictures
 from pytest_qbench.prompts import Prompt
 
 _PROBE = ("Question", "Reply")
+_STAND_IN = Image.new("RGB", (32, 32))
 
 
 class Encoder:
     """Turns prompts into the tensors of one forward pass, on the CPU; needs the processor but not the weights.
 
-    Prompts of one batch have the same number of images and the same `prefix`.
+    Prompts of one batch have the same number of images and the same `prefix`. Any thread may call; the processor's
+    tokenizer, which does not bear two at a time, is behind a lock, and words are cut by a copy of it.
     """
 
     def __init__(self, name: str, processor: Any, quirks: Quirks, decoder_start: int | None) -> None:
         self.processor = processor
-        self.tokenizer = getattr(processor, "tokenizer", processor)
+        tokenizer = getattr(processor, "tokenizer", processor)
         self.side: Side = "left" if decoder_start is None else "right"
-        self.tokenizer.padding_side = self.side
-        if self.tokenizer.pad_token_id is None:
-            self.tokenizer.pad_token = self.tokenizer.eos_token
+        tokenizer.padding_side = self.side
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        self.tokenizer = copy.deepcopy(tokenizer)
+        self._lock = threading.Lock()
         self._name = name
         self._quirks = quirks
         self._decoder_start = decoder_start
@@ -37,13 +48,27 @@ class Encoder:
         self._controls = _control_tokens(processor, self.tokenizer)
         self._tail, self._prefix_tail, self._joint = self._probe()
         self.continuation = lru_cache(maxsize=65536)(self._continuation)
+        self._work = ImageWork(processor.image_processor)
+        self.comes_apart = self._comes_apart()
+        """Whether the images of a batch can be preprocessed one by one."""
+
+    def look(self, picture: Picture) -> None:
+        """Decode a picture and, where the processor's work comes apart, preprocess it; keeps the result with it."""
+        with picture.lock:
+            if picture.made is None:
+                image = picture.decode()
+                picture.made = self._work.make(image) if self.comes_apart else image
 
     def __call__(self, prompts: Sequence[Prompt]) -> Batch:
         """Return input ids, mask and image tensors; padding is on the left (on the right for encoder-decoders)."""
         for prompt in prompts:
             if len(prompt.images) not in self._quirks.images:
                 raise ItemError(f"{prompt.key}: {self._name} cannot take {len(prompt.images)} images in a prompt")
-        encoded = self._chat_batch(prompts) if self._chat else self._plain_batch(prompts)
+        encoded = self._encode_apart(prompts)
+        if encoded is None:
+            images = [_looked_at(prompt.images) for prompt in prompts]
+            with self._lock:
+                encoded = self._encode(prompts, images)
         batch: Batch = {key: value for key, value in encoded.items() if isinstance(value, Tensor) and key != "labels"}
         batch = align(batch, self.side)
         edge = batch["attention_mask"][:, -1 if self.side == "left" else 0]
@@ -86,10 +111,44 @@ class Encoder:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
         return ids
 
-    def _chat_batch(self, prompts: Sequence[Prompt]) -> Any:
+    def _encode_apart(self, prompts: Sequence[Prompt]) -> Any:
+        """Return the same from pictures that were looked at one by one, or None where there are none such."""
+        pictures = [prompt.images.pictures[0] for prompt in prompts if isinstance(prompt.images, Pictures)]
+        if not self.comes_apart or len(pictures) < len(prompts) or any(len(prompt.images) != 1 for prompt in prompts):
+            return None
+        made = []
+        for picture in pictures:
+            self.look(picture)
+            made.append(picture.made)
+        for picture in pictures:
+            if not picture.shared:
+                picture.made = None
+        with self._lock, self._work.joining(made):
+            return self._encode(prompts, [[_STAND_IN]] * len(prompts))
+
+    def _comes_apart(self) -> bool:
+        """Try two images of different shapes at once and one by one."""
+        gradient = Image.linear_gradient("L").convert("RGB")
+        images = [gradient.resize((64, 64)), gradient.rotate(90).resize((192, 96))]
+        asked = [Prompt("", _PROBE[0], (image,)) for image in images]
+        try:
+            whole = self._encode(asked, [[image] for image in images])
+            with self._work.joining([self._work.make(image) for image in images]):
+                parts = self._encode(asked, [[_STAND_IN]] * 2)
+        except FAILURES:
+            return False
+        return whole.keys() == parts.keys() and all(_equal(whole[key], parts[key]) for key in whole)
+
+    def _encode(self, prompts: Sequence[Prompt], images: Sequence[Sequence[Any]]) -> Any:
+        return self._chat_batch(prompts, images) if self._chat else self._plain_batch(prompts, images)
+
+    def _chat_batch(self, prompts: Sequence[Prompt], images: Sequence[Sequence[Any]]) -> Any:
         prefix = prompts[0].prefix if self._decoder_start is None else None
         return self.processor.apply_chat_template(
-            [_conversation(self._escape(prompt.text), prompt.images, prefix and prompt.prefix) for prompt in prompts],
+            [
+                _conversation(self._escape(prompt.text), own, prefix and prompt.prefix)
+                for prompt, own in zip(prompts, images, strict=True)
+            ],
             tokenize=True,
             return_dict=True,
             return_tensors="pt",
@@ -97,16 +156,16 @@ class Encoder:
             **({"continue_final_message": True} if prefix else {"add_generation_prompt": True}),
         )
 
-    def _plain_batch(self, prompts: Sequence[Prompt]) -> Any:
+    def _plain_batch(self, prompts: Sequence[Prompt], images: Sequence[Sequence[Any]]) -> Any:
         placeholder = "" if self._quirks.inserts_images else str(getattr(self.processor, "image_token", ""))
         texts = [
-            placeholder * len(prompt.images) + self._quirks.plain.text.format(text=self._escape(prompt.text))
-            for prompt in prompts
+            placeholder * len(own) + self._quirks.plain.text.format(text=self._escape(prompt.text))
+            for prompt, own in zip(prompts, images, strict=True)
         ]
-        images: list[Any] | None = [list(prompt.images) for prompt in prompts] if prompts[0].images else None
-        if images and self._quirks.inserts_images:
-            images = [image for (image,) in images]
-        return self.processor(images=images, text=texts, padding=True, padding_side=self.side, return_tensors="pt")
+        given: list[Any] | None = [list(own) for own in images] if images[0] else None
+        if given and self._quirks.inserts_images:
+            given = [image for (image,) in given]
+        return self.processor(images=given, text=texts, padding=True, padding_side=self.side, return_tensors="pt")
 
     def _probe(self) -> tuple[str, str, str]:
         """Return what stands before a reply, what stands before a prefix, and what joins the first to a reply."""
@@ -143,6 +202,22 @@ def _conversation(text: str, images: Sequence[Any] = (), prefix: str | None = No
     if prefix:
         turns.append({"role": "assistant", "content": [{"type": "text", "text": prefix}]})
     return turns
+
+
+def _looked_at(images: Sequence[Any]) -> list[Any]:
+    """Return the pixels of a prompt's images; those decoded ahead are let go of."""
+    if not isinstance(images, Pictures):
+        return list(images)
+    decoded = []
+    for picture in images.pictures:
+        with picture.lock:
+            ready, picture.made = picture.made, None
+        decoded.append(ready if isinstance(ready, Image.Image) else picture.decode())
+    return decoded
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return torch.equal(one, other) if isinstance(one, Tensor) and isinstance(other, Tensor) else bool(one == other)
 
 
 def _control_tokens(processor: Any, tokenizer: Any) -> re.Pattern[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,22 +13,33 @@ from typing import Any
 import torch
 
 from pytest_qbench.errors import ModelError
+from pytest_qbench.models.devices import Machine, Worker, place
 from pytest_qbench.models.failures import FAILURES, loading_error, quiet
 from pytest_qbench.models.specs import ModelSpec
+from pytest_qbench.models.textonly import TextProcessor
 
 _MIB = 1 << 20
+CONTRASTIVE = "clip"
 
 
-def pick_device(wanted: str = "auto") -> torch.device:
-    """Return the device asked for, or the best there is: cuda, mps, cpu. Raises `ModelError` when it is not there."""
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    device = torch.device(wanted)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ModelError(f"device={wanted}: this machine has {torch.cuda.device_count()} CUDA devices; use device=auto")
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ModelError("device=mps is not available on this machine; use device=auto")
-    return device
+def is_contrastive(spec: ModelSpec, args: Mapping[str, str]) -> bool:
+    """Tell whether the model compares images with texts instead of writing. Raises `ModelError` like `load`."""
+    from transformers import PreTrainedConfig
+
+    where: dict[str, Any] = {"local_files_only": True} if spec.is_local else {"revision": args.get("revision", "main")}
+    try:
+        with quiet():
+            config, _ = PreTrainedConfig.get_config_dict(spec.target, **where)
+    except FAILURES as error:
+        raise loading_error(spec, error, device="cpu") from error
+    return bool(config.get("model_type") == CONTRASTIVE)
+
+
+def pick_device(args: Mapping[str, str], worker: Worker) -> torch.device:
+    """Return the device for this process. Raises `ModelError` when it is not there or others sit on it."""
+    machine = Machine(torch.cuda.device_count() if torch.cuda.is_available() else 0, torch.backends.mps.is_available())
+    share = args.get("share_gpu") == "true"
+    return torch.device(place(args.get("device", "auto"), machine, worker, share=share))
 
 
 def pick_dtype(wanted: str, device: torch.device) -> torch.dtype | str:
@@ -38,9 +50,11 @@ def pick_dtype(wanted: str, device: torch.device) -> torch.dtype | str:
     return torch.float32 if device.type == "cpu" else "auto"
 
 
-def load(spec: ModelSpec, args: Mapping[str, str]) -> tuple[Any, Any, torch.device]:
+def load(
+    spec: ModelSpec, args: Mapping[str, str], worker: Worker, *, sees: bool = True
+) -> tuple[Any, Any, torch.device]:
     """Return model (in eval mode, on its device), processor and device. Raises `ModelError`, in one line."""
-    device = pick_device(args.get("device", "auto"))
+    device = pick_device(args, worker)
     trust = args.get("trust_remote_code") == "true"
     failures: tuple[type[Exception], ...] = FAILURES
     if trust:
@@ -51,15 +65,15 @@ def load(spec: ModelSpec, args: Mapping[str, str]) -> tuple[Any, Any, torch.devi
         failures = (*FAILURES, SafetensorError)
     try:
         with quiet():
-            return *_load(spec, args, device, trust), device
+            return *_load(spec, args, device, trust, sees), device
     except ModelError:
         raise
     except failures as error:
         raise loading_error(spec, error, device=str(device)) from error
 
 
-def _load(spec: ModelSpec, args: Mapping[str, str], device: torch.device, trust: bool) -> tuple[Any, Any]:
-    from transformers import AutoConfig, AutoProcessor
+def _load(spec: ModelSpec, args: Mapping[str, str], device: torch.device, trust: bool, sees: bool) -> tuple[Any, Any]:
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoProcessor
 
     common: dict[str, Any] = {"trust_remote_code": trust}
     if spec.is_local:
@@ -67,8 +81,11 @@ def _load(spec: ModelSpec, args: Mapping[str, str], device: torch.device, trust:
     elif "revision" in args:
         common["revision"] = args["revision"]
     config = AutoConfig.from_pretrained(spec.target, **common)
-    auto = _auto_class(spec, config, trust)
-    processor = AutoProcessor.from_pretrained(spec.target, **common)
+    reads = not sees and _reads_only(config)
+    auto = AutoModelForCausalLM if reads else _auto_class(spec, config, trust)
+    processor = (
+        TextProcessor.of(spec.target, **common) if reads else AutoProcessor.from_pretrained(spec.target, **common)
+    )
     if not hasattr(processor, "image_processor"):
         raise ModelError(
             f"{spec.target} has no image processor (preprocessor_config.json): save its processor beside it"
@@ -89,9 +106,19 @@ def _load(spec: ModelSpec, args: Mapping[str, str], device: torch.device, trust:
     return model.eval(), processor
 
 
+def _reads_only(config: Any) -> bool:
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
+
+    known = type(config)
+    return known in AutoModelForCausalLM._model_mapping and known not in AutoModelForImageTextToText._model_mapping
+
+
 def _auto_class(spec: ModelSpec, config: Any, trust: bool) -> Any:
     """Return the Auto class that knows this config; the second is a superset that has a few more models."""
-    from transformers import AutoModelForImageTextToText, AutoModelForMultimodalLM
+    from transformers import AutoModel, AutoModelForImageTextToText, AutoModelForMultimodalLM
+
+    if config.model_type == CONTRASTIVE:
+        return AutoModel
 
     for auto in (AutoModelForImageTextToText, AutoModelForMultimodalLM):
         if type(config) in auto._model_mapping or (trust and auto.__name__ in getattr(config, "auto_map", {})):
@@ -120,6 +147,35 @@ def _bound_pixels(spec: ModelSpec, processor: Any, args: Mapping[str, str]) -> N
         )
     for edge, pixels in bounds.items():
         processor.image_processor.size[edge] = pixels
+
+
+class Deterministic:
+    """A fixed seed and, on a GPU, deterministic algorithms where torch has them, until it is undone."""
+
+    def __init__(self, device: torch.device) -> None:
+        torch.manual_seed(0)
+        self._before: tuple[bool, bool, bool, bool] | None = None
+        if device.type == "cuda":
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
+            self._before = (
+                torch.are_deterministic_algorithms_enabled(),
+                torch.is_deterministic_algorithms_warn_only_enabled(),
+                torch.backends.cudnn.benchmark,
+                torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
+            )
+            self._set(True, True, False, False)
+
+    def undo(self) -> None:
+        """Restore the settings; the seed stays."""
+        if self._before is not None:
+            self._set(*self._before)
+            self._before = None
+
+    @staticmethod
+    def _set(enabled: bool, warn_only: bool, benchmark: bool, fill: bool) -> None:
+        torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
+        torch.backends.cudnn.benchmark = benchmark
+        torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
 
 
 def describe(spec: ModelSpec, model: Any, processor: Any, device: torch.device) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def quirks(config: Any) -> Quirks:
             return Quirks(
                 Plain("Question: {text} Answer:", " Answer:"),
                 inserts_images=True,
-                images=range(2),
+                images=range(1, 2),
                 first_position=config.text_config.pad_token_id + 1,
                 pads_in_generate=False,
                 continues=False,

@@ -11,12 +11,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from pytest_qbench.endpoint.address import parse_address
 from pytest_qbench.errors import ModelError
 from pytest_qbench.prompts import QUALITY_WORDS, AnswerMode
 
-Kind = Literal["transformers", "random", "replay"]
+Kind = Literal["transformers", "openai", "random", "replay"]
 
-FORMS = "an alias (see `qbench models`), a local folder, a hub id ORG/NAME, hf:ID, replay:PATH or random:SEED"
+FORMS = (
+    "an alias (see `qbench models`), a local folder, a hub id ORG/NAME, hf:ID, openai:MODEL@BASE_URL, "
+    "replay:PATH or random:SEED"
+)
 MODEL_ARGS: Mapping[str, str] = {
     "dtype": "auto, float32, bfloat16 or float16",
     "device": "auto, cpu, mps, cuda or cuda:N",
@@ -28,7 +32,13 @@ MODEL_ARGS: Mapping[str, str] = {
     "max_new_tokens": "a positive integer",
     "min_pixels": "a positive integer",
     "max_pixels": "a positive integer",
+    "assessment": "continue or ask",
+    "price": "IN/OUT, US dollars per million prompt and completion tokens",
+    "extra_body": "a JSON object of request parameters",
 }
+ENDPOINT_ARGS = ("revision", "max_new_tokens", "max_pixels", "assessment", "price", "extra_body")
+_ENDPOINT_ONLY = ("assessment", "price", "extra_body")
+_OBJECTS = ("quantization_config", "extra_body")
 _PATTERNS = {
     "dtype": r"auto|float32|bfloat16|float16",
     "device": r"auto|cpu|mps|cuda(:\d+)?",
@@ -37,6 +47,8 @@ _PATTERNS = {
     "max_new_tokens": r"[1-9]\d*",
     "min_pixels": r"[1-9]\d*",
     "max_pixels": r"[1-9]\d*",
+    "assessment": r"continue|ask",
+    "price": r"\d+(\.\d+)?/\d+(\.\d+)?",
 }
 RECORDS = "records.jsonl"
 _PACKAGE = Path(__file__).parents[1]
@@ -59,9 +71,9 @@ class Alias:
 class ModelSpec:
     """A model as the user named it.
 
-    `target` is an absolute folder or file, a hub id or a seed. `name` is safe as a folder name: baselines carry it.
-    `answer` is how the alias wants multiple choice asked (None: the protocol's default). `args` are defaults that the
-    user's own model arguments override.
+    `target` is an absolute folder or file, a hub id, ``MODEL@BASE_URL`` or a seed. `name` is safe as a folder name:
+    baselines carry it. `answer` is how the alias wants multiple choice asked (None: the protocol's default). `args` are
+    defaults that the user's own model arguments override.
     """
 
     kind: Kind
@@ -111,6 +123,9 @@ def parse_spec(spec: str) -> ModelSpec:
         # A run folder may be named by its records; a file of outputs by itself.
         name = path.parent.name if path.name == RECORDS else path.stem if path.is_file() else path.name
         return ModelSpec("replay", str(path), _safe(name))
+    if prefix == "openai" and colon:
+        address = parse_address(rest)
+        return ModelSpec("openai", str(address), _safe(address.model.rpartition("/")[2]))
     if prefix == "hf" and colon:
         if not _is_hub_id(rest):
             raise ModelError(f"{spec!r}: {rest!r} is no hub id; write hf:ORG/NAME")
@@ -129,8 +144,11 @@ def parse_spec(spec: str) -> ModelSpec:
     raise ModelError(f"no model {spec!r}: {hint} {FORMS}")
 
 
-def check(spec: ModelSpec) -> None:
-    """Raise `ModelError` for what can be known to fail without loading weights; hub ids are looked up only at load."""
+def check(spec: ModelSpec, sees: bool = True) -> None:
+    """Raise `ModelError` for what can be known to fail without loading weights; hub ids are looked up only at load.
+
+    `sees` tells whether it has to take images; a judge need not.
+    """
     if spec.kind == "random":
         if not re.fullmatch(r"[0-9]+", spec.target):
             raise ModelError(f"random:{spec.target}: the seed must be an integer (0 or more), for example random:0")
@@ -141,7 +159,7 @@ def check(spec: ModelSpec) -> None:
             "replay:outputs/ with koniq.json in it"
         )
     if spec.is_local:
-        _check_folder(Path(spec.target))
+        _check_folder(Path(spec.target), sees)
 
 
 def paper_words(spec: ModelSpec | None) -> tuple[str, str]:
@@ -170,14 +188,26 @@ def parse_model_args(arguments: Iterable[str]) -> dict[str, str]:
             raise ModelError(f"unknown model argument {key!r}{hint}; valid are {', '.join(MODEL_ARGS)}")
         if key in ("dtype", "device", "trust_remote_code", "share_gpu"):
             value = value.lower()
-        valid = _is_object(value) if key == "quantization_config" else re.fullmatch(_PATTERNS.get(key, ".+"), value)
+        valid = is_object(value) if key in _OBJECTS else re.fullmatch(_PATTERNS.get(key, ".+"), value)
         if not valid:
             raise ModelError(f"model argument {key}={value}: must be {MODEL_ARGS[key]}")
         parsed[key] = value
     return parsed
 
 
-def _check_folder(folder: Path) -> None:
+def check_args(spec: ModelSpec, args: Iterable[str]) -> None:
+    """Raise `ModelError` for model arguments that mean nothing to this kind of model."""
+    if spec.kind in ("random", "replay"):
+        wrong = [key for key in args if key != "share_gpu"]
+        if wrong:
+            raise ModelError(f"{spec.kind}:{spec.target} takes no model arguments (got {', '.join(wrong)})")
+    valid = ENDPOINT_ARGS if spec.kind == "openai" else [key for key in MODEL_ARGS if key not in _ENDPOINT_ONLY]
+    if wrong := [key for key in args if key not in valid]:
+        kind = "an endpoint" if spec.kind == "openai" else "a local model"
+        raise ModelError(f"model argument {wrong[0]} means nothing to {kind}; valid are {', '.join(valid)}")
+
+
+def _check_folder(folder: Path, sees: bool) -> None:
     if not folder.is_dir():
         raise ModelError(f"no model folder {folder}; use {FORMS}")
     try:
@@ -188,7 +218,7 @@ def _check_folder(folder: Path) -> None:
         raise ModelError(f"{folder / 'config.json'} cannot be read: {error}") from None
     if not isinstance(config, dict) or not config.get("model_type"):
         raise ModelError(f"{folder / 'config.json'} names no model_type: not a model saved by transformers")
-    if _is_text_only(config):
+    if sees and _is_text_only(config):
         kind = ", ".join(config["architectures"])
         raise ModelError(f"{folder} is a text-only model ({kind}): Q-Bench needs one that sees images")
     _check_weights(folder)
@@ -220,7 +250,8 @@ def _is_hub_id(text: str) -> bool:
     return re.fullmatch(r"(\w[\w.-]*/)?\w[\w.-]*", text) is not None
 
 
-def _is_object(text: str) -> bool:
+def is_object(text: str) -> bool:
+    """Tell whether a text is a JSON object."""
     try:
         return isinstance(json.loads(text), dict)
     except ValueError:

@@ -62,7 +62,7 @@ def rounds(records: Iterable[Record]) -> list[dict[str, Any]]:
     """
     by_dataset: dict[str, list[Record]] = {}
     for record in records:
-        if record.judge:
+        if record.task == "description" and record.judge:
             by_dataset.setdefault(record.dataset, []).append(record)
     found = []
     for dataset, group in by_dataset.items():

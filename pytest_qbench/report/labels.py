@@ -8,12 +8,14 @@ from pytest_qbench.metrics import CORRELATIONS, DRIFTS, Metric
 # The columns of `judged`.
 JUDGED = ("verdict", "delta", "interval", "margin", "MDE")
 
+_BESIDE = ("p0", "p1", "p2", "alpha", "item_variance", "round_variance")
 # Metrics that the reports show in places of their own; all others are listed as they are.
 SHOWN = frozenset((
     "perception.accuracy", "perception.unparsed_rate", "perception.yes_rate", "perception.confidence",
     "perception.accuracy_parsed", "perception.accuracy_yes", "perception.accuracy_no", "perception.position_bias",
-    *(f"description.{part}" for part in (*DIMENSIONS, "sum")), "description.verdict_share",
+    *(f"description.{part}" for part in (*DIMENSIONS, "sum")), "description.unreadable_rate",
     "description.golden_agreement",
+    *(f"description.{d}_{k}" for d in DIMENSIONS for k in _BESIDE),
     "assessment.srcc", "assessment.plcc", "assessment.krcc", "assessment.plcc_fitted", "assessment.rmse_fitted",
     "assessment.distinct_scores", "assessment.tied_share", *DRIFTS,
 ))  # fmt: skip

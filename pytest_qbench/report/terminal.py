@@ -180,19 +180,26 @@ def _filled(parts: list[str], width: int) -> list[str]:
 
 
 def _description(run: Finished, dataset: str, width: int) -> list[str]:
-    shares = {m.slice: m for m in run.of("description.verdict_share") if m.dataset == dataset}
-    rows = [["description " + dataset, "mean", "baseline", "delta", "95 % interval", "P0/P1/P2 %", "items"]]
+    others = {m.name: m for m in run.metrics if m.dataset == dataset and m.name.startswith("description.")}
+    head = ["description " + dataset, "mean", "baseline", "delta", "95 % interval", "P0/P1/P2 %", "items"]
+    rows = [[*head, *TRUST.values()]]
     for part in (*DIMENSIONS, "sum"):
-        for m in run.of(f"description.{part}"):
-            if m.dataset == dataset:
-                p = [one.value for v in (0, 1, 2) if (one := shares.get(f"{part}={v}")) and one.value is not None]
-                rows.append([part, *_compared(m), "/".join(f"{value:.0%}"[:-1] for value in p), str(m.n)])
-    lines = aligned(rows, width=width)
-    for m in run.of("description.golden_agreement"):
-        if m.dataset == dataset:
-            lines.append(f"  golden texts of an item share {number(m)} of their words (F1, {m.n} items with several)")
+        if (m := others.get(f"description.{part}")) is None:
+            continue
+        p = [one.value for v in (0, 1, 2) if (one := others.get(f"{m.name}_p{v}")) and one.value is not None]
+        trust = [others.get(f"{m.name}_{key}") for key in TRUST]
+        cells = ["" if one is None else "-" if one.value is None else f"{one.value:.3f}" for one in trust]
+        rows.append([part, *_compared(m), "/".join(f"{value:.0%}"[:-1] for value in p), str(m.n), *cells])
+    lines = [line for part in split_to_fit(rows, 7, width) for line in part]
+    if (unread := others.get("description.unreadable_rate")) and unread.value:
+        lines.append(f"  unreadable verdicts {number(unread)}")
+    if golden := others.get("description.golden_agreement"):
+        lines.append(f"  golden texts of an item share {number(golden)} of their words (F1, {golden.n} items)")
     return lines
 
+
+# What stands beside a judged mean: agreement of the rounds (Krippendorff), variance between items and rounds.
+TRUST = {"alpha": "alpha", "item_variance": "var. items", "round_variance": "var. rounds"}
 
 # Diagnostics and their columns: Kendall's tau, PLCC and RMSE after the logistic fit, how finely the scores tell apart.
 BESIDE = {

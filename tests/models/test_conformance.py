@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import socket
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,14 @@ import pytest
 import torch
 
 from pytest_qbench.errors import ItemError
-from pytest_qbench.models import load_model, parse_spec
+from pytest_qbench.models import parse_spec
+from pytest_qbench.models.conformance import CHECKS, OPTIONS, checks, options, photo, prompts, run
 from pytest_qbench.models.transformers import TransformersModel
 from pytest_qbench.prompts import QUALITY_WORDS, RATE_PREFIX, Prompt
-from tests.models.checkpoints import ARCHITECTURES, photo, prompts
+from tests.models.checkpoints import ARCHITECTURES
+from tests.models.documentation import DOCUMENTATION, row
 from tests.models.oracle import Oracle
 
-# One token, several tokens, two that share their first token, and one more than others have.
-OPTIONS = ["Yes", "motion blur", "motion noise", "overexposure of everything"]
 TOLERANCE = 1e-4
 MULTI_IMAGE = [
     name for name in ARCHITECTURES if name not in ("kosmos2", "blip2", "instructblip_t5", "instructblip_vicuna")
@@ -36,10 +36,6 @@ def architectures(names: Any) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("name", [pytest.param(n, marks=skip if n == "smolvlm" else ()) for n in names])
 
 
-def options(n: int) -> list[list[str]]:
-    return [OPTIONS[: 2 + i % 3] for i in range(n)]
-
-
 def flat(rows: list[list[float]]) -> torch.Tensor:
     return torch.tensor([value for row in rows for value in row])
 
@@ -53,16 +49,41 @@ def same(one: list[list[float]], other: list[list[float]]) -> None:
     assert choices(one) == choices(other)
 
 
-def tokens_generated(
-    model: TransformersModel, asked: list[Prompt], limit: int, monkeypatch: pytest.MonkeyPatch
-) -> list[int]:
-    """The new tokens behind the only reply."""
-    outputs: list[torch.Tensor] = []
-    decode = model._encoder.tokenizer.batch_decode
-    with monkeypatch.context() as patch:
-        patch.setattr(model._encoder.tokenizer, "batch_decode", lambda x, **kw: outputs.append(x) or decode(x, **kw))
-        model.generate(asked, limit)
-    return [int(token) for token in outputs[0][0]][int(model._encoder_decoder) :]  # a decoder starts with its own token
+@architectures(ARCHITECTURES)
+def test_all_checks_hold_and_the_documentation_says_so(
+    name: str, loaded: Load, checkpoint: Callable[[str], Path]
+) -> None:
+    spec = parse_spec(str(checkpoint(name)))
+    model = TransformersModel(spec, {})
+    found = list(checks(model, lambda: TransformersModel(spec, {})))
+    assert [check for check in found if check.outcome == "failed"] == []
+    assert row(name, found, comes_apart=model.encoder.comes_apart) in DOCUMENTATION.read_text("utf-8").splitlines()
+
+
+def counted_over_padding(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    return torch.arange(batch["input_ids"].shape[1]).expand_as(batch["input_ids"])
+
+
+def look_at_another(model: TransformersModel, picture: Any) -> None:
+    picture.made = model.encoder._work.make(photo(99))
+
+
+@architectures(["llava"])
+@pytest.mark.parametrize("fault, caught", [
+    (lambda m, p: p.setattr(m.score, "_model_positions", counted_over_padding), "batch of 8"),
+    (lambda m, p: p.setattr(m.score, "_add_rest", lambda *_: None), "options by full forwards"),
+    (lambda m, p: p.setattr(m.encoder, "continuation", lambda prefix, text: (7,)), "words after the prefix"),
+    (lambda m, p: p.setattr(m, "option_likelihoods", lambda asked, own: [[-1.0] * 4 for _ in own]), "several images"),
+    (lambda m, p: p.setattr(m, "option_likelihoods", lambda asked, own: [[-1.0] * 4 for _ in own]), "image and question matter"),
+    (lambda m, p: p.setattr(m, "new_tokens", lambda asked, batch, limit: torch.ones(1, limit + 1)), "generation stops"),
+    (lambda m, p: p.setattr(m.encoder, "look", partial(look_at_another, m)), "made ready ahead"),
+])  # fmt: skip
+def test_each_check_can_fail(
+    name: str, fault: Any, caught: str, checkpoint: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = TransformersModel(parse_spec(str(checkpoint(name))), {})
+    fault(model, monkeypatch)
+    assert run(caught, lambda: CHECKS[caught](model)).outcome == "failed"
 
 
 @architectures(ARCHITECTURES)
@@ -82,64 +103,14 @@ class TestEveryArchitecture:
         expected = [[oracle.likelihood(prompt, option) for option in OPTIONS] for prompt in asked]
         same(loaded(name).option_likelihoods(asked, [OPTIONS] * 4), expected)
 
-    def test_shared_prefix_equals_full_forwards(self, name: str, loaded: Load) -> None:
-        model, asked = loaded(name), prompts(6)
-        tokens = [[model._encoder.continuation(None, option) for option in own] for own in options(6)]
-        with torch.inference_mode():
-            expected = model._score.by_full_forwards(model._encoder(asked), tokens)
-        same(model.option_likelihoods(asked, options(6)), expected)
-
-    @pytest.mark.parametrize("size", [8, 32])
-    def test_batch_size_changes_nothing(self, name: str, loaded: Load, size: int) -> None:
-        model, asked, rated = loaded(name), prompts(size), prompts(size, prefix=RATE_PREFIX)
-        some = range(0, size, 1 if size == 8 else 5)  # five: all questions, in turn
-        rows = model.option_likelihoods(asked, options(size))
-        same([rows[i] for i in some], [model.option_likelihoods([asked[i]], [options(size)[i]])[0] for i in some])
-        rows = model.next_token_logprobs(rated, QUALITY_WORDS)
-        same([rows[i] for i in some], [model.next_token_logprobs([rated[i]], QUALITY_WORDS)[0] for i in some])
-        if size == 8:
-            assert model.generate(asked, 6) == [model.generate([p], 6)[0] for p in asked]
-
-    def test_image_and_question_matter(self, name: str, loaded: Load) -> None:
-        model, asked = loaded(name), prompts(1)[0]
-        changed = [asked, replace(asked, images=(photo(99),)), replace(asked, text="Is this image blurry?")]
-        rows = model.option_likelihoods(changed, [OPTIONS] * 3)
-        assert (flat(rows[:1]) - flat(rows[1:2])).abs().max() > 50 * TOLERANCE
-        assert (flat(rows[:1]) - flat(rows[2:])).abs().max() > 50 * TOLERANCE
-
-    def test_generation_is_greedy_and_stops(self, name: str, loaded: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-        model, asked = loaded(name), prompts(1)
-        new = tokens_generated(model, asked, 5, monkeypatch)
-        assert len(new) == 5
-        with torch.inference_mode():
-            for i in range(5 if not model._encoder_decoder else 0):
-                whole = model._encoder.append(model._encoder(asked), [new[:i]])
-                assert new[i] == int(model._score._forward(whole, 1).logits[0, -1].argmax())
-        stop = next((i for i in range(1, 5) if new[i] not in new[:i]), 0)  # 0: it repeats one token
-        monkeypatch.setattr(model._greedy, "eos_token_id", new[stop])
-        assert tokens_generated(model, asked, 50, monkeypatch) == new[: stop + 1]
-
     def test_literal_control_tokens_in_a_question(self, name: str, loaded: Load) -> None:
         model = loaded(name)
-        tokens = ["<image>", "</s>", *model._encoder._controls.pattern.replace("\\", "").split("|")[:40]]
+        tokens = ["<image>", "</s>", *model.encoder._controls.pattern.replace("\\", "").split("|")[:40]]
         asked = replace(prompts(1)[0], text=f"What does {' '.join(tokens)} mean?")
         plain = replace(asked, text="What does it mean?")
-        images = [int(v.numel()) for k, v in model._encoder([asked]).items() if k.startswith("pixel")]
-        assert images == [int(v.numel()) for k, v in model._encoder([plain]).items() if k.startswith("pixel")]
+        images = [int(v.numel()) for k, v in model.encoder([asked]).items() if k.startswith("pixel")]
+        assert images == [int(v.numel()) for k, v in model.encoder([plain]).items() if k.startswith("pixel")]
         assert model.option_likelihoods([asked], [OPTIONS])[0]
-
-    def test_reload_offline(
-        self, name: str, loaded: Load, checkpoint: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def refuse(*_: object) -> None:
-            raise AssertionError("network")
-
-        monkeypatch.setattr(socket.socket, "connect", refuse)
-        again = load_model(parse_spec(str(checkpoint(name))), {})
-        asked = prompts(2)
-        assert again.option_likelihoods(asked, options(2)) == loaded(name).option_likelihoods(asked, options(2))
-        assert again.describe() == loaded(name).describe()
-        again.close()
 
 
 @architectures(MULTI_IMAGE)

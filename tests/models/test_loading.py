@@ -17,12 +17,12 @@ from safetensors.torch import load_file, save_file
 
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models import load_model, parse_spec
+from pytest_qbench.models.conformance import prompts
 from pytest_qbench.models.failures import OutOfMemoryError, is_out_of_memory, item_errors, loading_error, quiet
 from pytest_qbench.models.likelihood import float32_head
 from pytest_qbench.models.loading import pick_dtype, weights_hash
 from pytest_qbench.models.transformers import TransformersModel
 from pytest_qbench.prompts import QUALITY_WORDS, RATE_PREFIX
-from tests.models.checkpoints import prompts
 
 Checkpoint = Callable[[str], Path]
 HEAD = "language_model.lm_head.weight"
@@ -135,7 +135,7 @@ def test_texts_that_cannot_be_scored(loaded: Callable[[str], TransformersModel])
 def test_a_word_that_merges_into_the_prefix_is_refused(
     loaded: Callable[[str], TransformersModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encoder = loaded("llava")._encoder
+    encoder = loaded("llava").encoder
     ids = {"The quality is": [1, 2, 3], "The quality is good": [1, 2, 9]}
     monkeypatch.setattr(encoder, "_ids", lambda text: ids[text[text.index("The") :]])
     with pytest.raises(ModelError, match=r"cannot score 'good' after .* its tokens merge into it"):
@@ -152,7 +152,7 @@ def test_half_precision_scores_in_float32(checkpoint: Checkpoint, dtype: str) ->
     rows = torch.tensor(model.next_token_logprobs(asked, QUALITY_WORDS))
     hook.remove()
     assert seen[0].dtype == getattr(torch, dtype)
-    ids = [model._encoder.continuation(RATE_PREFIX, word)[0] for word in QUALITY_WORDS]
+    ids = [model.encoder.continuation(RATE_PREFIX, word)[0] for word in QUALITY_WORDS]
     exact = (seen[0][:, -1].double() @ head.weight.double().T).log_softmax(-1)[:, ids]
     torch.testing.assert_close(rows.double(), exact, atol=1e-5, rtol=0)
     assert "forward" not in vars(head)
@@ -219,7 +219,7 @@ def test_max_pixels_bounds_the_image_tokens(checkpoint: Checkpoint) -> None:
     for args in ({}, {"min_pixels": "256", "max_pixels": "256"}):
         model = load_model(spec, args)
         assert isinstance(model, TransformersModel)
-        sizes.append(model._encoder(prompts(1))["input_ids"].shape[1])
+        sizes.append(model.encoder(prompts(1))["input_ids"].shape[1])
     assert sizes[1] == sizes[0] - 4 + 1  # 32 by 32 pixels are 2 x 2 image tokens, 16 by 16 are one
 
 

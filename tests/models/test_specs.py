@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_qbench.errors import ModelError
+from pytest_qbench.errors import ModelError, UsageError
 from pytest_qbench.models import check, load_model, parse_model_args, parse_spec
 from pytest_qbench.models.specs import MODEL_ARGS, aliases, paper_words
 
@@ -60,12 +60,13 @@ def test_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("qwen-vl", r"did you mean .*qwen2-vl"),
     ("", r"no model '': use an alias \(see `qbench models`\)"),
     ("zzzzzz", r"no model 'zzzzzz': use an alias"),
-    ("openai:gpt@http://localhost/v1", r"no backend 'openai:' in this version .*random:SEED"),
+    ("gemini:flash", r"no backend 'gemini:' in this version .*random:SEED"),
+    ("openai:gpt", r"openai:gpt: no BASE_URL; write openai:MODEL@BASE_URL"),
     ("hf:", r"is no hub id; write hf:ORG/NAME"),
     ("hf:a b", r"is no hub id"),
 ])  # fmt: skip
 def test_bad_specs_are_one_line(text: str, message: str) -> None:
-    with pytest.raises(ModelError, match=message) as caught:
+    with pytest.raises(UsageError, match=message) as caught:
         parse_spec(text)
     assert "\n" not in str(caught.value)
 

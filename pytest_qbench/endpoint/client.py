@@ -1,0 +1,192 @@
+"""One asynchronous client of one endpoint: slots, deadlines, repeats, rate limits, the cache."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, TypeVar
+
+import aiohttp
+
+from pytest_qbench.endpoint.address import Address, Key
+from pytest_qbench.endpoint.cache import Cache, cache_key
+from pytest_qbench.endpoint.replies import (
+    Completion,
+    MalformedError,
+    RefusedError,
+    completion,
+    error_text,
+    read_json,
+)
+from pytest_qbench.endpoint.retry import backoff, is_passing, limit_reset, retry_after
+from pytest_qbench.endpoint.usage import Usage
+from pytest_qbench.errors import ItemError
+
+T = TypeVar("T")
+CONNECT = 10.0  # seconds for a connection, after which another attempt is made
+_MESSAGE = 200  # characters of an endpoint's own words in an error
+
+
+class EndpointError(ItemError):
+    """A request that ended without a reply, for good. `status` is the HTTP status that ended it, if one did."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class _PassingError(Exception):
+    """An attempt failed in a way that another may not; `after` is the wait that the server asks for, in seconds."""
+
+    def __init__(self, message: str, after: float | None = None) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class Client:
+    """Asks one endpoint for completions. Every method but `__init__` belongs on the event loop of its session.
+
+    `timeout` (seconds) covers one request with all its repeats and every wait between them, from the moment that it
+    gets one of the `concurrency` slots.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        key: Key,
+        *,
+        timeout: float,
+        concurrency: int,
+        cache: Cache | None,
+        price: tuple[float, float] | None = None,
+        revision: str | None = None,
+    ) -> None:
+        self.address, self.timeout = address, timeout
+        self.usage = Usage()
+        self._key, self._cache, self._price, self._revision = key, cache, price, revision
+        self._slots = asyncio.Semaphore(concurrency)
+        self._concurrency = concurrency
+        self._http: aiohttp.ClientSession | None = None
+        self._resume = 0.0  # when the server takes requests again, on the loop's clock
+        self._rng = random.Random()
+
+    async def chat(self, body: Mapping[str, Any], *, sample: int = 0) -> Completion:
+        """Return the completion of a chat request; ``model`` is added to `body`.
+
+        `sample` tells apart requests that are equal and still meant to be asked each. Only whole replies are cached.
+        Raises `EndpointError`.
+        """
+        whole = {"model": self.address.model, **body}
+        key = cache_key(self.address.base_url, self._revision, whole, sample) if self._cache else ""
+        if self._cache and (stored := self._cache.get(key)) is not None:
+            self.usage.cache_hits += 1
+            return completion(stored)
+
+        def read(data: Any) -> tuple[Any, Completion]:
+            return data, completion(data)
+
+        data, found = await self._post("/chat/completions", whole, read)
+        self.usage.add(found.usage, self._price)
+        if self._cache:
+            self._cache.put(key, data)
+        return found
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._http is not None:
+            await self._http.close()
+            self._http = None
+
+    async def _post(self, path: str, body: Mapping[str, Any], read: Callable[[Any], T]) -> T:
+        payload = json.dumps(body, ensure_ascii=False).encode()
+        clock = asyncio.get_running_loop().time
+        async with self._slots:
+            deadline = clock() + self.timeout
+            attempt = 0
+            last = ""
+            while True:
+                await self._hold_back(deadline)
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        return read(await self._once(path, payload, again=attempt > 0))
+                except TimeoutError:
+                    self._fail(f"no reply within {self.timeout:g} s (--qbench-timeout){last}")
+                except RefusedError as e:
+                    self._fail(str(e))
+                except (MalformedError, _PassingError) as e:
+                    why = self._clean(str(e))
+                    asked = e.after if isinstance(e, _PassingError) else None
+                wait = backoff(attempt, self._rng) if asked is None else asked * self._rng.uniform(1.0, 1.1)
+                left = deadline - clock()
+                if asked is not None and asked > left:
+                    self._fail(f"{why}; it asks to wait {asked:g} s, past the {self.timeout:g} s of --qbench-timeout")
+                attempt += 1
+                last = f", last of {attempt} attempts: {why}"
+                if wait >= left:
+                    self._fail(f"no reply within {self.timeout:g} s (--qbench-timeout){last}")
+                await asyncio.sleep(wait)
+
+    async def _once(self, path: str, payload: bytes, *, again: bool) -> Any:
+        """Send one request and return the JSON of its reply."""
+        self.usage.requests += 1
+        self.usage.retries += again
+        try:
+            async with self._session().post(self.address.base_url + path, data=payload, allow_redirects=False) as reply:
+                content = await reply.read()
+                status, headers = reply.status, reply.headers
+        except aiohttp.ClientError as e:
+            # Without its cause: requests of aiohttp hold the headers, and a traceback would show them.
+            raise _PassingError(f"{type(e).__name__}: {e}") from None
+        if (reset := limit_reset(headers)) <= self.timeout:
+            self._pause(reset)
+        if 200 <= status < 300:
+            return read_json(content, self._key)
+        message = f"HTTP {status}: {_told(content, self._key)}"
+        if not is_passing(status):
+            self._fail(message, status)
+        after = retry_after(headers)
+        if after is not None and status in (429, 503) and after <= self.timeout:
+            self._pause(after)
+        raise _PassingError(message, after)
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._http is None:
+            self._http = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._concurrency),
+                headers={"Content-Type": "application/json", **self._key.headers()},
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT),
+                trust_env=True,
+            )
+        return self._http
+
+    def _pause(self, seconds: float) -> None:
+        """Let no request start for so long: the limit is the account's, not the request's."""
+        if seconds > 0:
+            self._resume = max(self._resume, asyncio.get_running_loop().time() + seconds)
+
+    async def _hold_back(self, deadline: float) -> None:
+        clock = asyncio.get_running_loop().time
+        while (wait := self._resume - clock()) > 0:
+            if clock() + wait > deadline:
+                self._fail(f"rate limit: no requests for {wait:.1f} s, past the {self.timeout:g} s of --qbench-timeout")
+            await asyncio.sleep(wait * self._rng.uniform(1.0, 1.05))
+
+    def _fail(self, why: str, status: int | None = None) -> NoReturn:
+        raise EndpointError(self._clean(f"{self.address.model} at {self.address.host}: {why}"), status) from None
+
+    def _clean(self, text: str) -> str:
+        """One line without the key: first the key, then the length, or half of it could stay."""
+        line = " ".join(self._key.scrub(text).split())
+        return line if len(line) <= 2 * _MESSAGE else line[: 2 * _MESSAGE - 3] + "..."
+
+
+def _told(content: bytes, key: Key) -> str:
+    """An endpoint's own words about an error."""
+    text = content.decode("utf-8", "replace")
+    with contextlib.suppress(ValueError, RecursionError):  # no JSON: a page of a proxy, say
+        text = error_text(json.loads(text))
+    text = " ".join(key.scrub(text).split())
+    return text if len(text) <= _MESSAGE else text[: _MESSAGE - 3] + "..."

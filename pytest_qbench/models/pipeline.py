@@ -1,0 +1,106 @@
+"""Decoding and preprocessing in threads, some batches ahead of the forward pass."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from pytest_qbench.errors import ItemError
+from pytest_qbench.items import Item
+from pytest_qbench.models.base import Model, Prepares
+from pytest_qbench.pictures import Picture
+from pytest_qbench.prompts import Prompt
+
+AHEAD = 2
+"""Batches made ready while another is in its forward pass: what a run holds does not grow with its items."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One batch: items of one task, their positions among those that were asked for, and what each is to be asked."""
+
+    positions: tuple[int, ...]
+    items: tuple[Item, ...]
+    prompts: tuple[Prompt, ...]
+    pictures: tuple[tuple[Picture, ...], ...]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A batch to be asked: prompts of the items whose images can be read, and what is wrong with the others.
+
+    `broken` is by position in `work.items`.
+    """
+
+    work: Work
+    prompts: Sequence[Prompt]
+    broken: dict[int, ItemError]
+
+
+class Pipeline:
+    """Hands out batches in the order in which they were added. All methods are for one thread."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model if isinstance(model, Prepares) and model.needs_images else None
+        self._waiting: deque[Iterator[Work]] = deque()
+        self._begun: deque[tuple[Work, Future[Ready] | None]] = deque()
+        self._looking: ThreadPoolExecutor | None = None
+        self._preparing: ThreadPoolExecutor | None = None
+
+    def add(self, batches: Iterable[Work]) -> None:
+        """Put batches at the end of the line; the first of the line are begun at once."""
+        self._waiting.append(iter(batches))
+        self._begin()
+
+    def next(self) -> Ready:
+        """Return the first batch in the line, ready, while those behind it are being made ready."""
+        work, future = self._begun.popleft()
+        self._begin()
+        # What went wrong in a thread goes wrong again where the prompts are asked, and is told from there.
+        if future is None or future.exception() is not None:
+            return Ready(work, work.prompts, {})
+        return future.result()
+
+    def clear(self) -> None:
+        """Drop what waits."""
+        self._waiting.clear()
+        for _, future in self._begun:
+            if future is not None:
+                future.cancel()
+        self._begun.clear()
+
+    def close(self) -> None:
+        """Drop what waits and end the threads."""
+        self.clear()
+        for pool in (self._looking, self._preparing):
+            if pool is not None:
+                pool.shutdown(cancel_futures=True)
+        self._looking = self._preparing = None
+
+    def _begin(self) -> None:
+        while self._waiting and len(self._begun) < AHEAD:
+            work = next(self._waiting[0], None)
+            if work is None:
+                self._waiting.popleft()
+            else:
+                self._begun.append((work, self._submit(self._model, work) if self._model else None))
+
+    def _submit(self, model: Prepares, work: Work) -> Future[Ready]:
+        if self._looking is None or self._preparing is None:
+            self._looking = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="qbench-look")
+            self._preparing = ThreadPoolExecutor(1, thread_name_prefix="qbench-prepare")
+        looks = [[self._looking.submit(model.look, picture) for picture in own] for own in work.pictures]
+        return self._preparing.submit(_prepare, model, work, looks)
+
+
+def _prepare(model: Prepares, work: Work, looks: Sequence[Sequence[Future[None]]]) -> Ready:
+    broken: dict[int, ItemError] = {}
+    for i, own in enumerate(looks):
+        for look in own:
+            if isinstance(error := look.exception(), ItemError):
+                broken.setdefault(i, error)
+    prompts = [prompt for i, prompt in enumerate(work.prompts) if i not in broken]
+    return Ready(work, model.prepare(prompts), broken)

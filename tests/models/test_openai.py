@@ -1,0 +1,271 @@
+"""A model behind an endpoint: what is sent, what comes of it, and what a server that lacks something is told."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pytest_qbench.endpoint.pool import Endpoints
+from pytest_qbench.errors import ItemError, ModelError, UsageError
+from pytest_qbench.models import load_model, parse_spec
+from pytest_qbench.models.openai import OpenAIModel
+from pytest_qbench.prompts import RATE_PREFIX, Prompt
+from tests.endpoint.server import Reply, Server, completion, images_of, serving, text_of
+
+WORDS = ("good", "poor")
+
+
+def photo(seed: int, size: tuple[int, int] = (16, 12)) -> Image.Image:
+    noise = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    return Image.fromarray(noise)
+
+
+def seen(body: dict[str, Any]) -> list[Image.Image]:
+    return [Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) for url in images_of(body)]
+
+
+class Vllm:
+    """Answers as vLLM does: a word a token, its id the hash of its text; `drops` are parameters that it ignores."""
+
+    def __init__(self, *drops: str, usage: bool = True, images: bool = True, closes: bool = True) -> None:
+        self.drops, self.usage, self.images, self.closing = drops, usage, images, [2] if closes else []
+
+    def __call__(self, asked: dict[str, Any], attempt: int) -> Any:
+        body = {key: value for key, value in asked.items() if key not in self.drops}
+        if body.get("continue_final_message") and body.get("add_generation_prompt"):
+            return Reply({"error": {"message": "Cannot set both"}}, 400)
+        turns = body["messages"]
+        ids = [1, *(7 for _ in images_of(body) if self.images), *self.ids(text_of({"messages": turns[:1]})), 9]
+        if len(turns) > 1:
+            ids += self.ids(turns[1]["content"])
+            if not body.get("continue_final_message"):
+                ids += self.closing  # the turn is closed, and the next begins
+                ids += [9] if body.get("add_generation_prompt", True) else []
+        reply = completion("A fine reply.")
+        if self.usage:
+            reply["usage"] = {"prompt_tokens": len(ids), "completion_tokens": 1}
+        else:
+            del reply["usage"]
+        if body.get("return_token_ids"):
+            reply["prompt_token_ids"] = ids
+        if "prompt_logprobs" in body:
+            reply["prompt_logprobs"] = [None, *({str(i): {"logprob": self.logprob(i)}} for i in ids[1:])]
+        if body.get("logprobs"):
+            named = [{"token": f"token_id:{i}", "logprob": self.logprob(i)} for i in body.get("logprob_token_ids", ())]
+            reply["choices"][0]["logprobs"] = {"content": [{"token": "x", "logprob": -0.1, "top_logprobs": named}]}
+        return reply
+
+    @staticmethod
+    def ids(text: str) -> list[int]:
+        return [10 + sum(map(ord, word)) for word in text.split()]
+
+    @staticmethod
+    def logprob(token: int) -> float:
+        return -token / 100
+
+
+@contextmanager
+def served(answer: Callable[[dict[str, Any], int], Any], **args: str) -> Iterator[tuple[OpenAIModel, Server]]:
+    with serving(answer) as server:
+        endpoints = Endpoints(timeout=2, concurrency=8)
+        model = load_model(parse_spec(f"openai:org/m@{server.url}"), args, endpoints=endpoints)
+        assert isinstance(model, OpenAIModel)
+        try:
+            yield model, server
+        finally:
+            model.close()
+            endpoints.close()
+
+
+def prompts(n: int, prefix: str | None = None) -> list[Prompt]:
+    return [Prompt(f"item/{i}", f"Question {i}?", (photo(i),), prefix) for i in range(n)]
+
+
+def test_one_request_a_reply_with_the_very_pixels() -> None:
+    with served(lambda body, attempt: completion(f" {text_of(body)} ")) as (model, server):
+        assert model.generate(prompts(20), 32) == [f"Question {i}?" for i in range(20)]
+    assert len(server.bodies) == 20
+    for body in server.bodies:
+        assert (body["model"], body["temperature"], body["max_tokens"]) == ("org/m", 0, 32)
+        (image,) = seen(body)
+        number = int(text_of(body).split()[1].rstrip("?"))
+        assert np.array_equal(np.asarray(image), np.asarray(photo(number)))
+
+
+@pytest.mark.parametrize("pixels, size", [(None, (16, 12)), ("192", (16, 12)), ("48", (8, 6))])
+def test_images_are_made_smaller_only_on_demand(pixels: str | None, size: tuple[int, int]) -> None:
+    args = {"max_pixels": pixels} if pixels else {}
+    with served(lambda body, attempt: completion("x"), **args) as (model, server):
+        model.generate(prompts(1), 4)
+    assert seen(server.bodies[0])[0].size == size
+
+
+def test_a_failed_prompt_costs_itself_and_its_error_is_no_reply() -> None:
+    def answer(body: dict[str, Any], attempt: int) -> Any:
+        return Reply({"error": {"message": "A. Yes"}}, 400) if "Question 3?" in text_of(body) else completion("B")
+
+    with served(answer) as (model, server):
+        found = model.generate(prompts(6), 4)
+    assert [isinstance(each, ItemError) for each in found] == [False, False, False, True, False, False]
+    assert len(server.bodies) == 6
+
+
+def test_own_parameters_are_added_and_taken_out() -> None:
+    with served(
+        lambda body, attempt: completion("x"), extra_body='{"max_tokens": null, "max_completion_tokens": 9}'
+    ) as (
+        model,
+        server,
+    ):
+        model.generate(prompts(1), 4)
+    assert "max_tokens" not in server.bodies[0]
+    assert server.bodies[0]["max_completion_tokens"] == 9
+
+
+def test_words_after_the_prefix_by_one_request_an_image() -> None:
+    with served(Vllm()) as (model, server):
+        model.probe(["assessment"], "generate", WORDS)
+        server.bodies.clear()
+        rows = model.next_token_logprobs(prompts(5, RATE_PREFIX), WORDS)
+    expected = [Vllm.logprob(Vllm.ids(word)[0]) for word in WORDS]
+    assert rows == [expected] * 5
+    assert len(server.bodies) == 5
+    for body in server.bodies:
+        assert body["messages"][-1] == {"role": "assistant", "content": RATE_PREFIX}
+        assert (body["continue_final_message"], body["add_generation_prompt"], body["max_tokens"]) == (True, False, 1)
+
+
+def test_words_of_several_tokens_count_by_their_sequence() -> None:
+    words = ("very good", "poor")
+    with served(Vllm()) as (model, _):
+        rows = model.next_token_logprobs(prompts(2, RATE_PREFIX), words)
+    expected = [math.fsum(Vllm.logprob(i) for i in Vllm.ids(word)) for word in words]
+    assert rows == [pytest.approx(expected)] * 2
+
+
+def test_options_count_by_their_tokens_as_the_reply() -> None:
+    options = [("Yes", "No"), ("Very blurry", "Not blurry at all", "Fine")]
+    with served(Vllm()) as (model, server):
+        model.probe(["perception"], "likelihood", WORDS)
+        server.bodies.clear()
+        rows = model.option_likelihoods(prompts(2), options)
+    expected = [[math.fsum(Vllm.logprob(i) for i in Vllm.ids(option)) for option in own] for own in options]
+    assert rows == [pytest.approx(row) for row in expected]
+    assert sum(bool(images_of(body)) for body in server.bodies) == 5
+
+
+@pytest.mark.parametrize(
+    "server, tasks, answer, why",
+    [
+        (Vllm("logprobs"), ["assessment"], "generate", "drops logprobs without a word"),
+        (Vllm("logprob_token_ids"), ["assessment"], "generate", "drops logprob_token_ids without a word"),
+        (Vllm("continue_final_message"), ["assessment"], "generate", "drops continue_final_message"),
+        (Vllm("return_token_ids"), ["assessment"], "generate", "drops return_token_ids without a word"),
+        (Vllm("prompt_logprobs"), ["perception"], "likelihood", "drops prompt_logprobs"),
+        (Vllm("continue_final_message"), ["perception"], "likelihood", "drops continue_final_message"),
+        (Vllm("continue_final_message", "add_generation_prompt"), ["perception"], "likelihood", "drops continue_final"),
+        (Vllm("continue_final_message", closes=False), ["assessment"], "generate", "drops continue_final_message"),
+        (Vllm(images=False), ["description"], "generate", "drops images without a word"),
+        (lambda b, a: Reply({"error": {"message": "no such model"}}, 404), ["perception"], "generate", "no such model"),
+        (lambda b, a: Reply({"error": {"message": "bad key"}}, 401), ["description"], "generate", "HTTP 401: bad key"),
+    ],
+)  # fmt: skip
+def test_the_probe_names_what_is_missing(server: Any, tasks: list[str], answer: Any, why: str) -> None:
+    with served(server) as (model, _), pytest.raises(ModelError) as caught:
+        model.probe(tasks, answer, WORDS)
+    assert why in str(caught.value)
+    assert str(caught.value).startswith("openai:org/m@http://127.0.0.1:")
+    if tasks == ["assessment"]:
+        assert "--qbench-model-arg=assessment=ask" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "server, tasks, answer",
+    [
+        (Vllm("logprobs", "logprob_token_ids", "return_token_ids"), ["perception", "description"], "generate"),
+        (Vllm("logprobs", "logprob_token_ids"), ["perception"], "likelihood"),
+        (Vllm("prompt_logprobs"), ["assessment"], "generate"),
+        (Vllm(usage=False), ["assessment", "perception"], "likelihood"),
+        (Vllm(closes=False), ["assessment", "perception"], "likelihood"),
+    ],
+)
+def test_the_probe_asks_for_no_more_than_the_tasks_need(server: Any, tasks: list[str], answer: Any) -> None:
+    with served(server) as (model, _):
+        model.probe(tasks, answer, WORDS)
+        assert str(model.describe()["sees_images"]).startswith("yes" if server.usage else "not checked")
+
+
+def closed(top: dict[str, float]) -> Callable[[dict[str, Any], int], Any]:
+    """An endpoint that continues no reply and gives the likeliest words."""
+
+    def answer(body: dict[str, Any], attempt: int) -> Any:
+        if "continue_final_message" in body:
+            return Reply({"error": {"message": "Unknown parameter: continue_final_message"}}, 400)
+        entries = [{"token": token, "logprob": math.log(p)} for token, p in top.items()]
+        logprobs = {"content": [{**entries[0], "top_logprobs": entries}]} if body.get("logprobs") else None
+        return completion("good", logprobs=logprobs, usage={"prompt_tokens": 5 + 9 * len(images_of(body))})
+
+    return answer
+
+
+def test_a_closed_endpoint_is_asked_for_one_word_where_the_user_says_so() -> None:
+    with (
+        served(closed({"good": 0.5, " Good": 0.1, "poor": 0.2, "The": 0.1})) as (model, _),
+        pytest.raises(ModelError) as e,
+    ):
+        model.probe(["assessment"], "generate", WORDS)
+    assert "Unknown parameter" in str(e.value)
+    with served(closed({"good": 0.5, " Good": 0.1, "poor": 0.2, "The": 0.1}), assessment="ask") as (model, server):
+        model.probe(["assessment"], "generate", WORDS)
+        (row,) = model.next_token_logprobs(prompts(1, RATE_PREFIX), WORDS)
+    assert row == pytest.approx([math.log(0.6), math.log(0.2)])
+    assert text_of(server.bodies[-1]) == "Question 0? Answer with one word: good or poor."
+    assert model.conditions == {"asked": "Answer with one word: {} or {}."}
+
+
+def test_a_word_out_of_sight_is_no_score() -> None:
+    with served(closed({"good": 0.9, "fine": 0.1}), assessment="ask") as (model, _):
+        (row,) = model.next_token_logprobs(prompts(1, RATE_PREFIX), WORDS)
+    assert isinstance(row, ItemError)
+    assert "'poor' is not among the 2 likeliest words" in str(row)
+
+
+def test_replies_are_cached_only_where_the_weights_are_named(tmp_path: Any) -> None:
+    with serving(lambda body, attempt: completion("x")) as server:
+        for args, expected in (({}, 4), ({"revision": "v1"}, 2), ({"revision": "v2"}, 2)):
+            for _ in range(2):
+                endpoints = Endpoints(cache=tmp_path)
+                load_model(parse_spec(f"openai:m@{server.url}"), args, endpoints=endpoints).generate(prompts(2), 4)
+                endpoints.close()
+            assert len(server.bodies) == expected
+            server.bodies.clear()
+
+
+@pytest.mark.parametrize(
+    "spec, args, why",
+    [
+        ("openai:m", {}, "BASE_URL"), ("openai:m@http://h/v1", {"dtype": "float32"}, "means nothing to an endpoint"),
+        ("tiny", {"price": "1/2"}, "means nothing to a local model"),
+    ],
+)  # fmt: skip
+def test_what_cannot_work(spec: str, args: dict[str, str], why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        load_model(parse_spec(spec), args)
+
+
+def test_results_keep_the_order_of_the_prompts() -> None:
+    def answer(body: dict[str, Any], attempt: int) -> Reply:
+        number = int(text_of(body).split()[1].rstrip("?"))
+        return Reply(completion(str(number)), delay=0.02 * (number % 5))
+
+    with served(answer) as (model, _):
+        asked: Sequence[Prompt] = prompts(30)
+        assert model.generate(asked, 4) == [str(i) for i in range(30)]

@@ -1,0 +1,247 @@
+"""Models and judges behind endpoints, from outside: real pytest processes against a real server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_qbench.records import read_records
+from tests.endpoint.server import Reply, Server, chance, completion, images_of, serving, text_of
+from tests.models.test_openai import Vllm
+from tests.plugin.test_runs import BOTH, project, summary
+from tests.plugin.test_usage import assert_usage
+
+__all__ = ["project"]
+
+KEY = "sk-secret-0123456789abcdef"
+RUN = ("--qbench-run-dir=run", "--qbench-json=s.json", "--qbench-limit=12")
+Answer = Callable[[dict[str, Any], int], Any]
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+
+def golden_of(text: str) -> str:
+    return text.partition("Reference:")[2].partition(">>>")[0].strip(" \n<")
+
+
+def described(text: str) -> str:
+    return text.partition("judge:")[2].partition(">>>")[0].strip(" \n<")
+
+
+def verdict(body: dict[str, Any]) -> int:
+    """An honest judge: all for the same words, nothing for no words, else by how many are shared."""
+    text = text_of(body)
+    said, golden = set(described(text).split()), set(golden_of(text).split())
+    if not golden:
+        return 2 if said else 0
+    share = len(said & golden) / len(golden)
+    return 2 if share > 0.9 else 1 if share > 0.75 else 0
+
+
+def everything(body: dict[str, Any], attempt: int) -> Any:
+    """A model that continues replies, answers and describes, and an honest judge."""
+    text = text_of(body)
+    if "N" in text.split()[-1:]:
+        if "Choice:" in text:
+            return completion(*["Choice: A"] * body.get("n", 1))
+        return completion(*[f"Score: {verdict(body)}"] * body.get("n", 1))
+    if "option's letter" in text:
+        return completion("A" if len(text) % 5 else "I cannot tell")
+    if "Describe" in text:
+        return completion("The image is sharp and the details are clear. There is no noise or artifact.")
+    reply = Vllm()(body, attempt)
+    if "logprob_token_ids" in body:  # by the image: a constant list has no correlation
+        reply["choices"][0]["logprobs"]["content"][0]["top_logprobs"][0]["logprob"] -= chance(body, 0)
+    return reply
+
+
+def run(project: pytest.Pytester, answer: Answer, *args: str, judge: bool = True) -> tuple[pytest.RunResult, Server]:
+    with serving(answer) as server:
+        named = (f"--qbench-judge=openai:j@{server.url}",) if judge else ()
+        result = project.runpytest_subprocess(f"--qbench-model=openai:org/m@{server.url}", *named, *args)
+    return result, server
+
+
+@BOTH
+def test_all_three_tasks_and_the_tokens_they_took(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    args = ("--qbench-update-baseline", "--qbench-max-unparsed=1", "--qbench-judge-arg=price=1/2")
+    result, server = run(project, everything, *RUN, *args, *workers)
+    assert result.ret == 0, result.stdout.str()
+    result.stdout.fnmatch_lines(["judge openai:j: passed its control set of 24 texts", "endpoint of the model: *"])
+    found = summary(project)
+    assert found["items"]["total"] == 48
+    assert found["items"]["errors"] == 0
+    model, judge = found["usage"]["model"], found["usage"]["judge"]
+    assert model["requests"] + judge["requests"] == len(server.bodies)
+    assert judge["cost"] == pytest.approx((judge["prompt_tokens"] + 2 * judge["completion_tokens"]) / 1e6)
+    assert model["cost"] is None
+    assert sum(bool(images_of(body)) for body in server.bodies) >= 48
+    rows = {(m["name"], m["dataset"]): m for m in found["metrics"]}
+    shares = [rows[f"description.completeness_p{k}", "mini"] for k in (0, 1, 2)]
+    assert sum(m["value"] for m in shares) == pytest.approx(1)
+    assert shares[1]["value"] + 2 * shares[2]["value"] == pytest.approx(
+        rows["description.completeness", "mini"]["value"]
+    )
+    assert all(m["ci"] for m in shares)
+    assert rows["description.completeness_round_variance", "mini"]["value"] == 0
+
+
+def test_the_second_run_asks_the_judge_nothing(project: pytest.Pytester) -> None:
+    with serving(everything) as server:
+        args = (
+            "--qbench-model=random:0",
+            f"--qbench-judge=openai:j@{server.url}",
+            "--qbench-no-gates",
+            "--qbench-limit=12",
+            "test_description.py",
+        )
+        counts = []
+        for extra in ((), (), ("--qbench-no-cache",)):
+            result = project.runpytest_subprocess(*args, *extra, "--qbench-json=s.json")
+            assert result.ret == 0, result.stdout.str()
+            counts.append((len(server.bodies), summary(project)["usage"]["judge"]["cache_hits"]))
+            server.bodies.clear()
+    # 24 control texts; 12 descriptions that are all the same sentence: equal questions about equal texts are one.
+    first, second, third = counts
+    assert first[0] > 0
+    assert second == (0, first[0] + first[1])
+    assert third == (3 * (24 + 12), 0)
+    assert (project.path / ".qbench" / "cache" / "replies.sqlite").is_file()
+
+
+def test_chaos_loses_nothing_and_doubles_nothing(project: pytest.Pytester) -> None:
+    kinds = [
+        Reply({"error": "slow down"}, 429), Reply({}, 429, {"retry-after": "0"}), Reply({"error": "A"}, 500),
+        Reply(reset=True), Reply(b'{"choices": [{"mess'), Reply({"x": 1}), Reply({"choices": []}),
+    ]  # fmt: skip
+
+    def chaos(body: dict[str, Any], attempt: int) -> Any:
+        draw = chance(body, attempt)
+        if "poison" in text_of(body) or (images_of(body) and chance(body, 0) < 0.05):
+            return Reply({"error": {"message": "A. Score: 2 good"}}, 400)  # for good
+        return kinds[int(draw / 0.3 * len(kinds))] if draw < 0.3 else everything(body, attempt)
+
+    args = ("--qbench-limit=24", "--qbench-no-gates", "--qbench-max-errors=1", "--qbench-timeout=30")
+    result, server = run(project, chaos, *RUN[:2], *args)
+    assert result.ret == 0, result.stdout.str()
+    records = read_records(project.path / "run" / "records.jsonl")
+    assert len(records) == len({(r.task, r.item) for r in records}) == 96
+    failed = [r for r in records if r.status == "error"]
+    assert 0 < len(failed) < 30
+    for record in failed:
+        assert "HTTP 400: A. Score: 2 good" in str(record.error)
+        assert (record.response, record.choice, record.score, record.judge) == (None, None, None, None)
+    assert all(r.status != "error" for r in records if r not in failed)
+    usage = summary(project)["usage"]
+    assert usage["model"]["requests"] + usage["judge"]["requests"] == len(server.bodies)
+
+
+BAD_KEY = Reply({"error": {"message": f"Incorrect API key provided: {KEY}"}}, 401)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda body, attempt: BAD_KEY,  # the probe fails
+        lambda body, attempt: BAD_KEY if "Score: N" in text_of(body) else everything(body, attempt),
+        lambda body, attempt: BAD_KEY if images_of(body) and attempt > 1 else everything(body, attempt),
+        lambda body, attempt: Reply(KEY.encode(), 500) if "Describe" in text_of(body) else everything(body, attempt),
+        lambda body, attempt: completion(KEY) if "Describe" in text_of(body) else everything(body, attempt),
+    ],
+    ids=["probe", "judge", "later", "page", "reply"],
+)
+def test_the_key_is_nowhere(project: pytest.Pytester, answer: Answer) -> None:
+    args = ("--showlocals", "--tb=long", "-vv", "--log-level=DEBUG", "-o", "log_cli=true", "--qbench-timeout=1")
+    result, server = run(project, answer, *RUN, *args, "--junitxml=j.xml")
+    assert any(headers.get("Authorization") == f"Bearer {KEY}" for headers in server.headers)
+    assert KEY[3:] not in result.stdout.str() + result.stderr.str()
+    for path in project.path.rglob("*"):
+        if path.is_file():
+            assert KEY[3:].encode() not in path.read_bytes(), path
+
+
+@BOTH
+def test_a_judge_that_fails_its_control_set_decides_nothing_and_is_recorded(
+    project: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    def kind(body: dict[str, Any], attempt: int) -> Any:
+        scored = "Score: N" in text_of(body)
+        return completion(*["Score: 2"] * body.get("n", 1)) if scored else everything(body, attempt)
+
+    result, _ = run(project, kind, *RUN, "test_description.py", "--qbench-update-baseline", *workers)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*gate description.sum: invalid (the judge failed its control set: *empty text*"])
+    records = read_records(project.path / "run" / "records.jsonl")
+    assert [r.judge for r in records] == [dict.fromkeys(("completeness", "preciseness", "relevance"), [2] * 5)] * 12
+    assert not (project.path / "baselines").exists()
+
+
+def test_a_judge_that_changed_is_judge_drift(project: pytest.Pytester) -> None:
+    def severe(body: dict[str, Any], attempt: int) -> Any:
+        if "Score: N" not in text_of(body):
+            return everything(body, attempt)
+        value = verdict(body)
+        others = {2: 2, 1: 0, 0: 0}
+        texts = [f"Score: {value}"] * 3 + [f"Score: {value - 1 if value == 2 else others[value]}"] * 2
+        return completion(*texts)
+
+    args = ("test_description.py", "--qbench-limit=40", "--qbench-json=s.json")
+    first, _ = run(project, everything, *args, "--qbench-update-baseline")
+    assert first.ret == 0, first.stdout.str()
+    second, _ = run(project, severe, *args)
+    assert second.ret == 1
+    second.stdout.fnmatch_lines(
+        ["*gate description.sum: invalid (judge drift, not model drift: *(itself) 2.00 -> 1.60*"]
+    )
+
+
+def test_unparsed_replies_are_read_by_the_judge_where_asked(project: pytest.Pytester) -> None:
+    args = ("test_perception.py", "--qbench-limit=40", "--qbench-no-gates", "--qbench-json=s.json")
+    run(project, everything, *args, "--qbench-run-dir=without")
+    result, server = run(project, everything, *args, "--qbench-run-dir=with", "--qbench-judge-unparsed")
+    result.stdout.fnmatch_lines(["judge openai:j: read * of * replies that extraction left unparsed"])
+    without, with_ = (
+        {r.item: r for r in read_records(Path(project.path, name, "records.jsonl"))} for name in ("without", "with")
+    )
+    unread = [item for item, r in without.items() if r.status == "unparsed"]
+    assert unread
+    for item, record in with_.items():
+        assert (record.judge == {"choice": [0] * 5}) is (item in unread)
+        assert record.status in ("correct", "wrong")
+    assert sum(body.get("n") == 5 for body in server.bodies) == len(unread)
+    prints = [json.loads(Path(project.path, n, "summary.json").read_text())["fingerprint"] for n in ("without", "with")]
+    assert "unparsed" not in prints[0]
+    assert prints[1]["unparsed"]["model"] == "j"
+
+
+@pytest.mark.parametrize(
+    "args, expected",
+    [
+        (("--qbench-model=openai:m",), "BASE_URL"),
+        (("--qbench-model=openai:m@http://u:pw@127.0.0.1:9/v1",), "keys come from"),
+        (("--qbench-model=openai:m@http://127.0.0.1:9/v1", "--qbench-model-arg=dtype=float32"), "means nothing to an endpoint"),
+        (("--qbench-model=openai:m@http://127.0.0.1:9/v1", "--qbench-timeout=1"), "no reply within 1 s"),
+        (("--qbench-model=random:0", "--qbench-judge=openai:j"), "BASE_URL"),
+        (("--qbench-model=random:0", "--qbench-judge-unparsed"), "lexicon cannot read replies"),
+        (("--qbench-model=random:0", "--qbench-timeout=0"), "seconds above 0"),
+        (("--qbench-model=random:0", "--qbench-concurrency=none"), "--qbench-concurrency=none"),
+        (("--qbench-model=random:0", "--qbench-judge-prompts=nowhere.yaml"), "lexicon is a word list"),
+        (("--qbench-model=random:0", "--qbench-judge-arg=mode=expected"), "takes no arguments"),
+    ],
+)  # fmt: skip
+def test_usage_errors(project: pytest.Pytester, args: tuple[str, ...], expected: str) -> None:
+    result = project.runpytest_subprocess(*args)
+    assert_usage(result, expected)
+    assert "pw@" not in result.stdout.str() + result.stderr.str()
+
+
+def test_an_endpoint_that_lacks_something_ends_the_run_in_one_line_under_workers_too(project: pytest.Pytester) -> None:
+    result, _ = run(project, Vllm("logprobs"), "-n2", "test_assessment.py", judge=False)
+    assert_usage(result, "drops logprobs without a word")
