@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test campaign vllm lint bench conformance wheel clean
+.PHONY: demo test campaign vllm lint bench conformance wheel docs clean
 
 demo: .venv/installed ## the main job: the embedded model on the embedded data, against its baseline
 	$(BIN)/pytest --qbench-model=tiny suites/
@@ -46,5 +46,8 @@ wheel: .venv/installed-dev
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	touch $@
 
+docs: .venv/installed-dev ## the documentation, as pages under site/
+	$(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf .venv .qbench dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .qbench dist build site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,150 @@
+"""The page in a real browser."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_qbench.cli import main
+from pytest_qbench.itemfile import write_items
+from tests.builders import answered, picture, question, scored
+from tests.report.hostile import ALERT, IMAGE, LOST, PICTURES, QUESTIONS
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Open]:
+    """Open a file; at the end nothing may have been logged, thrown, asked of the network or shown as a dialog."""
+    problems: list[str] = []
+    contexts = []
+
+    def open_(path: Path, **context: Any) -> Any:
+        made = browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **context})
+        contexts.append(made)
+        page = made.new_page()
+        page.on("console", lambda message: problems.append(message.text))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda request: None if request.url.startswith(("file:", "data:", "blob:")) else problems.append(request.url))  # fmt: skip
+        page.goto(path.as_uri())
+        page.wait_for_selector("body[data-ready]", timeout=60_000)
+        return page
+
+    yield open_
+    for each in contexts:
+        each.close()
+    assert problems == []
+
+
+def test_the_verdict_comes_first_and_everything_is_text(run: Path, open_page: Open) -> None:
+    page = open_page(run / "p.html")
+    assert page.locator("h1").inner_text().startswith("REGRESSED: ")
+    assert page.locator("main b").count() == 0
+    first = page.locator("#flip-list .card").first
+    assert IMAGE in first.inner_text()
+    assert ALERT in first.inner_text()
+    assert "No <b>bold</b>" in first.inner_text()
+    assert first.locator("img").evaluate("image => image.naturalWidth") > 0
+    page.locator("#search").fill("alert(1)</SCRIPT>")
+    assert page.locator("#found").inner_text() == f"{QUESTIONS} of {QUESTIONS + PICTURES} items"
+    page.locator("#by-result").select_option("unparsed")
+    page.locator("#item-rows .row").click()
+    assert ALERT in page.locator("dialog .text").first.inner_text()
+
+
+def test_flips_are_listed_filtered_and_linked(run: Path, open_page: Open) -> None:
+    page = open_page(run / "p.html")
+    page.locator("#by-result").select_option("lost")
+    assert page.locator("#found").inner_text().startswith(f"{LOST + 1} of ")
+    page.locator("#flip-list a").first.click()
+    assert page.locator("dialog[open]").count() == 1
+    assert page.url.endswith(".png") or "#item=" in page.url
+    again = open_page(Path(page.url.partition("#")[0].removeprefix("file://")))
+    assert again.locator("dialog[open]").count() == 0
+
+
+def test_sorting_and_charts(run: Path, open_page: Open) -> None:
+    page = open_page(run / "p.html", color_scheme="dark")
+    page.locator("#by-task").select_option(label="assessment")
+    head = page.locator("#item-head button", has_text="right or MOS")
+    head.click()
+    assert page.locator("#item-rows .row").first.inner_text().startswith("koniq/p0.png")
+    head.click()
+    assert page.locator("#item-rows .row").first.inner_text().startswith(f"koniq/p{PICTURES - 1}.png")
+    for chart in ("#gate-chart", "#heat-charts .chart", "#scatter-chart"):
+        page.locator(chart).first.scroll_into_view_if_needed()
+        page.wait_for_selector(f"{chart}[data-drawn]")
+    assert page.locator("#heat-charts text", has_text="n = ").count() >= 12
+
+
+def test_an_outlier_is_clicked(run: Path, open_page: Open) -> None:
+    page = open_page(run / "p.html")
+    page.locator("#scatter-chart").scroll_into_view_if_needed()
+    page.wait_for_selector("#scatter-chart[data-drawn]")
+    page.locator("#outlier-list a").first.click()
+    assert "koniq/p5.png" in page.locator("dialog").inner_text()
+
+
+def test_a_phone_needs_no_sideways_scrolling(run: Path, open_page: Open) -> None:
+    page = open_page(run / "p.html", viewport={"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_run_folder_gives_the_same_page(run: Path) -> None:
+    assert main(["report", str(run / "run"), f"--html={run / 'again.html'}", f"--md={run / 'again.md'}"]) == 0
+    assert (run / "again.html").read_bytes() == (run / "p.html").read_bytes()
+    assert (run / "again.md").read_bytes() == (run / "s.md").read_bytes()
+
+
+def test_history(run: Path, open_page: Open, capsys: pytest.CaptureFixture[str]) -> None:
+    import csv
+
+    arguments = [f"--history={run}", f"--html={run / 'h.html'}", f"--csv={run / 'h.csv'}"]
+    assert main(["report", *arguments]) == 0
+    out = capsys.readouterr().out
+    assert "became the baseline" in out
+    assert "left out: " in out  # the folders that are no run
+    with (run / "h.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    summaries = {name: json.loads((run / name / "summary.json").read_text()) for name in ("before", "run")}
+    for name, summary in summaries.items():
+        assert len([row for row in rows if row["run"] == name]) == len(summary["metrics"])
+    found = [row for row in rows if row["metric"] == "perception.accuracy" and not row["slice"]]
+    assert [float(row["value"]) for row in found] == [1.0, pytest.approx((QUESTIONS - LOST - 1) / QUESTIONS)]
+    page = open_page(run / "h.html")
+    page.wait_for_selector("#time-charts .chart[data-drawn]")
+    assert page.locator("#run-table tbody tr").count() == 2
+
+
+@pytest.mark.campaign
+def test_85_000_items(tmp_path: Path, open_page: Open) -> None:
+    n = 85_000
+    items = [question(i) if i % 2 else picture(i, float(i % 97)) for i in range(n)]
+    records = [answered(item, "Yes") if i % 2 else scored(item, (i * 7919 % n) / n) for i, item in enumerate(items)]
+    folder = tmp_path / "run"
+    folder.mkdir()
+    write_items(folder, items)
+    (folder / "records.jsonl").write_text("".join(r.to_json() + "\n" for r in records))
+    head = {
+        "schema": 1, "verdict": "PASS: nothing", "metrics": [], "gates": [], "left_out": [], "notes": [],
+        "began": "2026-01-01T00:00:00+00:00", "model": {"name": "m"}, "baseline": {"name": "b", "missing": "none"},
+        "items": {"total": n, "scored": n, "unparsed": 0, "errors": 0}, "fingerprint": {"data": "x"},
+    }  # fmt: skip
+    (folder / "summary.json").write_text(json.dumps(head))
+    assert main(["report", str(folder), f"--html={tmp_path / 'p.html'}"]) == 0
+    assert (tmp_path / "p.html").stat().st_size <= 15_000_000
+    page = open_page(tmp_path / "p.html")
+    search = """text => { const box = document.getElementById('search'); box.value = text;
+        const began = performance.now(); box.dispatchEvent(new Event('input')); return performance.now() - began; }"""
+    assert min(page.evaluate(search, text) for text in ("image 7", "mini/8", "mini_a/84998", "nothing", "blurry")) < 200
+    page.evaluate(search, "mini_a/84998")
+    assert page.locator("#found").inner_text() == f"1 of {n} items"
+    page.evaluate(search, "")
+    page.locator("#item-head button", has_text="now").click()
+    assert page.locator("#item-rows .row").first.locator("span").nth(3).inner_text() == "0"
+    assert page.locator("#item-rows .row").count() < 100
