@@ -47,14 +47,14 @@ def test_the_verdict_comes_first_and_everything_is_text(run: Path, open_page: Op
     assert page.locator("main b").count() == 0
     first = page.locator("#flip-list .card").first
     assert IMAGE in first.inner_text()
-    assert ALERT in first.inner_text()
+    assert f"Is it sharp 0? | `{ALERT}" in first.inner_text()
     assert "No <b>bold</b>" in first.inner_text()
     assert first.locator("img").evaluate("image => image.naturalWidth") > 0
     page.locator("#search").fill("alert(1)</SCRIPT>")
     assert page.locator("#found").inner_text() == f"{QUESTIONS} of {QUESTIONS + PICTURES} items"
     page.locator("#by-result").select_option("unparsed")
     page.locator("#item-rows .row").click()
-    assert ALERT in page.locator("dialog .text").first.inner_text()
+    assert ALERT in page.locator("dialog .text").all_inner_texts()
 
 
 def test_flips_are_listed_filtered_and_linked(run: Path, open_page: Open) -> None:
