@@ -26,6 +26,7 @@ lint: .venv/installed-dev
 bench: .venv/installed-dev ## ratios in one run; results go to benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/main_job.py
+	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/judge.py
 	$(BIN)/python benchmarks/throughput.py
 

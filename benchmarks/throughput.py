@@ -221,8 +221,8 @@ def agree(ours: Engine, hand: ByHand, paths: list[Path]) -> None:
 def compare(folder: Path, photos: dict[str, list[Path]], rounds: int) -> None:
     ours, hand = engine(folder), ByHand(folder)
     agree(ours, hand, photos["small"][:20])
-    print("by the clock (by CPU time)")
-    print("| images | task | items/s engine | engine / loop | engine / hand | engine / hand, tensors |")
+    print("time of each, in times of the engine; by the clock (by CPU time)")
+    print("| images | task | items/s engine | loop / engine | hand / engine | hand, tensors / engine |")
     print("| --- | --- | --- | --- | --- | --- |")
     for size, paths in photos.items():
         tensors = [hand.pixels(path) for path in paths]

@@ -14,6 +14,7 @@ COMMANDS = (
     "compare",
     "datasets",
     "doctor",
+    "merge",
     "models",
     "plan",
     "report",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+import gc
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from pytest_qbench.access import is_controller, is_worker
 from pytest_qbench.errors import UsageError
+from pytest_qbench.nodes import ItemNode, Items, expand, is_plain
 from pytest_qbench.shares import FIXTURE, family
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ def is_gate(item: pytest.Item) -> bool:
 
 def bench_item(node: pytest.Item) -> Item | None:
     """Return the benchmark item of a node, or None."""
+    if isinstance(node, ItemNode):
+        return node.bench
     callspec = getattr(node, "callspec", None)
     return cast("Item | None", callspec.params.get("qbench_item")) if callspec else None
 
@@ -38,10 +42,23 @@ def generate(run: QBench, metafunc: pytest.Metafunc, marker: pytest.Mark) -> Non
     except UsageError as e:
         run.problem = run.problem or str(e)
         items = []
-    if items:
+    ordinary = metafunc.definition.nodeid in run.ordinary or len({item.id for item in items}) < len(items)
+    if items and is_plain(metafunc) and not ordinary:
+        metafunc.parametrize("qbench_item", [Items(items)], ids=["items"])  # `nodes.expand` makes nodes of them
+    elif items:
         metafunc.parametrize("qbench_item", items, ids=[item.id for item in items])
     else:  # an empty parametrization would be a skip, and green
         run.absent.add(metafunc.definition.nodeid)
+
+
+def lighten(run: QBench, collector: Any, name: str, obj: object, found: list[Any]) -> list[Any]:
+    """Put light nodes in the place of a plain suite function's node."""
+    nodes = expand(found, run)
+    if nodes is None:  # another plugin parametrized the function as well: its items are tests like any
+        run.ordinary.add(f"{collector.nodeid}::{name}")
+        again: list[Any] = collector.ihook.pytest_pycollect_makeitem(collector=collector, name=name, obj=obj)
+        return again
+    return nodes
 
 
 def _items(run: QBench, metafunc: pytest.Metafunc, marker: pytest.Mark) -> list[Item]:
@@ -65,8 +82,10 @@ def _items(run: QBench, metafunc: pytest.Metafunc, marker: pytest.Mark) -> list[
 def _one_model(items: list[pytest.Item]) -> None:
     """Refuse two models in one run: a chunk is measured by one, and a baseline is one model's."""
     found = set()
+    for suite in dict.fromkeys(item.suite for item in items if isinstance(item, ItemNode)):
+        found.add(suite.model)
     for item in items:
-        if bench_item(item) is not None:
+        if not isinstance(item, ItemNode) and bench_item(item) is not None:
             definitions = item._fixtureinfo.name2fixturedefs["qbench_model"]  # type: ignore[attr-defined]
             parameters = item.callspec.params  # type: ignore[attr-defined]
             found.add((id(definitions[-1]), parameters.get("qbench_model"), parameters.get("qbench_engine")))
@@ -74,9 +93,21 @@ def _one_model(items: list[pytest.Item]) -> None:
         raise UsageError("the suites get different qbench_model fixtures: measure one model a run")
 
 
+def _whole_chunks(config: pytest.Config) -> None:
+    """Refuse ways of distributing tests that break chunks apart, or measure items several times."""
+    if not is_worker(config):
+        return
+    dist = config.workerinput["qbench_dist"]  # type: ignore[attr-defined]
+    if dist in ("each", "loadgroup", "worksteal"):
+        raise UsageError(f"--dist={dist} breaks batches apart or measures items twice: use -n alone (or --dist=load)")
+    if config.workerinput["qbench_folder"] is None:  # type: ignore[attr-defined]
+        raise UsageError("-n needs to know that Q-Bench runs before anything is collected: add --qbench-model=SPEC")
+
+
 def arrange(run: QBench, items: list[pytest.Item]) -> None:
     """Order and check a collection; raises `pytest.UsageError` alone, empties the collection on a worker."""
-    items[:] = [item for item in items if item.nodeid.partition("[")[0] not in run.absent]
+    if run.absent:
+        items[:] = [item for item in items if item.nodeid.partition("[")[0] not in run.absent]
     gates = [item for item in items if is_gate(item)]
     asking = [gate for gate in gates if FIXTURE in getattr(gate, "fixturenames", ())]
     run.family = family([gate.function for gate in asking if isinstance(gate, pytest.Function)])
@@ -85,6 +116,7 @@ def arrange(run: QBench, items: list[pytest.Item]) -> None:
         return
     try:
         if run.problem is None and run.asked:
+            _whole_chunks(run.config)
             _one_model(items)
             run.check_collected()
     except UsageError as e:
@@ -100,8 +132,16 @@ def arrange(run: QBench, items: list[pytest.Item]) -> None:
         items += gates
 
 
+def settle(items: list[pytest.Item]) -> None:
+    """Take the nodes out of the garbage collector's rounds: they live as long as the session, and there may be many."""
+    if any(isinstance(item, ItemNode) for item in items):
+        gc.freeze()
+
+
 def plan(run: QBench, items: list[pytest.Item]) -> None:
     """Put the gates last once more, after what reorders for its own ends (--ff), and plan the chunks."""
     items.sort(key=is_gate)
     if run.asked and not is_controller(run.config):
-        run.plan([(node.nodeid, bench_item(node)) for node in items])
+        nodes = [(node.nodeid, bench_item(node)) for node in items]
+        following = not is_worker(run.config)
+        run.measuring.plan(nodes, run.chunk_size, run.planned_batch, following=following)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,14 +20,6 @@ if TYPE_CHECKING:
     from pytest_qbench.models.engine import Engine
     from pytest_qbench.records import Record
     from pytest_qbench.results import Results
-    from pytest_qbench.session import QBench
-
-
-def _stop(session: pytest.Session, run: QBench, error: UsageError) -> NoReturn:
-    """End the session in a usage error; the reports of items not run are not wanted."""
-    run.problem = run.problem or str(error)
-    session.shouldstop = run.problem
-    pytest.skip(run.problem)  # this item's own report: the session ends in exit status 4
 
 
 def _share_cores(config: pytest.Config) -> None:
@@ -46,6 +38,7 @@ def qbench_model(request: pytest.FixtureRequest) -> Iterator[Model]:
     """The model under test, from `--qbench-model`; override it to bring your own."""
     from pytest_qbench.models import load_model, parse_model_args
     from pytest_qbench.models.devices import Worker
+    from pytest_qbench.nodes import stop
 
     run = qbench(request.config)
     assert run.spec is not None, "collection has checked it"
@@ -61,7 +54,7 @@ def qbench_model(request: pytest.FixtureRequest) -> Iterator[Model]:
             endpoints=run.remote.endpoints if run.spec.kind == "openai" else None,
         )
     except UsageError as e:
-        _stop(request.session, run, e)
+        stop(request.session, run, e)
     yield model
     model.close()
 
@@ -79,11 +72,13 @@ def qbench_judge(request: pytest.FixtureRequest) -> Judge:
 @pytest.fixture(scope="session")
 def qbench_engine(request: pytest.FixtureRequest, qbench_model: Model) -> Iterator[Engine]:
     """What measures items with the model; the judge is made when a description needs it."""
+    from pytest_qbench.nodes import stop
+
     run = qbench(request.config)
     try:
         engine = run.make_engine(qbench_model, lambda: request.getfixturevalue("qbench_judge"))
     except UsageError as e:
-        _stop(request.session, run, e)
+        stop(request.session, run, e)
     yield engine
     run.measure_noise(engine)
     engine.close()
@@ -92,17 +87,9 @@ def qbench_engine(request: pytest.FixtureRequest, qbench_model: Model) -> Iterat
 @pytest.fixture
 def qbench_record(request: pytest.FixtureRequest, qbench_item: Item, qbench_engine: Engine) -> Record:
     """The record of this item; asking for it measures the item (with its whole chunk)."""
-    from pytest_qbench.outcomes import RECORD
+    from pytest_qbench.nodes import measure
 
-    run = qbench(request.config)
-    try:
-        record = run.measure(request.node.nodeid, qbench_engine)
-    except UsageError as e:
-        _stop(request.session, run, e)
-    request.node.stash[RECORD] = record
-    if record.status == "error" and run.settings.max_errors == 0:
-        pytest.fail(f"{qbench_item.id}: {record.error}", pytrace=False)
-    return record
+    return measure(request.node, qbench(request.config), qbench_item, lambda: qbench_engine)
 
 
 @pytest.fixture(scope="session")

@@ -63,6 +63,10 @@ OPTIONS = (
            metavar="SHARE"),
     Option("--qbench-run-dir", "Write records and summary to this new folder. Default: one under .qbench/runs.",
            metavar="DIR"),
+    Option("--qbench-resume", "Go on with the run in --qbench-run-dir (default: the newest): measure what it lacks and "
+           "what ended in an error.", kind="bool", ini=False),
+    Option("--qbench-shard", "Measure part I of N of the items, by a hash of their ids, and gate nothing; qbench merge "
+           "joins the run folders.", metavar="I/N", ini=False),
     Option("--qbench-baseline-dir", "Folder of baselines, relative to rootdir. Default: baselines.", metavar="DIR"),
     Option("--qbench-baseline", "Compare with this baseline. Default: the model's alias or name.", metavar="NAME"),
     Option("--qbench-update-baseline", "Record this run as the baseline and say what changes.", kind="bool", ini=False),

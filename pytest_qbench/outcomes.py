@@ -29,15 +29,15 @@ OUTCOMES: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
 
 
 def label(report: pytest.TestReport, record: Record) -> None:
-    """Put a record and its outcome on a report: plain values, which cross xdist by themselves."""
-    report.qbench_record = record.to_dict()  # type: ignore[attr-defined]
+    """Put on a report which item it is about, and the outcome: plain values. The record itself is in the run folder."""
+    report.qbench_item = (record.task, record.item)  # type: ignore[attr-defined]
     report.qbench_outcome = record.status  # type: ignore[attr-defined]
 
 
 def attach(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Put the record of an item (once) and the verdict of a gate on the report."""
+    """Put item (once) and outcome, or the verdict of a gate, on the report."""
     if (record := item.stash.get(RECORD, None)) is not None:
-        report.qbench_record = record.to_dict()  # type: ignore[attr-defined]
+        report.qbench_item = (record.task, record.item)  # type: ignore[attr-defined]
         item.stash[STATUS] = record.status
         del item.stash[RECORD]
     kind = "gate" if is_gate(item) else "item" if bench_item(item) is not None else None
@@ -46,16 +46,40 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
         report.qbench_outcome = item.stash.get(STATUS, None) or item.stash.get(VERDICT, None)  # type: ignore[attr-defined]
 
 
+def remember_wrong(config: pytest.Config, report: pytest.TestReport) -> None:
+    """Let pytest's --lf and --ff know what was wrong, unparsed or in error, and not only what failed."""
+    if getattr(report, "qbench_outcome", None) in ("wrong", "unparsed", "error"):
+        plugin = config.pluginmanager.getplugin("lfplugin")
+        if plugin is not None:
+            plugin.lastfailed[getattr(report, "id", report.nodeid)] = True
+
+
+def _forget_nodes(session: pytest.Session) -> None:
+    """Keep item nodes out of pytest's list of all tests ever seen: it is read whole at every start."""
+    plugin = session.config.pluginmanager.getplugin("nfplugin")
+    if plugin is not None and hasattr(session, "items"):
+        items = [item for item in session.items if bench_item(item) is not None]
+        plugin.cached_nodeids.difference_update(getattr(item, "id", item.nodeid) for item in items)
+
+
 def finish(session: pytest.Session) -> None:
     """Hand over what a worker knows; else write summary and baseline and let the run fail where no gate could."""
     run = session.config.stash[KEY]
+    _forget_nodes(session)
     if is_worker(session.config):
         session.config.workeroutput["qbench"] = run.handover()  # type: ignore[attr-defined]
-    elif run.records:
+        return
+    run.end()
+    if run.records:
         from pytest_qbench.closing import close
 
-        if not close(run, session.exitstatus) and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if session.exitstatus == pytest.ExitCode.INTERRUPTED:
+            run.notes.append(f"interrupted; go on with --qbench-resume --qbench-run-dir={run.folder_path}")
+
+        try:
+            close(run, session.exitstatus)
+        except OSError as e:
+            run.notes.append(f"{e.filename or run.folder.path}: cannot be written: {e.strerror}; records are kept")
         if run.finished is not None:
             from pytest_qbench.report.junit import add_properties
 
@@ -64,6 +88,8 @@ def finish(session: pytest.Session) -> None:
             _inconclusive_first(session.config)
     else:
         run.discard_folder()
+    if run.notes and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def _inconclusive_first(config: pytest.Config) -> None:

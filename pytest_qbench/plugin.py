@@ -70,6 +70,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         generate(qbench(metafunc.config), metafunc, marker)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem(collector: Any, name: str, obj: object) -> Generator[None, Any, Any]:
+    """Put light nodes in the place of a plain suite function."""
+    found = yield
+    if isinstance(found, list) and KEY in collector.config.stash:
+        from pytest_qbench.collection import lighten
+
+        return lighten(collector.config.stash[KEY], collector, name, obj, found)
+    return found
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
     """Put gates last, after whatever else reorders; drop what has no items, report what cannot work."""
@@ -83,9 +94,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Plan the chunks over the final selection."""
     if KEY in session.config.stash:
-        from pytest_qbench.collection import plan
+        from pytest_qbench.collection import plan, settle
 
         plan(session.config.stash[KEY], session.items)
+        settle(session.items)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -125,13 +137,18 @@ class Collector:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Write the record that a report carries; remember what passed and what failed."""
-        if (record := getattr(report, "qbench_record", None)) is not None:
-            qbench(self.config).add(record)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
+        """Take in the record that a report is about; remember what passed and what failed."""
+        if (key := getattr(report, "qbench_item", None)) is not None:
+            qbench(self.config).take_in(key)
         if (kind := getattr(report, "qbench_kind", None)) is not None:
             qbench(self.config).note(kind, report.nodeid, report.when, report.outcome)
+        yield
+        if key is not None or kind is not None:
+            from pytest_qbench.outcomes import remember_wrong
+
+            remember_wrong(self.config, report)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -140,12 +157,28 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     try:
         if KEY in session.config.stash and not is_worker(session.config) and not session.config.option.collectonly:
             session.config.stash[KEY].open_folder()
+            _tell_resumed(session.config)
+            _show_pace(session.config)
         result = yield
     except KeyboardInterrupt:  # the base of what pytest and xdist raise when a session is stopped
         _raise_problem(session.config)
         raise
     _raise_problem(session.config)
     return result
+
+
+def _tell_resumed(config: pytest.Config) -> None:
+    run, reporter = config.stash[KEY], config.pluginmanager.getplugin("terminalreporter")
+    if run.settings.resume and reporter is not None:
+        reporter.write_line(f"qbench: going on with {run.folder_path}: {run.replayed} items recorded before")
+
+
+def _show_pace(config: pytest.Config) -> None:
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter is not None:
+        from pytest_qbench.progress import show_pace
+
+        show_pace(reporter)
 
 
 def _raise_problem(config: pytest.Config) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from pytest_qbench.items import Item, Task
 SCHEMA = 1
 Status = Literal["correct", "wrong", "unparsed", "measured", "error"]
 RECORDS = "records.jsonl"
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode  # `json.dumps` would build one an item
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Record:
 
     def to_json(self) -> str:
         """One line of `records.jsonl`; floats round-trip exactly, NaN is refused."""
-        return json.dumps({"schema": SCHEMA, **self.to_dict()}, ensure_ascii=False, allow_nan=False)
+        return _encode({"schema": SCHEMA, **self.to_dict()})
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], place: str) -> Record:
@@ -86,34 +87,3 @@ def read_records(path: Path) -> list[Record]:
             raise UsageError(f"{path}:{number}: not JSON: {e}") from e
         records.append(Record.from_dict(data, f"{path}:{number}"))
     return records
-
-
-class RunFolder:
-    """Where a run writes; records are appended and flushed as they arrive."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            self._file = (path / RECORDS).open("x", encoding="utf-8")
-        except FileExistsError as e:
-            what = f"already holds {RECORDS}" if path.is_dir() else "is not a folder"
-            raise UsageError(f"--qbench-run-dir={path}: {what}; name a new folder") from e
-        except OSError as e:
-            raise UsageError(f"--qbench-run-dir={path}: cannot be written: {e.strerror}; name another folder") from e
-
-    def append(self, records: Iterable[Record]) -> None:
-        """Write records and flush: a crash later loses none of them."""
-        self._file.writelines(record.to_json() + "\n" for record in records)
-        self._file.flush()
-
-    def discard(self) -> None:
-        """Remove what was made for a run that wrote nothing."""
-        self.close()
-        (self.path / RECORDS).unlink()
-        if not any(self.path.iterdir()):
-            self.path.rmdir()
-
-    def close(self) -> None:
-        """Close the records file."""
-        self._file.close()

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_qbench.access import is_worker, worker_id
-from pytest_qbench.chunks import plan_chunks
 from pytest_qbench.errors import UsageError
+from pytest_qbench.measuring import Measuring
 from pytest_qbench.remote import Remote
 from pytest_qbench.settings import Settings, read_settings
 
@@ -31,17 +31,14 @@ if TYPE_CHECKING:
     from pytest_qbench.models.engine import Engine
     from pytest_qbench.models.specs import ModelSpec
     from pytest_qbench.prompts import AnswerMode
-    from pytest_qbench.records import Record, RunFolder
+    from pytest_qbench.records import Record
     from pytest_qbench.report.finished import Finished
     from pytest_qbench.results import Results
+    from pytest_qbench.runfolder import RunFolder
     from pytest_qbench.scoring import Scoring
 
-CHUNK_BATCHES = 2  # a chunk is what a worker gets at once: two batches, so that lengths can be sorted within it
-AUTO_CHUNK = 64  # where memory decides on the batch: the controller plans without a model, so not by what fits
-
-
-Chunk = list[tuple[str, "Item"]]
-"""Node ids with their items."""
+PLANNED_BATCH = 16  # chunks are whole multiples of it where memory decides on the batch: known without a model
+CHUNK_BATCHES = 4  # a chunk is what a worker gets at once: some batches, so that lengths can be sorted within it
 
 
 @dataclass
@@ -55,6 +52,7 @@ class QBench:
     config: pytest.Config
     asked: dict[Task, None] = field(default_factory=dict)
     absent: set[str] = field(default_factory=set)
+    ordinary: set[str] = field(default_factory=set)
     problem: str | None = None
     gate_ids: list[str] = field(default_factory=list)
     gates_only: bool = False
@@ -71,9 +69,7 @@ class QBench:
     baseline_written: Path | None = None
     changes: list[str] = field(default_factory=list)
     finished: Finished | None = None
-    _chunk_of: dict[str, Chunk] = field(default_factory=dict)
-    _chunk_after: dict[str, Chunk] = field(default_factory=dict)
-    _ready: dict[str, Record] = field(default_factory=dict)
+    replayed: int = 0
     _folder: RunFolder | None = None
     began: float = field(default_factory=time.time)
 
@@ -130,9 +126,14 @@ class QBench:
         return Remote(self.config, lambda: self.settings)
 
     @property
+    def planned_batch(self) -> int:
+        """The batch that chunks are planned by."""
+        return self.batch_size or PLANNED_BATCH
+
+    @property
     def chunk_size(self) -> int:
-        """Items that are measured in one call and, under xdist, by one worker."""
-        return self.batch_size * CHUNK_BATCHES if self.batch_size else AUTO_CHUNK
+        """Items that a worker gets at once. A function of the options alone: it decides which items share a batch."""
+        return CHUNK_BATCHES * self.planned_batch
 
     @cached_property
     def datasets(self) -> list[Dataset]:
@@ -141,7 +142,12 @@ class QBench:
 
         s = self.settings
         found = open_datasets(s.data, rootdir=s.rootdir, names=s.datasets, split=s.split)
-        return select(found, limit=s.limit, seed=s.seed)
+        selected = select(found, limit=s.limit, seed=s.seed)
+        if s.shard is None:
+            return selected
+        from pytest_qbench.shards import take_shard
+
+        return take_shard(selected, *s.shard)
 
     def ask(self, task: Task) -> list[Item]:
         """Note that a suite asks for `task` and return its items."""
@@ -180,18 +186,14 @@ class QBench:
 
     # measuring
 
-    def plan(self, nodes: list[tuple[str, Item | None]]) -> None:
-        """Plan the chunks of a collection: node ids with their items (None for tests that are no items)."""
-        self._chunk_of.clear()
-        self._chunk_after.clear()
-        last: Chunk = []
-        for positions in plan_chunks([nodeid for nodeid, _ in nodes], self.chunk_size):
-            chunk = [(nodes[i][0], item) for i in positions if (item := nodes[i][1]) is not None]
-            for nodeid, _ in chunk:
-                self._chunk_of[nodeid] = chunk
-            if chunk and last and not is_worker(self.config):  # who measures a worker's next chunk shows later
-                self._chunk_after[last[0][0]] = chunk
-            last = chunk or last
+    @cached_property
+    def measuring(self) -> Measuring:
+        """What measures the items of this process."""
+        return Measuring(lambda: self.folder, self.known)
+
+    def known(self, key: tuple[str, str]) -> Record | None:
+        """Return the record of an item that was measured before; a worker looks it up in the run folder."""
+        return self.folder.find(key) if is_worker(self.config) else self.records.get(key)
 
     def make_engine(self, model: Model, judge: Callable[[], Judge]) -> Engine:
         """Build the engine around a loaded model and note what the records are made with."""
@@ -215,6 +217,7 @@ class QBench:
             self.made_with["conditions"] = model.conditions
             self.made_with["left_out"] = [(e.dataset, e.entry, e.reason) for e in model.left_out]
 
+        self._note_made_with()
         made: list[Judge] = []
 
         def noted() -> Judge:
@@ -242,33 +245,24 @@ class QBench:
             )
         self.remote.meter("judge", judge.voter if isinstance(judge, RubricJudge) else judge)
         self.made_with["judge"] = {"name": judge.name, **judge.describe()}
+        self._note_made_with()
         if "description" in self.asked:
             control = run_control(judge, self.ask("description"), self.settings.judge_rounds)
             self.made_with["judge_control"] = control
+            self.folder.note_made_with({"judge_control": control})  # not compared: judges waver
         return judge
 
-    def measure(self, nodeid: str, engine: Engine) -> Record:
-        """Return the record of one node; the first node of a chunk measures the whole chunk."""
-        if nodeid not in self._ready:
-            chunk = self._chunk_of[nodeid]
-            after = self._chunk_after.get(chunk[0][0], ())
-            records = engine.measure([item for _, item in chunk], then=[item for _, item in after])
-            self.made_with["batch_size"] = engine.batch_size  # auto may have halved it
-            self._ready.update(zip([each for each, _ in chunk], records, strict=True))
-        return self._ready.pop(nodeid)
-
-    def take(self, nodeid: str) -> Record | None:
-        """Return the record of a node where its chunk was measured without an error, else None and keep it."""
-        record = self._ready.get(nodeid)
-        if record is None or record.status == "error":
-            return None
-        return self._ready.pop(nodeid)
+    def _note_made_with(self) -> None:
+        """Have the run folder know what makes the records; the batch size may change as memory runs out."""
+        self.folder.check_made_with(
+            {k: v for k, v in self.made_with.items() if k not in ("batch_size", "judge_control")}
+        )
 
     def measure_noise(self, engine: Engine) -> None:
         """Measure some items once more, otherwise, for the noise floor of a baseline: one process, at its end."""
-        from pytest_qbench.noise import measure_otherwise
-
         if self.settings.update_baseline and worker_id(self.config) in (None, "gw0"):
+            from pytest_qbench.noise import measure_otherwise
+
             # The tasks that record probabilities: texts have no drift.
             tasks = [t for t in self.asked if t == "assessment" or (t == "perception" and self.answer == "likelihood")]
             self.noise = measure_otherwise(engine, [item for task in tasks for item in self.ask(task)])
@@ -325,26 +319,55 @@ class QBench:
 
     @property
     def folder(self) -> RunFolder:
-        """The run folder."""
+        """The run folder; on a worker the one that its controller began."""
         if self._folder is None:
-            from pytest_qbench.records import RunFolder
+            from pytest_qbench.conditions import conditions
+            from pytest_qbench.runfolder import RunFolder
 
-            name = self.spec.name if self.spec else "model"
-            runs = self.settings.rootdir / ".qbench" / "runs"
-            self._folder = RunFolder(self.settings.run_dir or runs / f"{datetime.now():%Y%m%d-%H%M%S-%f}-{name}")
-            if not self.settings.run_dir:
-                (runs.parent / ".gitignore").write_text("*\n", encoding="utf-8")
+            if is_worker(self.config):
+                self._folder = RunFolder.join(Path(self.config.workerinput["qbench_folder"]))  # type: ignore[attr-defined]
+                return self._folder
+            self._folder = RunFolder.begin(self.folder_path, conditions(self), resume=self.settings.resume)
+            if self.settings.run_dir is None:
+                (self._runs.parent / ".gitignore").write_text("*\n", encoding="utf-8")
+            self.read_records()
+            self.replayed = len(self.records)
         return self._folder
 
-    def add(self, data: dict[str, Any]) -> None:
-        """Take in one record as it crossed from the measuring process; a second copy is ignored."""
-        from pytest_qbench.records import Record
+    @property
+    def _runs(self) -> Path:
+        return self.settings.rootdir / ".qbench" / "runs"
 
-        record = Record(**data)
-        if (record.task, record.item) not in self.records:
+    @cached_property
+    def folder_path(self) -> Path:
+        """Where the run folder is, or will be."""
+        if self.settings.run_dir:
+            return self.settings.run_dir
+        if self.settings.resume:
+            from pytest_qbench.journal import JOURNAL
+
+            if not (begun := sorted(path.parent for path in self._runs.glob(f"*/{JOURNAL}"))):
+                raise UsageError(f"--qbench-resume: no run in {self._runs}; name the folder with --qbench-run-dir=DIR")
+            return begun[-1]
+        return self._runs / f"{datetime.now():%Y%m%d-%H%M%S-%f}-{self.spec.name if self.spec else 'model'}"
+
+    def read_records(self) -> None:
+        """Take in the records written since the last call, by any process; the last of an item counts."""
+        for record in self.folder.news():
             self.__dict__.pop("results", None)
             self.records[record.task, record.item] = record
-            self.folder.append([record])
+
+    def take_in(self, key: tuple[str, str]) -> None:
+        """Take in the record that a report is about: it crossed in the run folder."""
+        if key not in self.records:
+            self.read_records()
+
+    def end(self) -> None:
+        """Take in what was measured but not reported, of a run that was stopped say."""
+        if self._folder is not None:
+            self.read_records()
+            self._folder.settle(self.records.values())
+        self.asked = self.asked or dict.fromkeys(record.task for record in self.records.values())
 
     def discard_folder(self) -> None:
         """Remove the run folder of a run that measured nothing."""
@@ -360,7 +383,7 @@ class QBench:
 
         expected: dict[tuple[str, str], Item] = {(t, item.id): item for t in self.asked for item in self.ask(t)}
         left_out = tuple(entry for d in self.datasets if d.task in self.asked for entry in d.left_out)
-        made_with = dict(self.made_with)
+        made_with = {**self.folder.journal.made_with, **self.made_with}
         left_out += tuple(LeftOut(*entry) for entry in made_with.pop("left_out", ()))
         recorded = made_with.pop("conditions", {})  # of the run that is replayed
         return Results(
@@ -388,6 +411,7 @@ class QBench:
             "split": s.split,
             "limit": s.limit,
             "seed": s.seed,
+            **({"shard": list(s.shard)} if s.shard else {}),
         }
 
     @property
@@ -455,6 +479,9 @@ class QBench:
     @property
     def not_gated(self) -> str | None:
         """Why this run decides nothing, or None."""
+        if self.settings.shard:
+            part, parts = self.settings.shard
+            return f"shard {part} of {parts}: join the run folders with qbench merge, then judge with qbench compare"
         if self.settings.blind:
             return "a blind run decides nothing"
         if not self.settings.gates:

@@ -39,6 +39,8 @@ class Settings:
     max_errors: float
     max_unparsed: float
     run_dir: Path | None
+    resume: bool
+    shard: tuple[int, int] | None
     baseline_dir: Path
     baseline: str | None
     update_baseline: bool
@@ -109,6 +111,15 @@ def _choice(config: pytest.Config, dest: str, default: str | None, valid: tuple[
     return text or default
 
 
+def _shard(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    part, slash, parts = text.partition("/")
+    if not (slash and part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise UsageError(f"--qbench-shard={text}: not I/N with I from 1 to N, such as 1/4")
+    return int(part), int(parts)
+
+
 def _path(config: pytest.Config, dest: str) -> Path | None:
     """A path from the command line is relative to where pytest was started, one from the ini file to rootdir."""
     if (text := config.getoption(dest)) is not None:
@@ -121,7 +132,7 @@ def read_settings(config: pytest.Config) -> Settings:
     """Read and check the options; raises `UsageError` in one line."""
     batch = _value(config, "qbench_batch_size")
     datasets = _value(config, "qbench_datasets")
-    gated = not (_value(config, "qbench_blind") or _value(config, "qbench_no_gates"))
+    gated = not any(_value(config, f"qbench_{name}") for name in ("blind", "no_gates", "shard"))
     settings = Settings(
         rootdir=config.rootpath,
         model=_value(config, "qbench_model"),
@@ -151,6 +162,8 @@ def read_settings(config: pytest.Config) -> Settings:
         max_errors=_share(config, "qbench_max_errors", 0.0),
         max_unparsed=_share(config, "qbench_max_unparsed", 0.05),
         run_dir=_path(config, "qbench_run_dir"),
+        resume=bool(_value(config, "qbench_resume")),
+        shard=_shard(_value(config, "qbench_shard")),
         # The contract for this folder is rootdir, also from the command line: CI calls pytest from anywhere.
         baseline_dir=config.rootpath / (_value(config, "qbench_baseline_dir") or "baselines"),
         baseline=_value(config, "qbench_baseline"),
@@ -167,6 +180,11 @@ def read_settings(config: pytest.Config) -> Settings:
         (settings.strict and not settings.gates, "--qbench-strict and --qbench-no-gates"),
         (settings.update_baseline and not settings.gates, "--qbench-update-baseline and --qbench-no-gates"),
         (settings.update_baseline and settings.blind, "--qbench-update-baseline and --qbench-blind"),
+        (
+            settings.update_baseline and settings.shard,
+            "--qbench-update-baseline and --qbench-shard (a part is no baseline)",
+        ),
+        (settings.strict and settings.shard, "--qbench-strict and --qbench-shard (a shard gates nothing)"),
         (settings.strict and settings.blind, "--qbench-strict and --qbench-blind (a blind run gates nothing)"),
     )
     for contradicts, which in contradictions:

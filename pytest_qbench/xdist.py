@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -11,23 +12,31 @@ from xdist.scheduler import LoadScopeScheduling
 from pytest_qbench.access import is_controller, qbench
 from pytest_qbench.chunks import plan_chunks
 from pytest_qbench.errors import UsageError
+from pytest_qbench.nodes import node_name
+from pytest_qbench.options import OPTIONS
+
+if TYPE_CHECKING:
+    from pytest_qbench.session import QBench
+
+ISOLATION = 12  # workers that may die while items that kill them are isolated
 
 
 class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
     """Hands out the planned chunks. The stock class costs O(n) an item and runs the crashing item again and again."""
 
-    def __init__(self, config: pytest.Config, log: Any, size: int) -> None:
+    def __init__(self, config: pytest.Config, log: Any, size: int, batch: int) -> None:
         super().__init__(config, log)
-        self.size = size
+        self.size, self.batch = size, batch
         self._index: dict[str, int] = {}
         self._scope: dict[str, str] = {}
+        self._deaths: Counter[str] = Counter()
 
     def schedule(self) -> None:
         """Plan once, over the collection that all workers share."""
         if self.collection is None and self.registered_collections:
             nodeids = next(iter(self.registered_collections.values()))
             self._index = {nodeid: i for i, nodeid in enumerate(nodeids)}
-            for number, positions in enumerate(plan_chunks(nodeids, self.size)):
+            for number, positions in enumerate(plan_chunks(nodeids, self.size, self.batch)):
                 self._scope.update((nodeids[i], str(number)) for i in positions)
         super().schedule()
 
@@ -49,21 +58,47 @@ class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
         self._reschedule(node)
 
     def remove_node(self, node: Any) -> str | None:
-        """Give the unfinished items of a lost worker to the others; the item in flight is not run again."""
+        """Give the unfinished tests of a lost worker to the others; return one that is to blame and not to run again.
+
+        An item of ours is measured again: the journal knows what was in flight, isolates what kills its worker and
+        ends in an error by name. It is blamed where a worker dies there twice before anything is measured.
+        """
         units = self.assigned_work.pop(node)
         unfinished = [nodeid for unit in units.values() for nodeid, done in unit.items() if not done]
         if not unfinished:
             return None
-        crashed: str = unfinished[0]
+        blamed = unfinished[0] if self._is_to_blame(unfinished) else None
         for scope, unit in reversed(units.items()):
-            if crashed in unit:
-                unit[crashed] = True
+            if blamed in unit:
+                unit[blamed] = True
             if not all(unit.values()):
                 self.workqueue[scope] = unit
                 self.workqueue.move_to_end(scope, last=False)
         for other in self.assigned_work:
             self._reschedule(other)
-        return crashed
+        return blamed
+
+    def _is_to_blame(self, unfinished: list[str]) -> bool:
+        names = {_parameter(nodeid) for nodeid in unfinished}
+        run = qbench(self.config)
+        run.folder.journal.refresh()
+        if any(node_name(id_) in names for _, id_ in run.folder.journal.in_flight()):
+            return False
+        first = unfinished[0]
+        if not any(_parameter(first) == node_name(item.id) for dataset in run.datasets for item in dataset.items):
+            return True
+        self._deaths[first] += 1
+        return self._deaths[first] > 1
+
+    @property
+    def left(self) -> list[str]:
+        """Tests that no worker ran to its end."""
+        units = [*self.workqueue.values(), *(unit for units in self.assigned_work.values() for unit in units.values())]
+        return [nodeid for unit in units for nodeid, done in unit.items() if not done]
+
+
+def _parameter(nodeid: str) -> str:
+    return nodeid.partition("[")[2].removesuffix("]")
 
 
 class Controller:
@@ -72,17 +107,32 @@ class Controller:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.gate_ids: list[str] | None = None
+        self.scheduler: ChunkScheduling | None = None
+        self.asked = any(config.getoption(o.dest) or (o.ini and config.getini(o.dest)) for o in OPTIONS)
+        if self.asked and config.option.maxworkerrestart is None and config.option.numprocesses:
+            # Isolating an item takes some workers; xdist's own limit is four a process.
+            config.option.maxworkerrestart = str(4 * config.option.numprocesses + ISOLATION)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker how tests are handed out and where the run folder is."""
+        node.workerinput["qbench_dist"] = self.config.getvalue("dist")
+        try:
+            node.workerinput["qbench_folder"] = str(qbench(self.config).folder_path) if self.asked else None
+        except UsageError as e:
+            raise pytest.UsageError(str(e)) from e
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> ChunkScheduling | None:
-        """Replace the default distribution only, and only where a model is named; an explicit --dist is respected."""
-        named = config.getoption("qbench_model") or config.getini("qbench_model")
-        if not named or config.getvalue("dist") != "load":
+        """Replace the default distribution only, and only where Q-Bench is asked for."""
+        if not self.asked or config.getvalue("dist") != "load":
             return None
+        run = qbench(config)
         try:
-            return ChunkScheduling(config, log, qbench(config).chunk_size)
+            self.scheduler = ChunkScheduling(config, log, run.chunk_size, run.planned_batch)
         except UsageError as e:  # from the project's ini; what was typed was checked before
             raise pytest.UsageError(str(e)) from e
+        return self.scheduler
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
@@ -95,9 +145,19 @@ class Controller:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Run the gates after the last item; -x, --maxfail and Ctrl-C raise before."""
         result = yield
+        self._check_whole(qbench(session.config))
         if is_controller(session.config) and self.gate_ids and not qbench(self.config).problem:
             self._run_gates(session, self.gate_ids)
         return result
+
+    def _check_whole(self, run: QBench) -> None:
+        """Note what workers that died left undone: a run that lost tests, or its gates, is not green."""
+        if self.scheduler is None or run.problem:
+            return
+        if left := self.scheduler.left:
+            run.notes.append(f"{len(left)} tests were not run, their workers died (first: {left[0]})")
+        if self.gate_ids is None and self.scheduler.collection:
+            run.notes.append("no worker ended in order: gates were not run")
 
     def _run_gates(self, session: pytest.Session, gate_ids: list[str]) -> None:
         config, run = session.config, qbench(session.config)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_qbench.errors import UsageError
-from pytest_qbench.records import Record, RunFolder, read_records
+from pytest_qbench.records import Record, read_records
 from tests.builders import question
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -27,15 +27,10 @@ def test_nan_is_refused() -> None:
         Record.of(question(0), "measured", score=float("nan")).to_json()
 
 
-def test_records_grow_line_by_line_and_a_torn_last_line_is_dropped(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path / "run")
+def test_a_torn_last_line_is_dropped_and_any_other_broken_line_is_an_error(tmp_path: Path) -> None:
     records = [Record.of(question(i), "correct", choice="Yes") for i in range(3)]
-    folder.append(records[:2])
-    path = tmp_path / "run" / "records.jsonl"
-    assert read_records(path) == records[:2]
-    folder.append(records[2:])
-    folder.close()
-    text = path.read_text()
+    path = tmp_path / "records.jsonl"
+    text = "".join(record.to_json() + "\n" for record in records)
     path.write_text(text[:-20])
     assert read_records(path) == records[:2]
     path.write_text(text.replace("correct", "correct\n", 1))
@@ -44,17 +39,3 @@ def test_records_grow_line_by_line_and_a_torn_last_line_is_dropped(tmp_path: Pat
     path.write_text(text.replace('"schema": 1', '"schema": 2', 1))
     with pytest.raises(UsageError, match="schema 2 is not 1"):
         read_records(path)
-
-
-def test_a_used_folder_is_refused(tmp_path: Path) -> None:
-    RunFolder(tmp_path).close()
-    with pytest.raises(UsageError, match=r"already holds records.jsonl"):
-        RunFolder(tmp_path)
-    (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match="not a folder"):
-        RunFolder(tmp_path / "file")
-
-
-def test_discarding_leaves_nothing_of_ours(tmp_path: Path) -> None:
-    RunFolder(tmp_path / "new").discard()
-    assert not (tmp_path / "new").exists()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import random
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeVar
 
-import aiohttp
+import openai
 
 from pytest_qbench.endpoint.address import Address, Key
 from pytest_qbench.endpoint.cache import Cache, cache_key
@@ -69,7 +70,7 @@ class Client:
         self._key, self._cache, self._price, self._revision = key, cache, price, revision
         self._slots = asyncio.Semaphore(concurrency)
         self._concurrency = concurrency
-        self._http: aiohttp.ClientSession | None = None
+        self._http: openai.AsyncOpenAI | None = None
         self._resume = 0.0  # when the server takes requests again, on the loop's clock
         self._rng = random.Random()
 
@@ -88,7 +89,7 @@ class Client:
         def read(data: Any) -> tuple[Any, Completion]:
             return data, completion(data)
 
-        data, found = await self._post("/chat/completions", whole, read)
+        data, found = await self._ask(whole, read)
         self.usage.add(found.usage, self._price)
         if self._cache:
             self._cache.put(key, data)
@@ -100,8 +101,7 @@ class Client:
             await self._http.close()
             self._http = None
 
-    async def _post(self, path: str, body: Mapping[str, Any], read: Callable[[Any], T]) -> T:
-        payload = json.dumps(body, ensure_ascii=False).encode()
+    async def _ask(self, body: Mapping[str, Any], read: Callable[[Any], T]) -> T:
         clock = asyncio.get_running_loop().time
         async with self._slots:
             deadline = clock() + self.timeout
@@ -111,7 +111,7 @@ class Client:
                 await self._hold_back(deadline)
                 try:
                     async with asyncio.timeout_at(deadline):
-                        return read(await self._once(path, payload, again=attempt > 0))
+                        return read(await self._once(body, again=attempt > 0))
                 except TimeoutError:
                     self._fail(f"no reply within {self.timeout:g} s (--qbench-timeout){last}")
                 except RefusedError as e:
@@ -129,17 +129,25 @@ class Client:
                     self._fail(f"no reply within {self.timeout:g} s (--qbench-timeout){last}")
                 await asyncio.sleep(wait)
 
-    async def _once(self, path: str, payload: bytes, *, again: bool) -> Any:
+    async def _once(self, body: Mapping[str, Any], *, again: bool) -> Any:
         """Send one request and return the JSON of its reply."""
         self.usage.requests += 1
         self.usage.retries += again
+        named = {key: body[key] for key in ("model", "messages")}
+        more = {key: value for key, value in body.items() if key not in named}
+        header: dict[str, Any] = {**self._key.headers()} or {"Authorization": openai.Omit()}
         try:
-            async with self._session().post(self.address.base_url + path, data=payload, allow_redirects=False) as reply:
-                content = await reply.read()
-                status, headers = reply.status, reply.headers
-        except aiohttp.ClientError as e:
-            # Without its cause: requests of aiohttp hold the headers, and a traceback would show them.
-            raise _PassingError(f"{type(e).__name__}: {e}") from None
+            raw = await self._sdk().chat.completions.with_raw_response.create(
+                **named, extra_body=more, extra_headers=header
+            )
+            reply = raw.http_response
+        except openai.APIStatusError as e:
+            reply = e.response
+        except openai.APIConnectionError as e:
+            cause = e.__cause__ or e
+            # Without its cause: requests hold the headers, and a traceback would show them.
+            raise _PassingError(f"{type(cause).__name__}: {cause}") from None
+        content, status, headers = reply.content, reply.status_code, reply.headers
         if (reset := limit_reset(headers)) <= self.timeout:
             self._pause(reset)
         if 200 <= status < 300:
@@ -152,13 +160,17 @@ class Client:
             self._pause(after)
         raise _PassingError(message, after)
 
-    def _session(self) -> aiohttp.ClientSession:
+    def _sdk(self) -> openai.AsyncOpenAI:
+        """The kept client, for its transport and its reading of errors; repeats and deadlines are ours."""
         if self._http is None:
-            self._http = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._concurrency),
-                headers={"Content-Type": "application/json", **self._key.headers()},
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT),
-                trust_env=True,
+            for transport in ("httpcore", "httpcore2"):  # at DEBUG they write headers down, and with them keys
+                logging.getLogger(transport).setLevel(logging.WARNING)
+            self._http = openai.AsyncOpenAI(
+                base_url=self.address.base_url,
+                api_key="-",  # each request brings its own header, or none without a key
+                max_retries=0,
+                timeout=openai.Timeout(None, connect=CONNECT),
+                http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
             )
         return self._http
 

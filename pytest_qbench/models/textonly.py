@@ -5,24 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pytest_qbench.errors import ItemError
-
 
 class NoImages:
     """Stands where a processor has its image processor."""
 
     def preprocess(self, images: Any, **how: Any) -> Any:
-        """Raise `ItemError`: there are no eyes."""
-        raise ItemError("the model reads text alone, and was given an image")
+        """Raise `ValueError`: there are no eyes."""
+        raise ValueError("the model reads text alone, and was given an image")
 
 
 class TextProcessor:
     """What `Encoder` asks of a processor, for prompts without images."""
 
-    image_processor = NoImages()
-
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
+        self.image_processor = NoImages()
         self.chat_template = tokenizer.chat_template
 
     @classmethod
@@ -32,8 +29,10 @@ class TextProcessor:
 
         return cls(AutoTokenizer.from_pretrained(target, **common))
 
-    def __call__(self, images: None = None, *, text: Sequence[str], **how: Any) -> Any:
-        """Return the tensors of plain prompts."""
+    def __call__(self, images: Any = None, *, text: Sequence[str], **how: Any) -> Any:
+        """Return the tensors of plain prompts; raises `ValueError` for one with an image."""
+        if images:
+            self.image_processor.preprocess(images)
         return self.tokenizer(list(text), **how)
 
     def apply_chat_template(self, conversation: Any, **how: Any) -> Any:

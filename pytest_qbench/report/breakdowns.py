@@ -58,16 +58,18 @@ def _grid(
 
 def rounds(records: Iterable[Record]) -> list[dict[str, Any]]:
     """Per description dataset and dimension: how often each round gave 0, 1, 2 or nothing readable, and how many
-    items got different verdicts in different rounds.
+    items got different verdicts in different rounds. A dimension judged by expectations has no such counts.
     """
     by_dataset: dict[str, list[Record]] = {}
     for record in records:
-        if record.task == "description" and record.judge:
+        if record.judge and record.task == "description":
             by_dataset.setdefault(record.dataset, []).append(record)
     found = []
     for dataset, group in by_dataset.items():
         for dimension in DIMENSIONS:
             verdicts = [list((r.judge or {}).get(dimension, [])) for r in group]
+            if any(value not in (0, 1, 2, None) for v in verdicts for value in v):
+                continue
             counts = [
                 [sum(v[i : i + 1] == [value] for v in verdicts) for value in (0, 1, 2, None)]
                 for i in range(max(map(len, verdicts)))

@@ -8,14 +8,23 @@ from pytest_qbench.metrics import CORRELATIONS, DRIFTS, Metric
 # The columns of `judged`.
 JUDGED = ("verdict", "delta", "interval", "margin", "MDE")
 
-_BESIDE = ("p0", "p1", "p2", "alpha", "item_variance", "round_variance")
+# What stands beside a judged mean: the shares of 0, 1 and 2, agreement of the rounds (Krippendorff), variances.
+TRUST = {
+    "p0": "P0",
+    "p1": "P1",
+    "p2": "P2",
+    "alpha": "alpha",
+    "item_variance": "var. items",
+    "round_variance": "rounds",
+}
+
 # Metrics that the reports show in places of their own; all others are listed as they are.
 SHOWN = frozenset((
     "perception.accuracy", "perception.unparsed_rate", "perception.yes_rate", "perception.confidence",
     "perception.accuracy_parsed", "perception.accuracy_yes", "perception.accuracy_no", "perception.position_bias",
-    *(f"description.{part}" for part in (*DIMENSIONS, "sum")), "description.unreadable_rate",
-    "description.golden_agreement",
-    *(f"description.{d}_{k}" for d in DIMENSIONS for k in _BESIDE),
+    *(f"description.{part}" for part in (*DIMENSIONS, "sum")),
+    "description.golden_agreement", "description.unreadable_rate",
+    *(f"description.{part}_{key}" for part in DIMENSIONS for key in TRUST),
     "assessment.srcc", "assessment.plcc", "assessment.krcc", "assessment.plcc_fitted", "assessment.rmse_fitted",
     "assessment.distinct_scores", "assessment.tied_share", *DRIFTS,
 ))  # fmt: skip

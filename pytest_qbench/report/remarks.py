@@ -1,4 +1,4 @@
-"""What a reader should know beside the gates: drift of the probabilities, other conditions than the baseline's."""
+"""What a reader should know beside the gates: the judge, endpoints, drift, other conditions than the baseline's."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ SHOWN = 10  # conditions
 
 
 def remarks(run: Finished) -> list[tuple[str, bool]]:
-    """Remarks in one line each, and whether one is a warning: the model is not the one of the baseline."""
-    lines = _judge(run)
-    lines += [(_usage(role, usage), False) for role, usage in (run.summary.get("usage") or {}).items()]
+    """Remarks in one line each, and whether one is a warning: another model than the baseline's, a bad judge."""
+    lines = [*_judge(run), *((_usage(role, usage), False) for role, usage in run.summary.get("usage", {}).items())]
     rows = {(m.name, m.dataset): m for m in run.metrics if m.slice is None}
     for one in run.summary.get("drifts", ()):
         m = rows[one["name"], one["dataset"]]
@@ -27,7 +26,8 @@ def remarks(run: Finished) -> list[tuple[str, bool]]:
 
 def _judge(run: Finished) -> list[tuple[str, bool]]:
     """What the control set and the votes on unparsed replies say of the judge."""
-    judge, control = (run.summary["fingerprint"].get(key) for key in ("judge", "judge_control"))
+    made = run.summary["fingerprint"]
+    judge, control = made.get("judge"), made.get("judge_control")
     if not judge:
         return []
     lines = []
@@ -36,9 +36,11 @@ def _judge(run: Finished) -> list[tuple[str, bool]]:
         lines.append((f"judge {judge['name']}: passed its control set of {n} texts", False))
     elif control:
         lines.append((f"judge {judge['name']}: FAILED its control set: {control['failed']}", True))
-    if votes := run.summary.get("votes"):
-        told = f"read {votes['read']} of {votes['asked']} replies that extraction left unparsed"
-        lines.append((f"judge {judge['name']}: {told}", False))
+    voted = [r for r in run.records.values() if r.task == "perception" and r.judge] if "unparsed" in made else []
+    if voted:
+        read = sum(r.status != "unparsed" for r in voted)
+        text = f"judge {judge['name']}: read {read} of {len(voted)} replies that extraction left unparsed"
+        lines.append((text, False))
     return lines
 
 

@@ -89,7 +89,6 @@ def summary(run: QBench, old: Sequence[Record], seconds: float) -> dict[str, Any
         "sight": dict(zip(("seeing", "blind"), found, strict=True)) if (found := sight(run)) else None,
         "errors": [{"item": r.item, "error": r.error} for r in results.records if r.status == "error"][:NAMED],
         "missing": [item for task in TASKS for item in results.missing(task)][:NAMED],
-        "votes": _votes(results.records),
         "usage": run.remote.usage,
         "left_out": [asdict(entry) for entry in results.left_out],
         "drifts": [{"name": row.name, "dataset": row.dataset, "moved": moved} for row, moved in run.drifts],
@@ -108,9 +107,3 @@ def _baseline(run: QBench) -> dict[str, str]:
     else:
         found = {"name": run.baseline.name, "path": str(run.baseline.path), "recorded": run.baseline.recorded}
     return found | ({"written": str(run.baseline_written)} if run.baseline_written else {})
-
-
-def _votes(records: Sequence[Record]) -> dict[str, int] | None:
-    """How many replies that extraction could not parse the judge read; None where it was not asked."""
-    voted = [r for r in records if r.task == "perception" and r.judge is not None]
-    return {"read": sum(r.status != "unparsed" for r in voted), "asked": len(voted)} if voted else None

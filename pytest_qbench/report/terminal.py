@@ -12,6 +12,7 @@ from pytest_qbench.report.finished import Finished, Gate
 from pytest_qbench.report.labels import (
     JUDGED,
     SHOWN,
+    TRUST,
     interval,
     judged,
     name_of,
@@ -132,7 +133,7 @@ def tables(run: Finished, width: int) -> list[list[str]]:
     for name in dict.fromkeys(m.dataset for m in run.of("perception.accuracy") if m.dataset):
         shown.append(_perception(run, name, width))
     for name in dict.fromkeys(m.dataset for m in run.of("description.sum") if m.dataset):
-        shown.append(_description(run, name, width))
+        shown += _description(run, name, width)
     if run.of("assessment.srcc"):
         shown += _assessment(run, width)
     others = [m for m in run.metrics if m.name not in SHOWN]
@@ -179,27 +180,25 @@ def _filled(parts: list[str], width: int) -> list[str]:
     return lines
 
 
-def _description(run: Finished, dataset: str, width: int) -> list[str]:
-    others = {m.name: m for m in run.metrics if m.dataset == dataset and m.name.startswith("description.")}
-    head = ["description " + dataset, "mean", "baseline", "delta", "95 % interval", "P0/P1/P2 %", "items"]
-    rows = [[*head, *TRUST.values()]]
+def _description(run: Finished, dataset: str, width: int) -> list[list[str]]:
+    rows = [["description " + dataset, "mean", "baseline", "delta", "95 % interval", "items", *TRUST.values()]]
+    beside = {m.name: m for m in run.metrics if m.dataset == dataset and m.slice is None}
     for part in (*DIMENSIONS, "sum"):
-        if (m := others.get(f"description.{part}")) is None:
-            continue
-        p = [one.value for v in (0, 1, 2) if (one := others.get(f"{m.name}_p{v}")) and one.value is not None]
-        trust = [others.get(f"{m.name}_{key}") for key in TRUST]
-        cells = ["" if one is None else "-" if one.value is None else f"{one.value:.3f}" for one in trust]
-        rows.append([part, *_compared(m), "/".join(f"{value:.0%}"[:-1] for value in p), str(m.n), *cells])
-    lines = [line for part in split_to_fit(rows, 7, width) for line in part]
-    if (unread := others.get("description.unreadable_rate")) and unread.value:
-        lines.append(f"  unreadable verdicts {number(unread)}")
-    if golden := others.get("description.golden_agreement"):
-        lines.append(f"  golden texts of an item share {number(golden)} of their words (F1, {golden.n} items)")
-    return lines
+        more = [_short(beside.get(f"description.{part}_{key}")) for key in TRUST]
+        rows += [[part, *_compared(m), str(m.n), *more] for m in run.of(f"description.{part}") if m.dataset == dataset]
+    parts = split_to_fit(rows, 6, width)
+    unread, golden = (beside.get(f"description.{name}") for name in ("unreadable_rate", "golden_agreement"))
+    if unread and unread.value:
+        parts[-1].append(f"  unreadable verdicts {number(unread)}")
+    if golden:
+        words = f"F1, {golden.n} items with several"
+        parts[-1].append(f"  golden texts of an item share {number(golden)} of their words ({words})")
+    return parts
 
 
-# What stands beside a judged mean: agreement of the rounds (Krippendorff), variance between items and rounds.
-TRUST = {"alpha": "alpha", "item_variance": "var. items", "round_variance": "var. rounds"}
+def _short(m: Metric | None) -> str:
+    return "" if m is None else "-" if m.value is None else f"{m.value:.3f}"
+
 
 # Diagnostics and their columns: Kendall's tau, PLCC and RMSE after the logistic fit, how finely the scores tell apart.
 BESIDE = {

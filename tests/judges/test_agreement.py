@@ -8,7 +8,7 @@ from statistics import fmean, variance
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pytest_qbench.judges.agreement import alpha, variance_split
@@ -37,6 +37,7 @@ def brute_alpha(rounds: Sequence[Sequence[float | None]]) -> float:
 ROUNDS = st.lists(st.lists(st.sampled_from([0, 1, 2, None]), min_size=3, max_size=3), min_size=3, max_size=8)
 
 
+@settings(deadline=None)  # the first example pays for the imports
 @given(ROUNDS)
 def test_alpha_is_krippendorffs(rounds: list[list[float | None]]) -> None:
     paired = [v for row in rounds if sum(x is not None for x in row) > 1 for v in row if v is not None]

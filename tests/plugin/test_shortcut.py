@@ -33,8 +33,8 @@ def run(pytester: pytest.Pytester, test: str, *args: str, conftest: str = "") ->
 
 def test_an_empty_function_has_one_report_an_item(pytester: pytest.Pytester) -> None:
     result = run(pytester, PLAIN)
-    # Chunks of 32: the first item of each runs in full, and the last of the module.
-    result.stdout.fnmatch_lines(["phases 3 40 3", "*40 measured*"])
+    # Chunks of 16, 16 and 8: the first item of each runs in full, and the last of the module.
+    result.stdout.fnmatch_lines(["phases 4 40 4", "*40 measured*"])
     assert result.ret == 0
 
 
@@ -51,7 +51,7 @@ def test_anything_of_a_suites_own_runs_in_full(pytester: pytest.Pytester, test: 
 
 def test_a_mark_on_one_item_is_respected(pytester: pytest.Pytester) -> None:
     conftest = "\ndef pytest_collection_modifyitems(items): items[5].add_marker(pytest.mark.skip)\n"
-    run(pytester, PLAIN, conftest=conftest).stdout.fnmatch_lines(["phases 4 39 4", "*1 skipped, 39 measured*"])
+    run(pytester, PLAIN, conftest=conftest).stdout.fnmatch_lines(["phases 5 39 5", "*1 skipped, 39 measured*"])
 
 
 def test_reports_know_the_items(pytester: pytest.Pytester) -> None:
@@ -66,5 +66,5 @@ def test_reports_know_the_items(pytester: pytest.Pytester) -> None:
 
 @pytest.mark.parametrize("option", ["--setup-show", "--trace-config"])
 def test_the_phases_can_be_watched(pytester: pytest.Pytester, option: str) -> None:
-    counts = "phases 40 40 40" if option == "--setup-show" else "phases 3 40 3"
+    counts = "phases 40 40 40" if option == "--setup-show" else "phases 4 40 4"
     run(pytester, PLAIN, option).stdout.fnmatch_lines([counts])

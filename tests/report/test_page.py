@@ -1,150 +1,185 @@
-"""The page in a real browser."""
+"""The page in a real browser: 85,000 items, foreign texts, a phone, the dark."""
 
 from __future__ import annotations
 
+import base64
+import io
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from pytest_qbench.cli import main
-from pytest_qbench.itemfile import write_items
-from tests.builders import answered, picture, question, scored
-from tests.report.hostile import ALERT, IMAGE, LOST, PICTURES, QUESTIONS
+from pytest_qbench.report.thumbnails import THUMBNAILS
+from tests.report.browser import opened
+from tests.report.builders import QUOTED, SCRIPT, asked, came_out, large, run_folder
 
-Open = Callable[..., Any]
-
-
-@pytest.fixture
-def open_page(browser: Any) -> Iterator[Open]:
-    """Open a file; at the end nothing may have been logged, thrown, asked of the network or shown as a dialog."""
-    problems: list[str] = []
-    contexts = []
-
-    def open_(path: Path, **context: Any) -> Any:
-        made = browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **context})
-        contexts.append(made)
-        page = made.new_page()
-        page.on("console", lambda message: problems.append(message.text))
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
-        page.on("request", lambda request: None if request.url.startswith(("file:", "data:", "blob:")) else problems.append(request.url))  # fmt: skip
-        page.goto(path.as_uri())
-        page.wait_for_selector("body[data-ready]", timeout=60_000)
-        return page
-
-    yield open_
-    for each in contexts:
-        each.close()
-    assert problems == []
+N = 85_000
+LIMIT = 15 * 2**20  # bytes of a page
+ANSWERS = 200  # ms for a search
 
 
-def test_the_verdict_comes_first_and_everything_is_text(run: Path, open_page: Open) -> None:
-    page = open_page(run / "p.html")
-    assert page.locator("h1").inner_text().startswith("REGRESSED: ")
-    assert page.locator("main b").count() == 0
-    first = page.locator("#flip-list .card").first
-    assert IMAGE in first.inner_text()
-    assert f"Is it sharp 0? | `{ALERT}" in first.inner_text()
-    assert "No <b>bold</b>" in first.inner_text()
-    assert first.locator("img").evaluate("image => image.naturalWidth") > 0
-    page.locator("#search").fill("alert(1)</SCRIPT>")
-    assert page.locator("#found").inner_text() == f"{QUESTIONS} of {QUESTIONS + PICTURES} items"
-    page.locator("#by-result").select_option("unparsed")
-    page.locator("#item-rows .row").click()
-    assert ALERT in page.locator("dialog .text").all_inner_texts()
+@pytest.fixture(scope="module")
+def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("big")
+    run_folder(folder / "run", *large(N))
+    page = folder / "page.html"
+    assert main(["report", str(folder / "run"), "--html", str(page)]) == 0
+    return page
 
 
-def test_flips_are_listed_filtered_and_linked(run: Path, open_page: Open) -> None:
-    page = open_page(run / "p.html")
-    page.locator("#by-result").select_option("lost")
-    assert page.locator("#found").inner_text().startswith(f"{LOST + 1} of ")
-    page.locator("#flip-list a").first.click()
-    assert page.locator("dialog[open]").count() == 1
-    assert page.url.endswith(".png") or "#item=" in page.url
-    again = open_page(Path(page.url.partition("#")[0].removeprefix("file://")))
-    assert again.locator("dialog[open]").count() == 0
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page whose texts try to be markup; its first item has a thumbnail."""
+    folder = tmp_path_factory.mktemp("hostile")
+    items = [asked(i, "perception", "mini", f"images/{i} {QUOTED}") for i in range(400)]
+    items += [asked(i, "assessment", f"db {SCRIPT}") for i in range(400, 460)]
+    records = [came_out(item, 0, SCRIPT) for item in items]
+    before = [came_out(item, 1, f"</script>{SCRIPT}") for item in items]
+    buffer = io.BytesIO()
+    Image.new("RGB", (24, 16), (200, 30, 30)).save(buffer, "WEBP")
+    url = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+    lost = next(i for i, (new, old) in enumerate(zip(records, before, strict=True)) if old.status == "correct" != new.status)  # fmt: skip
+    run = run_folder(
+        folder / "run", items, records, before, notes=[f"a note {SCRIPT}"],
+        left_out=[{"dataset": "mini", "entry": QUOTED, "reason": SCRIPT}],
+    )  # fmt: skip
+    (run / THUMBNAILS).write_text(json.dumps({items[lost].images[0].name: url, "evil": "javascript:alert(1)"}))
+    page = folder / "page.html"
+    assert main(["report", str(run), "--html", str(page)]) == 0
+    return page
 
 
-def test_sorting_and_charts(run: Path, open_page: Open) -> None:
-    page = open_page(run / "p.html", color_scheme="dark")
-    page.locator("#by-task").select_option(label="assessment")
-    head = page.locator("#item-head button", has_text="right or MOS")
-    head.click()
-    assert page.locator("#item-rows .row").first.inner_text().startswith("koniq/p0.png")
-    head.click()
-    assert page.locator("#item-rows .row").first.inner_text().startswith(f"koniq/p{PICTURES - 1}.png")
-    for chart in ("#gate-chart", "#heat-charts .chart", "#scatter-chart"):
-        page.locator(chart).first.scroll_into_view_if_needed()
-        page.wait_for_selector(f"{chart}[data-drawn]")
-    assert page.locator("#heat-charts text", has_text="n = ").count() >= 12
+def searched(tab: Any, words: str) -> tuple[float, str]:
+    """Type into the search; return the milliseconds until the answer stood in the page, and the answer."""
+    took, told = tab.evaluate(
+        """(words) => {
+            const box = document.getElementById("search");
+            box.value = words;
+            const start = performance.now();
+            box.dispatchEvent(new Event("input"));
+            document.body.offsetHeight; // laid out
+            return [performance.now() - start, document.getElementById("found").textContent];
+        }""",
+        words,
+    )
+    return took, told
 
 
-def test_an_outlier_is_clicked(run: Path, open_page: Open) -> None:
-    page = open_page(run / "p.html")
-    page.locator("#scatter-chart").scroll_into_view_if_needed()
-    page.wait_for_selector("#scatter-chart[data-drawn]")
-    page.locator("#outlier-list a").first.click()
-    assert "koniq/p5.png" in page.locator("dialog").inner_text()
+def cells(tab: Any, column: int) -> list[str]:
+    return [row.locator("span").nth(column).inner_text() for row in tab.locator("#item-rows .row").all()[:8]]
 
 
-def test_a_phone_needs_no_sideways_scrolling(run: Path, open_page: Open) -> None:
-    page = open_page(run / "p.html", viewport={"width": 390, "height": 800})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+def test_85000_items_in_a_browser(big: Path, tmp_path: Path) -> None:
+    assert big.stat().st_size <= LIMIT
+    with opened(big, tmp_path / "profile", viewport={"width": 1200, "height": 900}) as tab:
+        assert tab.locator("#verdict").inner_text() == "REGRESSED: perception.accuracy"
+        assert tab.locator("#found").inner_text() == f"{N} of {N} items"
+        assert tab.locator("#item-rows .row").count() < 100  # only what is in view exists
+
+        took = []
+        for words, wanted in (("image 420?", 1), ("KONIQ/", N // 10), ("no such words", 0), ("i think noise", None)):
+            ms, told = searched(tab, words)
+            took.append(ms)
+            if wanted is not None:
+                assert told == f"{wanted} of {N} items"
+        assert max(took) <= ANSWERS
+        searched(tab, "")
+
+        tab.locator("#by-dataset").select_option(label="spaq")
+        assert tab.locator("#found").inner_text() == f"{N // 10} of {N} items"
+        tab.locator("#item-head button").nth(3).click()  # the score, ascending, then descending
+        up = [float(cell) for cell in cells(tab, 3)]
+        tab.locator("#item-head button").nth(3).click()
+        down = [float(cell) for cell in cells(tab, 3)]
+        assert up == sorted(up)
+        assert down == sorted(down, reverse=True)
+        assert down[0] > up[-1]
+        tab.locator("#by-dataset").select_option("")
+
+        tab.locator("#by-result").select_option("lost")
+        lost = sum(new.status != "correct" == old.status for new, old in zip(*large(N)[1:], strict=True))
+        assert tab.locator("#found").inner_text() == f"{lost} of {N} items"
+        tab.locator("#item-rows").evaluate("(box) => { box.scrollTop = box.scrollHeight; }")
+        tab.locator("#item-rows .row").last.click()
+        assert "I think" in tab.locator("dialog#item").inner_text()
+
+        tab.keyboard.press("Escape")
+        tab.locator("#scatter").scroll_into_view_if_needed()
+        tab.wait_for_selector("#scatter-chart[data-drawn=yes]")
+        tab.locator("#scatter-dataset").select_option("kadid")
+        tab.wait_for_function("document.querySelector('#scatter-chart .gtitle').textContent.includes('kadid')")
+        assert tab.locator("#heat-charts .chart").count() == 1
+        assert tab.locator("#judge-charts .chart").count() == 3
 
 
-def test_a_run_folder_gives_the_same_page(run: Path) -> None:
-    assert main(["report", str(run / "run"), f"--html={run / 'again.html'}", f"--md={run / 'again.md'}"]) == 0
-    assert (run / "again.html").read_bytes() == (run / "p.html").read_bytes()
-    assert (run / "again.md").read_bytes() == (run / "s.md").read_bytes()
+def test_foreign_texts_stay_text(hostile: Path, tmp_path: Path) -> None:
+    with opened(hostile, tmp_path / "profile") as tab:
+        first = tab.locator("#flip-list .card.lost").first
+        assert first.locator("img").get_attribute("alt").endswith(QUOTED)
+        first.locator("img").click()
+        dialog = tab.locator("dialog#item")
+        assert SCRIPT in dialog.locator(".text").all_inner_texts()
+        assert f"</script>{SCRIPT}" in dialog.locator(".text").all_inner_texts()
+        assert QUOTED in dialog.inner_text()
+        assert dialog.locator("img").evaluate("(image) => image.naturalWidth") == 24
+        assert f"a note {SCRIPT}" in tab.locator("#notes").inner_text()
+        tab.keyboard.press("Escape")
+        tab.locator("#scatter").scroll_into_view_if_needed()
+        tab.wait_for_selector("#scatter-chart[data-drawn=yes]")
+        assert SCRIPT in tab.locator("#scatter-chart .gtitle").text_content()
+        assert tab.evaluate("document.querySelectorAll('script:not([src])').length") == 4  # ours alone
 
 
-def test_history(run: Path, open_page: Open, capsys: pytest.CaptureFixture[str]) -> None:
-    import csv
+def test_a_link_to_an_item_opens_it_and_an_outlier_is_a_click_away(hostile: Path, tmp_path: Path) -> None:
+    with opened(hostile, tmp_path / "profile") as tab:
+        link = tab.locator("#flip-list .card a").first
+        name = link.inner_text()
+        link.click()
+        assert tab.locator("dialog#item h3").first.inner_text() == name
+        tab.reload()
+        tab.wait_for_selector("dialog#item[open]")
+        assert tab.locator("dialog#item h3").first.inner_text() == name
+        tab.keyboard.press("Escape")
+        assert tab.locator("#outlier-list .card").count() > 0
+        tab.locator("#scatter-chart").scroll_into_view_if_needed()
+        tab.wait_for_selector("#scatter-chart[data-drawn=yes]")
+        point = tab.locator("#scatter-chart .scatterlayer .trace").nth(1).locator("path.point").first
+        point.scroll_into_view_if_needed()
+        place = point.bounding_box()
+        tab.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+        tab.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+        tab.wait_for_selector("dialog#item[open]")
+        assert "MOS" in tab.locator("dialog#item").inner_text()
 
-    arguments = [f"--history={run}", f"--html={run / 'h.html'}", f"--csv={run / 'h.csv'}"]
-    assert main(["report", *arguments]) == 0
-    out = capsys.readouterr().out
-    assert "became the baseline" in out
-    assert "left out: " in out  # the folders that are no run
-    with (run / "h.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    summaries = {name: json.loads((run / name / "summary.json").read_text()) for name in ("before", "run")}
-    for name, summary in summaries.items():
-        assert len([row for row in rows if row["run"] == name]) == len(summary["metrics"])
-    found = [row for row in rows if row["metric"] == "perception.accuracy" and not row["slice"]]
-    assert [float(row["value"]) for row in found] == [1.0, pytest.approx((QUESTIONS - LOST - 1) / QUESTIONS)]
-    page = open_page(run / "h.html")
-    page.wait_for_selector("#time-charts .chart[data-drawn]")
-    assert page.locator("#run-table tbody tr").count() == 2
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_reads_it_in_light_and_dark(hostile: Path, tmp_path: Path, scheme: str) -> None:
+    look = {"viewport": {"width": 390, "height": 844}, "color_scheme": scheme}
+    with opened(hostile, tmp_path / "profile", **look) as tab:
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+        paper, ink = tab.evaluate(
+            "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
+        )
+        assert (sum(map(int, paper[4:-1].split(","))) < 384) == (scheme == "dark")
+        assert (sum(map(int, ink[4:-1].split(","))) < 384) == (scheme == "light")
+        assert tab.locator("#verdict").bounding_box()["y"] < 200  # the verdict comes first
 
 
-@pytest.mark.campaign
-def test_85_000_items(tmp_path: Path, open_page: Open) -> None:
-    n = 85_000
-    items = [question(i) if i % 2 else picture(i, float(i % 97)) for i in range(n)]
-    records = [answered(item, "Yes") if i % 2 else scored(item, (i * 7919 % n) / n) for i, item in enumerate(items)]
-    folder = tmp_path / "run"
-    folder.mkdir()
-    write_items(folder, items)
-    (folder / "records.jsonl").write_text("".join(r.to_json() + "\n" for r in records))
-    head = {
-        "schema": 1, "verdict": "PASS: nothing", "metrics": [], "gates": [], "left_out": [], "notes": [],
-        "began": "2026-01-01T00:00:00+00:00", "model": {"name": "m"}, "baseline": {"name": "b", "missing": "none"},
-        "items": {"total": n, "scored": n, "unparsed": 0, "errors": 0}, "fingerprint": {"data": "x"},
-    }  # fmt: skip
-    (folder / "summary.json").write_text(json.dumps(head))
-    assert main(["report", str(folder), f"--html={tmp_path / 'p.html'}"]) == 0
-    assert (tmp_path / "p.html").stat().st_size <= 15_000_000
-    page = open_page(tmp_path / "p.html")
-    search = """text => { const box = document.getElementById('search'); box.value = text;
-        const began = performance.now(); box.dispatchEvent(new Event('input')); return performance.now() - began; }"""
-    assert min(page.evaluate(search, text) for text in ("image 7", "mini/8", "mini_a/84998", "nothing", "blurry")) < 200
-    page.evaluate(search, "mini_a/84998")
-    assert page.locator("#found").inner_text() == f"1 of {n} items"
-    page.evaluate(search, "")
-    page.locator("#item-head button", has_text="now").click()
-    assert page.locator("#item-rows .row").first.locator("span").nth(3).inner_text() == "0"
-    assert page.locator("#item-rows .row").count() < 100
+def test_the_history_is_drawn(tmp_path: Path) -> None:
+    for day, name in enumerate(("one", "two"), 1):
+        items = [asked(i, "perception", f"mini {SCRIPT}") for i in range(40)]
+        run_folder(
+            tmp_path / "runs" / name, items, [came_out(item, day) for item in items],
+            began=f"2026-01-{day:02}T00:00:00+00:00", model={"name": SCRIPT}, verdict=f"PASS: {SCRIPT}",
+            baseline={"name": "old", "path": "b", "recorded": f"2025-12-{day:02}"},
+        )  # fmt: skip
+    page = tmp_path / "h.html"
+    assert main(["report", f"--history={tmp_path / 'runs'}", f"--html={page}"]) == 0
+    with opened(page, tmp_path / "profile") as tab:
+        tab.wait_for_selector("[data-drawn=yes]")
+        text = tab.locator("body").inner_text()
+        assert f"PASS: {SCRIPT}" in text
+        assert tab.evaluate("document.querySelectorAll('script:not([src])').length") == 4

@@ -1,0 +1,80 @@
+"""Kills at random moments, seeded: whatever dies and when, a resumed run ends with the records of an undisturbed one."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.plugin.killing import Run, counts, project, records
+
+pytestmark = pytest.mark.campaign
+ARGS = ("--qbench-limit=150", "--qbench-batch-size=4", "--max-worker-restart=1000")
+ITEMS = 150 + 60 + 300  # perception is cut to 150; descriptions and both databases are whole
+PAUSE = "0.1"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = project(tmp_path_factory.mktemp("undisturbed"))
+    run = Run(folder, *ARGS)
+    assert run.wait() == 0, run.text
+    return records(folder)
+
+
+def assert_whole(folder: Path, undisturbed: list[str]) -> None:
+    assert records(folder) == undisturbed
+    found = counts(folder)
+    assert found["scored"] + found["unparsed"] + found["errors"] == found["total"] == ITEMS
+    assert found["errors"] == 0
+
+
+@pytest.mark.parametrize("workers, kills, whole", [((), 20, True), (("-n2",), 8, True), (("-n2",), 4, False)])
+def test_runs_are_killed_and_gone_on_with(
+    tmp_path: Path, undisturbed: list[str], workers: tuple[str, ...], kills: int, whole: bool
+) -> None:
+    """The whole tree, or the controller alone: its workers end by themselves and are waited for."""
+    rng = random.Random(f"{workers} {whole}")
+    folder, killed = project(tmp_path / "p"), 0
+    for _ in range(kills):
+        run = Run(folder, *ARGS, "--qbench-resume", *workers, PAUSE=PAUSE)
+        before, more = run.lines(), rng.randrange(0, ITEMS // kills)
+        run.until(lambda run=run, least=before + more: run.lines() >= least)
+        time.sleep(rng.random() * (2.0 if more < 3 else 0.1))  # at the start as well, before anything is measured
+        if whole:
+            run.kill_all()
+        else:
+            workers_left = run.workers()
+            run.kill()
+            while any(Path(f"/proc/{pid}").exists() for pid in workers_left):
+                time.sleep(0.05)
+        killed += run.process.returncode == -signal.SIGKILL
+    assert killed == kills  # none came too late
+    last = Run(folder, *ARGS, "--qbench-resume", *workers)
+    assert last.wait() == 0, last.text
+    assert_whole(folder, undisturbed)
+
+
+def test_workers_are_killed_one_after_another(tmp_path: Path) -> None:
+    """A batch may lose its worker twice and is halved then, so here the model does not look at its batch."""
+    rng = random.Random(6)
+    even = project(tmp_path / "even")
+    assert Run(even, *ARGS, ALIKE="1").wait() == 0
+    undisturbed = records(even)
+    folder = project(tmp_path / "p")
+    run, killed = Run(folder, *ARGS, "-n2", PAUSE="0.1", ALIKE="1"), 0
+    while killed < 20:
+        least = run.lines() + rng.randrange(1, 16)
+        if not run.until(lambda least=least: run.lines() >= least and len(run.workers()) == 2):
+            break
+        time.sleep(rng.random() * 0.1)
+        if alive := run.workers():
+            os.kill(rng.choice(alive), signal.SIGKILL)
+            killed += 1
+    assert run.wait() == 0, run.text
+    assert killed >= 18  # the last ones may come too late
+    assert_whole(folder, undisturbed)

@@ -1,0 +1,98 @@
+"""Run folders without a run: items and records by formula, and the summary that a run would have written of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pytest_qbench.flips import flips
+from pytest_qbench.itemfile import NamedImage, write_items
+from pytest_qbench.items import Item
+from pytest_qbench.metrics import Metric, compute_metrics
+from pytest_qbench.records import RECORDS, Record
+from pytest_qbench.report.before import BEFORE
+from pytest_qbench.runs import SUMMARY
+
+TYPES = ("yes_or_no", "what", "how")
+CONCERNS = ("distortion", "other", "in_context_distortion", "in_context_other")
+SCRIPT = "<script>alert(1)</script>"
+QUOTED = "a \"quoted\" 'name' & <b>.jpg"
+
+
+def run_folder(
+    folder: Path,
+    items: Sequence[Item],
+    records: Sequence[Record],
+    before: Sequence[Record] = (),
+    **summary: Any,
+) -> Path:
+    """Write the folder; with records of a baseline, one gate on accuracy has judged them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_items(folder, items)
+    for name, lines in ((RECORDS, records), (BEFORE, before)):
+        (folder / name).write_text("".join(r.to_json() + "\n" for r in lines), encoding="utf-8")
+    old = {(r.task, r.item): r for r in before}
+    pairs = [(r, old[r.task, r.item]) for r in records if r.task == "perception" and before]
+    lost, gained = flips("perception.accuracy", pairs, {(i.task, i.id): i for i in items})
+    row = Metric(
+        "perception.accuracy", "mini", None, None, 0.71, 400, (0.66, 0.75), 0.74, -0.03, (-0.05, -0.012), 0.001, 0.017,
+        0.01, 0.024, "regressed",
+    )  # fmt: skip
+    gate = {
+        "name": "perception.accuracy", "verdict": "regressed", "outcome": "fail", "reason": "mini: -0.0300, p = 0.001",
+        "rows": [asdict(row)], "lost": [asdict(f) for f in lost], "gained": [asdict(f) for f in gained],
+    }  # fmt: skip
+    count = {s: sum(r.status == s for r in records) for s in ("unparsed", "error")}
+    told = {
+        "schema": 1, "began": "2026-01-01T00:00:00+00:00", "seconds": 1.0, "verdict": "REGRESSED: perception.accuracy",
+        "model": {"name": "built"}, "fingerprint": {"data": "built", "model": {"name": "built"}},
+        "baseline": {"name": "old", "path": "baselines/old", "recorded": "2025-12-01T00:00:00+00:00"},
+        "items": {"total": len(items), "scored": len(records) - sum(count.values()), "unparsed": count["unparsed"],
+                  "errors": count["error"]},
+        "metrics": [asdict(m) for m in compute_metrics(records)], "gates": [gate] if before else [], "sight": None,
+        "errors": [], "missing": [], "left_out": [], "drifts": [], "made_otherwise": [], "notes": [], "changes": [],
+        "submissions": [], **summary,
+    }  # fmt: skip
+    (folder / SUMMARY).write_text(json.dumps(told), encoding="utf-8")
+    return folder
+
+
+def asked(i: int, task: str, dataset: str, image: str | None = None) -> Item:
+    images = (NamedImage(image or f"images/{dataset}/{i:06d}.jpg"),)
+    name = f"{dataset}/{i:06d}.jpg"
+    if task == "assessment":
+        return Item(name, "assessment", dataset, None, name, images, target=(i * 7919 % 1000) / 200)
+    if task == "description":
+        return Item(name, "description", dataset, None, name, images, golden=(f"Golden text {i}.",))
+    words = ("Yes", "No") if i % 3 == 0 else ("Blur", "Noise", "Low light", "None of them")
+    slices = {"type": TYPES[i % 3], "concern": CONCERNS[i // 3 % 4]}
+    return Item(
+        name, "perception", dataset, None, name, images, f"Which of these fits image {i}?", words, words[0], slices
+    )
+
+
+def came_out(item: Item, shift: int, reply: str | None = None) -> Record:
+    """What a model put out: `shift` moves one answer or score in fifty."""
+    i = int(item.id.rpartition("/")[2].removesuffix(".jpg"))
+    moved = (i + shift) % 50 == 0
+    if item.task == "assessment":
+        score = 0.05 + 0.15 * float(item.target or 0) + 0.1 * (i * 31 % 17) / 17
+        return Record.of(item, "measured", score=min(1.0, score), logprobs={"good": -score, "poor": -1.0})
+    if item.task == "description":
+        verdicts = {d: [i % 3, 2, (i + shift) % 3, 2, 1] for d in ("completeness", "preciseness", "relevance")}
+        return Record.of(item, "measured", response=reply or f"The image {i} is sharp.", judge=verdicts)
+    choice = item.options[1 if moved or i % 4 == 0 else 0]
+    return Record.of(
+        item, "correct" if choice == item.answer else "wrong", response=reply or f"I think {choice}.", choice=choice
+    )
+
+
+def large(n: int) -> tuple[list[Item], list[Record], list[Record]]:
+    """`n` items of all tasks in nine datasets, with a baseline."""
+    parts = [("perception", "llvisionqa")] * 2 + [("description", "lldescribe")] * 1
+    parts += [("assessment", name) for name in ("koniq", "spaq", "livefb", "livec", "cgiqa", "agiqa", "kadid")]
+    items = [asked(i, *parts[i % len(parts)]) for i in range(n)]
+    return items, [came_out(item, 0) for item in items], [came_out(item, 1) for item in items]

@@ -1,0 +1,182 @@
+"""What a run writes for people, and that `qbench report` writes the same again from the run folder alone."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import re
+import shutil
+from base64 import b64decode
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from markdown_it import MarkdownIt
+
+from pytest_qbench.cli import main
+from pytest_qbench.report.history import COLUMNS
+from pytest_qbench.report.markdown import code
+from pytest_qbench.report.thumbnails import THUMBNAILS
+from tests.plugin.test_runs import BOTH, SMALL, project, record_baseline
+from tests.report.builders import SCRIPT, asked, came_out, run_folder
+
+__all__ = ["project"]
+
+
+def data_of(page: Path) -> Any:
+    """What the script of a page gets."""
+    (packed,) = re.findall(r'id="data">([^<]*)<', page.read_text(encoding="utf-8"))
+    return json.loads(gzip.decompress(b64decode(packed)))
+
+
+@BOTH
+def test_every_report_is_rebuilt_from_the_run_folder_alone(
+    project: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
+) -> None:
+    record_baseline(project)
+    step = tmp_path / "step.md"
+    step.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(step))
+    args = ("--qbench-model=random:1", "--qbench-baseline=random-0", "--qbench-limit=40", "--qbench-run-dir=run")
+    done = project.runpytest_subprocess(*args, "--qbench-html=a.html", "--qbench-md=a.md", "--junitxml=j.xml", *workers)
+    root = project.path
+    assert step.read_text() == "before\n" + (root / "a.md").read_text()
+    run = tmp_path / "elsewhere" / "run"
+    shutil.copytree(root / "run", run)
+    for name in ("baselines", "run"):
+        shutil.rmtree(root / name)
+    assert main(["report", str(run), f"--html={tmp_path / 'b.html'}", f"--md={tmp_path / 'b.md'}"]) == 0
+
+    live, again = data_of(root / "a.html"), data_of(tmp_path / "b.html")
+    assert live.pop("folder") == str(root / "run")
+    assert again.pop("folder") == str(run)
+    assert live == again
+    assert (root / "a.md").read_text().replace(str(root / "run"), str(run)) == (tmp_path / "b.md").read_text()
+    assert json.loads((run / THUMBNAILS).read_text())
+
+    suite = ElementTree.parse(root / "j.xml").getroot().find("testsuite")
+    assert suite is not None
+    properties = {p.get("name"): p.get("value") for p in suite.iterfind("properties/property")}
+    summary = json.loads((run / "summary.json").read_text())
+    assert properties["qbench.verdict"] == summary["verdict"]
+    for m in summary["metrics"]:
+        if m["name"] == "perception.accuracy":
+            name = ".".join(filter(None, ("qbench", m["name"], m["dataset"], m["split"], m["slice"])))
+            assert float(properties[name]) == m["value"]
+    gates = {case.get("name"): case for case in suite.iterfind("testcase") if "[" not in str(case.get("name"))}
+    assert len(gates) == len(summary["gates"]) == 3
+    failed = [g for g in summary["gates"] if g["outcome"] == "fail"]
+    told = "".join(str(f.get("message")) for case in gates.values() for f in case.iterfind("failure"))
+    assert all(g["name"] in told for g in failed)
+    assert (done.ret == 1) == bool(failed)
+    verdicts = {p.get("value") for case in gates.values() for p in case.iterfind("properties/property")}
+    assert verdicts == {f"{g['verdict']}: {g['reason']}" for g in summary["gates"]}
+
+
+def test_a_failing_gate_is_a_failed_case_with_its_message_in_junit(project: pytest.Pytester) -> None:
+    done = project.runpytest_subprocess(*SMALL, "--junitxml=j.xml")  # no baseline: every gate is invalid
+    assert done.ret == 1
+    cases = [
+        c for c in ElementTree.parse(project.path / "j.xml").getroot().iter("testcase") if c.find("failure") is not None
+    ]
+    messages = [str(case.find("failure").get("message")) for case in cases]  # type: ignore[union-attr]
+    assert len(messages) == 3
+    assert all("invalid" in message and "no baseline" in message for message in messages)
+
+
+def test_a_file_that_cannot_be_written_fails_the_run_and_a_step_summary_does_not(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project.path / "no" / "step.md"))
+    args = (*SMALL, "--qbench-no-gates")
+    done = project.runpytest_subprocess(*args)
+    assert done.ret == 0
+    done.stdout.fnmatch_lines(["GITHUB_STEP_SUMMARY=*cannot be written*"])
+    bad = project.runpytest_subprocess(*args, "--qbench-md=no/such/a.md")
+    assert bad.ret != 0
+    assert "no/such" in bad.stdout.str() + bad.stderr.str()
+
+
+@pytest.mark.parametrize(
+    "text", [SCRIPT, "a | b", "`x`", "``", "<img src=x onerror=alert(1)>", "[l](javascript:1)", "a\n\n# b", "*", "|`|"]
+)
+def test_a_foreign_text_in_markdown_is_one_code_span(text: str) -> None:
+    table = f"| head |\n| --- |\n| {code(text)} |\n"
+    html = MarkdownIt("commonmark", {"html": True}).enable("table").render(table)
+    cell = html.partition("<td>")[2].partition("</td>")[0]
+    assert html.count("<td>") == 1
+    assert cell.startswith("<code>")
+    assert cell.endswith("</code>")
+    assert "<" not in cell[6:-7]
+
+
+def test_a_report_in_markdown_tells_verdict_flips_and_what_is_missing(tmp_path: Path) -> None:
+    items = [asked(i, "perception", "mini") for i in range(200)]
+    records = [came_out(item, 0, SCRIPT) for item in items]
+    run = run_folder(tmp_path / "run", items, records[:-1], [came_out(item, 1) for item in items][:-1], missing=["mini/000199.jpg"])  # fmt: skip
+    assert main(["report", str(run), f"--md={tmp_path / 'a.md'}"]) == 0
+    text = (tmp_path / "a.md").read_text()
+    assert text.startswith("## Q-Bench: `REGRESSED: perception.accuracy`")
+    assert "199 of 200 items scored, 0 unparsed, 0 errors, 1 missing" in text
+    assert "- missing: `mini/000199.jpg`" in text
+    assert "| lost | `mini/0000" in text
+    assert "<script>" not in MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
+
+
+def past(folder: Path, name: str, day: int, recorded: str, right: int, **more: Any) -> None:
+    items = [asked(i, "perception", "mini") for i in range(60)]
+    records = [came_out(item, right) for item in items]
+    base = {"name": "old", "path": "b", "recorded": recorded}
+    run_folder(folder / name, items, records, baseline=base, began=f"2026-01-{day:02}T00:00:00+00:00", **more)
+
+
+def test_history_marks_where_the_baseline_changed_as_page_and_csv(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = tmp_path / "runs"
+    past(runs, "z-first", 1, "2025-12-01", 0)
+    past(runs, "b", 2, "2025-12-01", 1)
+    past(runs, "a-last", 3, "2026-01-02", 2)
+    past(runs, "other", 2, "2025-12-01", 2, model={"name": "=another"})
+    (runs / "unfinished").mkdir()
+    page, sheet = tmp_path / "h.html", tmp_path / "h.csv"
+    assert main(["report", f"--history={runs}", f"--html={page}", f"--csv={sheet}"]) == 0
+    with sheet.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == COLUMNS
+    order = list(dict.fromkeys(row["run"] for row in rows))
+    assert order[0] == "z-first"
+    assert order[-1] == "a-last"
+    assert {row["run"] for row in rows if row["baseline_changed"] == "True"} == {"a-last"}
+    assert {row["model"] for row in rows} == {"built", "'=another"}  # no formula for a spreadsheet
+    for name in order:
+        summary = json.loads((runs / name / "summary.json").read_text())
+        (total,) = [m for m in summary["metrics"] if m["name"] == "perception.accuracy" and m["slice"] is None]
+        (row,) = [r for r in rows if (r["run"], r["metric"], r["slice"]) == (name, "perception.accuracy", "")]
+        assert float(row["value"]) == total["value"]
+        assert [float(row["ci_lower"]), float(row["ci_upper"])] == total["ci"]
+    assert [r["run"] for r in data_of(page)["runs"] if r["changed"]] == ["a-last"]
+    out = capsys.readouterr().out
+    assert next(line for line in out.splitlines() if line.lstrip().startswith("a-last")).endswith("(another baseline)")
+    assert "unfinished" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["report"], "name one run folder"),
+        (["report", "nowhere"], "has no summary.json"),
+        (["report", "--history=nowhere"], "no such folder"),
+        (["report", "x", "--history=y"], "name one run folder"),
+        (["report", "x", "--csv=y"], "--csv goes with --history"),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_exit_4(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 4
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
