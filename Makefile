@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test campaign vllm lint bench conformance wheel docs clean
+.PHONY: demo test campaign vllm lint bench conformance wheel clean
 
 demo: .venv/installed ## the main job: the embedded model on the embedded data, against its baseline
 	$(BIN)/pytest --qbench-model=tiny suites/
@@ -17,6 +17,14 @@ campaign: .venv/installed-dev ## the slow tests: faults, kills, large runs
 
 vllm: .venv/installed-dev ## the embedded model served by vLLM equals the local one; installs 4 GB into .vllm
 	$(BIN)/pytest -m vllm tests/models/test_vllm.py
+
+chromium: ## the browser that the tests of the page open; apt installs it where it is missing and root asks
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get; then apt-get update && apt-get install -y chromium; \
+	  else echo "no Chromium on PATH: install it, on Debian and Ubuntu with: apt-get install chromium" >&2; exit 1; fi; }
+
+docs: .venv/installed-dev ## the documentation as a site, in build/site
+	$(BIN)/python -m mkdocs build --strict
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -47,8 +55,5 @@ wheel: .venv/installed-dev
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	touch $@
 
-docs: .venv/installed-dev ## the documentation, as pages under site/
-	$(BIN)/mkdocs build --strict
-
 clean:
-	rm -rf .venv .qbench dist build site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .qbench dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -82,6 +82,11 @@ def decide(paired: Paired, margin: float, alpha: float, p_value: float) -> Verdi
     return "inconclusive"
 
 
+def shares(name: str, rows: int, datasets: int) -> int:
+    """Into how many equal parts a gate cuts its alpha: its rows, and the pooled one of rates over several datasets."""
+    return rows + (name in RATES and datasets > 1)
+
+
 def evaluate(
     name: str,
     results: Results,
@@ -148,9 +153,10 @@ def _judge(
     name: str, rows: Sequence[Metric], comparisons: Sequence[Comparison], margin: float, limits: Limits
 ) -> list[Metric]:
     """The rows with their verdicts; a pooled one at the end where several datasets of right and wrong are judged."""
-    pooled = name in RATES and len({c.dataset for c in comparisons}) > 1
+    parts = shares(name, len(rows), len({c.dataset for c in comparisons}))
+    pooled = parts > len(rows)
     alpha = ALPHA / limits.family
-    share = alpha / (len(rows) + pooled)
+    share = alpha / parts
     judged = [
         _with(row, c.paired(share, limits.seed), margin, share, c.old_value, c.identical)
         for row, c in zip(rows, comparisons, strict=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from scipy.special import ndtri
 
 from pytest_qbench.baselines import Baseline
 from pytest_qbench.comparison import Comparison, check_comparable
+from pytest_qbench.gates import shares
 from pytest_qbench.metrics import ALPHA, RATES, task_of
 from pytest_qbench.places import InvalidError
 from pytest_qbench.power import items_needed, mcnemar_mde
@@ -34,6 +35,12 @@ class Aim:
         """The one-sided level of one gate."""
         return self.alpha / self.gates
 
+    @property
+    def stretch(self) -> float:
+        """How much larger the drop shown is than at the power of `Paired.mde`."""
+        z = float(ndtri(1 - self.level))
+        return (z + float(ndtri(self.power))) / (z + float(ndtri(POWER)))
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -46,6 +53,15 @@ class Row:
     mde: float | None
     drop: float
     needed: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unplanned:
+    """What two runs say nothing about, and why."""
+
+    metric: str
+    dataset: str
+    reason: str
 
 
 def needed(drop: float, discordance: float, aim: Aim) -> int:
@@ -61,27 +77,31 @@ def shown(items: int, discordance: float, aim: Aim) -> float | None:
     return mcnemar_mde(discordance, items, aim.level, aim.power)
 
 
-def from_runs(new: Results, old: Baseline, drops: Mapping[str, float], aim: Aim, seed: int = 0) -> Iterator[Row]:
+def from_runs(
+    new: Results, old: Baseline, drops: Mapping[str, float], aim: Aim, seed: int = 0
+) -> Iterator[Row | Unplanned]:
     """Plan from a pair of runs, for each metric (with the drop to find) and dataset that can be compared.
 
     Right and wrong answers of independent items by their discordance and the exact test. Scores, and items that share
     photos, by the width of this comparison: it shrinks as one over the root of the number of items, so that
     n (MDE / drop)^2 are needed; for another power than 0.8 the MDE is taken in proportion to z[1 - level] + z[power].
+    Each row is planned at the share of alpha that a gate over these datasets gives it (`gates.shares`).
     """
-    z = float(ndtri(1 - aim.level))
-    other_power = (z + float(ndtri(aim.power))) / (z + float(ndtri(POWER)))
     for name, drop in drops.items():
-        for dataset in new.datasets(task_of(name)):
+        datasets = new.datasets(task_of(name))
+        part = replace(aim, gates=aim.gates * shares(name, len(datasets), len(datasets)))
+        for dataset in datasets:
             comparison = Comparison(name, dataset, None, new, old)
             try:
                 check_comparable(name, new, old, dataset)
-                paired = comparison.paired(aim.level, seed)
-            except (InvalidError, Undefined):
+                paired = comparison.paired(part.level, seed)
+            except (InvalidError, Undefined) as e:
+                yield Unplanned(name, dataset, str(e))
                 continue
             share = comparison.discordance if name in RATES else None
             if share is not None and len({r.group for r, _ in comparison.pairs}) == paired.n:
-                yield Row(name, dataset, paired.n, share, shown(paired.n, share, aim), drop, needed(drop, share, aim))
+                yield Row(name, dataset, paired.n, share, shown(paired.n, share, part), drop, needed(drop, share, part))
             else:
-                wide = None if paired.mde is None else paired.mde * other_power
+                wide = None if paired.mde is None else paired.mde * part.stretch
                 more = None if wide is None else ceil(paired.n * (wide / drop) ** 2)
                 yield Row(name, dataset, paired.n, share, wide, drop, more)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ from scipy.stats import binomtest, norm
 
 from pytest_qbench.baselines import as_baseline
 from pytest_qbench.cli import main
-from pytest_qbench.planning import Aim, from_runs, needed, shown
+from pytest_qbench.gates import Limits, evaluate
+from pytest_qbench.planning import Aim, Row, from_runs, needed, shown
 from tests.builders import answered, picture, question, results, scored
 from tests.test_compare import folder, made
 
@@ -79,6 +81,43 @@ def test_items_that_share_photos_are_planned_by_the_comparison() -> None:
     assert row.needed > 2 * single
 
 
+@pytest.mark.parametrize("task", ["perception", "assessment"])
+def test_several_datasets_are_planned_at_the_level_of_their_gate(task: str) -> None:
+    """The drop shown is the MDE that the gate itself prints."""
+    rng = np.random.default_rng(0)
+    if task == "perception":
+        name, items = "perception.accuracy", [
+            replace(question(i, group=f"p{i // 2}"), id=f"{d}/{i}", dataset=d) for d in ("a", "b") for i in range(300)
+        ]  # fmt: skip
+        sides = [[answered(i, "No" if rng.random() < 0.1 else "Yes") for i in items] for _ in range(2)]
+    else:
+        name, items = (
+            "assessment.srcc",
+            [picture(i, float(m), d) for d in ("a", "b") for i, m in enumerate(rng.normal(size=300))],
+        )
+        sides = [[scored(i, float((i.target or 0) + rng.normal())) for i in items] for _ in range(2)]
+    new, old = results(items, sides[0]), as_baseline(Path("old"), results(items, sides[1]))
+    planned = list(from_runs(new, old, {name: 0.02}, Aim()))
+    gate = evaluate(name, new, old, Limits(family=3), margin=0.01)
+    assert [(r.dataset, r.mde) for r in planned if isinstance(r, Row)] == [
+        (r.dataset, pytest.approx(r.mde)) for r in gate.rows if r.dataset
+    ]
+
+
+def test_what_cannot_be_planned_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new = made(set()), made(set(range(20)))
+    renamed = [replace(i, id=f"other-{i.id}") if i.task == "assessment" else i for i in new.expected.values()]
+    kept = [r for r in new.records if r.task == "perception"]
+    new = results(renamed, [*kept, *(scored(i, 0.5) for i in renamed if i.task == "assessment")])
+    a, b = folder(tmp_path / "a", old), folder(tmp_path / "b", new)
+    assert main(["plan", "--runs", a, b]) == 0
+    out = capsys.readouterr().out
+    assert "perception.accuracy  mini       400       5.0 %" in out
+    assert (
+        "not planned: assessment.srcc mini_a: 80 of the 80 assessment items of baseline a are not in this data" in out
+    )
+
+
 def test_what_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan"]) == 0
     out = capsys.readouterr().out
@@ -107,6 +146,7 @@ def test_what_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 ])  # fmt: skip
 def test_usage_errors_are_one_line(args: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", *args]) == 4
-    error = capsys.readouterr().err
+    out, error = capsys.readouterr()
+    assert out == ""
     assert message in error
     assert error.count("\n") == 1

@@ -1,4 +1,4 @@
-"""MkDocs hook: writes options, fixtures, commands and metrics into docs/reference.md from the code itself."""
+"""`docs/reference.md` out of the code: options, commands and fixtures; a hook of mkdocs writes it while the site is made."""
 
 from __future__ import annotations
 
@@ -7,55 +7,65 @@ import inspect
 from importlib import import_module
 from typing import Any
 
+from mkdocs.structure.files import File, Files
 
-def options() -> str:
-    from pytest_qbench.options import OPTIONS
-
-    rows = ["| option | in the pytest configuration | meaning |", "| --- | --- | --- |"]
-    for o in OPTIONS:
-        shown = o.name + (f"={o.metavar}" if o.metavar else "")
-        rows.append(f"| `{shown}` | {f'`{o.dest}`' if o.ini else '-'} | {o.help} |".replace("auto|N", "auto\\|N"))
-    return "\n".join(rows)
+from pytest_qbench import fixtures
+from pytest_qbench.cli import COMMANDS
+from pytest_qbench.options import OPTIONS
 
 
-def fixtures() -> str:
-    from pytest_qbench import fixtures as module
-
-    names = [name for name in vars(module) if name.startswith("qbench_")]
-    return "\n\n".join(f"### `{name}`\n\n{_doc(getattr(module, name))}" for name in names)
-
-
-def _doc(fixture: Any) -> str:
-    found = fixture._get_wrapped_function() if hasattr(fixture, "_get_wrapped_function") else fixture
-    return inspect.getdoc(found) or ""
+def reference() -> str:
+    """The page, in Markdown."""
+    return "\n\n".join([
+        "# Reference", "Made from the code.",
+        "## Options of pytest", _table(["option", "in the configuration", "meaning"], [_option(o) for o in OPTIONS]),
+        "## Commands", *(part for name in COMMANDS for part in _command(name)),
+        "## Fixtures", _table(["fixture", "what it gives"], _fixtures()),
+    ]) + "\n"  # fmt: skip
 
 
-def commands() -> str:
-    from pytest_qbench.cli import COMMANDS
+def _option(option: Any) -> list[str]:
+    value = f"={option.metavar}" if option.metavar else ""
+    return [f"`{option.name}{value}`", f"`{option.dest}`" if option.ini else "", _plain(option.help)]
 
+
+def _command(name: str) -> list[str]:
     parser = argparse.ArgumentParser(prog="qbench")
-    group = parser.add_subparsers()
-    for name in COMMANDS:
-        import_module(f"pytest_qbench.commands.{name}").add(group)  # type: ignore[arg-type]
-    parts = []
-    for name, one in group.choices.items():
-        one.formatter_class = lambda prog: argparse.HelpFormatter(prog, width=90)
-        parts.append(f"### `qbench {name}`\n\n```text\n{one.format_help()}```")
-    return "\n\n".join(parts)
+    commands = parser.add_subparsers()
+    import_module(f"pytest_qbench.commands.{name}").add(commands)
+    (action,) = [a for a in commands._choices_actions if a.dest == name]
+    rows = [
+        [f"`{', '.join(a.option_strings) or a.metavar or a.dest}`", _plain(a.help or "")]
+        for a in commands.choices[name]._actions
+        if a.dest != "help"
+    ]
+    return [
+        f"### qbench {name}",
+        f"{_plain(action.help or '')}.",
+        *([_table(["argument", "meaning"], rows)] if rows else []),
+    ]
 
 
-def metrics() -> str:
-    from pytest_qbench.metrics import DRIFTS, METRICS
+def _fixtures() -> list[list[str]]:
+    found = [(name, value) for name, value in vars(fixtures).items() if name.startswith("qbench_")]
+    return [
+        [f"`{name}`", _plain((inspect.getdoc(value) or "").partition("\n\n")[0])]
+        for name, value in found
+        if inspect.getdoc(value)
+    ]
 
-    return "\n".join(f"- `{name}`" for name in (*METRICS, *DRIFTS))
+
+def _plain(text: str) -> str:
+    flat = " ".join(text.split()).replace("%%", "%")
+    return flat.replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
 
 
-MARKERS = {"<!-- options -->": options, "<!-- fixtures -->": fixtures, "<!-- commands -->": commands, "<!-- metrics -->": metrics}  # fmt: skip
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """MkDocs calls this for every page."""
-    for marker, made in MARKERS.items():
-        if marker in markdown:
-            markdown = markdown.replace(marker, made())
-    return markdown
+def on_files(files: Files, config: Any) -> Files:
+    """Add the page to the site."""
+    files.append(File.generated(config, "reference.md", content=reference()))
+    return files

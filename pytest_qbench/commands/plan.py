@@ -58,8 +58,8 @@ def run(arguments: argparse.Namespace) -> None:
         raise UsageError("--runs takes discordance and items from the runs: drop --discordance and --items")
     aim = Aim(arguments.power, arguments.alpha, arguments.gates)
     each = f"alpha {aim.alpha:g} shared by {aim.gates} gates" if aim.gates > 1 else f"alpha {aim.alpha:g}"
-    print(f"paired comparison, one-sided, {each}, power {aim.power:g}")
     lines = _from_runs(arguments, aim) if arguments.runs else _tables(arguments, discordances, aim)
+    print(f"paired comparison, one-sided, {each}, power {aim.power:g}")
     print("\n".join(lines))
     print("a gate regresses only beyond its margin too: plan for a drop of about twice the margin")
 
@@ -87,7 +87,7 @@ def _tables(arguments: argparse.Namespace, discordances: Sequence[float], aim: A
 
 def _from_runs(arguments: argparse.Namespace, aim: Aim) -> list[str]:
     from pytest_qbench.gates import DEFAULT_MARGINS
-    from pytest_qbench.planning import from_runs
+    from pytest_qbench.planning import Row, from_runs
     from pytest_qbench.report.tables import aligned
     from pytest_qbench.sides import candidate, reference
 
@@ -97,11 +97,13 @@ def _from_runs(arguments: argparse.Namespace, aim: Aim) -> list[str]:
         raise UsageError(old)
     drops = {name: arguments.drop or 2 * margin for name, margin in DEFAULT_MARGINS.items()}
     head = ["metric", "dataset", "items", "discordant", "drop shown", "drop", "items needed"]
-    found = list(from_runs(candidate(b), old, drops, aim))
+    planned = list(from_runs(candidate(b), old, drops, aim))
+    found = [row for row in planned if isinstance(row, Row)]
     if not found:
         raise UsageError(f"{a} and {b}: nothing in them can be compared; `qbench compare` says why")
     rows = [[row.metric, row.dataset, f"{row.items:,}", *_cells(row)] for row in found]
-    return aligned([head, *rows], left=2)
+    left_out = [f"not planned: {row.metric} {row.dataset}: {row.reason}" for row in planned if not isinstance(row, Row)]
+    return [*aligned([head, *rows], left=2), *left_out]
 
 
 def _cells(row: Row) -> list[str]:
