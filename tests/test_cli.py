@@ -22,13 +22,10 @@ def run_folder(tmp_path: Path) -> Path:
         for i in range(20)
     ]
     (folder / "records.jsonl").write_text("".join(record.to_json() + "\n" for record in records))
-    metric = {"name": "assessment.srcc", "dataset": "mini_a", "split": None, "slice": None, "value": 0.25, "n": 20}
-    gate = {"name": "assessment.srcc", "verdict": "pass", "outcome": "pass", "reason": "identical"}
+    metric = {"name": "assessment.srcc", "dataset": "mini_a", "slice": None, "value": 0.25, "n": 20}
     summary: dict[str, Any] = {
         "schema": 1, "verdict": "PASS: 1 of 1 gates hold", "metrics": [metric, {**metric, "value": None, "dataset": None}],
-        "gates": [{**gate, "rows": [], "lost": [], "gained": []}], "left_out": [], "notes": [],
-        "began": "2026-01-01T00:00:00+00:00", "model": {"name": "m"}, "baseline": {"name": "b", "missing": "none"},
-        "items": {"total": 20, "scored": 20, "unparsed": 0, "errors": 0},
+        "gates": [{"name": "assessment.srcc", "verdict": "pass", "reason": "identical"}], "left_out": [],
         "fingerprint": {"scoring": {"words": ["good", "poor"], "temperature": 100.0}},
     }  # fmt: skip
     (folder / "summary.json").write_text(json.dumps(summary))
@@ -38,11 +35,9 @@ def run_folder(tmp_path: Path) -> Path:
 def test_report(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(run_folder)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    rows = [line.split() for line in lines]
-    assert ["mini_a", "0.2500", "-", "-", "-", "20"] in rows
-    assert ["mean", "of", "datasets", "undefined", "-", "-", "-", "20"] in rows
-    assert "gate assessment.srcc: pass (identical)" in lines
-    assert lines[-2:] == [f"files: {run_folder}", "PASS: 1 of 1 gates hold"]
+    assert lines[1].split() == ["assessment.srcc", "mini_a", "0.2500", "20"]
+    assert lines[2].split() == ["assessment.srcc", "mean", "undefined", "20"]
+    assert lines[-2:] == ["gate assessment.srcc: pass (identical)", "PASS: 1 of 1 gates hold"]
 
 
 def test_report_of_every_scoring(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
