@@ -112,7 +112,7 @@ def section(run: Finished, width: int, verbosity: int = 0) -> list[Line]:
                 )
             )
     lines += _left(run, verbosity)
-    lines += _gates(run, verbosity)
+    lines += _gates(run, width, verbosity)
     lines += [Line(text, ("yellow",) * warns) for text, warns in remarks(run)]
     lines += [Line(note, ("red",)) for note in run.summary["notes"]]
     lines += [Line(hint, ("yellow",)) for hint in run.summary.get("hints", ())]
@@ -256,13 +256,13 @@ def _first(texts: list[str], count: int, word: str, most: int) -> list[Line]:
     return [*lines, *([Line(f"{word}: {count - len(lines)} more, in the run folder")] if count > len(lines) else [])]
 
 
-def _gates(run: Finished, verbosity: int) -> list[Line]:
+def _gates(run: Finished, width: int, verbosity: int) -> list[Line]:
     lines = []
     rows = [(gate, row) for gate in run.gates for row in gate.rows if row.margin is not None]
     if rows and verbosity >= 0:
         head = ["gate", *JUDGED]
         cells = [[f"{name_of(row)} {row_label(row)}", *judged(row)] for _, row in rows]
-        table = aligned([head, *cells])
+        table = aligned([head, *cells], width=width)
         lines.append(Line(table[0], ("bold",)))
         lines += [Line(text, _marks(gate)) for text, (gate, _) in zip(table[1:], rows, strict=True)]
     for gate in run.gates:

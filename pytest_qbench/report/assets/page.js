@@ -145,7 +145,9 @@ function showGates(data) {
 }
 
 function showFlips(data, read) {
-  const flips = data.gates.flatMap((gate) => ["lost", "gained"].flatMap((way) => gate[way].map(([i, before, after]) => ({ i, way, before, after, gate: gate.name }))));
+  const urgency = ["fail", "inconclusive", "not gated", "pass"]; // what failed the run comes first
+  const gates = [...data.gates].sort((a, b) => urgency.indexOf(a.outcome) - urgency.indexOf(b.outcome));
+  const flips = gates.flatMap((gate) => ["lost", "gained"].flatMap((way) => gate[way].map(([i, before, after]) => ({ i, way, before, after, gate: gate.name }))));
   at("flips").hidden = !data.gates.length;
   const count = (way) => flips.filter((f) => f.way === way).length;
   at("flip-note").textContent = flips.length ? `${count("lost")} items lost, ${count("gained")} gained against the baseline` : "No item came out otherwise than in the baseline, or there was nothing to compare with.";
