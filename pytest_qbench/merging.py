@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from pytest_qbench.shards import shard_of
 # What may differ between machines, or be unknown to a shard without descriptions: no record depends on it.
 _MACHINE = ("machine",)
 _JUDGED = ("judge", "judge_rounds")
+_CONTROL = "judge_control"  # each shard judged texts of its own
 
 
 def merge(folders: Sequence[Path], out: Path) -> Results:
@@ -40,20 +41,29 @@ def merge(folders: Sequence[Path], out: Path) -> Results:
     merged = Results(
         [record for run in runs.values() for record in run.records],
         {key: item for run in runs.values() for key, item in run.expected.items()},
-        {**first.fingerprint, **_judge(runs.values()), "selection": selection},
+        {**first.fingerprint, **_judge(list(runs.values())), "selection": selection},
         tuple(dict.fromkeys(entry for run in runs.values() for entry in run.left_out)),
         narrowed=bool(selection.get("limit") or selection.get("datasets")),
     )
-    _write(out, merged, sum(float(read_summary(folder)["seconds"]) for folder in folders))
+    _write(out, merged, [read_summary(folder) for folder in folders])
     return merged
 
 
-def _judge(runs: Iterable[Results]) -> dict[str, Any]:
+def _judge(runs: Sequence[Results]) -> dict[str, Any]:
     """The judge, from a shard that had descriptions."""
     for run in runs:
         if run.fingerprint.get("judge") is not None:
-            return {key: run.fingerprint[key] for key in _JUDGED}
+            return {key: run.fingerprint[key] for key in _JUDGED} | {_CONTROL: _control(runs)}
     return {}
+
+
+def _control(runs: Sequence[Results]) -> dict[str, Any]:
+    """The control scores of all shards together; the judge failed where it failed on one."""
+    scores: dict[str, dict[str, Any]] = {}
+    found = [control for run in runs if (control := run.fingerprint.get(_CONTROL))]
+    for kind, texts in (entry for control in found for entry in control["scores"].items()):
+        scores.setdefault(kind, {}).update(texts)
+    return {"scores": scores, "failed": next((c["failed"] for c in found if c["failed"]), None)}
 
 
 def _shard(folder: Path) -> tuple[int, int]:
@@ -81,7 +91,7 @@ def _check_alike(runs: Mapping[Path, Results]) -> None:
             old, new = one.fingerprint.get(key), run.fingerprint.get(key)
             if key == "selection":
                 old, new = ({k: v for k, v in each.items() if k != "shard"} for each in (old or {}, new or {}))
-            if key in _MACHINE or (key in _JUDGED and None in (old, new)):
+            if key in (*_MACHINE, _CONTROL) or (key in _JUDGED and None in (old, new)):
                 continue
             if old != new:
                 raise UsageError(f"{first} and {folder} were made otherwise: {key}: {old} -> {new}")
@@ -98,7 +108,7 @@ def _check_whole(folder: Path, run: Results, part: int, parts: int) -> None:
         )
 
 
-def _write(out: Path, merged: Results, seconds: float) -> None:
+def _write(out: Path, merged: Results, shards: Sequence[Mapping[str, Any]]) -> None:
     summary: dict[str, Any] = {
         "schema": SCHEMA,
         "verdict": "NOT GATED: joined from shards; judge it with qbench compare",
@@ -110,7 +120,9 @@ def _write(out: Path, merged: Results, seconds: float) -> None:
         "sight": None,
         "left_out": [asdict(entry) for entry in merged.left_out],
         "notes": [],
-        "seconds": round(seconds, 3),
+        "baseline": shards[0]["baseline"],
+        "began": min(str(shard["began"]) for shard in shards),
+        "seconds": round(sum(float(shard["seconds"]) for shard in shards), 3),
     }
     try:
         out.mkdir(parents=True)

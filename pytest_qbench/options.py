@@ -99,3 +99,8 @@ def add_options(parser: pytest.Parser) -> None:
 def given(config: pytest.Config) -> bool:
     """Tell whether any option of ours stands on the command line."""
     return any(config.getoption(option.dest) is not None for option in OPTIONS)
+
+
+def in_use(config: pytest.Config) -> bool:
+    """Tell whether any option of ours stands on the command line or in the project's configuration."""
+    return given(config) or any(option.ini and config.getini(option.dest) for option in OPTIONS)

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_qbench.access import is_worker, worker_id
+from pytest_qbench.access import is_controller, is_worker, worker_id
 from pytest_qbench.errors import UsageError
 from pytest_qbench.measuring import Measuring
+from pytest_qbench.options import in_use
 from pytest_qbench.remote import Remote
 from pytest_qbench.settings import Settings, read_settings
 
@@ -246,7 +247,7 @@ class QBench:
         self.remote.meter("judge", judge.voter if isinstance(judge, RubricJudge) else judge)
         self.made_with["judge"] = {"name": judge.name, **judge.describe()}
         self._note_made_with()
-        if "description" in self.asked:
+        if "description" in self.asked and not self.own_judge:  # what one's own judge gives golden texts is its affair
             control = run_control(judge, self.ask("description"), self.settings.judge_rounds)
             self.made_with["judge_control"] = control
             self.folder.note_made_with({"judge_control": control})  # not compared: judges waver
@@ -305,7 +306,8 @@ class QBench:
                     raise UsageError(f"{option}={path}: is a folder; name a file")
             if s.update_baseline and s.baseline_dir.exists() and not s.baseline_dir.is_dir():
                 raise UsageError(f"--qbench-baseline-dir={s.baseline_dir}: is not a folder")
-            if self.problem is None and (self.asked or self.config.getoption("qbench_model") is not None):
+            # A controller collects nothing: it makes the folder that its workers may come to need.
+            if self.problem is None and (self.asked or (is_controller(self.config) and in_use(self.config))):
                 _ = self.folder
         except UsageError as e:
             raise pytest.UsageError(str(e)) from e

@@ -13,7 +13,7 @@ from pytest_qbench.access import is_controller, qbench
 from pytest_qbench.chunks import plan_chunks
 from pytest_qbench.errors import UsageError
 from pytest_qbench.nodes import node_name
-from pytest_qbench.options import OPTIONS
+from pytest_qbench.options import in_use
 
 if TYPE_CHECKING:
     from pytest_qbench.session import QBench
@@ -108,7 +108,7 @@ class Controller:
         self.config = config
         self.gate_ids: list[str] | None = None
         self.scheduler: ChunkScheduling | None = None
-        self.asked = any(config.getoption(o.dest) or (o.ini and config.getini(o.dest)) for o in OPTIONS)
+        self.asked = in_use(config)
         if self.asked and config.option.maxworkerrestart is None and config.option.numprocesses:
             # Isolating an item takes some workers; xdist's own limit is four a process.
             config.option.maxworkerrestart = str(4 * config.option.numprocesses + ISOLATION)

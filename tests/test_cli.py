@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_qbench.cli import main
+from pytest_qbench.metrics import Metric
 from pytest_qbench.records import Record
 from tests.builders import picture
 
@@ -22,11 +24,13 @@ def run_folder(tmp_path: Path) -> Path:
         for i in range(20)
     ]
     (folder / "records.jsonl").write_text("".join(record.to_json() + "\n" for record in records))
-    metric = {"name": "assessment.srcc", "dataset": "mini_a", "slice": None, "value": 0.25, "n": 20}
+    metric = asdict(Metric("assessment.srcc", "mini_a", None, None, 0.25, 20))
     summary: dict[str, Any] = {
         "schema": 1, "verdict": "PASS: 1 of 1 gates hold", "metrics": [metric, {**metric, "value": None, "dataset": None}],
-        "gates": [{"name": "assessment.srcc", "verdict": "pass", "reason": "identical"}], "left_out": [],
+        "gates": [{"name": "assessment.srcc", "verdict": "pass", "outcome": "pass", "reason": "identical", "rows": [], "lost": [], "gained": []}], "left_out": [],
         "fingerprint": {"scoring": {"words": ["good", "poor"], "temperature": 100.0}},
+        "began": "2026-01-01T00:00:00+00:00", "items": {"total": 20, "scored": 20, "unparsed": 0, "errors": 0}, "notes": [],
+        "baseline": {"name": "b", "missing": "none"}, "model": None,
     }  # fmt: skip
     (folder / "summary.json").write_text(json.dumps(summary))
     return folder

@@ -55,6 +55,11 @@ def test_shards_join_to_the_run_that_was_never_split(shards: Path, capsys: pytes
     assert sorted((out / "records.jsonl").read_text().splitlines()) == records(shards)
     found, whole = (json.loads((folder / "summary.json").read_text()) for folder in (out, shards / "run"))
     assert found["items"] == whole["items"]
+    assert main(["report", str(out)]) == 0  # a joined folder is one like any other
+    capsys.readouterr()
+    control = found["fingerprint"].pop("judge_control")  # each shard judged texts of its own
+    assert control["failed"] is None
+    assert control["scores"].keys() == whole["fingerprint"].pop("judge_control")["scores"].keys()
     assert found["fingerprint"] == whole["fingerprint"]
 
     def values(summary: dict[str, Any]) -> dict[tuple[Any, ...], Any]:

@@ -33,8 +33,10 @@ def _judge(run: Finished) -> list[tuple[str, bool]]:
     lines = []
     if control and not control["failed"]:
         n = sum(len(rows) for rows in control["scores"].values())
-        lines.append((f"judge {judge['name']}: passed its control set of {n} texts", False))
-    elif control:
+        lines.append((f"judge {judge['name']}: right on its control set of {n} texts", False))
+    elif not control:
+        lines.append((f"judge {judge['name']}: of the project's own, put to no control set", False))
+    else:
         lines.append((f"judge {judge['name']}: FAILED its control set: {control['failed']}", True))
     voted = [r for r in run.records.values() if r.task == "perception" and r.judge] if "unparsed" in made else []
     if voted:

@@ -67,6 +67,8 @@ class Run:
             self.process = subprocess.Popen(
                 command, cwd=folder, env={**os.environ, **environment}, stdout=output, stderr=subprocess.STDOUT,
                 start_new_session=True,
+                # A shell's background jobs ignore it, and so would everything that they start.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )  # fmt: skip
 
     def wait(self) -> int:

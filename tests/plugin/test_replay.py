@@ -158,7 +158,7 @@ def test_the_six_databases_of_one_model_in_one_call(project: pytest.Pytester) ->
 def test_what_no_gate_judges_stands_in_the_summary_and_not_in_a_baseline(folders: pytest.Pytester) -> None:
     result = folders.runpytest_subprocess(*REPLAY, "--qbench-update-baseline")
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["  assessment *SRCC *PLCC *KRCC *PLCC fitted *distinct *tied"])
+    result.stdout.fnmatch_lines(["  assessment *KRCC *PLCC fitted *distinct *tied"])
     assert values(folders, "assessment.distinct_scores") == {("cgiqa", None): 5.0, ("koniq", None): 5.0}
     stored = (folders.path / "baselines" / "instructblip_t5" / "baseline.yaml").read_text()
     assert "assessment.srcc" in stored

@@ -181,8 +181,8 @@ def test_a_failing_gate_prints_what_it_saw(project: pytest.Pytester) -> None:
     found.stdout.fnmatch_lines_random(
         [
             "*perception.accuracy regressed: mini: -0.*",
-            "* now  baseline * change * interval * p * alpha * margin * MDE * verdict",
-            "  mini *0.*1.0000*-0.*regressed",
+            "*now *baseline *p *alpha *verdict *interval *margin *MDE",
+            "  mini *0.8*1.0000*regressed *-0.*",
             "* items lost, 0 gained; before -> now:",
             "  mini_a/*: MOS 0.* -> *",
             "  mini/*: * '6.00' -> *",
