@@ -39,9 +39,11 @@ def run_folder(tmp_path: Path) -> Path:
 def test_report(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(run_folder)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].split() == ["assessment.srcc", "mini_a", "0.2500", "20"]
-    assert lines[2].split() == ["assessment.srcc", "mean", "undefined", "20"]
-    assert lines[-2:] == ["gate assessment.srcc: pass (identical)", "PASS: 1 of 1 gates hold"]
+    rows = {line.split()[0]: line.split() for line in lines if line.strip()}
+    assert {"0.2500", "20"} <= set(rows["mini_a"])
+    assert "undefined" in rows["mean"]
+    assert "gate assessment.srcc: pass (identical)" in lines
+    assert lines[-1] == "PASS: 1 of 1 gates hold"
 
 
 def test_report_of_every_scoring(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
