@@ -20,8 +20,9 @@ PAUSE = "0.1"
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Of a model that does not look at its batch: one that dies twice in the same batch goes on in smaller ones."""
     folder = project(tmp_path_factory.mktemp("undisturbed"))
-    run = Run(folder, *ARGS)
+    run = Run(folder, *ARGS, ALIKE="1")
     assert run.wait() == 0, run.text
     return records(folder)
 
@@ -41,7 +42,7 @@ def test_runs_are_killed_and_gone_on_with(
     rng = random.Random(f"{workers} {whole}")
     folder, killed = project(tmp_path / "p"), 0
     for _ in range(kills):
-        run = Run(folder, *ARGS, "--qbench-resume", *workers, PAUSE=PAUSE)
+        run = Run(folder, *ARGS, "--qbench-resume", *workers, PAUSE=PAUSE, ALIKE="1")
         before, more = run.lines(), rng.randrange(0, ITEMS // kills)
         run.until(lambda run=run, least=before + more: run.lines() >= least)
         time.sleep(rng.random() * (2.0 if more < 3 else 0.1))  # at the start as well, before anything is measured
@@ -54,17 +55,13 @@ def test_runs_are_killed_and_gone_on_with(
                 time.sleep(0.05)
         killed += run.process.returncode == -signal.SIGKILL
     assert killed == kills  # none came too late
-    last = Run(folder, *ARGS, "--qbench-resume", *workers)
+    last = Run(folder, *ARGS, "--qbench-resume", *workers, ALIKE="1")
     assert last.wait() == 0, last.text
     assert_whole(folder, undisturbed)
 
 
-def test_workers_are_killed_one_after_another(tmp_path: Path) -> None:
-    """A batch may lose its worker twice and is halved then, so here the model does not look at its batch."""
+def test_workers_are_killed_one_after_another(tmp_path: Path, undisturbed: list[str]) -> None:
     rng = random.Random(6)
-    even = project(tmp_path / "even")
-    assert Run(even, *ARGS, ALIKE="1").wait() == 0
-    undisturbed = records(even)
     folder = project(tmp_path / "p")
     run, killed = Run(folder, *ARGS, "-n2", PAUSE="0.1", ALIKE="1"), 0
     while killed < 20:
