@@ -2,7 +2,8 @@
 
 Items of a model without weights, alone and with two workers, beside plain parametrized functions with two fixtures,
 in one run: CPU time of all processes, wall time and the largest process. The cost per item is what is left after
-that of ten items, in microseconds: starting pytest and importing SciPy are no cost of an item.
+that of ten items, in microseconds: starting pytest and importing SciPy are no cost of an item. No plugins but pytest's
+own, xdist and this one; Python as it is by default, whatever the environment says of buffers and bytecode.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ def record(model): return 1
 @pytest.mark.parametrize("item", range({items}), ids=[f"koniq/{{i}}.jpg" for i in range({items})])
 def test_assessment(item, record): ...
 """
+ENVIRONMENT = {
+    **{k: v for k, v in os.environ.items() if k not in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")},
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+}
 # The peak of its own address space: the largest resident set of a child begins with its parent's.
 CHILD = (
     "import pytest, re, sys; status = pytest.main(sys.argv[1:])\n"
@@ -44,8 +49,8 @@ CHILD = (
 def measure(folder: Path, *arguments: str) -> tuple[float, float, float]:
     """CPU and wall seconds, and the peak of the first process in MiB."""
     before, start = os.times(), time.perf_counter()
-    command = [sys.executable, "-c", CHILD, "-q", "-p", "no:cacheprovider", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", CHILD, "-q", "-p", "no:cacheprovider", "-p", "xdist", *arguments]
+    done = subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     after = os.times()
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
@@ -65,12 +70,13 @@ def project(folder: Path, items: int) -> Path:
 
 
 def main(sizes: list[int]) -> None:
-    qbench = ("--qbench-model=random:0", "--qbench-data=data", "--qbench-no-gates", "test_suite.py")
+    model = ("--qbench-model=random:0", "--qbench-data=data", "--qbench-no-gates")
+    qbench = ("-p", "pytest_qbench.plugin", *model, "test_suite.py")
     variants = {
         "items": qbench,
         "items, collected only": (*qbench, "--collect-only", "-qq"),
         "items, -n 2": (*qbench, "-n2"),
-        "plain functions": ("-p", "no:qbench", "test_plain.py"),
+        "plain functions": ("test_plain.py",),
     }
     print("| | items | CPU | wall | peak | CPU per item |\n| --- | --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as base:

@@ -96,7 +96,7 @@ def photographs(folder: Path, size: tuple[int, int], n: int) -> list[Path]:
 def items_of(paths: Sequence[Path], task: str) -> list[Item]:
     items = []
     for path in paths:
-        source = (FileImage(path, path.name),)
+        source = (FileImage(path.parent, path.parent.name, path.name),)
         if "A1" in task:
             question = "What distortion is most severe in this picture?"
             asked = {"question": question, "options": OPTIONS, "answer": OPTIONS[0]}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from pytest_qbench.access import is_controller, is_worker
 from pytest_qbench.errors import UsageError
+from pytest_qbench.garbage import growing, settle
 from pytest_qbench.nodes import ItemNode, Items, expand, is_plain
 from pytest_qbench.shares import FIXTURE, family
 
@@ -132,16 +132,12 @@ def arrange(run: QBench, items: list[pytest.Item]) -> None:
         items += gates
 
 
-def settle(items: list[pytest.Item]) -> None:
-    """Take the nodes out of the garbage collector's rounds: they live as long as the session, and there may be many."""
-    if any(isinstance(item, ItemNode) for item in items):
-        gc.freeze()
-
-
 def plan(run: QBench, items: list[pytest.Item]) -> None:
     """Put the gates last once more, after what reorders for its own ends (--ff), and plan the chunks."""
     items.sort(key=is_gate)
     if run.asked and not is_controller(run.config):
-        nodes = [(node.nodeid, bench_item(node)) for node in items]
-        following = not is_worker(run.config)
-        run.measuring.plan(nodes, run.chunk_size, run.planned_batch, following=following)
+        with growing():
+            nodes = [(node.nodeid, bench_item(node)) for node in items]
+            following = not is_worker(run.config)
+            run.measuring.plan(nodes, run.chunk_size, run.planned_batch, following=following)
+        settle()  # the nodes live as long as the session

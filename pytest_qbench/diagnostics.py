@@ -25,7 +25,9 @@ from pytest_qbench.records import Record
 from pytest_qbench.stats import Undefined, bootstrap_mean, wilson
 
 Floats = NDArray[np.float64]
-EVALUATIONS = 500  # of the logistic function; a fit that needs more has nothing to find
+EVALUATIONS = 1000  # of the logistic function; a fit that needs more has nothing to find
+SCALES = (-7.0, 4.0)  # logarithm of the logistic function's s over the standard deviation of the scores
+STARTS = (0.0, -2.0)  # two searches: from a gentle rise and from a steep one
 
 
 def diagnose(records: Iterable[Record], items: Mapping[tuple[str, str], Item]) -> list[Metric]:
@@ -132,9 +134,11 @@ def logistic_fit(scores: ArrayLike, mos: ArrayLike) -> Floats:
     """Return `scores` (n,) mapped to the scale of `mos` by the best logistic function of four parameters.
 
     f(x) = b + a / (1 + exp(-(x - c) / s)) with a >= 0 and s > 0 (VQEG 2000): rising, so that a model that ranks
-    upside down gains nothing. Raises `Undefined` where the fit does not converge or is a constant.
+    upside down gains nothing; s lies between a step and what is a straight line over these scores (`SCALES`). Least
+    squares: for given c and s the best a and b are those of a straight line, so that the search is for the largest
+    correlation over c and s. Raises `Undefined` where it does not end or the best function is a constant.
     """
-    from scipy.optimize import least_squares
+    from scipy.optimize import minimize
     from scipy.special import expit
 
     x, y = np.asarray(scores, dtype=np.float64), np.asarray(mos, dtype=np.float64)
@@ -145,21 +149,26 @@ def logistic_fit(scores: ArrayLike, mos: ArrayLike) -> Floats:
     u, v = (x - x.mean()) / x.std(), (y - middle) / spread
 
     def curve(p: Floats) -> Floats:
-        mapped: Floats = p[0] + p[1] * expit((u - p[2]) / p[3])
-        return mapped
+        rising: Floats = expit((u - p[0]) * np.exp(-p[1]))
+        rising -= rising.mean()
+        return rising
 
-    fit = least_squares(
-        lambda p: curve(p) - v,
-        x0=[v.min(), v.max() - v.min(), 0.0, 1.0],
-        bounds=([-np.inf, 0.0, -np.inf, 1e-6], np.inf),
-        max_nfev=EVALUATIONS,
-    )
-    if not fit.success:
+    def loss(p: Floats) -> float:
+        g = curve(p)
+        size = float(np.einsum("i,i", g, g))  # of two long vectors; `@` wakes a thread on every core for it
+        return -float(np.einsum("i,i", g, v)) / math.sqrt(size * g.size) if size > 0 else 0.0
+
+    bounds = [(float(u.min()) - 1, float(u.max()) + 1), SCALES]
+    limits = {"xatol": 1e-6, "fatol": 1e-10, "maxfev": EVALUATIONS}
+    fits = [minimize(loss, (0.0, s), method="Nelder-Mead", bounds=bounds, options=limits) for s in STARTS]
+    best = min(fits, key=lambda fit: float(fit.fun))
+    if not best.success:
         raise Undefined(f"the logistic fit did not converge in {EVALUATIONS} evaluations")
-    mapped = curve(fit.x)
-    if np.ptp(mapped) < 1e-9:
+    if best.fun > -1e-9:
         raise Undefined("the best rising logistic function is a constant: the scores do not rise with the MOS")
-    return mapped * spread + middle
+    g = curve(best.x)
+    mapped: Floats = g * (np.einsum("i,i", g, v) / np.einsum("i,i", g, g)) * spread + middle
+    return mapped
 
 
 def _check(x: Floats, y: Floats) -> None:

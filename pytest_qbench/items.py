@@ -32,10 +32,21 @@ class ImageSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FileImage:
-    """An image file inside a data folder."""
+    """An image file, `file` in `folder`; `label` is how messages call the folder."""
 
-    path: Path
-    name: str
+    folder: Path
+    label: str
+    file: str
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return self.folder / self.file
+
+    @property
+    def name(self) -> str:
+        """Its name for messages."""
+        return f"{self.label}/{self.file}"
 
     def read(self) -> bytes:
         """Return the file's bytes."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_qbench.chunks import plan_chunks
@@ -15,6 +16,18 @@ if TYPE_CHECKING:
     from pytest_qbench.items import Item
     from pytest_qbench.models.engine import Engine
     from pytest_qbench.runfolder import RunFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Node ids and their items, in order."""
+
+    nodeids: tuple[str, ...] = ()
+    items: tuple[Item, ...] = ()
+
+    def pairs(self) -> Iterable[tuple[str, Item]]:
+        """Each node id with its item."""
+        return zip(self.nodeids, self.items, strict=True)
 
 
 def key_of(item: Item) -> Key:
@@ -31,8 +44,8 @@ class Measuring:
 
     def __init__(self, folder: Callable[[], RunFolder], known: Callable[[Key], Record | None]) -> None:
         self._folder, self._known = folder, known
-        self._chunk_of: dict[str, list[tuple[str, Item]]] = {}
-        self._after: dict[str, list[tuple[str, Item]]] = {}
+        self._chunk_of: dict[str, Chunk] = {}
+        self._after: dict[str, Chunk] = {}
         self._ready: dict[str, Record] = {}
         self._failed: set[str] = set()
         self._parent = os.getppid()
@@ -43,13 +56,16 @@ class Measuring:
         `following` tells that this process measures all chunks in order, so that the next can be made ready.
         """
         self._chunk_of.clear()
-        last: list[tuple[str, Item]] = []
+        last = Chunk()
         for positions in plan_chunks([nodeid for nodeid, _ in nodes], size, batch):
-            chunk = [(nodes[i][0], item) for i in positions if (item := nodes[i][1]) is not None]
-            self._chunk_of.update((nodeid, chunk) for nodeid, _ in chunk)
-            if chunk and last and following:  # who measures a worker's next chunk shows later
-                self._after[last[0][0]] = chunk
-            last = chunk or last
+            own = [i for i in positions if nodes[i][1] is not None]
+            if not own:
+                continue
+            chunk = Chunk(*zip(*(nodes[i] for i in own), strict=True))
+            self._chunk_of.update(dict.fromkeys(chunk.nodeids, chunk))
+            if last.nodeids and following:  # who measures a worker's next chunk shows later
+                self._after[last.nodeids[0]] = chunk
+            last = chunk
 
     def take(self, nodeid: str, item: Item) -> Record | None:
         """Return the record of a test where there is one without an error already, else None."""
@@ -74,15 +90,16 @@ class Measuring:
         (self._failed.add if record.status == "error" else self._failed.discard)(nodeid)
         return record
 
-    def _measure_chunk(self, chunk: Sequence[tuple[str, Item]], engine: Callable[[], Engine]) -> None:
+    def _measure_chunk(self, chunk: Chunk, engine: Callable[[], Engine]) -> None:
         folder = self._folder()
         folder.journal.refresh()
-        lost = folder.journal.in_flight_elsewhere(key_of(item) for _, item in chunk)
+        lost = folder.journal.in_flight_elsewhere(key_of(item) for item in chunk.items)
         if lost:  # a worker died at this chunk; it may have finished a part
             folder.index()
-        left = {nodeid: item for nodeid, item in chunk if self._known(key_of(item)) is None}
+        left = {nodeid: item for nodeid, item in chunk.pairs() if self._known(key_of(item)) is None}
         groups = _groups(left, lost)
-        after = [item for _, item in self._after.get(chunk[0][0], ()) if self._known(key_of(item)) is None]
+        following = self._after.get(chunk.nodeids[0], Chunk()).items
+        after = [item for item in following if self._known(key_of(item)) is None]
         for group in groups:
             items = [left[nodeid] for nodeid in group]
             sizes = lost.get(key_of(items[0]), [])

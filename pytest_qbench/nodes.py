@@ -7,14 +7,18 @@ system. Every other suite function is parametrized as any test is, and pays for 
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
+from functools import cached_property
 from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from _pytest.fixtures import TopRequest
+from _pytest.mark.structures import NodeKeywords
 
 from pytest_qbench.errors import UsageError
+from pytest_qbench.garbage import growing
 
 if TYPE_CHECKING:
     from pytest_qbench.items import Item
@@ -24,6 +28,11 @@ if TYPE_CHECKING:
 
 _OURS = frozenset({"qbench_item", "qbench_record", "request"})
 _MARK = "qbench"
+# What pytest gives every node at once, and most never need: half a kilobyte.
+_EMPTY = (
+    *("keywords", "extra_keyword_matches", "stash", "user_properties", "_report_sections"),
+    *(["_store"] if hasattr(pytest.Item, "_store") else []),
+)
 _PHASES = ("pytest_runtest_setup", "pytest_runtest_call", "pytest_runtest_teardown", "pytest_runtest_makereport")
 
 
@@ -77,8 +86,14 @@ class Suite:
         self.marks = tuple(function.own_markers)
         self.keywords: dict[str, Any] = {self.name: 1}
         self.fixturenames = tuple(function.fixturenames)
-        parent = function.nodeid.rpartition("::")[0]
-        self.prefix = f"{parent}::{self.name}["
+        parent = function.parent
+        assert parent is not None
+        # pytest 9.2 holds ids in parts; those of one function share all but the last.
+        self._id = parent.id.child(self.name) if hasattr(parent, "id") else f"{parent.nodeid}::{self.name}"
+
+    def nodeid(self, parameters: str) -> Any:
+        """The node id of one item."""
+        return f"{self._id}[{parameters}]" if isinstance(self._id, str) else self._id.with_params(parameters)
 
     def engine(self, node: ItemNode) -> Engine:
         """The engine, through pytest's fixtures: made once a session, torn down by pytest at its end.
@@ -103,8 +118,38 @@ class ItemNode(pytest.Item):
 
     def __init__(self, name: str, parent: Any, nodeid: str, suite: Suite, bench: Item, run: QBench) -> None:
         super().__init__(name, parent, nodeid=nodeid)
+        for empty in _EMPTY:
+            delattr(self, empty)
         self.suite, self.bench, self.run = suite, bench, run
-        self.own_markers += suite.marks
+        self.own_markers = list(suite.marks)
+
+    @cached_property
+    def keywords(self) -> MutableMapping[str, Any]:  # type: ignore[override]
+        """Names that `-m` and others look at."""
+        return NodeKeywords(self)
+
+    @cached_property
+    def extra_keyword_matches(self) -> set[str]:  # type: ignore[override]
+        """More names that `-k` looks at."""
+        return set()
+
+    @cached_property
+    def stash(self) -> pytest.Stash:  # type: ignore[override]
+        """What plugins keep here."""
+        return pytest.Stash()
+
+    @cached_property
+    def user_properties(self) -> list[tuple[str, object]]:  # type: ignore[override]
+        """What tests tell of themselves."""
+        return []
+
+    @cached_property
+    def _report_sections(self) -> list[tuple[str, str, str]]:  # type: ignore[override]
+        return []
+
+    @cached_property
+    def _store(self) -> pytest.Stash:  # type: ignore[override]
+        return self.stash
 
     @property
     def function(self) -> Any:
@@ -156,11 +201,11 @@ def expand(found: list[Any], run: QBench) -> list[Any] | None:
             return None
         else:
             suite = Suite(node)
-            for item in items:
-                name = f"{suite.name}[{node_name(item.id)}]"
-                nodeid = f"{suite.prefix}{name[len(suite.name) + 1 :]}"
-                own = {"name": name, "nodeid": nodeid, "suite": suite, "bench": item, "run": run}
-                nodes.append(ItemNode.from_parent(node.parent, **own))
+            with growing():
+                for item in items:
+                    one = node_name(item.id)
+                    own = {"nodeid": suite.nodeid(one), "suite": suite, "bench": item, "run": run}
+                    nodes.append(ItemNode.from_parent(node.parent, name=f"{suite.name}[{one}]", **own))
     return nodes
 
 

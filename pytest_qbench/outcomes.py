@@ -8,9 +8,11 @@ import pytest
 
 from pytest_qbench.access import KEY, is_worker
 from pytest_qbench.collection import bench_item, is_gate
+from pytest_qbench.garbage import growing
 
 if TYPE_CHECKING:
     from pytest_qbench.records import Record
+    from pytest_qbench.session import QBench
 
 RECORD: pytest.StashKey[Record] = pytest.StashKey()
 STATUS = pytest.StashKey[str]()
@@ -28,12 +30,6 @@ OUTCOMES: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
 }
 
 
-def label(report: pytest.TestReport, record: Record) -> None:
-    """Put on a report which item it is about, and the outcome: plain values. The record itself is in the run folder."""
-    report.qbench_item = (record.task, record.item)  # type: ignore[attr-defined]
-    report.qbench_outcome = record.status  # type: ignore[attr-defined]
-
-
 def attach(item: pytest.Item, report: pytest.TestReport) -> None:
     """Put item (once) and outcome, or the verdict of a gate, on the report."""
     if (record := item.stash.get(RECORD, None)) is not None:
@@ -48,10 +44,9 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
 
 def remember_wrong(config: pytest.Config, report: pytest.TestReport) -> None:
     """Let pytest's --lf and --ff know what was wrong, unparsed or in error, and not only what failed."""
-    if getattr(report, "qbench_outcome", None) in ("wrong", "unparsed", "error"):
-        plugin = config.pluginmanager.getplugin("lfplugin")
-        if plugin is not None:
-            plugin.lastfailed[getattr(report, "id", report.nodeid)] = True
+    plugin = config.pluginmanager.getplugin("lfplugin")
+    if plugin is not None:
+        plugin.lastfailed[getattr(report, "id", report.nodeid)] = True
 
 
 def _forget_nodes(session: pytest.Session) -> None:
@@ -69,6 +64,11 @@ def finish(session: pytest.Session) -> None:
     if is_worker(session.config):
         session.config.workeroutput["qbench"] = run.handover()  # type: ignore[attr-defined]
         return
+    with growing():
+        _close(session, run)
+
+
+def _close(session: pytest.Session, run: QBench) -> None:
     run.end()
     if run.records:
         from pytest_qbench.closing import close

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any
 
 LONG = 20.0
 """Seconds after which a run counts as long: before, its speed says little and its end is near."""
+STEP = 0.2  # seconds for which a pace is shown: not worked out anew for every item
 
 
 def pace(done: int, total: int, seconds: float) -> str:
@@ -27,18 +30,34 @@ def show_pace(reporter: Any) -> None:
     """
     began, width = time.monotonic(), reporter._screen_width
     message, break_line = reporter._get_progress_information_message, reporter._write_progress_information_if_past_edge
-
-    def told() -> str:
-        return pace(reporter.reported_progress, reporter._session.testscollected, time.monotonic() - began)
+    told, due = "", began + LONG
 
     def message_with_pace() -> str:
-        text, more = message(), told()
-        return f"{text[:-1]}, {more}]" if more and text.endswith("]") else text
+        text = message()
+        return f"{text[:-1]}, {told}]" if told and text.endswith("]") else text
 
     def break_line_earlier() -> None:
-        more = told()
-        reporter._screen_width = width - (len(more) + 2 if more else 0)
+        nonlocal told, due
+        now = time.monotonic()
+        if now >= due:
+            told, due = pace(reporter.reported_progress, reporter._session.testscollected, now - began), now + STEP
+            reporter._screen_width = width - (len(told) + 2 if told else 0)
         break_line()
 
     reporter._get_progress_information_message = message_with_pace
     reporter._write_progress_information_if_past_edge = break_line_earlier
+
+
+@contextmanager
+def flushed_by_hand(reporter: Any | None) -> Generator[Callable[[], None]]:
+    """Keep pytest's reporter from flushing after every test; yields what flushes, and flushes at the end."""
+    if reporter is None:
+        yield lambda: None
+        return
+    flush = reporter.flush
+    reporter.flush = lambda: None
+    try:
+        yield flush
+    finally:
+        reporter.flush = flush
+        flush()

@@ -47,7 +47,7 @@ class Record:
         """Build the record of `item` with what was measured."""
         target = item.answer if item.task == "perception" else item.target
         return cls(item.id, item.task, item.dataset, item.split, item.group, status, target=target,
-                   slices=dict(item.slices), **result)  # fmt: skip
+                   slices=item.slices, **result)  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain values, not copied: `dataclasses.asdict` costs as much as all else of an item."""

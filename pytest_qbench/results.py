@@ -64,12 +64,12 @@ class Results:
 
     def missing(self, task: str, dataset: str | None = None) -> list[str]:
         """Ids of expected items of a task without a record."""
+        return [item.id for item in self._missing if item.task == task and dataset in (None, item.dataset)]
+
+    @cached_property
+    def _missing(self) -> list[Item]:
         have = {(r.task, r.item) for r in self.records}
-        return [
-            item.id
-            for key, item in self.expected.items()
-            if key[0] == task and dataset in (None, item.dataset) and key not in have
-        ]
+        return [item for key, item in self.expected.items() if key not in have]
 
     def counts(self) -> dict[str, int]:
         """Items expected, scored, unparsed and in error; what is left to `total` is missing."""

@@ -21,9 +21,11 @@ LOCK = "lock"
 class RunFolder:
     """A run folder in use. One process begins it, its workers join; the kernel lets go of it when they are gone."""
 
-    def __init__(self, path: Path, lock: int) -> None:
+    def __init__(self, path: Path, lock: int, *, keeps: bool) -> None:
         self.path = path
         self._lock = lock
+        self._keeps = keeps
+        self._own: list[Record] = []
         try:
             self._records = SharedLines(path / RECORDS)
             self.journal = Journal(path)
@@ -54,7 +56,7 @@ class RunFolder:
         try:
             if not new:
                 _keep_measured(path)
-            folder = cls(path, lock)
+            folder = cls(path, lock, keeps=True)
         except OSError as e:
             raise _unwritable(path, e) from e
         conditions = json.loads(json.dumps(conditions))
@@ -73,7 +75,7 @@ class RunFolder:
     @classmethod
     def join(cls, path: Path) -> RunFolder:
         """Open the folder of the run that this worker belongs to; raises `UsageError` when that run has ended."""
-        folder = cls(path, _locked(path, fcntl.LOCK_SH))
+        folder = cls(path, _locked(path, fcntl.LOCK_SH), keeps=False)
         folder.journal.refresh()
         folder.index()
         return folder
@@ -106,8 +108,14 @@ class RunFolder:
 
     def append(self, records: Iterable[Record]) -> None:
         """Write records, in one step and at once: a crash later loses none of them; raises `UsageError`."""
+        records = list(records)
         lines = "".join(record.to_json() + "\n" for record in records)
-        self.write(lambda: self._records.append(lines))
+
+        def step() -> None:
+            if self._records.append(lines, known=self._keeps):
+                self._own += records
+
+        self.write(step)
 
     def write(self, step: Callable[[], None]) -> None:
         """Do one writing step; raises `UsageError` when the disk refuses."""
@@ -121,7 +129,8 @@ class RunFolder:
 
     def news(self) -> list[Record]:
         """The records written since the last call, by whichever process."""
-        found = [_record(line, f"{self._records.path}: byte {position}") for position, line in self._records.news()]
+        found, self._own = self._own, []  # their lines come before those that are yet to be read
+        found += [_record(line, f"{self._records.path}: byte {position}") for position, line in self._records.news()]
         self._lines += len(found)
         return found
 

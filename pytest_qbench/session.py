@@ -17,6 +17,7 @@ import pytest
 
 from pytest_qbench.access import is_controller, is_worker, worker_id
 from pytest_qbench.errors import UsageError
+from pytest_qbench.garbage import growing
 from pytest_qbench.measuring import Measuring
 from pytest_qbench.options import in_use
 from pytest_qbench.remote import Remote
@@ -142,7 +143,8 @@ class QBench:
         from pytest_qbench.data import open_datasets, select
 
         s = self.settings
-        found = open_datasets(s.data, rootdir=s.rootdir, names=s.datasets, split=s.split)
+        with growing():
+            found = open_datasets(s.data, rootdir=s.rootdir, names=s.datasets, split=s.split)
         selected = select(found, limit=s.limit, seed=s.seed)
         if s.shard is None:
             return selected

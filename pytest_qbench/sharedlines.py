@@ -22,8 +22,11 @@ class SharedLines:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         self._read = 0
 
-    def append(self, lines: str) -> None:
-        """Append lines, each with its line end; raises `OSError` and leaves the file as it was."""
+    def append(self, lines: str, *, known: bool = False) -> bool:
+        """Append lines, each with its line end; raises `OSError` and leaves the file as it was.
+
+        `known` lines need not be read by this process where it has read all before them; returns whether it has.
+        """
         data = lines.encode()
         fcntl.flock(self._file, fcntl.LOCK_EX)
         try:
@@ -35,6 +38,9 @@ class SharedLines:
             except OSError:
                 os.ftruncate(self._file, end)
                 raise
+            if followed := known and end == self._read:
+                self._read += len(data)
+            return followed
         finally:
             fcntl.flock(self._file, fcntl.LOCK_UN)
 

@@ -7,15 +7,20 @@ and so do the last of a module (it tears down), items with a mark of their own a
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_qbench.access import is_worker
+from pytest_qbench.garbage import settle
 from pytest_qbench.nodes import ItemNode
-from pytest_qbench.outcomes import label
+from pytest_qbench.progress import flushed_by_hand
 
 if TYPE_CHECKING:
     from pytest_qbench.session import QBench
+
+SETTLED = 8192  # items whose records and reports the garbage collector looks at more than once
 
 
 def run_short(run: QBench, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
@@ -34,9 +39,37 @@ def run_short(run: QBench, item: pytest.Item, nextitem: pytest.Item | None) -> b
         getattr(item, "id", item.nodeid), location, item.suite.keywords, "passed", None, "call",
         duration=time.time() - began, start=began, stop=began,
     )  # fmt: skip
-    label(report, record)
+    report.qbench_outcome = record.status  # type: ignore[attr-defined]
+    if is_worker(item.config):  # plain values; the record itself crosses in the run folder
+        report.qbench_item = (record.task, record.item)  # type: ignore[attr-defined]
     hook = item.ihook
     hook.pytest_runtest_logstart(nodeid=item.nodeid, location=location)
     hook.pytest_runtest_logreport(report=report)
     hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=location)
+    return True
+
+
+def run_all(run: QBench, session: pytest.Session) -> bool | None:
+    """Run the tests of a session with light nodes: pytest's own loop, without what it puts around short reports.
+
+    That is a hook with a dozen plugins and a system call for every dot; here the display moves a chunk at a time, which
+    is how results arrive. None where pytest's loop has to decide what to do.
+    """
+    option = session.config.option
+    if option.collectonly or (session.testsfailed and not option.continue_on_collection_errors):
+        return None
+    if not any(isinstance(item, ItemNode) for item in getattr(session, "items", ())):
+        return None
+    with flushed_by_hand(session.config.pluginmanager.getplugin("terminalreporter")) as flush:
+        for done, (item, following) in enumerate(pairwise((*session.items, None))):
+            assert item is not None
+            if done % SETTLED == 0:
+                settle()
+            if not run_short(run, item, following):
+                flush()
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if session.shouldfail:
+                raise session.Failed(session.shouldfail)
+            if session.shouldstop:
+                raise session.Interrupted(session.shouldstop)
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.optimize import curve_fit
 from scipy.stats import kendalltau
 
+from pytest_qbench.correlation import plcc
 from pytest_qbench.diagnostics import diagnose, golden_agreement, krcc, logistic_fit
 from pytest_qbench.items import Item
 from pytest_qbench.metrics import Metric
@@ -84,6 +86,15 @@ def test_the_fit_is_scipys_where_both_converge(seed: int) -> None:
     p, _ = curve_fit(logistic, x, y, p0=[1, 4, 0.5, 0.1], maxfev=20_000)
     ours, theirs = logistic_fit(x, y), logistic(x, *p)
     assert np.sum((ours - y) ** 2) == pytest.approx(np.sum((theirs - y) ** 2), rel=1e-4)
+
+
+@pytest.mark.parametrize("curve", [lambda x: x, lambda x: np.exp(4 * x), lambda x: x**3, lambda x: x > 0.5])
+def test_the_fit_gains_on_any_rising_curve(curve: Callable[[np.ndarray], np.ndarray]) -> None:
+    rng = np.random.default_rng(1)
+    x = rng.uniform(0, 1, 500)
+    y = curve(x) + rng.normal(0, 0.02, 500)
+    assert plcc(logistic_fit(x, y), y) >= plcc(x, y) - 1e-6
+    assert np.mean((logistic_fit(x, y) - y) ** 2) <= np.mean((np.polyval(np.polyfit(x, y, 1), x) - y) ** 2) * (1 + 1e-4)
 
 
 def test_a_model_that_ranks_upside_down_gains_nothing_by_the_fit() -> None:

@@ -46,10 +46,9 @@ class ImageFolder:
         links = self._links.get(folder)
         if links is None:
             links = self._links[folder] = self._links_in(folder, row)
-        path = self.path / relative
-        if base in links and not self._inside(path):
+        if base in links and not self._inside(self.path / relative):
             raise row.error(f"image {shown(name)} is a link that leaves the data folder or leads nowhere", _REMEDY)
-        return FileImage(path, f"{self.label}/{relative}")
+        return FileImage(self.path, self.label, relative)
 
     def _links_in(self, folder: str, row: Row) -> frozenset[str]:
         """Return the names in a subfolder that are links; the subfolder itself must not lead outside."""

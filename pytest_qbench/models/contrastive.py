@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import torch
 
+from pytest_qbench import garbage
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models import loading
 from pytest_qbench.models.devices import ALONE, Worker
@@ -64,7 +64,7 @@ class ContrastiveModel:
     def close(self) -> None:
         """Release the weights; a second call does nothing."""
         self.__dict__.pop("_model", None)
-        gc.collect()
+        garbage.release()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 

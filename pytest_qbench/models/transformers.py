@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import gc
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, overload
@@ -11,6 +10,7 @@ from typing import Any, TypeVar, overload
 import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
+from pytest_qbench import garbage
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models import loading
 from pytest_qbench.models.devices import ALONE, Worker
@@ -142,7 +142,7 @@ class TransformersModel:
         for holder in ("_model", "score", "_seen"):
             self.__dict__.pop(holder, None)
         self._deterministic.undo()
-        gc.collect()
+        garbage.release()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 

@@ -75,3 +75,22 @@ def test_workers_are_killed_one_after_another(tmp_path: Path, undisturbed: list[
     assert run.wait() == 0, run.text
     assert killed >= 18  # the last ones may come too late
     assert_whole(folder, undisturbed)
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)])
+def test_a_real_model_goes_on_to_the_last_bit(tmp_path: Path, workers: tuple[str, ...]) -> None:
+    """The embedded model, whose last bits depend on what shares a batch and on the features of shared images."""
+    args = ("--qbench-model=tiny", "--qbench-limit=48", *workers)
+    whole, killed = project(tmp_path / "whole"), project(tmp_path / "killed")
+    for folder in (whole, killed):
+        (folder / "conftest.py").unlink()
+    run = Run(whole, *args)
+    assert run.wait() == 0, run.text
+    expected = records(whole)
+    for least in (20, 60, 110):
+        run = Run(killed, *args, "--qbench-resume")
+        assert run.until(lambda run=run, least=least: run.lines() >= least), run.text
+        run.kill_all()
+    run = Run(killed, *args, "--qbench-resume")
+    assert run.wait() == 0, run.text
+    assert records(killed) == expected
