@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pytest_qbench.chunks import plan_chunks
@@ -32,7 +33,8 @@ class Measuring:
     def __init__(self, folder: Callable[[], RunFolder], known: Callable[[Key], Record | None]) -> None:
         self._folder, self._known = folder, known
         self._chunk_of: dict[str, list[tuple[str, Item]]] = {}
-        self._after: dict[str, list[tuple[str, Item]]] = {}
+        self._in_order: list[list[tuple[str, Item]]] = []  # the chunks that this process measures one after another
+        self._place: dict[str, int] = {}  # of a chunk in that order, by its first test
         self._ready: dict[str, Record] = {}
         self._failed: set[str] = set()
         self._parent = os.getppid()
@@ -42,14 +44,14 @@ class Measuring:
 
         `following` tells that this process measures all chunks in order, so that the next can be made ready.
         """
-        self._chunk_of.clear()
-        last: list[tuple[str, Item]] = []
+        for known in (self._chunk_of, self._in_order, self._place):
+            known.clear()
         for positions in plan_chunks([nodeid for nodeid, _ in nodes], size, batch):
             chunk = [(nodes[i][0], item) for i in positions if (item := nodes[i][1]) is not None]
             self._chunk_of.update((nodeid, chunk) for nodeid, _ in chunk)
-            if chunk and last and following:  # who measures a worker's next chunk shows later
-                self._after[last[0][0]] = chunk
-            last = chunk or last
+            if chunk and following:  # who measures a worker's next chunk shows later
+                self._place[chunk[0][0]] = len(self._in_order)
+                self._in_order.append(chunk)
 
     def take(self, nodeid: str, item: Item) -> Record | None:
         """Return the record of a test where there is one without an error already, else None."""
@@ -82,7 +84,6 @@ class Measuring:
             folder.index()
         left = {nodeid: item for nodeid, item in chunk if self._known(key_of(item)) is None}
         groups = _groups(left, lost)
-        after = [item for _, item in self._after.get(chunk[0][0], ()) if self._known(key_of(item)) is None]
         for group in groups:
             items = [left[nodeid] for nodeid in group]
             sizes = lost.get(key_of(items[0]), [])
@@ -90,9 +91,16 @@ class Measuring:
                 records = [_killer(item, len(sizes)) for item in items]
                 folder.append(records)
             else:
-                records = engine().measure(items, self, after if group is groups[-1] else ())
+                records = engine().measure(items, self, self._following(chunk) if group is groups[-1] else ())
             self._ready.update(zip(group, records, strict=True))
         folder.write(folder.journal.end)
+
+    def _following(self, chunk: Sequence[tuple[str, Item]]) -> Iterator[list[Item]]:
+        """Yield what is to be measured of each chunk behind this one."""
+        place = self._place.get(chunk[0][0], len(self._in_order))
+        for following in islice(self._in_order, place + 1, None):
+            if left := [item for _, item in following if self._known(key_of(item)) is None]:
+                yield left
 
     # what the engine tells
 
