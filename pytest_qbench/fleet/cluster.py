@@ -23,6 +23,7 @@ QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 CONNECT_SECONDS = 5
 TRIAL_SECONDS = 30
 TRIAL = "import sys, ray; ray.init(sys.argv[1], log_to_driver=False, logging_level=50, configure_logging=False)"
+CURRENT = "ray_current_cluster"
 SOCKETS = "/tmp"  # the path of a socket holds 104 bytes: a long TMPDIR leaves no room for Ray's names
 
 
@@ -47,16 +48,17 @@ class Cluster:
         self._folder: Path | None = None
         named = os.environ.get("RAY_ADDRESS", "") if address == AUTO else address
         where = f"{OPTION}={address}" + (f" (RAY_ADDRESS={named})" if named != address else "")
-        if named and named != AUTO:
-            _reach(named, where)
-            problem = _try(named)
-            if problem is not None:
-                raise UsageError(f"{where}: {problem}")
-            self.address = named
-        else:
-            self.address = AUTO if _try(AUTO) is None else ""
+        if named:
+            try:
+                _try(named)
+            except _Refused as e:
+                raise UsageError(f"{where}: {e}") from e
+        elif running := _running():
+            with suppress(_Refused):  # of a cluster that is gone: one is started, and the summary says so
+                _try(running)
+                named = running
         try:
-            self._init()
+            self._init(named)
         except (ConnectionError, OSError, RuntimeError, ValueError) as e:
             self.close()
             raise UsageError(f"{where}: {_first_line(str(e))}") from e
@@ -86,16 +88,16 @@ class Cluster:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)  # a process that is still ending may write there
 
-    def _init(self) -> None:
+    def _init(self, address: str) -> None:
         import ray
 
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": 50, "configure_logging": False}
-        if not self.address:
+        if not address:
             # A folder of its own: `auto` of another run must not find, and lose, a cluster that ends with this one.
             self._folder = Path(tempfile.mkdtemp(prefix="qbench-ray-", dir=SOCKETS))
             options |= {"include_dashboard": False, "_temp_dir": str(self._folder)}
         before = signal.getsignal(signal.SIGTERM)
-        ray.init(self.address or "local", **options)
+        ray.init(address or "local", **options)
         signal.signal(signal.SIGTERM, before)  # Ray puts its own there
 
 
@@ -110,37 +112,49 @@ def sized(nodes: Sequence[Mapping[str, float]], *, gpus: bool) -> Size:
     return Size(sum(places), max(cpus, 0 if with_gpu else 1), 1 if with_gpu else 0)
 
 
-def _reach(address: str, where: str) -> None:
+def _running() -> str:
+    """Return the address of the cluster that `ray start` began here last, empty where there is none.
+
+    Not Ray's own `auto`: that also finds clusters that end with another program.
+    """
+    try:
+        return Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir(), "ray", CURRENT).read_text("utf-8").strip()
+    except OSError:
+        return ""
+
+
+class _Refused(Exception):
+    """Why a cluster cannot be joined."""
+
+
+def _try(address: str) -> None:
+    """Join a cluster for a moment; raises `_Refused`.
+
+    Ray waits for minutes for what does not answer, and may end the process: so another process tries it first.
+    """
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
     except (OSError, ValueError, OverflowError) as e:
         reason = getattr(e, "strerror", None) or str(e)
-        raise UsageError(f"{where}: no Ray cluster answers there ({reason}); start one with: ray start --head") from e
-
-
-def _try(address: str) -> str | None:
-    """Return what is wrong with a cluster, None where one can join it.
-
-    Ray waits for minutes for what does not answer, and may end the process: so another process tries it first.
-    """
+        raise _Refused(f"no Ray cluster answers there ({reason}); start one with: ray start --head") from e
     trial = subprocess.Popen(
         [sys.executable, "-c", TRIAL, address], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace", start_new_session=True,
     )  # fmt: skip
     try:
         _, said = trial.communicate(timeout=TRIAL_SECONDS)
-    except subprocess.TimeoutExpired:
-        return f"what listens there does not answer as a Ray cluster within {TRIAL_SECONDS} seconds"
+    except subprocess.TimeoutExpired as e:
+        raise _Refused(f"what listens there does not answer as a Ray cluster within {TRIAL_SECONDS} seconds") from e
     finally:
         with suppress(ProcessLookupError):
             os.killpg(trial.pid, signal.SIGKILL)
         trial.wait()
     if trial.returncode == 0:
-        return None
+        return
     lines = [line for line in said.splitlines() if line and not line.startswith(" ")]
     errors = [line for line in lines if "Error: " in line]
-    return _first_line((errors or lines or [f"exit status {trial.returncode}"])[-1])
+    raise _Refused(_first_line((errors or lines or [f"exit status {trial.returncode}"])[-1]))
 
 
 def _first_line(text: str) -> str:
