@@ -20,6 +20,7 @@ from ray.exceptions import (
 
 from pytest_qbench.errors import ItemError, UsageError
 from pytest_qbench.fleet import OPTION
+from pytest_qbench.fleet.carrying import carried
 from pytest_qbench.fleet.replica import CALLS, Hello, Replica
 from pytest_qbench.models.base import Response
 
@@ -100,7 +101,7 @@ class Crew:
 
     def send(self, member: Member, items: Sequence[Item], shared: bool) -> Job:
         """Send a batch to a replica."""
-        job = Job(items, member, member.actor.answers.remote(tuple(items), shared))
+        job = Job(items, member, member.actor.answers.remote(carried(items, sees=self.hello.needs_images), shared))
         member.jobs.add(job)
         return job
 
