@@ -105,16 +105,22 @@ def names(folder: Path) -> list[str]:
 
 
 def test_a_cluster_that_a_run_started_is_gone_after_it(tmp_path: Path) -> None:
-    folder, mark = suites(tmp_path, "assessment"), f"QBENCH_TEST_MARK={uuid.uuid4().hex}"
-    name, value = mark.split("=")
+    folder, mark = suites(tmp_path, "assessment"), uuid.uuid4().hex
+    # At its exit Ray would stop the cluster by itself, but that may be long after a session.
+    (folder / "conftest.py").write_text(
+        "import pathlib, ray\n"
+        "def pytest_unconfigure():\n"
+        "    pathlib.Path('connected').write_text(str(ray.is_initialized()))\n"
+    )
     done = ended(
         folder, "--qbench-model=tiny", "--qbench-limit=8", "--qbench-ray=auto", "--qbench-run-dir=run",
-        RAY_TMPDIR=str(tmp_path), **{name: value},
+        RAY_TMPDIR=str(tmp_path), QBENCH_TEST_MARK=mark,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert summary(folder)["ray"] == {"replicas": 1, "nodes": 1, "started": True, "deaths": 0}
     assert "ray: 1 replicas on 1 nodes of a cluster started for this run" in done.stdout
     assert done.stderr == ""
+    assert (folder / "connected").read_text() == "False"
     end = time.monotonic() + 10
     while (left := processes_with(mark)) and time.monotonic() < end:
         time.sleep(0.1)
