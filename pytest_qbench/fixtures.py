@@ -36,7 +36,7 @@ def _share_cores(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def qbench_model(request: pytest.FixtureRequest) -> Iterator[Model]:
     """The model under test, from `--qbench-model`; override it to bring your own."""
-    from pytest_qbench.models import load_model, parse_model_args
+    from pytest_qbench.models import load_model
     from pytest_qbench.models.devices import Worker
     from pytest_qbench.nodes import stop
 
@@ -44,15 +44,16 @@ def qbench_model(request: pytest.FixtureRequest) -> Iterator[Model]:
     assert run.spec is not None, "collection has checked it"
     given = getattr(request.config, "workerinput", {"workerid": "gw0", "workercount": 1})
     worker = Worker(int(given["workerid"].removeprefix("gw")), int(given["workercount"]))
-    if run.spec.kind == "transformers":
+    if run.spec.kind == "transformers" and run.settings.ray is None:
         _share_cores(request.config)
     try:
-        model = load_model(
-            run.spec,
-            {**run.spec.args, **parse_model_args(run.settings.model_args)},
-            worker,
-            endpoints=run.remote.endpoints if run.spec.kind == "openai" else None,
-        )
+        if run.settings.ray is not None:
+            from pytest_qbench.fleet.model import Fleet
+
+            model: Model = Fleet(run.settings.ray, run.spec, run.model_args, run.asking)
+        else:
+            endpoints = run.remote.endpoints if run.spec.kind == "openai" else None
+            model = load_model(run.spec, run.model_args, worker, endpoints=endpoints)
     except UsageError as e:
         stop(request.session, run, e)
     yield model

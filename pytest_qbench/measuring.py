@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pytest_qbench.chunks import plan_chunks
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 class Chunk:
     """Node ids and their items, in order."""
 
-    nodeids: tuple[str, ...] = ()
-    items: tuple[Item, ...] = ()
+    nodeids: tuple[str, ...]
+    items: tuple[Item, ...]
 
     def pairs(self) -> Iterable[tuple[str, Item]]:
         """Each node id with its item."""
@@ -45,7 +46,8 @@ class Measuring:
     def __init__(self, folder: Callable[[], RunFolder], known: Callable[[Key], Record | None]) -> None:
         self._folder, self._known = folder, known
         self._chunk_of: dict[str, Chunk] = {}
-        self._after: dict[str, Chunk] = {}
+        self._in_order: list[Chunk] = []  # the chunks that this process measures one after another
+        self._place: dict[str, int] = {}  # of a chunk in that order, by its first test
         self._ready: dict[str, Record] = {}
         self._failed: set[str] = set()
         self._parent = os.getppid()
@@ -55,17 +57,17 @@ class Measuring:
 
         `following` tells that this process measures all chunks in order, so that the next can be made ready.
         """
-        self._chunk_of.clear()
-        last = Chunk()
+        for known in (self._chunk_of, self._in_order, self._place):
+            known.clear()
         for positions in plan_chunks([nodeid for nodeid, _ in nodes], size, batch):
             own = [i for i in positions if nodes[i][1] is not None]
             if not own:
                 continue
             chunk = Chunk(*zip(*(nodes[i] for i in own), strict=True))
             self._chunk_of.update(dict.fromkeys(chunk.nodeids, chunk))
-            if last.nodeids and following:  # who measures a worker's next chunk shows later
-                self._after[last.nodeids[0]] = chunk
-            last = chunk
+            if following:  # who measures a worker's next chunk shows later
+                self._place[chunk.nodeids[0]] = len(self._in_order)
+                self._in_order.append(chunk)
 
     def take(self, nodeid: str, item: Item) -> Record | None:
         """Return the record of a test where there is one without an error already, else None."""
@@ -98,8 +100,6 @@ class Measuring:
             folder.index()
         left = {nodeid: item for nodeid, item in chunk.pairs() if self._known(key_of(item)) is None}
         groups = _groups(left, lost)
-        following = self._after.get(chunk.nodeids[0], Chunk()).items
-        after = [item for item in following if self._known(key_of(item)) is None]
         for group in groups:
             items = [left[nodeid] for nodeid in group]
             sizes = lost.get(key_of(items[0]), [])
@@ -107,9 +107,16 @@ class Measuring:
                 records = [_killer(item, len(sizes)) for item in items]
                 folder.append(records)
             else:
-                records = engine().measure(items, self, after if group is groups[-1] else ())
+                records = engine().measure(items, self, self._following(chunk) if group is groups[-1] else ())
             self._ready.update(zip(group, records, strict=True))
         folder.write(folder.journal.end)
+
+    def _following(self, chunk: Chunk) -> Iterator[list[Item]]:
+        """Yield what is to be measured of each chunk behind this one."""
+        place = self._place.get(chunk.nodeids[0], len(self._in_order))
+        for following in islice(self._in_order, place + 1, None):
+            if left := [item for item in following.items if self._known(key_of(item)) is None]:
+                yield left
 
     # what the engine tells
 

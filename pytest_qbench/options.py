@@ -67,6 +67,8 @@ OPTIONS = (
            "what ended in an error.", kind="bool", ini=False),
     Option("--qbench-shard", "Measure part I of N of the items, by a hash of their ids, and gate nothing; qbench merge "
            "joins the run folders.", metavar="I/N", ini=False),
+    Option("--qbench-ray", "Spread the items over replicas of a local model on a Ray cluster: HOST:PORT of its head "
+           "node, or auto for a running one, else one started here.", metavar="auto|ADDRESS", ini=False),
     Option("--qbench-baseline-dir", "Folder of baselines, relative to rootdir. Default: baselines.", metavar="DIR"),
     Option("--qbench-baseline", "Compare with this baseline. Default: the model's alias or name.", metavar="NAME"),
     Option("--qbench-update-baseline", "Record this run as the baseline and say what changes.", kind="bool", ini=False),

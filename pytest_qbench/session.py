@@ -6,7 +6,7 @@ import platform
 import re
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pytest_qbench.items import Dataset, Item, Task
     from pytest_qbench.judges.base import Judge
     from pytest_qbench.metrics import Metric
+    from pytest_qbench.models.asking import Asking
     from pytest_qbench.models.base import Model
     from pytest_qbench.models.engine import Engine
     from pytest_qbench.models.specs import ModelSpec
@@ -72,6 +73,7 @@ class QBench:
     changes: list[str] = field(default_factory=list)
     finished: Finished | None = None
     replayed: int = 0
+    spread: Mapping[str, Any] = field(default_factory=dict)
     _folder: RunFolder | None = None
     began: float = field(default_factory=time.time)
 
@@ -85,6 +87,11 @@ class QBench:
         try:
             if self.settings.model is not None:
                 _ = self.spec
+            if self.settings.ray is not None:
+                from pytest_qbench.fleet import check
+
+                distributed = self.config.getoption("dist", "no") != "no"
+                check(self.settings.ray, self.spec, self.model_args, distributed=distributed)
         except UsageError as e:
             raise pytest.UsageError(str(e)) from e
 
@@ -104,6 +111,13 @@ class QBench:
         return spec
 
     @property
+    def model_args(self) -> dict[str, str]:
+        """The model arguments: those of the alias, overridden by what was typed."""
+        from pytest_qbench.models import parse_model_args
+
+        return {**(self.spec.args if self.spec else {}), **parse_model_args(self.settings.model_args)}
+
+    @property
     def answer(self) -> AnswerMode:
         """How perception items are answered: the option, else the alias, else by generation."""
         return self.settings.answer or (self.spec.answer if self.spec else None) or "generate"
@@ -116,6 +130,13 @@ class QBench:
 
         paper = self.settings.protocol == "paper"
         return Scoring(paper_words(self.spec), PAPER_TEMPERATURE, halves=True) if paper else DEFAULT
+
+    @property
+    def asking(self) -> Asking:
+        """How items are asked."""
+        from pytest_qbench.models.asking import Asking
+
+        return Asking(self.answer, self.settings.blind, self.scoring.words)
 
     @property
     def batch_size(self) -> int | None:
@@ -200,7 +221,7 @@ class QBench:
 
     def make_engine(self, model: Model, judge: Callable[[], Judge]) -> Engine:
         """Build the engine around a loaded model and note what the records are made with."""
-        from pytest_qbench.models.base import Probed
+        from pytest_qbench.models.base import Probed, Sends
         from pytest_qbench.models.engine import Engine
         from pytest_qbench.models.replay import ReplayModel
 
@@ -211,7 +232,11 @@ class QBench:
         self.remote.meter("model", model)
 
         self.made_with["model"] = {"name": model.name, **model.describe()}
-        self.made_with["machine"] = platform.machine()
+        self.made_with["machine"] = model.machine if isinstance(model, Sends) else platform.machine()
+        if isinstance(model, Sends):
+            self.spread = model.report
+        elif self.settings.ray is not None:
+            raise UsageError("--qbench-ray: this project's own qbench_model stays in this process; drop --qbench-ray")
         if isinstance(model, ReplayModel):
             blind = model.conditions.get("blind", self.settings.blind)
             if blind is not self.settings.blind:

@@ -41,6 +41,7 @@ class Settings:
     run_dir: Path | None
     resume: bool
     shard: tuple[int, int] | None
+    ray: str | None
     baseline_dir: Path
     baseline: str | None
     update_baseline: bool
@@ -164,6 +165,7 @@ def read_settings(config: pytest.Config) -> Settings:
         run_dir=_path(config, "qbench_run_dir"),
         resume=bool(_value(config, "qbench_resume")),
         shard=_shard(_value(config, "qbench_shard")),
+        ray=_value(config, "qbench_ray"),
         # The contract for this folder is rootdir, also from the command line: CI calls pytest from anywhere.
         baseline_dir=config.rootpath / (_value(config, "qbench_baseline_dir") or "baselines"),
         baseline=_value(config, "qbench_baseline"),

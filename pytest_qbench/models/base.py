@@ -104,6 +104,37 @@ class Prepares(Protocol):
 
 
 @runtime_checkable
+class Sends(Protocol):
+    """A model that computes elsewhere: batches are sent ahead of their turn, and their answers waited for."""
+
+    largest_batch: int | None
+    """As `Prepares.largest_batch`; None where the model elsewhere names no number."""
+    machine: str
+    """Kind of the machines that compute, as `platform.machine` names them."""
+    report: Mapping[str, Any]
+    """How the work is spread, for the summary; plain values, kept up to date."""
+
+    @property
+    def ahead(self) -> int:
+        """Batches to be sent while another is waited for."""
+        ...
+
+    def send(self, items: Sequence[Item], prompts: Sequence[Prompt], shared: bool) -> Sequence[Prompt]:
+        """Send a batch, without waiting; return the same prompts, to be handed to `answers`.
+
+        `shared` says that it shows the same images as batches sent just before or after it.
+        """
+        ...
+
+    def answers(self, items: Sequence[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
+        """Return the responses of a batch as soon as they are there; a batch that was not sent is sent now.
+
+        Raises what the model elsewhere raised over the batch, and `WorkerDied` where processes died over it.
+        """
+        ...
+
+
+@runtime_checkable
 class Varies(Protocol):
     """A model that can compute otherwise: what it then answers differently is noise, not change."""
 

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_qbench.errors import ItemError
-from pytest_qbench.items import ImageSource, Item
-from pytest_qbench.models.base import Model, Prepares, Recalls, Response
-from pytest_qbench.models.failures import OutOfMemoryError
+from pytest_qbench.items import Item
+from pytest_qbench.models.asking import FAILURES, Asking, Works
+from pytest_qbench.models.base import Model, Prepares, Recalls, Response, Sends
+from pytest_qbench.models.failures import OutOfMemoryError, WorkerDied
 from pytest_qbench.models.marking import Marker, failed
 from pytest_qbench.models.pipeline import Pipeline, Ready, Work
 from pytest_qbench.models.plan import plan_batches
-from pytest_qbench.pictures import Picture, Pictures
-from pytest_qbench.prompts import AnswerMode, Prompt, prompt, question_text
+from pytest_qbench.prompts import AnswerMode, Prompt, question_text
 from pytest_qbench.records import Record
 from pytest_qbench.scoring import DEFAULT, Scoring
 
 if TYPE_CHECKING:
     from pytest_qbench.judges.base import Judge
 
-# What a model may raise over its items; RuntimeError is torch's, out of memory included. A `UsageError` passes: then
-# the run cannot work, not an item.
-FAILURES = (ArithmeticError, ItemError, LookupError, OSError, RuntimeError, TypeError, ValueError)
-MAX_NEW_TOKENS = {"perception": 32, "description": 256}
 AUTO_BATCH_SIZE = 16
 """Where the user names no number and the model no other."""
 
@@ -60,22 +56,25 @@ class Engine:
         decides: bool = False,
     ) -> None:
         """Wrap a loaded model; `batch_size` None is auto: what the model begins with, halved where memory runs out."""
-        self.model, self.answer, self.blind = model, answer, blind
-        self.batch_size = batch_size or (model.largest_batch if isinstance(model, Prepares) else AUTO_BATCH_SIZE)
+        self.model, self.answer = model, answer
+        largest = model.largest_batch if isinstance(model, Prepares | Sends) else None
+        self.batch_size = batch_size or largest or AUTO_BATCH_SIZE
         self.scoring = scoring
+        self._asking = Asking(answer, blind, scoring.words)
         self._score = Marker(scoring, judge, judge_rounds, decides)
         self._pipeline = Pipeline(model)
-        self._expected: tuple[tuple[Item, ...], int] | None = None
+        self._expected: deque[tuple[tuple[Item, ...], int]] = deque()
 
-    def measure(self, items: Sequence[Item], watch: Watch | None = None, then: Sequence[Item] = ()) -> list[Record]:
+    def measure(
+        self, items: Sequence[Item], watch: Watch | None = None, then: Iterable[Sequence[Item]] = ()
+    ) -> list[Record]:
         """Return the record of each item, in order. What is measured together follows `plan.plan_batches`.
 
-        `then` are the items that the next call will be about: they are made ready behind these. Only a hint; what was
-        expected in vain is dropped.
+        `then` are the items that the next calls will be about, call by call: as many as the line has room for are made
+        ready behind these. Only a hint; what was expected in vain is dropped.
         """
         batches = self._claim(tuple(items))
-        if then:
-            self._expected = tuple(then), self._enter(tuple(then))
+        self._expect(then)
         records: dict[int, Record] = {}
         for _ in range(batches):
             ready = self._pipeline.next()
@@ -84,16 +83,28 @@ class Engine:
 
     def close(self) -> None:
         """End the threads."""
-        self._expected = None
+        self._expected.clear()
         self._pipeline.close()
 
     def _claim(self, items: tuple[Item, ...]) -> int:
         """Have the batches of `items` first in the line and return their number."""
-        expected, self._expected = self._expected, None
-        if expected is not None and expected[0] == items:
-            return expected[1]
+        if self._expected:
+            expected, batches = self._expected.popleft()
+            if expected == items:
+                return batches
+        self._expected.clear()
         self._pipeline.clear()
         return self._enter(items)
+
+    def _expect(self, then: Iterable[Sequence[Item]]) -> None:
+        """Put what the next calls will be about behind what is in the line, until that is long enough."""
+        standing = 0
+        for call, items in enumerate(then):
+            if call == len(self._expected):
+                self._expected.append((tuple(items), self._enter(tuple(items))))
+            standing += self._expected[call][1]
+            if standing >= self._pipeline.ahead:
+                return
 
     def _enter(self, items: tuple[Item, ...]) -> int:
         plan = plan_batches(items, self.batch_size, self._length)
@@ -104,24 +115,9 @@ class Engine:
         return len(question_text(item, self.answer)) if item.task == "perception" else 0
 
     def _works(self, items: tuple[Item, ...], plan: Sequence[tuple[tuple[int, ...], bool]]) -> Iterator[Work]:
-        last: list[tuple[ImageSource, ...]] = []
-        pictures: list[tuple[Picture, ...]] = []
+        make = Works(self._asking, sees=self.model.needs_images)
         for positions, shared in plan:
-            batch = [items[i] for i in positions]
-            sources = [item.images for item in batch]
-            if not shared or sources != last:
-                last = sources if shared else []
-                pictures = [
-                    tuple(Picture(source, blind=self.blind, shared=shared) for source in item.images)
-                    if self.model.needs_images
-                    else ()
-                    for item in batch
-                ]
-            prompts = [
-                prompt(item, Pictures(own) if own else (), self.answer)
-                for item, own in zip(batch, pictures, strict=True)
-            ]
-            yield Work(positions, tuple(batch), tuple(prompts), tuple(pictures))
+            yield make(positions, [items[i] for i in positions], shared)
 
     def _measure(self, ready: Ready, watch: Watch | None) -> list[Record]:
         """Measure one batch of the plan, in parts where it is larger than what fits by now."""
@@ -160,7 +156,12 @@ class Engine:
         return records
 
     def _smaller(self, size: int, error: Exception) -> int:
-        """Return how many items to try after a batch of `size` failed: half where memory ran out, else one by one."""
+        """Return how many items to try after a batch of `size` failed.
+
+        Half where memory ran out or processes died, else one by one.
+        """
+        if isinstance(error, WorkerDied):
+            return size // 2
         if isinstance(error, OutOfMemoryError) or "out of memory" in str(error):
             self.batch_size = min(self.batch_size, size // 2)
             return size // 2
@@ -169,20 +170,6 @@ class Engine:
     def _ask(self, items: list[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
         if isinstance(self.model, Recalls):
             return self.model.recall(items)
-        if not isinstance(self.model, Prepares):
-            prompts = [replace(prompt, images=tuple(prompt.images)) for prompt in prompts]
-        task = items[0].task
-        if task == "assessment":
-            words = self.scoring.words
-            rows = self.model.next_token_logprobs(prompts, words)
-            return [_scored(words, row) for row in rows]
-        if task == "perception" and self.answer == "likelihood":
-            options = [item.options for item in items]
-            rows = self.model.option_likelihoods(prompts, options)
-            return [_scored(own, row) for own, row in zip(options, rows, strict=True)]
-        texts = self.model.generate(prompts, MAX_NEW_TOKENS[task])
-        return [text if isinstance(text, ItemError) else Response(text=text) for text in texts]
-
-
-def _scored(words: Sequence[str], row: Sequence[float] | ItemError) -> Response | ItemError:
-    return row if isinstance(row, ItemError) else Response(logprobs=dict(zip(words, row, strict=True)))
+        if isinstance(self.model, Sends):
+            return self.model.answers(items, prompts)
+        return self._asking.ask(self.model, items, prompts)

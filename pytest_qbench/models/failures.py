@@ -32,6 +32,10 @@ class OutOfMemoryError(ItemError):
     """The device has too little memory for this batch; a smaller one may fit."""
 
 
+class WorkerDied(ItemError):
+    """Processes elsewhere died over this batch; smaller ones find the item that kills them."""
+
+
 def one_line(error: BaseException, limit: int = 200) -> str:
     """Return the first line of the message with its type, at most `limit` characters."""
     text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")

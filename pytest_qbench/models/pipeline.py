@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
-from pytest_qbench.models.base import Model, Prepares
+from pytest_qbench.models.base import Model, Prepares, Sends
 from pytest_qbench.pictures import Picture
 from pytest_qbench.prompts import Prompt
 
@@ -20,12 +20,16 @@ AHEAD = 2
 
 @dataclass(frozen=True)
 class Work:
-    """One batch: items of one task, their positions among those that were asked for, and what each is to be asked."""
+    """One batch: items of one task, their positions among those that were asked for, and what each is to be asked.
+
+    `shared` tells whether the batches beside it show the same images.
+    """
 
     positions: tuple[int, ...]
     items: tuple[Item, ...]
     prompts: tuple[Prompt, ...]
     pictures: tuple[tuple[Picture, ...], ...]
+    shared: bool
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,16 @@ class Pipeline:
 
     def __init__(self, model: Model) -> None:
         self._model = model if isinstance(model, Prepares) and model.needs_images else None
+        self._elsewhere = model if isinstance(model, Sends) else None
         self._waiting: deque[Iterator[Work]] = deque()
-        self._begun: deque[tuple[Work, Future[Ready] | None]] = deque()
+        self._begun: deque[tuple[Work, Future[Ready] | Ready]] = deque()
         self._looking: ThreadPoolExecutor | None = None
         self._preparing: ThreadPoolExecutor | None = None
+
+    @property
+    def ahead(self) -> int:
+        """How many batches are begun while another is measured."""
+        return self._elsewhere.ahead if self._elsewhere else AHEAD
 
     def add(self, batches: Iterable[Work]) -> None:
         """Put batches at the end of the line; the first of the line are begun at once."""
@@ -57,19 +67,19 @@ class Pipeline:
 
     def next(self) -> Ready:
         """Return the first batch in the line, ready, while those behind it are being made ready."""
-        work, future = self._begun.popleft()
+        work, begun = self._begun.popleft()
         self._begin()
+        if isinstance(begun, Ready):
+            return begun
         # What went wrong in a thread goes wrong again where the prompts are asked, and is told from there.
-        if future is None or future.exception() is not None:
-            return Ready(work, work.prompts, {})
-        return future.result()
+        return Ready(work, work.prompts, {}) if begun.exception() is not None else begun.result()
 
     def clear(self) -> None:
         """Drop what waits."""
         self._waiting.clear()
-        for _, future in self._begun:
-            if future is not None:
-                future.cancel()
+        for _, begun in self._begun:
+            if isinstance(begun, Future):
+                begun.cancel()
         self._begun.clear()
 
     def close(self) -> None:
@@ -81,12 +91,18 @@ class Pipeline:
         self._looking = self._preparing = None
 
     def _begin(self) -> None:
-        while self._waiting and len(self._begun) < AHEAD:
+        while self._waiting and len(self._begun) < self.ahead:
             work = next(self._waiting[0], None)
             if work is None:
                 self._waiting.popleft()
             else:
-                self._begun.append((work, self._submit(self._model, work) if self._model else None))
+                self._begun.append((work, self._start(work)))
+
+    def _start(self, work: Work) -> Future[Ready] | Ready:
+        if self._model is not None:
+            return self._submit(self._model, work)
+        sent = self._elsewhere.send(work.items, work.prompts, work.shared) if self._elsewhere else work.prompts
+        return Ready(work, sent, {})
 
     def _submit(self, model: Prepares, work: Work) -> Future[Ready]:
         if self._looking is None or self._preparing is None:

@@ -13,6 +13,8 @@ SHOWN = 10  # conditions
 def remarks(run: Finished) -> list[tuple[str, bool]]:
     """Remarks in one line each, and whether one is a warning: another model than the baseline's, a bad judge."""
     lines = [*_judge(run), *((_usage(role, usage), False) for role, usage in run.summary.get("usage", {}).items())]
+    if ray := run.summary.get("ray"):
+        lines.append((_ray(ray), False))
     rows = {(m.name, m.dataset): m for m in run.metrics if m.slice is None}
     for one in run.summary.get("drifts", ()):
         m = rows[one["name"], one["dataset"]]
@@ -44,6 +46,12 @@ def _judge(run: Finished) -> list[tuple[str, bool]]:
         text = f"judge {judge['name']}: read {read} of {len(voted)} replies that extraction left unparsed"
         lines.append((text, False))
     return lines
+
+
+def _ray(ray: dict[str, Any]) -> str:
+    cluster = "a cluster started for this run and stopped after it" if ray["started"] else "a cluster that was there"
+    died = f"; processes died {ray['deaths']} times" if ray["deaths"] else ""
+    return f"ray: {ray['replicas']} replicas on {ray['nodes']} nodes of {cluster}{died}"
 
 
 def _usage(role: str, usage: dict[str, Any]) -> str:

@@ -90,6 +90,7 @@ def summary(run: QBench, old: Sequence[Record], seconds: float) -> dict[str, Any
         "errors": [{"item": r.item, "error": r.error} for r in results.records if r.status == "error"][:NAMED],
         "missing": [item for task in TASKS for item in results.missing(task)][:NAMED],
         "usage": run.remote.usage,
+        "ray": dict(run.spread),
         "left_out": [asdict(entry) for entry in results.left_out],
         "drifts": [{"name": row.name, "dataset": row.dataset, "moved": moved} for row, moved in run.drifts],
         "made_otherwise": run.made_otherwise,

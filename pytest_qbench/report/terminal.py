@@ -49,7 +49,8 @@ def header(run: QBench) -> str:
     """One line for the session header."""
     data = NOT_QBENCH if run.settings.data == "mini" else run.settings.data
     blind = ", blind (grey images)" if run.settings.blind else ""
-    return f"qbench: model {run.settings.model}, data {data}{blind}"
+    ray = f", ray {run.settings.ray}" if run.settings.ray else ""
+    return f"qbench: model {run.settings.model}, data {data}{blind}{ray}"
 
 
 def gate_text(result: GateResult) -> str:

@@ -224,7 +224,7 @@ def test_the_next_call_is_made_ready_behind_this_one(kept: bool) -> None:
     model = Looking()
     measuring = engine(model, batch_size=4)
     first, second, other = coloured(4), coloured(4, "description"), coloured(5)
-    measuring.measure(first, then=second)
+    measuring.measure(first, then=[second])
     measuring._pipeline._preparing.submit(lambda: None).result()  # all that was begun is ready
     assert len(model.looked) == 8
     records = measuring.measure(second if kept else other)
