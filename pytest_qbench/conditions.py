@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from pytest_qbench import prompts
 
 if TYPE_CHECKING:
+    from pytest_qbench.asked import Asked
     from pytest_qbench.items import Dataset
-    from pytest_qbench.session import QBench
 
 
-def conditions(run: QBench) -> dict[str, Any]:
+def conditions(run: Asked) -> dict[str, Any]:
     """Return everything of the command line and the data that records depend on, as plain values.
 
     What the model itself says is known when it is loaded, and compared then.
