@@ -59,16 +59,30 @@ class ImageWork:
             return self._process(images, *args, **keywords)
         from transformers import BatchFeature
 
-        return BatchFeature(_join(made))
+        return BatchFeature(join(made))
 
 
-def _join(made: Sequence[Made]) -> Made:
+def join(made: Sequence[Made]) -> Made:
     """Return one dict of all: tensors one after the other, lists likewise. `RuntimeError` where shapes differ."""
     joined: Made = {}
     for key, first in made[0].items():
         values = [each[key] for each in made]
         joined[key] = torch.cat(values) if isinstance(first, Tensor) else [part for value in values for part in value]
     return joined
+
+
+def alike(made: Sequence[Made]) -> bool:
+    """Tell whether images differ in their pixels alone: the text around them is the same, placeholders included."""
+    first, *others = made
+    return all(
+        value.shape == other[key].shape if key.startswith("pixel") else _equal(value, other[key])
+        for other in others
+        for key, value in first.items()
+    )
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return torch.equal(one, other) if isinstance(one, Tensor) and isinstance(other, Tensor) else bool(one == other)
 
 
 def _keep_channels_last(images: Any) -> None:
