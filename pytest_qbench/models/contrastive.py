@@ -1,4 +1,7 @@
-"""CLIP as a baseline for assessment: which sentence is nearer to the image. It can neither answer nor describe."""
+"""CLIP as a baseline for assessment: which sentence is nearer to the image. It can neither answer nor describe.
+
+`SENTENCE` was not checked against what the paper's rows of CLIP models were made with.
+"""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models.failures import FAILURES
 from pytest_qbench.models.layout import Batch, Side, align, append, ragged
 from pytest_qbench.models.quirks import Quirks
-from pytest_qbench.models.vision import ImageWork
+from pytest_qbench.models.vision import ImageWork, Made, alike, join
 from pytest_qbench.pictures import Picture, Pictures
 from pytest_qbench.prompts import Prompt
 
@@ -69,7 +69,8 @@ class Encoder:
             images = [_looked_at(prompt.images) for prompt in prompts]
             with self._lock:
                 encoded = self._encode(prompts, images)
-        batch: Batch = {key: value for key, value in encoded.items() if isinstance(value, Tensor) and key != "labels"}
+        batch = _tensors(encoded)
+        batch.pop("labels", None)
         batch = align(batch, self.side)
         edge = batch["attention_mask"][:, -1 if self.side == "left" else 0]
         if not bool(edge.all()):
@@ -123,21 +124,44 @@ class Encoder:
         for picture in pictures:
             if not picture.shared:
                 picture.made = None
-        with self._lock, self._work.joining(made):
-            return self._encode(prompts, [[_STAND_IN]] * len(prompts))
+        with self._lock:
+            return self._encode_joined(prompts, made)
+
+    def _encode_joined(self, prompts: Sequence[Prompt], made: Sequence[Made]) -> Any:
+        """Encode prompts of one image each; where all read the same, as ratings do, one is tokenized for all."""
+        if len({prompt.text for prompt in prompts}) > 1 or not alike(made):
+            with self._work.joining(made):
+                return self._encode(prompts, [[_STAND_IN]] * len(prompts))
+        with self._work.joining(made[:1]):
+            one = self._encode(prompts[:1], [[_STAND_IN]])
+        pixels = join(made)
+        rows = len(prompts)
+        return {
+            key: pixels[key] if key in pixels else value.repeat(rows, *[1] * (value.ndim - 1))
+            for key, value in _tensors(one).items()
+        }
 
     def _comes_apart(self) -> bool:
-        """Try two images of different shapes at once and one by one."""
+        """Try images at once and one by one: two of different shapes, two of the same; one question, and two."""
         gradient = Image.linear_gradient("L").convert("RGB")
-        images = [gradient.resize((64, 64)), gradient.rotate(90).resize((192, 96))]
-        asked = [Prompt("", _PROBE[0], (image,)) for image in images]
+        square, wide = gradient.resize((64, 64)), gradient.rotate(90).resize((192, 96))
+        question = _PROBE[0]
+        return all(
+            self._splits([Prompt("", text, (image,)) for text, image in zip(texts, images, strict=True)])
+            for images in ((square, wide), (square, square.rotate(90)))
+            for texts in ((question, question), (question, question * 2))
+        )
+
+    def _splits(self, asked: Sequence[Prompt]) -> bool:
+        images = [prompt.images[0] for prompt in asked]
         try:
             whole = self._encode(asked, [[image] for image in images])
-            with self._work.joining([self._work.make(image) for image in images]):
-                parts = self._encode(asked, [[_STAND_IN]] * 2)
+            parts = self._encode_joined(asked, [self._work.make(image) for image in images])
         except FAILURES:
             return False
-        return whole.keys() == parts.keys() and all(_equal(whole[key], parts[key]) for key in whole)
+        return _tensors(whole).keys() == _tensors(parts).keys() and all(
+            torch.equal(value, parts[key]) for key, value in _tensors(whole).items()
+        )
 
     def _encode(self, prompts: Sequence[Prompt], images: Sequence[Sequence[Any]]) -> Any:
         return self._chat_batch(prompts, images) if self._chat else self._plain_batch(prompts, images)
@@ -216,8 +240,8 @@ def _looked_at(images: Sequence[Any]) -> list[Any]:
     return decoded
 
 
-def _equal(one: Any, other: Any) -> bool:
-    return torch.equal(one, other) if isinstance(one, Tensor) and isinstance(other, Tensor) else bool(one == other)
+def _tensors(encoded: Any) -> Batch:
+    return {key: value for key, value in encoded.items() if isinstance(value, Tensor)}
 
 
 def _control_tokens(processor: Any, tokenizer: Any) -> re.Pattern[str]:

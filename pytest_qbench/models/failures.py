@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pytest_qbench.errors import ItemError, ModelError
+from pytest_qbench.errors import ItemError, ModelError, QBenchError
 
 if TYPE_CHECKING:
     from pytest_qbench.models.specs import ModelSpec
@@ -26,6 +26,11 @@ FAILURES = (
     ValueError,
 )
 """What third-party model code raises when it cannot go on; an `AssertionError` of ours or an interrupt is not in it."""
+
+
+def raised_by(args: Mapping[str, str]) -> tuple[type[Exception], ...]:
+    """Return what a model may raise under these model arguments: code of its own may raise anything."""
+    return (Exception,) if args.get("trust_remote_code") == "true" else FAILURES
 
 
 class OutOfMemoryError(ItemError):
@@ -94,11 +99,13 @@ def loading_error(spec: ModelSpec, error: BaseException, *, device: str) -> Mode
 
 
 @contextmanager
-def item_errors(keys: Sequence[str], batch: int) -> Iterator[None]:
-    """Turn what a model raises over a batch into `ItemError` (or `OutOfMemoryError`), in one line."""
+def item_errors(keys: Sequence[str], batch: int, failures: tuple[type[Exception], ...] = FAILURES) -> Iterator[None]:
+    """Turn what a model raises over a batch (`failures`) into `ItemError` (or `OutOfMemoryError`), in one line."""
     try:
         yield
-    except FAILURES as error:
+    except QBenchError:
+        raise
+    except failures as error:
         if is_out_of_memory(error):
             traceback.clear_frames(error.__traceback__)  # they hold the tensors that did not fit
             raise OutOfMemoryError(

@@ -14,7 +14,7 @@ import torch
 
 from pytest_qbench.errors import ModelError
 from pytest_qbench.models.devices import Machine, Worker, place
-from pytest_qbench.models.failures import FAILURES, loading_error, quiet
+from pytest_qbench.models.failures import FAILURES, loading_error, quiet, raised_by
 from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.models.textonly import TextProcessor
 
@@ -56,13 +56,9 @@ def load(
     """Return model (in eval mode, on its device), processor and device. Raises `ModelError`, in one line."""
     device = pick_device(args, worker)
     trust = args.get("trust_remote_code") == "true"
-    failures: tuple[type[Exception], ...] = FAILURES
-    if trust:
-        failures = (Exception,)  # the model's own code may raise anything
-    else:
-        from safetensors import SafetensorError
+    from safetensors import SafetensorError
 
-        failures = (*FAILURES, SafetensorError)
+    failures: tuple[type[Exception], ...] = (*raised_by(args), SafetensorError)
     try:
         with quiet():
             return *_load(spec, args, device, trust, sees), device

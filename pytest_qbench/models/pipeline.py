@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
 from pytest_qbench.models.base import Model, Prepares, Sends
-from pytest_qbench.pictures import Picture
+from pytest_qbench.pictures import Picture, give_memory_back, keep_memory
 from pytest_qbench.prompts import Prompt
 
 AHEAD = 2
@@ -54,6 +54,7 @@ class Pipeline:
         self._begun: deque[tuple[Work, Future[Ready] | Ready]] = deque()
         self._looking: ThreadPoolExecutor | None = None
         self._preparing: ThreadPoolExecutor | None = None
+        self._keeps_memory = False
 
     @property
     def ahead(self) -> int:
@@ -89,6 +90,9 @@ class Pipeline:
             if pool is not None:
                 pool.shutdown(cancel_futures=True)
         self._looking = self._preparing = None
+        if self._keeps_memory:
+            give_memory_back()
+            self._keeps_memory = False
 
     def _begin(self) -> None:
         while self._waiting and len(self._begun) < self.ahead:
@@ -106,7 +110,9 @@ class Pipeline:
 
     def _submit(self, model: Prepares, work: Work) -> Future[Ready]:
         if self._looking is None or self._preparing is None:
-            self._looking = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="qbench-look")
+            threads = os.cpu_count() or 1
+            self._keeps_memory = keep_memory(threads)
+            self._looking = ThreadPoolExecutor(threads, thread_name_prefix="qbench-look")
             self._preparing = ThreadPoolExecutor(1, thread_name_prefix="qbench-prepare")
         looks = [[self._looking.submit(model.look, picture) for picture in own] for own in work.pictures]
         return self._preparing.submit(_prepare, model, work, looks)

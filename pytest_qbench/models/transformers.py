@@ -15,7 +15,7 @@ from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models import loading
 from pytest_qbench.models.devices import ALONE, Worker
 from pytest_qbench.models.encoding import Encoder
-from pytest_qbench.models.failures import item_errors, quiet
+from pytest_qbench.models.failures import item_errors, quiet, raised_by
 from pytest_qbench.models.layout import Batch
 from pytest_qbench.models.likelihood import Scorer
 from pytest_qbench.models.quirks import is_encoder_decoder, quirks
@@ -71,6 +71,7 @@ class TransformersModel:
         """Load it. Raises `ModelError`, in one line, for all that can go wrong."""
         self.name = spec.name
         self._spec = spec
+        self._failures = raised_by(args)
         self._model, self._processor, self._device = loading.load(spec, args, worker, sees=sees)
         self._deterministic = loading.Deterministic(self._device)
         config = self._model.config
@@ -154,7 +155,8 @@ class TransformersModel:
         results: dict[int, T] = {}
         for kind, indices in _kinds(prompts).items():
             group = [prompts[i] for i in indices]
-            with torch.inference_mode(), quiet(), item_errors([prompt.key for prompt in group], len(group)):
+            keys = [prompt.key for prompt in group]
+            with torch.inference_mode(), quiet(), item_errors(keys, len(group), self._failures):
                 batch = batches[kind] if kind in batches else self.encoder(group)
                 results.update(zip(indices, work(group, indices, batch), strict=True))
         return [results[i] for i in range(len(prompts))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -211,6 +212,21 @@ def test_an_unreadable_picture_costs_its_item_and_no_second_pass() -> None:
     assert "2.png: not a readable image" in str(records[2].error)
     assert [len(call) for call in model.calls] == [3, 4]
     assert [item for kind, ids in watch.events if kind == "done" for item in ids].count("d/assessment/2") == 1
+
+
+def test_pillow_keeps_memory_while_the_threads_live_and_where_the_user_says_so() -> None:
+    core = Image.core  # type: ignore[attr-defined]
+    before = core.get_blocks_max()
+    try:
+        for own, meanwhile in ((0, min(4 * (os.cpu_count() or 1), 32)), (5, 5)):
+            core.set_blocks_max(own)
+            measuring = engine(Looking(), batch_size=4)
+            measuring.measure(coloured(6))
+            assert core.get_blocks_max() == meanwhile
+            measuring.close()
+            assert core.get_blocks_max() == own
+    finally:
+        core.set_blocks_max(before)
 
 
 def test_what_fails_in_a_thread_is_done_where_it_is_asked() -> None:

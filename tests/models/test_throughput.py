@@ -127,6 +127,25 @@ def test_an_unshared_picture_keeps_nothing(loaded: Load) -> None:
     assert (picture.made, picture.features) == (None, None)
 
 
+@pytest.mark.parametrize("name", ["llava", "qwen2_vl", "internvl", "gemma3", "paligemma", "kosmos2", "instructblip_t5"])
+@pytest.mark.parametrize("seeds", [(0, 1, 3), (0, 2)], ids=["squares", "square and wide"])
+def test_one_text_is_tokenized_once_where_images_are_alike(
+    name: str, seeds: Sequence[int], loaded: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = loaded(name).encoder
+    drawn = [Prompt(str(seed), "Rate it.", Pictures([Picture(Photo(seed))]), "This is") for seed in seeds]
+    asked = [replace(prompt, images=tuple(prompt.images)) for prompt in drawn]
+    expected, encode, sizes = encoder(asked), encoder._encode, []
+    monkeypatch.setattr(
+        encoder, "_encode", lambda prompts, images: sizes.append(len(prompts)) or encode(prompts, images)
+    )
+    found = encoder(drawn)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[key], expected[key]) for key in expected)
+    # The text of these two has more placeholders for a wide image.
+    assert sizes == [2 if 2 in seeds and name in ("qwen2_vl", "internvl") else 1]
+
+
 @pytest.mark.parametrize("side", [(4000, 3000), (33, 47), (32, 32)])
 def test_pixels_as_they_lie_in_the_image_give_the_same_values(side: tuple[int, int]) -> None:
     import transformers as tf
