@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from pytest_qbench.errors import ModelError
+from pytest_qbench.errors import ModelError, QBenchError
 from pytest_qbench.models.devices import Machine, Worker, place
 from pytest_qbench.models.failures import FAILURES, loading_error, quiet, raised_by
 from pytest_qbench.models.specs import ModelSpec
@@ -56,13 +57,21 @@ def load(
     """Return model (in eval mode, on its device), processor and device. Raises `ModelError`, in one line."""
     device = pick_device(args, worker)
     trust = args.get("trust_remote_code") == "true"
+    with told(spec, args, device):
+        return *_load(spec, args, device, trust, sees), device
+
+
+@contextmanager
+def told(spec: ModelSpec, args: Mapping[str, str], device: torch.device) -> Iterator[None]:
+    """Turn what a checkpoint that cannot work raises into `ModelError`, in one line."""
+    from jinja2 import TemplateError  # of a chat template
     from safetensors import SafetensorError
 
-    failures: tuple[type[Exception], ...] = (*raised_by(args), SafetensorError)
+    failures: tuple[type[Exception], ...] = (*raised_by(args), SafetensorError, TemplateError)
     try:
         with quiet():
-            return *_load(spec, args, device, trust, sees), device
-    except ModelError:
+            yield
+    except QBenchError:
         raise
     except failures as error:
         raise loading_error(spec, error, device=str(device)) from error

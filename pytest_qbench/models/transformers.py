@@ -77,7 +77,7 @@ class TransformersModel:
         config = self._model.config
         self._encoder_decoder = is_encoder_decoder(config)
         self.quirks = quirks(config)
-        with quiet():
+        with loading.told(spec, args, self._device):
             start = config.get_text_config().decoder_start_token_id if self._encoder_decoder else None
             self.encoder = Encoder(spec.name, self._processor, self.quirks, start)
         self.score = Scorer(self._model, self.encoder, self.quirks)

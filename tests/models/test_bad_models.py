@@ -87,6 +87,13 @@ def test_a_model_without_the_words(copy: Path, project: pytest.Pytester, workers
 
 
 @BOTH
+def test_a_chat_template_that_is_none(copy: Path, project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    (copy / "chat_template.jinja").write_text("{% for message in messages %}")
+    result = project.runpytest_subprocess(*RATINGS, *workers)
+    assert_usage(result, "copy cannot be loaded: TemplateSyntaxError: Unexpected end of template")
+
+
+@BOTH
 @pytest.mark.parametrize("offline", [True, False], ids=["offline", "unreachable"])
 def test_a_hub_that_does_not_answer(
     project: pytest.Pytester, workers: tuple[str, ...], offline: bool, monkeypatch: pytest.MonkeyPatch
