@@ -58,6 +58,7 @@ def test_two_nodes_give_the_records_and_the_fingerprint_of_a_run_without_them(
     assert "ray: 2 replicas on 2 nodes of a cluster that was there" in spread.text
 
 
+@pytest.mark.campaign
 def test_a_node_lost_in_the_middle_costs_no_item(nodes: TwoNodes, local: Path, tmp_path: Path) -> None:
     folder, rng = suites(tmp_path, *TASKS), random.Random(3)
     nodes.say("pause", "0.05")

@@ -177,7 +177,7 @@ def test_memory_does_not_grow_with_the_items(checkpoint: Callable[[str], Path], 
     for n in (12, 60):
         most.clear()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("pytest_qbench.models.engine.Picture", Counted)
+            patch.setattr("pytest_qbench.models.asking.Picture", Counted)
             measure(loaded("llava"), items(n, "assessment"))
         assert max(most) <= 4 * 4  # the batch being asked, two ahead, and one being made
         assert not alive

@@ -83,7 +83,7 @@ class Run:
 
     def until(self, met: Callable[[], bool]) -> bool:
         """Wait for something; False when the run ended before."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + 120
         while time.monotonic() < end:
             if met():
                 return True
