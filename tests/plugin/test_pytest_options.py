@@ -137,7 +137,9 @@ def test_the_debugger_is_entered_at_an_error(project: pytest.Pytester) -> None:
 def test_a_timeout_ends_a_model_that_hangs(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     pytest.importorskip("pytest_timeout")
     project.makeconftest(
-        BROKEN.replace("FAILURES", "0").replace('print("asked"', 'import time; time.sleep(60); print("asked"')
+        BROKEN.replace("FAILURES", "0")
+        .replace(' == "mini_a/aitzgorri-03.webp"', "")
+        .replace('print("asked"', 'import time; time.sleep(60); print("asked"')
     )
     result = project.runpytest_subprocess(*RUN, "--timeout=3", "--qbench-limit=2", "test_assessment.py", *workers)
     assert result.ret == 1
