@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_qbench.errors import ItemError, UsageError
 from pytest_qbench.items import Item
-from pytest_qbench.records import SCHEMA
+from pytest_qbench.records import SCHEMA, encode
 
 ITEMS = "items.jsonl"
 _TEXTS = ("question", "answer", "target")
@@ -64,7 +64,7 @@ def _line(item: Item) -> str:
     }  # fmt: skip
     data |= {key: value for key in _TEXTS if (value := getattr(item, key)) is not None}
     data |= {key: list(value) for key in ("options", "golden") if (value := getattr(item, key))}
-    return json.dumps(data, ensure_ascii=False, allow_nan=False)
+    return encode(data)
 
 
 def _item(data: dict[str, Any]) -> Item:

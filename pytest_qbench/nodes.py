@@ -19,6 +19,7 @@ from _pytest.mark.structures import NodeKeywords
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.garbage import growing
+from pytest_qbench.options import NAME
 
 if TYPE_CHECKING:
     from pytest_qbench.items import Item
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from pytest_qbench.session import QBench
 
 _OURS = frozenset({"qbench_item", "qbench_record", "request"})
-_MARK = "qbench"
 # What pytest gives every node at once, and most never need: half a kilobyte.
 _EMPTY = (
     *("keywords", "extra_keyword_matches", "stash", "user_properties", "_report_sections"),
@@ -55,7 +55,7 @@ def is_plain(metafunc: pytest.Metafunc) -> bool:
     option = metafunc.config.option  # each wants to see a test's phases, or its function
     if option.trace or getattr(option, "setupshow", False) or getattr(option, "setuponly", False):
         return False
-    if any(mark.name != _MARK for mark in definition.iter_markers()) or _watched(definition):
+    if any(mark.name != NAME for mark in definition.iter_markers()) or _watched(definition):
         return False
     # pytest has no public way to ask what a function's fixtures are.
     known: dict[str, Any] = metafunc._arg2fixturedefs
@@ -106,6 +106,17 @@ class Suite:
                 request.getfixturevalue(name)
         engine: Engine = request.getfixturevalue("qbench_engine")
         return engine
+
+    @cached_property
+    def hook(self) -> Any:
+        """The hooks of its file: pytest's own way looks for conftest files per item."""
+        return self.function.ihook
+
+    @cached_property
+    def marked_above(self) -> bool:
+        """Whether its module or folder has a mark of another plugin; asked when the tests run."""
+        assert self.function.parent is not None
+        return any(mark.name != NAME for mark in self.function.parent.iter_markers())
 
     @property
     def model(self) -> tuple[int, None, None]:

@@ -9,6 +9,7 @@ from typing import Any
 
 LONG = 20.0
 """Seconds after which a run counts as long: before, its speed says little and its end is near."""
+EDGE = 32  # columns, more than pytest's own progress takes
 STEP = 0.2  # seconds for which a pace is shown: not worked out anew for every item
 
 
@@ -42,7 +43,9 @@ def show_pace(reporter: Any) -> None:
         if now >= due:
             told, due = pace(reporter.reported_progress, reporter._session.testscollected, now - began), now + STEP
             reporter._screen_width = width - (len(told) + 2 if told else 0)
-        break_line()
+        line = reporter._tw._current_line
+        if not line.isascii() or len(line) + EDGE >= reporter._screen_width:
+            break_line()  # measures every character of the line anew
 
     reporter._get_progress_information_message = message_with_pace
     reporter._write_progress_information_if_past_edge = break_line_earlier

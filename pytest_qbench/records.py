@@ -14,7 +14,7 @@ from pytest_qbench.items import Item, Task
 SCHEMA = 1
 Status = Literal["correct", "wrong", "unparsed", "measured", "error"]
 RECORDS = "records.jsonl"
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode  # `json.dumps` would build one an item
+encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode  # `json.dumps` would build one an item
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Record:
 
     def to_json(self) -> str:
         """One line of `records.jsonl`; floats round-trip exactly, NaN is refused."""
-        return _encode({"schema": SCHEMA, **self.to_dict()})
+        return encode({"schema": SCHEMA, **self.to_dict()})
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], place: str) -> Record:

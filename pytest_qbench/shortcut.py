@@ -15,6 +15,7 @@ import pytest
 from pytest_qbench.access import is_worker
 from pytest_qbench.garbage import settle
 from pytest_qbench.nodes import ItemNode
+from pytest_qbench.options import NAME
 from pytest_qbench.progress import flushed_by_hand
 
 if TYPE_CHECKING:
@@ -28,24 +29,25 @@ def run_short(run: QBench, item: pytest.Item, nextitem: pytest.Item | None) -> b
     if not isinstance(item, ItemNode) or nextitem is None or nextitem.parent is not item.parent:
         return False
     # Marks may be added to single items, or to their module, in pytest_collection_modifyitems say.
-    if any(mark.name != "qbench" for mark in item.iter_markers()):
+    if item.suite.marked_above or any(mark.name != NAME for mark in item.own_markers):
         return False
     began = time.time()
-    record = run.measuring.take(item.nodeid, item.bench)
+    nodeid = item.nodeid
+    record = run.measuring.take(nodeid, item.bench)
     if record is None:
         return False
     location = item.location
     report = pytest.TestReport(
-        getattr(item, "id", item.nodeid), location, item.suite.keywords, "passed", None, "call",
+        getattr(item, "id", nodeid), location, item.suite.keywords, "passed", None, "call",
         duration=time.time() - began, start=began, stop=began,
     )  # fmt: skip
     report.qbench_outcome = record.status  # type: ignore[attr-defined]
     if is_worker(item.config):  # plain values; the record itself crosses in the run folder
         report.qbench_item = (record.task, record.item)  # type: ignore[attr-defined]
-    hook = item.ihook
-    hook.pytest_runtest_logstart(nodeid=item.nodeid, location=location)
+    hook = item.suite.hook
+    hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
     hook.pytest_runtest_logreport(report=report)
-    hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=location)
+    hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
     return True
 
 

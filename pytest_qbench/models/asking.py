@@ -29,7 +29,7 @@ class Asking:
 
     def ask(self, model: Model, items: Sequence[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
         """Return the response of each item, all of one task; raises what the model raises."""
-        if not isinstance(model, Prepares):
+        if model.needs_images and not isinstance(model, Prepares):
             prompts = [replace(prompt, images=tuple(prompt.images)) for prompt in prompts]
         task = items[0].task
         if task == "assessment":

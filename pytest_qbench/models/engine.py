@@ -59,6 +59,9 @@ class Engine:
         self.model, self.answer = model, answer
         largest = model.largest_batch if isinstance(model, Prepares | Sends) else None
         self.batch_size = batch_size or largest or AUTO_BATCH_SIZE
+        # Asked once: of a protocol that takes longer than to measure with a model without weights.
+        self._recalls = model if isinstance(model, Recalls) else None
+        self._sends = model if isinstance(model, Sends) else None
         self.scoring = scoring
         self._asking = Asking(answer, blind, scoring.words)
         self._score = Marker(scoring, judge, judge_rounds, decides)
@@ -168,8 +171,8 @@ class Engine:
         return 1
 
     def _ask(self, items: list[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
-        if isinstance(self.model, Recalls):
-            return self.model.recall(items)
-        if isinstance(self.model, Sends):
-            return self.model.answers(items, prompts)
+        if self._recalls is not None:
+            return self._recalls.recall(items)
+        if self._sends is not None:
+            return self._sends.answers(items, prompts)
         return self._asking.ask(self.model, items, prompts)
