@@ -33,7 +33,7 @@ _EMPTY = (
     *("keywords", "extra_keyword_matches", "stash", "user_properties", "_report_sections"),
     *(["_store"] if hasattr(pytest.Item, "_store") else []),
 )
-_PHASES = ("pytest_runtest_setup", "pytest_runtest_call", "pytest_runtest_teardown", "pytest_runtest_makereport")
+_WATCHES = ("protocol", "setup", "call", "teardown", "makereport")  # of a test, as hooks pytest_runtest_...
 
 
 def _empty() -> None: ...
@@ -69,9 +69,9 @@ def is_plain(metafunc: pytest.Metafunc) -> bool:
 
 
 def _watched(node: pytest.Item) -> bool:
-    """Tell whether a conftest takes part in the phases of tests, which light nodes do not have."""
-    for name in _PHASES:
-        for implementation in getattr(node.ihook, name).get_hookimpls():
+    """Tell whether a conftest watches the running of tests, which light nodes do in one step."""
+    for name in _WATCHES:
+        for implementation in getattr(node.ihook, f"pytest_runtest_{name}").get_hookimpls():
             if Path(getattr(implementation.plugin, "__file__", None) or "").name == "conftest.py":
                 return True
     return False

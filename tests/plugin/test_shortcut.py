@@ -49,6 +49,17 @@ def test_anything_of_a_suites_own_runs_in_full(pytester: pytest.Pytester, test: 
     run(pytester, test).stdout.fnmatch_lines(["phases 40 40 40", "*40 measured*"])
 
 
+@pytest.mark.parametrize("hook", ["protocol", "setup", "call", "teardown", "makereport"])
+def test_a_conftest_that_watches_tests_sees_all_of_them(pytester: pytest.Pytester, hook: str) -> None:
+    conftest = (
+        "\nwatched = []\n@pytest.hookimpl(wrapper=True)\n"
+        f"def pytest_runtest_{hook}(item):\n    watched.append(item.nodeid)\n    return (yield)\n"
+        "def pytest_unconfigure(): open('watched', 'w').write(str(len(set(watched))))\n"
+    )
+    run(pytester, PLAIN, conftest=conftest).stdout.fnmatch_lines(["phases 40 40 40"])
+    assert (pytester.path / "watched").read_text() == "40"
+
+
 def test_a_mark_on_one_item_is_respected(pytester: pytest.Pytester) -> None:
     conftest = "\ndef pytest_collection_modifyitems(items): items[5].add_marker(pytest.mark.skip)\n"
     run(pytester, PLAIN, conftest=conftest).stdout.fnmatch_lines(["phases 5 39 5", "*1 skipped, 39 measured*"])
