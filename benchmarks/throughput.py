@@ -190,12 +190,13 @@ class ByHand:
         first = output.logits[:, -1].log_softmax(-1)
         if part == "A3":
             return first[:, self.words].tolist()
-        columns, cache = [], output.past_key_values
+        columns, name = [], "cache" if "cache" in output else "past_key_values"  # since transformers 5.24, and before
+        cache = output[name]
         for option in self.options:
             score = first[:, option[0]]
             if len(option) > 1:
                 new = torch.tensor([option[:-1]]).expand(n, -1)
-                logits = self.model(input_ids=new, past_key_values=cache).logits.log_softmax(-1)
+                logits = self.model(input_ids=new, **{name: cache}).logits.log_softmax(-1)
                 score = score + logits.gather(-1, torch.tensor(option[1:]).expand(n, -1)[..., None])[..., 0].sum(-1)
                 cache.crop(-new.shape[1])
             columns.append(score)

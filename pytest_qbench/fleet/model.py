@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn, overload
+from typing import Any, NoReturn
 
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.fleet import OPTION
@@ -14,7 +14,7 @@ from pytest_qbench.fleet.crew import Crew, Job, Member
 from pytest_qbench.items import Item
 from pytest_qbench.journal import Key, next_size
 from pytest_qbench.models.asking import Asking
-from pytest_qbench.models.base import Response
+from pytest_qbench.models.base import Prompts, Response
 from pytest_qbench.models.failures import WorkerDied
 from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.prompts import Prompt
@@ -22,22 +22,12 @@ from pytest_qbench.prompts import Prompt
 AHEAD = 3  # batches a replica: one is computed, one made ready, one may be done and wait for its turn
 
 
-class Sent(Sequence[Prompt]):
+class Sent(Prompts):
     """The prompts of a batch that was sent. A part of them makes another batch, and that was not."""
 
     def __init__(self, prompts: Sequence[Prompt], job: Job) -> None:
-        self._prompts = tuple(prompts)
+        super().__init__(prompts)
         self.job = job
-
-    def __len__(self) -> int:
-        return len(self._prompts)
-
-    @overload
-    def __getitem__(self, index: int) -> Prompt: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Prompt]: ...
-    def __getitem__(self, index: int | slice) -> Prompt | Sequence[Prompt]:
-        return self._prompts[index]
 
 
 class Fleet:

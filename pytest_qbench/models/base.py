@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, overload, runtime_checkable
 
 if TYPE_CHECKING:
     from pytest_qbench.errors import ItemError
@@ -19,6 +19,23 @@ class Response:
 
     text: str | None = None
     logprobs: Mapping[str, float] | None = None
+
+
+class Prompts(Sequence["Prompt"]):
+    """Prompts with what a model keeps for them. A part of them is a tuple of prompts, for which nothing is kept."""
+
+    def __init__(self, prompts: Sequence[Prompt]) -> None:
+        self._prompts = tuple(prompts)
+
+    def __len__(self) -> int:
+        return len(self._prompts)
+
+    @overload
+    def __getitem__(self, index: int) -> Prompt: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Prompt]: ...
+    def __getitem__(self, index: int | slice) -> Prompt | Sequence[Prompt]:
+        return self._prompts[index]
 
 
 class Model(Protocol):

@@ -49,6 +49,7 @@ class Encoder:
         self._tail, self._prefix_tail, self._joint = self._probe()
         self.continuation = lru_cache(maxsize=65536)(self._continuation)
         self._work = ImageWork(processor.image_processor)
+        self._last: tuple[list[Made], Made] = [], {}
         self.comes_apart = self._comes_apart()
         """Whether the images of a batch can be preprocessed one by one."""
 
@@ -125,19 +126,26 @@ class Encoder:
             if not picture.shared:
                 picture.made = None
         with self._lock:
-            return self._encode_joined(prompts, made)
+            return self._encode_joined(prompts, made, self._joined(made, keep=all(one.shared for one in pictures)))
 
-    def _encode_joined(self, prompts: Sequence[Prompt], made: Sequence[Made]) -> Any:
+    def _joined(self, made: list[Made], *, keep: bool) -> Made:
+        """Return what was made of a batch's images in one; prompts on the same images follow one another."""
+        last, joined = self._last
+        if len(last) != len(made) or any(one is not other for one, other in zip(last, made, strict=True)):
+            joined = join(made)
+        self._last = (made, joined) if keep else ([], {})
+        return joined
+
+    def _encode_joined(self, prompts: Sequence[Prompt], made: Sequence[Made], joined: Made) -> Any:
         """Encode prompts of one image each; where all read the same, as ratings do, one is tokenized for all."""
         if len({prompt.text for prompt in prompts}) > 1 or not alike(made):
-            with self._work.joining(made):
+            with self._work.joining(joined):
                 return self._encode(prompts, [[_STAND_IN]] * len(prompts))
-        with self._work.joining(made[:1]):
+        with self._work.joining(made[0]):
             one = self._encode(prompts[:1], [[_STAND_IN]])
-        pixels = join(made)
         rows = len(prompts)
         return {
-            key: pixels[key] if key in pixels else value.repeat(rows, *[1] * (value.ndim - 1))
+            key: joined[key] if key in joined else value.repeat(rows, *[1] * (value.ndim - 1))
             for key, value in _tensors(one).items()
         }
 
@@ -156,7 +164,8 @@ class Encoder:
         images = [prompt.images[0] for prompt in asked]
         try:
             whole = self._encode(asked, [[image] for image in images])
-            parts = self._encode_joined(asked, [self._work.make(image) for image in images])
+            made = [self._work.make(image) for image in images]
+            parts = self._encode_joined(asked, made, join(made))
         except FAILURES:
             return False
         return _tensors(whole).keys() == _tensors(parts).keys() and all(

@@ -16,6 +16,8 @@ from pytest_qbench.models.layout import Batch, positions, ragged
 from pytest_qbench.models.quirks import Quirks, multimodal_rope
 
 Tokens = Sequence[int]
+_CACHES = ("cache", "past_key_values")
+"""What a forward pass calls the keys and values of what it has read: since transformers 5.24, and before."""
 _ROWS = 16384
 """Rows of the head multiplied at a time: 256 MiB in float32 at a width of 4096."""
 
@@ -31,7 +33,7 @@ class Scorer:
         parameters = inspect.signature(model.forward).parameters
         self._takes_positions = "position_ids" in parameters
         self._keeps_logits = "logits_to_keep" in parameters
-        self._caches = "past_key_values" in parameters and quirks.continues
+        self._cache = next((name for name in _CACHES if name in parameters), "") if quirks.continues else ""
 
     def __call__(self, batch: Batch, continuations: Sequence[Sequence[Tokens]]) -> list[list[float]]:
         """Return, per row of `batch`, the summed log-probability of each of its continuations (at least one token)."""
@@ -39,15 +41,16 @@ class Scorer:
             return self._by_full_forwards(batch, continuations)
         several = any(len(tokens) > 1 for row in continuations for tokens in row)
         with float32_head(self._model):
-            if several and not self._caches:
+            if several and not self._cache:
                 return self._by_full_forwards(batch, continuations)
             output = self._forward(batch, 1, use_cache=several)
-            if several and not _can_crop(output.past_key_values):
+            cache = getattr(output, self._cache) if several else None
+            if several and not _can_crop(cache):
                 return self._by_full_forwards(batch, continuations)
             first = output.logits[:, -1].float().log_softmax(-1)
             scores = [first[i, [tokens[0] for tokens in row]] for i, row in enumerate(continuations)]
             if several:
-                self._add_rest(batch, continuations, output.past_key_values, scores)
+                self._add_rest(batch, continuations, cache, scores)
         return [row.tolist() for row in scores]
 
     def by_full_forwards(self, batch: Batch, continuations: Sequence[Sequence[Tokens]]) -> list[list[float]]:
@@ -70,9 +73,8 @@ class Scorer:
             whole = torch.cat([mask, new.to(mask.dtype)], dim=1)
             where = positions(whole)[:, -ids.shape[1] :] + self._quirks.first_position + shift
             given = {"position_ids": where} if self._takes_positions else {}
-            logits = self._model(
-                input_ids=ids, attention_mask=whole, past_key_values=cache, use_cache=True, **given
-            ).logits
+            given[self._cache] = cache
+            logits = self._model(input_ids=ids, attention_mask=whole, use_cache=True, **given).logits
             targets, real = ragged([tokens[1:] for tokens in own], 0, mask.device)
             sums = _gathered(logits, targets, real)
             for i, tokens in enumerate(own):
@@ -100,7 +102,7 @@ class Scorer:
         given: dict[str, Any] = {"logits_to_keep": keep} if self._keeps_logits else {}
         if (where := self._model_positions(batch)) is not None and self._takes_positions:
             given["position_ids"] = where
-        if self._caches:
+        if self._cache:
             given["use_cache"] = use_cache
         return self._model(**batch, **given)
 

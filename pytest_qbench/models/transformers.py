@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar
 
 import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
@@ -13,6 +13,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from pytest_qbench import garbage
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models import loading
+from pytest_qbench.models.base import Prompts
 from pytest_qbench.models.devices import ALONE, Worker
 from pytest_qbench.models.encoding import Encoder
 from pytest_qbench.models.failures import item_errors, quiet, raised_by
@@ -44,22 +45,12 @@ _TOKEN_SETTINGS = (
 )
 
 
-class Prepared(Sequence[Prompt]):
+class Prepared(Prompts):
     """Prompts with their tensors. Who changes a prompt makes another list of them, and that has no tensors."""
 
     def __init__(self, prompts: Sequence[Prompt], batches: Mapping[Kind, Batch]) -> None:
-        self._prompts = tuple(prompts)
+        super().__init__(prompts)
         self.batches = batches
-
-    def __len__(self) -> int:
-        return len(self._prompts)
-
-    @overload
-    def __getitem__(self, index: int) -> Prompt: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Prompt]: ...
-    def __getitem__(self, index: int | slice) -> Prompt | Sequence[Prompt]:
-        return self._prompts[index]
 
 
 class TransformersModel:

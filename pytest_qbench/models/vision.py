@@ -43,8 +43,8 @@ class ImageWork:
         return dict(self._process([[image]] if nested else [image], **keywords))
 
     @contextmanager
-    def joining(self, made: Sequence[Made]) -> Iterator[None]:
-        """Let the processor, on this thread, get what was made of each image, whatever images it is called with."""
+    def joining(self, made: Made) -> Iterator[None]:
+        """Let the processor, on this thread, get what was made before, whatever images it is called with."""
         self._joining.made = made
         try:
             yield
@@ -59,7 +59,7 @@ class ImageWork:
             return self._process(images, *args, **keywords)
         from transformers import BatchFeature
 
-        return BatchFeature(join(made))
+        return BatchFeature(dict(made))
 
 
 def join(made: Sequence[Made]) -> Made:
