@@ -72,7 +72,7 @@ class Run:
             )  # fmt: skip
 
     def wait(self) -> int:
-        return self.process.wait(120)
+        return self.process.wait(240)
 
     @property
     def text(self) -> str:
