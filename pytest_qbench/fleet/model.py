@@ -14,7 +14,7 @@ from pytest_qbench.fleet.crew import Crew, Job, Member
 from pytest_qbench.items import Item
 from pytest_qbench.journal import Key, next_size
 from pytest_qbench.models.asking import Asking
-from pytest_qbench.models.base import Prompts, Response
+from pytest_qbench.models.base import AskedAboutItems, Prompts, Response
 from pytest_qbench.models.failures import WorkerDied
 from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.prompts import Prompt
@@ -30,7 +30,7 @@ class Sent(Prompts):
         self.job = job
 
 
-class Fleet:
+class Fleet(AskedAboutItems):
     """Replicas of one local model over a Ray cluster; see `models.base.Sends`.
 
     A batch whose replica died is repeated as it was, alone on another one; what dies again goes on in halves, and an
@@ -44,7 +44,7 @@ class Fleet:
         self._cluster = Cluster(address)
         try:
             self._crew = Crew(self._cluster.size(args.get("device", "auto")), spec, args, asking)
-        except BaseException:
+        except BaseException:  # an interrupt too must not leave a cluster running
             self._cluster.close()
             raise
         hello = self._crew.hello
@@ -95,18 +95,6 @@ class Fleet:
             for item in items:
                 self._died.setdefault((item.task, item.id), []).append(len(items))
             job = None
-
-    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
-        """Refuse: it is asked about items."""
-        self._refuse()
-
-    def option_likelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
-        """Refuse: it is asked about items."""
-        self._refuse()
-
-    def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
-        """Refuse: it is asked about items."""
-        self._refuse()
 
     def vary(self) -> str | None:
         """Have all replicas compute in another dtype; None where they cannot."""

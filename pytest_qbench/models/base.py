@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, overload, runtime_checkable
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, overload, runtime_checkable
 
 if TYPE_CHECKING:
     from pytest_qbench.errors import ItemError
@@ -36,6 +36,26 @@ class Prompts(Sequence["Prompt"]):
     def __getitem__(self, index: slice) -> Sequence[Prompt]: ...
     def __getitem__(self, index: int | slice) -> Prompt | Sequence[Prompt]:
         return self._prompts[index]
+
+
+class AskedAboutItems:
+    """A model that answers items, not prompts: what asks it a prompt itself is refused."""
+
+    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
+        """Refuse: it is asked about items."""
+        self._refuse()
+
+    def option_likelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
+        """Refuse: it is asked about items."""
+        self._refuse()
+
+    def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
+        """Refuse: it is asked about items."""
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        """Raise the `ModelError` that says what to do instead."""
+        raise NotImplementedError
 
 
 class Model(Protocol):

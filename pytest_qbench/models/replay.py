@@ -8,12 +8,11 @@ from typing import Any, NoReturn
 
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.items import Item, LeftOut
-from pytest_qbench.models.base import Response
+from pytest_qbench.models.base import AskedAboutItems, Response
 from pytest_qbench.models.recorded import Output, read_outputs
-from pytest_qbench.prompts import Prompt
 
 
-class ReplayModel:
+class ReplayModel(AskedAboutItems):
     """Answers items from recorded outputs; an item without one is an error by name."""
 
     needs_images = False
@@ -42,18 +41,6 @@ class ReplayModel:
     def recall(self, items: Sequence[Item]) -> list[Response]:
         """Return the recorded response of each item; raises `ItemError` for the first without one."""
         return [self._response(item) for item in items]
-
-    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
-        """Refuse: nothing new can be asked."""
-        self._refuse()
-
-    def option_likelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
-        """Refuse: nothing new can be asked."""
-        self._refuse()
-
-    def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
-        """Refuse: nothing new can be asked."""
-        self._refuse()
 
     def close(self) -> None:
         """Do nothing: there is nothing to release."""
