@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -104,7 +104,8 @@ class Scorer:
             given["position_ids"] = where
         if self._cache:
             given["use_cache"] = use_cache
-        return self._model(**batch, **given)
+        with nullcontext() if self._keeps_logits else last_positions(self._model, keep):
+            return self._model(**batch, **given)
 
     def _model_positions(self, batch: Batch) -> Tensor | None:
         """Return positions from the mask, or None where the model computes its own from the images."""
@@ -139,6 +140,19 @@ def float32_head(model: Any) -> Iterator[None]:
         yield
     finally:
         del head.forward
+
+
+@contextmanager
+def last_positions(model: Any, keep: int) -> Iterator[None]:
+    """Let the output head see the last `keep` positions alone: for models whose forward pass has no `logits_to_keep`.
+
+    Over all positions of a prompt it is the largest tensor of all, (B, L, V), and nobody reads it.
+    """
+    hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, given: (given[0][:, -keep:],))
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _can_crop(cache: Any) -> bool:

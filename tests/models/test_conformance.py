@@ -113,6 +113,17 @@ class TestEveryArchitecture:
         assert model.option_likelihoods([asked], [OPTIONS])[0]
 
 
+@architectures([name for name in ARCHITECTURES if name != "instructblip_t5"])
+def test_the_head_sees_one_position_of_a_rating(name: str, loaded: Load) -> None:
+    model, seen = loaded(name), []
+    hook = model._model.get_output_embeddings().register_forward_hook(lambda _, given, out: seen.append(out.shape[:2]))
+    try:
+        model.next_token_logprobs(prompts(3, prefix=RATE_PREFIX), QUALITY_WORDS)
+    finally:
+        hook.remove()
+    assert seen[0] == (3, 1)
+
+
 @architectures(MULTI_IMAGE)
 def test_several_images(name: str, loaded: Load, checkpoint: Callable[[str], Path]) -> None:
     model, asked, oracle = loaded(name), prompts(4, images=2), Oracle(checkpoint(name))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -227,6 +228,44 @@ def test_pillow_keeps_memory_while_the_threads_live_and_where_the_user_says_so()
             assert core.get_blocks_max() == own
     finally:
         core.set_blocks_max(before)
+
+
+class Counting(Looking):
+    """Notes with how many threads torch computes where."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counted: dict[str, set[int]] = {}
+
+    def count(self, where: str) -> None:
+        self.counted.setdefault(where, set()).add(torch.get_num_threads())
+
+    def look(self, picture: Any) -> None:
+        self.count("look")
+
+    def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Prompt]:
+        self.count("prepare")
+        return prompts
+
+    def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> Any:
+        self.count("ask")
+        return super().next_token_logprobs(prompts, words)
+
+
+def test_what_runs_beside_the_model_takes_no_threads_from_it() -> None:
+    before, model, later = torch.get_num_threads(), Counting(), []
+    torch.set_num_threads(3)
+    try:
+        measuring = engine(model, batch_size=4)
+        measuring.measure(coloured(14))
+        measuring.close()
+        thread = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+    finally:
+        torch.set_num_threads(before)
+    assert model.counted == {"look": {1}, "prepare": {1}, "ask": {3}}
+    assert later == [3]
 
 
 def test_what_fails_in_a_thread_is_done_where_it_is_asked() -> None:
