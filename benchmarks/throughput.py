@@ -1,9 +1,9 @@
 """How fast the engine is: ``python benchmarks/throughput.py [ROUNDS [SIDE]]``, ratios within one run.
 
 A LLaVA of 6 million parameters with random weights (SIDE pixels: 224 with 256 image tokens, or 336 with 576; 32,000
-words), on photographs of 12 megapixels and on small ones, all as JPEG files. Three ways to the same numbers, in turns;
-the least time of all rounds, by the clock and, since other work on the machine shows less there, in CPU time of the
-process:
+words), on photographs of 12 megapixels and on small ones, all as JPEG files. Three ways to the same numbers. Two are
+timed one right after the other, by the clock and in CPU time of the process, and the median of such ratios is told: a
+shared machine drifts by a fifth within minutes, which the least times of each way do not see.
 
 - engine: `Engine.measure` over the items, with images from files or, like `hand, tensors`, decoded and preprocessed
   before the clock starts (`engine, tensors`);
@@ -29,6 +29,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -271,22 +272,31 @@ def compare(folder: Path, photos: dict[str, list[Path]], rounds: int) -> None:
                 "hand": partial(hand.batches, paths, plain),
                 "tensors": partial(hand.batches, paths, plain, tensors),
             }
-            taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-            # The ways on tensors lie closest together: they take turns more often.
-            for name in ["loop", "hand", "engine", *["engine, tensors", "tensors"] * 4] * rounds:
-                with looked_at(ours, made) if name == "engine, tensors" else nullcontext():
-                    taken[name].append(clock(ways[name]))
-                if name == "engine":  # its threads live on as in a run, but Pillow keeps memory for them
-                    ours.close()
+            pairs = [
+                ("loop", "engine", 1),
+                ("hand", "engine", 1),
+                ("tensors", "engine, tensors", 5),
+                ("tensors", "engine", 1),
+            ]
+            ratios, seconds = [], []
+            for way, other, times in pairs:
+                found = []
+                for turn in range(rounds * times):
+                    pair = (way, other) if turn % 2 else (other, way)  # who comes first takes turns too
+                    took = {}
+                    for name in pair:
+                        with looked_at(ours, made) if name == "engine, tensors" else nullcontext():
+                            took[name] = clock(ways[name])
+                        if name == "engine":  # its threads live on as in a run, but Pillow keeps memory for them
+                            ours.close()
+                            seconds.append(took[name][0])
+                    found.append(
+                        [s / o * (scale if way == "loop" else 1) for s, o in zip(took[way], took[other], strict=True)]
+                    )
+                ratios.append([median(each) for each in zip(*found, strict=True)])
             ours.close()
-            least = {
-                n: [min(v) * (scale if n == "loop" else 1) for v in zip(*t, strict=True)] for n, t in taken.items()
-            }
-            pairs = [(n, "engine") for n in ("loop", "hand")]
-            pairs += [("tensors", "engine, tensors"), ("tensors", "engine")]
-            ratios = [[s / o for s, o in zip(least[n], least[of], strict=True)] for n, of in pairs]
             told = " | ".join(f"{wall:.2f} ({cpu:.2f})" for wall, cpu in ratios)
-            print(f"| {size} | {task} | {len(items) / least['engine'][0]:.1f} | {told} |", flush=True)
+            print(f"| {size} | {task} | {len(items) / median(seconds):.1f} | {told} |", flush=True)
 
 
 def peak(folder: Path, which: str, paths: list[Path]) -> None:
