@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import settings
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Tests and what they start run side by side; threads of several processes on the same cores wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A first example may import SciPy, and the machine may be busy.
 settings.register_profile("qbench", deadline=None)

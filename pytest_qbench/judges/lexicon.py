@@ -19,112 +19,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_qbench.judges.base import DIMENSIONS, Verdicts
+from pytest_qbench.judges.lexicon_words import (
+    DEFECTS,
+    DEGREES,
+    NEAR,
+    NEGATED,
+    NEGATORS,
+    NOUNS,
+    OTHER_LOW_LEVEL,
+    OTHER_MEANINGS,
+    PARTS,
+    SAYS,
+    SAYS_OF,
+    SIDES,
+)
 
 VERSION = 1
-
-# aspect -> value -> phrases that say it by themselves, separated by commas. Values of an aspect are points on a scale.
-_SAYS: dict[str, dict[int, str]] = {
-    "sharpness": {
-        -1: "blurry, blurred, blur, blurs, blurriness, blurring, out of focus, poor focus, lack of focus, defocus,"
-        " defocused, unclear, fuzzy, hazy, smeared, indistinct, unsharp",
-        1: "sharp, crisp, clear, in focus, well focused, well defined, detailed",
-    },
-    "cause of blur": {
-        -1: "motion, movement, camera shake, hand shake, shaky",
-        1: "out of focus, poor focus, lack of focus, wrong focus, defocus, defocused",
-    },
-    "noise": {
-        -1: "noise, noisy, noises, grain, grains, grainy, graininess, speckles",
-        1: "low noise, little noise, minimal noise, noiseless, clean",
-    },
-    "artifacts": {
-        -1: "artifact, artifacts, artefact, artefacts, compression, compressed, compression artifact,"
-        " compression artifacts, compression distortion, block artifacts, blocking artifacts, blocky, blockiness,"
-        " pixelated, pixelation, banding, ringing",
-    },
-    "brightness": {
-        -1: "dark, too dark, dim, dimly lit, poorly lit, underexposed, underexposure, low light, darkness, gloomy",
-        0: "well lit, well exposed, properly exposed, correctly exposed, well illuminated, bright enough",
-        1: "bright",
-        2: "too bright, overly bright, overexposed, overexposure, blown out, glaring",
-    },
-    "contrast": {},
-    "color": {
-        -2: "gray, grey, grayscale, greyscale, colorless, monochrome, monochromatic, black and white",
-        -1: "faded, washed out, desaturated, undersaturated, pale, dull, muted, monotonous",
-        1: "vivid, vibrant, colorful, saturated, bright colors, bright color, rich colors, rich color",
-        2: "oversaturated, oversaturation, too saturated, overly saturated, too vivid, too strong colors",
-    },
-    "quality": {},
-}
-# aspect -> value -> adjectives that say it of one of the nouns of the aspect only.
-_SAYS_OF: dict[str, dict[int, str]] = {
-    "sharpness": {-1: "poor low bad lost loss missing lack lacks lacking", 1: "good high great excellent rich fine"},
-    "brightness": {
-        -1: "low poor insufficient weak inadequate lack lacks lacking",
-        0: "normal good sufficient adequate proper appropriate balanced moderate natural suitable fine even",
-        1: "high strong",
-        2: "excessive harsh",
-    },
-    "contrast": {
-        -1: "low poor weak insufficient bad lack lacks lacking",
-        1: "good high strong normal sufficient rich balanced moderate appropriate adequate fine",
-    },
-    "color": {
-        -1: "poor bad low weak lack lacks lacking",
-        0: "natural normal balanced good realistic accurate moderate appropriate true fine",
-        1: "rich bright high beautiful",
-        2: "excessive strong unnatural intense exaggerated",
-    },
-    "quality": {
-        -1: "poor bad low terrible awful",
-        0: "average medium moderate acceptable fair ordinary normal mediocre",
-        1: "good high excellent great fine nice",
-    },
-}
-_NOUNS = {
-    "sharpness": "sharpness clarity focus detail details texture textures definition edges",
-    "brightness": "brightness lighting illumination exposure light",
-    "contrast": "contrast",
-    "color": "color colors saturation coloration tones hues",
-    "quality": "quality",
-}
-# What "not X" means, where it means anything: not dark is normal, not natural says nothing.
-_NEGATED = {
-    "sharpness": {-1: 1, 1: -1},
-    "noise": {-1: 1, 1: -1},
-    "artifacts": {-1: 1},
-    "brightness": {-1: 0, 0: -1, 1: -1, 2: 0},
-    "contrast": {-1: 1, 1: -1},
-    "color": {-2: 0, -1: 0, 1: -1, 2: 0},
-    "quality": {-1: 0, 1: -1},
-}
-_NEAR = {"brightness": [(0, 1), (1, 2)], "color": [(-2, -1), (0, 1), (1, 2)], "quality": [(-1, 0), (0, 1)]}
-_DEFECTS = {
-    "sharpness": (-1,), "noise": (-1,), "artifacts": (-1,), "contrast": (-1,), "brightness": (-1, 2),
-    "color": (-2, -1, 2),
-}  # fmt: skip
-_DEGREES = {
-    1: "slight slightly mild mildly minor bit little somewhat faint faintly",
-    2: "moderate moderately fairly rather quite noticeable noticeably medium",
-    3: "serious seriously severe severely heavy heavily very strong strongly significant significantly highly",
-    4: "extreme extremely terribly totally completely awfully",
-}
-_NEGATORS = "not no never without hardly neither nor none free lack lacks lacking absence non"
-_OTHER_LOW_LEVEL = (
-    "resolution composition aesthetics aesthetic distortion distortions depth framing flare glare vignetting"
-)
-_OTHER_MEANINGS = (
-    "clear that, clear sky, clear day, clear water, dark green, dark blue, dark brown, dark hair, clean water"
-)
-_SIDES = {"left": "left", "right": "right", "top": "top", "upper": "top", "bottom": "bottom", "lower": "bottom"}
-_PARTS = "part|side|half|area|corner|region|portion|section|third|edge"
 
 _SEGMENTS = re.compile(
     r"[.!?;\n]+|,? \b(?:but|however|while|whereas|although|though)\b"
     r"|(?:,| and\b|, and\b)(?= (?:the|it|its|there|this|which|is|are|has|have|looks|shows|with|making|so|resulting)\b)"
 )
-_SIDE = re.compile(rf"\b({'|'.join(_SIDES)})(?:most|[ -]hand)? (?:{_PARTS})s?\b|\b(?:on|at) the ({'|'.join(_SIDES)})\b")
+_SIDE = re.compile(rf"\b({'|'.join(SIDES)})(?:most|[ -]hand)? (?:{PARTS})s?\b|\b(?:on|at) the ({'|'.join(SIDES)})\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +99,7 @@ def verdict(description: str, golden: str) -> tuple[int | None, int | None, int 
         rivals = [other for other in expected if other.aspect == claim.aspect and not _apart(claim, other)]
         if any(_credit(claim, other) > 0 for other in rivals):
             right += 1
-        elif rivals or (claim.value in _DEFECTS.get(claim.aspect, ()) and claim.aspect not in mentioned):
+        elif rivals or (claim.value in DEFECTS.get(claim.aspect, ()) and claim.aspect not in mentioned):
             wrong += 1
     preciseness = 0 if not right or wrong > right else 1 if wrong else 2
     return completeness, preciseness, relevance
@@ -205,7 +121,7 @@ def _credit(claim: Claim, expected: Claim) -> float:
         return 0.0
     same = claim.value == expected.value
     pair = min(claim.value, expected.value), max(claim.value, expected.value)
-    if not same and pair not in _NEAR.get(claim.aspect, ()):
+    if not same and pair not in NEAR.get(claim.aspect, ()):
         return 0.0
     far = claim.degree and expected.degree and abs(claim.degree - expected.degree) > 1
     return (1.0 if same else 0.5) * (0.5 if far else 1) * (0.5 if claim.side != expected.side else 1)
@@ -228,19 +144,19 @@ def _table(entries: dict[str, dict[int, str]], separator: str | None) -> dict[st
     return table
 
 
-_PHRASES = {**_table(_SAYS, ","), **{phrase.strip(): [] for phrase in _OTHER_MEANINGS.split(",")}}
-_ADJECTIVES = {(aspect, word): value for word, says in _table(_SAYS_OF, None).items() for aspect, value in says}
+_PHRASES = {**_table(SAYS, ","), **{phrase.strip(): [] for phrase in OTHER_MEANINGS.split(",")}}
+_ADJECTIVES = {(aspect, word): value for word, says in _table(SAYS_OF, None).items() for aspect, value in says}
 _ADJECTIVE_WORDS = {word for _, word in _ADJECTIVES}
-_NOUN_ASPECT = {noun: aspect for aspect, nouns in _NOUNS.items() for noun in nouns.split()}
-_DEGREE = {word: degree for degree, words in _DEGREES.items() for word in words.split()}
-_NEGATOR_WORDS = set(_NEGATORS.split())
-_LOW_LEVEL_WORDS = {*_OTHER_LOW_LEVEL.split(), *_NOUN_ASPECT}
+_NOUN_ASPECT = {noun: aspect for aspect, nouns in NOUNS.items() for noun in nouns.split()}
+_DEGREE = {word: degree for degree, words in DEGREES.items() for word in words.split()}
+_NEGATOR_WORDS = set(NEGATORS.split())
+_LOW_LEVEL_WORDS = {*OTHER_LOW_LEVEL.split(), *_NOUN_ASPECT}
 _LONGEST = max(len(phrase.split()) for phrase in _PHRASES)
 
 
 def _digest() -> str:
-    words = [_SAYS, _SAYS_OF, _NOUNS, _DEGREES, _NEGATORS, _OTHER_LOW_LEVEL, _OTHER_MEANINGS, _SIDES, _PARTS]
-    tables = [VERSION, words, _NEGATED, _NEAR, _DEFECTS]
+    words = [SAYS, SAYS_OF, NOUNS, DEGREES, NEGATORS, OTHER_LOW_LEVEL, OTHER_MEANINGS, SIDES, PARTS]
+    tables = [VERSION, words, NEGATED, NEAR, DEFECTS]
     return hashlib.sha256(json.dumps(tables).encode()).hexdigest()[:16]
 
 
@@ -266,7 +182,7 @@ def _read(text: str) -> tuple[list[Claim], float]:
 
 def _side(segment: str) -> str | None:
     match = _SIDE.search(segment)
-    return _SIDES[match[1] or match[2]] if match else None
+    return SIDES[match[1] or match[2]] if match else None
 
 
 def _segment_claims(tokens: list[str], side: str | None) -> Iterator[Claim]:
@@ -302,5 +218,5 @@ def _claim(tokens: list[str], start: int, end: int, aspect: str, value: int, sid
     if not negated:
         near = [_DEGREE[w] for w in [*reversed(before[-3:]), *after[:3]] if w in _DEGREE]
         yield Claim(aspect, value, near[0] if near else None, side)
-    elif value in _NEGATED.get(aspect, {}):
-        yield Claim(aspect, _NEGATED[aspect][value], None, side)
+    elif value in NEGATED.get(aspect, {}):
+        yield Claim(aspect, NEGATED[aspect][value], None, side)
