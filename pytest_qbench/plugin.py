@@ -208,3 +208,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         from pytest_qbench.report.terminal import show
 
         show(terminalreporter, finished)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Let all that was shown stand before a usage error, which pytest writes to the other stream."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if KEY in config.stash and reporter is not None:
+        reporter.flush()

@@ -132,7 +132,8 @@ def test_a_full_disk_ends_the_run_in_one_line_and_costs_nothing(
     limited = folder / "test_0_limit.py"  # a file may grow to 12 kB: then writing fails
     limited.write_text("import resource, pathlib\nresource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))\n")
     (folder / "pytest.ini").write_text("[pytest]\naddopts = -p test_0_limit\npythonpath = .\n")
-    run = Run(folder, *SMALL, *workers, PYTHONDONTWRITEBYTECODE="1")  # bytecode of our modules is larger than that
+    # Bytecode of our modules is larger than that; and what is buffered must not push the error off its own line.
+    run = Run(folder, *SMALL, *workers, PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="")
     assert run.wait() == 4, run.text
     (error,) = [line for line in run.text.splitlines() if line.startswith("ERROR: ")]
     assert "cannot be written: File too large; what was measured is kept" in error
