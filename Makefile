@@ -10,7 +10,7 @@ demo: .venv/installed ## the main job: the embedded model on the embedded data, 
 test: .venv/installed-dev ## lint, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 -m "not campaign and not vllm" tests
+	$(BIN)/pytest -n 2 --dist worksteal -m "not campaign and not vllm" tests
 
 campaign: .venv/installed-dev ## the slow tests: faults, kills, large runs
 	$(BIN)/pytest -n 2 --dist loadfile -m campaign tests

@@ -1,6 +1,6 @@
 """CLIP as a baseline for assessment: which sentence is nearer to the image. It can neither answer nor describe.
 
-`SENTENCE` was not checked against what the paper's rows of CLIP models were made with.
+`SENTENCE` is that of the notebook which made the paper's row: Q-Future/Q-Bench, leaderboards/IQA_outputs/clip_vit_l14.
 """
 
 from __future__ import annotations
