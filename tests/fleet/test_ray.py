@@ -19,6 +19,7 @@ from tests.fleet.clusters import TwoNodes, ended, processes_with, run, suites, t
 from tests.plugin.killing import begun, counts, records
 
 pytest.importorskip("ray")
+pytestmark = pytest.mark.xdist_group("ray")  # one cluster after another
 LIMIT = "--qbench-limit=60"
 TASKS = ("perception", "assessment")
 ITEMS = 60 + 2 * 60
