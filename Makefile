@@ -13,7 +13,7 @@ test: .venv/installed-dev ## lint, types, tests
 	$(BIN)/pytest -n 2 --dist worksteal -m "not campaign and not vllm" tests
 
 campaign: .venv/installed-dev ## the slow tests: faults, kills, large runs
-	$(BIN)/pytest -n 2 --dist loadgroup -m campaign tests/test_trials.py tests  # the longest first
+	$(BIN)/pytest -n 2 --dist loadgroup -m campaign tests
 
 vllm: .venv/installed-dev ## the embedded model served by vLLM equals the local one; installs 4 GB into .vllm
 	$(BIN)/pytest -m vllm tests/models/test_vllm.py

@@ -15,6 +15,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 settings.register_profile("qbench", deadline=None)
 settings.load_profile("qbench")
 
+LONGEST = ("test_trials.py", "test_tiny.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest, so that the workers end together."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
 
 @pytest.fixture(autouse=True)
 def _no_step_summary(monkeypatch: pytest.MonkeyPatch) -> None:
