@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -20,6 +21,9 @@ COMMANDS = (
     "report",
 )
 
+CUT_OFF = 141
+"""Exit status where who reads the output has gone: a shell's for SIGPIPE. Never green, the verdict may be lost."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status (4: usage)."""
@@ -30,7 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         import_module(f"pytest_qbench.commands.{name}").add(commands)
     arguments = parser.parse_args(argv)
     try:
-        return int(arguments.run(arguments) or 0)
+        status = int(arguments.run(arguments) or 0)
+        sys.stdout.flush()
     except UsageError as e:
         print(f"qbench: {e}", file=sys.stderr)
         return 4
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        return CUT_OFF
+    return status

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -103,3 +106,15 @@ def test_datasets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_no_such_data(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["datasets", "--data=nowhere"]) == 4
     assert "nowhere" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_goes_ends_it_without_a_traceback_and_never_green(unbuffered: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-c", "import sys; from pytest_qbench.cli import main; sys.exit(main())", "models"]
+    done = subprocess.run(
+        command, stdout=writing, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")

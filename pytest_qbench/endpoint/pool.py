@@ -52,8 +52,8 @@ class Endpoints:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
-        except BaseException:
-            future.cancel()  # an interrupt must not leave requests running
+        except BaseException:  # an interrupt too must not leave requests running
+            future.cancel()
             raise
 
     def each(self, inputs: Sequence[S], work: Callable[[S], Awaitable[T]]) -> list[T | ItemError]:
