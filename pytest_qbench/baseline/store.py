@@ -24,6 +24,7 @@ from typing import Any
 from pytest_qbench import packaged
 from pytest_qbench.baseline.baseline import Baseline
 from pytest_qbench.errors import UsageError
+from pytest_qbench.items import TASKS
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import SCHEMA, Record
@@ -106,6 +107,7 @@ def write_baseline(folder: Path, name: str, results: Results, noise: Any = None,
             work.mkdir()
             try:
                 _write_files(work, name, results, noise, now or datetime.now(UTC))
+                _keep_other_files(target, work)
                 if target.exists():
                     target.rename(old)
                 work.replace(target)
@@ -115,6 +117,18 @@ def write_baseline(folder: Path, name: str, results: Results, noise: Any = None,
     except OSError as e:
         raise UsageError(f"--qbench-baseline-dir={folder}: {name} cannot be written: {e.strerror}") from e
     return target
+
+
+def _keep_other_files(old: Path, new: Path) -> None:
+    """Copy the files that people put beside a baseline (notes, a licence) into the folder that takes its place."""
+    for path in old.iterdir() if old.is_dir() else ():
+        if path.is_file() and not _is_part(path.name) and not (new / path.name).exists():
+            shutil.copy2(path, new / path.name, follow_symlinks=False)
+
+
+def _is_part(name: str) -> bool:
+    """Return whether a file of a baseline folder is one that this module writes."""
+    return name == FILE or (name.endswith(".jsonl") and name.partition(".")[0] in TASKS)
 
 
 def _aside(name: str) -> str:

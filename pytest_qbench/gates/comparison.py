@@ -10,6 +10,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.baseline.expectation import expected_keys
 from pytest_qbench.gates.targets import IncomparableError, InvalidError, fits
 from pytest_qbench.judges import control_set as control
 from pytest_qbench.metrics.drift import drift, floors, judged, words_of
@@ -42,7 +43,8 @@ def metric_of(name: str, records: Sequence[Record], slice_: str | None, halves: 
 def check_comparable(name: str, results: Results, baseline: Baseline, dataset: str | None) -> None:
     """Raise `IncomparableError` for other conditions, or for items of the baseline that are gone from the data.
 
-    Items may be gone where an option narrowed the selection. `dataset`: a name or a pattern; None: the whole task.
+    The options that select a part of the data select the same part of the baseline. `dataset`: a name or a pattern;
+    None: the whole task.
     """
     task = task_of(name)
     if differ := differences(task, baseline.fingerprint, results.fingerprint):
@@ -53,14 +55,14 @@ def check_comparable(name: str, results: Results, baseline: Baseline, dataset: s
             raise IncomparableError(
                 f"judge drift, not model drift: {moved} since baseline {baseline.name}; pin the judge, or record anew"
             )
-    if results.narrowed:
-        return
-    splits = {item.split for (t, _), item in results.expected.items() if t == task}
-    stored = [r for (t, _), r in baseline.records.items() if t == task and fits(r.dataset, dataset)]
-    gone = [r.item for r in stored if r.split in splits and (task, r.item) not in results.expected]
-    if gone:
+    wanted = [
+        key
+        for key in sorted(expected_keys(baseline, results.fingerprint.get("selection") or {}))
+        if key[0] == task and fits(baseline.records[key].dataset, dataset)
+    ]
+    if gone := [id_ for _, id_ in wanted if (task, id_) not in results.expected]:
         raise IncomparableError(
-            f"{len(gone)} of the {len(stored)} {task} items of baseline {baseline.name} are not in this data "
+            f"{len(gone)} of the {len(wanted)} {task} items of baseline {baseline.name} are not in this data "
             f"(first: {gone[0]}); choose the part to compare with --qbench-datasets, or record the baseline anew"
         )
 

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.baseline.expectation import expected_keys
 from pytest_qbench.metrics.metrics import CORRELATIONS, task_of, without_value
 from pytest_qbench.metrics.results import Results, share
 
@@ -45,8 +46,9 @@ def places(
     if not present:
         if task not in results.absent:
             raise InvalidError(f"{task} was not measured: no suite asked for it")
-        stored = not isinstance(baseline, str) and any(t == task for t, _ in baseline.records)
-        if dataset is None and (results.narrowed or not stored):
+        selection = results.fingerprint.get("selection") or {}
+        wanted = set() if isinstance(baseline, str) else expected_keys(baseline, selection)
+        if dataset is None and not any(t == task for t, _ in wanted):
             raise NothingError(f"{task} was not measured: no such items were selected")
         raise InvalidError(f"{task} was not measured: the baseline has it, but the data has no such items")
     chosen = present if dataset is None else _fitting(dataset, present)

@@ -149,11 +149,11 @@ class ReportListener:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
-        """Read the record that a report is about; count passed gates and failed tests."""
+        """Read the record that a report is about; count ended gates and failed tests."""
         if (key := getattr(report, "qbench_item", None)) is not None:
             run_of(self.config).recorder.ensure_record(key)
-        if (kind := getattr(report, "qbench_kind", None)) is not None:
-            run_of(self.config).gating.count(kind, report.nodeid, report.when, report.outcome)
+        if KEY in self.config.stash:
+            self.config.stash[KEY].gating.count(report)
         yield
         if getattr(report, "qbench_outcome", None) in ("wrong", "unparsed", "error"):
             from pytest_qbench.plugin.reports import remember_wrong

@@ -72,8 +72,8 @@ def _items(run: Run, metafunc: pytest.Metafunc, marker: pytest.Mark) -> list[Ite
     if task not in TASKS:
         raise UsageError(f"{where}: @pytest.mark.qbench needs task= one of {', '.join(TASKS)}, not {task!r}")
     if "qbench_record" not in metafunc.fixturenames:
-        raise UsageError(f"{where}: is marked qbench, but does not ask for qbench_record, which measures the item")
-    # pytest has no public way to ask whether a conftest overrides a fixture.
+        raise UsageError(f"{where}: is marked qbench but lacks the fixture qbench_record, which measures the item")
+    # pytest has no public API to tell whether a conftest overrides a fixture.
     manager = metafunc.definition.session._fixturemanager
     models, judges = (manager.getfixturedefs(f, metafunc.definition) for f in ("qbench_model", "qbench_judge"))
     if run.request.spec is None and len(models or ()) == 1:
@@ -84,7 +84,7 @@ def _items(run: Run, metafunc: pytest.Metafunc, marker: pytest.Mark) -> list[Ite
 
 
 def _check_one_model(items: list[pytest.Item]) -> None:
-    """Refuse two models in one run: a chunk is measured by one, and a baseline is one model's."""
+    """Refuse two models in one run: a baseline belongs to one model."""
     found = set()
     for suite in dict.fromkeys(item.suite for item in items if isinstance(item, ItemNode)):
         found.add(suite.model)
@@ -94,7 +94,7 @@ def _check_one_model(items: list[pytest.Item]) -> None:
             parameters = item.callspec.params  # type: ignore[attr-defined]
             found.add((id(definitions[-1]), parameters.get("qbench_model"), parameters.get("qbench_engine")))
     if len(found) > 1:
-        raise UsageError("the suites get different qbench_model fixtures: measure one model a run")
+        raise UsageError("the suites use different qbench_model fixtures: measure one model per run")
 
 
 def _check_distribution(config: pytest.Config) -> None:
@@ -129,8 +129,8 @@ def order_and_check(config: pytest.Config, run: Run, items: list[pytest.Item]) -
         raise pytest.UsageError(run.usage_error)
     items[:] = [] if run.usage_error else [item for item in items if not is_gate(item)]
     if is_worker(config):
-        # Workers measure; gates run once, on the controller, which learns their ids when the worker ends.
-        # By path, not by node id: a suite may lie outside rootdir.
+        # Workers measure; gates run once, on the controller, which gets their ids when the worker ends.
+        # A path, not a node id: a suite may lie outside rootdir.
         run.collected.gate_ids = [f"{gate.path}::{gate.nodeid.partition('::')[2]}" for gate in gates]
     else:
         items += gates
@@ -139,6 +139,7 @@ def order_and_check(config: pytest.Config, run: Run, items: list[pytest.Item]) -
 def plan_measurement(config: pytest.Config, run: Run, items: list[pytest.Item]) -> None:
     """Order the gates last once more, after plugins that reorder late (--ff), and plan the chunks."""
     items.sort(key=is_gate)
+    run.gating.collected = [item.nodeid for item in items if is_gate(item)]
     if run.request.tasks and not is_controller(config):
         with gc_paused():
             nodes = [(node.nodeid, bench_item(node)) for node in items]

@@ -7,6 +7,7 @@ import pytest
 from pytest_qbench.plugin.access import KEY
 from pytest_qbench.plugin.collection import bench_item
 from pytest_qbench.session.gc import gc_paused
+from pytest_qbench.session.options import NOT_MEASURED, given_model
 from pytest_qbench.session.run import Run
 from pytest_qbench.session.workers import is_worker
 
@@ -34,37 +35,51 @@ def _finish_run(session: pytest.Session, run: Run) -> None:
     recorder = run.recorder
     recorder.settle()
     run.request.tasks = run.request.tasks or dict.fromkeys(record.task for record in recorder.records.values())
-    if recorder.records:
-        from pytest_qbench.report.junit import add_properties
-        from pytest_qbench.session.finish import finish
-
-        if session.exitstatus == pytest.ExitCode.INTERRUPTED:
-            run.notes.append(f"interrupted; resume with --qbench-resume --qbench-run-dir={recorder.folder_path}")
-        try:
-            run.finished = finish(run, int(session.exitstatus))
-        except OSError as e:
-            run.notes.append(f"{e.filename or recorder.folder.path}: cannot be written: {e.strerror}; records are kept")
-        if run.finished is not None:
-            add_properties(session.config, run.finished)
-        if any(gate.verdict == "inconclusive" for gate in run.gating.results):
-            _show_inconclusive_first(session.config)
-    else:
+    if not recorder.records:
         recorder.discard()
-    if run.notes and session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        _refuse_empty(session, run)
+        return
+    from pytest_qbench.report.junit import add_properties
+    from pytest_qbench.session.finish import finish
+    from pytest_qbench.session.ledger import exit_status
+
+    if session.exitstatus == pytest.ExitCode.INTERRUPTED:
+        run.notes.append(f"interrupted; resume with --qbench-resume --qbench-run-dir={recorder.folder_path}")
+    try:
+        run.finished = finish(run, int(session.exitstatus))
+    except OSError as e:
+        run.notes.append(f"{e.filename or recorder.folder.path}: cannot be written: {e.strerror}; records are kept")
+    if run.finished is not None:
+        add_properties(session.config, run.finished)
+    session.exitstatus = exit_status(run.gating, run.not_measured, run.notes, int(session.exitstatus))
+    if any(gate.verdict == "inconclusive" for gate in run.gating.results):
+        _show_first(session.config, "inconclusive")
 
 
-def _show_inconclusive_first(config: pytest.Config) -> None:
-    """Let pytest's last line begin with INCONCLUSIVE: "3 passed, 1 inconclusive" reads as green."""
+def _refuse_empty(session: pytest.Session, run: Run) -> None:
+    """Fail a session that named a model and measured nothing; `--collect-only` measures nothing on purpose."""
+    config = session.config
+    is_expected = config.option.collectonly or run.usage_error or not (run.request.tasks or given_model(config))
+    if is_expected or session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        return
+    session.exitstatus = NOT_MEASURED
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter is not None:
+        reporter.ensure_newline()
+        reporter.write_line("NOT MEASURED: a model is named, but no item was measured; run the suites", red=True)
+
+
+def _show_first(config: pytest.Config, outcome: str) -> None:
+    """Let pytest's last line begin with an outcome: "3 passed, 1 inconclusive" reads as green."""
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if reporter is None:
         return
     build = reporter.build_summary_stats_line
 
-    def build_inconclusive_first() -> tuple[list[tuple[str, dict[str, bool]]], str]:
+    def build_with_outcome_first() -> tuple[list[tuple[str, dict[str, bool]]], str]:
         parts, colour = build()
-        first = [(text.upper(), markup) for text, markup in parts if text.endswith(" inconclusive")]
-        rest = [part for part in parts if not part[0].endswith(" inconclusive")]
+        first = [(text.upper(), markup) for text, markup in parts if text.endswith(f" {outcome}")]
+        rest = [part for part in parts if not part[0].endswith(f" {outcome}")]
         return first + rest, "yellow" if colour == "green" else colour
 
-    reporter.build_summary_stats_line = build_inconclusive_first
+    reporter.build_summary_stats_line = build_with_outcome_first

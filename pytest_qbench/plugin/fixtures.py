@@ -114,14 +114,16 @@ def qbench_baseline(request: pytest.FixtureRequest) -> Baseline | str:
 @pytest.fixture
 def qbench_gate(
     request: pytest.FixtureRequest, qbench_results: Results, qbench_baseline: Baseline | str
-) -> Callable[..., GateResult]:
+) -> Iterator[Callable[..., GateResult]]:
     """Judge a metric: ``qbench_gate("perception.accuracy", margin=0.01)`` fails when it regressed or is invalid.
 
     `dataset` and `slice` may be patterns. `margin` compares with the baseline, `minimum` and `maximum` do not.
     """
     from pytest_qbench.plugin.alpha_allocation import plan_of
+    from pytest_qbench.plugin.stash import FAILED_BY_VERDICT, VERDICT
+    from pytest_qbench.report.terminal import gate_text
 
-    gating, plan, compared = run_of(request.config).gating, plan_of(request.function), 0
+    gating, plan, calls, compared = run_of(request.config).gating, plan_of(request.function), 0, 0
 
     def gate(
         name: str,
@@ -132,7 +134,8 @@ def qbench_gate(
         dataset: str | None = None,
         slice: str | None = None,
     ) -> GateResult:
-        nonlocal compared
+        nonlocal calls, compared
+        calls += 1
         compared += margin is not None
         result = gating.judge(
             name, qbench_results, qbench_baseline, plan.share(max(1, compared)),
@@ -142,15 +145,13 @@ def qbench_gate(
         # In JUnit XML a gate that holds says what it rests on, too.
         request.node.user_properties.append((f"gate {result.name}", f"{result.verdict}: {result.reason}"))
         if outcome == "fail":
-            from pytest_qbench.report.terminal import gate_text
-
+            request.node.stash[FAILED_BY_VERDICT] = True
             pytest.fail(gate_text(result), pytrace=False)
-        if outcome in ("inconclusive", "not gated"):
-            from pytest_qbench.plugin.stash import VERDICT
-
-            # Of several gates in one test the open question is what must show.
-            if request.node.stash.get(VERDICT, None) != "inconclusive":
-                request.node.stash[VERDICT] = outcome
+        # Of several gates in one test the open question is what must show.
+        if outcome in ("inconclusive", "not gated") and request.node.stash.get(VERDICT, None) != "inconclusive":
+            request.node.stash[VERDICT] = outcome
         return result
 
-    return gate
+    yield gate
+    if calls == 0:
+        gating.uncalled.append(request.node.nodeid)

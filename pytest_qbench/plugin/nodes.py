@@ -1,8 +1,8 @@
-"""A test node per benchmark item, as light as pytest allows: what a plain suite function is collected into.
+"""One light test node per benchmark item of a plain suite function.
 
-A suite function is plain when nothing but the measurement happens in it: an empty body, our fixtures (and session
-fixtures behind them), no marks but ours. Its items share one function node, which stands for it in pytest's fixture
-system. Every other suite function is parametrized as any test is, and pays for it.
+A suite function is plain when only the measurement happens in it: it has an empty body, our fixtures (and session
+fixtures behind them) and no mark but ours. Its items share one function node, which represents them in pytest's fixture
+system. Every other suite function is parametrized as usual, at ten times the cost.
 """
 
 from __future__ import annotations
@@ -28,36 +28,36 @@ if TYPE_CHECKING:
     from pytest_qbench.session.run import Run
 
 _OURS = frozenset({"qbench_item", "qbench_record", "request"})
-# What pytest gives every node at once, and most never need: half a kilobyte.
+# Attributes that pytest gives every node at once and most nodes never need: half a kilobyte.
 _EMPTY = (
     *("keywords", "extra_keyword_matches", "stash", "user_properties", "_report_sections"),
     *(["_store"] if hasattr(pytest.Item, "_store") else []),
 )
-_WATCHES = ("protocol", "setup", "call", "teardown", "makereport")  # of a test, as hooks pytest_runtest_...
+_PHASE_HOOKS = ("protocol", "setup", "call", "teardown", "makereport")  # as hooks pytest_runtest_...
 
 
 def _empty() -> None: ...
 
 
 class Items(tuple["Item", ...]):
-    """The items of a plain suite function, as the one parameter that its function node is collected with."""
+    """All items of a plain suite function, as the single parameter of its function node."""
 
     __slots__ = ()
 
 
 def is_plain(metafunc: pytest.Metafunc) -> bool:
-    """Tell whether nothing but the measurement happens in a suite function."""
+    """Return whether only the measurement happens in a suite function."""
     function, definition = metafunc.function, metafunc.definition
     if metafunc.cls is not None or not isinstance(function, FunctionType):
         return False
     if function.__code__.co_code != _empty.__code__.co_code:
         return False
-    option = metafunc.config.option  # each wants to see a test's phases, or its function
+    option = metafunc.config.option  # each of these options shows a test's phases or its function
     if option.trace or getattr(option, "setupshow", False) or getattr(option, "setuponly", False):
         return False
     if any(mark.name != NAME for mark in definition.iter_markers()) or _is_watched(definition):
         return False
-    # pytest has no public way to ask what a function's fixtures are.
+    # pytest has no public API for the fixtures of a function.
     known: dict[str, Any] = metafunc._arg2fixturedefs
     if any(len(known.get(name, ())) != 1 for name in ("qbench_record", "qbench_engine")):
         return False
@@ -69,8 +69,8 @@ def is_plain(metafunc: pytest.Metafunc) -> bool:
 
 
 def _is_watched(node: pytest.Item) -> bool:
-    """Tell whether a conftest watches the running of tests, which light nodes do in one step."""
-    for name in _WATCHES:
+    """Return whether a conftest hooks into the phases of a test, which an item node runs in one step."""
+    for name in _PHASE_HOOKS:
         for implementation in getattr(node.ihook, f"pytest_runtest_{name}").get_hookimpls():
             if Path(getattr(implementation.plugin, "__file__", None) or "").name == "conftest.py":
                 return True
@@ -78,7 +78,7 @@ def _is_watched(node: pytest.Item) -> bool:
 
 
 class Suite:
-    """What the items of one function share."""
+    """The part that all items of one suite function share."""
 
     def __init__(self, function: pytest.Function) -> None:
         self.function = function
@@ -88,7 +88,7 @@ class Suite:
         self.fixturenames = tuple(function.fixturenames)
         parent = function.parent
         assert parent is not None
-        # pytest 9.2 holds ids in parts; those of one function share all but the last.
+        # pytest 9.2 keeps a node id in parts; the ids of one function share all but the last part.
         self._id = parent.id.child(self.name) if hasattr(parent, "id") else f"{parent.nodeid}::{self.name}"
 
     def nodeid(self, parameters: str) -> Any:
@@ -96,9 +96,9 @@ class Suite:
         return f"{self._id}[{parameters}]" if isinstance(self._id, str) else self._id.with_params(parameters)
 
     def engine(self, node: ItemNode) -> Engine:
-        """The engine, through pytest's fixtures: made once a session, torn down by pytest at its end.
+        """Return the engine through pytest's fixtures: built once a session, torn down by pytest at its end.
 
-        `node` is the test being set up, on whose behalf they are requested, as pytest does it for doctests.
+        `node` is the test being set up; fixtures are requested for it, as pytest does for doctests.
         """
         request = TopRequest(node, _ispytest=True)  # type: ignore[arg-type]
         for name in self.fixturenames:
@@ -109,23 +109,23 @@ class Suite:
 
     @cached_property
     def hook(self) -> Any:
-        """The hooks of its file: pytest's own way looks for conftest files per item."""
+        """The hooks of its file, looked up once: pytest looks for conftest files per item."""
         return self.function.ihook
 
     @cached_property
     def marked_above(self) -> bool:
-        """Whether its module or folder has a mark of another plugin; asked when the tests run."""
+        """Whether its module or folder has a mark of another plugin, when the tests run."""
         assert self.function.parent is not None
         return any(mark.name != NAME for mark in self.function.parent.iter_markers())
 
     @property
     def model(self) -> tuple[int, None, None]:
-        """What tells whether two suites measure the same model."""
+        """Identity of its model fixture: equal for two suites that measure the same model."""
         return id(self.function._fixtureinfo.name2fixturedefs["qbench_model"][-1]), None, None
 
 
 class ItemNode(pytest.Item):
-    """The test of one item. Reported in one step where its record is there (see `shortcut`), else like any test."""
+    """The test of one item. It is reported in one step where its record is there, else run like any test."""
 
     def __init__(self, name: str, parent: Any, nodeid: str, suite: Suite, bench: Item, run: Run) -> None:
         super().__init__(name, parent, nodeid=nodeid)
@@ -136,22 +136,22 @@ class ItemNode(pytest.Item):
 
     @cached_property
     def keywords(self) -> MutableMapping[str, Any]:  # type: ignore[override]
-        """Names that `-m` and others look at."""
+        """Names that `-m` matches."""
         return NodeKeywords(self)
 
     @cached_property
     def extra_keyword_matches(self) -> set[str]:  # type: ignore[override]
-        """More names that `-k` looks at."""
+        """More names that `-k` matches."""
         return set()
 
     @cached_property
     def stash(self) -> pytest.Stash:  # type: ignore[override]
-        """What plugins keep here."""
+        """Storage of plugins."""
         return pytest.Stash()
 
     @cached_property
     def user_properties(self) -> list[tuple[str, object]]:  # type: ignore[override]
-        """What tests tell of themselves."""
+        """Properties for the JUnit report."""
         return []
 
     @cached_property
@@ -169,21 +169,21 @@ class ItemNode(pytest.Item):
 
     @property
     def originalname(self) -> str:
-        """Its name."""
+        """Name of the suite function."""
         return self.suite.name
 
     @property
     def fixturenames(self) -> tuple[str, ...]:
-        """The fixtures it stands for."""
+        """Fixtures of the suite function."""
         return self.suite.fixturenames
 
     @property
     def location(self) -> tuple[str, int | None, str]:
-        """Where the function stands; pytest's own way costs a path per item."""
+        """Location of the suite function; pytest's own property builds a path per item."""
         return self.suite.path, self.suite.line, self.name
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        """Where the function stands."""
+        """Location of the suite function."""
         return self.path, self.suite.line, self.name
 
     @property
@@ -191,7 +191,7 @@ class ItemNode(pytest.Item):
         return self.suite.function._fixtureinfo
 
     def setup(self) -> None:
-        """Get the session fixtures where the item is still to be measured: what they raise is an error in setup."""
+        """Request the session fixtures if the item needs the model; an exception there is an error in set-up."""
         if self.run.recorder.measurer.needs_model(self.nodeid, self.bench):
             self.engine = self.suite.engine(self)
 
@@ -221,7 +221,7 @@ def item_nodes(found: list[Any], run: Run) -> list[Any] | None:
 
 
 def node_name(id_: str) -> str:
-    """An item id as pytest writes it in a node id: ASCII, unprintable characters escaped."""
+    """Return an item id as pytest writes it in a node id: ASCII, with unprintable characters escaped."""
     if id_.isascii() and id_.isprintable() and "\\" not in id_:
         return id_
     escaped = id_.encode("unicode_escape").decode("ascii")
@@ -229,7 +229,7 @@ def node_name(id_: str) -> str:
 
 
 def measure(node: pytest.Item, run: Run, item: Item, engine: Any) -> Record:
-    """Measure the item of a test and leave its record for the report; an error fails the test where none is allowed."""
+    """Measure the item of a test and keep its record for the report. An error fails the test if none is tolerated."""
     from pytest_qbench.plugin.stash import RECORD
 
     try:
@@ -241,7 +241,7 @@ def measure(node: pytest.Item, run: Run, item: Item, engine: Any) -> Record:
 
         record = run.recorder.measurer.measure(node.nodeid, item, noted)
         if asked:
-            run.recorder.made_with.batch_size = asked[0].batch_size  # auto may have halved it
+            run.recorder.made_with.batch_size = asked[0].batch_size  # the automatic batch size may have been halved
     except UsageError as e:
         stop(node.session, run, e)
     node.stash[RECORD] = record
@@ -251,7 +251,7 @@ def measure(node: pytest.Item, run: Run, item: Item, engine: Any) -> Record:
 
 
 def stop(session: pytest.Session, run: Run, error: UsageError) -> NoReturn:
-    """End the session in a usage error; the reports of items not run are not wanted."""
+    """End the session with a usage error; items that did not run are not reported."""
     run.usage_error = run.usage_error or str(error)
     session.shouldstop = run.usage_error
-    pytest.skip(run.usage_error)  # this item's own report: the session ends in exit status 4
+    pytest.skip(run.usage_error)  # this item's own report; the session ends with exit status 4

@@ -1,4 +1,4 @@
-"""How fast a run goes and when it will end, in the line in which pytest shows its percentage."""
+"""Items per second and the time left, in the line where pytest shows its percentage."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 LONG = 20.0
-"""Seconds after which a run counts as long: before, its speed says little and its end is near."""
+"""Seconds after which the pace is shown: an earlier estimate is too noisy."""
 EDGE = 32  # columns, more than pytest's own progress takes
-STEP = 0.2  # seconds for which a pace is shown: not worked out anew for every item
+STEP = 0.2  # seconds between two updates of the pace
 
 
 def pace(done: int, total: int, seconds: float) -> str:
@@ -27,7 +27,7 @@ def pace(done: int, total: int, seconds: float) -> str:
 def show_pace(reporter: Any) -> None:
     """Let pytest's reporter show the pace beside its percentage: ``[ 12%, 31.2 items/s, 4:10 left]``.
 
-    pytest has no public way to add to that line, nor to say how long it may get.
+    pytest has no public API to extend that line or to set its length.
     """
     began, width = time.monotonic(), reporter._screen_width
     message, break_line = reporter._get_progress_information_message, reporter._write_progress_information_if_past_edge
@@ -45,7 +45,7 @@ def show_pace(reporter: Any) -> None:
             reporter._screen_width = width - (len(told) + 2 if told else 0)
         line = reporter._tw._current_line
         if not line.isascii() or len(line) + EDGE >= reporter._screen_width:
-            break_line()  # measures every character of the line anew
+            break_line()  # this measures every character of the line
 
     reporter._get_progress_information_message = message_with_pace
     reporter._write_progress_information_if_past_edge = break_line_earlier
@@ -53,7 +53,7 @@ def show_pace(reporter: Any) -> None:
 
 @contextmanager
 def flushed_by_hand(reporter: Any | None) -> Generator[Callable[[], None]]:
-    """Keep pytest's reporter from flushing after every test; yields what flushes, and flushes at the end."""
+    """Keep pytest's reporter from flushing after every test; yield a flush function, and flush at the end."""
     if reporter is None:
         yield lambda: None
         return

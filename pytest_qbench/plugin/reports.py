@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_qbench.plugin.collection import bench_item, is_gate
-from pytest_qbench.plugin.stash import RECORD, STATUS, VERDICT
+from pytest_qbench.plugin.alpha_allocation import FIXTURE
+from pytest_qbench.plugin.collection import is_gate
+from pytest_qbench.plugin.stash import FAILED_BY_VERDICT, RECORD, STATUS, VERDICT
 
 # status or verdict: (category, letter, word and colour with -v)
 OUTCOMES: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
@@ -25,8 +26,11 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
         report.qbench_item = (record.task, record.item)  # type: ignore[attr-defined]
         item.stash[STATUS] = record.status
         del item.stash[RECORD]
-    kind = "gate" if is_gate(item) else "item" if bench_item(item) is not None else None
-    report.qbench_kind = kind  # type: ignore[attr-defined]
+    if is_gate(item):
+        kind = "gate" if FIXTURE in item.fixturenames else "check"  # type: ignore[attr-defined]
+        report.qbench_kind = kind  # type: ignore[attr-defined]
+    if report.when == "call" and report.failed and item.stash.get(FAILED_BY_VERDICT, False):
+        report.qbench_failed_by_verdict = True  # type: ignore[attr-defined]
     if report.when == "call" and report.passed:
         report.qbench_outcome = item.stash.get(STATUS, None) or item.stash.get(VERDICT, None)  # type: ignore[attr-defined]
 

@@ -1,7 +1,7 @@
-"""One report an item instead of three phases: what pytest does around an empty test costs ten times the item itself.
+"""The fast path: one report per item instead of three phases, which cost ten times the item itself.
 
-Taken by light nodes whose record is there. The first item of a chunk, which measures all of it, runs as any test does,
-and so do the last of a module (it tears down), items with a mark of their own and items that end in an error.
+Item nodes whose record is there take it. Other items run like any test: the first of a chunk, which measures the chunk;
+the last of a module, which tears down; items with a mark of their own; and items that end in an error.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from pytest_qbench.session.workers import is_worker
 if TYPE_CHECKING:
     from pytest_qbench.session.run import Run
 
-SETTLED = 8192  # items whose records and reports the garbage collector looks at more than once
+FREEZE_EVERY = 8192  # items between two calls of `freeze`: only their records and reports are rescanned
 
 
 def report_recorded(run: Run, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
-    """Report `item` from its record; False where it has to run as any test does."""
+    """Report `item` from its record; return False where it has to run like any test."""
     if not isinstance(item, ItemNode) or nextitem is None or nextitem.parent is not item.parent:
         return False
-    # Marks may be added to single items, or to their module, in pytest_collection_modifyitems say.
+    # pytest_collection_modifyitems, for one, may add marks to single items or to their module.
     if item.suite.marked_above or any(mark.name != NAME for mark in item.own_markers):
         return False
     began = time.time()
@@ -42,7 +42,7 @@ def report_recorded(run: Run, item: pytest.Item, nextitem: pytest.Item | None) -
         duration=time.time() - began, start=began, stop=began,
     )  # fmt: skip
     report.qbench_outcome = record.status  # type: ignore[attr-defined]
-    if is_worker(item.config):  # plain values; the record itself crosses in the run folder
+    if is_worker(item.config):  # plain values; the record crosses in the run folder
         report.qbench_item = (record.task, record.item)  # type: ignore[attr-defined]
     hook = item.suite.hook
     hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
@@ -52,10 +52,10 @@ def report_recorded(run: Run, item: pytest.Item, nextitem: pytest.Item | None) -
 
 
 def run_session(run: Run, session: pytest.Session) -> bool | None:
-    """Run the tests of a session with light nodes: pytest's own loop, without what it puts around short reports.
+    """Run the tests of a session with item nodes; return None where pytest's own loop has to run.
 
-    That is a hook with a dozen plugins and a system call for every dot; here the display moves a chunk at a time, which
-    is how results arrive. None where pytest's loop has to decide what to do.
+    For each item pytest calls a hook of a dozen plugins and flushes the terminal. Here recorded items skip the hook,
+    and the display moves one chunk at a time, as results arrive.
     """
     option = session.config.option
     if option.collectonly or (session.testsfailed and not option.continue_on_collection_errors):
@@ -65,7 +65,7 @@ def run_session(run: Run, session: pytest.Session) -> bool | None:
     with flushed_by_hand(session.config.pluginmanager.getplugin("terminalreporter")) as flush:
         for done, (item, following) in enumerate(pairwise((*session.items, None))):
             assert item is not None
-            if done % SETTLED == 0:
+            if done % FREEZE_EVERY == 0:
                 freeze()
             if not report_recorded(run, item, following):
                 flush()

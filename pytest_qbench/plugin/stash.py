@@ -16,3 +16,4 @@ STATUS = pytest.StashKey[str]()
 
 
 VERDICT = pytest.StashKey[str]()
+FAILED_BY_VERDICT = pytest.StashKey[bool]()

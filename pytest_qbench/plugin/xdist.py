@@ -1,4 +1,4 @@
-"""Whole chunks to workers, gates once on the controller. Imported only where xdist is installed and active."""
+"""Whole chunks go to workers; gates run once, on the controller. Imported only where xdist is active."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from pytest_qbench.session.workers import is_controller
 if TYPE_CHECKING:
     from pytest_qbench.session.run import Run
 
-ISOLATION = 12  # workers that may die while items that kill them are isolated
+ISOLATION = 12  # more workers that may die while an item that kills its process is isolated
 
 
 class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """Hands out the planned chunks. The stock class costs O(n) an item and runs the crashing item again and again."""
+    """Schedules the planned chunks. The stock class costs O(n) per item and repeats a crashing item for ever."""
 
     def __init__(self, config: pytest.Config, log: Any, size: int, batch: int) -> None:
         super().__init__(config, log)
@@ -33,7 +33,7 @@ class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
         self._deaths: Counter[str] = Counter()
 
     def schedule(self) -> None:
-        """Plan once, over the collection that all workers share."""
+        """Plan once, over the collection that all workers have in common."""
         if self.collection is None and self.registered_collections:
             nodeids = next(iter(self.registered_collections.values()))
             self._index = {nodeid: i for i, nodeid in enumerate(nodeids)}
@@ -50,7 +50,7 @@ class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
         node.send_runtest_some([self._index[nodeid] for nodeid, done in unit.items() if not done])
 
     def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
-        """Forget finished chunks, so that pending items are counted over the chunks in flight only."""
+        """Forget finished chunks, so that only chunks in flight count as pending."""
         nodeid = self.registered_collections[node][item_index]
         units, scope = self.assigned_work[node], self._scope[nodeid]
         units[scope][nodeid] = True
@@ -59,10 +59,10 @@ class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
         self._reschedule(node)
 
     def remove_node(self, node: Any) -> str | None:
-        """Give the unfinished tests of a lost worker to the others; return one that is to blame and not to run again.
+        """Give the unfinished tests of a lost worker to the others; return the test to blame, which does not run again.
 
-        An item of ours is measured again: the journal knows what was in flight, isolates what kills its worker and
-        ends in an error by name. It is blamed where a worker dies there twice before anything is measured.
+        A benchmark item is measured again: the journal knows which batch was in flight, and isolation ends in an error
+        that names the item. It is to blame only where workers die there twice before anything is measured.
         """
         units = self.assigned_work.pop(node)
         unfinished = [nodeid for unit in units.values() for nodeid, done in unit.items() if not done]
@@ -95,7 +95,7 @@ class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
 
     @property
     def left(self) -> list[str]:
-        """Tests that no worker ran to its end."""
+        """Tests that no worker finished."""
         units = [*self.workqueue.values(), *(unit for units in self.assigned_work.values() for unit in units.values())]
         return [nodeid for unit in units for nodeid, done in unit.items() if not done]
 
@@ -113,12 +113,12 @@ class XdistController:
         self.scheduler: ChunkScheduling | None = None
         self.is_in_use = in_use(config)
         if self.is_in_use and config.option.maxworkerrestart is None and config.option.numprocesses:
-            # Isolating an item takes some workers; xdist's own limit is four a process.
+            # Isolating an item costs some workers; xdist's own limit is four per process.
             config.option.maxworkerrestart = str(4 * config.option.numprocesses + ISOLATION)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell a worker how tests are handed out and where the run folder is."""
+        """Give a worker the distribution mode and the run folder."""
         node.workerinput["qbench_dist"] = self.config.getvalue("dist")
         try:
             node.workerinput["qbench_folder"] = (
@@ -129,13 +129,13 @@ class XdistController:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> ChunkScheduling | None:
-        """Replace the default distribution only, and only where Q-Bench is asked for."""
+        """Replace the default distribution, where Q-Bench is in use."""
         if not self.is_in_use or config.getvalue("dist") != "load":
             return None
         request = run_of(config).request
         try:
             self.scheduler = ChunkScheduling(config, log, request.chunk_size, request.planned_batch)
-        except UsageError as e:  # from the project's ini; what was typed was checked before
+        except UsageError as e:  # from the project's configuration; the command line was checked before
             raise pytest.UsageError(str(e)) from e
         return self.scheduler
 
@@ -148,7 +148,7 @@ class XdistController:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Run the gates after the last item; -x, --maxfail and Ctrl-C raise before."""
+        """Run the gates after the last item; -x, --maxfail and Ctrl-C end the session before."""
         result = yield
         self._check_complete(run_of(session.config))
         if is_controller(session.config) and self.gate_ids and not run_of(self.config).usage_error:
@@ -156,7 +156,7 @@ class XdistController:
         return result
 
     def _check_complete(self, run: Run) -> None:
-        """Note what workers that died left undone: a run that lost tests, or its gates, is not green."""
+        """Note the tests that died with their workers: such a run is not green."""
         if self.scheduler is None or run.usage_error:
             return
         if left := self.scheduler.left:
@@ -179,6 +179,7 @@ class XdistController:
             if reporter is not None:
                 config.pluginmanager.register(reporter, "terminalreporter")
         session.testscollected = count + len(gates)
+        run_of(config).gating.collected = [gate.nodeid for gate in gates]
         for i, gate in enumerate(gates):
             following = gates[i + 1] if i + 1 < len(gates) else None
             config.hook.pytest_runtest_protocol(item=gate, nextitem=following)

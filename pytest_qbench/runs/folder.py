@@ -27,6 +27,7 @@ class RunFolder:
         self._keeps = keeps
         self._own: list[Record] = []
         try:
+            self.held_records = (path / RECORDS).exists() and (path / RECORDS).stat().st_size > 0
             self._records = SharedLines(path / RECORDS)
             self.journal = Journal(path)
         except OSError as e:

@@ -1,19 +1,19 @@
-"""The one plan by which items are measured together: the same alone, under xdist, and on every worker."""
+"""The plan of chunks: which items are measured together, alone, under xdist and on every worker."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
 
-TAIL = 8  # a chunk holds at most this part of what is left of its function, so that workers end together
+TAIL = 8  # a chunk holds at most 1/8 of the items left in its function, so that workers end together
 
 
 def plan_chunks(nodeids: Sequence[str], size: int, batch: int) -> list[list[int]]:
-    """Cut a collection into chunks of positions.
+    """Return the chunks of a collection, as lists of positions.
 
-    Consecutive parametrized ids of one function form chunks: of `size` (a multiple of `batch`) at first, then of ever
-    fewer whole batches. Every other test is a chunk of its own. Pure and linear, and no function of the number of
-    workers: who sees the same collection computes the same plan, and the same batches give the same results.
+    Consecutive parametrized ids of one function form chunks: first of `size` (a multiple of `batch`), then of fewer and
+    fewer whole batches. Every other test is a chunk of its own. The plan depends on the collection alone, not on the
+    number of workers: equal batches give equal results. Linear time.
     """
     chunks: list[list[int]] = []
 

@@ -24,6 +24,7 @@ from pytest_qbench.report.write import write_reports, write_step_summary
 from pytest_qbench.runs.items_file import write_items
 from pytest_qbench.runs.read import SUMMARY
 from pytest_qbench.session.gating import Gating
+from pytest_qbench.session.ledger import shortfalls
 from pytest_qbench.session.run import Run
 from pytest_qbench.session.summary import BaselineUpdate, summarize, verdict_line
 
@@ -32,6 +33,7 @@ def finish(run: Run, exitstatus: int) -> Finished:
     """Write summary, reports and baseline; `Run.notes` then says why a run fails although no gate did."""
     results, settings, folder = run.results, run.request.settings, run.recorder.folder
     run.notes += _too_many_errors(results, settings.max_errors)
+    run.not_measured = shortfalls(run.request, run.gating, results, run.baseline)
     update = _update_baseline(run, results, exitstatus) if settings.update_baseline else None
     if update and update.refused:
         run.notes.append(f"baseline not recorded: {update.refused}")
@@ -108,10 +110,13 @@ def _why_not_recorded(results: Results, old: Baseline | str, gating: Gating, exi
     if isinstance(old, str):
         return None
     measured = {(r.task, r.dataset) for r in results.records}
-    lost = sorted({(r.task, r.dataset) for r in old.records.values()} - measured)
-    if lost:
-        parts = ", ".join(f"{task} {dataset}" for task, dataset in lost)
-        return f"it also holds {parts}, which this run did not measure; record this part with --qbench-baseline=NAME"
+    if not gating.settings.accept_lost_items and (lost := sorted(set(old.records) - set(results.expected))):
+        parts = {f"{r.task} {r.dataset}" for r in old.records.values() if (r.task, r.dataset) not in measured}
+        which = ", ".join(sorted(parts)) or f"{len(lost)} items (first: {lost[0][1]})"
+        return (
+            f"it also holds {which}, which this run did not measure; record this part with --qbench-baseline=NAME, or "
+            "accept the loss with --qbench-accept-lost-items"
+        )
     judged = {gate.name.partition(".")[0] for gate in gating.results}
     if unjudged := sorted({task for task, _ in measured} - judged):
         return f"no gate judged {', '.join(unjudged)} against the old baseline"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from pytest_qbench.session.settings import Settings
 
 if TYPE_CHECKING:  # statistics load where gates run; a worker only measures
@@ -15,16 +17,23 @@ if TYPE_CHECKING:  # statistics load where gates run; a worker only measures
 
 @dataclass
 class Gating:
-    """The gate results so far, the tests that failed for any reason, and the number of gate tests that passed.
+    """The gate results so far, and what happened to the tests of the session.
 
-    `comparisons` is the number of gate tests that compare with the baseline; they share alpha.
+    `comparisons` is the number of gate tests that compare with the baseline; they share alpha. `collected` are the gate
+    tests to run, `ended` those that ran to their end; `uncalled` asked for `qbench_gate` and never called it.
+    `own_checks` is the number of passed tests that judge `qbench_results` themselves. `failed_tests` are the failed
+    tests, without the `failed_by_verdict` ones.
     """
 
     settings: Settings
     comparisons: int = 1
     results: list[GateResult] = field(default_factory=list)
+    collected: list[str] = field(default_factory=list)
+    ended: set[str] = field(default_factory=set)
+    uncalled: list[str] = field(default_factory=list)
+    own_checks: int = 0
     failed_tests: list[str] = field(default_factory=list)
-    passed_tests: int = 0
+    failed_by_verdict: int = 0
 
     def judge(self, name: str, results: Results, baseline: Baseline | str, share: float, **bounds: Any) -> GateResult:
         """Judge one gate with its `share` of its test's alpha, and keep the result for the summary."""
@@ -36,12 +45,16 @@ class Gating:
         self.results.append(result)
         return result
 
-    def count(self, kind: str, nodeid: str, when: str | None, outcome: str) -> None:
-        """Count a finished item or gate test: the failed ones by node id, the passed gates by number."""
-        if outcome == "failed":
-            self.failed_tests.append(nodeid)
-        elif kind == "gate" and when == "call" and outcome == "passed":
-            self.passed_tests += 1
+    def count(self, report: pytest.TestReport) -> None:
+        """Count a phase of a test: which gates ended, which tests failed for another reason than a verdict."""
+        kind = getattr(report, "qbench_kind", None)
+        if report.failed and getattr(report, "qbench_failed_by_verdict", False):
+            self.failed_by_verdict += 1
+        elif report.failed:
+            self.failed_tests.append(report.nodeid)
+        if kind in ("gate", "check") and report.when == "call" and (not report.skipped or hasattr(report, "wasxfail")):
+            self.ended.add(report.nodeid)
+            self.own_checks += kind == "check" and report.passed
 
     @property
     def not_gated(self) -> str | None:

@@ -1,4 +1,4 @@
-"""Measures chunks of items in this process; a record is in the run folder before its test is reported."""
+"""Measure chunks of items in this process. A record is in the run folder before its test is reported."""
 
 from __future__ import annotations
 
@@ -27,27 +27,33 @@ class Chunk:
     items: tuple[Item, ...]
 
     def pairs(self) -> Iterable[tuple[str, Item]]:
-        """Each node id with its item."""
+        """Return each node id with its item."""
         return zip(self.nodeids, self.items, strict=True)
 
 
 def key_of(item: Item) -> Key:
-    """What tells items apart: two tasks may share ids."""
+    """Return the key of an item; two tasks may share ids."""
     return item.task, item.id
 
 
 class Measurer:
-    """The chunks of this process's collection, and the records that wait for their tests.
+    """The chunks of this process's collection and the records that wait for their tests.
 
     `known` finds the record of an item that was measured before: by an earlier run of this folder, or by a worker that
-    died. `folder` opens the run folder, not before there is something to measure.
+    died. `folder` opens the run folder, not before there is something to measure. `is_verified` says whether this
+    process may use earlier records: not before the model was loaded and compared with the one that made them.
     """
 
-    def __init__(self, folder: Callable[[], RunFolder], known: Callable[[Key], Record | None]) -> None:
-        self._folder, self._known = folder, known
+    def __init__(
+        self,
+        folder: Callable[[], RunFolder],
+        known: Callable[[Key], Record | None],
+        is_verified: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._folder, self._known, self._is_verified = folder, known, is_verified
         self._chunk_of: dict[str, Chunk] = {}
-        self._in_order: list[Chunk] = []  # the chunks that this process measures one after another
-        self._place: dict[str, int] = {}  # of a chunk in that order, by its first test
+        self._in_order: list[Chunk] = []  # the chunks in the order in which this process measures them
+        self._place: dict[str, int] = {}  # position of a chunk in that order, by its first test
         self._ready: dict[str, Record] = {}
         self._failed: set[str] = set()
         self._parent = os.getppid()
@@ -55,7 +61,7 @@ class Measurer:
     def plan(self, nodes: Sequence[tuple[str, Item | None]], size: int, batch: int, *, following: bool) -> None:
         """Plan the chunks of a collection: node ids with their items (None for tests that are no items).
 
-        `following` tells that this process measures all chunks in order, so that the next can be made ready.
+        `following` says that this process measures all chunks in order, so that the next one can be prefetched.
         """
         for known in (self._chunk_of, self._in_order, self._place):
             known.clear()
@@ -65,25 +71,27 @@ class Measurer:
                 continue
             chunk = Chunk(*zip(*(nodes[i] for i in own), strict=True))
             self._chunk_of.update(dict.fromkeys(chunk.nodeids, chunk))
-            if following:  # who measures a worker's next chunk shows later
+            if following:  # under xdist the scheduler decides later which worker measures a chunk
                 self._place[chunk.nodeids[0]] = len(self._in_order)
                 self._in_order.append(chunk)
 
     def take(self, nodeid: str, item: Item) -> Record | None:
-        """Return the record of a test where there is one without an error already, else None."""
+        """Return the record of a test if it exists and is no error, else None."""
         record = self._ready.get(nodeid) or self._known(key_of(item))
-        if record is None or record.status == "error":
+        if record is None or record.status == "error" or not self._is_verified():
             return None
         self._ready.pop(nodeid, None)
         return record
 
     def needs_model(self, nodeid: str, item: Item) -> bool:
         """Return whether a test needs the model: it has no record, or it runs again after an error."""
-        return nodeid in self._failed or (nodeid not in self._ready and self._known(key_of(item)) is None)
+        if nodeid in self._failed or not self._is_verified():
+            return True
+        return nodeid not in self._ready and self._known(key_of(item)) is None
 
     def measure(self, nodeid: str, item: Item, engine: Callable[[], Engine]) -> Record:
-        """Return the record of one test; the first of a chunk measures what is left of it."""
-        if nodeid in self._failed:  # run once more, by pytest-rerunfailures say: this one alone
+        """Return the record of one test; the first test of a chunk measures the rest of the chunk."""
+        if nodeid in self._failed:  # run again, by pytest-rerunfailures for one: this item alone
             (self._ready[nodeid],) = engine().measure([item], self)
         elif self.needs_model(nodeid, item):
             self._measure_chunk(self._chunk_of[nodeid], engine)
@@ -96,7 +104,7 @@ class Measurer:
         folder = self._folder()
         folder.journal.refresh()
         lost = folder.journal.in_flight_elsewhere(key_of(item) for item in chunk.items)
-        if lost:  # a worker died at this chunk; it may have finished a part
+        if lost:  # a worker died in this chunk and may have finished a part of it
             folder.index()
         left = {nodeid: item for nodeid, item in chunk.pairs() if self._known(key_of(item)) is None}
         groups = _groups(left, lost)
@@ -112,13 +120,13 @@ class Measurer:
         folder.write(folder.journal.end)
 
     def _following(self, chunk: Chunk) -> Iterator[list[Item]]:
-        """Yield what is to be measured of each chunk behind this one."""
+        """Yield the items left to measure in each later chunk."""
         place = self._place.get(chunk.nodeids[0], len(self._in_order))
         for following in islice(self._in_order, place + 1, None):
             if left := [item for item in following.items if self._known(key_of(item)) is None]:
                 yield left
 
-    # what the engine tells
+    # called by the engine
 
     def begun(self, items: Sequence[Item]) -> None:
         """Journal a batch before it is measured."""
@@ -128,12 +136,12 @@ class Measurer:
         folder.write(lambda: folder.journal.begin(items))
 
     def done(self, records: Sequence[Record]) -> None:
-        """Write a batch as soon as it is measured."""
+        """Write the records of a batch as soon as it is measured."""
         self._folder().append(records)
 
 
 def _groups(left: dict[str, Item], lost: dict[Key, list[int]]) -> list[list[str]]:
-    """Cut what is left of a chunk: first all that nothing is held against, then suspects, in ever smaller batches."""
+    """Return the groups to measure: first items never in a crash, then suspects in smaller and smaller batches."""
     by_size: dict[int | None, list[str]] = {None: []}
     for nodeid, item in left.items():
         by_size.setdefault(next_size(lost.get(key_of(item), [])), []).append(nodeid)
@@ -146,5 +154,7 @@ def _groups(left: dict[str, Item], lost: dict[Key, list[int]]) -> list[list[str]
 
 def _killer(item: Item, times: int) -> Record:
     return Record.of(
-        item, "error", error=f"WorkerDied: the process died {times} times while it measured {item.id}, at last alone"
+        item,
+        "error",
+        error=f"WorkerDied: the process died {times} times while it measured {item.id}, at last alone",
     )

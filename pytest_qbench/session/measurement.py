@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import platform
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from pytest_qbench.engine.engine import Engine
@@ -33,7 +36,7 @@ def build_engine(
         if model.conditions and "assessment" in request.tasks:
             made_with.conditions = {"scoring": {**request.scoring.describe(), **model.conditions}}
     endpoints.meter("model", model)
-    made_with.model = {"name": model.name, **model.describe()}
+    made_with.model = {"name": model.name, **model.describe(), **_project_code(model)}
     made_with.machine = model.machine if isinstance(model, Sends) else platform.machine()
     if settings.ray is not None and not isinstance(model, Sends):
         raise UsageError("--qbench-ray: this project's own qbench_model stays in this process; drop --qbench-ray")
@@ -47,13 +50,25 @@ def build_engine(
     def checked_judge() -> Judge:
         return _check_judge(request, recorder, endpoints, judge())
 
-    if settings.judge_unparsed and "perception" in request.tasks:
-        checked_judge()  # it is part of the conditions, also of a run in which every reply is parsed
+    judges_earlier_texts = recorder.has_earlier_records and "description" in request.tasks
+    if judges_earlier_texts or (settings.judge_unparsed and "perception" in request.tasks):
+        checked_judge()  # it is part of the conditions, also of a run in which it has nothing left to judge
     return Engine(
         model, answer=request.answer, batch_size=request.batch_size, blind=settings.blind,
         judge_rounds=settings.judge_rounds, judge=checked_judge, scoring=request.scoring,
         decides=settings.judge_unparsed,
     )  # fmt: skip
+
+
+def _project_code(model: Model) -> dict[str, str]:
+    """Return the hash of the file that defines a project's own model class; empty for a model of this package."""
+    if type(model).__module__.partition(".")[0] == __package__.partition(".")[0]:
+        return {}
+    try:
+        source = inspect.getsourcefile(type(model))
+    except TypeError:  # a class without a file
+        source = None
+    return {"code": hashlib.sha256(Path(source).read_bytes()).hexdigest()[:16]} if source else {}
 
 
 def ray_report(model: Model) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Command-line options and their ini twins. Imports nothing but pytest: every pytest start pays for this module."""
+"""Command-line options and their configuration twins. Imports only pytest: every pytest start loads this module."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from typing import Any, NamedTuple
 import pytest
 
 NAME = "qbench"
+NOT_MEASURED = 10
+"""Exit status of a run that did not measure or did not judge everything; pytest itself uses 0 to 5."""
+CANNOT_TELL = 11
+"""Exit status of a run with an inconclusive gate under --qbench-strict."""
 
 
 class Option(NamedTuple):
-    """One option. `ini` tells whether a project may pin it; a flag (`kind` "bool") takes no value."""
+    """One option. `ini` says whether a project may set it in its configuration; a flag (`kind` "bool") has no value."""
 
     name: str
     help: str
@@ -20,7 +24,7 @@ class Option(NamedTuple):
 
     @property
     def dest(self) -> str:
-        """Name of the ini twin and of the parsed value."""
+        """Name of the configuration twin and of the parsed value."""
         return self.name.lstrip("-").replace("-", "_")
 
 
@@ -34,6 +38,8 @@ OPTIONS = (
            metavar="SPEC"),
     Option("--qbench-datasets", "Restrict to these datasets, comma-separated. Default: all that are found.",
            metavar="A,B"),
+    Option("--qbench-tasks", "Restrict to these tasks, comma-separated: perception, description, assessment. Default: "
+           "all that the data has.", metavar="A,B"),
     Option("--qbench-split", "Choose the LLVisionQA split: dev (default) or test.", metavar="SPLIT"),
     Option("--qbench-limit", "Measure N items per dataset, a stratified sample. Default: all.", metavar="N"),
     Option("--qbench-seed", "Seed of the sample and of the resampling. Default: 0.", metavar="S"),
@@ -46,15 +52,15 @@ OPTIONS = (
     Option("--qbench-timeout", "Seconds for one request to an endpoint with all its repeats. Default: 60.",
            metavar="SECONDS"),
     Option("--qbench-no-cache", "Ask endpoints anew instead of taking replies from .qbench/cache.", kind="bool"),
-    Option("--qbench-blind", "Show a grey image instead of each image and gate nothing: what the model knows without "
-           "seeing.", kind="bool", ini=False),
+    Option("--qbench-blind", "Show a grey image instead of each image: what the model answers without seeing. Gates "
+           "do not decide.", kind="bool", ini=False),
     Option("--qbench-judge", "Choose the judge of descriptions: lexicon (embedded, a smoke judge; the default on mini "
            "only), openai:MODEL@BASE_URL or hf:ID.", metavar="SPEC"),
     Option("--qbench-judge-arg", "Pass KEY=VALUE to the judge: mode, temperature, max_new_tokens, revision, price, ... "
            "Repeatable.", kind="linelist", metavar="KEY=VALUE"),
     Option("--qbench-judge-prompts", "Ask the judge with the prompts of this YAML file. Default: the embedded ones.",
            metavar="FILE"),
-    Option("--qbench-judge-unparsed", "Let the judge read the replies that extraction left unparsed, with five votes.",
+    Option("--qbench-judge-unparsed", "Let the judge read unparsed replies, with five votes.",
            kind="bool"),
     Option("--qbench-judge-rounds", "Rounds per description and dimension. Default: 5.", metavar="N"),
     Option("--qbench-max-errors", "Share of items that may end in an error before gates are invalid. Default: 0.",
@@ -63,8 +69,8 @@ OPTIONS = (
            metavar="SHARE"),
     Option("--qbench-run-dir", "Write records and summary to this new folder. Default: one under .qbench/runs.",
            metavar="DIR"),
-    Option("--qbench-resume", "Go on with the run in --qbench-run-dir (default: the newest): measure what it lacks and "
-           "what ended in an error.", kind="bool", ini=False),
+    Option("--qbench-resume", "Resume the run in --qbench-run-dir (default: the newest): measure missing items and "
+           "items that ended in an error.", kind="bool", ini=False),
     Option("--qbench-shard", "Measure part I of N of the items, by a hash of their ids, and gate nothing; qbench merge "
            "joins the run folders.", metavar="I/N", ini=False),
     Option("--qbench-ray", "Spread the items over replicas of a local model on a Ray cluster: HOST:PORT of its head "
@@ -74,8 +80,11 @@ OPTIONS = (
     Option("--qbench-update-baseline", "Record this run as the baseline and say what changes.", kind="bool", ini=False),
     Option("--qbench-accept-regression", "Let --qbench-update-baseline record a run that regressed.", kind="bool",
            ini=False),
-    Option("--qbench-no-gates", "Measure only: gates report, but do not decide.", kind="bool", ini=False),
-    Option("--qbench-strict", "Fail on an inconclusive gate too.", kind="bool"),
+    Option("--qbench-accept-lost-items", "Let --qbench-update-baseline record a run that lacks items of the old "
+           "baseline.", kind="bool", ini=False),
+    Option("--qbench-no-gates", "Measure only: gates report, but do not decide the exit status.", kind="bool",
+           ini=False),
+    Option("--qbench-strict", "End with exit status 11 where a gate is inconclusive.", kind="bool"),
     Option("--qbench-json", "Write the summary to this file as well.", metavar="FILE"),
     Option("--qbench-html", "Write the report as one self-contained page to this file.", metavar="FILE"),
     Option("--qbench-md", "Write the report as Markdown to this file. In GitHub Actions it goes to the step summary "
@@ -84,7 +93,7 @@ OPTIONS = (
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Declare the option group `qbench` and the ini twins."""
+    """Declare the option group `qbench` and the configuration twins."""
     group = parser.getgroup(NAME, "Q-Bench: low-level vision of vision-language models")
     for option in OPTIONS:
         extra: dict[str, Any] = {"metavar": option.metavar}
@@ -99,10 +108,15 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def given(config: pytest.Config) -> bool:
-    """Tell whether any option of ours stands on the command line."""
+    """Return whether the command line has a Q-Bench option."""
     return any(config.getoption(option.dest) is not None for option in OPTIONS)
 
 
 def in_use(config: pytest.Config) -> bool:
-    """Tell whether any option of ours stands on the command line or in the project's configuration."""
+    """Return whether the command line or the configuration has a Q-Bench option."""
     return given(config) or any(option.ini and config.getini(option.dest) for option in OPTIONS)
+
+
+def given_model(config: pytest.Config) -> bool:
+    """Return whether the command line names a model."""
+    return config.getoption("qbench_model") is not None

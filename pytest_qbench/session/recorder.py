@@ -25,6 +25,7 @@ class Recorder:
 
     `noise` is the second measurement of a new baseline (see `noise_floor`), `resumed` the number of records that an
     earlier run had written, `version` a number that grows with every record read.
+    `is_verified` says that the model was compared with the one that made the earlier records.
     """
 
     request: RunRequest
@@ -34,12 +35,13 @@ class Recorder:
     records: dict[Key, Record] = field(default_factory=dict)
     resumed: int = 0
     version: int = 0
+    is_verified: bool = False
     _folder: RunFolder | None = None
 
     @cached_property
     def measurer(self) -> Measurer:
         """What measures the items of this process, chunk by chunk."""
-        return Measurer(lambda: self.folder, self.find)
+        return Measurer(lambda: self.folder, self.find, lambda: self.is_verified or not self.has_earlier_records)
 
     def find(self, key: Key) -> Record | None:
         """Return the record of an item that was measured before; a worker looks it up in the run folder."""
@@ -48,6 +50,7 @@ class Recorder:
     def note_made_with(self) -> None:
         """Write what produces the records to the run folder; raises `UsageError` where earlier records differ."""
         self.folder.check_made_with(self.made_with.identity())
+        self.is_verified = True
 
     def note_judge_control(self) -> None:
         """Write the judge's control scores to the run folder, without comparing them: judges waver."""
@@ -59,9 +62,9 @@ class Recorder:
         return MadeWith.from_json({**self.folder.journal.made_with, **self.made_with.to_json()})
 
     @property
-    def is_open(self) -> bool:
-        """Whether this process has a run folder."""
-        return self._folder is not None
+    def has_earlier_records(self) -> bool:
+        """Whether the folder held records when this process opened it: of a resumed run, or of a worker that died."""
+        return self.folder.held_records
 
     @property
     def folder(self) -> RunFolder:

@@ -92,7 +92,8 @@ class RunRequest:
         s = self.settings
         with gc_paused():
             found = open_datasets(s.data, rootdir=s.rootdir, names=s.datasets, split=s.split)
-        selected = select(found, limit=s.limit, seed=s.seed)
+        wanted = [each for each in found if s.tasks is None or each.task in s.tasks]
+        selected = select(wanted, limit=s.limit, seed=s.seed)
         return selected if s.shard is None else take_shard(selected, *s.shard)
 
     def items_of(self, task: Task) -> list[Item]:
@@ -141,6 +142,7 @@ class RunRequest:
         s = self.settings
         return {
             "datasets": list(s.datasets) if s.datasets else None,
+            **({"tasks": list(s.tasks)} if s.tasks else {}),
             "split": s.split,
             "limit": s.limit,
             "seed": s.seed,

@@ -46,7 +46,7 @@ class Run:
 
     A worker measures and hands its part over as it ends (`worker_output`); the controller takes it over (`add_worker`),
     reads the records and runs the gates. Alone, one process does both. `usage_error` says why the run cannot work,
-    `notes` why it fails although no gate did.
+    `notes` why it fails although no gate did, `not_measured` what keeps it from being green (see `ledger`).
     """
 
     request: RunRequest
@@ -56,6 +56,7 @@ class Run:
     collected: CollectedTests = field(default_factory=CollectedTests)
     usage_error: str | None = None
     notes: list[str] = field(default_factory=list)
+    not_measured: list[str] = field(default_factory=list)
     ray_report: Mapping[str, Any] = field(default_factory=dict)
     finished: Finished | None = None
     began: float = field(default_factory=time.time)

@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 import pytest
 
 from pytest_qbench.errors import UsageError
+from pytest_qbench.items import TASKS
 from pytest_qbench.session.options import OPTIONS
 
 
@@ -21,6 +22,7 @@ class Settings:
     model_args: tuple[str, ...]
     data: str
     datasets: tuple[str, ...] | None
+    tasks: tuple[str, ...] | None
     split: str
     limit: int | None
     seed: int
@@ -46,6 +48,7 @@ class Settings:
     baseline: str | None
     update_baseline: bool
     accept_regression: bool
+    accept_lost_items: bool
     gates: bool
     strict: bool
     json: Path | None
@@ -121,8 +124,17 @@ def _shard(text: str | None) -> tuple[int, int] | None:
     return int(part), int(parts)
 
 
+def _tasks(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names or not set(names) <= set(TASKS):
+        raise UsageError(f"--qbench-tasks={text}: choose from {', '.join(TASKS)}")
+    return names
+
+
 def _path(config: pytest.Config, dest: str) -> Path | None:
-    """A path from the command line is relative to where pytest was started, one from the ini file to rootdir."""
+    """Return a path: relative to the working directory on the command line, to rootdir in the configuration."""
     if (text := config.getoption(dest)) is not None:
         return Path(config.invocation_params.dir, text)
     text = _value(config, dest)
@@ -140,6 +152,7 @@ def read_settings(config: pytest.Config) -> Settings:
         model_args=tuple(_value(config, "qbench_model_arg") or ()),
         data=_value(config, "qbench_data") or "mini",
         datasets=tuple(n.strip() for n in datasets.split(",") if n.strip()) if datasets else None,
+        tasks=_tasks(_value(config, "qbench_tasks")),
         split=_choice(config, "qbench_split", "dev", ("dev", "test")) or "dev",
         limit=_number(config, "qbench_limit", 0, 1) or None,
         seed=_number(config, "qbench_seed", 0, 0),
@@ -166,13 +179,14 @@ def read_settings(config: pytest.Config) -> Settings:
         resume=bool(_value(config, "qbench_resume")),
         shard=_shard(_value(config, "qbench_shard")),
         ray=_value(config, "qbench_ray"),
-        # The contract for this folder is rootdir, also from the command line: CI calls pytest from anywhere.
+        # Relative to rootdir, also on the command line: CI calls pytest from anywhere.
         baseline_dir=config.rootpath / (_value(config, "qbench_baseline_dir") or "baselines"),
         baseline=_value(config, "qbench_baseline"),
         update_baseline=bool(_value(config, "qbench_update_baseline")),
         accept_regression=bool(_value(config, "qbench_accept_regression")),
+        accept_lost_items=bool(_value(config, "qbench_accept_lost_items")),
         gates=not _value(config, "qbench_no_gates"),
-        # What a project pins does not forbid what is typed: a blind run or a measurement only.
+        # A pinned --qbench-strict does not forbid a blind run or a measurement without gates on the command line.
         strict=bool(config.getoption("qbench_strict") or (_value(config, "qbench_strict") and gated)),
         json=_path(config, "qbench_json"),
         html=_path(config, "qbench_html"),
@@ -196,6 +210,10 @@ def read_settings(config: pytest.Config) -> Settings:
         raise UsageError(
             f"--qbench-baseline={settings.baseline}: a name, not a path; --qbench-baseline-dir is the folder"
         )
-    if settings.accept_regression and not settings.update_baseline:
-        raise UsageError("--qbench-accept-regression needs --qbench-update-baseline")
+    for accepts, option in (
+        (settings.accept_regression, "--qbench-accept-regression"),
+        (settings.accept_lost_items, "--qbench-accept-lost-items"),
+    ):
+        if accepts and not settings.update_baseline:
+            raise UsageError(f"{option} needs --qbench-update-baseline")
     return settings

@@ -32,15 +32,19 @@ class BaselineUpdate:
 
 
 def verdict_line(run: Run, results: Results) -> str:
-    """Return the verdict of the run in one line, fail-closed: PASS only when every gate was judged and holds."""
+    """Return the verdict of the run in one line, fail-closed: PASS only when everything was measured and judged."""
     gating = run.gating
     measured = {item.task for item in results.expected.values()}
     absent = [task for task in TASKS if task not in measured]
     note = f" (not measured: {', '.join(absent)})" if absent else ""
     failing = {gate.name: gate for gate in gating.results if gating.outcome(gate) == "fail"}
-    for verdict in ("invalid", "regressed", "inconclusive"):
+    for verdict in ("invalid", "regressed"):
         if found := [name for name, gate in failing.items() if gate.verdict == verdict]:
             return f"{verdict.upper()}: {', '.join(found)}{note}"
+    if run.not_measured:
+        return f"NOT MEASURED: {'; '.join(run.not_measured)}"
+    if found := [name for name, gate in failing.items() if gate.verdict == "inconclusive"]:
+        return f"INCONCLUSIVE: {', '.join(found)}{note}"
     if failed := gating.failed_tests:  # an item in error, an assertion of the user's own, an exception in a gate
         more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
         return f"FAILED: {failed[0]}{more}{note}"
@@ -53,14 +57,11 @@ def verdict_line(run: Run, results: Results) -> str:
     if found := [gate.name for gate in gating.results if gate.verdict == "inconclusive"]:
         return f"INCONCLUSIVE: {', '.join(found)}{note}"
     judged = [gate for gate in gating.results if not gate.nothing]
-    if not gating.results and gating.passed_tests:
-        return f"PASS: {gating.passed_tests} gate tests hold{note}"
-    if not judged:
+    if not gating.results and gating.own_checks:
+        return f"PASS: {gating.own_checks} gate tests hold{note}"
+    if not judged:  # the answers of the split are hidden
         reasons = [gate.reason for gate in gating.results if gate.name.partition(".")[0] in measured]
         return f"NOTHING GATED: {reasons[0] if reasons else 'no gate ran'}{note}"
-    tasks = {record.task for record in results.records} - {gate.name.partition(".")[0] for gate in gating.results}
-    if tasks:
-        return f"PARTLY JUDGED: {len(judged)} gates hold, no gate judged {', '.join(sorted(tasks))}{note}"
     improved = [gate.name for gate in judged if gate.verdict == "improved"]
     better = f", improved: {', '.join(improved)}" if improved else ""
     return f"PASS: {len(judged)} of {len(judged)} gates hold{better}{note}"

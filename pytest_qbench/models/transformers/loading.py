@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -193,6 +193,7 @@ def describe(spec: ModelSpec, model: Any, processor: Any, device: torch.device) 
         "architecture": type(model).__name__,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "weights": weights_hash(Path(spec.target)) if spec.is_local else getattr(model.config, "_commit_hash", None),
+        **({"settings": settings_hash(Path(spec.target))} if spec.is_local else {}),
         "dtype": str(model.dtype).removeprefix("torch."),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "attention": model.config._attn_implementation,
@@ -204,7 +205,16 @@ def describe(spec: ModelSpec, model: Any, processor: Any, device: torch.device) 
 
 def weights_hash(folder: Path) -> str:
     """Return sha256 over names and contents of the weight files of `folder`, by name; 64 hex digits."""
-    files = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
+    return _hash_files(sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin")))
+
+
+def settings_hash(folder: Path) -> str:
+    """Return sha256 over the files of `folder` that shape prompts and images: configuration, tokenizer, template."""
+    files = (file for pattern in ("*.json", "*.jinja", "*.txt", "*.model") for file in folder.rglob(pattern))
+    return _hash_files(sorted(file for file in files if file.is_file()))
+
+
+def _hash_files(files: Sequence[Path]) -> str:
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.name.encode())

@@ -1,0 +1,174 @@
+"""No way to exit 0 without a measurement: the exit status follows from the ledger of the run, not from test outcomes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.plugin.test_runs import BOTH, project
+
+__all__ = ["project"]
+
+DATA = "--qbench-data=data"
+RUN = ("--qbench-model=replay:good", DATA, "-p", "no:randomly")
+
+
+@pytest.fixture
+def small(project: pytest.Pytester) -> pytest.Pytester:
+    """A project with two tasks, recorded outputs of a good and a worse model, and the baseline of the good one."""
+    for suite in project.path.glob("test_*.py"):
+        suite.unlink()
+    data = project.mkdir("data")
+    (data / "llvisionqa").mkdir()
+    (data / "iqa").mkdir()
+    questions = [
+        {"img_path": f"{i}.png", "question": f"Is image {i} blurry?", "candidates": ["Yes", "No"], "correct_ans": "Yes",
+         "type": 0, "concern": 0} for i in range(400)
+    ]  # fmt: skip
+    (data / "llvisionqa" / "llvisionqa_dev.json").write_text(json.dumps(questions))
+    (data / "iqa" / "lab.json").write_text(json.dumps([{"img_path": f"{i}.png", "gt_score": i} for i in range(200)]))
+    for name, share, slope in (("good", 10, 1), ("worse", 2, -1)):
+        outputs = project.mkdir(name)
+        answers = [{**q, "response": "A" if i % 10 < share else "B"} for i, q in enumerate(questions)]
+        (outputs / "llvisionqa_dev.json").write_text(json.dumps(answers))
+        scores = [{"img_path": f"{i}.png", "logit_good": slope * i / 200, "logit_poor": 0.0} for i in range(200)]
+        (outputs / "lab.json").write_text(json.dumps(scores))
+    write_suite(project)
+    recorded = project.runpytest_subprocess(*RUN, "--qbench-baseline=b", "--qbench-update-baseline")
+    assert recorded.ret == 0, recorded.stdout.str()
+    return project
+
+
+def write_suite(project: pytest.Pytester, gates: str = "", decorator: str = "") -> None:
+    project.makepyfile(
+        test_suite=f"""
+import contextlib
+import pytest
+
+@pytest.mark.qbench(task="perception")
+def test_perception(qbench_item, qbench_record): ...
+
+@pytest.mark.qbench(task="assessment")
+def test_assessment(qbench_item, qbench_record): ...
+
+{decorator}
+def test_accuracy(qbench_gate):
+    {gates or 'qbench_gate("perception.accuracy", margin=0.05)'}
+
+{decorator}
+def test_srcc(qbench_gate):
+    qbench_gate("assessment.srcc", margin=0.05)
+"""
+    )
+
+
+def status(project: pytest.Pytester, *args: str, model: str = "good") -> tuple[int, str]:
+    result = project.runpytest_subprocess(
+        f"--qbench-model=replay:{model}", DATA, "--qbench-baseline=b", "-p", "no:cacheprovider", *args
+    )
+    return result.ret, result.stdout.str() + result.stderr.str()
+
+
+@BOTH
+def test_what_was_measured_and_judged_decides(small: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    assert status(small, *workers)[0] == 0
+    assert status(small, *workers, model="worse")[0] == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("-m", "qbench"), ("-k", "perception"), ("--deselect=test_suite.py::test_srcc",), ("--setup-only",)],
+    ids=lambda a: a[0],
+)
+def test_leaving_tests_out_is_not_measured(small: pytest.Pytester, arguments: tuple[str, ...]) -> None:
+    code, text = status(small, *arguments)
+    assert code == 10, text
+    assert "NOT MEASURED: " in text
+
+
+@pytest.mark.parametrize(
+    "decorator", ["@pytest.mark.skip", "@pytest.mark.xfail(run=False)", "@pytest.mark.skipif(True, reason='no')"]
+)
+def test_gates_that_do_not_run_are_not_measured(small: pytest.Pytester, decorator: str) -> None:
+    write_suite(small, decorator=decorator)
+    code, text = status(small)
+    assert code == 10, text
+    assert "did not run to its end" in text
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("gates", "decorator"),
+    [
+        ("", "@pytest.mark.xfail"),
+        ("", "@pytest.mark.xfail(strict=True)"),
+        ("with contextlib.suppress(BaseException): qbench_gate('perception.accuracy', margin=0.05)", ""),
+    ],
+    ids=["xfail", "strict", "suppressed"],
+)
+def test_a_regression_fails_whatever_becomes_of_its_test(
+    small: pytest.Pytester, workers: tuple[str, ...], gates: str, decorator: str
+) -> None:
+    write_suite(small, gates, decorator)
+    code, text = status(small, *workers, model="worse")
+    assert code == 1, text
+    assert "REGRESSED: " in text
+
+
+def test_gates_that_judge_nothing_are_not_measured(small: pytest.Pytester) -> None:
+    write_suite(small, "for name in []: qbench_gate(name, margin=0.05)")
+    code, text = status(small)
+    assert code == 10
+    assert "asks for qbench_gate and never calls it" in text
+    write_suite(small, "pytest.exit('done', returncode=0)")
+    assert status(small)[0] != 0
+
+
+def test_a_task_that_the_baseline_has_must_be_judged(small: pytest.Pytester) -> None:
+    (small.path / "data" / "iqa" / "lab.json").unlink()
+    for narrowed in ((), ("--qbench-limit=1000",)):
+        code, text = status(small, *narrowed)
+        assert code == 10, text
+    assert status(small, "--qbench-tasks=perception", "-k", "perception or accuracy")[0] == 0
+
+
+def test_items_that_vanish_are_missing_also_under_a_limit(small: pytest.Pytester) -> None:
+    file = small.path / "data" / "llvisionqa" / "llvisionqa_dev.json"
+    file.write_text(json.dumps([q for i, q in enumerate(json.loads(file.read_text())) if i % 10 < 2]))
+    for narrowed in ((), ("--qbench-limit=1000",), ("--qbench-datasets=llvisionqa,lab",)):
+        code, text = status(small, *narrowed, model="worse")
+        assert code == 10, text
+    refused = small.runpytest_subprocess(
+        "--qbench-model=replay:good", DATA, "--qbench-baseline=b", "--qbench-update-baseline"
+    )
+    assert refused.ret != 0
+    refused.stdout.fnmatch_lines(["*baseline not recorded: it also holds 320 items*--qbench-accept-lost-items"])
+    accepted = ("--qbench-update-baseline", "--qbench-accept-lost-items")
+    assert status(small, *accepted)[0] == 0
+    assert status(small)[0] == 0
+
+
+def test_a_model_is_named_and_nothing_measured(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_other(): ...")
+    result = pytester.runpytest_subprocess("--qbench-model=random:0")
+    assert result.ret == 10
+    result.stdout.fnmatch_lines(["NOT MEASURED: a model is named*"])
+    assert pytester.runpytest_subprocess("--qbench-model=random:0", "--collect-only").ret == 0
+
+
+def test_a_finished_run_is_resumed_only_with_the_model_that_made_it(small: pytest.Pytester) -> None:
+    assert status(small, "--qbench-run-dir=run")[0] == 0
+    resumed = ("--qbench-run-dir=run", "--qbench-resume")
+    assert status(small, *resumed)[0] == 0
+    file = small.path / "good" / "lab.json"
+    file.write_text(file.read_text().replace("0.5", "0.25"))
+    code, text = status(small, *resumed)
+    assert code == 4, text
+
+
+def test_notes_beside_a_baseline_are_kept(small: pytest.Pytester) -> None:
+    notes = small.path / "baselines" / "b" / "NOTES.md"
+    notes.write_text("why")
+    assert status(small, "--qbench-update-baseline")[0] == 0
+    assert notes.read_text() == "why"
