@@ -51,6 +51,10 @@ class AskedAboutItems:
         raise NotImplementedError
 
 
+MODEL_MEMBERS = ("name", "needs_images", "describe", "generate", "option_likelihoods", "next_token_logprobs", "close")
+"""What every model has, by name (see `Model`)."""
+
+
 class Model(Protocol):
     """A vision-language model over batches of prompts. Results are in the order of the prompts.
 

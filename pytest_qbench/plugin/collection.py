@@ -79,6 +79,7 @@ def _items(run: Run, metafunc: pytest.Metafunc, marker: pytest.Mark) -> list[Ite
     if run.request.spec is None and len(models or ()) == 1:
         raise UsageError(NO_MODEL)
     run.request.has_project_judge = len(judges or ()) > 1
+    run.request.has_project_model = len(models or ()) > 1
     run.request.tasks[task] = None
     return run.request.items_of(task)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_qbench.plugin.access import run_of
 from pytest_qbench.plugin.alpha_allocation import FIXTURE
-from pytest_qbench.plugin.collection import is_gate
+from pytest_qbench.plugin.collection import bench_item, is_gate
 from pytest_qbench.plugin.stash import FAILED_BY_VERDICT, RECORD, STATUS, VERDICT
 
 # status or verdict: (category, letter, word and colour with -v)
@@ -29,10 +30,22 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
     if is_gate(item):
         kind = "gate" if FIXTURE in item.fixturenames else "check"  # type: ignore[attr-defined]
         report.qbench_kind = kind  # type: ignore[attr-defined]
+    if report.when == "setup" and report.failed and bench_item(item) is not None:
+        end_after_failed_setup(item, report)
     if report.when == "call" and report.failed and item.stash.get(FAILED_BY_VERDICT, False):
         report.qbench_failed_by_verdict = True  # type: ignore[attr-defined]
     if report.when == "call" and report.passed:
         report.qbench_outcome = item.stash.get(STATUS, None) or item.stash.get(VERDICT, None)  # type: ignore[attr-defined]
+
+
+def end_after_failed_setup(item: pytest.Item, report: pytest.TestReport) -> None:
+    """End the session where the model could not be set up: the same traceback would follow for every item."""
+    run = run_of(item.config)
+    if run.recorder.is_verified:  # the engine is there: another fixture failed
+        return
+    message = str(getattr(report.longrepr, "reprcrash", None) or report.longrepr).strip().splitlines()
+    run.usage_error = run.usage_error or f"the model could not be set up: {message[-1] if message else 'no reason'}"
+    item.session.shouldstop = run.usage_error
 
 
 def remember_wrong(config: pytest.Config, report: pytest.TestReport) -> None:

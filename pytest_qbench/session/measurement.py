@@ -15,7 +15,7 @@ from pytest_qbench.errors import UsageError
 from pytest_qbench.judges.base import Decides, Judge
 from pytest_qbench.judges.control_set import run_control
 from pytest_qbench.judges.rubric import RubricJudge
-from pytest_qbench.models.base import Model, Probed, Sends
+from pytest_qbench.models.base import MODEL_MEMBERS, Model, Probed, Sends
 from pytest_qbench.models.replay import ReplayModel
 from pytest_qbench.session.endpoints import SessionEndpoints
 from pytest_qbench.session.noise_floor import measure_otherwise
@@ -31,6 +31,8 @@ def build_engine(
     Raises `UsageError` where model or judge cannot do what the run requests, or differ from those of earlier records.
     """
     settings, made_with = request.settings, recorder.made_with
+    if request.has_project_model:
+        _check_project_model(request, model)
     if isinstance(model, Probed):
         model.probe(request.tasks, request.answer, request.scoring.words)
         if model.conditions and "assessment" in request.tasks:
@@ -58,6 +60,20 @@ def build_engine(
         judge_rounds=settings.judge_rounds, judge=checked_judge, scoring=request.scoring,
         decides=settings.judge_unparsed,
     )  # fmt: skip
+
+
+def _check_project_model(request: RunRequest, model: Model) -> None:
+    """Raise `UsageError` for an object that is no model, or for another model than the one that the option names."""
+    if missing := [name for name in MODEL_MEMBERS if not hasattr(model, name)]:
+        raise UsageError(
+            f"qbench_model: {type(model).__name__} has no {', '.join(missing)}; "
+            f"a model needs {', '.join(MODEL_MEMBERS)} (docs: your own model)"
+        )
+    if request.spec is not None and model.name != request.spec.name:
+        raise UsageError(
+            f"--qbench-model={request.settings.model} names {request.spec.name}, but the fixture qbench_model returned "
+            f"{model.name}: drop the option or the fixture"
+        )
 
 
 def _project_code(model: Model) -> dict[str, str]:

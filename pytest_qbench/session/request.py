@@ -29,14 +29,15 @@ CHUNK_BATCHES = 4  # a chunk is what a worker gets at once: some batches, so tha
 class RunRequest:
     """The settings and the data of a run.
 
-    `tasks` are those that the collected suites ask for, in order. `has_project_judge` says that the project overrides
-    the judge's fixture. `command` is the command line without its run folder.
+    `tasks` are those that the collected suites ask for, in order. `has_project_judge` and
+    `has_project_model` say that the project overrides the fixture. `command` is the command line without run folder.
     """
 
     settings: Settings
     command: str = ""
     tasks: dict[Task, None] = field(default_factory=dict)
     has_project_judge: bool = False
+    has_project_model: bool = False
 
     @cached_property
     def spec(self) -> ModelSpec | None:
