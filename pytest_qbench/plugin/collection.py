@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from pytest_qbench.errors import UsageError
+from pytest_qbench.plugin.access import KEY
 from pytest_qbench.plugin.alpha_allocation import FIXTURE, family
 from pytest_qbench.plugin.nodes import ItemNode, Items, is_plain, item_nodes
 from pytest_qbench.session.gc import freeze, gc_paused
-from pytest_qbench.session.options import in_use
+from pytest_qbench.session.options import NAME, in_use
 from pytest_qbench.session.workers import is_controller, is_worker
 
 if TYPE_CHECKING:
@@ -38,11 +39,15 @@ def parametrize_items(run: Run, metafunc: pytest.Metafunc, marker: pytest.Mark) 
 
     A usage error is kept for `order_and_check`: raised here it would exit with 2, under xdist with 1 and fifty lines.
     """
+    if run.collected.lacks_model:
+        return
     try:
         items = _items(run, metafunc, marker)
     except UsageError as e:
         run.usage_error = run.usage_error or str(e)
         items = []
+    if run.collected.lacks_model:
+        return
     ordinary = metafunc.definition.nodeid in run.collected.parametrized_normally or len(
         {item.id for item in items}
     ) < len(items)
@@ -77,7 +82,8 @@ def _items(run: Run, metafunc: pytest.Metafunc, marker: pytest.Mark) -> list[Ite
     manager = metafunc.definition.session._fixturemanager
     models, judges = (manager.getfixturedefs(f, metafunc.definition) for f in ("qbench_model", "qbench_judge"))
     if run.request.spec is None and len(models or ()) == 1:
-        raise UsageError(NO_MODEL)
+        run.collected.lacks_model = True
+        return []
     run.request.has_project_judge = len(judges or ()) > 1
     run.request.has_project_model = len(models or ()) > 1
     run.request.tasks[task] = None
@@ -119,6 +125,9 @@ def order_and_check(config: pytest.Config, run: Run, items: list[pytest.Item]) -
     if run.collected.gates_only:
         items[:] = gates
         return
+    if run.collected.lacks_model:
+        _skip_without_model(config, items, gates)
+        return
     try:
         if run.usage_error is None and run.request.tasks:
             _check_distribution(config)
@@ -135,6 +144,19 @@ def order_and_check(config: pytest.Config, run: Run, items: list[pytest.Item]) -
         run.collected.gate_ids = [f"{gate.path}::{gate.nodeid.partition('::')[2]}" for gate in gates]
     else:
         items += gates
+
+
+def _skip_without_model(config: pytest.Config, items: list[pytest.Item], gates: list[pytest.Item]) -> None:
+    """Skip suites and gates beside the other tests of a project; refuse a command that asks for Q-Bench alone."""
+    suites = [item for item in items if item.get_closest_marker(NAME) is not None]
+    if len(items) == len(suites) + len(gates) and not config.option.collectonly:
+        if is_worker(config):
+            items.clear()  # the controller collects nothing and cannot know: the worker reports it
+            config.stash[KEY].usage_error = NO_MODEL
+            return
+        raise pytest.UsageError(NO_MODEL)
+    for item in (*suites, *gates):
+        item.add_marker(pytest.mark.skip(reason=NO_MODEL))
 
 
 def plan_measurement(config: pytest.Config, run: Run, items: list[pytest.Item]) -> None:

@@ -31,13 +31,15 @@ class CollectedTests:
 
     `without_items` are suite functions whose task the data lacks; `parametrized_normally` those that another plugin
     parametrized too. `gate_ids` are the gates that a worker hands to its controller, which runs them once and collects
-    them alone meanwhile (`gates_only`).
+    them alone meanwhile (`gates_only`). `lacks_model` says that no model is named: suites and
+    gates are then skipped beside other tests.
     """
 
     without_items: set[str] = field(default_factory=set)
     parametrized_normally: set[str] = field(default_factory=set)
     gate_ids: list[str] = field(default_factory=list)
     gates_only: bool = False
+    lacks_model: bool = False
 
 
 @dataclass
