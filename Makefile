@@ -2,15 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test campaign vllm lint bench conformance wheel clean
+.PHONY: demo check test campaign vllm lint bench conformance wheel clean
 
 demo: .venv/installed ## the main job: the embedded model on the embedded data, against its baseline
 	$(BIN)/pytest --qbench-model=tiny suites/
 
-test: .venv/installed-dev ## lint, types, tests
+test: .venv/installed-dev ## lint, types, imports, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist worksteal -m "not campaign and not vllm" tests
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/pytest -n 2 --dist worksteal -m "not campaign and not vllm" --durations=10 tests
 
 campaign: .venv/installed-dev ## the slow tests: faults, kills, large runs
 	$(BIN)/pytest -n 2 --dist loadgroup -m campaign tests
@@ -30,6 +31,7 @@ lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 bench: .venv/installed-dev ## ratios in one run; results go to benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/startup.py
