@@ -2,10 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo check test campaign vllm lint bench conformance wheel clean
+.PHONY: demo check architecture docs test campaign vllm lint bench conformance wheel clean
 
 demo: .venv/installed ## the main job: the embedded model on the embedded data, against its baseline
 	$(BIN)/pytest --qbench-model=tiny suites/
+
+check: .venv/installed-dev ## the inner loop: lint, types, imports, and the tests without models, processes and simulations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p tests.unit_tests -n 2 --dist worksteal -q tests
 
 test: .venv/installed-dev ## lint, types, imports, tests
 	$(BIN)/ruff check .
@@ -26,6 +33,9 @@ chromium: ## the browser that the tests of the page open; apt installs it where 
 
 docs: .venv/installed-dev ## the documentation as a site, in build/site
 	$(BIN)/python -m mkdocs build --strict
+
+architecture: ## write the table of packages into docs/architecture.md
+	$(PYTHON) tools/packages.py --write
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
