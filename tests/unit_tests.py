@@ -21,11 +21,12 @@ LIBRARIES = ("torch", "transformers", "ray", "playwright")
 PROCESSES = ("subprocess.Popen", "os.fork", "os.posix_spawn", "os.exec")
 NOT_A_UNIT = re.compile(
     rf"^ *(?:import|from) (?:{'|'.join(LIBRARIES)}|subprocess)\b"
-    r"|^from tests\.(?:plugin|replicas|engine\.test_engine|report\.browser|report import hostile)"
-    r"|\b(?:pytester|loaded|checkpoint|browser)\b|shown: |in_a_browser|campaign",
+    r"|^from tests\.(?:endpoints|engine\.test_engine|plugin|replicas|report\.browser|report import hostile)\b"
+    r"|\b(?:pytester|loaded|checkpoint|browser)\b|\brun: Path",
     re.M,
 )
-SIMULATION = re.compile(r"false_alarms|_covers_|missed_too_often|memory_is_bounded|sandwich|rubric_in_process")
+"""Libraries, helpers of tests that start processes or serve, and fixtures that do: see the conftests."""
+SIMULATION = re.compile("false_alarms|covers|missed_too_often|memory_is_bounded|sandwich")
 
 
 @pytest.hookimpl(trylast=True)
