@@ -26,7 +26,7 @@ NOT_A_UNIT = re.compile(
     re.M,
 )
 """Libraries, helpers of tests that start processes or serve, and fixtures that do: see the conftests."""
-SIMULATION = re.compile("false_alarms|covers|missed_too_often|memory_is_bounded|sandwich")
+SIMULATION = re.compile("false_alarms|covers|missed_too_often|bootstrap|swap_test|sandwich|statsmodels")
 
 
 @pytest.hookimpl(trylast=True)
