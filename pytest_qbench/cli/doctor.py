@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_qbench.cli.command import Commands
 
 if TYPE_CHECKING:
-    from pytest_qbench.doctor.sensitivity import Trial
+    from pytest_qbench.doctor.sensitivity import SensitivityResult
 
 _ROW = "{:30}  {:21}  {:21}  {:21}  {:15}  {}"
 _SIGNS = {"regressed": "REGRESSED", "invalid": "INVALID"}
@@ -46,7 +46,7 @@ def _model(named: str, model_args: list[str]) -> int:
     if spec.kind != "transformers":
         raise UsageError(f"doctor: {named} has no weights to check; name a model that runs here")
 
-    from pytest_qbench.doctor.conformance import checks
+    from pytest_qbench.doctor.conformance import run_checks
     from pytest_qbench.models.transformers.model import TransformersModel
 
     def load() -> TransformersModel:
@@ -58,7 +58,7 @@ def _model(named: str, model_args: list[str]) -> int:
     model = load()
     about = model.describe()
     print(f"{spec.name}: {about['architecture']}, {about['dtype']} on {about['device']}")
-    found = list(checks(model, load))
+    found = list(run_checks(model, load))
     model.close()
     print("\n".join(aligned([("check", "outcome", "detail"), *((c.name, c.outcome, c.detail) for c in found)], left=3)))
     failed = [each.name for each in found if each.outcome == "failed"]
@@ -68,17 +68,17 @@ def _model(named: str, model_args: list[str]) -> int:
 
 def _faults() -> int:
     """Print which gate caught what; 1 where a plain fault was missed or a harmless change raised an alarm."""
-    from pytest_qbench.doctor.sensitivity import trials
+    from pytest_qbench.doctor.sensitivity import run_study
 
     print(_ROW.format("change", "accuracy", "judged sum", "SRCC, worst", "drift, largest", "found"))
     wrong = []
-    for trial in trials():
-        print(_line(trial), flush=True)
-        if trial.verdict in ("MISSED", "FALSE ALARM"):
-            wrong.append(trial)
-    for trial in wrong:
-        for gate in trial.gates:
-            print(f"{trial.name}: {gate.name}: {gate.verdict} ({gate.reason})")
+    for result in run_study():
+        print(_line(result), flush=True)
+        if result.verdict in ("MISSED", "FALSE ALARM"):
+            wrong.append(result)
+    for result in wrong:
+        for gate in result.gates:
+            print(f"{result.name}: {gate.name}: {gate.verdict} ({gate.reason})")
     print(
         f"{len(wrong)} MISSED OR FALSE: {', '.join(t.name for t in wrong)}"
         if wrong
@@ -87,13 +87,13 @@ def _faults() -> int:
     return 1 if wrong else 0
 
 
-def _line(trial: Trial) -> str:
+def _line(result: SensitivityResult) -> str:
     cells = []
-    for gate in trial.gates:
+    for gate in result.gates:
         worst = min((row.delta for row in gate.rows if row.delta is not None), default=None)
         change = "-" if worst is None else f"{worst:+.4f}"
         cells.append(f"{change} {_SIGNS.get(gate.verdict, gate.verdict)}")
-    values = [(row.value or 0.0, moved) for row, moved in trial.drifts]
+    values = [(row.value or 0.0, moved) for row, moved in result.drifts]
     largest, _ = max(values, default=(0.0, False))
     drift = f"{largest:.4f}{' MOVED' if any(moved for _, moved in values) else ''}"
-    return _ROW.format(trial.name, *cells, drift, trial.verdict)
+    return _ROW.format(result.name, *cells, drift, result.verdict)

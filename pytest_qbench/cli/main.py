@@ -21,7 +21,7 @@ COMMANDS = (
     "report",
 )
 
-CUT_OFF = 141
+BROKEN_PIPE_STATUS = 141
 """Exit status where who reads the output has gone: a shell's for SIGPIPE. Never green, the verdict may be lost."""
 
 
@@ -41,5 +41,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 4
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
-        return CUT_OFF
+        return BROKEN_PIPE_STATUS
     return status

@@ -15,7 +15,7 @@ from PIL import Image
 
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models.errors import quiet
-from pytest_qbench.models.images import Picture, Pictures
+from pytest_qbench.models.images import LazyImage, LazyImages
 from pytest_qbench.models.transformers.model import TransformersModel
 from pytest_qbench.prompts import QUALITY_WORDS, RATE, RATE_PREFIX, Prompt
 
@@ -39,7 +39,7 @@ class Check:
     detail: str = ""
 
 
-class Failed(Exception):
+class CheckFailed(Exception):
     """A check did not hold."""
 
 
@@ -47,21 +47,21 @@ class NotApplicable(Exception):
     """The architecture does not do what a check is about."""
 
 
-def checks(model: TransformersModel, again: Callable[[], TransformersModel] | None = None) -> Iterator[Check]:
+def run_checks(model: TransformersModel, again: Callable[[], TransformersModel] | None = None) -> Iterator[Check]:
     """Run all checks, one after the other; `again` loads the model once more, after this one was closed."""
     for name, check in CHECKS.items():
-        yield run(name, lambda check=check: check(model))  # type: ignore[misc]
+        yield run_check(name, lambda check=check: check(model))  # type: ignore[misc]
     if again is not None:
-        yield run("reload offline", lambda: _reload(model, again))
+        yield run_check("reload offline", lambda: _reload(model, again))
 
 
-def run(name: str, check: Callable[[], str]) -> Check:
+def run_check(name: str, check: Callable[[], str]) -> Check:
     """Run one check; what the model raises over its prompts fails it."""
     try:
         return Check(name, "ok", check())
     except NotApplicable as e:
         return Check(name, "n/a", str(e))
-    except (Failed, ItemError, ModelError) as e:
+    except (CheckFailed, ItemError, ModelError) as e:
         return Check(name, "failed", str(e))
 
 
@@ -112,35 +112,35 @@ class _Drawn:
 def _batch(model: TransformersModel, size: int) -> str:
     few = range(0, size, 1 if size <= 8 else 5)  # five: all questions, in turn
     asked, rated, own = prompts(size), prompts(size, prefix=RATE_PREFIX), options(size)
-    likely = model.option_likelihoods(asked, own)
+    likely = model.option_loglikelihoods(asked, own)
     rows = [likely[i] for i in few]
-    told = _same(model, rows, [model.option_likelihoods([asked[i]], [own[i]])[0] for i in few])
+    told = _same(model, rows, [model.option_loglikelihoods([asked[i]], [own[i]])[0] for i in few])
     likely = model.next_token_logprobs(rated, QUALITY_WORDS)
     rows = [likely[i] for i in few]
     _same(model, rows, [model.next_token_logprobs([rated[i]], QUALITY_WORDS)[0] for i in few])
     if size <= 8 and _exact(model) and model.generate(asked, 6) != [model.generate([p], 6)[0] for p in asked]:
-        raise Failed("generates other texts than one by one")
+        raise CheckFailed("generates other texts than one by one")
     return told
 
 
 def _several_images(model: TransformersModel) -> str:
-    if 2 not in model.quirks.images:
+    if 2 not in model.architecture.images:
         raise NotApplicable("takes one image")
     asked = prompts(4, images=2)
-    rows = model.option_likelihoods(asked, [OPTIONS] * 4)
-    told = _same(model, rows, [model.option_likelihoods([p], [OPTIONS])[0] for p in asked])
+    rows = model.option_loglikelihoods(asked, [OPTIONS] * 4)
+    told = _same(model, rows, [model.option_loglikelihoods([p], [OPTIONS])[0] for p in asked])
     swapped = [replace(prompt, images=tuple(prompt.images)[::-1]) for prompt in asked]
-    _differ(rows, model.option_likelihoods(swapped, [OPTIONS] * 4), "the order of the images")
+    _differ(rows, model.option_loglikelihoods(swapped, [OPTIONS] * 4), "the order of the images")
     return told
 
 
 def _no_image(model: TransformersModel) -> str:
-    if 0 not in model.quirks.images:
+    if 0 not in model.architecture.images:
         raise NotApplicable("needs an image")
-    model.option_likelihoods(prompts(2), options(2))  # positions of an earlier image must not linger
+    model.option_loglikelihoods(prompts(2), options(2))  # positions of an earlier image must not linger
     asked = prompts(4, images=0)
-    rows = model.option_likelihoods(asked, [OPTIONS] * 4)
-    return _same(model, rows, [model.option_likelihoods([p], [OPTIONS])[0] for p in asked])
+    rows = model.option_loglikelihoods(asked, [OPTIONS] * 4)
+    return _same(model, rows, [model.option_loglikelihoods([p], [OPTIONS])[0] for p in asked])
 
 
 def _continuation(model: TransformersModel) -> str:
@@ -151,7 +151,7 @@ def _continuation(model: TransformersModel) -> str:
         old, new = (batch[key][0].tolist() for batch in (before, after))
         tokens = list(model.encoder.continuation(RATE_PREFIX, word))
         if new != old + tokens:
-            raise Failed(f"{word!r} is scored as tokens {tokens}, but the prompt grows by {new[len(old) :]}")
+            raise CheckFailed(f"{word!r} is scored as tokens {tokens}, but the prompt grows by {new[len(old) :]}")
     return ""
 
 
@@ -160,13 +160,13 @@ def _brute_force(model: TransformersModel) -> str:
     tokens = [[model.encoder.continuation(None, option) for option in each] for each in own]
     with torch.inference_mode(), quiet():
         expected = model.score.by_full_forwards(model.to_device(model.encoder(asked)), tokens)
-    return _same(model, model.option_likelihoods(asked, own), expected)
+    return _same(model, model.option_loglikelihoods(asked, own), expected)
 
 
 def _matters(model: TransformersModel) -> str:
     asked = prompts(1)[0]
     changed = [asked, replace(asked, images=(photo(99),)), replace(asked, text=QUESTIONS[2])]
-    rows = [model.option_likelihoods([prompt], [OPTIONS])[0] for prompt in changed]
+    rows = [model.option_loglikelihoods([prompt], [OPTIONS])[0] for prompt in changed]
     _differ(rows[:1], rows[1:2], "the image")
     _differ(rows[:1], rows[2:], "the question")
     return ""
@@ -179,7 +179,7 @@ def _generation(model: TransformersModel) -> str:
         batch = model.to_device(model.encoder(asked))
         new = model.new_tokens(asked, batch, 5)[0].tolist()
         if len(new) > 5:
-            raise Failed(f"{len(new)} tokens where 5 are the limit")
+            raise CheckFailed(f"{len(new)} tokens where 5 are the limit")
         kept, stop = model.greedy.eos_token_id, next((i for i in range(1, len(new)) if new[i] not in new[:i]), 0)
         try:
             model.greedy.eos_token_id = new[stop]
@@ -187,21 +187,21 @@ def _generation(model: TransformersModel) -> str:
         finally:
             model.greedy.eos_token_id = kept
     if stopped != new[: stop + 1]:
-        raise Failed(f"went on behind its end token: {stopped}")
+        raise CheckFailed(f"went on behind its end token: {stopped}")
     return ""
 
 
 def _ahead(model: TransformersModel) -> str:
     """Prompts made ready ahead, with pictures that several of them share, are answered as any others."""
     asked, rated = prompts(8), prompts(8, prefix=RATE_PREFIX)
-    pictures = [Picture(_Drawn(10 * i), shared=True) for i in range(8)]
-    plain = model.option_likelihoods(asked, [OPTIONS] * 8), model.next_token_logprobs(rated, QUALITY_WORDS)
+    lazy_images = [LazyImage(_Drawn(10 * i), shared=True) for i in range(8)]
+    plain = model.option_loglikelihoods(asked, [OPTIONS] * 8), model.next_token_logprobs(rated, QUALITY_WORDS)
     seen = model.image_passes
     ahead = [
-        model.prepare([replace(p, images=Pictures([own])) for p, own in zip(each, pictures, strict=True)])
+        model.prepare([replace(p, images=LazyImages([own])) for p, own in zip(each, lazy_images, strict=True)])
         for each in (asked, rated)
     ]
-    told = _same(model, model.option_likelihoods(ahead[0], [OPTIONS] * 8), plain[0])
+    told = _same(model, model.option_loglikelihoods(ahead[0], [OPTIONS] * 8), plain[0])
     _same(model, model.next_token_logprobs(ahead[1], QUALITY_WORDS), plain[1])
     if model.image_passes == seen:
         return told
@@ -210,12 +210,12 @@ def _ahead(model: TransformersModel) -> str:
 
 def _reload(model: TransformersModel, again: Callable[[], TransformersModel]) -> str:
     asked = prompts(2)
-    before = model.option_likelihoods(asked, options(2))
+    before = model.option_loglikelihoods(asked, options(2))
     model.close()
     with _no_network(), quiet():
         loaded = again()
         try:
-            return _same(loaded, loaded.option_likelihoods(asked, options(2)), before)
+            return _same(loaded, loaded.option_loglikelihoods(asked, options(2)), before)
         finally:
             loaded.close()
 
@@ -241,18 +241,18 @@ def _exact(model: TransformersModel) -> bool:
 
 
 def _same(model: TransformersModel, rows: Rows, expected: Rows) -> str:
-    """Say how far two sets of log-probabilities are apart; `Failed` beyond the dtype's tolerance or with a flip."""
+    """How far two sets of log-probabilities are apart; `CheckFailed` beyond the dtype's tolerance or with a flip."""
     far = max(abs(a - b) for one, other in zip(rows, expected, strict=True) for a, b in zip(one, other, strict=True))
     flips = sum(a.index(max(a)) != b.index(max(b)) for a, b in zip(rows, expected, strict=True))
     told = f"largest difference {far:.1e}" + (f", {flips} of {len(rows)} choices flip" if flips else "")
     if not far <= TOLERANCE.get(model.dtype, COARSE) or (flips and _exact(model)):
-        raise Failed(told)
+        raise CheckFailed(told)
     return told
 
 
 def _differ(rows: Rows, others: Rows, what: str) -> None:
     if max(abs(a - b) for one, other in zip(rows, others, strict=True) for a, b in zip(one, other, strict=True)) == 0:
-        raise Failed(f"{what} changes nothing")
+        raise CheckFailed(f"{what} changes nothing")
 
 
 @contextmanager

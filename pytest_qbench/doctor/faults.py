@@ -26,7 +26,7 @@ LEVELS = 7  # of a signed 4-bit weight: -7 ... 7, one scale a row
 SEED = 20231004
 
 
-class Faulty:
+class FaultyModel:
     """A backend with something wrong before or after it; a `Model` itself."""
 
     def __init__(
@@ -49,12 +49,12 @@ class Faulty:
         """Reply, but to other images or with fewer tokens."""
         return self.model.generate(self._seen(prompts), min(max_new_tokens, self.most_tokens or max_new_tokens))
 
-    def option_likelihoods(
+    def option_loglikelihoods(
         self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]
     ) -> Sequence[list[float] | ItemError]:
         """Score the options, but shown in another order than the one by which they are marked."""
         shown = [self._shuffled(p.key, own) for p, own in zip(prompts, options, strict=True)]
-        return self.model.option_likelihoods(self._seen(prompts), shown)
+        return self.model.option_loglikelihoods(self._seen(prompts), shown)
 
     def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> Sequence[list[float] | ItemError]:
         """Score the words, but for other images."""
@@ -82,7 +82,7 @@ class Fault:
 
     name: str
     edit: Callable[[Path], None] | None = None
-    wrap: Callable[[Model], Faulty] | None = None
+    wrap: Callable[[Model], FaultyModel] | None = None
     drifts: bool = False
 
 
@@ -153,16 +153,16 @@ def noisy(share: float) -> Callable[[Path], None]:
 
 
 FAULTS = (
-    Fault("channels swapped (BGR)", wrap=lambda model: Faulty(model, image=swapped)),
+    Fault("channels swapped (BGR)", wrap=lambda model: FaultyModel(model, image=swapped)),
     Fault("normalisation dropped", edit=unnormalised),
-    Fault("half the resolution", wrap=lambda model: Faulty(model, image=halved)),
+    Fault("half the resolution", wrap=lambda model: FaultyModel(model, image=halved)),
     Fault("weights in 4 bits", edit=rounded, drifts=True),
     Fault("2 % weight noise", edit=noisy(0.02)),
     Fault("5 % weight noise", edit=noisy(0.05)),
     Fault("10 % weight noise", edit=noisy(0.10)),
     Fault("no assistant turn", edit=without_turn),
-    Fault("options shuffled, not the key", wrap=lambda model: Faulty(model, shuffles=True)),
-    Fault("answers cut to one token", wrap=lambda model: Faulty(model, most_tokens=1)),
+    Fault("options shuffled, not the key", wrap=lambda model: FaultyModel(model, shuffles=True)),
+    Fault("answers cut to one token", wrap=lambda model: FaultyModel(model, most_tokens=1)),
 )
 
 

@@ -27,12 +27,12 @@ MODEL, DATA, ROUNDS, BATCH_SIZE = "tiny", "mini", 5, 16
 
 
 @dataclass(frozen=True)
-class Trial:
+class SensitivityResult:
     """What came of one change: its gates and drifts."""
 
     name: str
     harmless: bool
-    drifts_at_least: bool
+    must_drift: bool
     gates: tuple[GateResult, ...]
     drifts: tuple[tuple[Metric, bool], ...]
 
@@ -50,7 +50,7 @@ class Trial:
         rows = [row for gate in self.gates for row in gate.rows]
         if "invalid" in verdicts or any(_is_plain(row) and row.verdict != "regressed" for row in rows):
             return "MISSED"
-        if self.drifts_at_least and not moved:
+        if self.must_drift and not moved:
             return "MISSED"
         if "regressed" in verdicts:
             return "caught"
@@ -63,7 +63,7 @@ def _is_plain(row: Metric) -> bool:
     return row.mde is not None and drop > max(margin, row.mde)
 
 
-def trials() -> Iterator[Trial]:
+def run_study() -> Iterator[SensitivityResult]:
     """Run them one after the other, each as soon as it is asked for; minutes in all."""
     from pytest_qbench.data.load import open_datasets
     from pytest_qbench.models.specs import aliases
@@ -80,13 +80,15 @@ def trials() -> Iterator[Trial]:
     yield _judged("two processes", _by_two_processes(), baseline, harmless=True)
     for fault in FAULTS:
         results = _measured(fault, original, items, BATCH_SIZE)
-        yield _judged(fault.name, results, baseline, harmless=False, drifts_at_least=fault.drifts)
+        yield _judged(fault.name, results, baseline, harmless=False, must_drift=fault.drifts)
 
 
-def _judged(name: str, results: Results, baseline: Baseline, *, harmless: bool, drifts_at_least: bool = False) -> Trial:
+def _judged(
+    name: str, results: Results, baseline: Baseline, *, harmless: bool, must_drift: bool = False
+) -> SensitivityResult:
     limits = Limits(family=len(DEFAULT_MARGINS))
     gates = [evaluate(gate, results, baseline, limits, margin=margin) for gate, margin in DEFAULT_MARGINS.items()]
-    return Trial(name, harmless, drifts_at_least, tuple(gates), tuple(drifts(results, baseline)))
+    return SensitivityResult(name, harmless, must_drift, tuple(gates), tuple(drifts(results, baseline)))
 
 
 def _measured(fault: Fault, original: Path, items: Sequence[Item], batch_size: int) -> Results:

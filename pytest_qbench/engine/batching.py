@@ -7,17 +7,17 @@ from itertools import groupby
 
 from pytest_qbench.items import Item
 
-Batch = tuple[int, ...]
+Positions = tuple[int, ...]
 
 
-def plan_batches(items: Sequence[Item], size: int, length: Callable[[Item], int]) -> list[tuple[Batch, bool]]:
+def plan_batches(items: Sequence[Item], size: int, length: Callable[[Item], int]) -> list[tuple[Positions, bool]]:
     """Cut `items` into batches of one task and at most `size`: their positions, and whether they share images.
 
     Batches of one block follow each other and show the same images in the same order, so that what was made of an image
     serves all of its prompts. A block needs at least half a batch of images that are asked alike (the same number of
     prompts of each task); all other items go by task and length of the text, so that little of a batch is padding.
     """
-    batches: list[tuple[Batch, bool]] = []
+    batches: list[tuple[Positions, bool]] = []
     alone: list[int] = []
 
     def order(position: int) -> tuple[str, int, int]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-TRIALS = 3  # how often an item may be in flight when its process dies, the last time alone
+MAX_DEATHS = 3  # how often an item may be in flight when its process dies, the last time alone
 
 
-def next_size(sizes: Sequence[int]) -> int | None:
+def next_batch_size(sizes: Sequence[int]) -> int | None:
     """In a batch of how many an item may be measured next, given those that it was in when their process died.
 
     None: any. The first death proves nothing, so the batch is repeated as it was and its results stay the same to the
@@ -17,4 +17,4 @@ def next_size(sizes: Sequence[int]) -> int | None:
         return None
     if min(sizes) > 1:
         return min(sizes) // 2
-    return 1 if len(sizes) < TRIALS else 0
+    return 1 if len(sizes) < MAX_DEATHS else 0

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_qbench.engine.batching import plan_batches
-from pytest_qbench.engine.dispatch import FAILURES, Asking, Works
-from pytest_qbench.engine.grader import Marker, failed
-from pytest_qbench.engine.prefetch import Pipeline, Ready, Work
+from pytest_qbench.engine.dispatch import ITEM_FAILURES, BatchBuilder, PromptSettings
+from pytest_qbench.engine.grader import Grader, error_record
+from pytest_qbench.engine.prefetch import Batch, Prefetcher, PreparedBatch
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
-from pytest_qbench.models.base import Model, Prepares, Recalls, Sends
+from pytest_qbench.models.base import Model, RemoteModel, SupportsPrefetch, SupportsReplay, check_method_names
 from pytest_qbench.models.errors import OutOfMemoryError, WorkerDied
 from pytest_qbench.prompts import AnswerMode, Prompt, question_text
 from pytest_qbench.records import Record, Response
@@ -25,7 +25,7 @@ AUTO_BATCH_SIZE = 16
 """Where the user names no number and the model no other."""
 
 
-class Watch(Protocol):
+class BatchObserver(Protocol):
     """Who wants to know which batch is being measured: both are called on the thread that called `Engine.measure`."""
 
     def begun(self, items: Sequence[Item]) -> None:
@@ -53,23 +53,27 @@ class Engine:
         judge_rounds: int,
         judge: Callable[[], Judge],
         scoring: Scoring = DEFAULT,
-        decides: bool = False,
+        reads_unparsed: bool = False,
     ) -> None:
-        """Wrap a loaded model; `batch_size` None is auto: what the model begins with, halved where memory runs out."""
+        """Wrap a loaded model; `batch_size` None is auto: what the model begins with, halved where memory runs out.
+
+        Raises `ModelError` for a model with a method under an earlier name.
+        """
+        check_method_names(model)
         self.model, self.answer = model, answer
-        largest = model.largest_batch if isinstance(model, Prepares | Sends) else None
+        largest = model.largest_batch if isinstance(model, SupportsPrefetch | RemoteModel) else None
         self.batch_size = batch_size or largest or AUTO_BATCH_SIZE
         # Asked once: of a protocol that takes longer than to measure with a model without weights.
-        self._recalls = model if isinstance(model, Recalls) else None
-        self._sends = model if isinstance(model, Sends) else None
+        self._replay = model if isinstance(model, SupportsReplay) else None
+        self._remote = model if isinstance(model, RemoteModel) else None
         self.scoring = scoring
-        self._asking = Asking(answer, blind, scoring.words)
-        self._score = Marker(scoring, judge, judge_rounds, decides)
-        self._pipeline = Pipeline(model)
+        self._settings = PromptSettings(answer, blind, scoring.words)
+        self._score = Grader(scoring, judge, judge_rounds, reads_unparsed)
+        self._prefetcher = Prefetcher(model)
         self._expected: deque[tuple[tuple[Item, ...], int]] = deque()
 
     def measure(
-        self, items: Sequence[Item], watch: Watch | None = None, then: Iterable[Sequence[Item]] = ()
+        self, items: Sequence[Item], watch: BatchObserver | None = None, then: Iterable[Sequence[Item]] = ()
     ) -> list[Record]:
         """Return the record of each item, in order. What is measured together follows `plan.plan_batches`.
 
@@ -80,14 +84,14 @@ class Engine:
         self._expect(then)
         records: dict[int, Record] = {}
         for _ in range(batches):
-            ready = self._pipeline.next()
-            records.update(zip(ready.work.positions, self._measure(ready, watch), strict=True))
+            ready = self._prefetcher.next()
+            records.update(zip(ready.batch.positions, self._measure(ready, watch), strict=True))
         return [records[i] for i in range(len(items))]
 
     def close(self) -> None:
         """End the threads."""
         self._expected.clear()
-        self._pipeline.close()
+        self._prefetcher.close()
 
     def _claim(self, items: tuple[Item, ...]) -> int:
         """Have the batches of `items` first in the line and return their number."""
@@ -96,7 +100,7 @@ class Engine:
             if expected == items:
                 return batches
         self._expected.clear()
-        self._pipeline.clear()
+        self._prefetcher.clear()
         return self._enter(items)
 
     def _expect(self, then: Iterable[Sequence[Item]]) -> None:
@@ -106,27 +110,27 @@ class Engine:
             if call == len(self._expected):
                 self._expected.append((tuple(items), self._enter(tuple(items))))
             standing += self._expected[call][1]
-            if standing >= self._pipeline.ahead:
+            if standing >= self._prefetcher.ahead:
                 return
 
     def _enter(self, items: tuple[Item, ...]) -> int:
         plan = plan_batches(items, self.batch_size, self._length)
-        self._pipeline.add(self._works(items, plan))
+        self._prefetcher.add(self._batches(items, plan))
         return len(plan)
 
     def _length(self, item: Item) -> int:
         return len(question_text(item, self.answer)) if item.task == "perception" else 0
 
-    def _works(self, items: tuple[Item, ...], plan: Sequence[tuple[tuple[int, ...], bool]]) -> Iterator[Work]:
-        make = Works(self._asking, sees=self.model.needs_images)
+    def _batches(self, items: tuple[Item, ...], plan: Sequence[tuple[tuple[int, ...], bool]]) -> Iterator[Batch]:
+        make = BatchBuilder(self._settings, vision=self.model.needs_images)
         for positions, shared in plan:
             yield make(positions, [items[i] for i in positions], shared)
 
-    def _measure(self, ready: Ready, watch: Watch | None) -> list[Record]:
+    def _measure(self, ready: PreparedBatch, watch: BatchObserver | None) -> list[Record]:
         """Measure one batch of the plan, in parts where it is larger than what fits by now."""
-        items = ready.work.items
+        items = ready.batch.items
         whole = [i for i in range(len(items)) if i not in ready.broken]
-        records = {i: failed(items[i], error) for i, error in ready.broken.items()}
+        records = {i: error_record(items[i], error) for i, error in ready.broken.items()}
         if records and watch is not None:
             watch.begun([items[i] for i in records])
             watch.done(list(records.values()))
@@ -134,7 +138,9 @@ class Engine:
         records.update(zip(whole, measured, strict=True))
         return [records[i] for i in range(len(items))]
 
-    def _parts(self, items: list[Item], prompts: Sequence[Prompt], size: int, watch: Watch | None) -> list[Record]:
+    def _parts(
+        self, items: list[Item], prompts: Sequence[Prompt], size: int, watch: BatchObserver | None
+    ) -> list[Record]:
         """Measure items `size` at a time, or as many as fit by now."""
         records: list[Record] = []
         while len(records) < len(items):
@@ -144,16 +150,16 @@ class Engine:
             records += self._batch(items[part], prompts if whole else prompts[part], watch)
         return records
 
-    def _batch(self, items: list[Item], prompts: Sequence[Prompt], watch: Watch | None) -> list[Record]:
+    def _batch(self, items: list[Item], prompts: Sequence[Prompt], watch: BatchObserver | None) -> list[Record]:
         """Measure one batch; where it fails, the same items in smaller ones."""
         if watch is not None:
             watch.begun(items)
         try:
             records = self._score(items, self._ask(items, prompts))
-        except FAILURES as e:
+        except ITEM_FAILURES as e:
             if len(items) > 1:
                 return self._parts(items, prompts, self._smaller(len(items), e), watch)
-            records = [failed(items[0], e)]
+            records = [error_record(items[0], e)]
         if watch is not None:
             watch.done(records)
         return records
@@ -171,8 +177,8 @@ class Engine:
         return 1
 
     def _ask(self, items: list[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
-        if self._recalls is not None:
-            return self._recalls.recall(items)
-        if self._sends is not None:
-            return self._sends.answers(items, prompts)
-        return self._asking.ask(self.model, items, prompts)
+        if self._replay is not None:
+            return self._replay.recall(items)
+        if self._remote is not None:
+            return self._remote.receive(items, prompts)
+        return self._settings.ask(self.model, items, prompts)

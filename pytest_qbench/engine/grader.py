@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
-from pytest_qbench.judges.base import Decides
+from pytest_qbench.judges.base import SupportsChoice
 from pytest_qbench.records import Record, Response
 from pytest_qbench.scoring.score import Scoring, decided, score
 
@@ -19,16 +19,16 @@ VOTES = 5  # of the judge on a reply that extraction left unparsed
 
 
 @dataclass(frozen=True, slots=True)
-class Marker:
+class Grader:
     """Scores the responses of one batch; `judge` makes the judge when one is needed, the same each time.
 
-    `decides` tells whether the judge reads replies that extraction left unparsed.
+    `reads_unparsed` tells whether the judge reads replies that extraction left unparsed.
     """
 
     scoring: Scoring
     judge: Callable[[], Judge]
     rounds: int
-    decides: bool = False
+    reads_unparsed: bool = False
 
     def __call__(self, items: Sequence[Item], responses: Sequence[Response | ItemError]) -> list[Record]:
         """Return the record of each item; one whose response is an error, or says nothing, ends in it alone.
@@ -40,7 +40,7 @@ class Marker:
         chosen, kept = [items[i] for i in whole], [records[i] for i in whole]
         if chosen and chosen[0].task == "description":
             kept = self._judged(chosen, kept)
-        elif chosen and chosen[0].task == "perception" and self.decides:
+        elif chosen and chosen[0].task == "perception" and self.reads_unparsed:
             kept = self._decided(chosen, kept)
         for i, record in zip(whole, kept, strict=True):
             records[i] = record
@@ -48,17 +48,19 @@ class Marker:
 
     def _scored(self, item: Item, response: Response | ItemError) -> Record:
         if isinstance(response, ItemError):
-            return failed(item, response)
+            return error_record(item, response)
         try:
             return score(item, response, self.scoring)
         except ItemError as e:
-            return failed(item, e)
+            return error_record(item, e)
 
     def _judged(self, items: list[Item], records: list[Record]) -> list[Record]:
         texts = [record.response or "" for record in records]
         verdicts = self.judge().judge(texts, [item.golden for item in items], self.rounds)
         return [
-            replace(record, status="error", error=told(v)) if isinstance(v, ItemError) else replace(record, judge=v)
+            replace(record, status="error", error=error_text(v))
+            if isinstance(v, ItemError)
+            else replace(record, judge=v)
             for record, v in zip(records, verdicts, strict=True)
         ]
 
@@ -67,21 +69,21 @@ class Marker:
         unread = [i for i, r in enumerate(records) if r.status == "unparsed" and (r.response or "").strip()]
         if unread:
             judge = self.judge()
-            assert isinstance(judge, Decides), "the session has checked it"
+            assert isinstance(judge, SupportsChoice), "the session has checked it"
             replies = [str(records[i].response) for i in unread]
             for i, votes in zip(unread, judge.decide([items[i] for i in unread], replies, VOTES), strict=True):
                 if isinstance(votes, ItemError):
-                    records[i] = replace(records[i], status="error", error=told(votes))
+                    records[i] = replace(records[i], status="error", error=error_text(votes))
                 else:
                     records[i] = decided(items[i], records[i], votes)
         return records
 
 
-def failed(item: Item, error: Exception) -> Record:
+def error_record(item: Item, error: Exception) -> Record:
     """Return the record of an item that ended in `error`."""
-    return Record.of(item, "error", error=told(error))
+    return Record.of(item, "error", error=error_text(error))
 
 
-def told(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """Return an error's type and the first line of its message."""
     return f"{type(error).__name__}: {(str(error).splitlines() or [type(error).__name__])[0]}"

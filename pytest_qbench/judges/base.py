@@ -30,7 +30,7 @@ class Judge(Protocol):
 
 
 @runtime_checkable
-class Decides(Protocol):
+class SupportsChoice(Protocol):
     """A judge that can read which option a reply means."""
 
     def decide(

@@ -28,7 +28,7 @@ MOVED, Z = 0.1, 2.576  # drift: a mean that moved by more than this, and beyond 
 Scores = dict[str, list[float | None]]  # per text of the control set: the mean verdict of each dimension
 
 
-def run_control(judge: Judge, items: Sequence[Item], rounds: int) -> dict[str, Any]:
+def run_control_set(judge: Judge, items: Sequence[Item], rounds: int) -> dict[str, Any]:
     """Judge the control set of these items; return its scores, and as ``failed`` why the judge is not to be trusted.
 
     Plain values for the fingerprint: ``scores`` by kind, then by text. ``failed`` is None for a judge that passed.

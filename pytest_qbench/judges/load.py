@@ -30,7 +30,7 @@ _LOCAL = ("mode", "revision", "dtype", "device")
 
 def parse_judge_args(spec: str, arguments: Iterable[str]) -> dict[str, str]:
     """Return the ``KEY=VALUE`` of --qbench-judge-arg that mean something to this judge; raises `UsageError`."""
-    from pytest_qbench.models.specs import is_object
+    from pytest_qbench.models.specs import is_json_object
 
     valid = _ENDPOINT if spec.startswith("openai:") else _LOCAL if spec.startswith("hf:") else ()
     parsed: dict[str, str] = {}
@@ -40,18 +40,20 @@ def parse_judge_args(spec: str, arguments: Iterable[str]) -> dict[str, str]:
         if not equals or key not in valid:
             raise UsageError(f"{where}: this judge takes {', '.join(valid) or 'no arguments'}, as KEY=VALUE")
         pattern, meaning = JUDGE_ARGS[key]
-        if not re.fullmatch(pattern, value) or (key == "extra_body" and not is_object(value)):
+        if not re.fullmatch(pattern, value) or (key == "extra_body" and not is_json_object(value)):
             raise UsageError(f"{where}: must be {meaning}")
         parsed[key] = value
     return parsed
 
 
-def check_judge(spec: str, arguments: Iterable[str] = (), texts: Path | None = None, decides: bool = False) -> None:
+def check_judge(
+    spec: str, arguments: Iterable[str] = (), texts: Path | None = None, reads_unparsed: bool = False
+) -> None:
     """Raise `UsageError` for a judge that does not exist or cannot work; nothing is loaded and nothing sent.
 
-    `texts` are the user's prompts; `decides` tells whether the judge has to read unparsed replies.
+    `texts` are the user's prompts; `reads_unparsed` tells whether the judge has to read unparsed replies.
     """
-    from pytest_qbench.judges.prompts import read_texts
+    from pytest_qbench.judges.prompts import read_prompts
 
     kind, _, target = spec.partition(":")
     if kind not in ("lexicon", "openai", "hf") or (kind == "lexicon") != (spec == "lexicon"):
@@ -62,9 +64,9 @@ def check_judge(spec: str, arguments: Iterable[str] = (), texts: Path | None = N
     parse_judge_args(spec, arguments)
     if kind == "lexicon" and texts is not None:
         raise UsageError("--qbench-judge-prompts: lexicon is a word list and asks nothing; name a language model")
-    if kind == "lexicon" and decides:
+    if kind == "lexicon" and reads_unparsed:
         raise UsageError("--qbench-judge-unparsed: lexicon cannot read replies; name a language model as judge")
-    read_texts(texts)
+    read_prompts(texts)
     if kind == "openai":
         from pytest_qbench.endpoints.address import parse_address, read_key
 
@@ -73,15 +75,15 @@ def check_judge(spec: str, arguments: Iterable[str] = (), texts: Path | None = N
     if kind == "hf":
         from pytest_qbench.models.specs import check
 
-        check(_local(target), sees=False)
+        check(_local(target), vision=False)
 
 
 def make_judge(
     spec: str, arguments: Iterable[str] = (), texts: Path | None = None, endpoints: Endpoints | None = None
 ) -> Judge:
     """Return the judge that `spec` names; `endpoints` is what the session's endpoints share."""
-    from pytest_qbench.judges.prompts import read_texts
-    from pytest_qbench.judges.rubric import Mode, RubricJudge, Voter
+    from pytest_qbench.judges.prompts import read_prompts
+    from pytest_qbench.judges.rubric import GradingModel, Mode, RubricJudge
 
     check_judge(spec, arguments, texts)
     kind, _, target = spec.partition(":")
@@ -91,19 +93,19 @@ def make_judge(
         return LexiconJudge()
     args = parse_judge_args(spec, arguments)
     mode = cast("Mode", args.pop("mode", "rounds"))
-    voter: Voter
+    grader: GradingModel
     if kind == "openai":
         from pytest_qbench.endpoints.event_loop import Endpoints
-        from pytest_qbench.judges.openai import EndpointVoter
+        from pytest_qbench.judges.openai import EndpointGradingModel
 
-        voter = EndpointVoter(target, args, endpoints or Endpoints())
+        grader = EndpointGradingModel(target, args, endpoints or Endpoints())
     else:
-        from pytest_qbench.judges.transformers import LocalVoter
+        from pytest_qbench.judges.transformers import LocalGradingModel
         from pytest_qbench.models.transformers.model import TransformersModel
 
         model = _local(target)
-        voter = LocalVoter(TransformersModel(model, {**model.args, **args}, sees=False))
-    return RubricJudge(voter, read_texts(texts), mode)
+        grader = LocalGradingModel(TransformersModel(model, {**model.args, **args}, vision=False))
+    return RubricJudge(grader, read_prompts(texts), mode)
 
 
 def _local(target: str) -> ModelSpec:

@@ -23,7 +23,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
 _KNOWN = ("golden", "description", "question", "options", "reply")
 
 
-def read_texts(path: Path | None) -> dict[str, str]:
+def read_prompts(path: Path | None) -> dict[str, str]:
     """Return the prompts by name, those of `path` in the place of ours; raises `UsageError` naming file and key."""
     ours = _read(OURS)
     if path is None:

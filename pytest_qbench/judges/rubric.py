@@ -18,7 +18,7 @@ NONE = "X"  # what a judge writes when a reply chooses no option
 
 
 @dataclass(frozen=True, slots=True)
-class Ballot:
+class GradingPrompt:
     """One question to a voter: the prompt, the answers there are, and the word that stands before the answer."""
 
     text: str
@@ -26,7 +26,7 @@ class Ballot:
     label: str
 
 
-class Voter(Protocol):
+class GradingModel(Protocol):
     """A language model that is asked for one of a few answers, several times."""
 
     name: str
@@ -35,11 +35,11 @@ class Voter(Protocol):
         """Return what identifies the voter: plain values for the fingerprint."""
         ...
 
-    def vote(self, ballots: Sequence[Ballot], rounds: int) -> Sequence[Sequence[int | None] | ItemError]:
+    def sample(self, prompts: Sequence[GradingPrompt], rounds: int) -> Sequence[Sequence[int | None] | ItemError]:
         """Return `rounds` votes on each ballot: the position of an answer, None where it was unreadable."""
         ...
 
-    def probabilities(self, ballots: Sequence[Ballot]) -> Sequence[Sequence[float] | ItemError | None]:
+    def probabilities(self, prompts: Sequence[GradingPrompt]) -> Sequence[Sequence[float] | ItemError | None]:
         """Return the probability of each answer of each ballot (summing to 1), None where it was unreadable."""
         ...
 
@@ -51,21 +51,21 @@ class RubricJudge:
     the probabilities of 0, 1 and 2.
     """
 
-    def __init__(self, voter: Voter, texts: Mapping[str, str], mode: Mode = "rounds") -> None:
-        self.name = voter.name
-        self.voter, self._texts, self._mode = voter, texts, mode
+    def __init__(self, grader: GradingModel, texts: Mapping[str, str], mode: Mode = "rounds") -> None:
+        self.name = grader.name
+        self.grader, self._texts, self._mode = grader, texts, mode
 
     def describe(self) -> dict[str, Any]:
         """Return the voter, the mode and the hash of the prompts."""
-        return {"name": self.name, **self.voter.describe(), "mode": self._mode, "prompts": digest(self._texts)}
+        return {"name": self.name, **self.grader.describe(), "mode": self._mode, "prompts": digest(self._texts)}
 
     def judge(
         self, descriptions: Sequence[str], golden: Sequence[Sequence[str]], rounds: int
     ) -> list[Verdicts | ItemError]:
         """Return the verdicts on each description; several golden texts are shown together."""
         pairs = list(zip(descriptions, golden, strict=True))
-        ballots = [self._ballot(dimension, text, texts) for text, texts in pairs for dimension in DIMENSIONS]
-        rows = iter(self._expected(ballots) if self._mode == "expected" else self.voter.vote(ballots, rounds))
+        prompts = [self._prompt(dimension, text, texts) for text, texts in pairs for dimension in DIMENSIONS]
+        rows = iter(self._expected(prompts) if self._mode == "expected" else self.grader.sample(prompts, rounds))
         judged: list[Verdicts | ItemError] = []
         for _ in pairs:
             own = [next(rows) for _ in DIMENSIONS]
@@ -81,25 +81,25 @@ class RubricJudge:
         self, items: Sequence[Item], replies: Sequence[str], rounds: int
     ) -> list[Sequence[int | None] | ItemError]:
         """Return votes on which option each reply means."""
-        ballots = []
+        prompts = []
         for item, reply in zip(items, replies, strict=True):
             listed = "\n".join(f"{a}. {option}" for a, option in zip(LETTERS, item.options, strict=False))
             fields = {"question": str(item.question), "options": listed, "reply": reply}
             answers = (*LETTERS[: len(item.options)], NONE)
-            ballots.append(Ballot(fill(self._texts["choice"], fields), answers, "Choice"))
-        votes = self.voter.vote(ballots, rounds)
+            prompts.append(GradingPrompt(fill(self._texts["choice"], fields), answers, "Choice"))
+        votes = self.grader.sample(prompts, rounds)
         return [
             row if isinstance(row, ItemError) else [None if v == len(item.options) else v for v in row]
             for item, row in zip(items, votes, strict=True)
         ]
 
-    def _ballot(self, dimension: str, description: str, golden: Sequence[str]) -> Ballot:
+    def _prompt(self, dimension: str, description: str, golden: Sequence[str]) -> GradingPrompt:
         fields = {"description": description, "golden": "\n\n".join(golden)}
         form = self._texts["digit" if self._mode == "expected" else "score"]
-        return Ballot(f"{fill(self._texts[dimension], fields)}\n{form}", DIGITS, "Score")
+        return GradingPrompt(f"{fill(self._texts[dimension], fields)}\n{form}", DIGITS, "Score")
 
-    def _expected(self, ballots: Sequence[Ballot]) -> list[Sequence[float | None] | ItemError]:
-        found = self.voter.probabilities(ballots)
+    def _expected(self, prompts: Sequence[GradingPrompt]) -> list[Sequence[float | None] | ItemError]:
+        found = self.grader.probabilities(prompts)
         return [
             row if isinstance(row, ItemError) else [None if row is None else sum(i * p for i, p in enumerate(row))]
             for row in found

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, overload, runtime_checkable
 
+from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.records import Response
 
 if TYPE_CHECKING:
-    from pytest_qbench.errors import ItemError
     from pytest_qbench.items import Item
-    from pytest_qbench.models.images import Picture
+    from pytest_qbench.models.images import LazyImage
     from pytest_qbench.prompts import AnswerMode, Prompt
 
 
@@ -31,14 +31,14 @@ class Prompts(Sequence["Prompt"]):
         return self._prompts[index]
 
 
-class AskedAboutItems:
+class ItemModel:
     """A model that answers items, not prompts: what asks it a prompt itself is refused."""
 
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
         """Refuse: it is asked about items."""
         self._refuse()
 
-    def option_likelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
+    def option_loglikelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
         """Refuse: it is asked about items."""
         self._refuse()
 
@@ -70,7 +70,7 @@ class Model(Protocol):
         """Return the reply of each prompt, greedily decoded, without the prompt and without special tokens."""
         ...
 
-    def option_likelihoods(
+    def option_loglikelihoods(
         self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]
     ) -> Sequence[list[float] | ItemError]:
         """Return for each prompt the summed log-likelihood of each option's tokens as the assistant's reply."""
@@ -88,8 +88,19 @@ class Model(Protocol):
         ...
 
 
+RENAMED = {"option_likelihoods": "option_loglikelihoods", "look": "preprocess", "vary": "switch_dtype"}
+"""Methods of models for an earlier version, and their names now."""
+
+
+def check_method_names(model: Model) -> None:
+    """Raise `ModelError` for a model that has a method under its earlier name only."""
+    for old, new in RENAMED.items():
+        if hasattr(model, old) and not hasattr(model, new):
+            raise ModelError(f"{type(model).__name__}.{old} is now called {new}: rename the model's method")
+
+
 @runtime_checkable
-class Recalls(Protocol):
+class SupportsReplay(Protocol):
     """A model that knows items by what was recorded of them, instead of answering prompts."""
 
     def recall(self, items: Sequence[Item]) -> list[Response]:
@@ -98,7 +109,7 @@ class Recalls(Protocol):
 
 
 @runtime_checkable
-class Probed(Protocol):
+class SupportsProbe(Protocol):
     """A model that may lack what is going to be asked, and finds out before the first item.
 
     `conditions` are what it is asked otherwise than the protocol says; they go into the fingerprint.
@@ -115,7 +126,7 @@ class Probed(Protocol):
 
 
 @runtime_checkable
-class Prepares(Protocol):
+class SupportsPrefetch(Protocol):
     """A model that can do part of its work ahead, in threads, while another batch is in its forward pass.
 
     Nothing depends on it: prompts that were not prepared, or that someone changed on the way, are answered the same.
@@ -124,7 +135,7 @@ class Prepares(Protocol):
     largest_batch: int
     """Prompts to begin with in one forward pass, where the user names no number; out of memory halves it."""
 
-    def look(self, picture: Picture) -> None:
+    def preprocess(self, image: LazyImage) -> None:
         """Decode and preprocess one picture; several threads at a time. Raises `ItemError` for a broken one."""
         ...
 
@@ -134,11 +145,11 @@ class Prepares(Protocol):
 
 
 @runtime_checkable
-class Sends(Protocol):
+class RemoteModel(Protocol):
     """A model that computes elsewhere: batches are sent ahead of their turn, and their answers waited for."""
 
     largest_batch: int | None
-    """As `Prepares.largest_batch`; None where the model elsewhere names no number."""
+    """As `SupportsPrefetch.largest_batch`; None where the model elsewhere names no number."""
     machine: str
     """Kind of the machines that compute, as `platform.machine` names them."""
     report: Mapping[str, Any]
@@ -150,13 +161,13 @@ class Sends(Protocol):
         ...
 
     def send(self, items: Sequence[Item], prompts: Sequence[Prompt], shared: bool) -> Sequence[Prompt]:
-        """Send a batch, without waiting; return the same prompts, to be handed to `answers`.
+        """Send a batch, without waiting; return the same prompts, to be handed to `receive`.
 
         `shared` says that it shows the same images as batches sent just before or after it.
         """
         ...
 
-    def answers(self, items: Sequence[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
+    def receive(self, items: Sequence[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
         """Return the responses of a batch as soon as they are there; a batch that was not sent is sent now.
 
         Raises what the model elsewhere raised over the batch, and `WorkerDied` where processes died over it.
@@ -165,9 +176,9 @@ class Sends(Protocol):
 
 
 @runtime_checkable
-class Varies(Protocol):
+class SupportsDtypeSwitch(Protocol):
     """A model that can compute otherwise: what it then answers differently is noise, not change."""
 
-    def vary(self) -> str | None:
+    def switch_dtype(self) -> str | None:
         """Go over to another dtype, for good; return what changed, or None where that is not possible."""
         ...

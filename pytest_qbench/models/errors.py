@@ -28,7 +28,7 @@ FAILURES = (
 """What third-party model code raises when it cannot go on; an `AssertionError` of ours or an interrupt is not in it."""
 
 
-def raised_by(args: Mapping[str, str]) -> tuple[type[Exception], ...]:
+def expected_failures(args: Mapping[str, str]) -> tuple[type[Exception], ...]:
     """Return what a model may raise under these model arguments: code of its own may raise anything."""
     return (Exception,) if args.get("trust_remote_code") == "true" else FAILURES
 

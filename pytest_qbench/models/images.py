@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 GREY = (128, 128, 128)
 
 
-class Picture:
+class LazyImage:
     """One image to be shown to a model; grey of the same size where the run is blind.
 
-    `shared` says that several prompts show it. `lock`, `made` and `features` belong to the model: what it made of the
-    picture ahead of its forward pass, and what its vision tower saw. They live as long as prompts hold the picture.
+    `shared` says that several prompts show it. `lock`, `preprocessed` and `features` belong to the model: its result for the
+    image ahead of the forward pass, and the features of its vision tower. They live as long as prompts hold the image.
     """
 
-    __slots__ = ("_blind", "_source", "features", "lock", "made", "shared")
+    __slots__ = ("_blind", "_source", "features", "lock", "preprocessed", "shared")
 
     def __init__(self, source: ImageSource, *, blind: bool = False, shared: bool = False) -> None:
         self._source, self._blind = source, blind
         self.shared = shared
         self.lock = threading.Lock()
-        self.made: Any = None
+        self.preprocessed: Any = None
         self.features: Any = None
 
     def decode(self) -> Image:
@@ -48,16 +48,16 @@ class Picture:
         return image if image.mode == "RGB" else image.convert("RGB")
 
 
-class Pictures(Sequence["Image"]):
-    """The images of a prompt. Looking at one decodes it; `pictures` are what stands behind."""
+class LazyImages(Sequence["Image"]):
+    """The images of a prompt. Looking at one decodes it; `lazy_images` are what stands behind."""
 
-    __slots__ = ("pictures",)
+    __slots__ = ("lazy_images",)
 
-    def __init__(self, pictures: Sequence[Picture]) -> None:
-        self.pictures = tuple(pictures)
+    def __init__(self, lazy_images: Sequence[LazyImage]) -> None:
+        self.lazy_images = tuple(lazy_images)
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.lazy_images)
 
     @overload
     def __getitem__(self, index: int) -> Image: ...
@@ -65,8 +65,8 @@ class Pictures(Sequence["Image"]):
     def __getitem__(self, index: slice) -> Sequence[Image]: ...
     def __getitem__(self, index: int | slice) -> Image | Sequence[Image]:
         if isinstance(index, slice):
-            return Pictures(self.pictures[index])
-        return self.pictures[index].decode()
+            return LazyImages(self.lazy_images[index])
+        return self.lazy_images[index].decode()
 
     def __iter__(self) -> Iterator[Image]:
-        return (picture.decode() for picture in self.pictures)
+        return (image.decode() for image in self.lazy_images)

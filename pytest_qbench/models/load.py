@@ -43,12 +43,12 @@ def load_model(
         from pytest_qbench.models.replay import ReplayModel
 
         return ReplayModel(Path(spec.target), spec.name)
-    from pytest_qbench.models.transformers.loading import is_contrastive
+    from pytest_qbench.models.transformers.loading import is_clip
 
-    if is_contrastive(spec, args):
-        from pytest_qbench.models.transformers.clip import ContrastiveModel
+    if is_clip(spec, args):
+        from pytest_qbench.models.transformers.clip import ClipModel
 
-        return ContrastiveModel(spec, {**spec.args, **args}, worker)
+        return ClipModel(spec, {**spec.args, **args}, worker)
     from pytest_qbench.models.transformers.model import TransformersModel
 
     return TransformersModel(spec, {**spec.args, **args}, worker)

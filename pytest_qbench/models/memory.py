@@ -9,7 +9,7 @@ _BLOCKS = 4
 _ALL_BLOCKS = 32
 
 
-def release() -> None:
+def collect_garbage() -> None:
     """Collect what is garbage by now, in a model that was settled too."""
     gc.unfreeze()
     gc.collect()

@@ -79,7 +79,7 @@ class OpenAIModel:
 
         return self._endpoints.each(prompts, one)
 
-    def option_likelihoods(
+    def option_loglikelihoods(
         self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]
     ) -> list[list[float] | ItemError]:
         """Return for each prompt the summed log-likelihood of each option's tokens as the assistant's reply.

@@ -30,7 +30,7 @@ class RandomModel:
         """Return a letter, uniform over those listed in the prompt, or a fixed sentence where none are."""
         return [self._reply(prompt) for prompt in prompts]
 
-    def option_likelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
+    def option_loglikelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
         """Return log-probabilities over each prompt's options; each option is equally often the likeliest."""
         return [self._logprobs(prompt.key, "option", own) for prompt, own in zip(prompts, options, strict=True)]
 

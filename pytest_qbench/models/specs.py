@@ -144,10 +144,10 @@ def parse_spec(spec: str) -> ModelSpec:
     raise ModelError(f"no model {spec!r}: {hint} {FORMS}")
 
 
-def check(spec: ModelSpec, sees: bool = True) -> None:
+def check(spec: ModelSpec, vision: bool = True) -> None:
     """Raise `ModelError` for what can be known to fail without loading weights; hub ids are looked up only at load.
 
-    `sees` tells whether it has to take images; a judge need not.
+    `vision` tells whether it has to take images; a judge need not.
     """
     if spec.kind == "random":
         if not re.fullmatch(r"[0-9]+", spec.target):
@@ -159,7 +159,7 @@ def check(spec: ModelSpec, sees: bool = True) -> None:
             "replay:outputs/ with koniq.json in it"
         )
     if spec.is_local:
-        _check_folder(Path(spec.target), sees)
+        _check_folder(Path(spec.target), vision)
 
 
 def paper_words(spec: ModelSpec | None) -> tuple[str, str]:
@@ -188,7 +188,7 @@ def parse_model_args(arguments: Iterable[str]) -> dict[str, str]:
             raise ModelError(f"unknown model argument {key!r}{hint}; valid are {', '.join(MODEL_ARGS)}")
         if key in ("dtype", "device", "trust_remote_code", "share_gpu"):
             value = value.lower()
-        valid = is_object(value) if key in _OBJECTS else re.fullmatch(_PATTERNS.get(key, ".+"), value)
+        valid = is_json_object(value) if key in _OBJECTS else re.fullmatch(_PATTERNS.get(key, ".+"), value)
         if not valid:
             raise ModelError(f"model argument {key}={value}: must be {MODEL_ARGS[key]}")
         parsed[key] = value
@@ -207,7 +207,7 @@ def check_args(spec: ModelSpec, args: Iterable[str]) -> None:
         raise ModelError(f"model argument {wrong[0]} means nothing to {kind}; valid are {', '.join(valid)}")
 
 
-def _check_folder(folder: Path, sees: bool) -> None:
+def _check_folder(folder: Path, vision: bool) -> None:
     if not folder.is_dir():
         raise ModelError(f"no model folder {folder}; use {FORMS}")
     try:
@@ -218,7 +218,7 @@ def _check_folder(folder: Path, sees: bool) -> None:
         raise ModelError(f"{folder / 'config.json'} cannot be read: {error}") from None
     if not isinstance(config, dict) or not config.get("model_type"):
         raise ModelError(f"{folder / 'config.json'} names no model_type: not a model saved by transformers")
-    if sees and _is_text_only(config):
+    if vision and _is_text_only(config):
         kind = ", ".join(config["architectures"])
         raise ModelError(f"{folder} is a text-only model ({kind}): Q-Bench needs one that sees images")
     _check_weights(folder)
@@ -250,7 +250,7 @@ def _is_hub_id(text: str) -> bool:
     return re.fullmatch(r"(\w[\w.-]*/)?\w[\w.-]*", text) is not None
 
 
-def is_object(text: str) -> bool:
+def is_json_object(text: str) -> bool:
     """Tell whether a text is a JSON object."""
     try:
         return isinstance(json.loads(text), dict)

@@ -109,8 +109,8 @@ def arrange(run: QBench, items: list[pytest.Item]) -> None:
     if run.absent:
         items[:] = [item for item in items if item.nodeid.partition("[")[0] not in run.absent]
     gates = [item for item in items if is_gate(item)]
-    asking = [gate for gate in gates if FIXTURE in getattr(gate, "fixturenames", ())]
-    run.family = family([gate.function for gate in asking if isinstance(gate, pytest.Function)])
+    prompt_settings = [gate for gate in gates if FIXTURE in getattr(gate, "fixturenames", ())]
+    run.family = family([gate.function for gate in prompt_settings if isinstance(gate, pytest.Function)])
     if run.gates_only:
         items[:] = gates
         return

@@ -49,9 +49,9 @@ def qbench_model(request: pytest.FixtureRequest) -> Iterator[Model]:
         _share_cores(request.config)
     try:
         if run.settings.ray is not None:
-            from pytest_qbench.replicas.model import Fleet
+            from pytest_qbench.replicas.model import ReplicatedModel
 
-            model: Model = Fleet(run.settings.ray, run.spec, run.model_args, run.asking)
+            model: Model = ReplicatedModel(run.settings.ray, run.spec, run.model_args, run.prompt_settings)
         else:
             endpoints = run.remote.endpoints if run.spec.kind == "openai" else None
             model = load_model(run.spec, run.model_args, worker, endpoints=endpoints)

@@ -21,14 +21,16 @@ from pytest_qbench.replicas.check import AUTO, OPTION
 # No message home, and none of the C++ side on the terminal. Read when Ray is imported.
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 CONNECT_SECONDS = 5
-TRIAL_SECONDS = 30
-TRIAL = "import sys, ray; ray.init(sys.argv[1], log_to_driver=False, logging_level=50, configure_logging=False)"
+ANSWER_SECONDS = 30
+CONNECT_SCRIPT = (
+    "import sys, ray; ray.init(sys.argv[1], log_to_driver=False, logging_level=50, configure_logging=False)"
+)
 CURRENT = "ray_current_cluster"
 SOCKETS = "/tmp"  # the path of a socket holds 104 bytes: a long TMPDIR leaves no room for Ray's names
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class PoolSize:
     """How many replicas a cluster takes, and what each of them gets."""
 
     replicas: int
@@ -50,12 +52,12 @@ class Cluster:
         where = f"{OPTION}={address}" + (f" (RAY_ADDRESS={named})" if named != address else "")
         if named:
             try:
-                _try(named)
-            except _Refused as e:
+                _test_connection(named)
+            except _ConnectionRefused as e:
                 raise UsageError(f"{where}: {e}") from e
-        elif running := _running():
-            with suppress(_Refused):  # of a cluster that is gone: one is started, and the summary says so
-                _try(running)
+        elif running := _local_address():
+            with suppress(_ConnectionRefused):  # of a cluster that is gone: one is started, and the summary says so
+                _test_connection(running)
                 named = running
         try:
             self._init(named)
@@ -68,7 +70,7 @@ class Cluster:
         """Tell whether the cluster was started for this run."""
         return self._folder is not None
 
-    def size(self, device: str) -> Size:
+    def size(self, device: str) -> PoolSize:
         """Return one replica per GPU, or one per node where there is none or `device` is the CPU.
 
         Torch uses all cores of a node in one forward pass, and every replica holds the weights: more of them on a node
@@ -78,7 +80,7 @@ class Cluster:
         import ray
 
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        return sized(nodes, gpus=device != "cpu")
+        return pool_size(nodes, gpus=device != "cpu")
 
     def close(self) -> None:
         """Leave the cluster; stop it where it was started for this run. A second call does nothing."""
@@ -101,7 +103,7 @@ class Cluster:
         signal.signal(signal.SIGTERM, before)  # Ray puts its own there
 
 
-def sized(nodes: Sequence[Mapping[str, float]], *, gpus: bool) -> Size:
+def pool_size(nodes: Sequence[Mapping[str, float]], *, gpus: bool) -> PoolSize:
     """Return the size for nodes with these resources; pure."""
     with_gpu = [node for node in nodes if node.get("GPU", 0) >= 1] if gpus else []
     hosts = with_gpu or [node for node in nodes if node.get("CPU", 0) >= 1]
@@ -109,10 +111,10 @@ def sized(nodes: Sequence[Mapping[str, float]], *, gpus: bool) -> Size:
         raise UsageError(f"{OPTION}: no node of the cluster has a CPU or a GPU to give; start nodes with ray start")
     places = [int(node["GPU"]) if with_gpu else 1 for node in hosts]
     cpus = min(int(node.get("CPU", 0)) // own for node, own in zip(hosts, places, strict=True))
-    return Size(sum(places), max(cpus, 0 if with_gpu else 1), 1 if with_gpu else 0)
+    return PoolSize(sum(places), max(cpus, 0 if with_gpu else 1), 1 if with_gpu else 0)
 
 
-def _running() -> str:
+def _local_address() -> str:
     """Return the address of the cluster that `ray start` began here last, empty where there is none.
 
     Not Ray's own `auto`: that also finds clusters that end with another program.
@@ -123,12 +125,12 @@ def _running() -> str:
         return ""
 
 
-class _Refused(Exception):
+class _ConnectionRefused(Exception):
     """Why a cluster cannot be joined."""
 
 
-def _try(address: str) -> None:
-    """Join a cluster for a moment; raises `_Refused`.
+def _test_connection(address: str) -> None:
+    """Join a cluster for a moment; raises `_ConnectionRefused`.
 
     Ray waits for minutes for what does not answer, and may end the process: so another process tries it first.
     """
@@ -137,15 +139,17 @@ def _try(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
     except (OSError, ValueError, OverflowError) as e:
         reason = getattr(e, "strerror", None) or str(e)
-        raise _Refused(f"no Ray cluster answers there ({reason}); start one with: ray start --head") from e
+        raise _ConnectionRefused(f"no Ray cluster answers there ({reason}); start one with: ray start --head") from e
     trial = subprocess.Popen(
-        [sys.executable, "-c", TRIAL, address], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        [sys.executable, "-c", CONNECT_SCRIPT, address], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace", start_new_session=True,
     )  # fmt: skip
     try:
-        _, said = trial.communicate(timeout=TRIAL_SECONDS)
+        _, said = trial.communicate(timeout=ANSWER_SECONDS)
     except subprocess.TimeoutExpired as e:
-        raise _Refused(f"what listens there does not answer as a Ray cluster within {TRIAL_SECONDS} seconds") from e
+        raise _ConnectionRefused(
+            f"what listens there does not answer as a Ray cluster within {ANSWER_SECONDS} seconds"
+        ) from e
     finally:
         with suppress(ProcessLookupError):
             os.killpg(trial.pid, signal.SIGKILL)
@@ -154,7 +158,7 @@ def _try(address: str) -> None:
         return
     lines = [line for line in said.splitlines() if line and not line.startswith(" ")]
     errors = [line for line in lines if "Error: " in line]
-    raise _Refused(_first_line((errors or lines or [f"exit status {trial.returncode}"])[-1]))
+    raise _ConnectionRefused(_first_line((errors or lines or [f"exit status {trial.returncode}"])[-1]))
 
 
 def _first_line(text: str) -> str:

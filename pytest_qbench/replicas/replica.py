@@ -9,21 +9,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_qbench import __version__
-from pytest_qbench.engine.dispatch import FAILURES, Asking, Works
-from pytest_qbench.engine.prefetch import Pipeline
+from pytest_qbench.engine.dispatch import ITEM_FAILURES, BatchBuilder, PromptSettings
+from pytest_qbench.engine.prefetch import Prefetcher
 from pytest_qbench.errors import ItemError, UsageError
-from pytest_qbench.models.base import Prepares, Varies
+from pytest_qbench.models.base import SupportsDtypeSwitch, SupportsPrefetch
 from pytest_qbench.records import Response
 
 if TYPE_CHECKING:
     from pytest_qbench.items import Item
     from pytest_qbench.models.specs import ModelSpec
 
-CALLS = 2  # at once: one batch is decoded and preprocessed while another is in its forward pass
+CONCURRENT_CALLS = 2  # at once: one batch is decoded and preprocessed while another is in its forward pass
 
 
 @dataclass(frozen=True)
-class Hello:
+class Handshake:
     """What a replica is. Those of one run must not differ in `identity`."""
 
     node: str
@@ -51,7 +51,9 @@ class Replica:
         """Return the name of this node: the replica has found a place."""
         return platform.node()
 
-    def load(self, spec: ModelSpec, args: Mapping[str, str], asking: Asking, threads: int) -> Hello | UsageError:
+    def load(
+        self, spec: ModelSpec, args: Mapping[str, str], settings: PromptSettings, threads: int
+    ) -> Handshake | UsageError:
         """Load the model, to compute with so many threads."""
         import ray
         import torch
@@ -63,36 +65,36 @@ class Replica:
             self._model = load_model(spec, args)
         except UsageError as e:
             return e
-        self._how = asking
-        self._works = Works(asking, sees=self._model.needs_images)
-        self._pipeline = Pipeline(self._model)
-        return Hello(
+        self._settings = settings
+        self._batches = BatchBuilder(settings, vision=self._model.needs_images)
+        self._prefetcher = Prefetcher(self._model)
+        return Handshake(
             node=platform.node(),
             node_id=ray.get_runtime_context().get_node_id(),
             name=self._model.name,
             needs_images=self._model.needs_images,
-            largest_batch=self._model.largest_batch if isinstance(self._model, Prepares) else None,
+            largest_batch=self._model.largest_batch if isinstance(self._model, SupportsPrefetch) else None,
             description=self._model.describe(),
             machine=platform.machine(),
             pytest_qbench=__version__,
         )
 
-    def answers(self, items: Sequence[Item], shared: bool) -> list[Response | ItemError] | Exception:
+    def receive(self, items: Sequence[Item], shared: bool) -> list[Response | ItemError] | Exception:
         """Return the response of each item of one batch, or what the model raised over it."""
         try:
             with self._making:
-                self._pipeline.add([self._works(range(len(items)), items, shared)])
-                ready = self._pipeline.next()
+                self._prefetcher.add([self._batches(range(len(items)), items, shared)])
+                ready = self._prefetcher.next()
             whole = [item for i, item in enumerate(items) if i not in ready.broken]
             with self._asking:
-                found = iter(self._how.ask(self._model, whole, ready.prompts) if whole else ())
+                found = iter(self._settings.ask(self._model, whole, ready.prompts) if whole else ())
             return [ready.broken[i] if i in ready.broken else next(found) for i in range(len(items))]
-        except (*FAILURES, UsageError) as e:
+        except (*ITEM_FAILURES, UsageError) as e:
             return e
 
-    def vary(self) -> str | RuntimeError | None:
-        """As `Varies.vary`; None also for a model that cannot."""
+    def switch_dtype(self) -> str | RuntimeError | None:
+        """As `SupportsDtypeSwitch.switch_dtype`; None also for a model that cannot."""
         try:
-            return self._model.vary() if isinstance(self._model, Varies) else None
+            return self._model.switch_dtype() if isinstance(self._model, SupportsDtypeSwitch) else None
         except RuntimeError as e:
             return e

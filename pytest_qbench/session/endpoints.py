@@ -51,9 +51,9 @@ class Remote:
 
     def meter(self, role: str, made: object) -> None:
         """Count what a model or a judge asks, if it lies behind an endpoint."""
-        from pytest_qbench.endpoints.usage import Metered
+        from pytest_qbench.endpoints.usage import HasUsage
 
-        if isinstance(made, Metered):
+        if isinstance(made, HasUsage):
             self._meters[role] = made.usage
 
     def take_over(self, usage: Mapping[str, dict[str, Any]]) -> None:

@@ -53,18 +53,18 @@ class Recording(Asked):
     def make_engine(self, model: Model, judge: Callable[[], Judge]) -> Engine:
         """Build the engine around a loaded model and note what the records are made with."""
         from pytest_qbench.engine.engine import Engine
-        from pytest_qbench.models.base import Probed, Sends
+        from pytest_qbench.models.base import RemoteModel, SupportsProbe
         from pytest_qbench.models.replay import ReplayModel
 
-        if isinstance(model, Probed):
+        if isinstance(model, SupportsProbe):
             model.probe(self.asked, self.answer, self.scoring.words)
             if model.conditions and "assessment" in self.asked:
                 self.made_with["conditions"] = {"scoring": {**self.scoring.describe(), **model.conditions}}
         self.remote.meter("model", model)
 
         self.made_with["model"] = {"name": model.name, **model.describe()}
-        self.made_with["machine"] = model.machine if isinstance(model, Sends) else platform.machine()
-        if isinstance(model, Sends):
+        self.made_with["machine"] = model.machine if isinstance(model, RemoteModel) else platform.machine()
+        if isinstance(model, RemoteModel):
             self.spread = model.report
         elif self.settings.ray is not None:
             raise UsageError("--qbench-ray: this project's own qbench_model stays in this process; drop --qbench-ray")
@@ -89,24 +89,24 @@ class Recording(Asked):
         return Engine(
             model, answer=self.answer, batch_size=self.batch_size, blind=self.settings.blind,
             judge_rounds=self.settings.judge_rounds, judge=noted, scoring=self.scoring,
-            decides=self.settings.judge_unparsed,
+            reads_unparsed=self.settings.judge_unparsed,
         )  # fmt: skip
 
     def _tried(self, judge: Judge) -> Judge:
         """Note what identifies a judge, and let it judge the control set before any description."""
-        from pytest_qbench.judges.base import Decides
-        from pytest_qbench.judges.control_set import run_control
+        from pytest_qbench.judges.base import SupportsChoice
+        from pytest_qbench.judges.control_set import run_control_set
         from pytest_qbench.judges.rubric import RubricJudge
 
-        if self.settings.judge_unparsed and not isinstance(judge, Decides):
+        if self.settings.judge_unparsed and not isinstance(judge, SupportsChoice):
             raise UsageError(
                 f"--qbench-judge-unparsed: {judge.name} cannot read replies; name a language model as judge"
             )
-        self.remote.meter("judge", judge.voter if isinstance(judge, RubricJudge) else judge)
+        self.remote.meter("judge", judge.grader if isinstance(judge, RubricJudge) else judge)
         self.made_with["judge"] = {"name": judge.name, **judge.describe()}
         self._note_made_with()
         if "description" in self.asked and not self.own_judge:  # what one's own judge gives golden texts is its affair
-            control = run_control(judge, self.ask("description"), self.settings.judge_rounds)
+            control = run_control_set(judge, self.ask("description"), self.settings.judge_rounds)
             self.made_with["judge_control"] = control
             self.folder.note_made_with({"judge_control": control})  # not compared: judges waver
         return judge

@@ -15,7 +15,7 @@ from pytest_qbench.session.gc import growing
 from pytest_qbench.session.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from pytest_qbench.engine.dispatch import Asking
+    from pytest_qbench.engine.dispatch import PromptSettings
     from pytest_qbench.items import Dataset, Item, Task
     from pytest_qbench.models.specs import ModelSpec
     from pytest_qbench.prompts import AnswerMode
@@ -89,11 +89,11 @@ class Asked:
         return Scoring(paper_words(self.spec), PAPER_TEMPERATURE, halves=True) if paper else DEFAULT
 
     @property
-    def asking(self) -> Asking:
+    def prompt_settings(self) -> PromptSettings:
         """How items are asked."""
-        from pytest_qbench.engine.dispatch import Asking
+        from pytest_qbench.engine.dispatch import PromptSettings
 
-        return Asking(self.answer, self.settings.blind, self.scoring.words)
+        return PromptSettings(self.answer, self.settings.blind, self.scoring.words)
 
     @property
     def batch_size(self) -> int | None:

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pytest_qbench.doctor.faults import FAULTS, Faulty, broken_copy, halved, swapped
-from pytest_qbench.doctor.sensitivity import Trial
+from pytest_qbench.doctor.faults import FAULTS, FaultyModel, broken_copy, halved, swapped
+from pytest_qbench.doctor.sensitivity import SensitivityResult
 from pytest_qbench.gates.evaluate import GateResult
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.models.specs import aliases
@@ -28,23 +28,23 @@ def row(delta: float, mde: float | None = 0.02, verdict: str = "inconclusive") -
     )
 
 
-def trial(*rows: Metric, verdict: str, moved: bool = False, harmless: bool = False, drifts: bool = False) -> str:
+def result(*rows: Metric, verdict: str, moved: bool = False, harmless: bool = False, drifts: bool = False) -> str:
     gate = GateResult("perception.accuracy", verdict, "", rows)  # type: ignore[arg-type]
     found = ((replace(rows[0], name="perception.drift", value=0.1), moved),)
-    return Trial("x", harmless, drifts, (gate,), found).verdict
+    return SensitivityResult("x", harmless, drifts, (gate,), found).verdict
 
 
 def test_a_trial_is_judged_by_what_could_be_seen() -> None:
-    assert trial(row(-0.05, verdict="regressed"), verdict="regressed") == "caught"
-    assert trial(row(-0.05), verdict="inconclusive") == "MISSED"  # beyond margin and MDE
-    assert trial(row(-0.015), verdict="inconclusive") == "too small"
-    assert trial(row(-0.015), verdict="inconclusive", moved=True) == "drift"
-    assert trial(row(-0.015), verdict="inconclusive", drifts=True) == "MISSED"
-    assert trial(row(-0.05, verdict="regressed"), row(-0.05), verdict="regressed") == "MISSED"  # one of two datasets
-    assert trial(row(-0.05), verdict="invalid") == "MISSED"
-    assert trial(row(0.0), verdict="pass", harmless=True) == "green"
-    assert trial(row(0.0), verdict="pass", harmless=True, moved=True) == "FALSE ALARM"
-    assert trial(row(-0.05), verdict="inconclusive", harmless=True) == "FALSE ALARM"
+    assert result(row(-0.05, verdict="regressed"), verdict="regressed") == "caught"
+    assert result(row(-0.05), verdict="inconclusive") == "MISSED"  # beyond margin and MDE
+    assert result(row(-0.015), verdict="inconclusive") == "too small"
+    assert result(row(-0.015), verdict="inconclusive", moved=True) == "drift"
+    assert result(row(-0.015), verdict="inconclusive", drifts=True) == "MISSED"
+    assert result(row(-0.05, verdict="regressed"), row(-0.05), verdict="regressed") == "MISSED"  # one of two datasets
+    assert result(row(-0.05), verdict="invalid") == "MISSED"
+    assert result(row(0.0), verdict="pass", harmless=True) == "green"
+    assert result(row(0.0), verdict="pass", harmless=True, moved=True) == "FALSE ALARM"
+    assert result(row(-0.05), verdict="inconclusive", harmless=True) == "FALSE ALARM"
 
 
 def test_image_faults_change_what_they_say() -> None:
@@ -66,7 +66,7 @@ class Fixed:
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
         return ["x" * max_new_tokens for _ in prompts]
 
-    def option_likelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
+    def option_loglikelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
         return [[-float(ord(option)) for option in own] for own in options]
 
     def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
@@ -78,11 +78,13 @@ class Fixed:
 def test_a_wrapper_changes_what_goes_in_and_out() -> None:
     prompts = [Prompt(str(i), "q") for i in range(40)]
     options = [("a", "b", "c")] * 40
-    straight, shuffled = (m.option_likelihoods(prompts, options) for m in (Fixed(), Faulty(Fixed(), shuffles=True)))
+    straight, shuffled = (
+        m.option_loglikelihoods(prompts, options) for m in (Fixed(), FaultyModel(Fixed(), shuffles=True))
+    )
     assert [sorted(r) for r in straight] == [sorted(r) for r in shuffled]  # the same numbers, at other options
     assert 20 < sum(a != b for a, b in zip(straight, shuffled, strict=True)) < 40
-    assert Faulty(Fixed(), most_tokens=1).generate(prompts[:1], 32) == ["x"]
-    assert Faulty(Fixed(), shuffles=True).generate(prompts[:1], 3) == ["xxx"]
+    assert FaultyModel(Fixed(), most_tokens=1).generate(prompts[:1], 32) == ["x"]
+    assert FaultyModel(Fixed(), shuffles=True).generate(prompts[:1], 3) == ["xxx"]
 
 
 @pytest.mark.parametrize("fault", [f for f in FAULTS if f.edit], ids=lambda f: f.name)

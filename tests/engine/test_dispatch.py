@@ -32,7 +32,7 @@ class Elsewhere(Scripted):
         self.sent.append([i.id for i in items])
         return prompts
 
-    def answers(self, items: Sequence[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
+    def receive(self, items: Sequence[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
         self.asked.append([i.id for i in items])
         if len(items) > self.fits:
             raise OutOfMemoryError("out of memory")

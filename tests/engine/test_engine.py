@@ -63,7 +63,7 @@ class Scripted:
         self._note(prompts)
         return ["A" if LETTER_INSTRUCTION in p.text else "The image is blurry." for p in prompts]
 
-    def option_likelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
+    def option_loglikelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
         self._note(prompts)
         return [[-float(i + 1) for i in range(len(o))] for o in options]
 
@@ -116,6 +116,18 @@ def test_one_record_an_item_in_order_and_only_the_poisoned_fail(
         assert len(call) <= size
         assert len({p.key.split("/")[1] for p in call}) == 1
         assert len({p.prefix for p in call}) == 1
+
+
+@pytest.mark.parametrize(("old", "new"), [("option_likelihoods", "option_loglikelihoods"), ("vary", "switch_dtype")])
+def test_a_method_under_its_earlier_name_is_refused(old: str, new: str) -> None:
+    class Earlier:
+        def __getattr__(self, name: str) -> Any:
+            if name == new:
+                raise AttributeError(name)
+            return None
+
+    with pytest.raises(ModelError, match=f"^Earlier.{old} is now called {new}: rename the model's method$"):
+        engine(Earlier())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("fits", [1, 2, 3, 7])
@@ -172,7 +184,7 @@ class Looking(Scripted):
     threads: set[str] = field(default_factory=set)
     broken_prepare: bool = False
 
-    def look(self, picture: Any) -> None:
+    def preprocess(self, picture: Any) -> None:
         with picture.lock:
             image = picture.decode()
             time.sleep(image.getpixel((0, 0))[0] / 20000)
@@ -196,7 +208,7 @@ def test_pictures_are_looked_at_ahead_in_threads_and_batches_do_not_depend_on_th
     measuring = engine(model, batch_size=None)
     records = measuring.measure(coloured(14))
     measuring.close()
-    assert model.threads == {"qbench-look", "qbench-prepare"}
+    assert model.threads == {"qbench-preprocess", "qbench-prepare"}
     assert len(model.looked) == 14
     assert [[p.key for p in call] for call in model.calls] == [
         [f"d/assessment/{i}" for i in range(s, min(s + 4, 14))] for s in range(0, 14, 4)
@@ -240,8 +252,8 @@ class Counting(Looking):
     def count(self, where: str) -> None:
         self.counted.setdefault(where, set()).add(torch.get_num_threads())
 
-    def look(self, picture: Any) -> None:
-        self.count("look")
+    def preprocess(self, picture: Any) -> None:
+        self.count("preprocess")
 
     def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Prompt]:
         self.count("prepare")
@@ -264,7 +276,7 @@ def test_what_runs_beside_the_model_takes_no_threads_from_it() -> None:
         thread.join()
     finally:
         torch.set_num_threads(before)
-    assert model.counted == {"look": {1}, "prepare": {1}, "ask": {3}}
+    assert model.counted == {"preprocess": {1}, "prepare": {1}, "ask": {3}}
     assert later == [3]
 
 
@@ -280,7 +292,7 @@ def test_the_next_call_is_made_ready_behind_this_one(kept: bool) -> None:
     measuring = engine(model, batch_size=4)
     first, second, other = coloured(4), coloured(4, "description"), coloured(5)
     measuring.measure(first, then=[second])
-    measuring._pipeline._preparing.submit(lambda: None).result()  # all that was begun is ready
+    measuring._prefetcher._preparing.submit(lambda: None).result()  # all that was begun is ready
     assert len(model.looked) == 8
     records = measuring.measure(second if kept else other)
     measuring.close()
@@ -294,8 +306,8 @@ def test_pictures_that_prompts_share_are_the_same_object() -> None:
             return prompts
 
         def _note(self, prompts: Sequence[Prompt]) -> None:
-            self.seen = [id(p.images.pictures[0]) for p in prompts]  # type: ignore[attr-defined]
-            self.shared = [p.images.pictures[0].shared for p in prompts]  # type: ignore[attr-defined]
+            self.seen = [id(p.images.lazy_images[0]) for p in prompts]  # type: ignore[attr-defined]
+            self.shared = [p.images.lazy_images[0].shared for p in prompts]  # type: ignore[attr-defined]
             order.append((self.seen, self.shared))
 
     order: list[tuple[list[int], list[bool]]] = []
@@ -392,7 +404,7 @@ def test_a_judge_reads_only_what_extraction_left_open() -> None:
     ):
         made = Engine(
             Says(), answer="generate", batch_size=8, blind=False, judge_rounds=2, judge=Reader, scoring=DEFAULT,
-            decides=True,
+            reads_unparsed=True,
         )  # fmt: skip
         asked.clear()
         records = made.measure([item(i, "perception") for i in range(4)])

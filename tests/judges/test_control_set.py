@@ -12,7 +12,7 @@ from pytest_qbench.data.load import open_datasets
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import DIMENSIONS, Item
 from pytest_qbench.judges.base import Verdicts
-from pytest_qbench.judges.control_set import control_texts, drift, run_control
+from pytest_qbench.judges.control_set import control_texts, drift, run_control_set
 from pytest_qbench.judges.lexicon import LexiconJudge
 from tests.builders import text as item
 
@@ -46,7 +46,7 @@ def honest(description: str, golden: str) -> tuple[int, int, int]:
 
 
 def test_an_honest_judge_passes() -> None:
-    control = run_control(Rule(honest), ITEMS, 5)
+    control = run_control_set(Rule(honest), ITEMS, 5)
     assert control["failed"] is None
     assert set(control["scores"]) == {"itself", "another", "empty"}
     assert list(control["scores"]["itself"].values()) == [[2.0, 2.0, 2.0]] * 4
@@ -66,12 +66,12 @@ def test_an_honest_judge_passes() -> None:
     ],
 )
 def test_what_a_bad_judge_fails_for(rule: Any, why: str | None) -> None:
-    failed = run_control(Rule(rule), ITEMS, 2)["failed"]
+    failed = run_control_set(Rule(rule), ITEMS, 2)["failed"]
     assert failed is None if why is None else why in failed
 
 
 def test_without_golden_texts_no_judge_is_trusted() -> None:
-    assert "no item has a golden text" in run_control(Rule(honest), [replace(item(0), golden=())], 1)["failed"]
+    assert "no item has a golden text" in run_control_set(Rule(honest), [replace(item(0), golden=())], 1)["failed"]
 
 
 def test_the_choice_depends_on_the_items_alone_and_the_others_differ_most() -> None:
@@ -85,7 +85,7 @@ def test_the_choice_depends_on_the_items_alone_and_the_others_differ_most() -> N
 
 def test_the_lexicon_passes_on_mini(tmp_path: Any) -> None:
     (mini,) = (d for d in open_datasets("mini", rootdir=tmp_path, names=None, split="dev") if d.task == "description")
-    control: Any = run_control(LexiconJudge(), list[Item](mini.items), 5)
+    control: Any = run_control_set(LexiconJudge(), list[Item](mini.items), 5)
     assert control["failed"] is None
     assert drift(control, control) is None
 

@@ -13,11 +13,11 @@ import pytest
 from pytest_qbench.endpoints.event_loop import Endpoints
 from pytest_qbench.errors import ItemError, UsageError
 from pytest_qbench.items import DIMENSIONS
-from pytest_qbench.judges.base import Decides, Judge
+from pytest_qbench.judges.base import Judge, SupportsChoice
 from pytest_qbench.judges.load import check_judge, make_judge
-from pytest_qbench.judges.prompts import OURS, digest, fill, read_texts
+from pytest_qbench.judges.prompts import OURS, digest, fill, read_prompts
 from pytest_qbench.judges.rubric import RubricJudge
-from pytest_qbench.judges.transformers import LocalVoter
+from pytest_qbench.judges.transformers import LocalGradingModel
 from tests.builders import question
 from tests.endpoints.server import Reply, Server, completion, serving, text_of
 
@@ -120,7 +120,7 @@ def test_dropped_logprobs_are_named() -> None:
 
 def test_votes_on_unparsed_replies() -> None:
     with judging(lambda body, attempt: completion("Choice: B", "X", "b", "?", "Choice: C")) as (judge, server):
-        assert isinstance(judge, Decides)
+        assert isinstance(judge, SupportsChoice)
         assert judge.decide([question(0)], ["Hardly."], 5) == [[1, None, 1, None, None]]
     assert "A. Yes\nB. No" in text_of(server.bodies[0])
     assert "Hardly." in text_of(server.bodies[0])
@@ -149,19 +149,19 @@ class Local:
 
 def test_rounds_of_a_local_judge_are_drawn_from_its_probabilities_and_stay() -> None:
     texts = [f"text {i}" for i in range(400)]
-    judge = RubricJudge(LocalVoter(Local(0.2, 0.3, 0.5)), read_texts(None))  # type: ignore[arg-type]
+    judge = RubricJudge(LocalGradingModel(Local(0.2, 0.3, 0.5)), read_prompts(None))  # type: ignore[arg-type]
     verdicts = judge.judge(texts, [("g",)] * 400, 5)
     assert verdicts == judge.judge(texts, [("g",)] * 400, 5)
     drawn = [v for each in verdicts if not isinstance(each, ItemError) for d in DIMENSIONS for v in each[d]]
     for value, share in enumerate((0.2, 0.3, 0.5)):
         assert drawn.count(value) / 6000 == pytest.approx(share, abs=0.03)  # five standard errors
-    expected = RubricJudge(LocalVoter(Local(0.2, 0.3, 0.5)), read_texts(None), "expected")  # type: ignore[arg-type]
+    expected = RubricJudge(LocalGradingModel(Local(0.2, 0.3, 0.5)), read_prompts(None), "expected")  # type: ignore[arg-type]
     (found,) = expected.judge(texts[:1], [("g",)], 5)
     assert found == {d: [pytest.approx(1.3)] for d in DIMENSIONS}
 
 
 def test_one_text_that_a_local_judge_chokes_on_costs_itself() -> None:
-    judge = RubricJudge(LocalVoter(Local(0.1, 0.1, 0.8)), read_texts(None))  # type: ignore[arg-type]
+    judge = RubricJudge(LocalGradingModel(Local(0.1, 0.1, 0.8)), read_prompts(None))  # type: ignore[arg-type]
     found = judge.judge(["good", "poison", "good"], [("g",)] * 3, 2)
     assert [isinstance(each, ItemError) for each in found] == [False, True, False]
 
@@ -178,10 +178,10 @@ def test_a_description_cannot_pull_in_what_is_not_its_own() -> None:
 def test_own_prompts_replace_ours_and_change_the_hash(tmp_path: Path) -> None:
     own = tmp_path / "p.yaml"
     own.write_text("relevance: 'Judge {description}'\n")
-    texts = read_texts(own)
+    texts = read_prompts(own)
     assert texts["relevance"] == "Judge {description}"
-    assert texts["completeness"] == read_texts(None)["completeness"]
-    assert digest(texts) != digest(read_texts(OURS))
+    assert texts["completeness"] == read_prompts(None)["completeness"]
+    assert digest(texts) != digest(read_prompts(OURS))
 
 
 @pytest.mark.parametrize(
@@ -220,4 +220,4 @@ def test_what_lexicon_cannot_do(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="asks nothing"):
         check_judge("lexicon", (), OURS)
     with pytest.raises(UsageError, match="cannot read replies"):
-        check_judge("lexicon", decides=True)
+        check_judge("lexicon", reads_unparsed=True)

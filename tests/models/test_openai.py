@@ -156,7 +156,7 @@ def test_options_count_by_their_tokens_as_the_reply() -> None:
     with served(Vllm()) as (model, server):
         model.probe(["perception"], "likelihood", WORDS)
         server.bodies.clear()
-        rows = model.option_likelihoods(prompts(2), options)
+        rows = model.option_loglikelihoods(prompts(2), options)
     expected = [[math.fsum(Vllm.logprob(i) for i in Vllm.ids(option)) for option in own] for own in options]
     assert rows == [pytest.approx(row) for row in expected]
     assert sum(bool(images_of(body)) for body in server.bodies) == 5

@@ -20,15 +20,15 @@ from tests.plugin.killing import SUITES, Run
 SITE = """
 import os, pathlib, signal, time
 if "QBENCH_TEST_FOLDER" in os.environ:
-    from pytest_qbench.pictures import Picture
-    folder, decode = pathlib.Path(os.environ["QBENCH_TEST_FOLDER"]), Picture.decode
+    from pytest_qbench.models.images import LazyImage
+    folder, decode = pathlib.Path(os.environ["QBENCH_TEST_FOLDER"]), LazyImage.decode
     def watched(self):
         if (folder / "killer").exists() and self._source.name == (folder / "killer").read_text():
             os.kill(os.getpid(), signal.SIGKILL)
         if (folder / "pause").exists():
             time.sleep(float((folder / "pause").read_text()))
         return decode(self)
-    Picture.decode = watched
+    LazyImage.decode = watched
 """
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_ADDRESS": ""}
 QUICK = ("--qbench-batch-size=4", "--qbench-answer=likelihood")

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import FileImage, Item
-from pytest_qbench.replicas.serialization import carried
+from pytest_qbench.replicas.serialization import portable_items
 
 
 @dataclass
@@ -37,7 +37,7 @@ def item(*images: object) -> Item:
 
 
 def test_images_in_tables_travel_as_bytes_with_what_is_wrong_with_them() -> None:
-    (sent,) = pickle.loads(pickle.dumps(carried([item(Open("a", b"png"), Open("b", None))], sees=True)))
+    (sent,) = pickle.loads(pickle.dumps(portable_items([item(Open("a", b"png"), Open("b", None))], vision=True)))
     first, second = sent.images
     assert (first.name, first.read(), first.missing()) == ("a", b"png", False)
     assert second.missing()
@@ -47,10 +47,10 @@ def test_images_in_tables_travel_as_bytes_with_what_is_wrong_with_them() -> None
 
 def test_image_files_travel_as_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (sent,) = carried([item(FileImage(Path(), "images", "x.png"))], sees=True)
+    (sent,) = portable_items([item(FileImage(Path(), "images", "x.png"))], vision=True)
     assert sent.images == (FileImage(tmp_path, "images", "x.png"),)
 
 
 def test_a_model_without_eyes_is_sent_no_images() -> None:
-    (sent,) = carried([item(Open("a", b"png"))], sees=False)
+    (sent,) = portable_items([item(Open("a", b"png"))], vision=False)
     assert sent.images == ()

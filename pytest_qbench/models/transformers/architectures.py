@@ -9,7 +9,7 @@ import torch
 
 
 @dataclass(frozen=True, slots=True)
-class Plain:
+class PlainPrompt:
     """The prompt of a model without chat template: `text` with ``{text}`` in it, and what the reply follows.
 
     A reply is tokenized as it would be after `tail` + `joint`.
@@ -21,10 +21,10 @@ class Plain:
 
 
 @dataclass(frozen=True, slots=True)
-class Quirks:
+class Architecture:
     """What is special about one architecture."""
 
-    plain: Plain = Plain()
+    plain: PlainPrompt = PlainPrompt()
     inserts_images: bool = False
     """The processor puts image placeholders into a plain prompt itself."""
     images: range = range(100)
@@ -35,34 +35,38 @@ class Quirks:
     """The token type of what follows the prompt."""
     pads_in_generate: bool = True
     """Whether `generate` keeps positions right behind padding; if not, prompts of one length run together."""
-    continues: bool = True
+    continues_cache: bool = True
     """Whether a forward pass may continue a cache without the images; if not, each option takes a pass of its own."""
 
 
-_BLIP = Quirks(inserts_images=True, images=range(1, 2))
+_BLIP = Architecture(inserts_images=True, images=range(1, 2))
 
 
-def quirks(config: Any) -> Quirks:
+def architecture_of(config: Any) -> Architecture:
     """Return what is special about the model of this transformers config."""
     match config.model_type:
         case "blip-2":
-            return Quirks(Plain("Question: {text} Answer:", " Answer:"), inserts_images=True, images=range(1, 2))
+            return Architecture(
+                PlainPrompt("Question: {text} Answer:", " Answer:"), inserts_images=True, images=range(1, 2)
+            )
         case "instructblip":
             return _BLIP
         case "kosmos-2":
             # Sinusoidal positions start after the padding index; `generate` drops the ones that know about padding.
-            return Quirks(
-                Plain("Question: {text} Answer:", " Answer:"),
+            return Architecture(
+                PlainPrompt("Question: {text} Answer:", " Answer:"),
                 inserts_images=True,
                 images=range(1, 2),
                 first_position=config.text_config.pad_token_id + 1,
                 pads_in_generate=False,
-                continues=False,
+                continues_cache=False,
             )
         case "paligemma":
             # The processor ends the prompt with a newline; what follows is causal (type 1), and positions count from 1.
-            return Quirks(Plain("answer en {text}", "\n", ""), images=range(1, 100), first_position=1, appended_type=1)
-    return Quirks()
+            return Architecture(
+                PlainPrompt("answer en {text}", "\n", ""), images=range(1, 100), first_position=1, appended_type=1
+            )
+    return Architecture()
 
 
 def is_encoder_decoder(config: Any) -> bool:

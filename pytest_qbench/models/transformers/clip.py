@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import torch
 
 from pytest_qbench.errors import ItemError, ModelError
-from pytest_qbench.models import memory as garbage
+from pytest_qbench.models import memory
 from pytest_qbench.models.errors import item_errors, quiet
 from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.models.transformers import loading
@@ -22,7 +22,7 @@ from pytest_qbench.prompts import Prompt
 SENTENCE = "a photo of {word} quality"
 
 
-class ContrastiveModel:
+class ClipModel:
     """A CLIP model: words' log-probabilities are those of a softmax over image-text similarities, times its scale."""
 
     needs_images = True
@@ -42,7 +42,7 @@ class ContrastiveModel:
         """Refuse: it has no words of its own."""
         self._refuse()
 
-    def option_likelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
+    def option_loglikelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
         """Refuse: it reads no questions."""
         self._refuse()
 
@@ -67,7 +67,7 @@ class ContrastiveModel:
     def close(self) -> None:
         """Release the weights; a second call does nothing."""
         self.__dict__.pop("_model", None)
-        garbage.release()
+        memory.collect_garbage()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models.errors import FAILURES
-from pytest_qbench.models.images import Picture, Pictures
-from pytest_qbench.models.transformers.architectures import Quirks
-from pytest_qbench.models.transformers.padding import Batch, Side, align, append, ragged
-from pytest_qbench.models.transformers.vision import ImageWork, Made, alike, join
+from pytest_qbench.models.images import LazyImage, LazyImages
+from pytest_qbench.models.transformers.architectures import Architecture
+from pytest_qbench.models.transformers.padding import Side, Tensors, align, append, ragged
+from pytest_qbench.models.transformers.vision import ImagePreprocessor, Preprocessed, differ_in_pixels_only, join
 from pytest_qbench.prompts import Prompt
 
 _PROBE = ("Question", "Reply")
@@ -32,7 +32,7 @@ class Encoder:
     tokenizer, which does not bear two at a time, is behind a lock, and words are cut by a copy of it.
     """
 
-    def __init__(self, name: str, processor: Any, quirks: Quirks, decoder_start: int | None) -> None:
+    def __init__(self, name: str, processor: Any, architecture: Architecture, decoder_start: int | None) -> None:
         self.processor = processor
         tokenizer = getattr(processor, "tokenizer", processor)
         self.side: Side = "left" if decoder_start is None else "right"
@@ -42,28 +42,28 @@ class Encoder:
         self.tokenizer = copy.deepcopy(tokenizer)
         self._lock = threading.Lock()
         self._name = name
-        self._quirks = quirks
+        self._architecture = architecture
         self._decoder_start = decoder_start
         self._chat = bool(getattr(processor, "chat_template", None))
         self._controls = _control_tokens(processor, self.tokenizer)
         self._tail, self._prefix_tail, self._joint = self._probe()
         self.continuation = lru_cache(maxsize=65536)(self._continuation)
-        self._work = ImageWork(processor.image_processor)
-        self._last: tuple[list[Made], Made] = [], {}
-        self.comes_apart = self._comes_apart()
+        self._images = ImagePreprocessor(processor.image_processor)
+        self._last: tuple[list[Preprocessed], Preprocessed] = [], {}
+        self.preprocesses_separately = self._preprocesses_separately()
         """Whether the images of a batch can be preprocessed one by one."""
 
-    def look(self, picture: Picture) -> None:
+    def preprocess(self, lazy_image: LazyImage) -> None:
         """Decode a picture and, where the processor's work comes apart, preprocess it; keeps the result with it."""
-        with picture.lock:
-            if picture.made is None:
-                image = picture.decode()
-                picture.made = self._work.make(image) if self.comes_apart else image
+        with lazy_image.lock:
+            if lazy_image.preprocessed is None:
+                image = lazy_image.decode()
+                lazy_image.preprocessed = self._images.preprocess(image) if self.preprocesses_separately else image
 
-    def __call__(self, prompts: Sequence[Prompt]) -> Batch:
+    def __call__(self, prompts: Sequence[Prompt]) -> Tensors:
         """Return input ids, mask and image tensors; padding is on the left (on the right for encoder-decoders)."""
         for prompt in prompts:
-            if len(prompt.images) not in self._quirks.images:
+            if len(prompt.images) not in self._architecture.images:
                 raise ItemError(f"{prompt.key}: {self._name} cannot take {len(prompt.images)} images in a prompt")
         encoded = self._encode_apart(prompts)
         if encoded is None:
@@ -78,7 +78,7 @@ class Encoder:
             raise ModelError(f"{self._name}: its processor returns prompts that do not end where the batch does")
         return self._with_prefix(batch, prompts[0].prefix)
 
-    def _with_prefix(self, batch: Batch, prefix: str | None) -> Batch:
+    def _with_prefix(self, batch: Tensors, prefix: str | None) -> Tensors:
         """Add the tokens of the assistant's prefix where the chat template has not."""
         if self._decoder_start is not None:
             start = [self._decoder_start, *(self.continuation(None, prefix) if prefix else ())]
@@ -87,9 +87,9 @@ class Encoder:
             batch = self.append(batch, [self.continuation(None, prefix)] * len(batch["input_ids"]))
         return batch
 
-    def append(self, batch: Batch, tokens: Sequence[Sequence[int]]) -> Batch:
+    def append(self, batch: Tensors, tokens: Sequence[Sequence[int]]) -> Tensors:
         """Return `batch` with these tokens after each row (`layout.append`)."""
-        return append(batch, tokens, self.tokenizer.pad_token_id, self._quirks.appended_type)
+        return append(batch, tokens, self.tokenizer.pad_token_id, self._architecture.appended_type)
 
     def _continuation(self, prefix: str | None, text: str) -> tuple[int, ...]:
         """Return the ids of `text` as the assistant's reply, or of the word that follows `prefix` in it.
@@ -115,33 +115,43 @@ class Encoder:
 
     def _encode_apart(self, prompts: Sequence[Prompt]) -> Any:
         """Return the same from pictures that were looked at one by one, or None where there are none such."""
-        pictures = [prompt.images.pictures[0] for prompt in prompts if isinstance(prompt.images, Pictures)]
-        if not self.comes_apart or len(pictures) < len(prompts) or any(len(prompt.images) != 1 for prompt in prompts):
+        lazy_images = [prompt.images.lazy_images[0] for prompt in prompts if isinstance(prompt.images, LazyImages)]
+        if (
+            not self.preprocesses_separately
+            or len(lazy_images) < len(prompts)
+            or any(len(prompt.images) != 1 for prompt in prompts)
+        ):
             return None
-        made = []
-        for picture in pictures:
-            self.look(picture)
-            made.append(picture.made)
-        for picture in pictures:
-            if not picture.shared:
-                picture.made = None
+        preprocessed = []
+        for lazy_image in lazy_images:
+            self.preprocess(lazy_image)
+            preprocessed.append(lazy_image.preprocessed)
+        for lazy_image in lazy_images:
+            if not lazy_image.shared:
+                lazy_image.preprocessed = None
         with self._lock:
-            return self._encode_joined(prompts, made, self._joined(made, keep=all(one.shared for one in pictures)))
+            return self._encode_joined(
+                prompts, preprocessed, self._joined(preprocessed, keep=all(one.shared for one in lazy_images))
+            )
 
-    def _joined(self, made: list[Made], *, keep: bool) -> Made:
+    def _joined(self, preprocessed: list[Preprocessed], *, keep: bool) -> Preprocessed:
         """Return what was made of a batch's images in one; prompts on the same images follow one another."""
         last, joined = self._last
-        if len(last) != len(made) or any(one is not other for one, other in zip(last, made, strict=True)):
-            joined = join(made)
-        self._last = (made, joined) if keep else ([], {})
+        if len(last) != len(preprocessed) or any(
+            one is not other for one, other in zip(last, preprocessed, strict=True)
+        ):
+            joined = join(preprocessed)
+        self._last = (preprocessed, joined) if keep else ([], {})
         return joined
 
-    def _encode_joined(self, prompts: Sequence[Prompt], made: Sequence[Made], joined: Made) -> Any:
+    def _encode_joined(
+        self, prompts: Sequence[Prompt], preprocessed: Sequence[Preprocessed], joined: Preprocessed
+    ) -> Any:
         """Encode prompts of one image each; where all read the same, as ratings do, one is tokenized for all."""
-        if len({prompt.text for prompt in prompts}) > 1 or not alike(made):
-            with self._work.joining(joined):
+        if len({prompt.text for prompt in prompts}) > 1 or not differ_in_pixels_only(preprocessed):
+            with self._images.substituting(joined):
                 return self._encode(prompts, [[_STAND_IN]] * len(prompts))
-        with self._work.joining(made[0]):
+        with self._images.substituting(preprocessed[0]):
             one = self._encode(prompts[:1], [[_STAND_IN]])
         rows = len(prompts)
         return {
@@ -149,7 +159,7 @@ class Encoder:
             for key, value in _tensors(one).items()
         }
 
-    def _comes_apart(self) -> bool:
+    def _preprocesses_separately(self) -> bool:
         """Try images at once and one by one: two of different shapes, two of the same; one question, and two."""
         gradient = Image.linear_gradient("L").convert("RGB")
         square, wide = gradient.resize((64, 64)), gradient.rotate(90).resize((192, 96))
@@ -164,8 +174,8 @@ class Encoder:
         images = [prompt.images[0] for prompt in asked]
         try:
             whole = self._encode(asked, [[image] for image in images])
-            made = [self._work.make(image) for image in images]
-            parts = self._encode_joined(asked, made, join(made))
+            preprocessed = [self._images.preprocess(image) for image in images]
+            parts = self._encode_joined(asked, preprocessed, join(preprocessed))
         except FAILURES:
             return False
         return _tensors(whole).keys() == _tensors(parts).keys() and all(
@@ -190,20 +200,20 @@ class Encoder:
         )
 
     def _plain_batch(self, prompts: Sequence[Prompt], images: Sequence[Sequence[Any]]) -> Any:
-        placeholder = "" if self._quirks.inserts_images else str(getattr(self.processor, "image_token", ""))
+        placeholder = "" if self._architecture.inserts_images else str(getattr(self.processor, "image_token", ""))
         texts = [
-            placeholder * len(own) + self._quirks.plain.text.format(text=self._escape(prompt.text))
+            placeholder * len(own) + self._architecture.plain.text.format(text=self._escape(prompt.text))
             for prompt, own in zip(prompts, images, strict=True)
         ]
         given: list[Any] | None = [list(own) for own in images] if images[0] else None
-        if given and self._quirks.inserts_images:
+        if given and self._architecture.inserts_images:
             given = [image for (image,) in given]
         return self.processor(images=given, text=texts, padding=True, padding_side=self.side, return_tensors="pt")
 
     def _probe(self) -> tuple[str, str, str]:
         """Return what stands before a reply, what stands before a prefix, and what joins the first to a reply."""
         if not self._chat:
-            plain = self._quirks.plain
+            plain = self._architecture.plain
             if self._decoder_start is not None:
                 return "", "", ""
             return plain.tail, plain.tail + plain.joint, plain.joint
@@ -239,17 +249,17 @@ def _conversation(text: str, images: Sequence[Any] = (), prefix: str | None = No
 
 def _looked_at(images: Sequence[Any]) -> list[Any]:
     """Return the pixels of a prompt's images; those decoded ahead are let go of."""
-    if not isinstance(images, Pictures):
+    if not isinstance(images, LazyImages):
         return list(images)
     decoded = []
-    for picture in images.pictures:
-        with picture.lock:
-            ready, picture.made = picture.made, None
-        decoded.append(ready if isinstance(ready, Image.Image) else picture.decode())
+    for lazy_image in images.lazy_images:
+        with lazy_image.lock:
+            ready, lazy_image.preprocessed = lazy_image.preprocessed, None
+        decoded.append(ready if isinstance(ready, Image.Image) else lazy_image.decode())
     return decoded
 
 
-def _tensors(encoded: Any) -> Batch:
+def _tensors(encoded: Any) -> Tensors:
     return {key: value for key, value in encoded.items() if isinstance(value, Tensor)}
 
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pytest_qbench.models.transformers.architectures import Quirks, multimodal_rope
+from pytest_qbench.models.transformers.architectures import Architecture, multimodal_rope
 from pytest_qbench.models.transformers.encoding import Encoder
-from pytest_qbench.models.transformers.padding import Batch, positions, ragged
+from pytest_qbench.models.transformers.padding import Tensors, positions, ragged
 
 Tokens = Sequence[int]
 _CACHES = ("cache", "past_key_values")
@@ -22,20 +22,20 @@ _ROWS = 16384
 """Rows of the head multiplied at a time: 256 MiB in float32 at a width of 4096."""
 
 
-class Scorer:
+class LoglikelihoodScorer:
     """Scores continuations of encoded prompts. Log-probabilities are natural and computed in float32."""
 
-    def __init__(self, model: Any, encoder: Encoder, quirks: Quirks) -> None:
+    def __init__(self, model: Any, encoder: Encoder, architecture: Architecture) -> None:
         self._model = model
         self._encoder = encoder
-        self._quirks = quirks
+        self._architecture = architecture
         self._rope = multimodal_rope(model)
         parameters = inspect.signature(model.forward).parameters
         self._takes_positions = "position_ids" in parameters
         self._keeps_logits = "logits_to_keep" in parameters
-        self._cache = next((name for name in _CACHES if name in parameters), "") if quirks.continues else ""
+        self._cache = next((name for name in _CACHES if name in parameters), "") if architecture.continues_cache else ""
 
-    def __call__(self, batch: Batch, continuations: Sequence[Sequence[Tokens]]) -> list[list[float]]:
+    def __call__(self, batch: Tensors, continuations: Sequence[Sequence[Tokens]]) -> list[list[float]]:
         """Return, per row of `batch`, the summed log-probability of each of its continuations (at least one token)."""
         if "decoder_input_ids" in batch:
             return self._by_full_forwards(batch, continuations)
@@ -53,13 +53,13 @@ class Scorer:
                 self._add_rest(batch, continuations, cache, scores)
         return [row.tolist() for row in scores]
 
-    def by_full_forwards(self, batch: Batch, continuations: Sequence[Sequence[Tokens]]) -> list[list[float]]:
+    def by_full_forwards(self, batch: Tensors, continuations: Sequence[Sequence[Tokens]]) -> list[list[float]]:
         """Return the same by one forward pass over everything for each continuation: slow, and the reference."""
         with float32_head(self._model):
             return self._by_full_forwards(batch, continuations)
 
     def _add_rest(
-        self, batch: Batch, continuations: Sequence[Sequence[Tokens]], cache: Any, scores: list[Tensor]
+        self, batch: Tensors, continuations: Sequence[Sequence[Tokens]], cache: Any, scores: list[Tensor]
     ) -> None:
         """Add to `scores` the tokens after the first, one pass a continuation over the prompts' cached keys."""
         mask = batch["attention_mask"]
@@ -71,7 +71,7 @@ class Scorer:
                 continue
             ids, new = ragged([tokens[:-1] for tokens in own], self._encoder.tokenizer.pad_token_id, mask.device)
             whole = torch.cat([mask, new.to(mask.dtype)], dim=1)
-            where = positions(whole)[:, -ids.shape[1] :] + self._quirks.first_position + shift
+            where = positions(whole)[:, -ids.shape[1] :] + self._architecture.first_position + shift
             given = {"position_ids": where} if self._takes_positions else {}
             given[self._cache] = cache
             logits = self._model(input_ids=ids, attention_mask=whole, use_cache=True, **given).logits
@@ -82,7 +82,7 @@ class Scorer:
                     scores[i][column] += sums[i]
             cache.crop(-ids.shape[1])
 
-    def _by_full_forwards(self, batch: Batch, continuations: Sequence[Sequence[Tokens]]) -> list[list[float]]:
+    def _by_full_forwards(self, batch: Tensors, continuations: Sequence[Sequence[Tokens]]) -> list[list[float]]:
         device = batch["attention_mask"].device
         columns = []
         for column in range(max(len(row) for row in continuations)):
@@ -98,7 +98,7 @@ class Scorer:
             columns.append(_gathered(logits, targets, real))
         return [[float(columns[j][i]) for j in range(len(row))] for i, row in enumerate(continuations)]
 
-    def _forward(self, batch: Batch, keep: int, use_cache: bool = False) -> Any:
+    def _forward(self, batch: Tensors, keep: int, use_cache: bool = False) -> Any:
         given: dict[str, Any] = {"logits_to_keep": keep} if self._keeps_logits else {}
         if (where := self._model_positions(batch)) is not None and self._takes_positions:
             given["position_ids"] = where
@@ -107,11 +107,11 @@ class Scorer:
         with nullcontext() if self._keeps_logits else last_positions(self._model, keep):
             return self._model(**batch, **given)
 
-    def _model_positions(self, batch: Batch) -> Tensor | None:
+    def _model_positions(self, batch: Tensors) -> Tensor | None:
         """Return positions from the mask, or None where the model computes its own from the images."""
         if self._rope is not None and any(key.startswith("pixel") for key in batch):
             return None
-        return positions(batch["attention_mask"]) + self._quirks.first_position
+        return positions(batch["attention_mask"]) + self._architecture.first_position
 
 
 @contextmanager

@@ -14,16 +14,16 @@ from typing import Any
 import torch
 
 from pytest_qbench.errors import ModelError, QBenchError
-from pytest_qbench.models.errors import FAILURES, loading_error, quiet, raised_by
+from pytest_qbench.models.errors import FAILURES, expected_failures, loading_error, quiet
 from pytest_qbench.models.specs import ModelSpec
-from pytest_qbench.models.transformers.devices import Machine, Worker, place
+from pytest_qbench.models.transformers.devices import Accelerators, Worker, choose_device
 from pytest_qbench.models.transformers.text_processor import TextProcessor
 
 _MIB = 1 << 20
-CONTRASTIVE = "clip"
+CLIP = "clip"
 
 
-def is_contrastive(spec: ModelSpec, args: Mapping[str, str]) -> bool:
+def is_clip(spec: ModelSpec, args: Mapping[str, str]) -> bool:
     """Tell whether the model compares images with texts instead of writing. Raises `ModelError` like `load`."""
     from transformers import PreTrainedConfig
 
@@ -33,14 +33,16 @@ def is_contrastive(spec: ModelSpec, args: Mapping[str, str]) -> bool:
             config, _ = PreTrainedConfig.get_config_dict(spec.target, **where)
     except FAILURES as error:
         raise loading_error(spec, error, device="cpu") from error
-    return bool(config.get("model_type") == CONTRASTIVE)
+    return bool(config.get("model_type") == CLIP)
 
 
 def pick_device(args: Mapping[str, str], worker: Worker) -> torch.device:
     """Return the device for this process. Raises `ModelError` when it is not there or others sit on it."""
-    machine = Machine(torch.cuda.device_count() if torch.cuda.is_available() else 0, torch.backends.mps.is_available())
+    accelerators = Accelerators(
+        torch.cuda.device_count() if torch.cuda.is_available() else 0, torch.backends.mps.is_available()
+    )
     share = args.get("share_gpu") == "true"
-    return torch.device(place(args.get("device", "auto"), machine, worker, share=share))
+    return torch.device(choose_device(args.get("device", "auto"), accelerators, worker, share=share))
 
 
 def pick_dtype(wanted: str, device: torch.device) -> torch.dtype | str:
@@ -52,22 +54,22 @@ def pick_dtype(wanted: str, device: torch.device) -> torch.dtype | str:
 
 
 def load(
-    spec: ModelSpec, args: Mapping[str, str], worker: Worker, *, sees: bool = True
+    spec: ModelSpec, args: Mapping[str, str], worker: Worker, *, vision: bool = True
 ) -> tuple[Any, Any, torch.device]:
     """Return model (in eval mode, on its device), processor and device. Raises `ModelError`, in one line."""
     device = pick_device(args, worker)
     trust = args.get("trust_remote_code") == "true"
-    with told(spec, args, device):
-        return *_load(spec, args, device, trust, sees), device
+    with loading_errors(spec, args, device):
+        return *_load(spec, args, device, trust, vision), device
 
 
 @contextmanager
-def told(spec: ModelSpec, args: Mapping[str, str], device: torch.device) -> Iterator[None]:
+def loading_errors(spec: ModelSpec, args: Mapping[str, str], device: torch.device) -> Iterator[None]:
     """Turn what a checkpoint that cannot work raises into `ModelError`, in one line."""
     from jinja2 import TemplateError  # of a chat template
     from safetensors import SafetensorError
 
-    failures: tuple[type[Exception], ...] = (*raised_by(args), SafetensorError, TemplateError)
+    failures: tuple[type[Exception], ...] = (*expected_failures(args), SafetensorError, TemplateError)
     try:
         with quiet():
             yield
@@ -77,7 +79,7 @@ def told(spec: ModelSpec, args: Mapping[str, str], device: torch.device) -> Iter
         raise loading_error(spec, error, device=str(device)) from error
 
 
-def _load(spec: ModelSpec, args: Mapping[str, str], device: torch.device, trust: bool, sees: bool) -> tuple[Any, Any]:
+def _load(spec: ModelSpec, args: Mapping[str, str], device: torch.device, trust: bool, vision: bool) -> tuple[Any, Any]:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoProcessor
 
     common: dict[str, Any] = {"trust_remote_code": trust}
@@ -86,7 +88,7 @@ def _load(spec: ModelSpec, args: Mapping[str, str], device: torch.device, trust:
     elif "revision" in args:
         common["revision"] = args["revision"]
     config = AutoConfig.from_pretrained(spec.target, **common)
-    reads = not sees and _reads_only(config)
+    reads = not vision and _reads_only(config)
     auto = AutoModelForCausalLM if reads else _auto_class(spec, config, trust)
     processor = (
         TextProcessor.of(spec.target, **common) if reads else AutoProcessor.from_pretrained(spec.target, **common)
@@ -122,7 +124,7 @@ def _auto_class(spec: ModelSpec, config: Any, trust: bool) -> Any:
     """Return the Auto class that knows this config; the second is a superset that has a few more models."""
     from transformers import AutoModel, AutoModelForImageTextToText, AutoModelForMultimodalLM
 
-    if config.model_type == CONTRASTIVE:
+    if config.model_type == CLIP:
         return AutoModel
 
     for auto in (AutoModelForImageTextToText, AutoModelForMultimodalLM):

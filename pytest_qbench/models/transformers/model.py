@@ -11,22 +11,22 @@ import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from pytest_qbench.errors import ItemError, ModelError
-from pytest_qbench.models import memory as garbage
+from pytest_qbench.models import memory
 from pytest_qbench.models.base import Prompts
-from pytest_qbench.models.errors import item_errors, quiet, raised_by
-from pytest_qbench.models.images import Picture, Pictures
+from pytest_qbench.models.errors import expected_failures, item_errors, quiet
+from pytest_qbench.models.images import LazyImage, LazyImages
 from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.models.transformers import loading
-from pytest_qbench.models.transformers.architectures import is_encoder_decoder, quirks
+from pytest_qbench.models.transformers.architectures import architecture_of, is_encoder_decoder
 from pytest_qbench.models.transformers.devices import ALONE, Worker
 from pytest_qbench.models.transformers.encoding import Encoder
-from pytest_qbench.models.transformers.likelihood import Scorer
-from pytest_qbench.models.transformers.padding import Batch
-from pytest_qbench.models.transformers.vision import SeenImages
+from pytest_qbench.models.transformers.likelihood import LoglikelihoodScorer
+from pytest_qbench.models.transformers.padding import Tensors
+from pytest_qbench.models.transformers.vision import VisionFeatureCache
 from pytest_qbench.prompts import Prompt
 
 T = TypeVar("T")
-Kind = tuple[int, str | None]
+PromptKind = tuple[int, str | None]
 """What prompts of one forward pass have in common: the number of images and the prefix."""
 
 LARGEST_BATCH = {"cuda": 64}
@@ -45,10 +45,10 @@ _TOKEN_SETTINGS = (
 )
 
 
-class Prepared(Prompts):
+class PreparedPrompts(Prompts):
     """Prompts with their tensors. Who changes a prompt makes another list of them, and that has no tensors."""
 
-    def __init__(self, prompts: Sequence[Prompt], batches: Mapping[Kind, Batch]) -> None:
+    def __init__(self, prompts: Sequence[Prompt], batches: Mapping[PromptKind, Tensors]) -> None:
         super().__init__(prompts)
         self.batches = batches
 
@@ -58,21 +58,23 @@ class TransformersModel:
 
     needs_images = True
 
-    def __init__(self, spec: ModelSpec, args: Mapping[str, str], worker: Worker = ALONE, *, sees: bool = True) -> None:
+    def __init__(
+        self, spec: ModelSpec, args: Mapping[str, str], worker: Worker = ALONE, *, vision: bool = True
+    ) -> None:
         """Load it. Raises `ModelError`, in one line, for all that can go wrong."""
         self.name = spec.name
         self._spec = spec
-        self._failures = raised_by(args)
-        self._model, self._processor, self._device = loading.load(spec, args, worker, sees=sees)
+        self._failures = expected_failures(args)
+        self._model, self._processor, self._device = loading.load(spec, args, worker, vision=vision)
         self._deterministic = loading.Deterministic(self._device)
         config = self._model.config
         self._encoder_decoder = is_encoder_decoder(config)
-        self.quirks = quirks(config)
-        with loading.told(spec, args, self._device):
+        self.architecture = architecture_of(config)
+        with loading.loading_errors(spec, args, self._device):
             start = config.get_text_config().decoder_start_token_id if self._encoder_decoder else None
-            self.encoder = Encoder(spec.name, self._processor, self.quirks, start)
-        self.score = Scorer(self._model, self.encoder, self.quirks)
-        self._seen = SeenImages(self._model)
+            self.encoder = Encoder(spec.name, self._processor, self.architecture, start)
+        self.score = LoglikelihoodScorer(self._model, self.encoder, self.architecture)
+        self._seen = VisionFeatureCache(self._model)
         self.largest_batch = LARGEST_BATCH.get(self._device.type, OTHER_BATCH)
         self._max_new_tokens = int(args["max_new_tokens"]) if "max_new_tokens" in args else None
         self.greedy = _greedy_settings(self._model, self.encoder.tokenizer)
@@ -92,16 +94,16 @@ class TransformersModel:
         """Return what identifies the model and how it ran (`loading.describe`)."""
         return loading.describe(self._spec, self._model, self._processor, self._device)
 
-    def look(self, picture: Picture) -> None:
+    def preprocess(self, lazy_image: LazyImage) -> None:
         """Decode and preprocess one picture, on any thread."""
         with torch.inference_mode():
-            self.encoder.look(picture)
+            self.encoder.preprocess(lazy_image)
 
-    def prepare(self, prompts: Sequence[Prompt]) -> Prepared:
+    def prepare(self, prompts: Sequence[Prompt]) -> PreparedPrompts:
         """Return the prompts with the tensors of their forward pass, on the CPU."""
         with torch.inference_mode():
             kinds = _kinds(prompts)
-            return Prepared(
+            return PreparedPrompts(
                 prompts, {kind: self.encoder([prompts[i] for i in indices]) for kind, indices in kinds.items()}
             )
 
@@ -110,18 +112,18 @@ class TransformersModel:
         limit = self._max_new_tokens or max_new_tokens
         return self._in_groups(prompts, lambda group, _, batch: self._generate(group, batch, limit))
 
-    def option_likelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
+    def option_loglikelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
         """Return for each prompt the summed log-likelihood of each option's tokens as the assistant's reply."""
         return self._in_groups(
             prompts,
-            lambda group, indices, batch: self._likelihoods(group, batch, (), [options[i] for i in indices]),
+            lambda group, indices, batch: self._loglikelihoods(group, batch, (), [options[i] for i in indices]),
         )
 
     def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
         """Return for each prompt the log-probability of each word after `Prompt.prefix`, over the whole vocabulary."""
-        return self._in_groups(prompts, lambda group, _, batch: self._likelihoods(group, batch, words))
+        return self._in_groups(prompts, lambda group, _, batch: self._loglikelihoods(group, batch, words))
 
-    def vary(self) -> str | None:
+    def switch_dtype(self) -> str | None:
         """Go over from float32 to bfloat16, from any other floating type to float32; None for quantised weights."""
         if getattr(self._model, "hf_quantizer", None) is not None:
             return None
@@ -134,15 +136,15 @@ class TransformersModel:
         for holder in ("_model", "score", "_seen"):
             self.__dict__.pop(holder, None)
         self._deterministic.undo()
-        garbage.release()
+        memory.collect_garbage()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
     def _in_groups(
-        self, prompts: Sequence[Prompt], work: Callable[[list[Prompt], list[int], Batch], list[T]]
+        self, prompts: Sequence[Prompt], work: Callable[[list[Prompt], list[int], Tensors], list[T]]
     ) -> list[T]:
         """Run `work` over prompts of one kind at a time: processors mix no numbers of images, templates no prefixes."""
-        batches = prompts.batches if isinstance(prompts, Prepared) else {}
+        batches = prompts.batches if isinstance(prompts, PreparedPrompts) else {}
         results: dict[int, T] = {}
         for kind, indices in _kinds(prompts).items():
             group = [prompts[i] for i in indices]
@@ -152,15 +154,15 @@ class TransformersModel:
                 results.update(zip(indices, work(group, indices, batch), strict=True))
         return [results[i] for i in range(len(prompts))]
 
-    def _likelihoods(
-        self, prompts: list[Prompt], batch: Batch, words: Sequence[str], options: list[Sequence[str]] | None = None
+    def _loglikelihoods(
+        self, prompts: list[Prompt], batch: Tensors, words: Sequence[str], options: list[Sequence[str]] | None = None
     ) -> list[list[float]]:
         """Score the same words for every prompt, or options of its own for each."""
         if options is None:
             tokens = [[self.encoder.continuation(prompts[0].prefix, word) for word in words]] * len(prompts)
         else:
             tokens = [self._options(prompt, own) for prompt, own in zip(prompts, options, strict=True)]
-        with self._seen.of(_pictures(prompts)):
+        with self._seen.of(_lazy_images(prompts)):
             scores = self.score(self.to_device(batch), tokens)
         for prompt, row in zip(prompts, scores, strict=True):
             if not all(map(math.isfinite, row)):
@@ -173,9 +175,9 @@ class TransformersModel:
         except ModelError as error:
             raise ItemError(f"{prompt.key}: {error}") from None
 
-    def _generate(self, prompts: list[Prompt], batch: Batch, limit: int) -> list[str]:
+    def _generate(self, prompts: list[Prompt], batch: Tensors, limit: int) -> list[str]:
         lengths = batch["attention_mask"].sum(-1).tolist()
-        if self.quirks.pads_in_generate or len(set(lengths)) == 1:
+        if self.architecture.pads_in_generate or len(set(lengths)) == 1:
             return self._decode(prompts, self.to_device(batch), limit)
         texts = [""] * len(prompts)
         for length in sorted(set(lengths)):
@@ -185,16 +187,16 @@ class TransformersModel:
                 texts[i] = text
         return texts
 
-    def _decode(self, prompts: list[Prompt], batch: Batch, limit: int) -> list[str]:
+    def _decode(self, prompts: list[Prompt], batch: Tensors, limit: int) -> list[str]:
         output = self.new_tokens(prompts, batch, limit)
         return [text.strip() for text in self.encoder.tokenizer.batch_decode(output, skip_special_tokens=True)]
 
-    def new_tokens(self, prompts: Sequence[Prompt], batch: Batch, limit: int) -> torch.Tensor:
+    def new_tokens(self, prompts: Sequence[Prompt], batch: Tensors, limit: int) -> torch.Tensor:
         """Return the greedily chosen tokens behind an encoded batch, (B, at most `limit`); padded behind their end."""
         settings = copy.deepcopy(self.greedy)
         settings.max_new_tokens = limit
-        checks = LogitsProcessorList([_RefuseNaN([prompt.key for prompt in prompts])])
-        with self._seen.of(_pictures(prompts)):
+        checks = LogitsProcessorList([_NaNCheck([prompt.key for prompt in prompts])])
+        with self._seen.of(_lazy_images(prompts)):
             output: torch.Tensor = self._model.generate(**batch, generation_config=settings, logits_processor=checks)
         asked = batch["input_ids"]
         # Models that generate from embeddings may or may not return the prompt.
@@ -202,7 +204,7 @@ class TransformersModel:
             output = output[:, asked.shape[1] :]
         return output[:, 1:] if self._encoder_decoder else output  # a decoder begins with a token of its own
 
-    def to_device(self, batch: Batch) -> Batch:
+    def to_device(self, batch: Tensors) -> Tensors:
         """Return a batch on the model's device, in its dtype."""
         dtype = self._model.dtype
         return {
@@ -210,22 +212,22 @@ class TransformersModel:
         }
 
 
-def _kinds(prompts: Sequence[Prompt]) -> dict[Kind, list[int]]:
+def _kinds(prompts: Sequence[Prompt]) -> dict[PromptKind, list[int]]:
     """Return where the prompts of each kind are."""
-    kinds: dict[Kind, list[int]] = {}
+    kinds: dict[PromptKind, list[int]] = {}
     for i, prompt in enumerate(prompts):
         kinds.setdefault((len(prompt.images), prompt.prefix), []).append(i)
     return kinds
 
 
-def _pictures(prompts: Sequence[Prompt]) -> list[Picture]:
-    """Return the pictures of all prompts in order; none where an image is no `Picture`, whose content nobody knows."""
-    if not all(isinstance(prompt.images, Pictures) for prompt in prompts):
+def _lazy_images(prompts: Sequence[Prompt]) -> list[LazyImage]:
+    """Return the images of all prompts in order; none where an image is no `LazyImage`, of unknown content."""
+    if not all(isinstance(prompt.images, LazyImages) for prompt in prompts):
         return []
-    return [picture for prompt in prompts for picture in prompt.images.pictures]  # type: ignore[attr-defined]
+    return [lazy_image for prompt in prompts for lazy_image in prompt.images.lazy_images]  # type: ignore[attr-defined]
 
 
-class _RefuseNaN(LogitsProcessor):  # type: ignore[misc]
+class _NaNCheck(LogitsProcessor):  # type: ignore[misc]
     """Greedy decoding would answer NaN with the first token of the vocabulary."""
 
     def __init__(self, keys: Sequence[str]) -> None:

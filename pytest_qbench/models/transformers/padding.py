@@ -8,11 +8,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Batch = dict[str, Tensor]
+Tensors = dict[str, Tensor]
 Side = Literal["left", "right"]
 
 
-def align(batch: Mapping[str, Tensor], side: Side) -> Batch:
+def align(batch: Mapping[str, Tensor], side: Side) -> Tensors:
     """Return `batch` with the padding of each row moved to `side`.
 
     Processors do not always pad where they are told: BLIP-2 and InstructBLIP put padding between image and text, and
@@ -25,7 +25,7 @@ def align(batch: Mapping[str, Tensor], side: Side) -> Batch:
     return aligned
 
 
-def append(batch: Mapping[str, Tensor], tokens: Sequence[Sequence[int]], pad: int, token_type: int = 0) -> Batch:
+def append(batch: Mapping[str, Tensor], tokens: Sequence[Sequence[int]], pad: int, token_type: int = 0) -> Tensors:
     """Return `batch` (padded on the left) with a sequence of tokens after each row, padded on the right to the longest.
 
     Causal attention keeps the padding out of sight. Other tensors that run along the tokens (marks of image tokens)
@@ -70,7 +70,7 @@ def _per_token(batch: Mapping[str, Tensor]) -> tuple[str, ...]:
     return tuple(k for k, v in batch.items() if v.ndim >= 2 and v.shape[:2] == shape and not v.is_floating_point())
 
 
-def _move(batch: Batch, mask_key: str, keys: Sequence[str], side: Side) -> None:
+def _move(batch: Tensors, mask_key: str, keys: Sequence[str], side: Side) -> None:
     mask = batch[mask_key]
     order = mask.argsort(dim=1, descending=side == "right", stable=True)
     for key in {mask_key, *keys}:

@@ -13,15 +13,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pytest_qbench.models.images import Picture
+from pytest_qbench.models.images import LazyImage
 
-Made = dict[str, Any]
+Preprocessed = dict[str, Any]
 """What an image processor returns for one image: tensors and lists with one entry, or one entry a crop."""
 _STRIP = 1 << 18
 """Pixels copied at a time: 1 MiB as Pillow keeps them."""
 
 
-class ImageWork:
+class ImagePreprocessor:
     """Takes an image processor's work apart, so that the pictures of a batch are processed one by one, ahead.
 
     A decoded photograph of 12 megapixels holds 48 MB, what is made of it 1 MB: one by one, a batch never holds all of
@@ -32,48 +32,48 @@ class ImageWork:
     def __init__(self, images: Any) -> None:
         self._process = images.preprocess
         self._how: tuple[bool, dict[str, Any]] | None = None
-        self._joining = threading.local()
+        self._substituting = threading.local()
         _keep_channels_last(images)
         images.preprocess = self._preprocess
 
-    def make(self, image: Image.Image) -> Made:
+    def preprocess(self, image: Image.Image) -> Preprocessed:
         """Return what the processor makes of one image; any thread. Only after a call of the processor was seen."""
         assert self._how is not None
         nested, keywords = self._how
         return dict(self._process([[image]] if nested else [image], **keywords))
 
     @contextmanager
-    def joining(self, made: Made) -> Iterator[None]:
+    def substituting(self, preprocessed: Preprocessed) -> Iterator[None]:
         """Let the processor, on this thread, get what was made before, whatever images it is called with."""
-        self._joining.made = made
+        self._substituting.preprocessed = preprocessed
         try:
             yield
         finally:
-            self._joining.made = None
+            self._substituting.preprocessed = None
 
     def _preprocess(self, images: Any, *args: Any, **keywords: Any) -> Any:
-        made = getattr(self._joining, "made", None)
-        if made is None:
+        preprocessed = getattr(self._substituting, "made", None)
+        if preprocessed is None:
             if not args and isinstance(images, list):
                 self._how = isinstance(images[0], list), keywords
             return self._process(images, *args, **keywords)
         from transformers import BatchFeature
 
-        return BatchFeature(dict(made))
+        return BatchFeature(dict(preprocessed))
 
 
-def join(made: Sequence[Made]) -> Made:
+def join(preprocessed: Sequence[Preprocessed]) -> Preprocessed:
     """Return one dict of all: tensors one after the other, lists likewise. `RuntimeError` where shapes differ."""
-    joined: Made = {}
-    for key, first in made[0].items():
-        values = [each[key] for each in made]
+    joined: Preprocessed = {}
+    for key, first in preprocessed[0].items():
+        values = [each[key] for each in preprocessed]
         joined[key] = torch.cat(values) if isinstance(first, Tensor) else [part for value in values for part in value]
     return joined
 
 
-def alike(made: Sequence[Made]) -> bool:
+def differ_in_pixels_only(preprocessed: Sequence[Preprocessed]) -> bool:
     """Tell whether images differ in their pixels alone: the text around them is the same, placeholders included."""
-    first, *others = made
+    first, *others = preprocessed
     return all(
         value.shape == other[key].shape if key.startswith("pixel") else _equal(value, other[key])
         for other in others
@@ -119,18 +119,18 @@ def _pixels(image: Image.Image) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return pixels
 
 
-class SeenImages:
+class VisionFeatureCache:
     """What the vision tower saw, kept where it is needed again: by the options of one batch, by prompts on one image.
 
     Stands in front of `get_image_features` of a model. Within one `of` the same tensors give the same features; across
-    batches features go with the `Picture`, for models whose features come apart by image.
+    batches features go with the `LazyImage`, for models whose features come apart by image.
     """
 
     def __init__(self, model: Any) -> None:
         owner: Any = getattr(model, "model", None)
         if not hasattr(owner, "get_image_features"):
             owner = model
-        self._pictures: tuple[Picture, ...] | None = None
+        self._lazy_images: tuple[LazyImage, ...] | None = None
         self._last: tuple[list[Any], Any] | None = None
         self.passes = 0
         if hasattr(owner, "get_image_features"):
@@ -143,37 +143,37 @@ class SeenImages:
             owner.get_image_features = see
 
     @contextmanager
-    def of(self, pictures: Sequence[Picture]) -> Iterator[None]:
+    def of(self, lazy_images: Sequence[LazyImage]) -> Iterator[None]:
         """Say whose images the forward passes inside are about, in order; empty where nobody knows."""
-        self._pictures, self._last = tuple(pictures), None
+        self._lazy_images, self._last = tuple(lazy_images), None
         try:
             yield
         finally:
-            self._pictures = self._last = None
+            self._lazy_images = self._last = None
 
     def _features(self, *args: Any, **keywords: Any) -> Any:
-        if self._pictures is None:
+        if self._lazy_images is None:
             return self._see(*args, **keywords)
         given = [*args, *keywords.values()]
         if self._last is not None and _same(given, self._last[0]):
             return self._last[1]
-        kept = [picture.features for picture in self._pictures]
+        kept = [lazy_image.features for lazy_image in self._lazy_images]
         if kept and None not in kept:
             output = _assemble(kept)
         else:
             self.passes += 1
             output = self._see(*args, **keywords)
-            if any(picture.shared for picture in self._pictures):
+            if any(lazy_image.shared for lazy_image in self._lazy_images):
                 self._keep(output)
         self._last = given, output
         return output
 
     def _keep(self, output: Any) -> None:
-        assert self._pictures is not None
-        parts = _take_apart(output, len(self._pictures))
-        for picture, part in zip(self._pictures, parts, strict=False):
-            if picture.shared:
-                picture.features = part
+        assert self._lazy_images is not None
+        parts = _take_apart(output, len(self._lazy_images))
+        for lazy_image, part in zip(self._lazy_images, parts, strict=False):
+            if lazy_image.shared:
+                lazy_image.features = part
 
 
 def _same(given: Sequence[Any], other: Sequence[Any]) -> bool:

@@ -117,7 +117,7 @@ def test_nan_is_an_error_of_the_item(copy: Path) -> None:
     model = load_model(parse_spec(str(copy)), {})
     for ask in (
         lambda: model.next_token_logprobs(prompts(2, prefix=RATE_PREFIX), QUALITY_WORDS),
-        lambda: model.option_likelihoods(prompts(2), [["Yes", "No"], ["motion blur"]]),
+        lambda: model.option_loglikelihoods(prompts(2), [["Yes", "No"], ["motion blur"]]),
         lambda: model.generate(prompts(2), 4),
     ):
         with pytest.raises(ItemError, match=r"^item/0: the model returned NaN"):
@@ -129,7 +129,7 @@ def test_texts_that_cannot_be_scored(loaded: Callable[[str], TransformersModel])
     with pytest.raises(ModelError, match="cannot score an empty text"):
         model.next_token_logprobs(prompts(1, prefix=RATE_PREFIX), ["good", ""])
     with pytest.raises(ItemError, match=r"^item/1: llava: cannot score an empty text"):
-        model.option_likelihoods(prompts(2), [["Yes"], ["Yes", " "]])
+        model.option_loglikelihoods(prompts(2), [["Yes"], ["Yes", " "]])
 
 
 def test_a_word_that_merges_into_the_prefix_is_refused(
@@ -194,7 +194,9 @@ def test_older_names_of_vision_tensors_load(copy: Path, loaded: Callable[[str], 
     edit_weights(copy, rename)
     assert any(name.startswith("vision_tower.vision_model.") for name in load_file(copy / "model.safetensors"))
     model = load_model(parse_spec(str(copy)), {})
-    assert model.option_likelihoods(prompts(1), [["Yes"]]) == loaded("llava").option_likelihoods(prompts(1), [["Yes"]])
+    assert model.option_loglikelihoods(prompts(1), [["Yes"]]) == loaded("llava").option_loglikelihoods(
+        prompts(1), [["Yes"]]
+    )
 
 
 def test_describe(copy: Path, loaded: Callable[[str], TransformersModel]) -> None:
