@@ -1,4 +1,4 @@
-"""From items to what a model is shown, and from the model to responses: the same here and on another machine."""
+"""Turn items into prompts and call the right method of the model, in this process or on a Ray replica."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from pytest_qbench.records import Response
 
 MAX_NEW_TOKENS = {"perception": 32, "description": 256}
 
-# What a model may raise over its items; RuntimeError is torch's, out of memory included. A `UsageError` passes: then
-# the run cannot work, not an item.
+# Errors that cost an item and not the run. torch raises RuntimeError, also when memory runs out. A `UsageError` is not
+# here: it ends the run.
 ITEM_FAILURES = (ArithmeticError, ItemError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
 class PromptSettings:
-    """How items are asked: the mode of perception, grey images or real ones, the words of assessment."""
+    """Settings that shape a prompt: answer mode of perception, grey images (blind), words of assessment."""
 
     answer: AnswerMode
     blind: bool
     words: Sequence[str]
 
     def ask(self, model: Model, items: Sequence[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
-        """Return the response of each item, all of one task; raises what the model raises."""
+        """Return the response of each item. All items are of one task. Errors of the model propagate."""
         if model.needs_images and not isinstance(model, SupportsPrefetch):
             prompts = [replace(prompt, images=tuple(prompt.images)) for prompt in prompts]
         task = items[0].task
@@ -45,30 +45,30 @@ class PromptSettings:
 
 
 class BatchBuilder:
-    """Makes batches of the plan into work, one after the other; those that share images share their pictures."""
+    """Build the batches of a plan in order. Neighbouring batches that show the same images share the `LazyImage`s."""
 
     def __init__(self, settings: PromptSettings, *, vision: bool) -> None:
-        """`vision` tells whether the model needs images."""
+        """`vision`: whether the model needs images."""
         self._settings, self._vision = settings, vision
         self._last: list[tuple[ImageSource, ...]] = []
         self._images: tuple[tuple[LazyImage, ...], ...] = ()
 
-    def __call__(self, positions: Sequence[int], batch: Sequence[Item], shared: bool) -> Batch:
-        """Return the work of one batch; `positions` are those of its items among all that were asked for."""
-        sources = [item.images for item in batch]
+    def __call__(self, positions: Sequence[int], items: Sequence[Item], shared: bool) -> Batch:
+        """Return the batch of `items`; `positions` are their places among all items of the call."""
+        sources = [item.images for item in items]
         if not shared or sources != self._last:
             self._last = sources if shared else []
             self._images = tuple(
                 tuple(LazyImage(source, blind=self._settings.blind, shared=shared) for source in item.images)
                 if self._vision
                 else ()
-                for item in batch
+                for item in items
             )
         prompts = [
             prompt(item, LazyImages(own) if own else (), self._settings.answer)
-            for item, own in zip(batch, self._images, strict=True)
+            for item, own in zip(items, self._images, strict=True)
         ]
-        return Batch(tuple(positions), tuple(batch), tuple(prompts), self._images, shared)
+        return Batch(tuple(positions), tuple(items), tuple(prompts), self._images, shared)
 
 
 def _scored(words: Sequence[str], row: Sequence[float] | ItemError) -> Response | ItemError:

@@ -1,4 +1,4 @@
-"""The images of a batch, decoded when a model asks for them."""
+"""Images of a batch. They are decoded when a model reads them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ GREY = (128, 128, 128)
 
 
 class LazyImage:
-    """One image to be shown to a model; grey of the same size where the run is blind.
+    """An image that a model will see. In a blind run it decodes to grey of the same size.
 
-    `shared` says that several prompts show it. `lock`, `preprocessed` and `features` belong to the model: its result for the
-    image ahead of the forward pass, and the features of its vision tower. They live as long as prompts hold the image.
+    `shared`: whether several prompts show it. The model owns `lock`, `preprocessed` (tensors of its image processor)
+    and `features` (output of its vision tower). They live as long as a prompt holds the image.
     """
 
     __slots__ = ("_blind", "_source", "features", "lock", "preprocessed", "shared")
@@ -34,7 +34,7 @@ class LazyImage:
         self.features: Any = None
 
     def decode(self) -> Image:
-        """Return the pixels, RGB, decoded anew by each call; raises `ItemError` naming the file."""
+        """Decode the image and return it in RGB. Raises `ItemError` with the name of the file."""
         from PIL import Image, UnidentifiedImageError
 
         try:
@@ -49,7 +49,7 @@ class LazyImage:
 
 
 class LazyImages(Sequence["Image"]):
-    """The images of a prompt. Looking at one decodes it; `lazy_images` are what stands behind."""
+    """The images of a prompt. Each access decodes; `lazy_images` are the images before decoding."""
 
     __slots__ = ("lazy_images",)
 

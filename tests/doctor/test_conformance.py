@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from pytest_qbench.doctor.conformance import CHECKS, OPTIONS, options, photo, prompts, run, run_checks
+from pytest_qbench.doctor.conformance import CHECKS, OPTIONS, options, photo, prompts, run_check, run_checks
 from pytest_qbench.errors import ItemError
 from pytest_qbench.models import parse_spec
 from pytest_qbench.models.transformers.model import TransformersModel
@@ -86,7 +86,7 @@ def test_each_check_can_fail(
 ) -> None:
     model = TransformersModel(parse_spec(str(checkpoint(name))), {})
     fault(model, monkeypatch)
-    assert run(caught, lambda: CHECKS[caught](model)).outcome == "failed"
+    assert run_check(caught, lambda: CHECKS[caught](model)).outcome == "failed"
 
 
 @architectures(ARCHITECTURES)

@@ -104,7 +104,7 @@ def test_a_hub_that_does_not_answer(
     monkeypatch.setenv("HF_HUB_OFFLINE", str(int(offline)))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # the port of `discard`, where nobody listens
     result = project.runpytest_subprocess("--qbench-limit=4", "--qbench-model=some/model", *workers)
-    assert_usage(result, "some/model is no folder here and not in the hub's cache, and the hub cannot be reached")
+    assert_usage(result, "some/model is no local folder and not in the hub's cache; the hub cannot be reached")
 
 
 @BOTH

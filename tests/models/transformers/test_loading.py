@@ -71,7 +71,7 @@ def remote_code(folder: Path) -> None:
     (truncate, "a weight file is damaged .*fetch the model again"),
     (lambda folder: (folder / "model.safetensors").write_bytes(bytes(999)), "a weight file is damaged"),
     (drop_a_tensor, r"1 weights missing \(first: .*\); fetch the model again"),
-    (change_a_shape, "weights have other shapes than config.json says"),
+    (change_a_shape, "weight shapes differ from config.json"),
     (lambda folder: (folder / "processor_config.json").unlink(), "preprocessor_config.json is missing"),
     (lambda folder: (folder / "tokenizer.json").unlink(), "tokenizer.json is missing"),
     (unknown_type, "model type `nonsense`"),
