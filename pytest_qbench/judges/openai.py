@@ -57,7 +57,7 @@ class EndpointGradingModel:
             body = {"max_tokens": 1, "temperature": 1, "logprobs": True, "top_logprobs": TOP}
             reply = await self._ask(prompt, body)
             if reply.choices[0].top is None:
-                raise ItemError(f"{self.name}: drops logprobs without a word; use --qbench-judge-arg=mode=rounds")
+                raise ItemError(f"{self.name}: silently ignores logprobs; use --qbench-judge-arg=mode=rounds")
             return shares(reply.choices[0].top, prompt.answers)
 
         return self._endpoints.each(prompts, one)

@@ -104,7 +104,7 @@ class SupportsReplay(Protocol):
     """A model that returns recorded responses of items instead of answering prompts."""
 
     def recall(self, items: Sequence[Item]) -> list[Response]:
-        """Return the recorded response of each item, with every word or option. Raises `ItemError` if one is missing."""
+        """Return the recorded response of each item (all words or options). Raises `ItemError` for a gap."""
         ...
 
 

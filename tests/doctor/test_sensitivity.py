@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pytest_qbench.doctor.faults import FAULTS, FaultyModel, broken_copy, halved, swapped
+from pytest_qbench.doctor.faults import FAULTS, FaultyModel, inject, halve_resolution, swap_channels
 from pytest_qbench.doctor.sensitivity import SensitivityResult
 from pytest_qbench.gates.evaluate import GateResult
 from pytest_qbench.metrics.metrics import Metric
@@ -34,7 +34,7 @@ def result(*rows: Metric, verdict: str, moved: bool = False, harmless: bool = Fa
     return SensitivityResult("x", harmless, drifts, (gate,), found).verdict
 
 
-def test_a_trial_is_judged_by_what_could_be_seen() -> None:
+def test_the_verdict_on_a_fault_depends_on_its_size_and_the_mde() -> None:
     assert result(row(-0.05, verdict="regressed"), verdict="regressed") == "caught"
     assert result(row(-0.05), verdict="inconclusive") == "MISSED"  # beyond margin and MDE
     assert result(row(-0.015), verdict="inconclusive") == "too small"
@@ -50,9 +50,9 @@ def test_a_trial_is_judged_by_what_could_be_seen() -> None:
 def test_image_faults_change_what_they_say() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (8, 6, 3), dtype=np.uint8)
     image = Image.fromarray(pixels)
-    assert (np.asarray(swapped(image)) == pixels[:, :, ::-1]).all()
-    assert halved(image).size == image.size
-    assert np.asarray(halved(image)).std() < pixels.std()
+    assert (np.asarray(swap_channels(image)) == pixels[:, :, ::-1]).all()
+    assert halve_resolution(image).size == image.size
+    assert np.asarray(halve_resolution(image)).std() < pixels.std()
 
 
 class Fixed:
@@ -91,7 +91,7 @@ def test_a_wrapper_changes_what_goes_in_and_out() -> None:
 def test_an_edited_copy_differs_and_the_original_does_not(tmp_path: Path, fault) -> None:  # type: ignore[no-untyped-def]
     original = Path(aliases()["tiny"].target)
     before = {file.name: file.read_bytes() for file in original.iterdir()}
-    copy = broken_copy(fault, original, tmp_path)
+    copy = inject(fault, original, tmp_path)
     assert {file.name: file.read_bytes() for file in original.iterdir()} == before
     changed = [name for name, content in before.items() if (copy / name).read_bytes() != content]
     assert len(changed) == 1

@@ -115,7 +115,7 @@ def test_expected_scores_come_from_one_request_a_dimension() -> None:
 def test_dropped_logprobs_are_named() -> None:
     with judging(lambda body, attempt: completion("2"), "mode=expected") as (judge, _):
         (found,) = judge.judge(TEXTS[:1], GOLDEN[:1], 5)
-    assert "drops logprobs without a word" in str(found)
+    assert "silently ignores logprobs" in str(found)
 
 
 def test_votes_on_unparsed_replies() -> None:

@@ -165,15 +165,15 @@ def test_options_count_by_their_tokens_as_the_reply() -> None:
 @pytest.mark.parametrize(
     "server, tasks, answer, why",
     [
-        (Vllm("logprobs"), ["assessment"], "generate", "drops logprobs without a word"),
-        (Vllm("logprob_token_ids"), ["assessment"], "generate", "drops logprob_token_ids without a word"),
-        (Vllm("continue_final_message"), ["assessment"], "generate", "drops continue_final_message"),
-        (Vllm("return_token_ids"), ["assessment"], "generate", "drops return_token_ids without a word"),
-        (Vllm("prompt_logprobs"), ["perception"], "likelihood", "drops prompt_logprobs"),
-        (Vllm("continue_final_message"), ["perception"], "likelihood", "drops continue_final_message"),
-        (Vllm("continue_final_message", "add_generation_prompt"), ["perception"], "likelihood", "drops continue_final"),
-        (Vllm("continue_final_message", closes=False), ["assessment"], "generate", "drops continue_final_message"),
-        (Vllm(images=False), ["description"], "generate", "drops images without a word"),
+        (Vllm("logprobs"), ["assessment"], "generate", "silently ignores logprobs"),
+        (Vllm("logprob_token_ids"), ["assessment"], "generate", "silently ignores logprob_token_ids"),
+        (Vllm("continue_final_message"), ["assessment"], "generate", "silently ignores continue_final_message"),
+        (Vllm("return_token_ids"), ["assessment"], "generate", "silently ignores return_token_ids"),
+        (Vllm("prompt_logprobs"), ["perception"], "likelihood", "silently ignores prompt_logprobs"),
+        (Vllm("continue_final_message"), ["perception"], "likelihood", "silently ignores continue_final_message"),
+        (Vllm("continue_final_message", "add_generation_prompt"), ["perception"], "likelihood", "silently ignores continue_final"),
+        (Vllm("continue_final_message", closes=False), ["assessment"], "generate", "silently ignores continue_final_message"),
+        (Vllm(images=False), ["description"], "generate", "silently ignores images"),
         (lambda b, a: Reply({"error": {"message": "no such model"}}, 404), ["perception"], "generate", "no such model"),
         (lambda b, a: Reply({"error": {"message": "bad key"}}, 401), ["description"], "generate", "HTTP 401: bad key"),
     ],
@@ -235,7 +235,7 @@ def test_a_word_out_of_sight_is_no_score() -> None:
     with served(closed({"good": 0.9, "fine": 0.1}), assessment="ask") as (model, _):
         (row,) = model.next_token_logprobs(prompts(1, RATE_PREFIX), WORDS)
     assert isinstance(row, ItemError)
-    assert "'poor' is not among the 2 likeliest words" in str(row)
+    assert "'poor' is not among the 2 likeliest first tokens" in str(row)
 
 
 def test_replies_are_cached_only_where_the_weights_are_named(tmp_path: Any) -> None:
@@ -252,8 +252,8 @@ def test_replies_are_cached_only_where_the_weights_are_named(tmp_path: Any) -> N
 @pytest.mark.parametrize(
     "spec, args, why",
     [
-        ("openai:m", {}, "BASE_URL"), ("openai:m@http://h/v1", {"dtype": "float32"}, "means nothing to an endpoint"),
-        ("tiny", {"price": "1/2"}, "means nothing to a local model"),
+        ("openai:m", {}, "BASE_URL"), ("openai:m@http://h/v1", {"dtype": "float32"}, "does not apply to an endpoint"),
+        ("tiny", {"price": "1/2"}, "does not apply to a local model"),
     ],
 )  # fmt: skip
 def test_what_cannot_work(spec: str, args: dict[str, str], why: str) -> None:

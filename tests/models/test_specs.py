@@ -62,8 +62,8 @@ def test_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("zzzzzz", r"no model 'zzzzzz': use an alias"),
     ("gemini:flash", r"no backend 'gemini:' in this version .*random:SEED"),
     ("openai:gpt", r"openai:gpt: no BASE_URL; write openai:MODEL@BASE_URL"),
-    ("hf:", r"is no hub id; write hf:ORG/NAME"),
-    ("hf:a b", r"is no hub id"),
+    ("hf:", r"is not a hub id; write hf:ORG/NAME"),
+    ("hf:a b", r"is not a hub id"),
 ])  # fmt: skip
 def test_bad_specs_are_one_line(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:

@@ -1,4 +1,4 @@
-"""Which device a process computes on. Pure: what the machine has is given."""
+"""Choose the device of a process. The functions here are pure: the machine's devices are an argument."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_qbench.errors import ModelError
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """Which of several processes on this machine is asking."""
+    """One of several processes on this machine."""
 
     index: int = 0
     count: int = 1
@@ -20,17 +20,17 @@ ALONE = Worker()
 
 @dataclass(frozen=True, slots=True)
 class Accelerators:
-    """What there is to compute on beside the CPU."""
+    """The devices of a machine beside the CPU."""
 
     gpus: int = 0
     mps: bool = False
 
 
 def choose_device(wanted: str, accelerators: Accelerators, worker: Worker, *, share: bool) -> str:
-    """Return `cpu`, `mps` or `cuda:N` for what the user wants: `auto`, `cpu`, `mps`, `cuda` or `cuda:N`.
+    """Return `cpu`, `mps` or `cuda:N` for the user's `auto`, `cpu`, `mps`, `cuda` or `cuda:N`.
 
-    Worker i takes GPU i. More workers than devices are refused unless they may `share`, then they go round.
-    Raises `ModelError` for a device that is not there.
+    Worker i takes GPU i. With `share`, more workers than devices share them in turn. Raises `ModelError` for a missing
+    device, and for more workers than devices without `share`.
     """
     kind, _, number = wanted.partition(":")
     if kind == "auto":

@@ -1,4 +1,4 @@
-"""Any vision-language model that transformers can load."""
+"""Vision-language models that transformers can load."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from pytest_qbench.prompts import Prompt
 
 T = TypeVar("T")
 PromptKind = tuple[int, str | None]
-"""What prompts of one forward pass have in common: the number of images and the prefix."""
+"""Number of images and prefix: equal for all prompts of one forward pass."""
 
 LARGEST_BATCH = {"cuda": 64}
-"""Where memory says what fits, a batch begins large; elsewhere running out ends the process instead of the batch."""
+"""First batch size on a GPU, where a batch that does not fit raises an error. Elsewhere the process may be killed."""
 OTHER_BATCH = 16
 
 _TOKEN_SETTINGS = (
@@ -46,7 +46,7 @@ _TOKEN_SETTINGS = (
 
 
 class PreparedPrompts(Prompts):
-    """Prompts with their tensors. Who changes a prompt makes another list of them, and that has no tensors."""
+    """Prompts with their tensors. A changed copy of the list has no tensors."""
 
     def __init__(self, prompts: Sequence[Prompt], batches: Mapping[PromptKind, Tensors]) -> None:
         super().__init__(prompts)
@@ -54,14 +54,14 @@ class PreparedPrompts(Prompts):
 
 
 class TransformersModel:
-    """A model loaded by `AutoProcessor` and `AutoModelForImageTextToText`; one code path for all architectures."""
+    """A model loaded with `AutoProcessor` and an Auto class of transformers; one code path for all architectures."""
 
     needs_images = True
 
     def __init__(
         self, spec: ModelSpec, args: Mapping[str, str], worker: Worker = ALONE, *, vision: bool = True
     ) -> None:
-        """Load it. Raises `ModelError`, in one line, for all that can go wrong."""
+        """Load the model. Raises `ModelError` in one line if that fails. `vision`: whether it must read images."""
         self.name = spec.name
         self._spec = spec
         self._failures = expected_failures(args)
@@ -74,28 +74,28 @@ class TransformersModel:
             start = config.get_text_config().decoder_start_token_id if self._encoder_decoder else None
             self.encoder = Encoder(spec.name, self._processor, self.architecture, start)
         self.score = LoglikelihoodScorer(self._model, self.encoder, self.architecture)
-        self._seen = VisionFeatureCache(self._model)
+        self._vision_cache = VisionFeatureCache(self._model)
         self.largest_batch = LARGEST_BATCH.get(self._device.type, OTHER_BATCH)
         self._max_new_tokens = int(args["max_new_tokens"]) if "max_new_tokens" in args else None
         self.greedy = _greedy_settings(self._model, self.encoder.tokenizer)
 
     @property
     def dtype(self) -> torch.dtype:
-        """In what it computes."""
+        """The dtype of the weights."""
         dtype: torch.dtype = self._model.dtype
         return dtype
 
     @property
     def image_passes(self) -> int:
-        """How often the vision tower has run."""
-        return self._seen.passes
+        """Number of forward passes of the vision tower so far."""
+        return self._vision_cache.passes
 
     def describe(self) -> dict[str, Any]:
-        """Return what identifies the model and how it ran (`loading.describe`)."""
+        """Return the identity and settings of the model (`loading.describe`)."""
         return loading.describe(self._spec, self._model, self._processor, self._device)
 
     def preprocess(self, lazy_image: LazyImage) -> None:
-        """Decode and preprocess one picture, on any thread."""
+        """Decode and preprocess one image. Thread-safe."""
         with torch.inference_mode():
             self.encoder.preprocess(lazy_image)
 
@@ -113,7 +113,7 @@ class TransformersModel:
         return self._in_groups(prompts, lambda group, _, batch: self._generate(group, batch, limit))
 
     def option_loglikelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
-        """Return for each prompt the summed log-likelihood of each option's tokens as the assistant's reply."""
+        """Return the log-likelihood of each option of each prompt as the assistant's reply, summed over tokens."""
         return self._in_groups(
             prompts,
             lambda group, indices, batch: self._loglikelihoods(group, batch, (), [options[i] for i in indices]),
@@ -124,7 +124,7 @@ class TransformersModel:
         return self._in_groups(prompts, lambda group, _, batch: self._loglikelihoods(group, batch, words))
 
     def switch_dtype(self) -> str | None:
-        """Go over from float32 to bfloat16, from any other floating type to float32; None for quantised weights."""
+        """Switch from float32 to bfloat16, from any other dtype to float32; None for quantized weights."""
         if getattr(self._model, "hf_quantizer", None) is not None:
             return None
         dtype = torch.bfloat16 if self._model.dtype == torch.float32 else torch.float32
@@ -133,7 +133,7 @@ class TransformersModel:
 
     def close(self) -> None:
         """Release the weights; a second call does nothing."""
-        for holder in ("_model", "score", "_seen"):
+        for holder in ("_model", "score", "_vision_cache"):
             self.__dict__.pop(holder, None)
         self._deterministic.undo()
         memory.collect_garbage()
@@ -143,7 +143,7 @@ class TransformersModel:
     def _in_groups(
         self, prompts: Sequence[Prompt], work: Callable[[list[Prompt], list[int], Tensors], list[T]]
     ) -> list[T]:
-        """Run `work` over prompts of one kind at a time: processors mix no numbers of images, templates no prefixes."""
+        """Run `work` on groups of one kind: a processor needs equal numbers of images, a template equal prefixes."""
         batches = prompts.batches if isinstance(prompts, PreparedPrompts) else {}
         results: dict[int, T] = {}
         for kind, indices in _kinds(prompts).items():
@@ -157,12 +157,12 @@ class TransformersModel:
     def _loglikelihoods(
         self, prompts: list[Prompt], batch: Tensors, words: Sequence[str], options: list[Sequence[str]] | None = None
     ) -> list[list[float]]:
-        """Score the same words for every prompt, or options of its own for each."""
+        """Score the same words for every prompt or, if given, each prompt's own options."""
         if options is None:
             tokens = [[self.encoder.continuation(prompts[0].prefix, word) for word in words]] * len(prompts)
         else:
             tokens = [self._options(prompt, own) for prompt, own in zip(prompts, options, strict=True)]
-        with self._seen.of(_lazy_images(prompts)):
+        with self._vision_cache.for_images(_lazy_images(prompts)):
             scores = self.score(self.to_device(batch), tokens)
         for prompt, row in zip(prompts, scores, strict=True):
             if not all(map(math.isfinite, row)):
@@ -192,20 +192,20 @@ class TransformersModel:
         return [text.strip() for text in self.encoder.tokenizer.batch_decode(output, skip_special_tokens=True)]
 
     def new_tokens(self, prompts: Sequence[Prompt], batch: Tensors, limit: int) -> torch.Tensor:
-        """Return the greedily chosen tokens behind an encoded batch, (B, at most `limit`); padded behind their end."""
+        """Return the greedy continuation of an encoded batch, (B, at most `limit`) token ids, padded on the right."""
         settings = copy.deepcopy(self.greedy)
         settings.max_new_tokens = limit
         checks = LogitsProcessorList([_NaNCheck([prompt.key for prompt in prompts])])
-        with self._seen.of(_lazy_images(prompts)):
+        with self._vision_cache.for_images(_lazy_images(prompts)):
             output: torch.Tensor = self._model.generate(**batch, generation_config=settings, logits_processor=checks)
         asked = batch["input_ids"]
-        # Models that generate from embeddings may or may not return the prompt.
+        # Models that generate from embeddings may return the prompt or not.
         if not self._encoder_decoder and torch.equal(output[:, : asked.shape[1]], asked):
             output = output[:, asked.shape[1] :]
-        return output[:, 1:] if self._encoder_decoder else output  # a decoder begins with a token of its own
+        return output[:, 1:] if self._encoder_decoder else output  # drop the decoder's start token
 
     def to_device(self, batch: Tensors) -> Tensors:
-        """Return a batch on the model's device, in its dtype."""
+        """Return a batch on the model's device; floating tensors in its dtype."""
         dtype = self._model.dtype
         return {
             key: value.to(self._device, dtype if value.is_floating_point() else None) for key, value in batch.items()
@@ -213,7 +213,7 @@ class TransformersModel:
 
 
 def _kinds(prompts: Sequence[Prompt]) -> dict[PromptKind, list[int]]:
-    """Return where the prompts of each kind are."""
+    """Return the positions of the prompts of each kind."""
     kinds: dict[PromptKind, list[int]] = {}
     for i, prompt in enumerate(prompts):
         kinds.setdefault((len(prompt.images), prompt.prefix), []).append(i)
@@ -221,14 +221,14 @@ def _kinds(prompts: Sequence[Prompt]) -> dict[PromptKind, list[int]]:
 
 
 def _lazy_images(prompts: Sequence[Prompt]) -> list[LazyImage]:
-    """Return the images of all prompts in order; none where an image is no `LazyImage`, of unknown content."""
+    """Return the images of all prompts in order; empty if one of them is not a `LazyImage`."""
     if not all(isinstance(prompt.images, LazyImages) for prompt in prompts):
         return []
     return [lazy_image for prompt in prompts for lazy_image in prompt.images.lazy_images]  # type: ignore[attr-defined]
 
 
 class _NaNCheck(LogitsProcessor):  # type: ignore[misc]
-    """Greedy decoding would answer NaN with the first token of the vocabulary."""
+    """Raise on NaN logits, for which greedy decoding would choose the first token of the vocabulary."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = keys
@@ -241,9 +241,9 @@ class _NaNCheck(LogitsProcessor):  # type: ignore[misc]
 
 
 def _greedy_settings(model: Any, tokenizer: Any) -> Any:
-    """Return generation settings with the checkpoint's special tokens alone: no sampling, beams, penalties or lengths.
+    """Return greedy settings with the checkpoint's special tokens: no sampling, beams, penalties or lengths.
 
-    They also replace those of submodules, from which BLIP-like models and Kosmos-2 generate.
+    They also replace the settings of submodules, as BLIP-like models and Kosmos-2 generate from those.
     """
     given = model.generation_config
     text = model.config.get_text_config()

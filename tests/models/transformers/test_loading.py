@@ -105,7 +105,7 @@ def test_a_text_model_that_only_transformers_knows(tmp_path: Path) -> None:
     ({"device": "cuda:77"}, "this machine has \\d+ CUDA devices"),
     ({"attn_implementation": "nonsense"}, "attn_implementation"),
     ({"quantization_config": "{}"}, "quant"),
-    ({"max_pixels": "100"}, "mean nothing to its image processor"),
+    ({"max_pixels": "100"}, "do not apply to its image processor"),
 ])  # fmt: skip
 def test_arguments_the_model_cannot_take(checkpoint: Checkpoint, args: dict[str, str], message: str) -> None:
     with pytest.raises(ModelError, match=message):
@@ -138,7 +138,7 @@ def test_a_word_that_merges_into_the_prefix_is_refused(
     encoder = loaded("llava").encoder
     ids = {"The quality is": [1, 2, 3], "The quality is good": [1, 2, 9]}
     monkeypatch.setattr(encoder, "_ids", lambda text: ids[text[text.index("The") :]])
-    with pytest.raises(ModelError, match=r"cannot score 'good' after .* its tokens merge into it"):
+    with pytest.raises(ModelError, match=r"cannot score 'good' after .* their tokens merge"):
         encoder._continuation("The quality is", "good")
 
 
