@@ -66,7 +66,7 @@ class FileImage:
 class Item:
     """One benchmark item.
 
-    `slices` maps dimensions to the item's slice, such as ``{"type": "yes_or_no", "concern": "distortion"}``. `answer` is
+    `slices` maps dimensions to slices, such as ``{"type": "yes_or_no", "concern": "distortion"}``. `answer` is
     the text of the correct option (None for hidden answers), `target` the MOS or reference score (greater is better),
     `golden` the reference descriptions. Items with the same `group` share a source photo.
     """
@@ -85,7 +85,7 @@ class Item:
     golden: tuple[str, ...] = ()
 
     def digest(self) -> str:
-        """Return a hash of question, options, answer, MOS and golden texts: 16 hex digits, equal for equal questions."""
+        """Return a hash of question, options, answer, MOS and golden texts: 16 hex digits."""
         content = [self.question, list(self.options), self.answer, self.target, list(self.golden)]
         return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:16]
 

@@ -243,7 +243,7 @@ def _exact(model: TransformersModel) -> bool:
 
 
 def _same(model: TransformersModel, rows: Rows, expected: Rows) -> str:
-    """Return the largest difference as text. Raises `CheckFailed` beyond the dtype's tolerance or for a changed choice."""
+    """Return the largest difference. Raises `CheckFailed` beyond the dtype's tolerance or for a changed choice."""
     far = max(abs(a - b) for one, other in zip(rows, expected, strict=True) for a, b in zip(one, other, strict=True))
     flips = sum(a.index(max(a)) != b.index(max(b)) for a, b in zip(rows, expected, strict=True))
     difference = f"largest difference {far:.1e}" + (f", {flips} of {len(rows)} choices flip" if flips else "")

@@ -13,7 +13,7 @@ from pathlib import Path
 from pytest_qbench import packaged
 from pytest_qbench.baseline.baseline import Baseline
 from pytest_qbench.baseline.store import read_baseline
-from pytest_qbench.doctor.faults import FAULTS, Fault, broken_copy
+from pytest_qbench.doctor.faults import FAULTS, Fault, inject
 from pytest_qbench.errors import UsageError
 from pytest_qbench.gates.comparison import drifts
 from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, GateResult, Limits, evaluate
@@ -99,7 +99,7 @@ def _measure(fault: Fault, original: Path, items: Sequence[Item], batch_size: in
 
     judge = make_judge("lexicon")
     with tempfile.TemporaryDirectory(prefix="qbench-") as folder:
-        model = load_model(parse_spec(str(broken_copy(fault, original, Path(folder)))), {})
+        model = load_model(parse_spec(str(inject(fault, original, Path(folder)))), {})
         faulty: Model = fault.wrap(model) if fault.wrap else model
         engine = Engine(
             faulty, answer="likelihood", batch_size=batch_size, blind=False, judge_rounds=ROUNDS, judge=lambda: judge

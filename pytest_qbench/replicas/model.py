@@ -1,4 +1,4 @@
-"""The replicas as one model, to the engine: batches are sent ahead, answers come back in the order of the plan."""
+"""Present the replicas to the engine as one model: it sends batches ahead and receives answers in plan order."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from pytest_qbench.replicas.check import OPTION
 from pytest_qbench.replicas.cluster import Cluster
 from pytest_qbench.replicas.pool import PendingBatch, ReplicaHandle, ReplicaPool
 
-AHEAD = 3  # batches a replica: one is computed, one made ready, one may be done and wait for its turn
+AHEAD = 3  # batches a replica: one in the forward pass, one in preparation, one finished and waiting its turn
 
 
 class SentPrompts(Prompts):
-    """The prompts of a batch that was sent. A part of them makes another batch, and that was not."""
+    """The prompts of a sent batch. A slice of them is another batch, not yet sent."""
 
     def __init__(self, prompts: Sequence[Prompt], batch: PendingBatch) -> None:
         super().__init__(prompts)
@@ -32,20 +32,21 @@ class SentPrompts(Prompts):
 
 
 class ReplicatedModel(ItemModel):
-    """Replicas of one local model over a Ray cluster; see `models.base.RemoteModel`.
+    """Replicas of one local model on a Ray cluster; a `models.base.RemoteModel`.
 
-    A batch whose replica died is repeated as it was, alone on another one; what dies again goes on in halves, and an
-    item that kills its process alone is an error by name: the rules of `journal.next_batch_size`, as with xdist.
+    If a replica dies, its batch is repeated unchanged and alone on another replica. If that one dies too, the batch is
+    halved. An item that kills its process alone becomes an error. The rules are `crash_isolation.next_batch_size`, as
+    for the processes of pytest-xdist.
     """
 
     def __init__(self, address: str, spec: ModelSpec, args: Mapping[str, str], settings: PromptSettings) -> None:
-        """Join the cluster and load the replicas. Raises `UsageError`, in one line, for all that can go wrong."""
+        """Join the cluster and load the replicas. Raises `UsageError` in one line if that fails."""
         if spec.is_local:
-            spec = replace(spec, target=str(Path(spec.target).absolute()))  # a node's own working directory is another
+            spec = replace(spec, target=str(Path(spec.target).absolute()))  # a node has another working directory
         self._cluster = Cluster(address)
         try:
             self._pool = ReplicaPool(self._cluster.size(args.get("device", "auto")), spec, args, settings)
-        except BaseException:  # an interrupt too must not leave a cluster running
+        except BaseException:  # an interrupt must not leave a cluster running either
             self._cluster.close()
             raise
         handshake = self._pool.handshake
@@ -62,53 +63,53 @@ class ReplicatedModel(ItemModel):
 
     @property
     def ahead(self) -> int:
-        """Batches to be sent while another is waited for."""
+        """Number of batches to send ahead of the one that is awaited."""
         return AHEAD * max(1, len(self._pool.replicas))
 
     def describe(self) -> dict[str, Any]:
-        """Return what each replica says of itself: they say the same."""
+        """Return the description of a replica; it is equal for all."""
         return dict(self._pool.handshake.description)
 
     def send(self, items: Sequence[Item], prompts: Sequence[Prompt], shared: bool) -> Sequence[Prompt]:
-        """Send a batch to the replica with least to do; batches that share images to the same one."""
+        """Send a batch to the replica with the fewest pending batches; batches with shared images go to one replica."""
         replicas = {replica: len(self._pool.pending(replica)) for replica in self._pool.replicas}
         replicas = {replica: pending for replica, pending in replicas.items() if replica in self._pool.replicas}
         if not replicas or self._limit(items) is not None:
-            return prompts  # when it is waited for
+            return prompts  # `receive` sends it
         replica = self._last if shared and self._last in replicas else min(replicas, key=replicas.__getitem__)
         self._last = replica if shared else None
         return SentPrompts(prompts, self._pool.send(replica, items, shared))
 
     def receive(self, items: Sequence[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
-        """Return the responses of a batch as soon as they are there; raises what the model raised over it.
+        """Wait for the responses of a batch and return them. Errors of the model propagate.
 
-        Raises `WorkerDied` for a batch over which replicas died, to be tried in halves, and for an item that kills.
+        Raises `WorkerDied` if replicas died over the batch, so that the engine halves it, or over its single item.
         """
         batch = prompts.batch if isinstance(prompts, SentPrompts) else None
         while True:
             self._check(items)
             batch = batch or self._send_alone(items)
             self._pool.resolve(batch)
-            if batch.receive is not None:
-                if isinstance(batch.receive, Exception):
-                    raise batch.receive
-                return batch.receive
+            if batch.answers is not None:
+                if isinstance(batch.answers, Exception):
+                    raise batch.answers
+                return batch.answers
             for item in items:
                 self._died.setdefault((item.task, item.id), []).append(len(items))
             batch = None
 
     def switch_dtype(self) -> str | None:
-        """Have all replicas compute in another dtype; None where they cannot."""
+        """Switch all replicas to another dtype and return its name; None if they cannot."""
         return self._pool.switch_dtype()
 
     def close(self) -> None:
-        """End the replicas and leave the cluster; one that was started for this run is stopped."""
+        """Stop the replicas and leave the cluster. A cluster that this run started stops."""
         self.report["deaths"] = self._pool.deaths
         self._pool.close()
         self._cluster.close()
 
     def _send_alone(self, items: Sequence[Item]) -> PendingBatch:
-        """Send a batch to a replica that has nothing else to do: if it dies, this batch did it, or its node."""
+        """Send a batch to an idle replica: if the replica dies, the batch or its node is the cause."""
         while True:
             self._pool.require_one()
             replicas = {replica: self._pool.pending(replica) for replica in self._pool.replicas}
@@ -119,7 +120,7 @@ class ReplicatedModel(ItemModel):
                 return self._pool.send(replica, items, False)
 
     def _limit(self, items: Sequence[Item]) -> int | None:
-        """In a batch of how many these items may be measured, after what died over them; None: any."""
+        """Return the largest batch in which these items may be retried; None: any size."""
         sizes = [next_batch_size(self._died.get((item.task, item.id), [])) for item in items]
         return min((size for size in sizes if size is not None), default=None)
 
@@ -128,10 +129,10 @@ class ReplicatedModel(ItemModel):
         if limit is None or limit >= len(items):
             return
         times = max(len(self._died.get((item.task, item.id), [])) for item in items)
-        about = items[0].id if len(items) == 1 else f"a batch of {len(items)} from {items[0].id}"
+        subject = items[0].id if len(items) == 1 else f"a batch of {len(items)} from {items[0].id}"
         raise WorkerDied(
-            f"the process died {times} times while it measured {about}" + (", at last alone" if limit == 0 else "")
+            f"the process died {times} times while it measured {subject}" + (", at last alone" if limit == 0 else "")
         )
 
     def _refuse(self) -> NoReturn:
-        raise ModelError(f"{OPTION}: a model wrapped around the replicas would stay in this process; drop {OPTION}")
+        raise ModelError(f"{OPTION}: a wrapper around the replicas would run the model in this process; drop {OPTION}")

@@ -1,4 +1,4 @@
-"""The replicas that live: started, compared, watched, replaced. All methods are for one thread."""
+"""Start, compare and replace replicas. The pool is not thread-safe."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ if TYPE_CHECKING:
     from pytest_qbench.replicas.cluster import PoolSize
 
 REPLICA_LOST = (RayActorError, WorkerCrashedError, NodeDiedError, ObjectLostError, OutOfMemoryError)
-"""A replica, its node or what it returned is gone; `OutOfMemoryError` is of Ray's watchdog, who killed the process."""
+"""Errors that mean a replica is lost. Ray's memory monitor raises `OutOfMemoryError` when it kills one."""
 PLACING_SECONDS = 60
-"""How long a run waits for the cluster to give a place to its first replica, or to the only one it has left."""
+"""Time limit for the cluster to place a replica while no other replica is available."""
 Answers = list[Response | ItemError] | Exception
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class PendingBatch:
-    """A batch that was sent; `receive` are there once it is settled, `lost` tells that they will not come."""
+    """A sent batch. `resolve` sets `answers`, or `lost` if its replica died."""
 
     items: Sequence[Item]
     replica: ReplicaHandle
     reference: Any
-    receive: Answers | None = None
+    answers: Answers | None = None
     lost: bool = False
 
 
 @dataclass(eq=False)
 class ReplicaHandle:
-    """A replica that has loaded the model. Jobs that nobody waits for any more leave by themselves."""
+    """A replica that has loaded the model. Batches without another reference disappear from it."""
 
     actor: Any
     handshake: Handshake
@@ -61,16 +61,16 @@ class ReplicaPool:
     """The replicas of one run."""
 
     def __init__(self, size: PoolSize, spec: ModelSpec, args: Mapping[str, str], settings: PromptSettings) -> None:
-        """Start them and wait until all that have found a place have loaded the model.
+        """Start the replicas and wait until each replica with a node has loaded the model.
 
-        Raises `UsageError`: what loading raises, no place for any of them, replicas that differ.
+        Raises `UsageError` if loading fails, if no replica gets a node, or if replicas differ.
         """
         self.size = size
         self._load = (spec, dict(args), settings, max(1, size.cpus))
         self._switched = False
         self._first: Handshake | None = None
         self._replicas: list[ReplicaHandle] = []
-        self._starting: dict[Any, tuple[Any, Any]] = {}  # by what loading returns: the actor, what placing returns
+        self._starting: dict[Any, tuple[Any, Any]] = {}  # future of `load` -> actor, future of `place`
         self._died_early = ""
         self.deaths = 0
         for _ in range(size.replicas):
@@ -80,23 +80,23 @@ class ReplicaPool:
 
     @property
     def handshake(self) -> Handshake:
-        """What each replica is: they do not differ."""
+        """Description of the replicas; equal for all."""
         assert self._first is not None
         return self._first
 
     @property
     def nodes(self) -> int:
-        """On how many nodes they are."""
+        """Number of nodes that run a replica."""
         return len({replica.handshake.node_id for replica in self._replicas})
 
     @property
     def replicas(self) -> list[ReplicaHandle]:
-        """The replicas that can be sent work now."""
+        """The replicas that accept batches now."""
         self._admit(0)
         return list(self._replicas)
 
     def require_one(self) -> None:
-        """Wait until there is a replica; raises `UsageError` where none is left and none can come."""
+        """Wait for a replica. Raises `UsageError` if none is left and none can start."""
         self._wait(lambda: bool(self._replicas))
 
     def send(self, replica: ReplicaHandle, items: Sequence[Item], shared: bool) -> PendingBatch:
@@ -104,39 +104,39 @@ class ReplicaPool:
         batch = PendingBatch(
             items,
             replica,
-            replica.actor.receive.remote(portable_items(items, vision=self.handshake.needs_images), shared),
+            replica.actor.respond.remote(portable_items(items, vision=self.handshake.needs_images), shared),
         )
         replica.batches.add(batch)
         return batch
 
     def pending(self, replica: ReplicaHandle) -> list[PendingBatch]:
-        """Return the jobs of a replica that are not settled; finds out whether it died meanwhile."""
-        batches = {batch.reference: batch for batch in replica.batches if batch.receive is None and not batch.lost}
+        """Return the pending batches of a replica, after a check whether it has died."""
+        batches = {batch.reference: batch for batch in replica.batches if batch.answers is None and not batch.lost}
         if not batches:
             return []
         ready, _ = ray.wait(list(batches), num_returns=len(batches), timeout=0)
         for reference in ready:
             self.resolve(batches[reference])
-        return [batch for batch in batches.values() if batch.receive is None and not batch.lost]
+        return [batch for batch in batches.values() if batch.answers is None and not batch.lost]
 
     def resolve(self, batch: PendingBatch) -> None:
-        """Wait for a job: it has answers then, or is lost, and with it all others of its replica."""
-        if batch.receive is not None or batch.lost:
+        """Wait until a batch has answers or is lost; a lost batch means a lost replica with all of its batches."""
+        if batch.answers is not None or batch.lost:
             return
         try:
-            batch.receive = ray.get(batch.reference)
+            batch.answers = ray.get(batch.reference)
         except REPLICA_LOST:
             batch.lost = True
             self._lose(batch.replica)
 
     def switch_dtype(self) -> str | None:
-        """Have all replicas go over to another dtype, those to come as well (see `SupportsDtypeSwitch`)."""
+        """Switch all present and future replicas to another dtype (see `SupportsDtypeSwitch`)."""
         self._switched = True
         found = [self._switch_dtype(replica.actor) for replica in self.replicas]
         return found[0] if found else None
 
     def close(self) -> None:
-        """End all replicas."""
+        """Stop all replicas."""
         for actor in [*(replica.actor for replica in self._replicas), *(actor for actor, _ in self._starting.values())]:
             ray.kill(actor)
         self._replicas.clear()
@@ -153,7 +153,7 @@ class ReplicaPool:
         self._starting[actor.load.remote(*self._load)] = actor, actor.place.remote()
 
     def _wait(self, met: Callable[[], bool]) -> None:
-        """Wait for replicas to come; who has no place after a time is not waited for, unless there is no other."""
+        """Wait until `met`. After the time limit, replicas without a node count only if there is no other."""
         end = time.monotonic() + PLACING_SECONDS
         while not met():
             if not self._starting:
@@ -171,12 +171,12 @@ class ReplicaPool:
                 )
 
     def _placed(self) -> bool:
-        """Tell whether a replica to come has a place, and is loading."""
+        """Whether a starting replica has a node and is loading."""
         places = [place for _, place in self._starting.values()]
         return bool(ray.wait(places, num_returns=1, timeout=0)[0]) if places else False
 
     def _admit(self, timeout: float) -> None:
-        """Take in the replicas that have loaded; those that died at it are not started again."""
+        """Add the replicas that have loaded. A replica that died while loading is not replaced."""
         if not self._starting:
             return
         coming = list(self._starting)
@@ -189,7 +189,7 @@ class ReplicaPool:
                 handshake = ray.get(loaded)
             except RayError as e:
                 self.deaths += 1
-                self._died_early = f"a process died as it loaded the model ({_line(e)})"
+                self._died_early = f"a process died while it loaded the model ({_line(e)})"
                 continue
             if isinstance(handshake, UsageError):
                 raise handshake
@@ -207,24 +207,24 @@ class ReplicaPool:
             )
 
     def _lose(self, replica: ReplicaHandle) -> None:
-        """Take a replica out, with all that was sent to it, and start another."""
+        """Remove a replica with all batches sent to it, and start another."""
         if replica not in self._replicas:
             return
         self._replicas.remove(replica)
-        ray.kill(replica.actor)  # one that cannot be reached may still compute
+        ray.kill(replica.actor)  # a replica that cannot be reached may still run
         self.deaths += 1
         for batch in list(replica.batches):
-            if batch.receive is None and not batch.lost and not self._answered(batch):
+            if batch.answers is None and not batch.lost and not self._answered(batch):
                 batch.lost = True
         self._start()
 
     @staticmethod
     def _answered(batch: PendingBatch) -> bool:
-        """Take the answers that arrived before the replica died."""
+        """Store the answers if they arrived before the replica died; return whether they did."""
         if not ray.wait([batch.reference], timeout=0)[0]:
             return False
         try:
-            batch.receive = ray.get(batch.reference)
+            batch.answers = ray.get(batch.reference)
         except REPLICA_LOST:
             return False
         return True

@@ -1,4 +1,4 @@
-"""What runs on a node of the cluster: the model, and the threads that decode and preprocess for it."""
+"""The process on a node of the cluster: the model, and the threads that prepare its batches."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from pytest_qbench.items import Item
     from pytest_qbench.models.specs import ModelSpec
 
-CONCURRENT_CALLS = 2  # at once: one batch is decoded and preprocessed while another is in its forward pass
+CONCURRENT_CALLS = 2  # one batch in preparation while another is in the forward pass
 
 
 @dataclass(frozen=True)
 class Handshake:
-    """What a replica is. Those of one run must not differ in `identity`."""
+    """Description of a replica. The replicas of one run must have equal `identity`."""
 
     node: str
     node_id: str
@@ -37,36 +37,36 @@ class Handshake:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """All that answers may depend on."""
+        """Everything that affects answers."""
         return {"machine": self.machine, "pytest_qbench": self.pytest_qbench, **self.description}
 
 
 class Replica:
-    """A model in a process of its own. What goes wrong is returned, not raised: so its type and text arrive as here."""
+    """A model in its own process. Errors are returned, not raised: Ray would change their type and text."""
 
     def __init__(self) -> None:
-        self._making, self._asking = threading.Lock(), threading.Lock()
+        self._preparing, self._computing = threading.Lock(), threading.Lock()
 
     def place(self) -> str:
-        """Return the name of this node: the replica has found a place."""
+        """Return the name of this node; the answer shows that the replica has a node."""
         return platform.node()
 
     def load(
         self, spec: ModelSpec, args: Mapping[str, str], settings: PromptSettings, threads: int
     ) -> Handshake | UsageError:
-        """Load the model, to compute with so many threads."""
+        """Load the model. `threads`: number of torch threads."""
         import ray
         import torch
 
         from pytest_qbench.models.load import load_model
 
-        torch.set_num_threads(threads)  # or sums are cut, and rounded, as the node has cores
+        torch.set_num_threads(threads)  # with one thread per core, rounding would depend on the node
         try:
             self._model = load_model(spec, args)
         except UsageError as e:
             return e
         self._settings = settings
-        self._batches = BatchBuilder(settings, vision=self._model.needs_images)
+        self._build_batch = BatchBuilder(settings, vision=self._model.needs_images)
         self._prefetcher = Prefetcher(self._model)
         return Handshake(
             node=platform.node(),
@@ -79,21 +79,21 @@ class Replica:
             pytest_qbench=__version__,
         )
 
-    def receive(self, items: Sequence[Item], shared: bool) -> list[Response | ItemError] | Exception:
-        """Return the response of each item of one batch, or what the model raised over it."""
+    def respond(self, items: Sequence[Item], shared: bool) -> list[Response | ItemError] | Exception:
+        """Return the response of each item of one batch, or the error of the model."""
         try:
-            with self._making:
-                self._prefetcher.add([self._batches(range(len(items)), items, shared)])
+            with self._preparing:
+                self._prefetcher.add([self._build_batch(range(len(items)), items, shared)])
                 ready = self._prefetcher.next()
-            whole = [item for i, item in enumerate(items) if i not in ready.broken]
-            with self._asking:
-                found = iter(self._settings.ask(self._model, whole, ready.prompts) if whole else ())
+            readable = [item for i, item in enumerate(items) if i not in ready.broken]
+            with self._computing:
+                found = iter(self._settings.ask(self._model, readable, ready.prompts) if readable else ())
             return [ready.broken[i] if i in ready.broken else next(found) for i in range(len(items))]
         except (*ITEM_FAILURES, UsageError) as e:
             return e
 
     def switch_dtype(self) -> str | RuntimeError | None:
-        """As `SupportsDtypeSwitch.switch_dtype`; None also for a model that cannot."""
+        """Switch the model's dtype (`SupportsDtypeSwitch.switch_dtype`); None if it cannot."""
         try:
             return self._model.switch_dtype() if isinstance(self._model, SupportsDtypeSwitch) else None
         except RuntimeError as e:

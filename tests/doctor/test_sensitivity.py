@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pytest_qbench.doctor.faults import FAULTS, FaultyModel, inject, halve_resolution, swap_channels
+from pytest_qbench.doctor.faults import FAULTS, FaultyModel, halve_resolution, inject, swap_channels
 from pytest_qbench.doctor.sensitivity import SensitivityResult
 from pytest_qbench.gates.evaluate import GateResult
 from pytest_qbench.metrics.metrics import Metric

@@ -142,9 +142,9 @@ def refused(done: object) -> str:
     [
         (("--qbench-model=tiny", "--qbench-ray=nowhere"), "write HOST:PORT"),
         (("--qbench-model=tiny", "--qbench-ray=auto", "-n2"), "drop -n"),
-        (("--qbench-model=random:0", "--qbench-ray=auto"), "nothing to replicate of random:0"),
-        (("--qbench-model=replay:.", "--qbench-ray=auto"), "nothing to replicate of replay:"),
-        (("--qbench-model=openai:m@http://localhost:1/v1", "--qbench-ray=auto"), "nothing to replicate of openai:m"),
+        (("--qbench-model=random:0", "--qbench-ray=auto"), "random:0 cannot be replicated"),
+        (("--qbench-model=replay:.", "--qbench-ray=auto"), "cannot be replicated"),
+        (("--qbench-model=openai:m@http://localhost:1/v1", "--qbench-ray=auto"), "cannot be replicated"),
         (("--qbench-ray=auto",), "needs --qbench-model"),
         (("--qbench-model=tiny", "--qbench-ray=auto", "--qbench-model-arg=device=cuda:1"), "use device=cuda"),
     ],
@@ -164,7 +164,7 @@ def test_an_address_without_a_cluster_is_a_usage_error_at_once(tmp_path: Path) -
         address = f"127.0.0.1:{free.getsockname()[1]}"
     folder = suites(tmp_path, "assessment")
     line = refused(ended(folder, "--qbench-model=tiny", "--qbench-limit=4", f"--qbench-ray={address}"))
-    assert f"--qbench-ray={address}: no Ray cluster answers there (Connection refused)" in line
+    assert f"--qbench-ray={address}: no Ray cluster answers (Connection refused)" in line
     line = refused(ended(folder, "--qbench-model=tiny", "--qbench-limit=4", "--qbench-ray=auto", RAY_ADDRESS=address))
     assert f"RAY_ADDRESS={address}" in line
 

@@ -123,7 +123,7 @@ def _pixels(image: Image.Image) -> np.ndarray[Any, np.dtype[np.uint8]]:
 class VisionFeatureCache:
     """Cache the features of the vision tower for the options of one batch and for several prompts on one image.
 
-    It wraps `get_image_features` of the model. Inside one `for_images` block, the same tensors return the same features.
+    It wraps `get_image_features` of the model. In one `for_images` block, the same tensors return the same features.
     Across batches the features are stored with the `LazyImage`, if the model's features can be split by image.
     """
 
