@@ -1,4 +1,4 @@
-"""Judges: `make_judge` builds the one that the user named."""
+"""Check and build the judge that the user names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_qbench.endpoints.event_loop import Endpoints
     from pytest_qbench.models.specs import ModelSpec
 
-JUDGE_ARGS: Mapping[str, tuple[str, str]] = {  # pattern, and what it means
+JUDGE_ARGS: Mapping[str, tuple[str, str]] = {  # pattern, description
     "mode": (r"rounds|expected", "rounds or expected"),
     "temperature": (r"\d+(\.\d+)?", "a number of at least 0"),
     "max_new_tokens": (r"[1-9]\d*", "a positive integer"),
@@ -29,7 +29,7 @@ _LOCAL = ("mode", "revision", "dtype", "device")
 
 
 def parse_judge_args(spec: str, arguments: Iterable[str]) -> dict[str, str]:
-    """Return the ``KEY=VALUE`` of --qbench-judge-arg that mean something to this judge; raises `UsageError`."""
+    """Parse the ``KEY=VALUE`` of --qbench-judge-arg. Raises `UsageError` for a key that this judge does not take."""
     from pytest_qbench.models.specs import is_json_object
 
     valid = _ENDPOINT if spec.startswith("openai:") else _LOCAL if spec.startswith("hf:") else ()
@@ -49,21 +49,20 @@ def parse_judge_args(spec: str, arguments: Iterable[str]) -> dict[str, str]:
 def check_judge(
     spec: str, arguments: Iterable[str] = (), texts: Path | None = None, reads_unparsed: bool = False
 ) -> None:
-    """Raise `UsageError` for a judge that does not exist or cannot work; nothing is loaded and nothing sent.
+    """Raise `UsageError` for an unknown or unusable judge. It loads no model and sends nothing.
 
-    `texts` are the user's prompts; `reads_unparsed` tells whether the judge has to read unparsed replies.
+    `texts` is the user's file of prompts. `reads_unparsed`: whether the judge must read unparsed replies.
     """
     from pytest_qbench.judges.prompts import read_prompts
 
     kind, _, target = spec.partition(":")
     if kind not in ("lexicon", "openai", "hf") or (kind == "lexicon") != (spec == "lexicon"):
         raise UsageError(
-            f"--qbench-judge={spec}: no such judge; there are lexicon (embedded, a smoke judge), "
-            "openai:MODEL@BASE_URL and hf:ID"
+            f"--qbench-judge={spec}: no such judge; use lexicon (embedded smoke judge), openai:MODEL@BASE_URL or hf:ID"
         )
     parse_judge_args(spec, arguments)
     if kind == "lexicon" and texts is not None:
-        raise UsageError("--qbench-judge-prompts: lexicon is a word list and asks nothing; name a language model")
+        raise UsageError("--qbench-judge-prompts: lexicon is a word list without prompts; name a language model")
     if kind == "lexicon" and reads_unparsed:
         raise UsageError("--qbench-judge-unparsed: lexicon cannot read replies; name a language model as judge")
     read_prompts(texts)
@@ -81,7 +80,7 @@ def check_judge(
 def make_judge(
     spec: str, arguments: Iterable[str] = (), texts: Path | None = None, endpoints: Endpoints | None = None
 ) -> Judge:
-    """Return the judge that `spec` names; `endpoints` is what the session's endpoints share."""
+    """Return the judge that `spec` names. `endpoints` holds the connections of the session."""
     from pytest_qbench.judges.prompts import read_prompts
     from pytest_qbench.judges.rubric import GradingModel, Mode, RubricJudge
 
@@ -109,7 +108,7 @@ def make_judge(
 
 
 def _local(target: str) -> ModelSpec:
-    """An alias, a folder or a hub id, as --qbench-model takes them; a bare word that is no alias is a hub id too."""
+    """Parse an alias, a folder or a hub id as --qbench-model does; a single word that is no alias is a hub id."""
     from pytest_qbench.models.specs import aliases, parse_spec
 
     plain = re.fullmatch(r"\w[\w.-]*", target) and target not in aliases()

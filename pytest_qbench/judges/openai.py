@@ -1,4 +1,4 @@
-"""A judge behind an OpenAI-compatible endpoint."""
+"""A grading model behind an OpenAI-compatible endpoint."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ MAX_TOKENS = 16
 
 
 class EndpointGradingModel:
-    """Votes of a model behind an endpoint: one request with ``n`` a ballot; one a vote where the server ignores it."""
+    """Sample verdicts: one request for each prompt (parameter ``n``), or for each sample if ``n`` is ignored."""
 
     def __init__(self, target: str, args: Mapping[str, str], endpoints: Endpoints) -> None:
-        """Make the client; nothing is sent yet. `args` are the user's judge arguments."""
+        """Create the client without sending anything. `args` are the user's judge arguments."""
         self._address = parse_address(target)
         self.name = f"openai:{self._address.model}"
         self._endpoints, self._args = endpoints, dict(args)
@@ -35,23 +35,24 @@ class EndpointGradingModel:
         self._takes_n: bool | None = None
 
     def describe(self) -> dict[str, Any]:
-        """Return the model and what shapes its votes; where it is served says nothing of it."""
-        told: dict[str, Any] = {key: self._args[key] for key in ("revision", "max_new_tokens") if key in self._args}
-        return {"model": self._address.model, "temperature": self._temperature, **told, "extra_body": self._extra}
+        """Return the model and its sampling parameters. The address is left out: it does not affect verdicts."""
+        given: dict[str, Any] = {key: self._args[key] for key in ("revision", "max_new_tokens") if key in self._args}
+        return {"model": self._address.model, "temperature": self._temperature, **given, "extra_body": self._extra}
 
     def sample(self, prompts: Sequence[GradingPrompt], rounds: int) -> list[list[int | None] | ItemError]:
-        """Return `rounds` votes on each ballot, drawn at the judge's temperature."""
+        """Return `rounds` verdicts on each prompt, sampled at the judge's temperature."""
 
         async def one(prompt: GradingPrompt) -> list[int | None]:
             texts = await self._replies(prompt, rounds)
             return [read_vote(text, prompt.answers, prompt.label) for text in texts]
 
-        # The first ballot alone finds out whether the server takes `n`: always the same requests, which a cache needs.
+        # The first prompt alone shows whether the server supports `n`, so later requests are the same in every run, as
+        # the cache requires.
         first = self._endpoints.each(prompts[:1], one) if self._takes_n is None else []
         return first + self._endpoints.each(prompts[len(first) :], one)
 
     def probabilities(self, prompts: Sequence[GradingPrompt]) -> list[list[float] | ItemError | None]:
-        """Return the probability of each answer as the first token; one request a ballot, at temperature 1."""
+        """Return the probability of each answer as the first token; one request for each prompt, at temperature 1."""
 
         async def one(prompt: GradingPrompt) -> list[float] | None:
             body = {"max_tokens": 1, "temperature": 1, "logprobs": True, "top_logprobs": TOP}
@@ -76,7 +77,7 @@ class EndpointGradingModel:
                 texts = [choice.text for choice in reply.choices[:rounds]]
             except EndpointError as e:
                 if self._takes_n or e.status not in (400, 422):
-                    raise  # no matter of `n`
+                    raise  # `n` is not the cause
             self._takes_n = len(texts) == rounds
         more = (self._ask(prompt, body, sample=i) for i in range(len(texts), rounds))
         return texts + [reply.choices[0].text for reply in await asyncio.gather(*more)]

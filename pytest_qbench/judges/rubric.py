@@ -1,4 +1,4 @@
-"""A language model as judge: our prompts around its votes. Where the votes come from is the voter's business."""
+"""A language model as judge with Q-Bench's rubric. A `GradingModel` answers the prompts."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pytest_qbench.prompts import LETTERS
 
 Mode = Literal["rounds", "expected"]
 DIGITS = ("0", "1", "2")
-NONE = "X"  # what a judge writes when a reply chooses no option
+NONE = "X"  # a judge's answer for a reply that chooses no option
 
 
 @dataclass(frozen=True, slots=True)
 class GradingPrompt:
-    """One question to a voter: the prompt, the answers there are, and the word that stands before the answer."""
+    """A prompt to a grading model: its text, the possible answers, and the label before the answer."""
 
     text: str
     answers: tuple[str, ...]
@@ -27,27 +27,27 @@ class GradingPrompt:
 
 
 class GradingModel(Protocol):
-    """A language model that is asked for one of a few answers, several times."""
+    """A language model that answers a prompt with one of a few answers, several times."""
 
     name: str
 
     def describe(self) -> dict[str, Any]:
-        """Return what identifies the voter: plain values for the fingerprint."""
+        """Return the identity and settings of the model as plain values for the fingerprint."""
         ...
 
     def sample(self, prompts: Sequence[GradingPrompt], rounds: int) -> Sequence[Sequence[int | None] | ItemError]:
-        """Return `rounds` votes on each ballot: the position of an answer, None where it was unreadable."""
+        """Return `rounds` sampled answers to each prompt: the position of the answer, None if unreadable."""
         ...
 
     def probabilities(self, prompts: Sequence[GradingPrompt]) -> Sequence[Sequence[float] | ItemError | None]:
-        """Return the probability of each answer of each ballot (summing to 1), None where it was unreadable."""
+        """Return the probabilities of the answers to each prompt (they sum to 1), None if unreadable."""
         ...
 
 
 class RubricJudge:
-    """Completeness, preciseness and relevance on 0, 1, 2, one ballot each; and which option a reply means.
+    """Grade completeness, preciseness and relevance from 0 to 2, one prompt each; read the option of a reply.
 
-    mode "rounds": each round is a vote of its own. "expected": a single round, whose verdict is the expectation over
+    Mode "rounds" samples a verdict in each round. Mode "expected" has one round; its verdict is the expectation over
     the probabilities of 0, 1 and 2.
     """
 
@@ -56,13 +56,13 @@ class RubricJudge:
         self.grader, self._texts, self._mode = grader, texts, mode
 
     def describe(self) -> dict[str, Any]:
-        """Return the voter, the mode and the hash of the prompts."""
+        """Return the grading model, the mode and the hash of the prompts."""
         return {"name": self.name, **self.grader.describe(), "mode": self._mode, "prompts": digest(self._texts)}
 
     def judge(
         self, descriptions: Sequence[str], golden: Sequence[Sequence[str]], rounds: int
     ) -> list[Verdicts | ItemError]:
-        """Return the verdicts on each description; several golden texts are shown together."""
+        """Return the verdicts on each description. Several golden texts go into one prompt."""
         pairs = list(zip(descriptions, golden, strict=True))
         prompts = [self._prompt(dimension, text, texts) for text, texts in pairs for dimension in DIMENSIONS]
         rows = iter(self._expected(prompts) if self._mode == "expected" else self.grader.sample(prompts, rounds))
@@ -80,7 +80,7 @@ class RubricJudge:
     def decide(
         self, items: Sequence[Item], replies: Sequence[str], rounds: int
     ) -> list[Sequence[int | None] | ItemError]:
-        """Return votes on which option each reply means."""
+        """Return votes on the option that each reply chooses."""
         prompts = []
         for item, reply in zip(items, replies, strict=True):
             listed = "\n".join(f"{a}. {option}" for a, option in zip(LETTERS, item.options, strict=False))

@@ -38,7 +38,7 @@ def test_tiny_is_well() -> None:
     assert lines[0] == "tiny: LlavaForConditionalGeneration, float32 on cpu"
     assert lines[1].split() == ["check", "outcome", "detail"]
     assert len(lines) == 13
-    assert lines[-1] == "all checks hold (10)"
+    assert lines[-1] == "all checks passed (10)"
 
 
 @pytest.mark.campaign

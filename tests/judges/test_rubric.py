@@ -188,7 +188,7 @@ def test_own_prompts_replace_ours_and_change_the_hash(tmp_path: Path) -> None:
     "content, why",
     [
         ("", "no prompts"), ("- a", "no prompts"), ("relevant: x", "no prompt is called 'relevant'"),
-        ("relevance: 3", "is no text"), ("relevance: judge it", "lacks {description}"),
+        ("relevance: 3", "is not a text"), ("relevance: judge it", "lacks {description}"),
         ("completeness: '{description}'", "lacks {golden}"), ("a: [", "cannot be read"), (None, "cannot be read"),
     ],
 )  # fmt: skip
@@ -217,7 +217,7 @@ def test_judges_that_cannot_work(spec: str, args: tuple[str, ...], why: str) -> 
 
 
 def test_what_lexicon_cannot_do(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="asks nothing"):
+    with pytest.raises(UsageError, match="without prompts"):
         check_judge("lexicon", (), OURS)
     with pytest.raises(UsageError, match="cannot read replies"):
         check_judge("lexicon", reads_unparsed=True)
