@@ -28,14 +28,14 @@ AUTO_BATCH_SIZE = 16
 class BatchObserver(Protocol):
     """Receives the batches in progress. Both methods run on the thread that called `Engine.measure`."""
 
-    def begun(self, items: Sequence[Item]) -> None:
+    def batch_started(self, items: Sequence[Item]) -> None:
         """Take the items of a batch that starts now. Batches never overlap.
 
         A failed batch is retried in parts. Each part starts and ends with its own calls; the failed batch has no end.
         """
         ...
 
-    def done(self, records: Sequence[Record]) -> None:
+    def batch_finished(self, records: Sequence[Record]) -> None:
         """Take the records of the batch that just ended, one for each item."""
         ...
 
@@ -73,7 +73,7 @@ class Engine:
         self._expected: deque[tuple[tuple[Item, ...], int]] = deque()
 
     def measure(
-        self, items: Sequence[Item], watch: BatchObserver | None = None, then: Iterable[Sequence[Item]] = ()
+        self, items: Sequence[Item], observer: BatchObserver | None = None, then: Iterable[Sequence[Item]] = ()
     ) -> list[Record]:
         """Return the record of each item, in order. `batching.plan_batches` decides which items share a batch.
 
@@ -85,7 +85,7 @@ class Engine:
         records: dict[int, Record] = {}
         for _ in range(batches):
             ready = self._prefetcher.next()
-            records.update(zip(ready.batch.positions, self._measure(ready, watch), strict=True))
+            records.update(zip(ready.batch.positions, self._measure(ready, observer), strict=True))
         return [records[i] for i in range(len(items))]
 
     def close(self) -> None:
@@ -126,20 +126,20 @@ class Engine:
         for positions, shared in plan:
             yield build(positions, [items[i] for i in positions], shared)
 
-    def _measure(self, ready: PreparedBatch, watch: BatchObserver | None) -> list[Record]:
+    def _measure(self, ready: PreparedBatch, observer: BatchObserver | None) -> list[Record]:
         """Measure one batch of the plan; in parts if the batch size has shrunk since it was planned."""
         items = ready.batch.items
         readable = [i for i in range(len(items)) if i not in ready.broken]
         records = {i: error_record(items[i], error) for i, error in ready.broken.items()}
-        if records and watch is not None:
-            watch.begun([items[i] for i in records])
-            watch.done(list(records.values()))
-        measured = self._parts([items[i] for i in readable], ready.prompts, self.batch_size, watch)
+        if records and observer is not None:
+            observer.batch_started([items[i] for i in records])
+            observer.batch_finished(list(records.values()))
+        measured = self._parts([items[i] for i in readable], ready.prompts, self.batch_size, observer)
         records.update(zip(readable, measured, strict=True))
         return [records[i] for i in range(len(items))]
 
     def _parts(
-        self, items: list[Item], prompts: Sequence[Prompt], size: int, watch: BatchObserver | None
+        self, items: list[Item], prompts: Sequence[Prompt], size: int, observer: BatchObserver | None
     ) -> list[Record]:
         """Measure items `size` at a time, or fewer if the batch size has shrunk."""
         records: list[Record] = []
@@ -147,21 +147,21 @@ class Engine:
             start = len(records)
             part = slice(start, start + min(size, self.batch_size))
             whole = len(items) <= size <= self.batch_size  # a slice of the prompts has no prepared tensors
-            records += self._batch(items[part], prompts if whole else prompts[part], watch)
+            records += self._batch(items[part], prompts if whole else prompts[part], observer)
         return records
 
-    def _batch(self, items: list[Item], prompts: Sequence[Prompt], watch: BatchObserver | None) -> list[Record]:
+    def _batch(self, items: list[Item], prompts: Sequence[Prompt], observer: BatchObserver | None) -> list[Record]:
         """Measure one batch. If it fails, measure its items in smaller batches."""
-        if watch is not None:
-            watch.begun(items)
+        if observer is not None:
+            observer.batch_started(items)
         try:
             records = self._score(items, self._ask(items, prompts))
         except ITEM_FAILURES as e:
             if len(items) > 1:
-                return self._parts(items, prompts, self._smaller(len(items), e), watch)
+                return self._parts(items, prompts, self._smaller(len(items), e), observer)
             records = [error_record(items[0], e)]
-        if watch is not None:
-            watch.done(records)
+        if observer is not None:
+            observer.batch_finished(records)
         return records
 
     def _smaller(self, size: int, error: Exception) -> int:

@@ -1,4 +1,4 @@
-"""Build the model that a spec names. Each backend is a module of its own."""
+"""Build the model that a spec names. Each backend has its own module."""
 
 from __future__ import annotations
 

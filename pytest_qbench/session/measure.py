@@ -120,14 +120,14 @@ class Measurer:
 
     # what the engine tells
 
-    def begun(self, items: Sequence[Item]) -> None:
+    def batch_started(self, items: Sequence[Item]) -> None:
         """Journal a batch before it is measured."""
         if os.getppid() != self._parent:
             raise UsageError("the process that started this one is gone")
         folder = self._folder()
         folder.write(lambda: folder.journal.begin(items))
 
-    def done(self, records: Sequence[Record]) -> None:
+    def batch_finished(self, records: Sequence[Record]) -> None:
         """Write a batch as soon as it is measured."""
         self._folder().append(records)
 

@@ -19,7 +19,7 @@ COLUMNS = (*CHECKS, "reload offline", "images preprocessed one by one", "images 
 
 
 def row(name: str, found: Sequence[Check], *, preprocesses_separately: bool) -> str:
-    """One line of the table, without measured differences: they are the machine's."""
+    """One line of the table, without measured differences, which depend on the machine."""
     (ahead,) = (check for check in found if check.name == "made ready ahead")
     cells = [check.outcome for check in found]
     cells += ["yes" if preprocesses_separately else "no", "yes" if "seen once" in ahead.detail else "no"]

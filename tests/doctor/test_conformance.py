@@ -1,4 +1,4 @@
-"""Every architecture through the one backend, against transformers alone and against itself in other batches."""
+"""Every architecture in the backend, compared with transformers alone and with other batch sizes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def same(one: list[list[float]], other: list[list[float]]) -> None:
 
 
 @architectures(ARCHITECTURES)
-def test_all_checks_hold_and_the_documentation_says_so(
+def test_all_checks_pass_and_match_the_documentation(
     name: str, loaded: Load, checkpoint: Callable[[str], Path]
 ) -> None:
     spec = parse_spec(str(checkpoint(name)))
@@ -91,7 +91,7 @@ def test_each_check_can_fail(
 
 @architectures(ARCHITECTURES)
 class TestEveryArchitecture:
-    def test_words_after_the_prefix_are_what_transformers_says(
+    def test_words_after_the_prefix_match_transformers(
         self, name: str, loaded: Load, checkpoint: Callable[[str], Path]
     ) -> None:
         asked, oracle = prompts(4, prefix=RATE_PREFIX), Oracle(checkpoint(name))
@@ -99,9 +99,7 @@ class TestEveryArchitecture:
         expected = [[oracle.likelihood(prompt, word, RATE_PREFIX) for word in words] for prompt in asked]
         same(loaded(name).next_token_logprobs(asked, words), expected)
 
-    def test_options_are_what_transformers_says(
-        self, name: str, loaded: Load, checkpoint: Callable[[str], Path]
-    ) -> None:
+    def test_options_match_transformers(self, name: str, loaded: Load, checkpoint: Callable[[str], Path]) -> None:
         asked, oracle = prompts(4), Oracle(checkpoint(name))
         expected = [[oracle.likelihood(prompt, option) for option in OPTIONS] for prompt in asked]
         same(loaded(name).option_loglikelihoods(asked, [OPTIONS] * 4), expected)
@@ -117,7 +115,7 @@ class TestEveryArchitecture:
 
 
 @architectures([name for name in ARCHITECTURES if name != "instructblip_t5"])
-def test_the_head_sees_one_position_of_a_rating(name: str, loaded: Load) -> None:
+def test_the_head_computes_one_position_in_assessment(name: str, loaded: Load) -> None:
     model, seen = loaded(name), []
     hook = model._model.get_output_embeddings().register_forward_hook(lambda _, given, out: seen.append(out.shape[:2]))
     try:
@@ -139,7 +137,7 @@ def test_several_images(name: str, loaded: Load, checkpoint: Callable[[str], Pat
 @architectures(NO_IMAGE)
 def test_no_image(name: str, loaded: Load, checkpoint: Callable[[str], Path]) -> None:
     model, asked, oracle = loaded(name), prompts(4, images=0), Oracle(checkpoint(name))
-    model.option_loglikelihoods(prompts(2), options(2))  # positions of an earlier image must not linger
+    model.option_loglikelihoods(prompts(2), options(2))  # state of an earlier image must not affect the next prompts
     rows = model.option_loglikelihoods(asked, [OPTIONS] * 4)
     same(rows, [[oracle.likelihood(prompt, option) for option in OPTIONS] for prompt in asked])
     assert model.generate(asked, 4) == [model.generate([prompt], 4)[0] for prompt in asked]

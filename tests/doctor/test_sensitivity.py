@@ -1,4 +1,4 @@
-"""The gates see known faults of the embedded model, and stay quiet at harmless changes."""
+"""The gates detect known faults of the embedded model and pass harmless changes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_verdict_on_a_fault_depends_on_its_size_and_the_mde() -> None:
     assert result(row(-0.05), verdict="inconclusive", harmless=True) == "FALSE ALARM"
 
 
-def test_image_faults_change_what_they_say() -> None:
+def test_image_faults_modify_the_image_as_named() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (8, 6, 3), dtype=np.uint8)
     image = Image.fromarray(pixels)
     assert (np.asarray(swap_channels(image)) == pixels[:, :, ::-1]).all()
@@ -56,7 +56,7 @@ def test_image_faults_change_what_they_say() -> None:
 
 
 class Fixed:
-    """Scores every option by its text and replies as long as it may."""
+    """Score every option by its text and reply with the maximum length."""
 
     name, needs_images = "fixed", False
 
@@ -75,13 +75,13 @@ class Fixed:
     def close(self) -> None: ...
 
 
-def test_a_wrapper_changes_what_goes_in_and_out() -> None:
+def test_a_wrapper_changes_inputs_and_outputs() -> None:
     prompts = [Prompt(str(i), "q") for i in range(40)]
     options = [("a", "b", "c")] * 40
     straight, shuffled = (
         m.option_loglikelihoods(prompts, options) for m in (Fixed(), FaultyModel(Fixed(), shuffles=True))
     )
-    assert [sorted(r) for r in straight] == [sorted(r) for r in shuffled]  # the same numbers, at other options
+    assert [sorted(r) for r in straight] == [sorted(r) for r in shuffled]  # the same values for other options
     assert 20 < sum(a != b for a, b in zip(straight, shuffled, strict=True)) < 40
     assert FaultyModel(Fixed(), most_tokens=1).generate(prompts[:1], 32) == ["x"]
     assert FaultyModel(Fixed(), shuffles=True).generate(prompts[:1], 3) == ["xxx"]
@@ -98,8 +98,8 @@ def test_an_edited_copy_differs_and_the_original_does_not(tmp_path: Path, fault)
 
 
 @pytest.mark.campaign
-def test_every_plain_fault_is_caught_and_every_harmless_change_is_green() -> None:
-    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # threads of several processes wait for each other
+def test_every_detectable_fault_is_caught_and_every_harmless_change_passes() -> None:
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # threads of several processes would block one another
     command = [
         sys.executable,
         "-c",

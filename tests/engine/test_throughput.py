@@ -1,4 +1,4 @@
-"""The engine around a real model: what it shares and prepares changes nothing, and saves what it should."""
+"""The engine with a real model: sharing and prefetching change no record and save the expected work."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def measure(model: Any, asked: Sequence[Item], size: int = 4, **how: Any) -> lis
 
 
 class Plain:
-    """The same model behind nothing but the three ways to ask."""
+    """The same model with the three methods of the protocol only."""
 
     needs_images = True
 
@@ -86,7 +86,7 @@ class Plain:
 
 
 @NAMES
-def test_two_runs_and_the_plain_way_write_identical_records(name: str, loaded: Load) -> None:
+def test_two_runs_and_a_plain_model_give_identical_records(name: str, loaded: Load) -> None:
     asked = items(10, "perception", "assessment")
     first = [record.to_json() for record in measure(loaded(name), asked)]
     assert [record.to_json() for record in measure(loaded(name), asked)] == first
@@ -94,7 +94,7 @@ def test_two_runs_and_the_plain_way_write_identical_records(name: str, loaded: L
 
 
 @pytest.mark.parametrize("name, times", [("llava", 1), ("qwen2_vl", 1), ("llava_next", 1), ("internvl", 2)])
-def test_a_question_and_a_rating_see_an_image_once(name: str, times: int, loaded: Load) -> None:
+def test_two_tasks_on_an_image_share_one_pass_of_the_vision_tower(name: str, times: int, loaded: Load) -> None:
     model = loaded(name)
     before = model.image_passes
     measure(model, items(8, "perception", "assessment"))
@@ -102,14 +102,14 @@ def test_a_question_and_a_rating_see_an_image_once(name: str, times: int, loaded
 
 
 @NAMES
-def test_what_someone_changes_on_the_way_counts(name: str, loaded: Load) -> None:
+def test_a_changed_prompt_counts_not_the_prepared_one(name: str, loaded: Load) -> None:
     def other(prompt: Prompt) -> Prompt:
         return replace(prompt, images=tuple(Image.new("RGB", image.size, (9, 99, 9)) for image in prompt.images))
 
     model, asked = loaded(name), items(4, "assessment")
     changed = measure(Plain(model, other), asked)
     assert [r.logprobs for r in changed] != [r.logprobs for r in measure(model, asked)]
-    # The same through a model that does prepare, where only the asking was replaced.
+    # The same with a model that prepares; only the scoring method is replaced.
     kept = model.next_token_logprobs
     model.next_token_logprobs = lambda prompts, words: kept([other(p) for p in prompts], words)  # type: ignore[method-assign]
     try:
@@ -118,7 +118,7 @@ def test_what_someone_changes_on_the_way_counts(name: str, loaded: Load) -> None
         del model.next_token_logprobs
 
 
-def test_an_unshared_picture_keeps_nothing(loaded: Load) -> None:
+def test_an_unshared_image_keeps_no_tensors(loaded: Load) -> None:
     model, picture = loaded("llava"), LazyImage(Photo(1))
     model.preprocess(picture)
     assert picture.preprocessed["pixel_values"].shape == (1, 3, 32, 32)
@@ -129,7 +129,7 @@ def test_an_unshared_picture_keeps_nothing(loaded: Load) -> None:
 
 @pytest.mark.parametrize("name", ["llava", "qwen2_vl", "internvl", "gemma3", "paligemma", "kosmos2", "instructblip_t5"])
 @pytest.mark.parametrize("seeds", [(0, 1, 3), (0, 2)], ids=["squares", "square and wide"])
-def test_one_text_is_tokenized_once_where_images_are_alike(
+def test_one_text_is_tokenized_once_for_images_of_one_size(
     name: str, seeds: Sequence[int], loaded: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = loaded(name).encoder
@@ -147,7 +147,7 @@ def test_one_text_is_tokenized_once_where_images_are_alike(
 
 
 @pytest.mark.parametrize("side", [(4000, 3000), (33, 47), (32, 32)])
-def test_pixels_as_they_lie_in_the_image_give_the_same_values(side: tuple[int, int]) -> None:
+def test_channels_last_pixels_give_the_same_values(side: tuple[int, int]) -> None:
     import transformers as tf
 
     from pytest_qbench.models.transformers.vision import ImagePreprocessor
@@ -179,5 +179,5 @@ def test_memory_does_not_grow_with_the_items(checkpoint: Callable[[str], Path], 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("pytest_qbench.engine.dispatch.LazyImage", Counted)
             measure(loaded("llava"), items(n, "assessment"))
-        assert max(most) <= 4 * 4  # the batch being asked, two ahead, and one being made
+        assert max(most) <= 4 * 4  # one batch in the model, two prefetched, one in preparation
         assert not alive

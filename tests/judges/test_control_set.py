@@ -1,4 +1,4 @@
-"""The control set: which judges it lets through, and what it calls drift."""
+"""The control set: which judges pass, and which changes are drift."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ITEMS = [replace(item(i), golden=(golden,)) for i, golden in enumerate(GOLDEN)]
 
 
 class Rule:
-    """A judge by a rule of (description, golden) -> completeness, preciseness, relevance."""
+    """A judge that applies a rule to (description, golden) -> completeness, preciseness, relevance."""
 
     name = "rule"
 
@@ -65,7 +65,7 @@ def test_an_honest_judge_passes() -> None:
         (lambda d, g: ItemError("no reply"), "could not be judged: no reply"),
     ],
 )
-def test_what_a_bad_judge_fails_for(rule: Any, why: str | None) -> None:
+def test_a_bad_judge_fails_with_the_reason(rule: Any, why: str | None) -> None:
     failed = run_control_set(Rule(rule), ITEMS, 2)["failed"]
     assert failed is None if why is None else why in failed
 
@@ -99,13 +99,13 @@ def scores(itself: float, noise: float = 0.0) -> dict[str, Any]:
     [
         (scores(1.9), scores(1.4), True),
         (scores(1.4), scores(1.9), True),  # a kinder judge is no better model
-        (scores(1.9), scores(1.85), False),  # within what no one would call a move
+        (scores(1.9), scores(1.85), False),  # below the threshold
         (scores(1.5, 0.5), scores(1.3, -0.5), False),  # within the noise of eight texts
         (scores(1.9), {"scores": {}, "failed": "x"}, False),
         (None, scores(1.9), False),
     ],
 )
-def test_drift_is_a_move_beyond_noise(old: Any, new: Any, moved: bool) -> None:
+def test_drift_is_a_change_beyond_noise(old: Any, new: Any, moved: bool) -> None:
     found = drift(old, new)
     assert (found is not None) is moved
     assert found is None or "completeness of the control set (itself)" in found

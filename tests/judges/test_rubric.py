@@ -1,4 +1,4 @@
-"""Language models as judges: what is asked, how votes become verdicts, what a server may get wrong."""
+"""Language models as judges: prompts, samples and verdicts, and faults of servers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def ignores_n(body: dict[str, Any], attempt: int) -> Any:
     return completion("Score: 1")
 
 
-def test_one_request_a_dimension_gives_all_rounds() -> None:
+def test_one_request_for_each_dimension_gives_all_rounds() -> None:
     with judging(scores) as (judge, server):
         assert judge.judge(TEXTS, GOLDEN, 5) == [{d: [0, 1, 2, 0, 1] for d in DIMENSIONS}] * 2
     assert len(server.bodies) == 6
@@ -59,7 +59,7 @@ def test_a_server_that_ignores_n_is_asked_again_and_no_round_is_invented() -> No
     assert sum("n" in body for body in server.bodies) == 1  # noticed once
 
 
-def test_a_server_that_refuses_n_is_asked_one_by_one() -> None:
+def test_a_server_that_rejects_n_gets_one_request_for_each_round() -> None:
     def answer(body: dict[str, Any], attempt: int) -> Any:
         return Reply({"error": "n must be 1"}, 400) if "n" in body else completion("2")
 
@@ -68,13 +68,13 @@ def test_a_server_that_refuses_n_is_asked_one_by_one() -> None:
     assert len(server.bodies) == 1 + 9
 
 
-def test_more_choices_than_asked_for_are_no_more_rounds() -> None:
+def test_surplus_choices_give_no_additional_rounds() -> None:
     with judging(lambda body, attempt: completion(*["Score: 2"] * 9)) as (judge, _):
         assert judge.judge(TEXTS[:1], GOLDEN[:1], 3) == [dict.fromkeys(DIMENSIONS, [2] * 3)]
 
 
 @pytest.mark.parametrize("answer", [scores, ignores_n])
-def test_the_second_run_asks_nothing(tmp_path: Path, answer: Any) -> None:
+def test_a_second_run_sends_no_request(tmp_path: Path, answer: Any) -> None:
     with serving(answer) as server:
         found = []
         for _ in range(2):
@@ -88,7 +88,7 @@ def test_the_second_run_asks_nothing(tmp_path: Path, answer: Any) -> None:
     assert found[0] == found[1]
 
 
-def test_unreadable_verdicts_are_none_and_a_failed_request_is_an_error_of_its_text() -> None:
+def test_unreadable_verdicts_are_none_and_a_failed_request_affects_its_text_only() -> None:
     def answer(body: dict[str, Any], attempt: int) -> Any:
         if "It is sharp." in text_of(body):
             return Reply({"error": {"message": "Score: 2"}}, 403)
@@ -112,7 +112,7 @@ def test_expected_scores_come_from_one_request_a_dimension() -> None:
     assert all(body["logprobs"] and text_of(body).endswith("nothing else.\n") for body in server.bodies)
 
 
-def test_dropped_logprobs_are_named() -> None:
+def test_ignored_logprobs_are_an_error() -> None:
     with judging(lambda body, attempt: completion("2"), "mode=expected") as (judge, _):
         (found,) = judge.judge(TEXTS[:1], GOLDEN[:1], 5)
     assert "silently ignores logprobs" in str(found)
@@ -127,7 +127,7 @@ def test_votes_on_unparsed_replies() -> None:
 
 
 class Local:
-    """A local model that finds each answer as likely as told."""
+    """A local model with given answer probabilities."""
 
     name = "local"
     needs_images = True
@@ -147,7 +147,7 @@ class Local:
         return [[math.log(w) for w in self.weights]] * len(prompts)
 
 
-def test_rounds_of_a_local_judge_are_drawn_from_its_probabilities_and_stay() -> None:
+def test_rounds_of_a_local_judge_are_sampled_from_its_probabilities_and_repeatable() -> None:
     texts = [f"text {i}" for i in range(400)]
     judge = RubricJudge(LocalGradingModel(Local(0.2, 0.3, 0.5)), read_prompts(None))  # type: ignore[arg-type]
     verdicts = judge.judge(texts, [("g",)] * 400, 5)
@@ -160,7 +160,7 @@ def test_rounds_of_a_local_judge_are_drawn_from_its_probabilities_and_stay() -> 
     assert found == {d: [pytest.approx(1.3)] for d in DIMENSIONS}
 
 
-def test_one_text_that_a_local_judge_chokes_on_costs_itself() -> None:
+def test_a_text_that_fails_in_a_local_judge_affects_no_other() -> None:
     judge = RubricJudge(LocalGradingModel(Local(0.1, 0.1, 0.8)), read_prompts(None))  # type: ignore[arg-type]
     found = judge.judge(["good", "poison", "good"], [("g",)] * 3, 2)
     assert [isinstance(each, ItemError) for each in found] == [False, True, False]
@@ -169,7 +169,7 @@ def test_one_text_that_a_local_judge_chokes_on_costs_itself() -> None:
 # prompts
 
 
-def test_a_description_cannot_pull_in_what_is_not_its_own() -> None:
+def test_a_description_cannot_insert_other_fields() -> None:
     assert fill("{golden} | {description} | {other}", {"golden": "{description}", "description": "{golden}"}) == (
         "{description} | {golden} | {other}"
     )
@@ -216,7 +216,7 @@ def test_judges_that_cannot_work(spec: str, args: tuple[str, ...], why: str) -> 
         check_judge(spec, args)
 
 
-def test_what_lexicon_cannot_do(tmp_path: Path) -> None:
+def test_lexicon_rejects_prompts_and_unparsed_replies(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="without prompts"):
         check_judge("lexicon", (), OURS)
     with pytest.raises(UsageError, match="cannot read replies"):

@@ -17,7 +17,7 @@ def asked(n: int, letters: str = "ABC") -> list[Prompt]:
     return [Prompt(f"item/{i}", f"Which?\n{lines}\n{LETTER_INSTRUCTION}") for i in range(n)]
 
 
-def test_same_whatever_the_batch_order_and_process() -> None:
+def test_answers_do_not_depend_on_batch_order_or_process() -> None:
     model, prompts = RandomModel(3), asked(20)
     options = [["Yes", "No", "Yes"]] * 20
     assert model.generate(prompts, 8) == [model.generate([prompt], 8)[0] for prompt in prompts]
@@ -51,7 +51,7 @@ def test_the_likeliest_option_is_uniform() -> None:
     assert all(math.isclose(math.fsum(map(math.exp, row)), 1) for row in rows)
 
 
-def test_equal_options_have_likelihoods_of_their_own() -> None:
+def test_equal_options_have_different_log_likelihoods() -> None:
     first, second = RandomModel(0).option_loglikelihoods(asked(1), [["Yes", "Yes"]])[0]
     assert first != second
 

@@ -20,7 +20,7 @@ from tests.models.parts import IMAGE, PATCH, SIZE, WIDTH, metaspace_tokenizer, s
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clip")
-    # An end token of id 2 means something else to CLIP.
+    # CLIP treats an end token of id 2 in a special way.
     tokenizer = metaspace_tokenizer([], end="</s>", first=("<unk>", "<s>", "<pad>", "</s>"))
     images = tf.CLIPImageProcessor(size={"shortest_edge": IMAGE}, crop_size=SIZE)
     config = tf.CLIPConfig(
@@ -54,7 +54,7 @@ def test_scores_are_the_softmax_of_similarities(folder: Path) -> None:
     model.close()
 
 
-def test_it_refuses_questions_in_one_line(folder: Path) -> None:
+def test_it_rejects_questions_in_one_line(folder: Path) -> None:
     model = load_model(parse_spec(str(folder)), {})
     for ask in (lambda: model.generate(prompts(1), 3), lambda: model.option_loglikelihoods(prompts(1), [["Yes"]])):
         with pytest.raises(ModelError, match="run the assessment suite alone"):

@@ -1,4 +1,4 @@
-"""Which process computes where, on machines that are only imagined."""
+"""The device of each process, on hypothetical machines."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_more_workers_than_devices(wanted: str, machine: Accelerators, workers: 
     ("cuda:0", "device=cuda:0: this machine has 0 CUDA devices"),
     ("mps", "device=mps is not available"),
 ])  # fmt: skip
-def test_a_device_that_is_not_there(wanted: str, message: str) -> None:
+def test_a_missing_device(wanted: str, message: str) -> None:
     for share in (False, True):
         with pytest.raises(ModelError, match=message):
             choose_device(wanted, Accelerators(), ALONE, share=share)

@@ -1,4 +1,4 @@
-"""Broken and odd checkpoints: one line that names the thing and the way out, and never random weights in silence."""
+"""Broken and unusual checkpoints: one line with cause and remedy, and never silent random weights."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_crashing_remote_code_is_one_line(copy: Path, monkeypatch: pytest.Monkey
         load_model(parse_spec(str(copy)), {"trust_remote_code": "true"})
 
 
-def test_a_text_model_that_only_transformers_knows(tmp_path: Path) -> None:
+def test_a_text_model_that_only_loading_detects(tmp_path: Path) -> None:
     config = transformers.T5Config(d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2, vocab_size=9)
     with quiet():
         transformers.T5ForConditionalGeneration(config).save_pretrained(tmp_path)
@@ -132,7 +132,7 @@ def test_texts_that_cannot_be_scored(loaded: Callable[[str], TransformersModel])
         model.option_loglikelihoods(prompts(2), [["Yes"], ["Yes", " "]])
 
 
-def test_a_word_that_merges_into_the_prefix_is_refused(
+def test_a_word_that_merges_with_the_prefix_is_rejected(
     loaded: Callable[[str], TransformersModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = loaded("llava").encoder
@@ -235,7 +235,7 @@ def test_sampling_settings_of_the_checkpoint_are_ignored(
     assert model.generate(prompts(4), 8) == loaded("llava").generate(prompts(4), 8)
 
 
-def test_out_of_memory_is_told_apart() -> None:
+def test_out_of_memory_errors_are_recognized() -> None:
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory."))
     assert is_out_of_memory(RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"))
     assert is_out_of_memory(RuntimeError("MPS backend out of memory"))
@@ -260,7 +260,7 @@ def test_hub_errors(name: str, message: str) -> None:
     assert "\n" not in str(found)
 
 
-def test_a_batch_that_did_not_fit_is_let_go() -> None:
+def test_a_batch_that_does_not_fit_is_freed() -> None:
     def forward() -> None:
         activations = torch.zeros(10)
         held.append(weakref.ref(activations))
@@ -271,7 +271,7 @@ def test_a_batch_that_did_not_fit_is_let_go() -> None:
         with item_errors(["a"], 8):
             forward()
     except OutOfMemoryError:
-        assert held[0]() is None  # here an engine asks again with a smaller batch
+        assert held[0]() is None  # the engine retries with a smaller batch
 
 
 def test_quiet_restores_what_it_silences() -> None:
