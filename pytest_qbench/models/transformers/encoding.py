@@ -75,7 +75,7 @@ class Encoder:
         batch = align(batch, self.side)
         edge = batch["attention_mask"][:, -1 if self.side == "left" else 0]
         if not bool(edge.all()):
-            raise ModelError(f"{self._name}: its processor pads prompts on the wrong side")
+            raise ModelError(f"{self._name}: its processor returns a prompt without tokens")
         return self._with_prefix(batch, prompts[0].prefix)
 
     def _with_prefix(self, batch: Tensors, prefix: str | None) -> Tensors:
