@@ -118,18 +118,6 @@ def test_each_item_gets_a_record_in_order_and_only_poisoned_items_fail(
         assert len({p.prefix for p in call}) == 1
 
 
-@pytest.mark.parametrize(("old", "new"), [("option_likelihoods", "option_loglikelihoods"), ("vary", "switch_dtype")])
-def test_a_method_under_its_earlier_name_is_refused(old: str, new: str) -> None:
-    class Earlier:
-        def __getattr__(self, name: str) -> Any:
-            if name == new:
-                raise AttributeError(name)
-            return None
-
-    with pytest.raises(ModelError, match=f"^Earlier.{old} is now called {new}: rename the model's method$"):
-        engine(Earlier())  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize("fits", [1, 2, 3, 7])
 @pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory"), OutOfMemoryError("too little")])
 def test_out_of_memory_halves_the_batch_and_loses_no_item(fits: int, error: Exception) -> None:
