@@ -28,7 +28,7 @@ from pytest_qbench.comparison import (
     metric_of,
     paired_items,
 )
-from pytest_qbench.flips import Flip, flips
+from pytest_qbench.flips import Flip, flips, together
 from pytest_qbench.metrics import ALPHA, DRIFTS, ITEM_VALUES, METRICS, RATES, Metric, mean_metric
 from pytest_qbench.places import IncomparableError, InvalidError, NothingError, Place, check_whole, places
 from pytest_qbench.results import Results
@@ -71,6 +71,8 @@ class GateResult:
     gained: tuple[Flip, ...] = ()
     incomparable: bool = False
     nothing: bool = False
+    lost_count: int = 0  # `lost` and `gained` may list fewer
+    gained_count: int = 0
 
 
 def decide(paired: Paired, margin: float, alpha: float, p_value: float) -> Verdict:
@@ -135,9 +137,9 @@ def evaluate(
         return GateResult(label, "invalid", str(e), tuple(rows), incomparable=incomparable, nothing=nothing)
     verdict = next(v for v in SEVERITY if any(row.verdict == v for row in rows))
     reason = "; ".join(_reason(row) for row in rows if row.verdict == verdict)
-    found = [flips(name, comparison.pairs, results.expected) for comparison in comparisons]
-    lost, gained = (tuple(dict.fromkeys(f for side in sides for f in side)) for sides in zip(*found, strict=True))
-    return GateResult(label, verdict, reason, tuple(rows), lost, gained)
+    moved = together([flips(name, comparison.pairs, results.expected) for comparison in comparisons])
+    counts = {"lost_count": len(moved.all_lost), "gained_count": len(moved.all_gained)}
+    return GateResult(label, verdict, reason, tuple(rows), moved.lost, moved.gained, **counts)
 
 
 def _comparisons(

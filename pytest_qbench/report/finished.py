@@ -12,7 +12,7 @@ from pytest_qbench.errors import UsageError
 from pytest_qbench.flips import Flip
 from pytest_qbench.itemfile import read_items
 from pytest_qbench.items import Item
-from pytest_qbench.metrics import Metric
+from pytest_qbench.metrics import Metric, task_of
 from pytest_qbench.records import RECORDS, Record, read_records
 from pytest_qbench.report.before import BEFORE
 from pytest_qbench.report.thumbnails import read_thumbnails
@@ -34,6 +34,18 @@ class Gate:
     rows: tuple[Metric, ...]
     lost: tuple[Flip, ...]
     gained: tuple[Flip, ...]
+    lost_count: int
+    gained_count: int
+    is_measured: bool  # whether the run has numbers of its task
+
+    @property
+    def word(self) -> str:
+        """The verdict for a reader: what was never judged is not called invalid."""
+        if self.verdict != "invalid" or self.outcome == "fail":
+            return self.verdict
+        if self.outcome == "pass":
+            return "no baseline yet"
+        return "not gated" if self.is_measured else "not measured"
 
     @property
     def task(self) -> str:
@@ -56,10 +68,12 @@ class Finished:
     @cached_property
     def gates(self) -> list[Gate]:
         """The gates that ran."""
+        measured = {task_of(m.name) for m in self.metrics}
         return [
             Gate(
                 g["name"], g["verdict"], g["outcome"], g["reason"], tuple(map(metric, g["rows"])),
                 tuple(Flip(**m) for m in g["lost"]), tuple(Flip(**m) for m in g["gained"]),
+                g["lost_count"], g["gained_count"], task_of(g["name"]) in measured,
             )
             for g in self.summary["gates"]
         ]  # fmt: skip
@@ -88,6 +102,10 @@ class Finished:
     def of(self, name: str) -> list[Metric]:
         """All rows of one metric."""
         return [m for m in self.metrics if m.name == name]
+
+    def of_dataset(self, task: str, dataset: str) -> list[Record]:
+        """The records of one dataset."""
+        return [r for r in self.records.values() if (r.task, r.dataset) == (task, dataset)]
 
 
 def metric(data: Mapping[str, Any]) -> Metric:

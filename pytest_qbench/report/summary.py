@@ -83,6 +83,8 @@ def summary(run: QBench, old: Sequence[Record], seconds: float) -> dict[str, Any
                 "rows": [asdict(row) for row in gate.rows],
                 "lost": [asdict(flip) for flip in gate.lost],
                 "gained": [asdict(flip) for flip in gate.gained],
+                "lost_count": gate.lost_count,
+                "gained_count": gate.gained_count,
             }
             for gate in run.gates
         ],

@@ -8,7 +8,7 @@ Rows = Sequence[Sequence[str]]
 LEAST = 12  # columns that a shortened name keeps
 
 
-def aligned(rows: Rows, left: int = 1, width: int | None = None) -> list[str]:
+def aligned(rows: Rows, left: int = 1, width: int | None = None, indent: str = "  ") -> list[str]:
     """Align the columns of `rows`, all of one length: the first `left` to the left, the rest to the right.
 
     Where a `width` is given, names in the first column are shortened in their middle to fit it.
@@ -18,7 +18,7 @@ def aligned(rows: Rows, left: int = 1, width: int | None = None) -> list[str]:
         widths[0] = min(widths[0], max(LEAST, widths[0] - over))
         rows = [[shortened(row[0], widths[0]), *row[1:]] for row in rows]
     return [
-        "  "
+        indent
         + "  ".join(
             c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
