@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_qbench.judges.base import DIMENSIONS
-from pytest_qbench.metrics import PUBLISHED
+from pytest_qbench.items import DIMENSIONS
+from pytest_qbench.metrics.metrics import PUBLISHED
 from pytest_qbench.records import Record
-from pytest_qbench.stats import mcnemar_drop
+from pytest_qbench.stats.paired import mcnemar_drop
 
 # The order of the published tables.
 _TYPES, _CONCERNS = ([s.partition("=")[2] for s in PUBLISHED if s.startswith(key)] for key in ("type", "concern"))

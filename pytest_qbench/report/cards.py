@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from urllib.parse import quote
 
-from pytest_qbench.flips import Flip
+from pytest_qbench.gates.flips import Flip
 from pytest_qbench.items import TASKS, Item
-from pytest_qbench.report.finished import Finished
+from pytest_qbench.report.finished_run import Finished
 from pytest_qbench.report.labels import TASK_NAMES, slice_label
 from pytest_qbench.report.markup import Markup, joined, tag
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from pytest_qbench.judges.base import DIMENSIONS
-from pytest_qbench.report.finished import Finished
+from pytest_qbench.items import DIMENSIONS
+from pytest_qbench.report.finished_run import Finished
 from pytest_qbench.report.labels import (
     SHOWN,
     TRUST,
@@ -20,10 +20,10 @@ from pytest_qbench.report.labels import (
     slice_label,
     value_text,
 )
-from pytest_qbench.report.tables import aligned, split_to_fit
+from pytest_qbench.report.text_table import aligned, split_to_fit
 
 if TYPE_CHECKING:
-    from pytest_qbench.metrics import Metric
+    from pytest_qbench.metrics.metrics import Metric
 
 # Diagnostics and their columns: Kendall's tau, PLCC and RMSE after the logistic fit, how finely the scores tell apart.
 BESIDE = {

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pytest_qbench.metrics import Metric
-from pytest_qbench.report.finished import Finished, Gate
+from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.report.finished_run import Finished, Gate
 from pytest_qbench.report.labels import (
     before_text,
     change_text,
@@ -217,8 +217,8 @@ def next_step(run: Finished) -> list[str]:
     failed = {gate.verdict for gate in run.gates if gate.outcome == "fail"}
     if "regressed" in failed:
         return [
-            "see what was lost (-v, or a page by --qbench-html); then reject the model, or accept the drop with "
-            "--qbench-update-baseline --qbench-accept-regression"
+            "look at what was lost; then reject the model, or accept the drop with --qbench-update-baseline "
+            "--qbench-accept-regression"
         ]
     if tone_of(word) == "open" and any(gate.verdict == "inconclusive" for gate in run.gates):
         if drift_lines(run):

@@ -10,9 +10,9 @@ import html
 import re
 from collections.abc import Iterator, Sequence
 
-from pytest_qbench.flips import Flip
-from pytest_qbench.metrics import Metric
-from pytest_qbench.report.finished import Finished, Gate
+from pytest_qbench.gates.flips import Flip
+from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.report.finished_run import Finished, Gate
 from pytest_qbench.report.headline import Judged, drift_lines, headline, judged_rows, next_step, subject, totals
 from pytest_qbench.report.labels import (
     before_text,
@@ -24,7 +24,7 @@ from pytest_qbench.report.labels import (
     title_of,
     value_text,
 )
-from pytest_qbench.report.remarks import error_kinds, remarks
+from pytest_qbench.report.notices import error_kinds, remarks
 
 FLIPS_SHOWN = 10  # each way and gate
 TEXT_SHOWN = 200  # characters of a foreign text

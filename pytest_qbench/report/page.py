@@ -18,9 +18,9 @@ from typing import Any
 
 from pytest_qbench.report import sections
 from pytest_qbench.report.cards import changed
-from pytest_qbench.report.columns import columns
-from pytest_qbench.report.finished import Finished
+from pytest_qbench.report.finished_run import Finished
 from pytest_qbench.report.headline import headline
+from pytest_qbench.report.item_table import columns
 from pytest_qbench.report.markup import Markup, escaped, joined, tag
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from scipy.stats import rankdata
 
-from pytest_qbench.metrics import Metric
+from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.report import charts
 from pytest_qbench.report.breakdowns import Cell, HeatMap, heat, rounds
 from pytest_qbench.report.cards import address, outlier_cards
 from pytest_qbench.report.details import flattened
-from pytest_qbench.report.finished import Finished
+from pytest_qbench.report.finished_run import Finished
 from pytest_qbench.report.headline import (
     Judged,
     drift_lines,
@@ -38,8 +38,8 @@ from pytest_qbench.report.labels import (
     value_text,
 )
 from pytest_qbench.report.markup import Markup, joined, table, tag
+from pytest_qbench.report.notices import error_kinds, remarks
 from pytest_qbench.report.outliers import outliers
-from pytest_qbench.report.remarks import error_kinds, remarks
 
 POINTS = 2000  # of a dataset that its scatter draws; more look the same
 PALE = 30  # items below which a cell says little
@@ -162,7 +162,7 @@ def metrics(run: Finished) -> Markup:
         cells = [_metric_cells(m, limits) for m in rows if m.value is not None]
         if cells:
             head = ["", "before", "now", "change", "95 % interval", "", "items"]
-            parts.append(joined(tag("h3", title), table(head, cells)))
+            parts.append(joined(tag("h3", title), table(head, cells, class_="numbers")))
     every = [
         [title_of(m), value_text(m.name, m.value), before_text(m), change_text(m.name, m.delta), own_interval(m),
          f"{m.n:,}", m.note or ""]
@@ -233,7 +233,7 @@ def habits(run: Finished) -> Markup | None:
                 rows.append(_metric_cells(m, limits))
     if not rows:
         return None
-    return table(["", "before", "now", "change", "95 % interval", "", "items"], rows)
+    return table(["", "before", "now", "change", "95 % interval", "", "items"], rows, class_="numbers")
 
 
 def judge(run: Finished) -> Markup | None:

@@ -6,15 +6,14 @@ About ten lines say what was judged and how it came out; -v adds the tables (`de
 from __future__ import annotations
 
 import os
-import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_qbench.flips import Flip
+from pytest_qbench.gates.flips import Flip
 from pytest_qbench.items import TASKS
 from pytest_qbench.report.details import conditions, tables, wrong_items
-from pytest_qbench.report.finished import Finished
+from pytest_qbench.report.finished_run import Finished
 from pytest_qbench.report.headline import (
     Judged,
     drift_lines,
@@ -40,13 +39,12 @@ from pytest_qbench.report.labels import (
     title_of,
     value_text,
 )
-from pytest_qbench.report.remarks import error_kinds, remarks
-from pytest_qbench.report.tables import aligned, shortened
+from pytest_qbench.report.notices import error_kinds, remarks
+from pytest_qbench.report.text_table import aligned, shortened
 
 if TYPE_CHECKING:
-    from pytest_qbench.gates import GateResult
-    from pytest_qbench.metrics import Metric
-    from pytest_qbench.session import QBench
+    from pytest_qbench.gates.evaluate import GateResult
+    from pytest_qbench.metrics.metrics import Metric
 
 NOT_QBENCH = "mini (embedded trial data: it is not Q-Bench)"
 COLOURS = {"good": "green", "bad": "red", "open": "yellow"}
@@ -59,14 +57,6 @@ class Line(NamedTuple):
 
     text: str
     marks: tuple[str, ...] = ()
-
-
-def header(run: QBench) -> str:
-    """One line for the session header."""
-    data = NOT_QBENCH if run.settings.data == "mini" else run.settings.data
-    blind = ", blind (grey images)" if run.settings.blind else ""
-    ray = f", ray {run.settings.ray}" if run.settings.ray else ""
-    return f"qbench: model {run.settings.model}, data {data}{blind}{ray}"
 
 
 def gate_text(result: GateResult) -> str:
@@ -94,29 +84,11 @@ def flip_text(flip: Flip) -> str:
     return f"{flip.item}: {_flat(flip.question, 120)} {before} -> {after}"
 
 
-def show(reporter: Any, run: Finished) -> None:
-    """Write the section with pytest's own writer."""
-    width = reporter._tw.fullwidth
-    tone = COLOURS[tone_of(word_of(run))]
-    reporter.write_sep("=", f"Q-Bench: {word_of(run)}", **{tone: True, "bold": True})
-    for line in section(run, width, reporter.verbosity):
-        # Only a terminal has an edge; in a log a line stays whole, so that it can be searched for.
-        for text in wrapped(line.text, width) if reporter.isatty else [line.text]:
-            reporter.write_line(text, **dict.fromkeys(line.marks, True))
-
-
 def coloured(line: Line) -> str:
     """A line with the escape sequences of its marks, for a terminal without pytest."""
     codes = {"bold": "1", "red": "31", "green": "32", "yellow": "33"}
     marks = ";".join(codes[mark] for mark in line.marks)
     return f"\x1b[{marks}m{line.text}\x1b[0m" if marks else line.text
-
-
-def wrapped(text: str, width: int) -> list[str]:
-    """A long sentence on several lines, the second and later ones indented."""
-    if len(text) <= width:
-        return [text]
-    return textwrap.wrap(text, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
 def section(run: Finished, width: int, verbosity: int = 0) -> list[Line]:
@@ -150,7 +122,7 @@ def _rows(run: Finished, width: int) -> list[Line]:
     rows = [one for one in judged_rows(run) if one.row is not None]
     compared = [one for one in rows if one.row is not None and one.row.delta is not None]
     if not compared:
-        alone = [m for m in totals(run)]
+        alone = totals(run)
         if not alone:
             return []
         cells = [[f"  {title_of(m)}", value_text(m.name, m.value), own_interval(m), f"{m.n:,}"] for m in alone]

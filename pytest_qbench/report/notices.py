@@ -1,0 +1,106 @@
+"""What a reader should know beside the gates: judge, endpoints, drift, errors, conditions that differ."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_qbench.records import Record
+from pytest_qbench.report.finished_run import Finished
+from pytest_qbench.report.labels import shortened_id, value_text
+
+SHOWN = 10  # conditions
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """One line beside the gates: whether it is a warning, and whether it is about money."""
+
+    text: str
+    warns: bool = False
+    costs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorKind:
+    """Items that failed in the same way: the first message, how many items, their ids, one traceback if known."""
+
+    text: str
+    count: int
+    items: tuple[str, ...]
+    traceback: str | None
+
+
+def remarks(run: Finished) -> list[Remark]:
+    """What to know beside the gates, one line each."""
+    lines = [*_judge(run)]
+    lines += [Remark(_usage(role, usage), costs=True) for role, usage in run.summary.get("usage", {}).items()]
+    if ray := run.summary.get("ray"):
+        lines.append(Remark(_ray(ray)))
+    rows = {(m.name, m.dataset): m for m in run.metrics if m.slice is None}
+    for one in run.summary.get("drifts", ()):
+        m = rows[one["name"], one["dataset"]]
+        text = f"drift of {m.name.partition('.')[0]} {m.dataset}: {value_text(m.name, m.value)}, {m.note}"
+        lines.append(Remark(text + (": this is not the model of the baseline" if one["moved"] else "")))
+    if differs := run.summary.get("made_otherwise"):
+        rest = f" and {len(differs) - SHOWN} more in summary.json" if len(differs) > SHOWN else ""
+        told = "; ".join(shortened_id(one) for one in differs[:SHOWN])
+        lines.append(Remark(f"differs from the baseline: {told}{rest}"))
+    return lines
+
+
+def error_kinds(run: Finished) -> list[ErrorKind]:
+    """The errors of a run by kind, the most frequent first: messages that differ in an item or a number are one kind."""
+    if not run.summary["items"]["errors"]:
+        return []
+    found: dict[str, list[Record]] = {}
+    for record in run.records.values():
+        if record.status == "error":
+            kind = re.sub(r"\d+", "0", (record.error or "").replace(record.item, ""))
+            found.setdefault(kind, []).append(record)
+    tracebacks = run.summary.get("tracebacks", {})
+    kinds = [
+        ErrorKind(
+            records[0].error or "", len(records), tuple(r.item for r in records),
+            next((tracebacks[r.item] for r in records if r.item in tracebacks), None),
+        )
+        for records in found.values()
+    ]  # fmt: skip
+    return sorted(kinds, key=lambda kind: -kind.count)
+
+
+def _judge(run: Finished) -> list[Remark]:
+    """What the control set and the votes on unparsed replies say of the judge."""
+    made = run.summary["fingerprint"]
+    judge, control = made.get("judge"), made.get("judge_control")
+    if not judge:
+        return []
+    lines = []
+    if control and not control["failed"]:
+        n = sum(len(rows) for rows in control["scores"].values())
+        lines.append(Remark(f"judge {judge['name']}: right on its control set of {n} texts"))
+    elif not control:
+        lines.append(Remark(f"judge {judge['name']}: supplied by the project; control set not run"))
+    else:
+        lines.append(Remark(f"judge {judge['name']}: FAILED its control set: {control['failed']}", warns=True))
+    voted = [r for r in run.records.values() if r.task == "perception" and r.judge] if "unparsed" in made else []
+    if voted:
+        read = sum(r.status != "unparsed" for r in voted)
+        text = f"judge {judge['name']}: read {read} of {len(voted)} replies that extraction left unparsed"
+        lines.append(Remark(text))
+    return lines
+
+
+def _ray(ray: dict[str, Any]) -> str:
+    cluster = "a cluster started for this run and stopped after it" if ray["started"] else "a cluster that was there"
+    died = f"; processes died {ray['deaths']} times" if ray["deaths"] else ""
+    return f"ray: {ray['replicas']} replicas on {ray['nodes']} nodes of {cluster}{died}"
+
+
+def _usage(role: str, usage: dict[str, Any]) -> str:
+    cost = "" if usage["cost"] is None else f", cost ${usage['cost']:.4f}"
+    return (
+        f"endpoint of the {role}: {usage['requests']} requests ({usage['retries']} repeats), {usage['cache_hits']} "
+        f"from the cache, {usage['prompt_tokens']} + {usage['completion_tokens']} tokens{cost}"
+    )
