@@ -135,8 +135,10 @@ def evaluate(
     verdict = next(v for v in SEVERITY if any(row.verdict == v for row in rows))
     reason = "; ".join(_reason(row) for row in rows if row.verdict == verdict)
     moved = together([flips(name, comparison.pairs, results.expected) for comparison in comparisons])
-    counts = {"lost_count": len(moved.all_lost), "gained_count": len(moved.all_gained)}
-    return GateResult(label, verdict, reason, tuple(rows), moved.lost, moved.gained, **counts)
+    return GateResult(
+        label, verdict, reason, tuple(rows), moved.lost, moved.gained,
+        lost_count=len(moved.all_lost), gained_count=len(moved.all_gained),
+    )  # fmt: skip
 
 
 def _comparisons(
