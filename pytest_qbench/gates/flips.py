@@ -80,7 +80,9 @@ def _rank(rank: float, pairs: Sequence[Pair]) -> str:
 
 def _answer(pair: Pair, asked: Mapping[tuple[str, str], Item]) -> Flip:
     new, old = pair
-    return Flip(new.item, asked[new.task, new.item].question or "", old.choice or old.response, new.choice or new.response)
+    return Flip(
+        new.item, asked[new.task, new.item].question or "", old.choice or old.response, new.choice or new.response
+    )
 
 
 def _largest(

@@ -242,6 +242,7 @@ def measure(node: pytest.Item, run: QBench, item: Item, engine: Any) -> Record:
         record = run.measuring.measure(node.nodeid, item, noted)
         if asked:
             run.made_with["batch_size"] = asked[0].batch_size  # auto may have halved it
+            run.tracebacks.update(asked[0].tracebacks)
     except UsageError as e:
         stop(node.session, run, e)
     node.stash[RECORD] = record

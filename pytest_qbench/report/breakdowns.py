@@ -17,7 +17,7 @@ _TYPES, _CONCERNS = ([s.partition("=")[2] for s in PUBLISHED if s.startswith(key
 
 @dataclass
 class Cell:
-    """Items of one type and concern: how many, how many right now and before, lost and gained; `before` None: unknown."""
+    """Items of one type and concern: how many, right now and before (None: unknown), lost and gained."""
 
     n: int = 0
     right: int = 0

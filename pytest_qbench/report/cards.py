@@ -50,11 +50,16 @@ def changed(run: Finished, pictures: Sequence[str]) -> list[Markup]:
 def _note(task: str, shown: int, count: int) -> Markup:
     told = {
         "perception": "Right before and not now is lost; the other way round is gained.",
-        "description": "The judge gives the new text fewer points (lost) or more (gained). Words that changed are marked.",
+        "description": "The judge gives the new text fewer points (lost) or more (gained). "
+        "Words that changed are marked.",
         "assessment": "The rank of the score moved away from the rank of the MOS (lost) or towards it (gained). "
         "100 % is the best image of the dataset.",
     }[task]
-    cut = f" The {shown:,} most harmful of {count:,} are shown; the list of items below holds all." if shown < count else ""
+    cut = (
+        f" The {shown:,} most harmful of {count:,} are shown; the list of items below holds all."
+        if shown < count
+        else ""
+    )
     return tag("p", told + cut, class_="soft")
 
 
@@ -67,17 +72,25 @@ def _folded(cards: Sequence[Markup]) -> Markup:
 def _card(run: Finished, task: str, flip: Flip, way: str, pictures: Sequence[str]) -> Markup:
     item = run.items[task, flip.item]
     told = {"perception": _question, "description": _texts, "assessment": _ranks}[task](run, item, flip)
-    head = tag("p", tag("a", item.id, href=address(item)), tag("span", way, class_=f"chip {'bad' if way == 'lost' else 'good'}"))
+    head = tag(
+        "p",
+        tag("a", item.id, href=address(item)),
+        tag("span", way, class_=f"chip {'bad' if way == 'lost' else 'good'}"),
+    )
     slices = ", ".join(slice_label(f"{k}={v}") for k, v in item.slices.items())
-    return tag("article", picture(item, pictures), tag("div", head, *told), class_=f"card {way}", data_slices=slices or None)
+    return tag(
+        "article", picture(item, pictures), tag("div", head, *told), class_=f"card {way}", data_slices=slices or None
+    )
 
 
 def picture(item: Item, pictures: Sequence[str]) -> Markup:
-    """The thumbnail of an item, drawn once in the page and shown by reference; a box with its name where there is none."""
+    """The thumbnail of an item, held once in the page; a box with the image's name where there is none."""
     name = item.images[0].name if item.images else None
     if name in pictures:
         use = tag("use", href=f"#picture{pictures.index(name)}")
-        return tag("a", tag("svg", use, class_="thumb", viewBox="0 0 200 200", role="img", aria_label=name), href=address(item))
+        return tag(
+            "a", tag("svg", use, class_="thumb", viewBox="0 0 200 200", role="img", aria_label=name), href=address(item)
+        )
     return tag("div", f"no thumbnail: {name}" if name else "no image", class_="thumb none")
 
 
@@ -102,7 +115,9 @@ def _question(run: Finished, item: Item, flip: Flip) -> Iterable[Markup]:
 
 
 def _texts(run: Finished, item: Item, flip: Flip) -> Iterable[Markup]:
-    yield tag("p", tag("span", "points before ", class_="soft"), flip.before, tag("span", ", now ", class_="soft"), flip.after)
+    yield tag(
+        "p", tag("span", "points before ", class_="soft"), flip.before, tag("span", ", now ", class_="soft"), flip.after
+    )
     key = (item.task, item.id)
     old, new = (side[key].response if key in side else None for side in (run.before, run.records))
     before, after = marked(_cut(old or ""), _cut(new or ""))

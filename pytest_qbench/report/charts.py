@@ -127,19 +127,24 @@ def line_chart(series: Sequence[tuple[str, Sequence[Point]]], count: int, marks:
         parts.append(tag("text", "other baseline", x=x(mark - 0.5), y=top - 3, class_="small middle"))
     for at in sorted({p.at for p in every}):
         parts.append(tag("text", at + 1, x=x(at), y=height - 8, class_="small middle"))
-    for k, (name, points) in enumerate(series):
+    for k, (_, points) in enumerate(series):
         hue = f"hue{k % 6}"
         if len(points) > 1:
-            parts.append(tag("polyline", points=" ".join(f"{x(p.at)},{y(p.value)}" for p in points), class_=f"series {hue}"))
+            parts.append(
+                tag("polyline", points=" ".join(f"{x(p.at)},{y(p.value)}" for p in points), class_=f"series {hue}")
+            )
         for p in points:
             shape = []
             if p.interval is not None:
-                shape.append(tag("line", x1=x(p.at), x2=x(p.at), y1=y(p.interval[0]), y2=y(p.interval[1]), class_=f"thin {hue}"))
+                shape.append(
+                    tag("line", x1=x(p.at), x2=x(p.at), y1=y(p.interval[0]), y2=y(p.interval[1]), class_=f"thin {hue}")
+                )
             shape.append(tag("circle", cx=x(p.at), cy=y(p.value), r=5, class_=f"point {p.tone}"))
             parts.append(tag("g", tag("title", p.title), *shape))
-    for (name, points), place in zip(series, _apart([y(points[-1].value) for _, points in series]), strict=True):
-        k = [n for n, _ in series].index(name)
-        parts.append(tag("text", name if len(name) <= 17 else name[:16] + "…", x=width - right + 8, y=place + 4, class_=f"small text-hue{k % 6}"))
+    heights = _apart([y(points[-1].value) for _, points in series])
+    for k, ((name, _), place) in enumerate(zip(series, heights, strict=True)):
+        text = name if len(name) <= 17 else name[:16] + "…"
+        parts.append(tag("text", text, x=width - right + 8, y=place + 4, class_=f"small text-hue{k % 6}"))
     return _svg(parts, width, height, label, "wide")
 
 
@@ -164,4 +169,13 @@ def _apart(places: Sequence[float], least: float = 13.0) -> list[float]:
 
 
 def _svg(parts: Sequence[Markup], width: int, height: int, label: str, class_: str) -> Markup:
-    return tag("svg", *parts, viewBox=f"0 0 {width} {height}", width=width, height=height, role="img", aria_label=label, class_=class_)
+    return tag(
+        "svg",
+        *parts,
+        viewBox=f"0 0 {width} {height}",
+        width=width,
+        height=height,
+        role="img",
+        aria_label=label,
+        class_=class_,
+    )

@@ -54,11 +54,21 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class Held:
+    """Items and records of a comparison, which lie in no single run folder."""
+
+    items: Mapping[Key, Item]
+    records: Mapping[Key, Record]
+    before: Mapping[Key, Record]
+
+
+@dataclass(frozen=True)
 class Finished:
-    """A run folder and its summary; everything larger is read when it is asked for."""
+    """A run folder and its summary; everything larger is read when it is asked for, unless it is `held`."""
 
     folder: Path
     summary: Mapping[str, Any]
+    held: Held | None = None
 
     @cached_property
     def metrics(self) -> list[Metric]:
@@ -79,18 +89,24 @@ class Finished:
         ]  # fmt: skip
 
     @cached_property
-    def records(self) -> dict[Key, Record]:
+    def records(self) -> Mapping[Key, Record]:
         """What came out, by task and item."""
+        if self.held is not None:
+            return self.held.records
         return {(r.task, r.item): r for r in read_records(self.folder / RECORDS)}
 
     @cached_property
-    def items(self) -> dict[Key, Item]:
+    def items(self) -> Mapping[Key, Item]:
         """What was asked."""
+        if self.held is not None:
+            return self.held.items
         return {(item.task, item.id): item for item in read_items(self.folder)}
 
     @cached_property
-    def before(self) -> dict[Key, Record]:
+    def before(self) -> Mapping[Key, Record]:
         """What the baseline held for the same items; empty where the run was compared with none."""
+        if self.held is not None:
+            return self.held.before
         path = self.folder / BEFORE
         return {(r.task, r.item): r for r in read_records(path)} if path.is_file() else {}
 

@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.metrics.metrics import Metric
-from pytest_qbench.report.finished_run import Finished, read_finished
 from pytest_qbench.report.charts import Point, line_chart
+from pytest_qbench.report.finished_run import Finished, read_finished
 from pytest_qbench.report.headline import Judged, day, headline, minute, tone_of, word_of
 from pytest_qbench.report.labels import own_interval, plural, row_label, short_name, value_text
 from pytest_qbench.report.markup import Markup, joined, table, tag
@@ -193,7 +193,9 @@ def _charts(found: History, names: Sequence[str]) -> list[Markup]:
     for name in names:
         lines: dict[str, list[Point]] = {}
         for at, past in enumerate(found.past):
-            verdicts = {(row.dataset, row.slice): Judged(g, row) for g in past.run.gates for row in g.rows if row.name == name}
+            verdicts = {
+                (row.dataset, row.slice): Judged(g, row) for g in past.run.gates for row in g.rows if row.name == name
+            }
             for m in past.run.of(name):
                 if m.slice is None and m.value is not None:
                     one = verdicts.get((m.dataset, None))

@@ -84,7 +84,7 @@ def _rows(run: Finished) -> Iterator[str]:
     """The judged rows; the main numbers where no gate judged anything."""
     found = judged_rows(run)
     if any(one.row is not None and one.row.delta is not None for one in found):
-        head = ["", "before", "now", "change", "interval", "allowed", "verdict"]
+        head = ["", "before", "now", "change", "interval", "margin", "verdict"]
         yield table(head, [_row(one) for one in found])
     elif numbers := totals(run):
         cells = [[code(title_of(m)), value_text(m.name, m.value), own_interval(m), f"{m.n:,}"] for m in numbers]
@@ -119,7 +119,10 @@ def _gates(run: Finished) -> str | None:
 
 def _metrics(metrics: Sequence[Metric]) -> str | None:
     rows = [
-        [code(title_of(m)), value_text(m.name, m.value), before_text(m), change_text(m.name, m.delta), own_interval(m), str(m.n)]
+        [
+            code(title_of(m)), value_text(m.name, m.value), before_text(m), change_text(m.name, m.delta),
+            own_interval(m), f"{m.n:,}",
+        ]
         for m in metrics
     ]  # fmt: skip
     return table(["metric", "value", "baseline", "change", "95 % interval", "items"], rows) if rows else None

@@ -21,14 +21,18 @@ def escaped(value: Any) -> Markup:
 
 def tag(name: str, *children: Any, **attributes: Any) -> Markup:
     """An element. `class_` is the attribute "class", other underscores are hyphens; None and False leave one out."""
-    told = "".join(_attribute(key, value) for key, value in attributes.items() if value is not None and value is not False)
+    told = "".join(
+        _attribute(key, value) for key, value in attributes.items() if value is not None and value is not False
+    )
     inner = "".join(map(escaped, children))
     return Markup(f"<{name}{told}>{inner}</{name}>")
 
 
 def void(name: str, **attributes: Any) -> Markup:
     """An element without content or end tag, such as ``input``."""
-    told = "".join(_attribute(key, value) for key, value in attributes.items() if value is not None and value is not False)
+    told = "".join(
+        _attribute(key, value) for key, value in attributes.items() if value is not None and value is not False
+    )
     return Markup(f"<{name}{told}>")
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_qbench.records import Record
+from pytest_qbench.records import Record, error_kind
 from pytest_qbench.report.finished_run import Finished
 from pytest_qbench.report.labels import shortened_id, value_text
 
@@ -51,14 +50,13 @@ def remarks(run: Finished) -> list[Remark]:
 
 
 def error_kinds(run: Finished) -> list[ErrorKind]:
-    """The errors of a run by kind, the most frequent first: messages that differ in an item or a number are one kind."""
+    """The errors of a run by kind (see `error_kind`), the most frequent first."""
     if not run.summary["items"]["errors"]:
         return []
     found: dict[str, list[Record]] = {}
     for record in run.records.values():
         if record.status == "error":
-            kind = re.sub(r"\d+", "0", (record.error or "").replace(record.item, ""))
-            found.setdefault(kind, []).append(record)
+            found.setdefault(error_kind(record.error or "", record.item), []).append(record)
     tracebacks = run.summary.get("tracebacks", {})
     kinds = [
         ErrorKind(

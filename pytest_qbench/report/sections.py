@@ -109,7 +109,9 @@ def _bar(one: Judged, reach: float) -> Markup:
     if m is None or m.delta is None or not m.margin:
         return Markup("")
     interval = None if one.is_identical or m.delta_ci is None else (m.delta_ci[0] / m.margin, m.delta_ci[1] / m.margin)
-    label = f"{title_of(m)}: change {change_text(m.name, m.delta)} {interval_text(m)}, margin {size_text(m.name, m.margin)}"
+    label = (
+        f"{title_of(m)}: change {change_text(m.name, m.delta)} {interval_text(m)}, margin {size_text(m.name, m.margin)}"
+    )
     return charts.change_bar(m.delta / m.margin, interval, reach, one.tone, label)
 
 
@@ -144,8 +146,8 @@ def _gate_cells(one: Judged, reach: float) -> list[Markup | str]:
     if m is None:
         return [chip(one), one.gate.name, "", "", "", "", tag("span", one.gate.reason, class_="words"), "", ""]
     return [
-        chip(one), title_of(m), before_text(m), value_text(m.name, m.value), tag("strong", change_text(m.name, m.delta)),
-        "" if one.is_identical else interval_text(m), _bar(one, reach), size_text(m.name, m.margin),
+        chip(one), title_of(m), before_text(m), value_text(m.name, m.value),
+        tag("strong", change_text(m.name, m.delta)), "" if one.is_identical else interval_text(m), _bar(one, reach), size_text(m.name, m.margin),
         size_text(m.name, m.mde),
     ]  # fmt: skip
 
@@ -153,7 +155,7 @@ def _gate_cells(one: Judged, reach: float) -> list[Markup | str]:
 def metrics(run: Finished) -> Markup:
     """Accuracy, judged means and correlations with their intervals, and every number folded away."""
     families = [
-        ("Accuracy", [m for m in run.of("perception.accuracy")], (0.0, 1.0)),
+        ("Accuracy", run.of("perception.accuracy"), (0.0, 1.0)),
         ("Descriptions: points of the judge", [m for n in _JUDGED for m in run.of(n)], (0.0, 2.0)),
         ("Correlation with MOS", [m for n in ("assessment.srcc", "assessment.plcc") for m in run.of(n)], (-1.0, 1.0)),
     ]
@@ -191,16 +193,18 @@ def heat_maps(run: Finished) -> Markup | None:
     found = heat(run.records.values(), run.before.values())
     if not found:
         return None
-    note = (
-        f"Red: fewer right answers than before; green: more. Bold: p < 0.05 by an exact test. Pale: fewer than {PALE} items."
-    )
+    note = "Red: fewer right answers than before; green: more. Bold: p < 0.05 by an exact test. "
+    note += f"Pale: fewer than {PALE} items."
     return joined(*(_heat(one) for one in found), tag("p", note, class_="soft"))
 
 
 def _heat(one: HeatMap) -> Markup:
     words = [slice_label(f"concern={name}").removeprefix("concern ") for name in one.concerns]
     rows = [
-        [tag("td", slice_label(name), scope="row"), *(_heat_cell(cell, word) for cell, word in zip(cells, words, strict=True))]
+        [
+            tag("td", slice_label(name), scope="row"),
+            *(_heat_cell(cell, word) for cell, word in zip(cells, words, strict=True)),
+        ]
         for name, cells in zip(one.types, one.cells, strict=True)
     ]
     return joined(tag("h3", one.dataset), table(["", *words], rows, class_="heat"))
@@ -266,10 +270,8 @@ def ranks(run: Finished, pictures: Sequence[str]) -> Markup | None:
         told = "all" if step == 1 else f"every {step}th"
         chart = charts.scatter(list(place.values())[::step], marked, f"ranks of {dataset}: scores against MOS")
         note = tag("p", f"{told} of {len(group):,} images; diamonds lie farthest from the diagonal", class_="soft")
-        panels.append(
-            tag("section", tag("h3", dataset), tag("div", tag("div", chart, note), outlier_cards(run, items[:12], pictures), class_="split"),
-                class_="panel", data_tab=dataset)
-        )  # fmt: skip
+        split = tag("div", tag("div", chart, note), outlier_cards(run, items[:12], pictures), class_="split")
+        panels.append(tag("section", tag("h3", dataset), split, class_="panel", data_tab=dataset))
     return tag("div", *panels, class_="tabs")
 
 
@@ -284,7 +286,10 @@ def conditions(run: Finished) -> Markup:
     rows = [[name, tag("span", value, class_="words")] for name, value in flattened(run.summary["fingerprint"])]
     rows.append(["run folder", tag("span", str(run.folder), class_="words")])
     left = run.summary["left_out"]
-    parts: list[Markup | str] = [tag("ul", *(tag("li", one.text) for one in remarks(run))), table(["condition", "value"], rows)]
+    parts: list[Markup | str] = [
+        tag("ul", *(tag("li", one.text) for one in remarks(run))),
+        table(["condition", "value"], rows),
+    ]
     if left:
         names = [tag("li", f"{e['dataset']} {e['entry']}: {e['reason']}") for e in left[:500]]
         title = "1 entry of the data left out" if len(left) == 1 else f"{len(left):,} entries of the data left out"

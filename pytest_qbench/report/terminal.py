@@ -224,7 +224,8 @@ def _lost(run: Finished, verbosity: int) -> list[Line]:
             if listed < count:
                 lines.append(Line(f"  the {listed:,} largest moves of {count:,}"))
     told = ", ".join(
-        f"{TASK_NAMES[gate.task].lower()} {gate.lost_count:,} lost and {gate.gained_count:,} gained" for gate in sorted(moved, key=lambda gate: TASKS.index(gate.task))
+        f"{TASK_NAMES[gate.task].lower()} {gate.lost_count:,} lost and {gate.gained_count:,} gained"
+        for gate in sorted(moved, key=lambda gate: TASKS.index(gate.task))
     )
     return [*lines, Line(f"changed: {told}")]
 

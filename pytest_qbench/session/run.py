@@ -42,6 +42,7 @@ class QBench(Recording):
     baseline_written: Path | None = None
     changes: list[str] = field(default_factory=list)
     finished: Finished | None = None
+    tracebacks: dict[str, str] = field(default_factory=dict)
     began: float = field(default_factory=time.time)
 
     # across processes
@@ -54,6 +55,7 @@ class QBench(Recording):
             "problem": self.problem,
             "made_with": self.made_with,
             "noise": self.noise,
+            "tracebacks": self.tracebacks,
             "usage": self.remote.usage,
         }
 
@@ -66,6 +68,7 @@ class QBench(Recording):
         if control.get("failed"):  # a judge that failed in one process is not made good by another
             self.made_with["judge_control"] = control
         self.noise = self.noise or output["noise"]
+        self.tracebacks.update(output["tracebacks"])
         self.remote.take_over(output["usage"])
         return list(output["gate_ids"])
 

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pytest_qbench.baseline.snapshot import beside
 from pytest_qbench.items import TASKS
-from pytest_qbench.metrics.metrics import DRIFTS
-from pytest_qbench.records import SCHEMA
+from pytest_qbench.report.run_summary import baseline_entry, run_summary
 from pytest_qbench.session.blind_counterpart import sight
 
 if TYPE_CHECKING:
-    from pytest_qbench.metrics.metrics import Metric
     from pytest_qbench.records import Record
     from pytest_qbench.session.run import QBench
-
-NAMED = 20  # items in error, and missing ones, that the summary names
-
-
-def rows_of(run: QBench) -> list[Metric]:
-    """All metrics, those that a gate judged with what it found, and the drifts."""
-    judged = {(m.name, m.dataset, m.slice): m for gate in run.gates for m in gate.rows if m.name not in DRIFTS}
-    standing = [judged.pop((m.name, m.dataset, m.slice), m) for m in run.results.metrics]
-    return [*standing, *judged.values(), *(row for row, _ in run.drifts)]
 
 
 def verdict_line(run: QBench) -> str:
@@ -64,38 +52,17 @@ def verdict_line(run: QBench) -> str:
 
 def summary(run: QBench, old: Sequence[Record], seconds: float) -> dict[str, Any]:
     """Return the summary, JSON-ready; `old` are the baseline's records of the same items, `seconds` the wall time."""
-    results = run.results
-    return {
-        "schema": SCHEMA,
+    shared = run_summary(run.results, run.baseline, run.gates, run.outcome, run.drifts, old)
+    return shared | {
         "began": datetime.fromtimestamp(run.began, UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
         "verdict": verdict_line(run),
-        "model": results.fingerprint.get("model"),
-        "fingerprint": dict(results.fingerprint),
-        "baseline": _baseline(run),
-        "items": results.counts(),
-        "metrics": [asdict(m) for m in (*beside(rows_of(run), old, results.halves), *results.diagnostics)],
-        "gates": [
-            {
-                "name": gate.name,
-                "verdict": gate.verdict,
-                "outcome": run.outcome(gate),
-                "reason": gate.reason,
-                "rows": [asdict(row) for row in gate.rows],
-                "lost": [asdict(flip) for flip in gate.lost],
-                "gained": [asdict(flip) for flip in gate.gained],
-                "lost_count": gate.lost_count,
-                "gained_count": gate.gained_count,
-            }
-            for gate in run.gates
-        ],
+        "baseline": baseline_entry(run.baseline_name, run.baseline)
+        | ({"written": str(run.baseline_written)} if run.baseline_written else {}),
         "sight": dict(zip(("seeing", "blind"), found, strict=True)) if (found := sight(run)) else None,
-        "errors": [{"item": r.item, "error": r.error} for r in results.records if r.status == "error"][:NAMED],
-        "missing": [item for task in TASKS for item in results.missing(task)][:NAMED],
         "usage": run.remote.usage,
         "ray": dict(run.spread),
-        "left_out": [asdict(entry) for entry in results.left_out],
-        "drifts": [{"name": row.name, "dataset": row.dataset, "moved": moved} for row, moved in run.drifts],
-        "made_otherwise": run.made_otherwise,
+        "tracebacks": run.tracebacks,
         "notes": run.notes,
         "changes": run.changes,
         "submissions": run.submissions,
@@ -103,10 +70,6 @@ def summary(run: QBench, old: Sequence[Record], seconds: float) -> dict[str, Any
     }
 
 
-def _baseline(run: QBench) -> dict[str, str]:
-    """The baseline that this run was compared with, or why there is none; and where it recorded one itself."""
-    if isinstance(run.baseline, str):
-        found = {"name": run.baseline_name, "missing": run.baseline}
-    else:
-        found = {"name": run.baseline.name, "path": str(run.baseline.path), "recorded": run.baseline.recorded}
-    return found | ({"written": str(run.baseline_written)} if run.baseline_written else {})
+def commit() -> str | None:
+    """The commit that CI tests, where its environment names it."""
+    return next((os.environ[name] for name in ("GITHUB_SHA", "CI_COMMIT_SHA") if os.environ.get(name)), None)

@@ -59,8 +59,8 @@ def test_a_drop_is_told_with_its_numbers_and_the_items(tmp_path: Path, compare) 
     scores = [(40 - i if i < 40 else i) for i in range(80)]
     assert float(srcc[3]) == pytest.approx(spearmanr(scores, range(80)).statistic, abs=1e-4)
     assert "perception.accuracy: 20 items lost (A -> B):" in out
-    assert "mini/0: Is image 0 blurry? 'Yes' -> 'No'" in out
-    assert "perception.accuracy: 1 items gained (A -> B):" in out
+    assert "mini/0: Is image 0 blurry? Yes -> No" in out
+    assert "perception.accuracy: 1 item gained (A -> B):" in out
     assert "  ... and 10 more (--flips=N)" in out
     assert out.splitlines()[-1] == "REGRESSED: perception.accuracy, assessment.srcc"
 

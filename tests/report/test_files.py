@@ -16,8 +16,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from pytest_qbench.cli import main
-from pytest_qbench.report.history import COLUMNS
 from pytest_qbench.report.finished_run import read_finished
+from pytest_qbench.report.history import COLUMNS
 from pytest_qbench.report.markdown import code, markdown
 from pytest_qbench.report.thumbnails import THUMBNAILS
 from tests.plugin.test_runs import BOTH, SMALL, project, record_baseline

@@ -172,7 +172,7 @@ def test_a_phone_reads_it_in_light_and_dark(hostile: Path, tmp_path: Path, schem
         assert tab.locator("#verdict").bounding_box()["y"] < 200  # the verdict comes first
         gate = tab.locator("#gates tbody tr").first  # a card: its cells stand below each other, all in view
         boxes = [cell.bounding_box() for cell in gate.locator("td:not(:empty)").all()]
-        assert all(0 <= box["x"] and box["x"] + box["width"] <= 390 for box in boxes)
+        assert all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes)
         assert len({round(box["y"]) for box in boxes}) == len(boxes)
 
 
