@@ -147,7 +147,8 @@ def _gate_cells(one: Judged, reach: float) -> list[Markup | str]:
         return [chip(one), one.gate.name, "", "", "", "", tag("span", one.gate.reason, class_="words"), "", ""]
     return [
         chip(one), title_of(m), before_text(m), value_text(m.name, m.value),
-        tag("strong", change_text(m.name, m.delta)), "" if one.is_identical else interval_text(m), _bar(one, reach), size_text(m.name, m.margin),
+        tag("strong", change_text(m.name, m.delta)), "" if one.is_identical else interval_text(m), _bar(one, reach),
+        size_text(m.name, m.margin),
         size_text(m.name, m.mde),
     ]  # fmt: skip
 
