@@ -64,8 +64,11 @@ def compare(new: Results, old: Baseline | str, margins: Mapping[str, float], lim
 def as_finished(found: Compared, new: Results, old: Baseline | str, a: Path, b: Path, strict: bool) -> Finished:
     """The comparison of folder `b` with folder `a` as a finished run: what page, Markdown and data show."""
     known = before(new, old)
+    # A baseline keeps no options, which the diagnostics of questions need.
+    is_whole = all(item.options for item in new.expected.values() if item.task == "perception")
+    beside = new.diagnostics if is_whole else []
     moved = [] if isinstance(old, str) else drifts(new, old)
-    summary = run_summary(new, old, found.gates, lambda gate: _outcome(gate, strict), moved, known) | {
+    summary = run_summary(new, old, found.gates, lambda gate: _outcome(gate, strict), moved, known, beside) | {
         "began": datetime.now(UTC).isoformat(timespec="seconds"),
         "verdict": found.verdict,
         "baseline": baseline_entry(a.name, old),

@@ -152,7 +152,8 @@ def subject(run: Finished) -> list[str]:
     model, data = (summary["model"] or {}).get("name"), summary["fingerprint"].get("data")
     baseline = summary["baseline"]
     if "recorded" in baseline:
-        against = f"against {baseline['name']} ({day(baseline['recorded'])})"
+        since = f" ({day(baseline['recorded'])})" if baseline["recorded"] else ""
+        against = f"against {baseline['name']}{since}"
     else:
         against = "without a baseline"
     missing = counts["total"] - counts["scored"] - counts["unparsed"] - counts["errors"]

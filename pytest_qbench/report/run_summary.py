@@ -25,6 +25,7 @@ def run_summary(
     outcome: Callable[[GateResult], str],
     drifts: Sequence[tuple[Metric, bool]],
     old: Sequence[Record],
+    diagnostics: Sequence[Metric] = (),
 ) -> dict[str, Any]:
     """Return the shared part, JSON-ready; `outcome` tells what a gate ends in, `old` are the baseline's records."""
     judged = {(m.name, m.dataset, m.slice): m for gate in gates for m in gate.rows if m.name not in DRIFTS}
@@ -35,7 +36,7 @@ def run_summary(
         "model": results.fingerprint.get("model"),
         "fingerprint": dict(results.fingerprint),
         "items": results.counts(),
-        "metrics": [asdict(m) for m in (*beside(rows, old, results.halves), *results.diagnostics)],
+        "metrics": [asdict(m) for m in (*beside(rows, old, results.halves), *diagnostics)],
         "gates": [_gate(gate, outcome(gate)) for gate in gates],
         "errors": [{"item": r.item, "error": r.error} for r in results.records if r.status == "error"][:NAMED],
         "missing": [item for task in TASKS for item in results.missing(task)][:NAMED],

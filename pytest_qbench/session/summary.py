@@ -4,45 +4,57 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from pytest_qbench.gates.comparison import drifts
 from pytest_qbench.items import TASKS
+from pytest_qbench.metrics.results import Results
+from pytest_qbench.records import Record
 from pytest_qbench.report.run_summary import baseline_entry, run_summary
-from pytest_qbench.session.blind_counterpart import sight
-
-if TYPE_CHECKING:
-    from pytest_qbench.records import Record
-    from pytest_qbench.session.run import QBench
+from pytest_qbench.session.blind_counterpart import accuracy_with_and_without_images
+from pytest_qbench.session.run import Run
 
 
-def verdict_line(run: QBench) -> str:
-    """The verdict of the run in one line, fail-closed: PASS only when every gate was judged and holds."""
-    measured = {item.task for item in run.results.expected.values()}
+@dataclass(frozen=True)
+class BaselineUpdate:
+    """What --qbench-update-baseline did: the folder written with its changes, or why it was refused."""
+
+    written: Path | None = None
+    changes: list[str] = field(default_factory=list)
+    refused: str | None = None
+
+
+def verdict_line(run: Run, results: Results) -> str:
+    """Return the verdict of the run in one line, fail-closed: PASS only when every gate was judged and holds."""
+    gating = run.gating
+    measured = {item.task for item in results.expected.values()}
     absent = [task for task in TASKS if task not in measured]
     note = f" (not measured: {', '.join(absent)})" if absent else ""
-    failing = {gate.name: gate for gate in run.gates if run.outcome(gate) == "fail"}
+    failing = {gate.name: gate for gate in gating.results if gating.outcome(gate) == "fail"}
     for verdict in ("invalid", "regressed", "inconclusive"):
         if found := [name for name, gate in failing.items() if gate.verdict == verdict]:
             return f"{verdict.upper()}: {', '.join(found)}{note}"
-    if run.failed:  # an item in error, an assertion of the user's own, an exception in a gate
-        more = f" and {len(run.failed) - 1} more" if len(run.failed) > 1 else ""
-        return f"FAILED: {run.failed[0]}{more}{note}"
+    if failed := gating.failed_tests:  # an item in error, an assertion of the user's own, an exception in a gate
+        more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+        return f"FAILED: {failed[0]}{more}{note}"
     if run.notes:
         return f"FAILED: {run.notes[0]}{note}"
-    if run.not_gated:
-        return f"NOT GATED: {run.not_gated}{note}"
-    if run.settings.update_baseline:
+    if gating.not_gated:
+        return f"NOT GATED: {gating.not_gated}{note}"
+    if gating.settings.update_baseline:
         return f"BASELINE RECORDED: {run.baseline_name}{note}"
-    if found := [gate.name for gate in run.gates if gate.verdict == "inconclusive"]:
+    if found := [gate.name for gate in gating.results if gate.verdict == "inconclusive"]:
         return f"INCONCLUSIVE: {', '.join(found)}{note}"
-    judged = [gate for gate in run.gates if not gate.nothing]
-    if not run.gates and run.gates_passed:
-        return f"PASS: {run.gates_passed} gate tests hold{note}"
+    judged = [gate for gate in gating.results if not gate.nothing]
+    if not gating.results and gating.passed_tests:
+        return f"PASS: {gating.passed_tests} gate tests hold{note}"
     if not judged:
-        reasons = [gate.reason for gate in run.gates if gate.name.partition(".")[0] in measured]
+        reasons = [gate.reason for gate in gating.results if gate.name.partition(".")[0] in measured]
         return f"NOTHING GATED: {reasons[0] if reasons else 'no gate ran'}{note}"
-    tasks = {record.task for record in run.results.records} - {gate.name.partition(".")[0] for gate in run.gates}
+    tasks = {record.task for record in results.records} - {gate.name.partition(".")[0] for gate in gating.results}
     if tasks:
         return f"PARTLY JUDGED: {len(judged)} gates hold, no gate judged {', '.join(sorted(tasks))}{note}"
     improved = [gate.name for gate in judged if gate.verdict == "improved"]
@@ -50,26 +62,36 @@ def verdict_line(run: QBench) -> str:
     return f"PASS: {len(judged)} of {len(judged)} gates hold{better}{note}"
 
 
-def summary(run: QBench, old: Sequence[Record], seconds: float) -> dict[str, Any]:
-    """Return the summary, JSON-ready; `old` are the baseline's records of the same items, `seconds` the wall time."""
-    shared = run_summary(run.results, run.baseline, run.gates, run.outcome, run.drifts, old)
+def summarize(
+    run: Run,
+    results: Results,
+    stored: Sequence[Record],
+    update: BaselineUpdate | None,
+    submissions: Sequence[str],
+    seconds: float,
+) -> dict[str, Any]:
+    """Return the summary, JSON-ready. `stored` are the baseline's records of the same items."""
+    gating, baseline = run.gating, run.baseline
+    drift_rows = [] if isinstance(baseline, str) else drifts(results, baseline)
+    sight = accuracy_with_and_without_images(results, baseline, run.recorder.folder.path)
+    shared = run_summary(results, baseline, gating.results, gating.outcome, drift_rows, stored, results.diagnostics)
     return shared | {
         "began": datetime.fromtimestamp(run.began, UTC).isoformat(timespec="seconds"),
         "commit": commit(),
-        "verdict": verdict_line(run),
-        "baseline": baseline_entry(run.baseline_name, run.baseline)
-        | ({"written": str(run.baseline_written)} if run.baseline_written else {}),
-        "sight": dict(zip(("seeing", "blind"), found, strict=True)) if (found := sight(run)) else None,
-        "usage": run.remote.usage,
-        "ray": dict(run.spread),
+        "verdict": verdict_line(run, results),
+        "baseline": baseline_entry(run.baseline_name, baseline)
+        | ({"written": str(update.written)} if update and update.written else {}),
+        "sight": dict(zip(("seeing", "blind"), sight, strict=True)) if sight else None,
+        "usage": run.endpoints.usage,
+        "ray": dict(run.ray_report),
         "tracebacks": run.tracebacks,
         "notes": run.notes,
-        "changes": run.changes,
-        "submissions": run.submissions,
+        "changes": update.changes if update else [],
+        "submissions": list(submissions),
         "seconds": round(seconds, 3),
     }
 
 
 def commit() -> str | None:
-    """The commit that CI tests, where its environment names it."""
+    """Return the commit that CI tests, where its environment names it."""
     return next((os.environ[name] for name in ("GITHUB_SHA", "CI_COMMIT_SHA") if os.environ.get(name)), None)
