@@ -170,7 +170,7 @@ class Engine:
             return
         if not isinstance(error, ItemError) or error.__cause__ is not None:
             self._kinds.add(kind)
-            self.tracebacks[item] = "".join(traceback.format_exception(error))
+            self.tracebacks[item] = "".join(traceback.format_exception(error.__cause__ or error))
 
     def _smaller(self, size: int, error: Exception) -> int:
         """Return how many items to try after a batch of `size` failed.

@@ -135,7 +135,7 @@ def _ranks(run: Finished, item: Item, flip: Flip) -> Iterable[Markup]:
 
 def marked(old: str, new: str) -> tuple[Markup, Markup]:
     """Two texts with the words that only one of them has marked as deleted and as inserted."""
-    a, b = (re.findall(r"\s+|[^\s]+", text) for text in (old, new))
+    a, b = (re.findall(r"\S+\s*|\s+", text) for text in (old, new))
     before, after = [], []
     for way, i, j, k, m in SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
         gone, come = "".join(a[i:j]), "".join(b[k:m])

@@ -59,6 +59,8 @@ def conditions(run: Finished) -> list[str]:
 
 def flattened(data: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Names and values of nested conditions: ``model.versions.torch`` and its text; hashes are cut to eight digits."""
+    if path == "judge_control.scores":  # a line a text: summary.json holds them
+        return
     if isinstance(data, dict):
         for key, value in data.items():
             yield from flattened(value, f"{path}.{key}" if path else str(key))

@@ -14,11 +14,11 @@ SHOWN = 10  # conditions
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """One line beside the gates: whether it is a warning, and whether it is about money."""
+    """One line beside the gates: whether it is a warning, and whether it is shown without -v too."""
 
     text: str
     warns: bool = False
-    costs: bool = False
+    always: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class ErrorKind:
 def remarks(run: Finished) -> list[Remark]:
     """What to know beside the gates, one line each."""
     lines = [*_judge(run)]
-    lines += [Remark(_usage(role, usage), costs=True) for role, usage in run.summary.get("usage", {}).items()]
+    lines += [Remark(_usage(role, usage), always=True) for role, usage in run.summary.get("usage", {}).items()]
     if ray := run.summary.get("ray"):
         lines.append(Remark(_ray(ray)))
     rows = {(m.name, m.dataset): m for m in run.metrics if m.slice is None}
@@ -86,7 +86,7 @@ def _judge(run: Finished) -> list[Remark]:
     if voted:
         read = sum(r.status != "unparsed" for r in voted)
         text = f"judge {judge['name']}: read {read} of {len(voted)} replies that extraction left unparsed"
-        lines.append(Remark(text))
+        lines.append(Remark(text, always=True))
     return lines
 
 

@@ -181,7 +181,7 @@ _JUDGED = ("description.completeness", "description.preciseness", "description.r
 
 def _metric_cells(m: Metric, limits: tuple[float, float]) -> list[Markup | str]:
     assert m.value is not None
-    low = 0.0 if limits[0] < 0 <= min(m.value, *(m.ci or (0.0,))) else limits[0]
+    low = 0.0 if limits[0] == -1 and 0 <= min(m.value, *(m.ci or (0.0,))) else limits[0]
     bar = charts.value_bar(m.value, m.ci, m.baseline, (low, limits[1]), f"{title_of(m)} {value_text(m.name, m.value)}")
     return [
         title_of(m), before_text(m), value_text(m.name, m.value), change_text(m.name, m.delta), own_interval(m), bar,
@@ -287,10 +287,9 @@ def conditions(run: Finished) -> Markup:
     rows = [[name, tag("span", value, class_="words")] for name, value in flattened(run.summary["fingerprint"])]
     rows.append(["run folder", tag("span", str(run.folder), class_="words")])
     left = run.summary["left_out"]
-    parts: list[Markup | str] = [
-        tag("ul", *(tag("li", one.text) for one in remarks(run))),
-        table(["condition", "value"], rows),
-    ]
+    known = tag("ul", *(tag("li", one.text) for one in remarks(run)))
+    every = tag("details", tag("summary", "All conditions"), table(["condition", "value"], rows))
+    parts = [known, every]
     if left:
         names = [tag("li", f"{e['dataset']} {e['entry']}: {e['reason']}") for e in left[:500]]
         title = "1 entry of the data left out" if len(left) == 1 else f"{len(left):,} entries of the data left out"

@@ -179,7 +179,7 @@ def _warnings(run: Finished, verbosity: int) -> list[Line]:
         values = (value_text("perception.accuracy", v) for v in (seeing, blind))
         lines.append(Line("accuracy with sight {}, blind {}: seeing adds {}".format(*values, adds)))
     return lines + [
-        Line(one.text, ("yellow",) * one.warns) for one in remarks(run) if one.warns or one.costs or verbosity > 0
+        Line(one.text, ("yellow",) * one.warns) for one in remarks(run) if one.warns or one.always or verbosity > 0
     ]
 
 
