@@ -407,7 +407,7 @@ def test_the_items_behind_a_judged_and_a_ranked_drop_are_named(stored: Any) -> N
     moved = results(pictures, [scored(p, 0.99 if i == 3 else i / 60) for i, p in enumerate(pictures)])
     found = gate(moved, base, "assessment.srcc")
     assert [(f.item, f.question, f.before, f.after) for f in found.lost] == [
-        ("mini_a/3", "MOS ranks it at ???", "0.0500", "0.9900")
+        ("mini_a/3", "MOS ranks it at 7 %", "7 %", "100 %")
     ]
 
 
