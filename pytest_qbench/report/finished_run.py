@@ -41,6 +41,8 @@ class Gate:
     @property
     def word(self) -> str:
         """The verdict for a reader: what was never judged is not called invalid."""
+        if self.verdict == "regressed" and all(row.delta is None for row in self.rows):
+            return "out of bounds"
         if self.verdict != "invalid" or self.outcome == "fail":
             return self.verdict
         if self.outcome == "pass":

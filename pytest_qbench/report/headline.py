@@ -23,7 +23,7 @@ TILES = 4
 _URGENCY = ("fail", "inconclusive", "not gated", "pass")
 _ROW_URGENCY = ("invalid", "regressed", "inconclusive")
 _GOOD = ("PASS", "BASELINE RECORDED")
-_BAD = ("REGRESSED", "INVALID", "FAILED", "ERROR", "BELOW MINIMUM", "ABOVE MAXIMUM")
+_BAD = ("REGRESSED", "INVALID", "FAILED", "OUT OF BOUNDS")
 MINI = "trial data, not Q-Bench"
 
 
@@ -49,12 +49,12 @@ class Judged:
     @property
     def tone(self) -> str:
         """good, bad or open: how the row is coloured."""
-        if self.gate.outcome == "not gated" or self.gate.word != self.gate.verdict:
+        if self.gate.outcome == "not gated" or self.gate.word in ("no baseline yet", "not measured", "not gated"):
             return "open"
         if self.verdict in ("pass", "improved"):
             return "good"
         is_the_cause = self.gate.outcome == "fail" and self.verdict == self.gate.verdict
-        return "bad" if self.verdict == "regressed" or is_the_cause else "open"
+        return "bad" if self.verdict in ("regressed", "out of bounds") or is_the_cause else "open"
 
     @property
     def is_identical(self) -> bool:
@@ -105,7 +105,7 @@ def headline(run: Finished) -> str:
     """The verdict as a sentence with its numbers, where a comparison led to it; else the summary's verdict."""
     verdict = str(run.summary["verdict"])
     word = word_of(run)
-    if any(gate.outcome == "fail" and gate.verdict == "invalid" for gate in run.gates):
+    if "; " in verdict or word.startswith(("INVALID", "OUT OF BOUNDS")):  # it names more than one number can tell
         return verdict
     rows = [one for one in judged_rows(run) if one.row is not None and one.row.delta is not None]
     deciding = [one for one in rows if one.gate.outcome in ("fail", "inconclusive") and one.verdict == one.gate.verdict]

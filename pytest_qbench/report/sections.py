@@ -181,7 +181,7 @@ _JUDGED = ("description.completeness", "description.preciseness", "description.r
 
 def _metric_cells(m: Metric, limits: tuple[float, float]) -> list[Markup | str]:
     assert m.value is not None
-    low = 0.0 if limits[0] == -1 and 0 <= min(m.value, *(m.ci or (0.0,))) else limits[0]
+    low = 0.0 if limits[0] == -1 and min(m.value, *(m.ci or (0.0,))) >= 0 else limits[0]
     bar = charts.value_bar(m.value, m.ci, m.baseline, (low, limits[1]), f"{title_of(m)} {value_text(m.name, m.value)}")
     return [
         title_of(m), before_text(m), value_text(m.name, m.value), change_text(m.name, m.delta), own_interval(m), bar,

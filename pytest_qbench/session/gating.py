@@ -23,10 +23,14 @@ class Gating:
     settings: Settings
     comparisons: int = 1
     results: list[GateResult] = field(default_factory=list)
+    tests: list[str] = field(default_factory=list)  # of each result, the test that asked for it
     failed_tests: list[str] = field(default_factory=list)
+    failed_gate_tests: list[str] = field(default_factory=list)
     passed_tests: int = 0
 
-    def judge(self, name: str, results: Results, baseline: Baseline | str, share: float, **bounds: Any) -> GateResult:
+    def judge(
+        self, test: str, name: str, results: Results, baseline: Baseline | str, share: float, **bounds: Any
+    ) -> GateResult:
         """Judge one gate with its `share` of its test's alpha, and keep the result for the summary."""
         from pytest_qbench.gates.evaluate import Limits, evaluate
 
@@ -34,14 +38,41 @@ class Gating:
         limits = Limits(s.max_errors, s.max_unparsed, self.comparisons / share, s.seed)
         result = evaluate(name, results, baseline, limits, **bounds)
         self.results.append(result)
+        self.tests.append(test)
         return result
 
     def count(self, kind: str, nodeid: str, when: str | None, outcome: str) -> None:
         """Count a finished item or gate test: the failed ones by node id, the passed gates by number."""
         if outcome == "failed":
             self.failed_tests.append(nodeid)
+            if kind == "gate":
+                self.failed_gate_tests.append(nodeid)
         elif kind == "gate" and when == "call" and outcome == "passed":
             self.passed_tests += 1
+
+    def failures(self) -> list[str]:
+        """Return every kind of failure, the worst first, each with its gates; then gate tests that failed otherwise."""
+        failing = [
+            (gate, test) for gate, test in zip(self.results, self.tests, strict=True) if self.outcome(gate) == "fail"
+        ]
+        kinds: dict[str, dict[str, list[str]]] = {
+            "invalid": {},
+            "out of bounds": {},
+            "regressed": {},
+            "inconclusive": {},
+        }
+        for gate, test in failing:
+            is_bound = gate.verdict == "regressed" and all(row.delta is None for row in gate.rows)
+            kinds["out of bounds" if is_bound else gate.verdict].setdefault(gate.name, []).append(
+                test.rpartition("::")[2]
+            )
+        told = []
+        for kind, gates in kinds.items():
+            # Of several gates of one name the tests tell which.
+            names = [name if len(tests) == 1 else f"{name} ({', '.join(tests)})" for name, tests in gates.items()]
+            told += [f"{kind.upper()}: {', '.join(names)}"] if names else []
+        others = [test for test in self.failed_gate_tests if test not in {test for _, test in failing}]
+        return told + ([f"FAILED: {', '.join(others)}"] if others and told else [])
 
     @property
     def not_gated(self) -> str | None:

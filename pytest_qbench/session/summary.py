@@ -33,10 +33,8 @@ def verdict_line(run: Run, results: Results) -> str:
     measured = {item.task for item in results.expected.values()}
     absent = [task for task in TASKS if task not in measured]
     note = f" (not measured: {', '.join(absent)})" if absent else ""
-    failing = {gate.name: gate for gate in gating.results if gating.outcome(gate) == "fail"}
-    for verdict in ("invalid", "regressed", "inconclusive"):
-        if found := [name for name, gate in failing.items() if gate.verdict == verdict]:
-            return f"{verdict.upper()}: {', '.join(found)}{note}"
+    if failures := gating.failures():
+        return f"{'; '.join(failures)}{note}"
     if failed := gating.failed_tests:  # an item in error, an assertion of the user's own, an exception in a gate
         more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
         return f"FAILED: {failed[0]}{more}{note}"

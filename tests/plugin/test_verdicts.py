@@ -88,7 +88,7 @@ def test_drift_warns_and_gates_only_where_asked(project: pytest.Pytester, worker
     )
     gated = project.runpytest_subprocess(*args, "test_drift.py")
     assert gated.ret == 1
-    gated.stdout.fnmatch_lines(["gate assessment.drift: regressed (mini_a: 0.0* is above the maximum 0.02)"])
+    gated.stdout.fnmatch_lines(["gate assessment.drift: out of bounds (mini_a: 0.0* is above the maximum 0.02)"])
 
 
 @BOTH
