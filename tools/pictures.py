@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ def terminal(run: Finished) -> str:
     """The closing section as a terminal shows it, as HTML."""
     word = word_of(run)
     title = f" Q-Bench: {word} ".center(WIDTH, "=")
+    run = replace(run, folder=Path(".qbench/runs/my-vlm"))
     lines: Iterable[Line] = [Line(title, ("bold", COLOURS[tone_of(word)])), *section(run, WIDTH)]
     rows = (tag("span", line.text + "\n", class_=" ".join(line.marks) or None) for line in lines)
     return f"<!DOCTYPE html><meta charset=utf-8><style>{STYLE}</style><pre>{joined(*rows)}</pre>"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
+import sys
 from pathlib import Path
 
 from pytest_qbench.cli.command import Commands
@@ -19,7 +21,10 @@ def add(commands: Commands) -> None:
     told.add_argument("--scoring", choices=["all"], help="compare the ways to a quality score, from recorded logits")
     told.add_argument("--history", type=Path, metavar="DIR", help="show all run folders in DIR, the oldest first")
     told.add_argument("--csv", type=Path, metavar="FILE", help="with --history: write every metric of every run")
-    told.add_argument("-v", "--verbose", action="store_true", help="show flips, conditions, all that was left out")
+    told.add_argument(
+        "-v", "--verbose", action="count", default=0,
+        help="show tables, reasons, changed items and conditions; -vv each wrong item too",
+    )  # fmt: skip
     told.set_defaults(run=run)
 
 
@@ -39,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     from pytest_qbench.report.finished_run import read_finished
     from pytest_qbench.report.rescoring import scorings
-    from pytest_qbench.report.terminal import section
+    from pytest_qbench.report.terminal import coloured, section
     from pytest_qbench.report.write import write_reports
 
     finished = read_finished(arguments.run_folder)
@@ -47,7 +52,9 @@ def _run(arguments: argparse.Namespace) -> None:
         print("\n".join(scorings(finished)))
     else:
         width = shutil.get_terminal_size().columns
-        print("\n".join(line.text for line in section(finished, width, int(arguments.verbose))))
+        colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        lines = section(finished, width, arguments.verbose)
+        print("\n".join(coloured(line) if colours else line.text for line in lines))
     if unwritten := write_reports(finished, arguments.html, arguments.md):
         raise UsageError(unwritten[0])
 

@@ -6,7 +6,7 @@ About ten lines say what was judged and how it came out; -v adds the tables (`de
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -156,13 +156,15 @@ def _told(one: Judged) -> str:
 
 def _reasons(run: Finished, verbosity: int) -> list[Line]:
     """The reason of each gate that failed or could not be judged; of all gates with -v."""
-    lines = []
+    told: dict[tuple[str, str, str], list[str]] = {}
     for gate in run.gates:
-        one = Judged(gate, None)
-        told = any(row.delta is not None for row in gate.rows)
-        if verbosity > 0 or gate.outcome == "fail" or (verbosity >= 0 and not told and gate.outcome != "pass"):
-            lines.append(Line(f"gate {gate.name}: {gate.word} ({gate.reason})", (COLOURS[one.tone],)))
-    return lines
+        compared = any(row.delta is not None for row in gate.rows)
+        if verbosity > 0 or gate.outcome == "fail" or (verbosity >= 0 and not compared and gate.outcome != "pass"):
+            told.setdefault((gate.word, gate.reason, Judged(gate, None).tone), []).append(gate.name)
+    return [
+        Line(f"gate{'s' if len(names) > 1 else ''} {', '.join(names)}: {word} ({reason})", (COLOURS[tone],))
+        for (word, reason, tone), names in told.items()
+    ]
 
 
 def _warnings(run: Finished, verbosity: int) -> list[Line]:
@@ -251,8 +253,3 @@ def _near(folder: Path) -> str:
 def _flat(text: str, most: int) -> str:
     flat = " ".join(text.split())
     return flat if len(flat) <= most else flat[: most - 3] + "..."
-
-
-def texts(lines: Sequence[Line]) -> list[str]:
-    """The lines without their marks."""
-    return [line.text for line in lines]

@@ -12,7 +12,7 @@ from pytest_qbench.records import Record
 from pytest_qbench.report.finished_run import Finished, read_finished
 from pytest_qbench.report.markdown import markdown
 from pytest_qbench.report.page import page
-from pytest_qbench.report.terminal import section
+from pytest_qbench.report.terminal import Line, coloured, section
 from tests.plugin.test_runs import project
 from tests.report.builders import asked, came_out, large, run_folder
 
@@ -152,3 +152,19 @@ def test_a_live_run_says_the_same_as_its_folder(project: pytest.Pytester, width:
     for line in lines(run, width, -len(quiet)):
         wanted = line.replace(str(project.path) + "/", "")
         assert any(wanted.split() == found.replace(str(project.path) + "/", "").split() for found in shown), line
+
+
+def test_gates_with_one_reason_are_told_once(tmp_path: Path) -> None:
+    items = [asked(i, "perception", "mini") for i in range(9)]
+    one = {"name": "perception.accuracy", "verdict": "invalid", "outcome": "fail", "reason": "no baseline 'x'", "rows": [],
+           "lost": [], "gained": [], "lost_count": 0, "gained_count": 0}  # fmt: skip
+    gates = [one, {**one, "name": "perception.yes_rate"}]
+    run = read_finished(run_folder(tmp_path / "run", items, [came_out(i, 0) for i in items], gates=gates))
+    text = lines(run, 100)
+    assert "gates perception.accuracy, perception.yes_rate: invalid (no baseline 'x')" in text
+    assert sum("no baseline" in line for line in text) == 1
+
+
+def test_colours_follow_the_verdict() -> None:
+    assert coloured(Line("bad", ("bold", "red"))) == "\x1b[1;31mbad\x1b[0m"
+    assert coloured(Line("plain")) == "plain"
