@@ -174,7 +174,7 @@ class Engine:
             return
         if not isinstance(error, ItemError) or error.__cause__ is not None:
             self._kinds.add(kind)
-            self.tracebacks[item] = "".join(traceback.format_exception(error.__cause__ or error))
+            self.tracebacks[item] = "".join(traceback.format_exception(error.__cause__ or error, chain=False))
 
     def _smaller(self, size: int, error: Exception) -> int:
         """Return the size of the next attempt after a batch of `size` failed.
