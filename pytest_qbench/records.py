@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -104,3 +105,8 @@ class Response:
 
     text: str | None = None
     logprobs: Mapping[str, float] | None = None
+
+
+def error_kind(error: str, item: str) -> str:
+    """The kind of an error: its text without the item's id and without numbers, which differ from item to item."""
+    return re.sub(r"\d+", "0", error.replace(item, ""))

@@ -26,6 +26,10 @@ def add(commands: Commands) -> None:
     told.add_argument("--max-unparsed", type=float, default=0.05, metavar="SHARE", help="tolerated. Default: 0.05")
     told.add_argument("--flips", type=int, default=10, metavar="N", help="items listed each way. Default: 10")
     told.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the resampling. Default: 0")
+    told.add_argument("--html", type=Path, metavar="FILE", help="write the comparison as a page to this file")
+    told.add_argument("--md", type=Path, metavar="FILE", help="write it as Markdown")
+    told.add_argument("--json", type=Path, metavar="FILE", help="write it as data, like summary.json")
+    told.add_argument("--junit", type=Path, metavar="FILE", help="write the gates as JUnit XML, a test case each")
     told.set_defaults(run=run)
 
 
@@ -33,14 +37,19 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the comparison; 0 where every gate holds, else 1."""
     from pytest_qbench.baseline.sources import candidate, reference
     from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, Limits
-    from pytest_qbench.report.compare import compare
+    from pytest_qbench.report.compare import as_finished, compare
+    from pytest_qbench.report.write import write_reports
 
     margins = dict(_margin(text) for text in arguments.gate) if arguments.gate else DEFAULT_MARGINS
     limits = Limits(arguments.max_errors, arguments.max_unparsed, len(margins), arguments.seed)
     old = reference(arguments.a, limits.max_errors, limits.max_unparsed)
-    found = compare(candidate(arguments.b), old, margins, limits, arguments.flips)
+    new = candidate(arguments.b)
+    found = compare(new, old, margins, limits, arguments.flips)
     print(f"A: {arguments.a}\nB: {arguments.b}")
     print("\n".join([*found.lines, found.verdict]))
+    told = as_finished(found, new, old, arguments.a, arguments.b, arguments.strict)
+    if unwritten := write_reports(told, arguments.html, arguments.md, arguments.json, arguments.junit):
+        raise UsageError(unwritten[0])
     return 0 if found.holds and not (arguments.strict and found.verdict.startswith("INCONCLUSIVE")) else 1
 
 

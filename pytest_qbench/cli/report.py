@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
+import sys
 from pathlib import Path
 
 from pytest_qbench.cli.command import Commands
@@ -24,8 +26,9 @@ def add(commands: Commands) -> None:
         "--csv", type=Path, metavar="FILE", help="with --history: write every metric of every run to this file"
     )
     parser.add_argument(
-        "-v", "--verbose", action="store_true", help="also show flips, conditions and all omitted entries"
-    )
+        "-v", "--verbose", action="count", default=0,
+        help="also show tables, reasons, changed items and conditions; -vv shows each wrong item too",
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -45,7 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     from pytest_qbench.report.finished_run import read_finished
     from pytest_qbench.report.rescoring import scorings
-    from pytest_qbench.report.terminal import section
+    from pytest_qbench.report.terminal import coloured, section
     from pytest_qbench.report.write import write_reports
 
     finished = read_finished(arguments.run_folder)
@@ -53,7 +56,9 @@ def _run(arguments: argparse.Namespace) -> None:
         print("\n".join(scorings(finished)))
     else:
         width = shutil.get_terminal_size().columns
-        print("\n".join(line.text for line in section(finished, width, int(arguments.verbose))))
+        colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        lines = section(finished, width, arguments.verbose)
+        print("\n".join(coloured(line) if colours else line.text for line in lines))
     if unwritten := write_reports(finished, arguments.html, arguments.md):
         raise UsageError(unwritten[0])
 
@@ -67,6 +72,6 @@ def _history(arguments: argparse.Namespace) -> None:
         if arguments.csv:
             write_csv(found, arguments.csv)
         if arguments.html:
-            arguments.html.write_text(history_page(found), encoding="utf-8")
+            arguments.html.write_text(history_page(found, arguments.html), encoding="utf-8")
     except OSError as e:
         raise UsageError(f"{e.filename}: cannot be written: {e.strerror}") from e

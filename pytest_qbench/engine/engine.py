@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
@@ -16,9 +17,10 @@ from pytest_qbench.judges.base import Judge
 from pytest_qbench.models.base import Model, RemoteModel, SupportsPrefetch, SupportsReplay
 from pytest_qbench.models.errors import OutOfMemoryError, WorkerDied
 from pytest_qbench.prompts import AnswerMode, Prompt, question_text
-from pytest_qbench.records import Record, Response
+from pytest_qbench.records import Record, Response, error_kind
 from pytest_qbench.scoring.score import DEFAULT, Scoring
 
+TRACEBACKS = 10  # kinds of errors whose traceback is kept
 AUTO_BATCH_SIZE = 16
 """Batch size when neither the user nor the model names one."""
 
@@ -68,6 +70,8 @@ class Engine:
         self._score = Grader(scoring, judge, judge_rounds, reads_unparsed)
         self._prefetcher = Prefetcher(model)
         self._expected: deque[tuple[tuple[Item, ...], int]] = deque()
+        self.tracebacks: dict[str, str] = {}  # by item, the first of each kind of error
+        self._kinds: set[str] = set()
 
     def measure(
         self, items: Sequence[Item], observer: BatchObserver | None = None, then: Iterable[Sequence[Item]] = ()
@@ -157,9 +161,19 @@ class Engine:
             if len(items) > 1:
                 return self._parts(items, prompts, self._smaller(len(items), e), observer)
             records = [error_record(items[0], e)]
+            self._keep_traceback(items[0].id, records[0].error or "", e)
         if observer is not None:
             observer.batch_finished(records)
         return records
+
+    def _keep_traceback(self, item: str, told: str, error: Exception) -> None:
+        """Keep the traceback of the first error of a kind; an `ItemError` without a cause says all itself."""
+        kind = error_kind(told, item)
+        if kind in self._kinds or len(self._kinds) == TRACEBACKS:
+            return
+        if not isinstance(error, ItemError) or error.__cause__ is not None:
+            self._kinds.add(kind)
+            self.tracebacks[item] = "".join(traceback.format_exception(error.__cause__ or error, chain=False))
 
     def _smaller(self, size: int, error: Exception) -> int:
         """Return the size of the next attempt after a batch of `size` failed.

@@ -23,7 +23,7 @@ from typing import Literal
 
 from pytest_qbench.baseline.baseline import Baseline
 from pytest_qbench.gates.comparison import Comparison, check_comparable, metric_of, paired_items
-from pytest_qbench.gates.flips import Flip, flips
+from pytest_qbench.gates.flips import Flip, flips, together
 from pytest_qbench.gates.targets import IncomparableError, InvalidError, NothingError, Place, check_whole, places
 from pytest_qbench.metrics.metrics import ALPHA, DRIFTS, ITEM_VALUES, METRICS, RATES, Metric, mean_metric
 from pytest_qbench.metrics.results import Results
@@ -68,6 +68,8 @@ class GateResult:
     gained: tuple[Flip, ...] = ()
     incomparable: bool = False
     nothing: bool = False
+    lost_count: int = 0  # `lost` and `gained` may list fewer
+    gained_count: int = 0
 
 
 def decide(paired: Paired, margin: float, alpha: float, p_value: float) -> Verdict:
@@ -132,9 +134,11 @@ def evaluate(
         return GateResult(label, "invalid", str(e), tuple(rows), incomparable=incomparable, nothing=nothing)
     verdict = next(v for v in SEVERITY if any(row.verdict == v for row in rows))
     reason = "; ".join(_reason(row) for row in rows if row.verdict == verdict)
-    found = [flips(name, comparison.pairs, results.expected) for comparison in comparisons]
-    lost, gained = (tuple(dict.fromkeys(f for side in sides for f in side)) for sides in zip(*found, strict=True))
-    return GateResult(label, verdict, reason, tuple(rows), lost, gained)
+    moved = together([flips(name, comparison.pairs, results.expected) for comparison in comparisons])
+    return GateResult(
+        label, verdict, reason, tuple(rows), moved.lost, moved.gained,
+        lost_count=len(moved.all_lost), gained_count=len(moved.all_gained),
+    )  # fmt: skip
 
 
 def _comparisons(

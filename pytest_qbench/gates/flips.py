@@ -20,7 +20,7 @@ Pair = tuple[Record, Record]
 
 @dataclass(frozen=True, slots=True)
 class Flip:
-    """An item that came out otherwise: its answer, its judged mean, its quality score (beside the MOS)."""
+    """An item whose result changed: its answer, its judged mean, or the rank of its score beside that of its MOS."""
 
     item: str
     question: str
@@ -28,52 +28,74 @@ class Flip:
     after: str | None
 
 
-def flips(
-    name: str, pairs: Sequence[Pair], asked: Mapping[tuple[str, str], Item]
-) -> tuple[tuple[Flip, ...], tuple[Flip, ...]]:
+@dataclass(frozen=True, slots=True)
+class Flips:
+    """Items lost and gained, the most harmful first, and the ids of all of them: lists may be cut to `MOST`."""
+
+    lost: tuple[Flip, ...] = ()
+    gained: tuple[Flip, ...] = ()
+    all_lost: frozenset[str] = frozenset()
+    all_gained: frozenset[str] = frozenset()
+
+
+def together(found: Sequence[Flips]) -> Flips:
+    """The flips of several datasets and slices, each item once."""
+    lost = dict.fromkeys(flip for one in found for flip in one.lost)
+    gained = dict.fromkeys(flip for one in found for flip in one.gained)
+    all_lost, all_gained = (one.all_lost for one in found), (one.all_gained for one in found)
+    none: frozenset[str] = frozenset()
+    return Flips(tuple(lost), tuple(gained), none.union(*all_lost), none.union(*all_gained))
+
+
+def flips(name: str, pairs: Sequence[Pair], asked: Mapping[tuple[str, str], Item]) -> Flips:
     """Items lost and items gained for a metric, from pairs (candidate, baseline) of one dataset.
 
     perception: right before and not now, or the other way round, in the order of the data. description: a lower or a
     higher judged mean (of the dimension that the metric names). assessment: the score's rank moved away from that of
     the MOS, or towards it, by more than `MOVED` of the ranks. The last two list the largest moves first, `MOST` each.
+    Ranks are written as per cent of the dataset: 100 % is the best.
     """
     if name.startswith("perception."):
         lost = [p for p in pairs if p[1].status == "correct" != p[0].status]
         gained = [p for p in pairs if p[0].status == "correct" != p[1].status]
-        return tuple(_answer(p, asked) for p in lost), tuple(_answer(p, asked) for p in gained)
+        sides = [tuple(_answer(p, asked) for p in side) for side in (lost, gained)]
+        return Flips(sides[0], sides[1], *(frozenset(f.item for f in side) for side in sides))
     if name.startswith("description."):
         dimension = name.partition(".")[2]
         means = [tuple(judged_mean(r, dimension) for r in pair) for pair in pairs]
         moves = [0.0 if new is None or old is None else new - old for new, old in means]
         texts = [tuple("none" if v is None else f"{v:.2f}" for v in pair) for pair in means]
-        return _largest(pairs, moves, texts, asked, 0.0)
-    rank_of_mos = rankdata([float(r.target or 0) for r, _ in pairs])
-    new, old = (np.abs(rankdata([r.score or 0.0 for r in side]) - rank_of_mos) for side in zip(*pairs, strict=True))
-    texts = [(f"{a.score:.4f}", f"{b.score:.4f}") for a, b in pairs]
-    return _largest(pairs, ((old - new) / len(pairs)).tolist(), texts, asked, MOVED)
+        questions = [asked[r.task, r.item].question or "" for r, _ in pairs]
+        return _largest(pairs, moves, texts, questions, 0.0)
+    mos = rankdata([float(r.target or 0) for r, _ in pairs])
+    new, old = (rankdata([r.score or 0.0 for r in side]) for side in zip(*pairs, strict=True))
+    texts = [(_rank(a, pairs), _rank(b, pairs)) for a, b in zip(new, old, strict=True)]
+    moves = ((np.abs(old - mos) - np.abs(new - mos)) / len(pairs)).tolist()
+    return _largest(pairs, moves, texts, [f"MOS ranks it at {_rank(rank, pairs)}" for rank in mos], MOVED)
+
+
+def _rank(rank: float, pairs: Sequence[Pair]) -> str:
+    return f"{100 * rank / len(pairs):.0f} %"
 
 
 def _answer(pair: Pair, asked: Mapping[tuple[str, str], Item]) -> Flip:
     new, old = pair
-    return Flip(new.item, _question(new, asked), old.choice or old.response, new.choice or new.response)
+    return Flip(
+        new.item, asked[new.task, new.item].question or "", old.choice or old.response, new.choice or new.response
+    )
 
 
 def _largest(
     pairs: Sequence[Pair],
     moves: Sequence[float],
     texts: Sequence[tuple[str, ...]],
-    asked: Mapping[tuple[str, str], Item],
+    questions: Sequence[str],
     least: float,
-) -> tuple[tuple[Flip, ...], tuple[Flip, ...]]:
+) -> Flips:
     """Split by the sign of `moves` (negative: worse), those beyond `least`, the largest first."""
     order = sorted(range(len(pairs)), key=lambda i: -abs(moves[i]))
-    found = [(i, Flip(pairs[i][0].item, _question(pairs[i][0], asked), texts[i][1], texts[i][0])) for i in order]
+    found = [(i, Flip(pairs[i][0].item, questions[i], texts[i][1], texts[i][0])) for i in order]
     lost = [flip for i, flip in found if moves[i] < -least]
     gained = [flip for i, flip in found if moves[i] > least]
-    return tuple(lost[:MOST]), tuple(gained[:MOST])
-
-
-def _question(record: Record, asked: Mapping[tuple[str, str], Item]) -> str:
-    if record.task == "assessment":
-        return f"MOS {record.target:g}"
-    return asked[record.task, record.item].question or ""
+    everyone = (frozenset(flip.item for flip in side) for side in (lost, gained))
+    return Flips(tuple(lost[:MOST]), tuple(gained[:MOST]), *everyone)

@@ -138,7 +138,7 @@ def qbench_gate(
         calls += 1
         compared += margin is not None
         result = gating.judge(
-            name, qbench_results, qbench_baseline, plan.share(max(1, compared)),
+            request.node.nodeid, name, qbench_results, qbench_baseline, plan.share(max(1, compared)),
             margin=margin, minimum=minimum, maximum=maximum, dataset=dataset, slice=slice,
         )  # fmt: skip
         outcome = gating.outcome(result)

@@ -242,6 +242,7 @@ def measure(node: pytest.Item, run: Run, item: Item, engine: Any) -> Record:
         record = run.recorder.measurer.measure(node.nodeid, item, noted)
         if asked:
             run.recorder.made_with.batch_size = asked[0].batch_size  # the automatic batch size may have been halved
+            run.tracebacks.update(asked[0].tracebacks)
     except UsageError as e:
         stop(node.session, run, e)
     node.stash[RECORD] = record

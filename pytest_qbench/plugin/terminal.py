@@ -6,7 +6,8 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from pytest_qbench.report.finished_run import Finished
-from pytest_qbench.report.terminal import NOT_QBENCH, section
+from pytest_qbench.report.headline import tone_of, word_of
+from pytest_qbench.report.terminal import COLOURS, NOT_QBENCH, section
 
 if TYPE_CHECKING:
     from pytest_qbench.session.settings import Settings
@@ -23,7 +24,8 @@ def header(settings: Settings) -> str:
 def show(reporter: Any, run: Finished) -> None:
     """Write the section with pytest's own writer."""
     width = reporter._tw.fullwidth
-    reporter.write_sep("=", "Q-Bench")
+    word = word_of(run)
+    reporter.write_sep("=", f"Q-Bench: {word}", **{COLOURS[tone_of(word)]: True, "bold": True})
     for line in section(run, width, reporter.verbosity):
         # Only a terminal has an edge; in a log a line stays whole, so that it can be searched for.
         for text in wrapped(line.text, width) if reporter.isatty else [line.text]:

@@ -3,31 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pytest_qbench.items import DIMENSIONS
 from pytest_qbench.metrics.metrics import PUBLISHED
 from pytest_qbench.records import Record
+from pytest_qbench.stats.paired import mcnemar_drop
 
 # The order of the published tables.
 _TYPES, _CONCERNS = ([s.partition("=")[2] for s in PUBLISHED if s.startswith(key)] for key in ("type", "concern"))
 
 
-def heat(records: Iterable[Record], before: Iterable[Record]) -> list[dict[str, Any]]:
-    """Per perception dataset, items and right answers now and before in each cell of type (rows) and concern."""
-    old: dict[str, list[Record]] = {}
-    for record in before:
-        old.setdefault(record.dataset, []).append(record)
+@dataclass
+class Cell:
+    """Items of one type and concern: how many, right now and before (None: unknown), lost and gained."""
+
+    n: int = 0
+    right: int = 0
+    before: int | None = None
+    lost: int = 0
+    gained: int = 0
+
+    @property
+    def change(self) -> float | None:
+        """The change of the accuracy."""
+        return None if self.before is None or not self.n else (self.right - self.before) / self.n
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether chance alone gives such a change in less than 1 of 20 cases (exact McNemar test, two-sided)."""
+        return 2 * min(mcnemar_drop(self.lost, self.gained), mcnemar_drop(self.gained, self.lost)) < 0.05
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """The cells of one dataset, by type (rows) and concern (columns)."""
+
+    dataset: str
+    types: list[str]
+    concerns: list[str]
+    cells: list[list[Cell]]
+
+
+def heat(records: Iterable[Record], before: Iterable[Record]) -> list[HeatMap]:
+    """Accuracy now and before per perception dataset in each cell of type and concern."""
+    old = {r.item: r for r in before if r.task == "perception"}
     maps = []
     for dataset, group in _by_dataset(records).items():
         types = _ordered(_TYPES, (r.slices["type"] for r in group))
         concerns = _ordered(_CONCERNS, (r.slices["concern"] for r in group))
-        grids = [_grid(some, types, concerns) for some in (group, old.get(dataset, []))]
-        (n, right), (old_n, old_right) = grids
-        maps.append({
-            "dataset": dataset, "types": types, "concerns": concerns, "n": n, "right": right,
-            "before": old_right if old_n == n else None,
-        })  # fmt: skip
+        cells = [[Cell() for _ in concerns] for _ in types]
+        known = all(r.item in old for r in group)
+        for r in group:
+            cell = cells[types.index(r.slices["type"])][concerns.index(r.slices["concern"])]
+            right = r.status == "correct"
+            cell.n += 1
+            cell.right += right
+            if known:
+                was = old[r.item].status == "correct"
+                cell.before = (cell.before or 0) + was
+                cell.lost += was and not right
+                cell.gained += right and not was
+        maps.append(HeatMap(dataset, types, concerns, cells))
     return maps
 
 
@@ -42,18 +80,6 @@ def _by_dataset(records: Iterable[Record]) -> dict[str, list[Record]]:
 def _ordered(known: Sequence[str], found: Iterable[str]) -> list[str]:
     there = set(found)
     return [k for k in known if k in there] + sorted(there.difference(known))
-
-
-def _grid(
-    records: Iterable[Record], types: Sequence[str], concerns: Sequence[str]
-) -> tuple[list[list[int]], list[list[int]]]:
-    n, right = ([[0] * len(concerns) for _ in types] for _ in range(2))
-    for r in records:
-        if r.status != "error" and r.slices.get("type") in types and r.slices.get("concern") in concerns:
-            row, column = types.index(r.slices["type"]), concerns.index(r.slices["concern"])
-            n[row][column] += 1
-            right[row][column] += r.status == "correct"
-    return n, right
 
 
 def rounds(records: Iterable[Record]) -> list[dict[str, Any]]:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 
 from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.baseline.snapshot import before
 from pytest_qbench.gates.comparison import Comparison, check_comparable, drifts
 from pytest_qbench.gates.evaluate import GateResult, Limits, evaluate
 from pytest_qbench.gates.flips import Flip
 from pytest_qbench.gates.targets import InvalidError
 from pytest_qbench.metrics.metrics import ALPHA, METRICS, Metric
 from pytest_qbench.metrics.results import Results
+from pytest_qbench.records import Record
+from pytest_qbench.report.finished_run import Finished, Held
+from pytest_qbench.report.labels import plural, shortened_id
+from pytest_qbench.report.run_summary import baseline_entry, run_summary
+from pytest_qbench.report.terminal import flip_text
 from pytest_qbench.report.text_table import aligned
 from pytest_qbench.runs.fingerprint import reported
 from pytest_qbench.stats.resampling import Undefined
@@ -26,6 +34,7 @@ class Compared:
     lines: list[str]
     verdict: str
     holds: bool
+    gates: list[GateResult]
 
 
 def compare(new: Results, old: Baseline | str, margins: Mapping[str, float], limits: Limits, flips: int) -> Compared:
@@ -38,17 +47,46 @@ def compare(new: Results, old: Baseline | str, margins: Mapping[str, float], lim
     verdicts = {(m.name, m.dataset, m.slice): m.verdict for gate in gates for m in gate.rows}
     rows = [HEAD, *(_row(m, new, old, verdicts, limits.seed) for m in new.metrics if m.name in METRICS)]
     lines = aligned(rows, left=3)
-    lines += [f"gate {g.name}: {'not gated' if g.nothing else g.verdict} ({g.reason})" for g in gates]
+    lines += [f"gate {g.name}: {'not measured' if g.nothing else g.verdict} ({g.reason})" for g in gates]
     if not isinstance(old, str):
         lines += [
             f"drift of {m.name.partition('.')[0]} {m.dataset}: {m.value:.4f}, {m.note}" for m, _ in drifts(new, old)
         ]
-        lines += [f"made otherwise: {one}" for one in reported(old.fingerprint, new.fingerprint)]
+        lines += [f"differs: {shortened_id(one)}" for one in reported(old.fingerprint, new.fingerprint)]
     for gate in gates:
-        lines += _flips(gate.name, "lost", gate.lost, flips) + _flips(gate.name, "gained", gate.gained, flips)
+        lines += _flips(gate.name, "lost", gate.lost, gate.lost_count, flips)
+        lines += _flips(gate.name, "gained", gate.gained, gate.gained_count, flips)
     judged = [gate for gate in gates if not gate.nothing]
     verdict = _verdict(judged)
-    return Compared(lines, verdict, verdict.startswith(("PASS", "INCONCLUSIVE")))
+    return Compared(lines, verdict, verdict.startswith(("PASS", "INCONCLUSIVE")), gates)
+
+
+def as_finished(found: Compared, new: Results, old: Baseline | str, a: Path, b: Path, strict: bool) -> Finished:
+    """The comparison of folder `b` with folder `a` as a finished run: what page, Markdown and data show."""
+    known = before(new, old)
+    # A baseline keeps no options, which the diagnostics of questions need.
+    is_whole = all(item.options for item in new.expected.values() if item.task == "perception")
+    beside = new.diagnostics if is_whole else []
+    moved = [] if isinstance(old, str) else drifts(new, old)
+    summary = run_summary(new, old, found.gates, lambda gate: _outcome(gate, strict), moved, known, beside) | {
+        "began": datetime.now(UTC).isoformat(timespec="seconds"),
+        "verdict": found.verdict,
+        "baseline": baseline_entry(a.name, old),
+        "sight": None, "notes": [], "changes": [], "submissions": [],
+    }  # fmt: skip
+    return Finished(b, summary, Held(new.expected, _by_key(new.records), _by_key(known)))
+
+
+def _by_key(records: Sequence[Record]) -> dict[tuple[str, str], Record]:
+    return {(r.task, r.item): r for r in records}
+
+
+def _outcome(gate: GateResult, strict: bool) -> str:
+    if gate.nothing:
+        return "not gated"
+    if gate.verdict == "inconclusive":
+        return "fail" if strict else "inconclusive"
+    return "fail" if gate.verdict in ("regressed", "invalid") else "pass"
 
 
 def _verdict(judged: Sequence[GateResult]) -> str:
@@ -88,11 +126,9 @@ def _row(
     return [*cells, f"{paired.delta:+.4f}", interval, f"{paired.p_value:.2g}", verdict]
 
 
-def _flips(gate: str, way: str, found: Sequence[Flip], most: int) -> list[str]:
+def _flips(gate: str, way: str, found: Sequence[Flip], count: int, most: int) -> list[str]:
     if not found or not most:
         return []
-    lines = [f"{gate}: {len(found)} items {way} (A -> B):"]
-    for flip in found[:most]:
-        before, after = (t if t is None else " ".join(t.split())[:60] for t in (flip.before, flip.after))
-        lines.append(f"  {flip.item}: {flip.question} {before!r} -> {after!r}")
-    return lines + ([f"  ... and {len(found) - most} more (--flips=N)"] if len(found) > most else [])
+    lines = [f"{gate}: {plural(count, 'item')} {way} (A -> B):"]
+    lines += [f"  {flip_text(flip)}" for flip in found[:most]]
+    return lines + ([f"  ... and {count - most:,} more (--flips=N)"] if count > most else [])

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import csv
-import json
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.report.charts import Point, line_chart
 from pytest_qbench.report.finished_run import Finished, read_finished
-from pytest_qbench.report.labels import name_of, row_label
-from pytest_qbench.report.page import assemble
+from pytest_qbench.report.headline import Judged, day, headline, minute, tone_of, word_of
+from pytest_qbench.report.labels import own_interval, plural, row_label, short_name, value_text
+from pytest_qbench.report.markup import Markup, joined, table, tag
+from pytest_qbench.report.page import assemble, main, navigation
 from pytest_qbench.report.text_table import aligned
 from pytest_qbench.runs.read import SUMMARY
 
+TOTALS = ("perception.accuracy", "description.sum", "assessment.srcc")
 COLUMNS = (
     "run", "began", "verdict", "model", "data", "baseline", "baseline_recorded", "baseline_changed", "metric",
     "dataset", "split", "slice", "value", "ci_lower", "ci_upper", "items", "baseline_value", "delta", "metric_verdict",
@@ -81,7 +87,7 @@ def _baseline(run: Finished) -> tuple[str | None, str | None]:
     return told["name"], told.get("recorded")
 
 
-def table(found: History) -> list[list[Any]]:
+def metric_rows(found: History) -> list[list[Any]]:
     """One row per run and metric, in the order of `COLUMNS`; None where there is no value."""
     return [
         [*_run_cells(past), m.name, m.dataset, m.split, m.slice, m.value, *(m.ci or (None, None)), m.n, m.baseline,
@@ -100,11 +106,11 @@ def _run_cells(past: Past) -> list[Any]:
 
 
 def write_csv(found: History, path: Path) -> None:
-    """Write `table`; raises `OSError`. A text that a spreadsheet would take for a formula gets an apostrophe."""
+    """Write `metric_rows`; raises `OSError`. A text that a spreadsheet would take for a formula gets an apostrophe."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        writer.writerows([_harmless(cell) for cell in row] for row in table(found))
+        writer.writerows([_harmless(cell) for cell in row] for row in metric_rows(found))
 
 
 def _harmless(cell: Any) -> Any:
@@ -113,8 +119,8 @@ def _harmless(cell: Any) -> Any:
 
 def lines(found: History) -> list[str]:
     """The runs as a table for the terminal: their totals over time."""
-    names = ("perception.accuracy", "description.sum", "assessment.srcc")
-    head = ["run", "began", *(name for name in names), "verdict"]
+    names = [name for name in TOTALS if any(past.run.of(name) for past in found.past)]
+    head = ["run", "began", *(short_name(name) for name in names), "verdict"]
     rows = [head]
     for past in found.past:
         run = past.run
@@ -128,22 +134,94 @@ def _total(run: Finished, name: str) -> str:
     """The total of a metric: its mean over datasets where there is one, else each dataset's."""
     rows = [m for m in run.of(name) if m.slice is None]
     chosen = [m for m in rows if m.dataset is None] or rows
-    return " ".join("undefined" if m.value is None else f"{m.value:.4f}" for m in chosen) or "-"
+    return ", ".join(value_text(name, m.value) for m in chosen) or "-"
 
 
-def history_page(found: History) -> str:
-    """The history as a page of its own."""
-    runs = [
-        {
-            "run": past.run.folder.name, "began": past.run.summary["began"], "verdict": past.run.summary["verdict"],
-            "series": past.series, "baseline": list(_baseline(past.run)), "changed": past.baseline_changed,
-            "recorded": past.recorded, "metrics": [_point(m) for m in past.run.metrics],
-        }
-        for past in found.past
-    ]  # fmt: skip
-    data = {"folder": str(found.folder), "runs": runs, "left_out": found.left_out}
-    return assemble("Q-Bench: history", "history", json.loads(json.dumps(data)))
+def history_page(found: History, where: Path | None = None) -> str:
+    """The history as a page: the runs, then a chart per gated metric; `where` the page lies, to link to run pages."""
+    newest = found.past[-1]
+    parts = [
+        ("runs", "Runs", _run_table(found, where)),
+        ("gated", "Gated metrics", tag("div", *_charts(found, _gated(found)), class_="charts")),
+        ("all", "All metrics", _others(found)),
+    ]
+    title = f"{plural(len(found.past), 'run')} in {found.folder}"
+    left_out = [tag("li", f"left out: {reason}") for reason in found.left_out]
+    head = tag(
+        "header", tag("p", "Q-Bench · history", class_="eyebrow"),
+        tag("h1", f"Newest run: {headline(newest.run)}", id="verdict", class_=tone_of(word_of(newest.run))),
+        tag("p", title, id="about"), tag("ul", *left_out, id="notes") if left_out else "",
+    )  # fmt: skip
+    return assemble(title, joined(head, navigation(parts), main(parts)))
 
 
-def _point(m: Metric) -> list[Any]:
-    return [f"{name_of(m)} {row_label(m)}", m.value, m.ci, m.n, m.baseline, m.slice is None]
+def _run_table(found: History, where: Path | None) -> Markup:
+    names = [name for name in TOTALS if any(past.run.of(name) for past in found.past)]
+    head = ["run", "date", "model, data", "commit", *(short_name(name) for name in names), "verdict", "baseline"]
+    rows = []
+    for number, past in reversed(list(enumerate(found.past, 1))):
+        run = past.run
+        commit = str(run.summary.get("commit") or "")[:8]
+        word = word_of(run)
+        told = " of ".join(day(part) if i else part for i, part in enumerate(filter(None, _baseline(run))))
+        told += " (changed)" if past.baseline_changed else " (became the baseline)" if past.recorded else ""
+        rows.append([
+            tag("td", f"{number} ", _linked(run, where), data_column="run"), minute(str(run.summary["began"])),
+            past.series, commit, *(_total(run, name) for name in names),
+            tag("span", word.lower(), class_=f"chip {tone_of(word)}"), told,
+        ])  # fmt: skip
+    return table(head, rows)
+
+
+def _linked(run: Finished, where: Path | None) -> Markup:
+    """The name of a run, with a link to its page where one lies in its folder or beside it."""
+    name = run.folder.name
+    for page in (run.folder / "report.html", run.folder.with_suffix(".html")):
+        if where is not None and page.is_file():
+            return tag("a", name, href=quote(os.path.relpath(page, where.parent)))
+    return tag("span", name)
+
+
+def _gated(found: History) -> list[str]:
+    """Names of the metrics that a gate has judged in any run; the main ones where none has."""
+    judged = dict.fromkeys(row.name for past in found.past for gate in past.run.gates for row in gate.rows)
+    return list(judged) or [name for name in TOTALS if any(past.run.of(name) for past in found.past)]
+
+
+def _charts(found: History, names: Sequence[str]) -> list[Markup]:
+    made = []
+    for name in names:
+        lines: dict[str, list[Point]] = {}
+        for at, past in enumerate(found.past):
+            verdicts = {
+                (row.dataset, row.slice): Judged(g, row) for g in past.run.gates for row in g.rows if row.name == name
+            }
+            for m in past.run.of(name):
+                if m.slice is None and m.value is not None:
+                    one = verdicts.get((m.dataset, None))
+                    label = m.dataset or row_label(m)
+                    lines.setdefault(_line(past, label), []).append(_point(at, past, m, one))
+        if lines:
+            marks = [at for at, past in enumerate(found.past) if past.baseline_changed]
+            chart = line_chart(list(lines.items()), len(found.past), marks, f"{name} over time")
+            made.append(tag("div", tag("h3", short_name(name)), chart, class_="chart"))
+    return made
+
+
+def _line(past: Past, label: str) -> str:
+    """Checkpoints of one data set join to a line; blind runs are a line of their own."""
+    return f"{label} blind" if past.run.summary["fingerprint"].get("blind") else label
+
+
+def _point(at: int, past: Past, m: Metric, one: Judged | None) -> Point:
+    title = f"run {at + 1}, {past.run.folder.name}: {value_text(m.name, m.value)} {own_interval(m)}, {m.n:,} items"
+    verdict = f", {one.verdict}" if one else ""
+    assert m.value is not None
+    return Point(at, m.value, m.ci, one.tone if one else "none", title + verdict)
+
+
+def _others(found: History) -> Markup:
+    gated = _gated(found)
+    others = dict.fromkeys(m.name for past in found.past for m in past.run.metrics if m.name not in gated)
+    charts = _charts(found, list(others))
+    return tag("details", tag("summary", f"{plural(len(charts), 'chart')} more"), tag("div", *charts, class_="charts"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -36,3 +38,32 @@ def add_properties(config: pytest.Config, run: Finished) -> None:
     if xml is not None:
         for name, value in properties(run):
             xml.add_global_property(name, value)
+
+
+def junit_xml(run: Finished) -> str:
+    """The gates of a comparison as a JUnit file of its own: one test case each; what stays open counts as skipped."""
+    gates = run.gates
+    suite = ElementTree.Element("testsuite", name="qbench compare", tests=str(len(gates)), errors="0")
+    suite.set("failures", str(sum(gate.outcome == "fail" for gate in gates)))
+    suite.set("skipped", str(sum(gate.outcome in ("inconclusive", "not gated") for gate in gates)))
+    _properties(suite, properties(run))
+    for gate in gates:
+        case = ElementTree.SubElement(suite, "testcase", classname="qbench", name=_printable(gate.name))
+        _properties(case, [(f"gate {gate.name}", f"{gate.word}: {gate.reason}")])
+        if gate.outcome != "pass":
+            kind = "failure" if gate.outcome == "fail" else "skipped"
+            ElementTree.SubElement(case, kind, message=_printable(f"{gate.word}: {gate.reason}"))
+    root = ElementTree.Element("testsuites")
+    root.append(suite)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _properties(parent: ElementTree.Element, found: list[tuple[str, str]]) -> None:
+    box = ElementTree.SubElement(parent, "properties")
+    for name, value in found:
+        ElementTree.SubElement(box, "property", name=_printable(name), value=_printable(value))
+
+
+def _printable(text: str) -> str:
+    """The text without the characters that XML cannot hold."""
+    return re.sub("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)

@@ -1,43 +1,68 @@
 """A finished run as Markdown: the step summary of a CI job, a comment on a change.
 
-Whatever a model, a data file or a user's folder says stands in code spans, where nothing is markup.
+The headline and the judged rows stand first; everything else folds away. Whatever a model, a data file or a user's
+folder says stands in code spans, where nothing is markup.
 """
 
 from __future__ import annotations
 
+import html
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pytest_qbench.gates.flips import Flip
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.report.finished_run import Finished, Gate
-from pytest_qbench.report.labels import JUDGED, interval, judged, name_of, number, row_label, signed, was
-from pytest_qbench.report.notices import remarks
+from pytest_qbench.report.headline import Judged, drift_lines, headline, judged_rows, next_step, subject, totals
+from pytest_qbench.report.labels import (
+    before_text,
+    change_text,
+    interval_text,
+    own_interval,
+    plural,
+    size_text,
+    title_of,
+    value_text,
+)
+from pytest_qbench.report.notices import error_kinds, remarks
 
-FLIPS_SHOWN = 10  # each way and gate: a step summary holds 1 MiB
+FLIPS_SHOWN = 10  # each way and gate
 TEXT_SHOWN = 200  # characters of a foreign text
-SIGNS = {"pass": "✅", "fail": "❌", "inconclusive": "❔", "not gated": "➖"}
+MOST = 1_000_000  # bytes: GitHub drops a step summary above 1 MiB
+SIGNS = {"good": "✅", "bad": "❌", "open": "❔"}
+CUT = "\n\nThe report was cut here: it is larger than GitHub shows. The run folder holds all of it.\n"
 
 
 def markdown(run: Finished) -> str:
-    """The report in GitHub's Markdown."""
-    summary, counts = run.summary, run.summary["items"]
-    missing = counts["total"] - counts["scored"] - counts["unparsed"] - counts["errors"]
-    model, data = (summary["model"] or {}).get("name"), summary["fingerprint"].get("data")
-    note = " (embedded trial data, not Q-Bench)" if data == "mini" else ""
-    baseline = summary["baseline"]
-    told = [
-        f"## Q-Bench: {code(str(summary['verdict']))}",
-        f"Model {code(str(model))}, data {code(str(data))}{note}, baseline {code(str(baseline['name']))}"
-        + (f" of {baseline['recorded']}" if "recorded" in baseline else " (none)"),
-        f"{counts['scored']} of {counts['total']} items scored, {counts['unparsed']} unparsed, "
-        f"{counts['errors']} errors, {missing} missing",
-        *_gates(run.gates),
-        *_metrics(run.metrics),
-        *(part for gate in run.gates for part in _flips(gate)),
-        *_notes(run),
-    ]
-    return "\n\n".join(told) + "\n"
+    """The report in GitHub's Markdown, at most `MOST` bytes; whole blocks are left out at its end."""
+    told, size = "", 0
+    for block in _blocks(run):
+        size += len(block.encode()) + 2
+        if size > MOST - len(CUT):
+            return told + CUT
+        told += ("\n\n" if told else "") + block
+    return told + "\n"
+
+
+def _blocks(run: Finished) -> Iterator[str]:
+    yield f"## Q-Bench: {code(headline(run))}"
+    yield ", ".join(code(part) for part in subject(run))
+    yield from _rows(run)
+    if lines := [*(f"- ⚠ {code(text)}" for text in drift_lines(run)), *(f"- next: {step}" for step in next_step(run))]:
+        yield "\n".join(lines)
+    if lines := _urgent(run):
+        yield "\n".join(lines)
+    for gate in run.gates:
+        yield from _flips(gate)
+    yield from _folded("Gates", _gates(run))
+    yield from _folded("All metrics", _metrics(run.metrics))
+    yield from _folded("Notes", _notes(run))
+
+
+def _folded(title: str, content: str | None) -> Iterator[str]:
+    """A block that opens on a click; the empty line lets GitHub read Markdown inside it."""
+    if content:
+        yield f"<details><summary>{title}</summary>\n\n{content}\n\n</details>"
 
 
 def code(text: str) -> str:
@@ -55,52 +80,75 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> 
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _gates(gates: Sequence[Gate]) -> list[str]:
-    if not gates:
-        return []
-    rows = []
-    for gate in gates:
-        rows.append([f"{SIGNS[gate.outcome]} {code(gate.name)}", gate.verdict, "", "", "", "", code(gate.reason)])
-        rows += [["↳ " + code(row_label(row)), *judged(row), ""] for row in gate.rows if row.margin is not None]
-    return ["### Gates", table(["gate", *JUDGED, "reason"], rows, left=2)]
+def _rows(run: Finished) -> Iterator[str]:
+    """The judged rows; the main numbers where no gate judged anything."""
+    found = judged_rows(run)
+    if any(one.row is not None and one.row.delta is not None for one in found):
+        head = ["", "before", "now", "change", "interval", "margin", "verdict"]
+        yield table(head, [_row(one) for one in found])
+    elif numbers := totals(run):
+        cells = [[code(title_of(m)), value_text(m.name, m.value), own_interval(m), f"{m.n:,}"] for m in numbers]
+        yield table(["", "value", "95 % interval", "items"], cells)
 
 
-def _metrics(metrics: Sequence[Metric]) -> list[str]:
+def _row(one: Judged) -> list[str]:
+    name = f"{SIGNS[one.tone]} {code(one.label)}"
+    m = one.row
+    if m is None:
+        return [name, "", "", "", "", "", one.verdict]
+    verdict = f"**{one.verdict}**" if one.tone == "bad" else "identical" if one.is_identical else one.verdict
+    return [
+        name, before_text(m), value_text(m.name, m.value), change_text(m.name, m.delta), interval_text(m),
+        size_text(m.name, m.margin), verdict,
+    ]  # fmt: skip
+
+
+def _urgent(run: Finished) -> list[str]:
+    """What may not fold away: notes, errors by kind, missing items."""
+    lines = [f"- {code(note)}" for note in run.summary["notes"]]
+    for kind in error_kinds(run):
+        lines.append(f"- error: {code(kind.text)} ({plural(kind.count, 'item')}, first {code(kind.items[0])})")
+    lines += [f"- missing: {code(item)}" for item in run.summary.get("missing", ())]
+    return lines
+
+
+def _gates(run: Finished) -> str | None:
+    rows = [[code(gate.name), gate.word, code(gate.reason)] for gate in run.gates]
+    return table(["gate", "verdict", "reason"], rows, left=3) if rows else None
+
+
+def _metrics(metrics: Sequence[Metric]) -> str | None:
     rows = [
         [
-            code(f"{name_of(m)} {row_label(m)}"), number(m), was(m), signed(m.delta), interval(m), str(m.n),
+            code(title_of(m)), value_text(m.name, m.value), before_text(m), change_text(m.name, m.delta),
+            own_interval(m), f"{m.n:,}",
         ]
         for m in metrics
     ]  # fmt: skip
-    head = ["metric", "value", "baseline", "delta", "95 % interval", "items"]
-    return ["### Metrics", table(head, rows)] if rows else []
+    return table(["metric", "value", "baseline", "change", "95 % interval", "items"], rows) if rows else None
 
 
-def _flips(gate: Gate) -> list[str]:
-    if not gate.lost and not gate.gained:
-        return []
-    rows = [row for way in ("lost", "gained") for row in _moved(way, getattr(gate, way))]
-    title = f"### Items behind {code(gate.name)}: {len(gate.lost)} lost, {len(gate.gained)} gained"
-    return [title, table(["", "item", "question", "before", "now"], rows, left=5)]
+def _flips(gate: Gate) -> Iterator[str]:
+    if not gate.lost_count and not gate.gained_count:
+        return
+    rows = [*_moved("lost", gate.lost, gate.lost_count), *_moved("gained", gate.gained, gate.gained_count)]
+    title = f"{gate.name}: {plural(gate.lost_count, 'item')} lost, {gate.gained_count:,} gained"
+    yield from _folded(html.escape(title), table(["", "item", "question", "before", "now"], rows, left=5))
 
 
-def _moved(way: str, moved: Sequence[Flip]) -> list[list[str]]:
+def _moved(way: str, moved: Sequence[Flip], count: int) -> list[list[str]]:
     rows = [
         [way, code(m.item), code(m.question), code(m.before or "-"), code(m.after or "-")] for m in moved[:FLIPS_SHOWN]
     ]
-    more = len(moved) - len(rows)
-    return [*rows, *([[way, f"{more} more", "", "", ""]] if more else [])]
+    more = count - len(rows)
+    return [*rows, *([[way, f"{more:,} more", "", "", ""]] if more else [])]
 
 
-def _notes(run: Finished) -> list[str]:
-    summary = run.summary
-    lines = [f"- {code(note)}" for note in summary["notes"]]
-    lines += [f"- error: {code(str(e['error']))}" for e in summary.get("errors", ())]
-    lines += [f"- missing: {code(item)}" for item in summary.get("missing", ())]
-    lines += [f"- {code(text)}" for text, _ in remarks(run)]
-    left_out = summary["left_out"]
+def _notes(run: Finished) -> str:
+    lines = [f"- {code(remark.text)}" for remark in remarks(run)]
+    left_out = run.summary["left_out"]
     lines += [f"- left out: {code(e['entry'])}: {code(e['reason'])}" for e in left_out[:FLIPS_SHOWN]]
     if len(left_out) > FLIPS_SHOWN:
-        lines.append(f"- left out: {len(left_out) - FLIPS_SHOWN} more, in `summary.json`")
+        lines.append(f"- left out: {len(left_out) - FLIPS_SHOWN:,} more, in `summary.json`")
     lines.append(f"- files: {code(str(run.folder))}")
-    return ["### Notes", "\n".join(lines)]
+    return "\n".join(lines)

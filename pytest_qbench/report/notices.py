@@ -1,32 +1,74 @@
-"""What a reader should know beside the gates: the judge, endpoints, drift, other conditions than the baseline's."""
+"""What a reader should know beside the gates: judge, endpoints, drift, errors, conditions that differ."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+from pytest_qbench.records import Record, error_kind
 from pytest_qbench.report.finished_run import Finished
-from pytest_qbench.report.labels import number
+from pytest_qbench.report.labels import shortened_id, value_text
 
 SHOWN = 10  # conditions
 
 
-def remarks(run: Finished) -> list[tuple[str, bool]]:
-    """Remarks in one line each, and whether one is a warning: another model than the baseline's, a bad judge."""
-    lines = [*_judge(run), *((_usage(role, usage), False) for role, usage in run.summary.get("usage", {}).items())]
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """One line beside the gates: whether it is a warning, and whether it is shown without -v too."""
+
+    text: str
+    warns: bool = False
+    always: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorKind:
+    """Items that failed in the same way: the first message, how many items, their ids, one traceback if known."""
+
+    text: str
+    count: int
+    items: tuple[str, ...]
+    traceback: str | None
+
+
+def remarks(run: Finished) -> list[Remark]:
+    """What to know beside the gates, one line each."""
+    lines = [*_judge(run)]
+    lines += [Remark(_usage(role, usage), always=True) for role, usage in run.summary.get("usage", {}).items()]
     if ray := run.summary.get("ray"):
-        lines.append((_ray(ray), False))
+        lines.append(Remark(_ray(ray)))
     rows = {(m.name, m.dataset): m for m in run.metrics if m.slice is None}
     for one in run.summary.get("drifts", ()):
         m = rows[one["name"], one["dataset"]]
-        text = f"drift of {m.name.partition('.')[0]} {m.dataset}: {number(m)}, {m.note}"
-        lines.append((text + (": this is not the model of the baseline" if one["moved"] else ""), bool(one["moved"])))
+        text = f"drift of {m.name.partition('.')[0]} {m.dataset}: {value_text(m.name, m.value)}, {m.note}"
+        lines.append(Remark(text + (": this is not the model of the baseline" if one["moved"] else "")))
     if differs := run.summary.get("made_otherwise"):
         rest = f" and {len(differs) - SHOWN} more in summary.json" if len(differs) > SHOWN else ""
-        lines.append((f"made otherwise than the baseline: {'; '.join(differs[:SHOWN])}{rest}", False))
+        told = "; ".join(shortened_id(one) for one in differs[:SHOWN])
+        lines.append(Remark(f"differs from the baseline: {told}{rest}"))
     return lines
 
 
-def _judge(run: Finished) -> list[tuple[str, bool]]:
+def error_kinds(run: Finished) -> list[ErrorKind]:
+    """The errors of a run by kind (see `error_kind`), the most frequent first."""
+    if not run.summary["items"]["errors"]:
+        return []
+    found: dict[str, list[Record]] = {}
+    for record in run.records.values():
+        if record.status == "error":
+            found.setdefault(error_kind(record.error or "", record.item), []).append(record)
+    tracebacks = run.summary.get("tracebacks", {})
+    kinds = [
+        ErrorKind(
+            records[0].error or "", len(records), tuple(r.item for r in records),
+            next((tracebacks[r.item] for r in records if r.item in tracebacks), None),
+        )
+        for records in found.values()
+    ]  # fmt: skip
+    return sorted(kinds, key=lambda kind: -kind.count)
+
+
+def _judge(run: Finished) -> list[Remark]:
     """What the control set and the votes on unparsed replies say of the judge."""
     made = run.summary["fingerprint"]
     judge, control = made.get("judge"), made.get("judge_control")
@@ -35,16 +77,16 @@ def _judge(run: Finished) -> list[tuple[str, bool]]:
     lines = []
     if control and not control["failed"]:
         n = sum(len(rows) for rows in control["scores"].values())
-        lines.append((f"judge {judge['name']}: right on its control set of {n} texts", False))
+        lines.append(Remark(f"judge {judge['name']}: right on its control set of {n} texts"))
     elif not control:
-        lines.append((f"judge {judge['name']}: of the project's own, put to no control set", False))
+        lines.append(Remark(f"judge {judge['name']}: supplied by the project; control set not run"))
     else:
-        lines.append((f"judge {judge['name']}: FAILED its control set: {control['failed']}", True))
+        lines.append(Remark(f"judge {judge['name']}: FAILED its control set: {control['failed']}", warns=True))
     voted = [r for r in run.records.values() if r.task == "perception" and r.judge] if "unparsed" in made else []
     if voted:
         read = sum(r.status != "unparsed" for r in voted)
         text = f"judge {judge['name']}: read {read} of {len(voted)} replies that extraction left unparsed"
-        lines.append((text, False))
+        lines.append(Remark(text, always=True))
     return lines
 
 

@@ -1,7 +1,8 @@
-"""A finished run as one page: data, plotting library, style and script in one file that asks the network for nothing.
+"""A finished run as one page that asks the network for nothing and reads without its script.
 
-The data lies in the page compressed; the script (assets/page.js) shows it as text, never as markup. A content
-security policy names each script by its hash, so that nothing else can run or be fetched.
+Verdict, tables and charts are HTML and SVG; the script (assets/page.js) adds tabs, the list of all items and the dialog
+of an item. The items lie in the page compressed, and the script shows them as text, never as markup. A content security
+policy names each script by its hash, so that nothing else can run or be fetched.
 """
 
 from __future__ import annotations
@@ -9,99 +10,84 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-import html
 import json
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from string import Template
 from typing import Any
 
-from pytest_qbench.report.breakdowns import heat, rounds
+from pytest_qbench.report import sections
+from pytest_qbench.report.cards import changed
 from pytest_qbench.report.finished_run import Finished
-from pytest_qbench.report.item_table import columns, rounded
-from pytest_qbench.report.labels import name_of, row_label
-from pytest_qbench.report.notices import remarks
-from pytest_qbench.report.outliers import outliers
-
-POINTS = 4000  # of a database that its scatter draws beside the outliers; more look the same and cost seconds
+from pytest_qbench.report.headline import headline
+from pytest_qbench.report.item_table import columns
+from pytest_qbench.report.markup import Markup, escaped, joined, tag
 
 
 def page(run: Finished) -> str:
     """The page of a run, as HTML."""
-    return assemble(f"Q-Bench: {run.summary['verdict']}", "page", payload(run), run.thumbnails)
-
-
-def payload(run: Finished) -> dict[str, Any]:
-    """What the script of the page gets, JSON-ready."""
-    summary = run.summary
-    position = {key: i for i, key in enumerate(run.items)}
-    return {
-        "summary": {
-            key: summary.get(key)
-            for key in (
-                "verdict",
-                "began",
-                "seconds",
-                "baseline",
-                "items",
-                "notes",
-                "errors",
-                "missing",
-                "left_out",
-                "sight",
-                "changes",
-            )
-        },
-        "model": (summary["model"] or {}).get("name"),
-        "folder": str(run.folder),
-        "remarks": remarks(run),
-        "conditions": [
-            [key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)]
-            for key, value in summary["fingerprint"].items()
-            if value is not None
-        ],
-        "metrics": [{**asdict(m), "label": f"{name_of(m)} {row_label(m)}"} for m in run.metrics],
-        "gates": [
-            {
-                **asdict(gate),
-                "rows": [{**asdict(row), "label": f"{name_of(row)} {row_label(row)}"} for row in gate.rows],
-                "lost": [[position[gate.task, m.item], m.before, m.after] for m in gate.lost],
-                "gained": [[position[gate.task, m.item], m.before, m.after] for m in gate.gained],
-            }
-            for gate in run.gates
-        ],
-        "heat": heat(run.records.values(), run.before.values()),
-        "rounds": rounds(run.records.values()),
-        "outliers": {
-            dataset: [[position[r.task, r.item], rounded(moved)] for r, moved in found]
-            for dataset, found in outliers(run.records.values()).items()
-        },
-        "points": POINTS,
-        "items": columns(run),
-    }
-
-
-def assemble(title: str, script: str, data: Any, thumbnails: dict[str, str] | None = None) -> str:
-    """Put a page together: `script` names the script and the body in assets/; `data` is what the script gets."""
-    from plotly.offline import get_plotlyjs
-
-    scripts = [get_plotlyjs(), asset("common.js") + asset(f"{script}.js")]
-    packed = gzip.compress(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode(), 6, mtime=0)
-    pictures = json.dumps(thumbnails or {}, ensure_ascii=False).replace("<", "\\u003c")
-    policy = (
-        f"default-src 'none'; script-src {' '.join(map(_hash, scripts))}; style-src 'unsafe-inline'; "
-        "img-src data: blob:; base-uri 'none'; form-action 'none'"
-    )
-    return Template(asset("frame.html")).substitute(
-        title=html.escape(title), policy=policy, style=asset("page.css"), body=asset(f"{script}.html"),
-        data=base64.b64encode(packed).decode(), pictures=pictures, plotly=scripts[0], script=scripts[1],
+    names = list(run.thumbnails)
+    panels = changed(run, names)
+    unchanged = "No item changed, or there was nothing to compare with." if run.gates else None
+    parts = [
+        ("gates", "Gates", sections.gates(run)),
+        ("flips", "What changed", tag("div", *panels, class_="tabs") if panels else unchanged and tag("p", unchanged)),
+        ("heat", "Accuracy by type and concern", sections.heat_maps(run)),
+        ("metrics", "Metrics", sections.metrics(run)),
+        ("habits", "Yes or no, and position", sections.habits(run)),
+        ("judge", "Rounds of the judge", sections.judge(run)),
+        ("ranks", "Scores and MOS", sections.ranks(run, names)),
+        ("items", "All items", Markup(asset("items.html"))),
+        ("conditions", "Conditions", sections.conditions(run)),
+    ]
+    body = joined(
+        _pictures(run.thumbnails), sections.header(run), navigation(parts), main(parts),
+        tag("dialog", id="item", aria_label="Item"),
     )  # fmt: skip
+    return assemble(headline(run), body, "page", {"items": columns(run), "pictures": names})
+
+
+def navigation(parts: Sequence[tuple[str, str, Any]]) -> Markup:
+    """Links to the parts of a page that have content."""
+    links = [tag("a", title, href=f"#{name}") for name, title, content in parts if content]
+    return tag("nav", *links, aria_label="Parts of the report")
+
+
+def main(parts: Sequence[tuple[str, str, Any]]) -> Markup:
+    """The parts of a page that have content, each with its title."""
+    return tag(
+        "main",
+        *(tag("section", tag("h2", title), content, id=name) for name, title, content in parts if content),
+    )
+
+
+def _pictures(thumbnails: Mapping[str, str]) -> Markup:
+    """Every thumbnail once, for others to refer to."""
+    symbols = [
+        tag("symbol", tag("image", href=url, width=200, height=200), id=f"picture{i}", viewBox="0 0 200 200")
+        for i, url in enumerate(thumbnails.values())
+    ]
+    return tag("svg", *symbols, width=0, height=0, class_="pictures", aria_hidden="true")
+
+
+def assemble(title: str, body: Markup, script: str | None = None, data: Any = None) -> str:
+    """Put a page together: `script` names a script in assets/, `data` is what it gets."""
+    code = asset(f"{script}.js") if script else ""
+    packed = gzip.compress(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode(), 9, mtime=0)
+    allowed = f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'" if script else "'none'"
+    policy = (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; "
+        "form-action 'none'"
+    )
+    scripts = ""
+    if script:
+        held = base64.b64encode(packed).decode()
+        scripts = f'<script type="application/gzip" id="data">{held}</script>\n<script>{code}</script>'
+    return Template(asset("frame.html")).substitute(
+        title=escaped(f"Q-Bench: {title}"), policy=policy, style=asset("page.css"), body=body, scripts=scripts
+    )
 
 
 def asset(name: str) -> str:
     """A file of the page."""
     return resources.files("pytest_qbench.report").joinpath("assets", name).read_text(encoding="utf-8")
-
-
-def _hash(script: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

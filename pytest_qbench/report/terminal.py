@@ -1,45 +1,55 @@
-"""The summary of a run as lines of text: in pytest's terminal, in a CI log, by `qbench report`."""
+"""The summary of a run as lines of text: in pytest's terminal, in a CI log, by `qbench report`.
+
+About ten lines say what was judged and how it came out; -v adds the tables (`details.py`), -vv each wrong item.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_qbench.gates.flips import Flip
-from pytest_qbench.items import DIMENSIONS
-from pytest_qbench.report.finished_run import Finished, Gate
-from pytest_qbench.report.labels import (
-    JUDGED,
-    SHOWN,
-    TRUST,
-    interval,
-    judged,
-    name_of,
-    number,
-    row_label,
-    signed,
-    slice_label,
-    was,
+from pytest_qbench.items import TASKS
+from pytest_qbench.report.details import conditions, tables, wrong_items
+from pytest_qbench.report.finished_run import Finished
+from pytest_qbench.report.headline import (
+    Judged,
+    drift_lines,
+    headline,
+    judged_rows,
+    level_text,
+    moved_most,
+    next_step,
+    subject,
+    tone_of,
+    totals,
+    word_of,
 )
-from pytest_qbench.report.notices import remarks
-from pytest_qbench.report.text_table import aligned, shortened, split_to_fit
+from pytest_qbench.report.labels import (
+    TASK_NAMES,
+    before_text,
+    change_text,
+    interval_text,
+    own_interval,
+    plural,
+    size_text,
+    slice_label,
+    title_of,
+    value_text,
+)
+from pytest_qbench.report.notices import error_kinds, remarks
+from pytest_qbench.report.text_table import aligned, shortened
 
 if TYPE_CHECKING:
     from pytest_qbench.gates.evaluate import GateResult
     from pytest_qbench.metrics.metrics import Metric
 
 NOT_QBENCH = "mini (embedded trial data: it is not Q-Bench)"
-
-
-COLOURS = dict.fromkeys(("REGRESSED", "INVALID", "FAILED"), "red") | dict.fromkeys(
-    ("PASS", "BASELINE RECORDED"), "green"
-)
-
-
-OUTCOMES = {"pass": "green", "fail": "red"}
-
-
-FLIPS_SHOWN = 10
+COLOURS = {"good": "green", "bad": "red", "open": "yellow"}
+SIGNS = {"good": ".", "bad": "x", "open": "?"}
+NAMED = 10  # flips, errors and entries that are listed without -v
 
 
 class Line(NamedTuple):
@@ -53,47 +63,43 @@ def gate_text(result: GateResult) -> str:
     """What a failing gate prints: the reason, the comparison row by row, then the items that were lost."""
     lines = [f"{result.name} {result.verdict}: {result.reason}"]
     if compared := [m for m in result.rows if m.delta_ci is not None]:
-        lines += aligned([["", "now", "baseline", "p", "alpha", *JUDGED], *map(_row, compared)])
+        head = ["", "before", "now", "change", level_text(compared), "margin", "sees", "verdict"]
+        rows = [
+            [title_of(m), *_compared(m), size_text(m.name, m.margin), size_text(m.name, m.mde), m.verdict or "-"]
+            for m in compared
+        ]
+        lines += aligned([head, *rows])
     if result.lost:
-        lines.append(f"{len(result.lost)} items lost, {len(result.gained)} gained; before -> now:")
-        lines += [_flip(flip) for flip in result.lost[:FLIPS_SHOWN]]
-        if len(result.lost) > FLIPS_SHOWN:
-            lines.append(f"  ... and {len(result.lost) - FLIPS_SHOWN} more in summary.json")
+        counts = f"{plural(result.lost_count, 'item')} lost, {result.gained_count:,} gained"
+        lines.append(f"{counts}; before -> now:")
+        lines += [f"  {flip_text(flip)}" for flip in result.lost[:NAMED]]
+        if result.lost_count > NAMED:
+            lines.append(f"  ... and {result.lost_count - NAMED:,} more")
     return "\n".join(lines)
 
 
-def _row(m: Metric) -> list[str]:
-    odds = ["-" if value is None else f"{value:.2g}" for value in (m.p_value, m.alpha)]
-    return [row_label(m), number(m), was(m), *odds, *judged(m)]
+def flip_text(flip: Flip) -> str:
+    """One item that changed, on one line."""
+    before, after = ("nothing" if text is None else _flat(text, 60) for text in (flip.before, flip.after))
+    return f"{flip.item}: {_flat(flip.question, 120)} {before} -> {after}"
 
 
-def _flip(flip: Flip, way: str = "") -> str:
-    before, after = (text if text is None else " ".join(text.split())[:60] for text in (flip.before, flip.after))
-    return f"  {way}{flip.item}: {flip.question} {before!r} -> {after!r}"
+def coloured(line: Line) -> str:
+    """A line with the escape sequences of its marks, for a terminal without pytest."""
+    codes = {"bold": "1", "red": "31", "green": "32", "yellow": "33"}
+    marks = ";".join(codes[mark] for mark in line.marks)
+    return f"\x1b[{marks}m{line.text}\x1b[0m" if marks else line.text
 
 
 def section(run: Finished, width: int, verbosity: int = 0) -> list[Line]:
-    """The lines about a run; tables fit into `width` columns where names allow it.
-
-    Below 0, `verbosity` leaves verdict, open gates and files; above 0 it adds flips, conditions and all that was
-    left out.
-    """
-    lines = []
-    if run.summary["fingerprint"].get("data") == "mini":
-        lines.append(Line(f"data: {NOT_QBENCH}"))
+    """The lines about a run, the verdict first and last; tables fit into `width` columns where names allow it."""
+    verdict = Line(headline(run), ("bold", COLOURS[tone_of(word_of(run))]))
+    lines = [verdict, Line(" | ".join(subject(run)))]
+    lines += _rows(run, width)
+    lines += _reasons(run, verbosity)
     if verbosity >= 0:
-        for table in tables(run, width):
-            lines += [Line(text, ("bold",) if i == 0 else ()) for i, text in enumerate(table)]
-        if found := run.summary.get("sight"):
-            adds = found["seeing"] - found["blind"]
-            lines.append(
-                Line(
-                    f"  accuracy with sight {found['seeing']:.4f}, blind {found['blind']:.4f}: seeing adds {adds:+.4f}"
-                )
-            )
-    lines += _left(run, verbosity)
-    lines += _gates(run, width, verbosity)
-    lines += [Line(text, ("yellow",) * warns) for text, warns in remarks(run)]
+        lines += _warnings(run, verbosity)
+    lines += _unmeasured(run, verbosity)
     lines += [Line(note, ("red",)) for note in run.summary["notes"]]
     lines += [Line(hint, ("yellow",)) for hint in run.summary.get("hints", ())]
     if written := run.summary["baseline"].get("written"):
@@ -101,168 +107,149 @@ def section(run: Finished, width: int, verbosity: int = 0) -> list[Line]:
         lines.append(Line(f"baseline recorded: {written}"))
     lines += [Line(text) for text in run.summary.get("submissions", ())]
     if verbosity > 0:
-        lines += _conditions(run, width)
-    lines.append(Line(f"files: {run.folder}"))
-    verdict = run.summary["verdict"]
-    return [*lines, Line(verdict, ("bold", COLOURS.get(verdict.partition(":")[0], "yellow")))]
+        lines += _details(run, width)
+    if verbosity > 1:
+        lines += [Line(text) for text in wrong_items(run)]
+    if verbosity >= 0:
+        lines += _lost(run, verbosity)
+        lines += [Line(f"next: {step}") for step in next_step(run)]
+    lines.append(Line(f"files: {_near(run.folder)}"))
+    return [*lines, verdict]
 
 
-def tables(run: Finished, width: int) -> list[list[str]]:
-    """Return the tables of a run, each a list of lines, the first its head."""
-    shown: list[list[str]] = []
-    for name in dict.fromkeys(m.dataset for m in run.of("perception.accuracy") if m.dataset):
-        shown.append(_perception(run, name, width))
-    for name in dict.fromkeys(m.dataset for m in run.of("description.sum") if m.dataset):
-        shown += _description(run, name, width)
-    if run.of("assessment.srcc"):
-        shown += _assessment(run, width)
-    others = [m for m in run.metrics if m.name not in SHOWN]
-    if others:
-        head = ["beside", "value", "baseline", "95 % interval", "items"]
-        rows = [[f"{name_of(m)} {row_label(m)}", number(m), was(m), interval(m), str(m.n)] for m in others]
-        shown.append(aligned([head, *rows], width=width))
-    return shown
+def _rows(run: Finished, width: int) -> list[Line]:
+    """One row per judged dataset; the main numbers where nothing was compared."""
+    rows = [one for one in judged_rows(run) if one.row is not None]
+    compared = [one for one in rows if one.row is not None and one.row.delta is not None]
+    if not compared:
+        alone = totals(run)
+        if not alone:
+            return []
+        cells = [[f"  {title_of(m)}", value_text(m.name, m.value), own_interval(m), f"{m.n:,}"] for m in alone]
+        return [Line(text) for text in aligned([["", "value", "95 % interval", "items"], *cells], width=width)]
+    head = ["", "before", "now", "change", level_text([one.row for one in compared if one.row]), "margin", ""]
+    cells = []
+    for one in rows:
+        assert one.row is not None
+        label = f"{SIGNS[one.tone]} {one.label}"
+        cells.append([label, *_compared(one.row), size_text(one.row.name, one.row.margin), _told(one)])
+    table = aligned([head, *cells], width=width, indent="")
+    return [Line(table[0], ("bold",)), *(
+        Line(text, (COLOURS[one.tone],) if one.tone != "good" else ())
+        for text, one in zip(table[1:], rows, strict=True)
+    )]  # fmt: skip
 
 
 def _compared(m: Metric) -> list[str]:
-    return [number(m), was(m), signed(m.delta), interval(m)]
+    return [before_text(m), value_text(m.name, m.value), change_text(m.name, m.delta), interval_text(m)]
 
 
-def _perception(run: Finished, dataset: str, width: int) -> list[str]:
-    rows = [["perception " + dataset, "accuracy", "baseline", "delta", "95 % interval", "items"]]
-    rows += [
-        ["all" if m.slice is None else slice_label(m.slice), *_compared(m), str(m.n)]
-        for m in run.of("perception.accuracy")
-        if m.dataset == dataset
-    ]
-    told = (
-        ("perception.unparsed_rate", "unparsed rate"),
-        ("perception.yes_rate", "yes rate"),
-        ("perception.confidence", "confidence"),
-        ("perception.accuracy_parsed", "accuracy without unparsed"),
-        ("perception.accuracy_yes", "where the answer is yes"),
-        ("perception.accuracy_no", "where it is no"),
-        ("perception.position_bias", "position bias"),
-    )
-    totals = {m.name: m for m in run.metrics if m.dataset == dataset and m.slice is None and m.value is not None}
-    found = [f"{words} {number(totals[name])}" for name, words in told if name in totals]
-    return [*aligned(rows, width=width), *_filled(found, width)]
+def _told(one: Judged) -> str:
+    """The last cell of a row: the verdict, and where it stays open what this run could have seen."""
+    assert one.row is not None
+    if one.is_identical:
+        return "identical"
+    if one.verdict == "inconclusive" and one.row.mde is not None:
+        return f"sees {size_text(one.row.name, one.row.mde)}".removesuffix(" pt")
+    return one.verdict.upper() if one.tone == "bad" else one.verdict
 
 
-def _filled(parts: list[str], width: int) -> list[str]:
-    """Parts of a sentence on as few lines as they fit."""
-    lines: list[str] = []
-    for part in parts:
-        if lines and len(lines[-1]) + len(part) + 2 <= width:
-            lines[-1] += f", {part}"
-        else:
-            lines.append(f"  {part}")
-    return lines
-
-
-def _description(run: Finished, dataset: str, width: int) -> list[list[str]]:
-    rows = [["description " + dataset, "mean", "baseline", "delta", "95 % interval", "items", *TRUST.values()]]
-    beside = {m.name: m for m in run.metrics if m.dataset == dataset and m.slice is None}
-    for part in (*DIMENSIONS, "sum"):
-        more = [_short(beside.get(f"description.{part}_{key}")) for key in TRUST]
-        rows += [[part, *_compared(m), str(m.n), *more] for m in run.of(f"description.{part}") if m.dataset == dataset]
-    parts = split_to_fit(rows, 6, width)
-    unread, golden = (beside.get(f"description.{name}") for name in ("unreadable_rate", "golden_agreement"))
-    if unread and unread.value:
-        parts[-1].append(f"  unreadable verdicts {number(unread)}")
-    if golden:
-        words = f"F1, {golden.n} items with several"
-        parts[-1].append(f"  golden texts of an item share {number(golden)} of their words ({words})")
-    return parts
-
-
-def _short(m: Metric | None) -> str:
-    return "" if m is None else "-" if m.value is None else f"{m.value:.3f}"
-
-
-# Diagnostics and their columns: Kendall's tau, PLCC and RMSE after the logistic fit, how finely the scores tell apart.
-BESIDE = {
-    "assessment.krcc": "KRCC",
-    "assessment.plcc_fitted": "PLCC fitted",
-    "assessment.rmse_fitted": "RMSE fitted",
-    "assessment.distinct_scores": "distinct",
-    "assessment.tied_share": "tied",
-}
-
-
-def _assessment(run: Finished, width: int) -> list[list[str]]:
-    rows = [["assessment", "SRCC", "baseline", "delta", "95 % interval", "PLCC", "items", *BESIDE.values()]]
-    others = {(m.dataset, m.slice, m.name): m for m in run.metrics}
-    for m in run.of("assessment.srcc"):
-        plcc = others.get((m.dataset, m.slice, "assessment.plcc"))
-        more = [_beside(others.get((m.dataset, m.slice, key))) for key in BESIDE]
-        rows.append([row_label(m), *_compared(m), "-" if plcc is None else number(plcc), str(m.n), *more])
-    parts = split_to_fit(rows, 7, width)
-    if scoring := run.summary["fingerprint"].get("scoring"):
-        halves = "; a database of two halves by the mean of their correlations" if scoring.get("halves") else ""
-        good, poor = scoring["words"]
-        parts[-1].append(f"  scores: softmax of {good} and {poor}, temperature {scoring['temperature']:g}{halves}")
-    return parts
-
-
-def _beside(m: Metric | None) -> str:
-    """A diagnostic; where the logistic fit found nothing the cell says so, and `summary.json` why."""
-    if m is None:
-        return ""
-    if m.value is None:
-        return "no fit" if m.name.endswith("_fitted") else "undefined"
-    return f"{m.value:.0f}" if m.name == "assessment.distinct_scores" else f"{m.value:.4f}"
-
-
-def _left(run: Finished, verbosity: int) -> list[Line]:
-    """How many items were measured; which were not, and which records of the data never became items."""
-    counts, summary = run.summary["items"], run.summary
-    missing = counts["total"] - counts["scored"] - counts["unparsed"] - counts["errors"]
-    whole = missing == counts["errors"] == 0
-    text = f"items: {counts['scored']} scored, {counts['unparsed']} unparsed, {counts['errors']} errors, "
-    lines = [Line(f"{text}{missing} missing of {counts['total']}", () if whole else ("red",))]
-    most = len(summary["left_out"]) if verbosity > 0 else FLIPS_SHOWN
-    if verbosity >= 0:
-        lines += _first([f"error: {e['error']}" for e in summary.get("errors", ())], counts["errors"], "errors", most)
-        lines += _first([f"missing: {item}" for item in summary.get("missing", ())], missing, "missing", most)
-    left_out = [f"left out: {e['dataset']} {e['entry']}: {e['reason']}" for e in summary["left_out"]]
-    if verbosity < 0:
-        return [*lines, *([Line(f"left out: {len(left_out)} entries of the data")] if left_out else [])]
-    return [*lines, *_first(left_out, len(left_out), "left out", most)]
-
-
-def _first(texts: list[str], count: int, word: str, most: int) -> list[Line]:
-    lines = [Line(text) for text in texts[:most]]
-    return [*lines, *([Line(f"{word}: {count - len(lines)} more, in the run folder")] if count > len(lines) else [])]
-
-
-def _gates(run: Finished, width: int, verbosity: int) -> list[Line]:
-    lines = []
-    rows = [(gate, row) for gate in run.gates for row in gate.rows if row.margin is not None]
-    if rows and verbosity >= 0:
-        head = ["gate", *JUDGED]
-        cells = [[f"{name_of(row)} {row_label(row)}", *judged(row)] for _, row in rows]
-        table = aligned([head, *cells], width=width)
-        lines.append(Line(table[0], ("bold",)))
-        lines += [Line(text, _marks(gate)) for text, (gate, _) in zip(table[1:], rows, strict=True)]
+def _reasons(run: Finished, verbosity: int) -> list[Line]:
+    """The reason of each gate that failed or could not be judged; of all gates with -v."""
+    told: dict[tuple[str, str, str], list[str]] = {}
     for gate in run.gates:
-        if verbosity >= 0 or gate.outcome != "pass":
-            verdict = gate.verdict if gate.verdict != "invalid" or gate.outcome != "not gated" else "not gated"
-            lines.append(Line(f"gate {gate.name}: {verdict} ({gate.reason})", _marks(gate)))
+        compared = any(row.delta is not None for row in gate.rows)
+        if verbosity > 0 or gate.outcome == "fail" or (verbosity >= 0 and not compared and gate.outcome != "pass"):
+            told.setdefault((gate.word, gate.reason, Judged(gate, None).tone), []).append(gate.name)
+    return [
+        Line(f"gate{'s' if len(names) > 1 else ''} {', '.join(names)}: {word} ({reason})", (COLOURS[tone],))
+        for (word, reason, tone), names in told.items()
+    ]
+
+
+def _warnings(run: Finished, verbosity: int) -> list[Line]:
+    """What makes a reader doubt the numbers; with -v everything that is known beside them."""
+    lines = [Line(f"! {text}", ("yellow",)) for text in drift_lines(run)]
+    if slices := moved_most(run):
+        moved = ", ".join(
+            f"{slice_label(m.slice or '')} {change_text(m.name, m.delta)} ({m.n:,} items)" for m in slices
+        )
+        lines.append(Line(f"! accuracy fell most on: {moved}", ("yellow",)))
+    if found := run.summary.get("sight"):
+        seeing, blind = found["seeing"], found["blind"]
+        adds = change_text("perception.accuracy", seeing - blind)
+        values = (value_text("perception.accuracy", v) for v in (seeing, blind))
+        lines.append(Line("accuracy with sight {}, blind {}: seeing adds {}".format(*values, adds)))
+    return lines + [
+        Line(one.text, ("yellow",) * one.warns) for one in remarks(run) if one.warns or one.always or verbosity > 0
+    ]
+
+
+def _unmeasured(run: Finished, verbosity: int) -> list[Line]:
+    """Items without a result: errors by kind, missing ones, and records of the data that never became items."""
+    summary = run.summary
+    lines = []
+    for kind in error_kinds(run):
+        names = ", ".join(kind.items[:3]) + (", ..." if kind.count > 3 else "")
+        lines.append(Line(f"error: {kind.text} ({plural(kind.count, 'item')}: {names})", ("red",)))
+        if kind.traceback and verbosity >= 0:
+            lines += [Line(f"    {text}") for text in kind.traceback.rstrip().splitlines()]
+    counts = summary["items"]
+    missing = counts["total"] - counts["scored"] - counts["unparsed"] - counts["errors"]
+    if missing:
+        named = summary.get("missing", ())
+        most = len(named) if verbosity > 0 else 3
+        more = ", ..." if missing > most else ""
+        lines.append(Line(f"missing: {plural(missing, 'item')}: {', '.join(named[:most])}{more}", ("red",)))
+    left_out = summary["left_out"]
+    if left_out:
+        texts = [f"{e['dataset']} {e['entry']}: {e['reason']}" for e in left_out]
         if verbosity > 0:
-            lines += [*_moved("lost", gate.lost), *_moved("gained", gate.gained)]
+            lines += [Line(f"left out: {text}") for text in texts]
+        else:
+            count = "1 entry" if len(texts) == 1 else f"{len(texts):,} entries"
+            more = "; -v lists them" if len(texts) > 1 else ""
+            lines.append(Line(f"left out: {count} of the data ({texts[0]}{more})"))
     return lines
 
 
-def _marks(gate: Gate) -> tuple[str, ...]:
-    return (OUTCOMES.get(gate.outcome, "yellow"),)
+def _lost(run: Finished, verbosity: int) -> list[Line]:
+    """How many items changed, by task; with -v each of them."""
+    moved = [gate for gate in run.gates if gate.lost_count or gate.gained_count]
+    if not moved:
+        return []
+    lines: list[Line] = []
+    if verbosity > 0:
+        for gate in moved:
+            lines += [*_moved("lost", gate.lost), *_moved("gained", gate.gained)]
+            listed, count = len(gate.lost) + len(gate.gained), gate.lost_count + gate.gained_count
+            if listed < count:
+                lines.append(Line(f"  the {listed:,} largest moves of {count:,}"))
+    told = ", ".join(
+        f"{TASK_NAMES[gate.task].lower()} {gate.lost_count:,} lost and {gate.gained_count:,} gained"
+        for gate in sorted(moved, key=lambda gate: TASKS.index(gate.task))
+    )
+    return [*lines, Line(f"changed: {told}")]
 
 
 def _moved(word: str, moved: Iterable[Flip]) -> list[Line]:
-    return [Line(_flip(flip, f"{word} ")) for flip in moved]
+    return [Line(f"  {word} {flip_text(flip)}") for flip in moved]
 
 
-def _conditions(run: Finished, width: int) -> list[Line]:
-    """What the records were made with, one condition a line."""
-    found = [f"  {key}: {value}" for key, value in run.summary["fingerprint"].items() if value is not None]
-    return [Line("  conditions", ("bold",)), *(Line(shortened(text, width)) for text in found)]
+def _details(run: Finished, width: int) -> list[Line]:
+    lines = []
+    for table in tables(run, width):
+        lines += [Line(text, ("bold",) if i == 0 else ()) for i, text in enumerate(table)]
+    lines.append(Line("  conditions", ("bold",)))
+    return lines + [Line(shortened(text, width)) for text in conditions(run)]
+
+
+def _near(folder: Path) -> str:
+    """A folder as seen from the current one, where it lies within it."""
+    here = Path.cwd()
+    return os.path.relpath(folder, here) if folder.is_absolute() and folder.is_relative_to(here) else str(folder)
+
+
+def _flat(text: str, most: int) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= most else flat[: most - 3] + "..."

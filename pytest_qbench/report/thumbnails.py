@@ -9,6 +9,7 @@ import base64
 import io
 import json
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +21,28 @@ from pytest_qbench.metrics.results import Results
 from pytest_qbench.report.outliers import outliers
 
 THUMBNAILS = "thumbnails.json"
-SIDE = 256  # pixels of the longer side
-MOST = 240  # images: about 3 MB of a page
+SIDE = 200  # pixels of the longer side
+MOST = 600_000  # characters of all data URLs: the page of a small run stays under 1.5 MB
 
 
 def pictured(gates: Iterable[GateResult], results: Results) -> Iterator[ImageSource]:
     """The images that a reader looks for first: items lost, items gained, outliers."""
     gates = list(gates)
-    keys = [(task_of(g.name), f.item) for g in gates for f in g.lost]
-    keys += [(task_of(g.name), f.item) for g in gates for f in g.gained]
-    keys += [(r.task, r.item) for found in outliers(results.records).values() for r, _ in found]
-    for key in keys:
+    lists = [[(task_of(g.name), f.item) for f in side] for g in gates for side in (g.lost, g.gained)]
+    lists += [[(r.task, r.item) for r, _ in found] for found in outliers(results.records).values()]
+    for key in (key for row in zip_longest(*lists) for key in row if key is not None):  # the first of each list first
         yield from results.expected[key].images
 
 
 def write_thumbnails(folder: Path, images: Iterable[ImageSource]) -> None:
-    """Write the first `MOST` distinct images that can be read; raises `OSError` where the file cannot be written."""
+    """Write the first distinct images that can be read, up to `MOST` characters; raises `OSError`."""
     found: dict[str, str] = {}
+    size = 0
     for image in {image.name: image for image in images}.values():
-        if len(found) == MOST:
-            break
         if (url := _data_url(image)) is not None:
+            size += len(url)
+            if size > MOST:
+                break
             found[image.name] = url
     if found:
         (folder / THUMBNAILS).write_text(json.dumps(found, ensure_ascii=False, indent=0), encoding="utf-8")
@@ -67,7 +69,7 @@ def _data_url(image: ImageSource) -> str | None:
             small = opened.convert("RGB")
             small.thumbnail((SIDE, SIDE))
             buffer = io.BytesIO()
-            small.save(buffer, "WEBP", quality=80)
+            small.save(buffer, "WEBP", quality=70)
     except (ItemError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None  # the item's own record names an image that cannot be read
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,7 +1,8 @@
-"""The files that a run writes for people: page, Markdown, step summary."""
+"""The files that a run or a comparison writes: page, Markdown, step summary, data, JUnit XML."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +12,18 @@ from pytest_qbench.report.finished_run import Finished
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
-def write_reports(run: Finished, html: Path | None, md: Path | None) -> list[str]:
+def write_reports(
+    run: Finished, html: Path | None, md: Path | None, data: Path | None = None, junit: Path | None = None
+) -> list[str]:
     """Write what was asked for; return a note about each file that cannot be written."""
+    from pytest_qbench.report.junit import junit_xml
     from pytest_qbench.report.markdown import markdown
     from pytest_qbench.report.page import page
 
     notes = []
-    wanted: list[tuple[str, Path | None, Callable[[Finished], str]]] = [("html", html, page), ("md", md, markdown)]
+    wanted: list[tuple[str, Path | None, Callable[[Finished], str]]] = [
+        ("html", html, page), ("md", md, markdown), ("json", data, _data), ("junit", junit, junit_xml),
+    ]  # fmt: skip
     for name, path, made in wanted:
         if path is not None:
             try:
@@ -25,6 +31,10 @@ def write_reports(run: Finished, html: Path | None, md: Path | None) -> list[str
             except OSError as e:
                 notes.append(f"{name} report {path}: cannot be written: {e.strerror}")
     return notes
+
+
+def _data(run: Finished) -> str:
+    return json.dumps(run.summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_step_summary(run: Finished) -> list[str]:

@@ -22,20 +22,25 @@ class Gating:
     `comparisons` is the number of gate tests that compare with the baseline; they share alpha. `collected` are the gate
     tests to run, `ended` those that ran to their end; `uncalled` asked for `qbench_gate` and never called it.
     `own_checks` is the number of passed tests that judge `qbench_results` themselves. `failed_tests` are the failed
-    tests, without the `failed_by_verdict` ones.
+    tests without the `failed_by_verdict` ones, `failed_gate_tests` the gates among them. `tests` names the test of each
+    result.
     """
 
     settings: Settings
     comparisons: int = 1
     results: list[GateResult] = field(default_factory=list)
+    tests: list[str] = field(default_factory=list)
     collected: list[str] = field(default_factory=list)
     ended: set[str] = field(default_factory=set)
     uncalled: list[str] = field(default_factory=list)
     own_checks: int = 0
     failed_tests: list[str] = field(default_factory=list)
+    failed_gate_tests: list[str] = field(default_factory=list)
     failed_by_verdict: int = 0
 
-    def judge(self, name: str, results: Results, baseline: Baseline | str, share: float, **bounds: Any) -> GateResult:
+    def judge(
+        self, test: str, name: str, results: Results, baseline: Baseline | str, share: float, **bounds: Any
+    ) -> GateResult:
         """Judge one gate with its `share` of its test's alpha, and keep the result for the summary."""
         from pytest_qbench.gates.evaluate import Limits, evaluate
 
@@ -43,6 +48,7 @@ class Gating:
         limits = Limits(s.max_errors, s.max_unparsed, self.comparisons / share, s.seed)
         result = evaluate(name, results, baseline, limits, **bounds)
         self.results.append(result)
+        self.tests.append(test)
         return result
 
     def count(self, report: pytest.TestReport) -> None:
@@ -52,9 +58,35 @@ class Gating:
             self.failed_by_verdict += 1
         elif report.failed:
             self.failed_tests.append(report.nodeid)
-        if kind in ("gate", "check") and report.when == "call" and (not report.skipped or hasattr(report, "wasxfail")):
+            if kind is not None:
+                self.failed_gate_tests.append(report.nodeid)
+        if kind is not None and report.when == "call" and (not report.skipped or hasattr(report, "wasxfail")):
             self.ended.add(report.nodeid)
             self.own_checks += kind == "check" and report.passed
+
+    def failures(self) -> list[str]:
+        """Return every kind of failure, the worst first, each with its gates; then gate tests that failed otherwise."""
+        failing = [
+            (gate, test) for gate, test in zip(self.results, self.tests, strict=True) if self.outcome(gate) == "fail"
+        ]
+        kinds: dict[str, dict[str, list[str]]] = {
+            "invalid": {},
+            "out of bounds": {},
+            "regressed": {},
+            "inconclusive": {},
+        }
+        for gate, test in failing:
+            is_bound = gate.verdict == "regressed" and all(row.delta is None for row in gate.rows)
+            kinds["out of bounds" if is_bound else gate.verdict].setdefault(gate.name, []).append(
+                test.rpartition("::")[2]
+            )
+        told = []
+        for kind, gates in kinds.items():
+            # Of several gates of one name the tests tell which.
+            names = [name if len(tests) == 1 else f"{name} ({', '.join(tests)})" for name, tests in gates.items()]
+            told += [f"{kind.upper()}: {', '.join(names)}"] if names else []
+        others = self.failed_gate_tests
+        return told + ([f"FAILED: {', '.join(others)}"] if others and told else [])
 
     @property
     def not_gated(self) -> str | None:

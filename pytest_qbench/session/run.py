@@ -61,6 +61,7 @@ class Run:
     not_measured: list[str] = field(default_factory=list)
     ray_report: Mapping[str, Any] = field(default_factory=dict)
     finished: Finished | None = None
+    tracebacks: dict[str, str] = field(default_factory=dict)
     began: float = field(default_factory=time.time)
     _results: tuple[int, Results] | None = None
 
@@ -83,6 +84,7 @@ class Run:
             "usage_error": self.usage_error,
             "made_with": self.recorder.made_with.to_json(),
             "noise": self.recorder.noise,
+            "tracebacks": self.tracebacks,
             "usage": self.endpoints.usage,
         }
 
@@ -92,6 +94,7 @@ class Run:
         self.usage_error = self.usage_error or output["usage_error"]
         self.recorder.made_with.add(MadeWith.from_json(output["made_with"]))
         self.recorder.noise = self.recorder.noise or output["noise"]
+        self.tracebacks.update(output["tracebacks"])
         self.endpoints.add_usage(output["usage"])
         return list(output["gate_ids"])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from scipy.stats import binomtest, spearmanr
@@ -59,8 +60,8 @@ def test_a_drop_is_told_with_its_numbers_and_the_items(tmp_path: Path, compare) 
     scores = [(40 - i if i < 40 else i) for i in range(80)]
     assert float(srcc[3]) == pytest.approx(spearmanr(scores, range(80)).statistic, abs=1e-4)
     assert "perception.accuracy: 20 items lost (A -> B):" in out
-    assert "mini/0: Is image 0 blurry? 'Yes' -> 'No'" in out
-    assert "perception.accuracy: 1 items gained (A -> B):" in out
+    assert "mini/0: Is image 0 blurry? Yes -> No" in out
+    assert "perception.accuracy: 1 item gained (A -> B):" in out
     assert "  ... and 10 more (--flips=N)" in out
     assert out.splitlines()[-1] == "REGRESSED: perception.accuracy, assessment.srcc"
 
@@ -144,6 +145,29 @@ def test_what_was_made_otherwise_is_told_and_forbids_nothing(tmp_path: Path, com
     b = folder(tmp_path / "b", results(asked, run.records, model={"name": "x", "dtype": "bfloat16"}, batch_size=16))
     status, out = compare(a, b)
     assert status == 0
-    assert [line for line in out.splitlines() if "made otherwise" in line] == [
-        "made otherwise: model.dtype: float32 -> bfloat16"
-    ]
+    assert "differs: model.dtype: float32 -> bfloat16" in out.splitlines()
+
+
+def test_a_comparison_is_written_as_page_markdown_data_and_junit(tmp_path: Path, compare) -> None:
+    a, b = folder(tmp_path / "a", made({390})), folder(tmp_path / "b", made(set(range(20)), reverse=40))
+    wanted = {kind: tmp_path / f"c.{kind}" for kind in ("html", "md", "json", "junit")}
+    status, out = compare(a, b, *(f"--{kind}={path}" for kind, path in wanted.items()))
+    assert status == 1
+    data = json.loads(wanted["json"].read_text())
+    assert data["verdict"] == out.splitlines()[-1]
+    gate = next(g for g in data["gates"] if g["name"] == "perception.accuracy")
+    assert (gate["outcome"], gate["lost_count"], gate["gained_count"]) == ("fail", 20, 1)
+    for kind in ("html", "md"):
+        told = wanted[kind].read_text()
+        assert "REGRESSED: accuracy on mini fell by 4.8 pt (99.8 %" in told
+        assert "-4.8 pt" in told
+        assert "mini/19" in told or kind == "md"  # the twentieth lost item
+    root = ElementTree.parse(wanted["junit"]).getroot()
+    (suite,) = root.iter("testsuite")
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("3", "2", "1")
+    failed = {case.get("name") for case in suite.iter("testcase") if case.find("failure") is not None}
+    assert failed == {"perception.accuracy", "assessment.srcc"}
+    assert float(next(p.get("value") for p in suite.iter("property") if p.get("name") == "qbench.perception.accuracy.mini.delta")) == pytest.approx(-0.0475)  # fmt: skip
+    status, out = compare(a, b, f"--html={tmp_path / 'no' / 'c.html'}")
+    assert status == 4
+    assert "cannot be written" in out

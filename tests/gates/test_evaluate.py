@@ -406,7 +406,9 @@ def test_the_items_behind_a_judged_and_a_ranked_drop_are_named(stored: Any) -> N
     base = stored(results(pictures, [scored(p, i / 60) for i, p in enumerate(pictures)]))
     moved = results(pictures, [scored(p, 0.99 if i == 3 else i / 60) for i, p in enumerate(pictures)])
     found = gate(moved, base, "assessment.srcc")
-    assert [(f.item, f.question, f.before, f.after) for f in found.lost] == [("mini_a/3", "MOS 3", "0.0500", "0.9900")]
+    assert [(f.item, f.question, f.before, f.after) for f in found.lost] == [
+        ("mini_a/3", "MOS ranks it at 7 %", "7 %", "100 %")
+    ]
 
 
 def test_scores_that_differ_by_rounding_alone_are_identical_to_srcc(stored: Any) -> None:

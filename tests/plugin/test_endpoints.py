@@ -71,7 +71,7 @@ def run(project: pytest.Pytester, answer: Answer, *args: str, judge: bool = True
 
 @BOTH
 def test_all_three_tasks_and_the_tokens_they_took(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
-    args = ("--qbench-update-baseline", "--qbench-max-unparsed=1", "--qbench-judge-arg=price=1/2")
+    args = ("--qbench-update-baseline", "--qbench-max-unparsed=1", "--qbench-judge-arg=price=1/2", "-v")
     result, server = run(project, everything, *RUN, *args, *workers)
     assert result.ret == 0, result.stdout.str()
     result.stdout.fnmatch_lines(["judge openai:j: right on its control set of 24 texts", "endpoint of the model: *"])

@@ -39,7 +39,7 @@ def test_the_suites_run_from_the_package(installed: Path, tmp_path: Path) -> Non
     args = ("-m", "pytest", "--pyargs", "pytest_qbench.suites", "--qbench-model=random:0", "--qbench-limit=10")
     done = run(installed, tmp_path, *args, "--qbench-no-gates", "-q")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "items: 40 scored" in done.stdout
+    assert "40 items, all read" in done.stdout
     workers = run(installed, tmp_path, *args, "--qbench-update-baseline", "-q", "-n2")
     assert workers.returncode == 0, workers.stdout + workers.stderr
     assert "BASELINE RECORDED: random-0" in workers.stdout

@@ -50,7 +50,7 @@ def test_outputs_are_measured_without_images_and_gated(folders: pytest.Pytester,
     assert again.ret == 0, again.stdout.str()
     again.stdout.fnmatch_lines(
         [
-            "left out: cgiqa cgiqa/game_0.jpg: *repeats*",
+            "left out: 2 entries of the data (cgiqa cgiqa/game_0.jpg: *repeats*; -v lists them)",
             "PASS: 1 of 1 gates hold (not measured: perception, description)",
         ]
     )
@@ -65,7 +65,7 @@ def test_the_protocol_of_the_paper(folders: pytest.Pytester, workers: tuple[str,
     assert folders.runpytest_subprocess(*REPLAY, "--qbench-no-gates", *workers).ret == 0
     default = values(folders, "assessment.srcc")
     assert summary(folders)["fingerprint"]["scoring"] == {"words": ["good", "poor"], "temperature": 1.0}
-    result = folders.runpytest_subprocess(*REPLAY, "--qbench-protocol=paper", "--qbench-no-gates", *workers)
+    result = folders.runpytest_subprocess(*REPLAY, "--qbench-protocol=paper", "--qbench-no-gates", "-v", *workers)
     assert result.ret == 0, result.stdout.str()
     paper = values(folders, "assessment.srcc")
     result.stdout.fnmatch_lines(["  scores: softmax of high and low, temperature 100; *mean of their correlations"])
@@ -156,7 +156,7 @@ def test_the_six_databases_of_one_model_in_one_call(project: pytest.Pytester) ->
 
 
 def test_what_no_gate_judges_stands_in_the_summary_and_not_in_a_baseline(folders: pytest.Pytester) -> None:
-    result = folders.runpytest_subprocess(*REPLAY, "--qbench-update-baseline")
+    result = folders.runpytest_subprocess(*REPLAY, "--qbench-update-baseline", "-v")
     assert result.ret == 0
     result.stdout.fnmatch_lines(["  assessment *KRCC *PLCC fitted *distinct *tied"])
     assert values(folders, "assessment.distinct_scores") == {("cgiqa", None): 5.0, ("koniq", None): 5.0}

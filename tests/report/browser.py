@@ -30,7 +30,7 @@ def chromium() -> str:
 
 
 @contextmanager
-def opened(page: Path, profile: Path, **look: Any) -> Iterator[Any]:
+def opened(page: Path, profile: Path, ready: str = "body[data-ready=yes]", **look: Any) -> Iterator[Any]:
     """The page, ready, in a new empty profile; a message on its console or an exception in it is an error at the end."""
     from playwright.sync_api import sync_playwright
 
@@ -46,7 +46,7 @@ def opened(page: Path, profile: Path, **look: Any) -> Iterator[Any]:
             tab.on("dialog", lambda dialog: (told.append(f"dialog {dialog.message}"), dialog.dismiss()))
             tab.on("request", lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else told.append(r.url))
             tab.goto(page.as_uri())
-            tab.wait_for_selector("body[data-ready=yes]", timeout=60_000)
+            tab.wait_for_selector(ready, timeout=60_000)
             yield tab
             assert told == []
         finally:

@@ -36,14 +36,16 @@ def run_folder(
         (folder / name).write_text("".join(r.to_json() + "\n" for r in lines), encoding="utf-8")
     old = {(r.task, r.item): r for r in before}
     pairs = [(r, old[r.task, r.item]) for r in records if r.task == "perception" and before]
-    lost, gained = flips("perception.accuracy", pairs, {(i.task, i.id): i for i in items})
+    moved = flips("perception.accuracy", pairs, {(i.task, i.id): i for i in items})
     row = Metric(
         "perception.accuracy", "mini", None, None, 0.71, 400, (0.66, 0.75), 0.74, -0.03, (-0.05, -0.012), 0.001, 0.017,
         0.01, 0.024, "regressed",
     )  # fmt: skip
     gate = {
         "name": "perception.accuracy", "verdict": "regressed", "outcome": "fail", "reason": "mini: -0.0300, p = 0.001",
-        "rows": [asdict(row)], "lost": [asdict(f) for f in lost], "gained": [asdict(f) for f in gained],
+        "rows": [asdict(row)], "lost": [asdict(f) for f in moved.lost],
+        "gained": [asdict(f) for f in moved.gained], "lost_count": len(moved.all_lost),
+        "gained_count": len(moved.all_gained),
     }  # fmt: skip
     count = {s: sum(r.status == s for r in records) for s in ("unparsed", "error")}
     told = {

@@ -16,8 +16,9 @@ import pytest
 from markdown_it import MarkdownIt
 
 from pytest_qbench.cli import main
+from pytest_qbench.report.finished_run import read_finished
 from pytest_qbench.report.history import COLUMNS
-from pytest_qbench.report.markdown import code
+from pytest_qbench.report.markdown import code, markdown
 from pytest_qbench.report.thumbnails import THUMBNAILS
 from tests.plugin.test_runs import BOTH, SMALL, project, record_baseline
 from tests.report.builders import SCRIPT, asked, came_out, run_folder
@@ -49,10 +50,8 @@ def test_every_report_is_rebuilt_from_the_run_folder_alone(
         shutil.rmtree(root / name)
     assert main(["report", str(run), f"--html={tmp_path / 'b.html'}", f"--md={tmp_path / 'b.md'}"]) == 0
 
-    live, again = data_of(root / "a.html"), data_of(tmp_path / "b.html")
-    assert live.pop("folder") == str(root / "run")
-    assert again.pop("folder") == str(run)
-    assert live == again
+    assert data_of(root / "a.html") == data_of(tmp_path / "b.html")
+    assert (root / "a.html").read_text().replace(str(root / "run"), str(run)) == (tmp_path / "b.html").read_text()
     assert (root / "a.md").read_text().replace(str(root / "run"), str(run)) == (tmp_path / "b.md").read_text()
     assert json.loads((run / THUMBNAILS).read_text())
 
@@ -118,11 +117,22 @@ def test_a_report_in_markdown_tells_verdict_flips_and_what_is_missing(tmp_path: 
     run = run_folder(tmp_path / "run", items, records[:-1], [came_out(item, 1) for item in items][:-1], missing=["mini/000199.jpg"])  # fmt: skip
     assert main(["report", str(run), f"--md={tmp_path / 'a.md'}"]) == 0
     text = (tmp_path / "a.md").read_text()
-    assert text.startswith("## Q-Bench: `REGRESSED: perception.accuracy`")
-    assert "199 of 200 items scored, 0 unparsed, 0 errors, 1 missing" in text
+    assert text.startswith("## Q-Bench: `REGRESSED: accuracy on mini fell by 3.0 pt (74.0 % -> 71.0 %), allowed 1 pt`")
+    assert "`200 items, 1 missing`" in text
+    assert text.index("| ❌ `accuracy mini` | 74.0 % | 71.0 % | -3.0 pt |") < text.index("<details>")
     assert "- missing: `mini/000199.jpg`" in text
     assert "| lost | `mini/0000" in text
     assert "<script>" not in MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
+
+
+def test_markdown_stays_below_what_github_shows(tmp_path: Path) -> None:
+    items = [asked(i, "perception", f"set{i}") for i in range(3500)]
+    records = [came_out(item, 0) for item in items]
+    run = run_folder(tmp_path / "run", items, records, notes=[f"note {i} " + "x" * 150 for i in range(3000)])
+    text = markdown(read_finished(run))
+    assert 400_000 < len(text.encode()) <= 2**20
+    assert text.endswith("The run folder holds all of it.\n")
+    assert text.startswith("## Q-Bench: ")
 
 
 def past(folder: Path, name: str, day: int, recorded: str, right: int, **more: Any) -> None:
@@ -157,7 +167,9 @@ def test_history_marks_where_the_baseline_changed_as_page_and_csv(
         (row,) = [r for r in rows if (r["run"], r["metric"], r["slice"]) == (name, "perception.accuracy", "")]
         assert float(row["value"]) == total["value"]
         assert [float(row["ci_lower"]), float(row["ci_upper"])] == total["ci"]
-    assert [r["run"] for r in data_of(page)["runs"] if r["changed"]] == ["a-last"]
+    told = page.read_text(encoding="utf-8")
+    assert told.count("(changed)") == 1
+    assert "a-last" in told[: told.index("(changed)")].rpartition("<tr>")[2]
     out = capsys.readouterr().out
     assert next(line for line in out.splitlines() if line.lstrip().startswith("a-last")).endswith("(another baseline)")
     assert "unfinished" in out

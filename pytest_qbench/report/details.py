@@ -1,0 +1,178 @@
+"""What -v and -vv add to the terminal: a table per task, the conditions, each wrong item."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pytest_qbench.items import DIMENSIONS
+from pytest_qbench.report.finished_run import Finished
+from pytest_qbench.report.labels import (
+    SHOWN,
+    TRUST,
+    before_text,
+    change_text,
+    name_of,
+    own_interval,
+    row_label,
+    shortened_id,
+    slice_label,
+    value_text,
+)
+from pytest_qbench.report.text_table import aligned, split_to_fit
+
+if TYPE_CHECKING:
+    from pytest_qbench.metrics.metrics import Metric
+
+# Diagnostics and their columns: Kendall's tau, PLCC and RMSE after the logistic fit, how finely the scores tell apart.
+BESIDE = {
+    "assessment.krcc": "KRCC",
+    "assessment.plcc_fitted": "PLCC fitted",
+    "assessment.rmse_fitted": "RMSE fitted",
+    "assessment.distinct_scores": "distinct",
+    "assessment.tied_share": "tied",
+}
+
+
+def tables(run: Finished, width: int) -> list[list[str]]:
+    """Return the tables of a run, each a list of lines, the first its head."""
+    shown: list[list[str]] = []
+    for name in dict.fromkeys(m.dataset for m in run.of("perception.accuracy") if m.dataset):
+        shown.append(_perception(run, name, width))
+    for name in dict.fromkeys(m.dataset for m in run.of("description.sum") if m.dataset):
+        shown += _description(run, name, width)
+    if run.of("assessment.srcc"):
+        shown += _assessment(run, width)
+    others = [m for m in run.metrics if m.name not in SHOWN]
+    if others:
+        head = ["other metrics", "value", "baseline", "95 % interval", "items"]
+        rows = [[f"{name_of(m)} {row_label(m)}", *_value(m), own_interval(m), str(m.n)] for m in others]
+        shown.append(aligned([head, *rows], width=width))
+    return shown
+
+
+def conditions(run: Finished) -> list[str]:
+    """What the records were made with, one condition a line."""
+    return [f"  {name}: {value}" for name, value in flattened(run.summary["fingerprint"])]
+
+
+def flattened(data: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Names and values of nested conditions: ``model.versions.torch`` and its text; hashes are cut to eight digits."""
+    if path == "judge_control.scores":  # a line a text: summary.json holds them
+        return
+    if isinstance(data, dict):
+        for key, value in data.items():
+            yield from flattened(value, f"{path}.{key}" if path else str(key))
+    elif data is not None:
+        text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
+        yield path, shortened_id(text)
+
+
+def wrong_items(run: Finished) -> Iterator[str]:
+    """Each wrong, unparsed or failed item: the question, the options, what was said, what is right."""
+    for key, record in run.records.items():
+        if record.status not in ("wrong", "unparsed", "error"):
+            continue
+        item = run.items[key]
+        yield f"{record.status} {record.item}: {_flat(item.question)}".rstrip(": ")
+        if item.options:
+            yield f"    options: {' / '.join(map(_flat, item.options))}"
+        if record.response is not None:
+            yield f"    reply:   {_flat(record.response)}"
+        if record.choice is not None:
+            yield f"    said:    {_flat(record.choice)}"
+        if item.answer is not None:
+            yield f"    right:   {_flat(item.answer)}"
+        if record.error is not None:
+            yield f"    error:   {_flat(record.error)}"
+
+
+def _flat(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
+def _value(m: Metric) -> list[str]:
+    return [value_text(m.name, m.value), before_text(m)]
+
+
+def _compared(m: Metric) -> list[str]:
+    return [*_value(m), change_text(m.name, m.delta), own_interval(m)]
+
+
+def _perception(run: Finished, dataset: str, width: int) -> list[str]:
+    rows = [["perception " + dataset, "accuracy", "baseline", "change", "95 % interval", "items"]]
+    rows += [
+        ["all" if m.slice is None else slice_label(m.slice), *_compared(m), str(m.n)]
+        for m in run.of("perception.accuracy")
+        if m.dataset == dataset
+    ]
+    told = (
+        ("perception.unparsed_rate", "unparsed rate"),
+        ("perception.yes_rate", "yes rate"),
+        ("perception.confidence", "confidence"),
+        ("perception.accuracy_parsed", "accuracy without unparsed"),
+        ("perception.accuracy_yes", "where the answer is yes"),
+        ("perception.accuracy_no", "where it is no"),
+        ("perception.position_bias", "position bias"),
+    )
+    of_dataset = {m.name: m for m in run.metrics if m.dataset == dataset and m.slice is None and m.value is not None}
+    found = [f"{words} {value_text(name, of_dataset[name].value)}" for name, words in told if name in of_dataset]
+    return [*aligned(rows, width=width), *_filled(found, width)]
+
+
+def _filled(parts: list[str], width: int) -> list[str]:
+    """Parts of a sentence on as few lines as they fit."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and len(lines[-1]) + len(part) + 2 <= width:
+            lines[-1] += f", {part}"
+        else:
+            lines.append(f"  {part}")
+    return lines
+
+
+def _description(run: Finished, dataset: str, width: int) -> list[list[str]]:
+    rows = [["description " + dataset, "mean", "baseline", "change", "95 % interval", "items", *TRUST.values()]]
+    beside = {m.name: m for m in run.metrics if m.dataset == dataset and m.slice is None}
+    for part in (*DIMENSIONS, "sum"):
+        more = [_short(beside.get(f"description.{part}_{key}")) for key in TRUST]
+        rows += [[part, *_compared(m), str(m.n), *more] for m in run.of(f"description.{part}") if m.dataset == dataset]
+    parts = split_to_fit(rows, 6, width)
+    unread, golden = (beside.get(f"description.{name}") for name in ("unreadable_rate", "golden_agreement"))
+    if unread and unread.value:
+        parts[-1].append(f"  unreadable verdicts {unread.value:.1%}")
+    if golden:
+        share = value_text(golden.name, golden.value)
+        words = f"F1, {golden.n} items with several"
+        parts[-1].append(f"  golden texts of an item share {share} of their words ({words})")
+    return parts
+
+
+def _short(m: Metric | None) -> str:
+    return "" if m is None else "-" if m.value is None else f"{m.value:.3f}"
+
+
+def _assessment(run: Finished, width: int) -> list[list[str]]:
+    rows = [["assessment", "SRCC", "baseline", "change", "95 % interval", "PLCC", "items", *BESIDE.values()]]
+    others = {(m.dataset, m.slice, m.name): m for m in run.metrics}
+    for m in run.of("assessment.srcc"):
+        plcc = others.get((m.dataset, m.slice, "assessment.plcc"))
+        more = [_beside(others.get((m.dataset, m.slice, key))) for key in BESIDE]
+        linear = "-" if plcc is None else value_text(plcc.name, plcc.value)
+        rows.append([row_label(m), *_compared(m), linear, str(m.n), *more])
+    parts = split_to_fit(rows, 7, width)
+    if scoring := run.summary["fingerprint"].get("scoring"):
+        halves = "; a database of two halves by the mean of their correlations" if scoring.get("halves") else ""
+        good, poor = scoring["words"]
+        parts[-1].append(f"  scores: softmax of {good} and {poor}, temperature {scoring['temperature']:g}{halves}")
+    return parts
+
+
+def _beside(m: Metric | None) -> str:
+    """A diagnostic; where the logistic fit found nothing the cell says so, and `summary.json` why."""
+    if m is None:
+        return ""
+    if m.value is None and m.name.endswith("_fitted"):
+        return "no fit"
+    return value_text(m.name, m.value)
