@@ -93,7 +93,7 @@ class Asked:
         """How items are asked."""
         from pytest_qbench.models.asking import Asking
 
-        return Asking(self.answer, self.settings.blind, self.scoring.words)
+        return Asking(self.answer, self.settings.blind, self.scoring.words, self.settings.max_new_tokens)
 
     @property
     def batch_size(self) -> int | None:

@@ -86,7 +86,7 @@ def _update_baseline(run: QBench, exitstatus: int) -> None:
 def _why_not_recorded(run: QBench, exitstatus: int) -> str | None:
     """Say why this run may not replace the baseline, or return None."""
     results, settings, old = run.results, run.settings, run.baseline
-    if reason := why_not_whole(results, settings.max_errors, settings.max_unparsed):
+    if reason := why_not_whole(results, settings.max_errors, settings.max_unparsed, settings.max_cut):
         return reason
     failing = [gate for gate in run.gates if run.outcome(gate) == "fail"]
     if regressed := [gate.name for gate in failing if gate.verdict == "regressed"]:
@@ -108,15 +108,15 @@ def _why_not_recorded(run: QBench, exitstatus: int) -> str | None:
     return None
 
 
-def why_not_whole(results: Results, max_errors: float, max_unparsed: float) -> str | None:
-    """Say why a run may not become a baseline (missing, errors, unparsed, undefined), or return None."""
+def why_not_whole(results: Results, max_errors: float, max_unparsed: float, max_cut: float) -> str | None:
+    """Say why a run may not become a baseline (missing, errors, unparsed, cut, undefined), or return None."""
     if not results.records:
         return "nothing was measured"
     for task in dict.fromkeys(t for t, _ in results.expected):
         if missing := results.missing(task):
             return f"{len(missing)} {task} items were not measured (first: {missing[0]})"
         records = [r for r in results.records if r.task == task]
-        for status, limit in (("error", max_errors), ("unparsed", max_unparsed)):
+        for status, limit in (("error", max_errors), ("unparsed", max_unparsed), ("cut", max_cut)):
             if share(records, status) > limit:
                 return f"{share(records, status):.1%} of the {task} items are {status}, more than {limit:.1%}"
     if empty := without_value(results.records):

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pytest_qbench import prompts
+from pytest_qbench.fingerprint import token_limits
 
 if TYPE_CHECKING:
     from pytest_qbench.asked import Asked
@@ -23,6 +24,7 @@ def conditions(run: Asked) -> dict[str, Any]:
         "model": s.model,
         "model_args": sorted(s.model_args),
         "answer": run.answer,
+        **token_limits(run.answer, s.max_new_tokens),
         "scoring": run.scoring.describe(),
         "blind": s.blind,
         "judge": s.judge,

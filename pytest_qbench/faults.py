@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_qbench.errors import ItemError, ModelError
-from pytest_qbench.models.base import Model
+from pytest_qbench.models.base import Model, Response
 from pytest_qbench.prompts import Prompt
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Faulty:
         """As the model inside."""
         return self.model.describe()
 
-    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> Sequence[str | ItemError]:
+    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> Sequence[str | Response | ItemError]:
         """Reply, but to other images or with fewer tokens."""
         return self.model.generate(self._seen(prompts), min(max_new_tokens, self.most_tokens or max_new_tokens))
 

@@ -89,7 +89,7 @@ class Recording(Asked):
         return Engine(
             model, answer=self.answer, batch_size=self.batch_size, blind=self.settings.blind,
             judge_rounds=self.settings.judge_rounds, judge=noted, scoring=self.scoring,
-            decides=self.settings.judge_unparsed,
+            decides=self.settings.judge_unparsed, max_new_tokens=self.settings.max_new_tokens,
         )  # fmt: skip
 
     def _tried(self, judge: Judge) -> Judge:

@@ -96,6 +96,7 @@ class QBench(Recording):
             fingerprint(
                 scoring=self.scoring, answer=self.answer, blind=self.settings.blind, judge=made_with.pop("judge", None),
                 judge_rounds=self.settings.judge_rounds, unparsed=self.settings.judge_unparsed,
+                max_new_tokens=self.settings.max_new_tokens,
                 model=made_with.pop("model", {}), data=self.settings.data,
                 selection=self.selection,
                 **made_with,
@@ -137,7 +138,7 @@ class QBench(Recording):
         from pytest_qbench.gates import Limits, evaluate
 
         s = self.settings
-        limits = Limits(s.max_errors, s.max_unparsed, self.family / share, s.seed)
+        limits = Limits(s.max_errors, s.max_unparsed, s.max_cut, self.family / share, s.seed)
         result = evaluate(name, results, baseline, limits, **bounds)
         self.gates.append(result)
         return result

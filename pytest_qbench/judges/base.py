@@ -1,4 +1,4 @@
-"""What a judge must be able to do."""
+"""The protocols of judges."""
 
 from __future__ import annotations
 
@@ -28,6 +28,14 @@ class Judge(Protocol):
     ) -> Sequence[Verdicts | ItemError]:
         """Return the verdicts on each description, `rounds` entries per dimension, or why it could not be judged."""
         ...
+
+
+@runtime_checkable
+class SupportsUnreadable(Protocol):
+    """A judge that tells why it could not read replies."""
+
+    unreadable: Sequence[str | None]
+    """For each description of the last call of `judge`: the first reply that was no verdict, or None."""
 
 
 @runtime_checkable

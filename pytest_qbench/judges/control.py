@@ -15,7 +15,7 @@ from typing import Any
 from pytest_qbench.diagnostics import golden_agreement
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
-from pytest_qbench.judges.base import DIMENSIONS, Judge, Verdicts
+from pytest_qbench.judges.base import DIMENSIONS, Judge, SupportsUnreadable, Verdicts
 
 SIZE = 8  # items, each judged three ways
 KINDS = ("itself", "another", "empty")
@@ -44,7 +44,10 @@ def run_control(judge: Judge, items: Sequence[Item], rounds: int) -> dict[str, A
     read = [v for v in verdicts if not isinstance(v, ItemError)]
     rows = iter([[_mean(v[d]) for d in DIMENSIONS] for v in read])
     scores = {kind: {name: next(rows) for name in texts[kind]} for kind in KINDS}
-    return {"scores": scores, "failed": why_failed(scores, _unreadable(read))}
+    failed = why_failed(scores, _unreadable(read))
+    if failed and isinstance(judge, SupportsUnreadable):
+        failed = "; ".join([failed, *[reason for reason in judge.unreadable if reason][:1]])
+    return {"scores": scores, "failed": failed}
 
 
 def control_texts(items: Sequence[Item]) -> dict[str, dict[str, tuple[str, tuple[str, ...]]]]:

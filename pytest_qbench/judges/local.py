@@ -32,9 +32,9 @@ class LocalVoter:
         told: Mapping[str, Any] = self._model.describe()
         return {key: told[key] for key in ("target", "weights", "dtype") if key in told}
 
-    def vote(self, ballots: Sequence[Ballot], rounds: int) -> list[Sequence[int | None] | ItemError]:
+    def vote(self, ballots: Sequence[Ballot], rounds: int) -> list[Sequence[int] | ItemError]:
         """Return `rounds` drawn votes on each ballot; none is unreadable."""
-        votes: list[Sequence[int | None] | ItemError] = []
+        votes: list[Sequence[int] | ItemError] = []
         for ballot, row in zip(ballots, self.probabilities(ballots), strict=True):
             if isinstance(row, ItemError):
                 votes.append(row)

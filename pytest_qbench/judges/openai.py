@@ -11,9 +11,10 @@ from pytest_qbench.endpoint.address import parse_address
 from pytest_qbench.endpoint.chat import merged, messages
 from pytest_qbench.endpoint.client import EndpointError
 from pytest_qbench.endpoint.pool import Endpoints
+from pytest_qbench.endpoint.replies import Choice
 from pytest_qbench.errors import ItemError
 from pytest_qbench.judges.rubric import Ballot
-from pytest_qbench.judges.verdicts import read_vote, shares
+from pytest_qbench.judges.verdicts import Unreadable, read_vote, shares
 from pytest_qbench.models.openai import TOP, parse_price
 
 MAX_TOKENS = 16
@@ -39,21 +40,21 @@ class EndpointVoter:
         told: dict[str, Any] = {key: self._args[key] for key in ("revision", "max_new_tokens") if key in self._args}
         return {"model": self._address.model, "temperature": self._temperature, **told, "extra_body": self._extra}
 
-    def vote(self, ballots: Sequence[Ballot], rounds: int) -> list[list[int | None] | ItemError]:
+    def vote(self, ballots: Sequence[Ballot], rounds: int) -> list[list[int | Unreadable] | ItemError]:
         """Return `rounds` votes on each ballot, drawn at the judge's temperature."""
 
-        async def one(ballot: Ballot) -> list[int | None]:
-            texts = await self._replies(ballot, rounds)
-            return [read_vote(text, ballot.answers, ballot.label) for text in texts]
+        async def one(ballot: Ballot) -> list[int | Unreadable]:
+            replies = await self._replies(ballot, rounds)
+            return [read_vote(reply.text, ballot.answers, ballot.label, cut=reply.cut) for reply in replies]
 
         # The first ballot alone finds out whether the server takes `n`: always the same requests, which a cache needs.
         first = self._endpoints.each(ballots[:1], one) if self._takes_n is None else []
         return first + self._endpoints.each(ballots[len(first) :], one)
 
-    def probabilities(self, ballots: Sequence[Ballot]) -> list[list[float] | ItemError | None]:
+    def probabilities(self, ballots: Sequence[Ballot]) -> list[list[float] | ItemError | Unreadable]:
         """Return the probability of each answer as the first token; one request a ballot, at temperature 1."""
 
-        async def one(ballot: Ballot) -> list[float] | None:
+        async def one(ballot: Ballot) -> list[float] | Unreadable:
             body = {"max_tokens": 1, "temperature": 1, "logprobs": True, "top_logprobs": TOP}
             reply = await self._ask(ballot, body)
             if reply.choices[0].top is None:
@@ -66,20 +67,20 @@ class EndpointVoter:
     def _temperature(self) -> float:
         return float(self._args.get("temperature", "1"))
 
-    async def _replies(self, ballot: Ballot, rounds: int) -> list[str]:
+    async def _replies(self, ballot: Ballot, rounds: int) -> list[Choice]:
         limit = int(self._args.get("max_new_tokens", MAX_TOKENS))
         body: dict[str, Any] = {"max_tokens": limit, "temperature": self._temperature}
-        texts: list[str] = []
+        replies: list[Choice] = []
         if rounds > 1 and self._takes_n is not False:
             try:
                 reply = await self._ask(ballot, {**body, "n": rounds})
-                texts = [choice.text for choice in reply.choices[:rounds]]
+                replies = list(reply.choices[:rounds])
             except EndpointError as e:
                 if self._takes_n or e.status not in (400, 422):
                     raise  # no matter of `n`
-            self._takes_n = len(texts) == rounds
-        more = (self._ask(ballot, body, sample=i) for i in range(len(texts), rounds))
-        return texts + [reply.choices[0].text for reply in await asyncio.gather(*more)]
+            self._takes_n = len(replies) == rounds
+        more = (self._ask(ballot, body, sample=i) for i in range(len(replies), rounds))
+        return replies + [reply.choices[0] for reply in await asyncio.gather(*more)]
 
     async def _ask(self, ballot: Ballot, body: Mapping[str, Any], sample: int = 0) -> Any:
         whole = merged({"messages": messages(ballot.text), **body}, self._extra)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
 from pytest_qbench.judges.base import DIMENSIONS, Verdicts
 from pytest_qbench.judges.texts import digest, fill
+from pytest_qbench.judges.verdicts import Unreadable
 from pytest_qbench.prompts import LETTERS
 
+T = TypeVar("T", int, float)
 Mode = Literal["rounds", "expected"]
 DIGITS = ("0", "1", "2")
 NONE = "X"  # what a judge writes when a reply chooses no option
@@ -35,12 +37,12 @@ class Voter(Protocol):
         """Return what identifies the voter: plain values for the fingerprint."""
         ...
 
-    def vote(self, ballots: Sequence[Ballot], rounds: int) -> Sequence[Sequence[int | None] | ItemError]:
-        """Return `rounds` votes on each ballot: the position of an answer, None where it was unreadable."""
+    def vote(self, ballots: Sequence[Ballot], rounds: int) -> Sequence[Sequence[int | Unreadable] | ItemError]:
+        """Return `rounds` votes on each ballot: the position of an answer, or why a reply was unreadable."""
         ...
 
-    def probabilities(self, ballots: Sequence[Ballot]) -> Sequence[Sequence[float] | ItemError | None]:
-        """Return the probability of each answer of each ballot (summing to 1), None where it was unreadable."""
+    def probabilities(self, ballots: Sequence[Ballot]) -> Sequence[Sequence[float] | ItemError | Unreadable]:
+        """Return the probability of each answer of each ballot (summing to 1), or why it was unreadable."""
         ...
 
 
@@ -54,6 +56,7 @@ class RubricJudge:
     def __init__(self, voter: Voter, texts: Mapping[str, str], mode: Mode = "rounds") -> None:
         self.name = voter.name
         self.voter, self._texts, self._mode = voter, texts, mode
+        self.unreadable: list[str | None] = []
 
     def describe(self) -> dict[str, Any]:
         """Return the voter, the mode and the hash of the prompts."""
@@ -67,14 +70,15 @@ class RubricJudge:
         ballots = [self._ballot(dimension, text, texts) for text, texts in pairs for dimension in DIMENSIONS]
         rows = iter(self._expected(ballots) if self._mode == "expected" else self.voter.vote(ballots, rounds))
         judged: list[Verdicts | ItemError] = []
+        self.unreadable = []
         for _ in pairs:
             own = [next(rows) for _ in DIMENSIONS]
             failed = [row for row in own if isinstance(row, ItemError)]
-            judged.append(
-                failed[0]
-                if failed
-                else {d: list(row) for d, row in zip(DIMENSIONS, own, strict=True) if not isinstance(row, ItemError)}
-            )
+            whole = [row for row in own if not isinstance(row, ItemError)]
+            verdicts = {d: _readable(row) for d, row in zip(DIMENSIONS, whole, strict=False)}
+            judged.append(failed[0] if failed else verdicts)
+            reasons = (vote.reason for row in whole for vote in row if isinstance(vote, Unreadable))
+            self.unreadable.append(next((f"the judge's reply cannot be read: {reason}" for reason in reasons), None))
         return judged
 
     def decide(
@@ -89,7 +93,7 @@ class RubricJudge:
             ballots.append(Ballot(fill(self._texts["choice"], fields), answers, "Choice"))
         votes = self.voter.vote(ballots, rounds)
         return [
-            row if isinstance(row, ItemError) else [None if v == len(item.options) else v for v in row]
+            row if isinstance(row, ItemError) else [None if v == len(item.options) else v for v in _readable(row)]
             for item, row in zip(items, votes, strict=True)
         ]
 
@@ -98,9 +102,15 @@ class RubricJudge:
         form = self._texts["digit" if self._mode == "expected" else "score"]
         return Ballot(f"{fill(self._texts[dimension], fields)}\n{form}", DIGITS, "Score")
 
-    def _expected(self, ballots: Sequence[Ballot]) -> list[Sequence[float | None] | ItemError]:
+    def _expected(self, ballots: Sequence[Ballot]) -> list[Sequence[float | Unreadable] | ItemError]:
         found = self.voter.probabilities(ballots)
         return [
-            row if isinstance(row, ItemError) else [None if row is None else sum(i * p for i, p in enumerate(row))]
+            row
+            if isinstance(row, ItemError)
+            else [row if isinstance(row, Unreadable) else sum(i * p for i, p in enumerate(row))]
             for row in found
         ]
+
+
+def _readable(votes: Sequence[T | Unreadable]) -> list[T | None]:
+    return [None if isinstance(vote, Unreadable) else vote for vote in votes]

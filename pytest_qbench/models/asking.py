@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import ImageSource, Item
 from pytest_qbench.models.base import Model, Prepares, Response
 from pytest_qbench.models.pipeline import Work
 from pytest_qbench.pictures import Picture, Pictures
-from pytest_qbench.prompts import AnswerMode, Prompt, prompt
-
-MAX_NEW_TOKENS = {"perception": 32, "description": 256}
+from pytest_qbench.prompts import MAX_NEW_TOKENS, AnswerMode, Prompt, prompt
 
 # What a model may raise over its items; RuntimeError is torch's, out of memory included. A `UsageError` passes: then
 # the run cannot work, not an item.
@@ -21,11 +19,15 @@ FAILURES = (ArithmeticError, ItemError, LookupError, OSError, RuntimeError, Type
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """How items are asked: the mode of perception, grey images or real ones, the words of assessment."""
+    """How items are asked: the mode of perception, grey images or real ones, the words of assessment.
+
+    `max_new_tokens` is the most that a reply may have, by task.
+    """
 
     answer: AnswerMode
     blind: bool
     words: Sequence[str]
+    max_new_tokens: Mapping[str, int] = field(default_factory=lambda: MAX_NEW_TOKENS)
 
     def ask(self, model: Model, items: Sequence[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
         """Return the response of each item, all of one task; raises what the model raises."""
@@ -39,8 +41,8 @@ class Asking:
             options = [item.options for item in items]
             rows = model.option_likelihoods(prompts, options)
             return [_scored(own, row) for own, row in zip(options, rows, strict=True)]
-        texts = model.generate(prompts, MAX_NEW_TOKENS[task])
-        return [text if isinstance(text, ItemError) else Response(text=text) for text in texts]
+        replies = model.generate(prompts, self.max_new_tokens[task])
+        return [reply if isinstance(reply, Response | ItemError) else Response(text=reply) for reply in replies]
 
 
 class Works:

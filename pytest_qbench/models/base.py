@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a model returned for one item: generated text, or log-probabilities (natural) per option text or word."""
+    """What a model returned for one item: generated text, or log-probabilities (natural) per option text or word.
+
+    `finish` is `records.CUT` where the token limit ended the text.
+    """
 
     text: str | None = None
     logprobs: Mapping[str, float] | None = None
+    finish: str | None = None
 
 
 class Prompts(Sequence["Prompt"]):
@@ -41,7 +45,7 @@ class Prompts(Sequence["Prompt"]):
 class AskedAboutItems:
     """A model that answers items, not prompts: what asks it a prompt itself is refused."""
 
-    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
+    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str | Response]:
         """Refuse: it is asked about items."""
         self._refuse()
 
@@ -73,8 +77,11 @@ class Model(Protocol):
         """Return what identifies the model and how it ran: plain values for the fingerprint and the summary."""
         ...
 
-    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> Sequence[str | ItemError]:
-        """Return the reply of each prompt, greedily decoded, without the prompt and without special tokens."""
+    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> Sequence[str | Response | ItemError]:
+        """Return the reply of each prompt, greedily decoded, without the prompt and without special tokens.
+
+        A reply that the token limit ended is a `Response` that says so.
+        """
         ...
 
     def option_likelihoods(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_qbench.errors import ItemError
@@ -14,7 +14,7 @@ from pytest_qbench.models.failures import OutOfMemoryError, WorkerDied
 from pytest_qbench.models.marking import Marker, failed
 from pytest_qbench.models.pipeline import Pipeline, Ready, Work
 from pytest_qbench.models.plan import plan_batches
-from pytest_qbench.prompts import AnswerMode, Prompt, question_text
+from pytest_qbench.prompts import MAX_NEW_TOKENS, AnswerMode, Prompt, question_text
 from pytest_qbench.records import Record
 from pytest_qbench.scoring import DEFAULT, Scoring
 
@@ -54,6 +54,7 @@ class Engine:
         judge: Callable[[], Judge],
         scoring: Scoring = DEFAULT,
         decides: bool = False,
+        max_new_tokens: Mapping[str, int] = MAX_NEW_TOKENS,
     ) -> None:
         """Wrap a loaded model; `batch_size` None is auto: what the model begins with, halved where memory runs out."""
         self.model, self.answer = model, answer
@@ -63,7 +64,7 @@ class Engine:
         self._recalls = model if isinstance(model, Recalls) else None
         self._sends = model if isinstance(model, Sends) else None
         self.scoring = scoring
-        self._asking = Asking(answer, blind, scoring.words)
+        self._asking = Asking(answer, blind, scoring.words, max_new_tokens)
         self._score = Marker(scoring, judge, judge_rounds, decides)
         self._pipeline = Pipeline(model)
         self._expected: deque[tuple[tuple[Item, ...], int]] = deque()

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
-from pytest_qbench.judges.base import Decides
+from pytest_qbench.judges.base import Decides, SupportsUnreadable
 from pytest_qbench.models.base import Response
 from pytest_qbench.records import Record
-from pytest_qbench.scoring import Scoring, decided, score
+from pytest_qbench.scoring import Scoring, decided, score, without_reasoning
 
 if TYPE_CHECKING:
     from pytest_qbench.judges.base import Judge
@@ -53,29 +53,38 @@ class Marker:
         try:
             return score(item, response, self.scoring)
         except ItemError as e:
-            return failed(item, e)
+            return replace(failed(item, e), response=response.text, finish=response.finish)
 
     def _judged(self, items: list[Item], records: list[Record]) -> list[Record]:
-        texts = [record.response or "" for record in records]
-        verdicts = self.judge().judge(texts, [item.golden for item in items], self.rounds)
+        texts = [without_reasoning(record.response or "") for record in records]
+        judge = self.judge()
+        verdicts = judge.judge(texts, [item.golden for item in items], self.rounds)
+        why = judge.unreadable if isinstance(judge, SupportsUnreadable) else [None] * len(records)
         return [
-            replace(record, status="error", error=told(v)) if isinstance(v, ItemError) else replace(record, judge=v)
-            for record, v in zip(records, verdicts, strict=True)
+            replace(record, status="error", error=told(v))
+            if isinstance(v, ItemError)
+            else replace(record, judge=v, error=None if all(map(_any_readable, v.values())) else reason)
+            for record, v, reason in zip(records, verdicts, why, strict=True)
         ]
 
     def _decided(self, items: list[Item], records: list[Record]) -> list[Record]:
         """Let the judge read the replies that extraction left open; its votes stay in the record."""
-        unread = [i for i, r in enumerate(records) if r.status == "unparsed" and (r.response or "").strip()]
+        answers = [without_reasoning(record.response or "") for record in records]
+        unread = [i for i, r in enumerate(records) if r.status == "unparsed" and answers[i]]
         if unread:
             judge = self.judge()
             assert isinstance(judge, Decides), "the session has checked it"
-            replies = [str(records[i].response) for i in unread]
+            replies = [answers[i] for i in unread]
             for i, votes in zip(unread, judge.decide([items[i] for i in unread], replies, VOTES), strict=True):
                 if isinstance(votes, ItemError):
                     records[i] = replace(records[i], status="error", error=told(votes))
                 else:
                     records[i] = decided(items[i], records[i], votes)
         return records
+
+
+def _any_readable(rounds: Sequence[float | None]) -> bool:
+    return any(verdict is not None for verdict in rounds)
 
 
 def failed(item: Item, error: Exception) -> Record:

@@ -14,8 +14,10 @@ from pytest_qbench.endpoint.client import EndpointError
 from pytest_qbench.endpoint.pool import Endpoints
 from pytest_qbench.endpoint.replies import Completion
 from pytest_qbench.errors import ItemError, ModelError
+from pytest_qbench.models.base import Response
 from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.prompts import ONE_WORD, RATE, RATE_PREFIX, AnswerMode, Prompt
+from pytest_qbench.records import CUT
 
 TOP = 20  # the most candidates that closed endpoints give
 _INSTEAD = (
@@ -59,9 +61,7 @@ class OpenAIModel:
 
     def describe(self) -> dict[str, Any]:
         """Return address and parameters; an endpoint does not say which weights it runs."""
-        told: dict[str, Any] = {
-            key: self._args[key] for key in ("revision", "max_pixels", "max_new_tokens") if key in self._args
-        }
+        told: dict[str, Any] = {key: self._args[key] for key in ("revision", "max_pixels") if key in self._args}
         return {
             "backend": "openai", "name": self.name, "target": self._address.model, "base_url": self._address.base_url,
             **told, "extra_body": self._extra, "sees_images": self._sees,
@@ -69,13 +69,14 @@ class OpenAIModel:
 
     # asking
 
-    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str | ItemError]:
-        """Return the replies at temperature 0; at most `max_new_tokens` tokens (a model argument overrides it)."""
-        limit = int(self._args.get("max_new_tokens", max_new_tokens))
+    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str | Response | ItemError]:
+        """Return the replies at temperature 0, of at most `max_new_tokens` tokens."""
 
-        async def one(prompt: Prompt) -> str:
-            reply = await self._chat(prompt.text, await self._encoded(prompt), max_tokens=limit)
-            return reply.choices[0].text.strip()
+        async def one(prompt: Prompt) -> str | Response:
+            reply = await self._chat(prompt.text, await self._encoded(prompt), max_tokens=max_new_tokens)
+            choice = reply.choices[0]
+            text = choice.text.strip()
+            return Response(text, finish=CUT) if choice.cut else text
 
         return self._endpoints.each(prompts, one)
 

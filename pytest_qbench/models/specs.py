@@ -29,14 +29,13 @@ MODEL_ARGS: Mapping[str, str] = {
     "trust_remote_code": "true or false",
     "quantization_config": "a JSON object for transformers' quantization_config",
     "share_gpu": "true or false",
-    "max_new_tokens": "a positive integer",
     "min_pixels": "a positive integer",
     "max_pixels": "a positive integer",
     "assessment": "continue or ask",
     "price": "IN/OUT, US dollars per million prompt and completion tokens",
     "extra_body": "a JSON object of request parameters",
 }
-ENDPOINT_ARGS = ("revision", "max_new_tokens", "max_pixels", "assessment", "price", "extra_body")
+ENDPOINT_ARGS = ("revision", "max_pixels", "assessment", "price", "extra_body")
 _ENDPOINT_ONLY = ("assessment", "price", "extra_body")
 _OBJECTS = ("quantization_config", "extra_body")
 _PATTERNS = {
@@ -44,7 +43,6 @@ _PATTERNS = {
     "device": r"auto|cpu|mps|cuda(:\d+)?",
     "trust_remote_code": r"true|false",
     "share_gpu": r"true|false",
-    "max_new_tokens": r"[1-9]\d*",
     "min_pixels": r"[1-9]\d*",
     "max_pixels": r"[1-9]\d*",
     "assessment": r"continue|ask",

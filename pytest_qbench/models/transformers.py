@@ -13,7 +13,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from pytest_qbench import garbage
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models import loading
-from pytest_qbench.models.base import Prompts
+from pytest_qbench.models.base import Prompts, Response
 from pytest_qbench.models.devices import ALONE, Worker
 from pytest_qbench.models.encoding import Encoder
 from pytest_qbench.models.failures import item_errors, quiet, raised_by
@@ -24,6 +24,7 @@ from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.models.vision import SeenImages
 from pytest_qbench.pictures import Picture, Pictures
 from pytest_qbench.prompts import Prompt
+from pytest_qbench.records import CUT
 
 T = TypeVar("T")
 Kind = tuple[int, str | None]
@@ -74,7 +75,6 @@ class TransformersModel:
         self.score = Scorer(self._model, self.encoder, self.quirks)
         self._seen = SeenImages(self._model)
         self.largest_batch = LARGEST_BATCH.get(self._device.type, OTHER_BATCH)
-        self._max_new_tokens = int(args["max_new_tokens"]) if "max_new_tokens" in args else None
         self.greedy = _greedy_settings(self._model, self.encoder.tokenizer)
 
     @property
@@ -105,10 +105,9 @@ class TransformersModel:
                 prompts, {kind: self.encoder([prompts[i] for i in indices]) for kind, indices in kinds.items()}
             )
 
-    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
-        """Return the greedily decoded replies; at most `max_new_tokens` tokens (a model argument overrides it)."""
-        limit = self._max_new_tokens or max_new_tokens
-        return self._in_groups(prompts, lambda group, _, batch: self._generate(group, batch, limit))
+    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str | Response]:
+        """Return the greedily decoded replies, of at most `max_new_tokens` tokens."""
+        return self._in_groups(prompts, lambda group, _, batch: self._generate(group, batch, max_new_tokens))
 
     def option_likelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
         """Return for each prompt the summed log-likelihood of each option's tokens as the assistant's reply."""
@@ -173,21 +172,31 @@ class TransformersModel:
         except ModelError as error:
             raise ItemError(f"{prompt.key}: {error}") from None
 
-    def _generate(self, prompts: list[Prompt], batch: Batch, limit: int) -> list[str]:
+    def _generate(self, prompts: list[Prompt], batch: Batch, limit: int) -> list[str | Response]:
         lengths = batch["attention_mask"].sum(-1).tolist()
         if self.quirks.pads_in_generate or len(set(lengths)) == 1:
             return self._decode(prompts, self.to_device(batch), limit)
-        texts = [""] * len(prompts)
+        replies: list[str | Response] = [""] * len(prompts)
         for length in sorted(set(lengths)):
             indices = [i for i, own in enumerate(lengths) if own == length]
             group = [prompts[i] for i in indices]
-            for i, text in zip(indices, self._decode(group, self.to_device(self.encoder(group)), limit), strict=True):
-                texts[i] = text
-        return texts
+            for i, reply in zip(indices, self._decode(group, self.to_device(self.encoder(group)), limit), strict=True):
+                replies[i] = reply
+        return replies
 
-    def _decode(self, prompts: list[Prompt], batch: Batch, limit: int) -> list[str]:
+    def _decode(self, prompts: list[Prompt], batch: Batch, limit: int) -> list[str | Response]:
         output = self.new_tokens(prompts, batch, limit)
-        return [text.strip() for text in self.encoder.tokenizer.batch_decode(output, skip_special_tokens=True)]
+        texts = [text.strip() for text in self.encoder.tokenizer.batch_decode(output, skip_special_tokens=True)]
+        cut = self._cut(output, limit)
+        return [Response(text, finish=CUT) if c else text for text, c in zip(texts, cut, strict=True)]
+
+    def _cut(self, output: torch.Tensor, limit: int) -> list[bool]:
+        """Tell of each row of new tokens whether `limit` ended it: none of its tokens ends a reply."""
+        given = self.greedy.eos_token_id
+        ids = given if isinstance(given, list) else [] if given is None else [given]
+        ends = torch.tensor(ids, dtype=output.dtype, device=output.device)
+        cut: list[bool] = (~torch.isin(output, ends).any(-1)).tolist()
+        return cut if output.shape[1] >= limit else [False] * len(cut)
 
     def new_tokens(self, prompts: Sequence[Prompt], batch: Batch, limit: int) -> torch.Tensor:
         """Return the greedily chosen tokens behind an encoded batch, (B, at most `limit`); padded behind their end."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_qbench.judges.base import DIMENSIONS
-from pytest_qbench.metrics import CORRELATIONS, DRIFTS, Metric
+from pytest_qbench.metrics import CORRELATIONS, CUT_RATES, DRIFTS, Metric
 
 # The columns of `judged`.
 JUDGED = ("verdict", "delta", "interval", "margin", "MDE")
@@ -20,7 +20,7 @@ TRUST = {
 
 # Metrics that the reports show in places of their own; all others are listed as they are.
 SHOWN = frozenset((
-    "perception.accuracy", "perception.unparsed_rate", "perception.yes_rate", "perception.confidence",
+    "perception.accuracy", "perception.unparsed_rate", *CUT_RATES, "perception.yes_rate", "perception.confidence",
     "perception.accuracy_parsed", "perception.accuracy_yes", "perception.accuracy_no", "perception.position_bias",
     *(f"description.{part}" for part in (*DIMENSIONS, "sum")),
     "description.golden_agreement", "description.unreadable_rate",

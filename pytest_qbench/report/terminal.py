@@ -158,6 +158,7 @@ def _perception(run: Finished, dataset: str, width: int) -> list[str]:
     ]
     told = (
         ("perception.unparsed_rate", "unparsed rate"),
+        ("perception.cut_rate", "cut rate"),
         ("perception.yes_rate", "yes rate"),
         ("perception.confidence", "confidence"),
         ("perception.accuracy_parsed", "accuracy without unparsed"),
@@ -189,6 +190,8 @@ def _description(run: Finished, dataset: str, width: int) -> list[list[str]]:
         rows += [[part, *_compared(m), str(m.n), *more] for m in run.of(f"description.{part}") if m.dataset == dataset]
     parts = split_to_fit(rows, 6, width)
     unread, golden = (beside.get(f"description.{name}") for name in ("unreadable_rate", "golden_agreement"))
+    if cut := beside.get("description.cut_rate"):
+        parts[-1].append(f"  cut rate {number(cut)}")
     if unread and unread.value:
         parts[-1].append(f"  unreadable verdicts {number(unread)}")
     if golden:
@@ -241,7 +244,8 @@ def _left(run: Finished, verbosity: int) -> list[Line]:
     missing = counts["total"] - counts["scored"] - counts["unparsed"] - counts["errors"]
     whole = missing == counts["errors"] == 0
     text = f"items: {counts['scored']} scored, {counts['unparsed']} unparsed, {counts['errors']} errors, "
-    lines = [Line(f"{text}{missing} missing of {counts['total']}", () if whole else ("red",))]
+    cut = f"; {counts['cut']} replies cut at the token limit" if counts.get("cut") else ""
+    lines = [Line(f"{text}{missing} missing of {counts['total']}{cut}", () if whole else ("red",))]
     most = len(summary["left_out"]) if verbosity > 0 else FLIPS_SHOWN
     if verbosity >= 0:
         lines += _first([f"error: {e['error']}" for e in summary.get("errors", ())], counts["errors"], "errors", most)
