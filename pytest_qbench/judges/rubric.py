@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
 from pytest_qbench.errors import ItemError
-from pytest_qbench.items import Item
-from pytest_qbench.judges.base import DIMENSIONS, Verdicts
-from pytest_qbench.judges.texts import digest, fill
-from pytest_qbench.judges.verdicts import Unreadable
+from pytest_qbench.items import DIMENSIONS, Item
+from pytest_qbench.judges.base import Verdicts
+from pytest_qbench.judges.parsing import Unreadable
+from pytest_qbench.judges.prompts import digest, fill
 from pytest_qbench.prompts import LETTERS
 
 T = TypeVar("T", int, float)
