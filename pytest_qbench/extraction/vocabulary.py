@@ -1,10 +1,10 @@
-"""The English that replies are read in: what negates, what joins, what introduces an answer. Data alone."""
+"""English words by their use in a reply: to negate, to join, to introduce an answer. Data alone."""
 
 from __future__ import annotations
 
 import re
 
-# What a server or a client library wrote in place of an answer.
+# Messages that a server or a client library wrote in place of an answer.
 ERROR = re.compile(
     r"""\W*(?: error\s*(?:code|:|-|\d|$) | (?:\w+\.)*\w*(?:error|exception)\s*(?:[:(]|$) | an\ error\ (?:has\ )?occurred
     | https?\ ?(?:/[\d.]+)?\s*(?:error)?\s*[45]\d\d | object["']\s*:\s*["']error
@@ -71,6 +71,7 @@ STATING_LINKS = _set(
     """is was be would should must will that it the to this question option letter choice most likely probably clearly
     definitely as a an correct best my for with image picture photo looks seems appears boxed text so final"""
 )
+INTRODUCING = STATING | STATING_LINKS | _set("option choice letter assistant")
 NAMES_LETTER = _set("option options choice choices letter letters candidate candidates")
 BEFORE_LETTER = _set(
     """answer answered is are was be say saying choose chose choosing pick picked select selected with guess think
@@ -80,6 +81,26 @@ BEFORE_LETTER = _set(
 AFTER_LETTER = _set(  # words that no article "a" stands before
     """is was because since as and or nor but for due it the this that which seems appears looks would should must
     cannot could may might has matches although though if in on based with describes"""
+)
+DEGREES = _set("很 较 較 偏 太 更 极 極 挺 度")
+# Replies that mean yes or no, where a pause or nothing follows.
+YES = re.compile(
+    r"(?:yeah|yep|yup|yes indeed|absolutely|certainly|definitely|indeed|of course|sure|correct|true|right|exactly"
+    r"|affirmative)(?=\W*$|\s*[,.!;:\n-])"
+)
+NO_WORDS = re.compile(
+    r"(?:nope|nah|not really|not at all|(?:definitely|certainly|absolutely|probably|of course) not|false|incorrect"
+    r"|negative)(?=\W*$|\s*[,.!;:\n-])"
+)
+# Where a reply takes back what it said.
+REVISES = re.compile(
+    r"(?:^|[.!?\n,;:-]\s*|\b(?:but|oh|no)\s+)(?:wait|hmm|actually|correction|scratch that|on second thought|i mean"
+    r"|let me (?:re|think|check|correct|look)|i made a mistake|my mistake)\b"
+)
+# A sentence about the image as a whole.
+OF_THE_IMAGE = re.compile(
+    r"(?:(?:the|this|that) )?(?:(?:whole|entire|overall|given) )?(?:image|picture|photo|photograph|it|this|that|answer)"
+    r" (?:is|looks|seems|appears)(?: to be)?(?: \w+ly| very| quite| too| so| a| an| the)*\Z"
 )
 PAUSE = re.compile(r"\s*[.,:;!?()\[\]}\"'/=|$]|\s*\n|\s+-")
 RETRACTED = re.compile(
