@@ -16,6 +16,14 @@ def test_each_reply_is_read_as_labelled() -> None:
     assert [r for r in labelled("replies.jsonl") if outcome(r) in ("wrong", "unread")] == []
 
 
+def test_no_unseen_reply_is_read_wrong() -> None:
+    replies = labelled("unseen.jsonl")
+    assert len(replies) >= 200
+    found = count(replies)
+    assert found.wrong == 0
+    assert found.recall > 0.96
+
+
 def test_counts_tell_wrong_from_unread() -> None:
     options = ["Yes", "No"]
     replies = [
