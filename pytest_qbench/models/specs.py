@@ -183,6 +183,11 @@ def parse_model_args(arguments: Iterable[str]) -> dict[str, str]:
         if key not in MODEL_ARGS:
             near = difflib.get_close_matches(key, MODEL_ARGS, n=1)
             hint = f" (did you mean {near[0]}?)" if near else ""
+            if key == "max_new_tokens":
+                raise ModelError(
+                    "unknown model argument 'max_new_tokens'; use --qbench-answer-tokens=N and "
+                    "--qbench-description-tokens=N"
+                )
             raise ModelError(f"unknown model argument {key!r}{hint}; valid are {', '.join(MODEL_ARGS)}")
         if key in ("dtype", "device", "trust_remote_code", "share_gpu"):
             value = value.lower()
