@@ -24,7 +24,7 @@ QUALITY_WORDS = ("good", "poor")
 # For endpoints that cannot continue a reply. Not in `fingerprint`: a run that asks this says so in its conditions.
 ONE_WORD = "Answer with one word: {} or {}."
 MAX_NEW_TOKENS: Mapping[str, int] = {"perception": 32, "description": 256}
-# The token limit of each task as options (--qbench-answer-tokens) and fingerprints call it.
+# The name of each task's token limit in fingerprints and, see `token_option`, among the options.
 TOKEN_LIMITS: Mapping[str, str] = {"perception": "answer_tokens", "description": "description_tokens"}
 
 
@@ -61,6 +61,11 @@ def prompt(item: Item, images: Sequence[Image], answer: AnswerMode) -> Prompt:
     if item.task == "description":
         return Prompt(item.id, DESCRIBE, images)
     return Prompt(item.id, RATE, images, RATE_PREFIX)
+
+
+def token_option(task: str) -> str:
+    """Return the option that sets the token limit of a task."""
+    return f"--qbench-{TOKEN_LIMITS[task].replace('_', '-')}"
 
 
 def fingerprint() -> str:

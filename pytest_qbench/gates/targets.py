@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pytest_qbench.baseline.baseline import Baseline
 from pytest_qbench.metrics.metrics import CORRELATIONS, task_of, without_value
 from pytest_qbench.metrics.results import Results, has, share
-from pytest_qbench.prompts import TOKEN_LIMITS
+from pytest_qbench.prompts import token_option
 
 
 class InvalidError(Exception):
@@ -86,11 +86,11 @@ def check_whole(
             first = f"{found[0].item}: {found[0].error or repr((found[0].response or '')[:60])}"
             told = f"{dataset}: {len(found)} of {total} items {status}, above {limit:.1%} (first: {first})"
             if status == "cut":
-                told += f"; raise --qbench-{TOKEN_LIMITS[task].replace('_', '-')}"
+                told += f"; raise {token_option(task)}"
             raise InvalidError(told)
     control = results.fingerprint.get("judge_control") or {}
     if task == "description" and control.get("failed"):
-        raise InvalidError(f"the judge failed its control set: {control['failed']}; take another judge")
+        raise InvalidError(f"the judge failed its control set: {control['failed']}")
     if empty := without_value(records):
         first = f"{empty[0].item}: {empty[0].error}" if empty[0].error else empty[0].item
         raise InvalidError(

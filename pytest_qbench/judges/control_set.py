@@ -45,8 +45,9 @@ def run_control(judge: Judge, items: Sequence[Item], rounds: int) -> dict[str, A
     rows = iter([[_mean(v[d]) for d in DIMENSIONS] for v in read])
     scores = {kind: {name: next(rows) for name in texts[kind]} for kind in KINDS}
     failed = why_failed(scores, _unreadable(read))
-    if failed and isinstance(judge, SupportsUnreadable):
-        failed = "; ".join([failed, *[reason for reason in judge.unreadable if reason][:1]])
+    if failed:
+        reasons = judge.unreadable if isinstance(judge, SupportsUnreadable) else []
+        failed = f"{failed}; {next(filter(None, reasons), 'take another judge')}"
     return {"scores": scores, "failed": failed}
 
 

@@ -16,9 +16,15 @@ _QUOTED = 80  # characters of a reply in a message
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Why a reply is no verdict, in a few words that end a sentence."""
+    """Why a reply is no verdict; `cut` tells whether the token limit ended it."""
 
     reason: str
+    cut: bool = False
+
+    def __str__(self) -> str:
+        """Return the reason and the remedy, in one line."""
+        remedy = "give it more tokens with --qbench-judge-arg=max_new_tokens=N" if self.cut else "take another judge"
+        return f"the judge's reply cannot be read: {self.reason}; {remedy}"
 
 
 def read_vote(text: str, answers: Sequence[str], label: str, *, cut: bool = False) -> int | Unreadable:
@@ -38,7 +44,7 @@ def read_vote(text: str, answers: Sequence[str], label: str, *, cut: bool = Fals
     if len(named) == 1:
         return [answer.casefold() for answer in answers].index(named.pop())
     if cut:
-        return Unreadable(f"it ran out of tokens after {quoted(text)}")
+        return Unreadable(f"it ran out of tokens after {quoted(text)}", cut=True)
     return Unreadable(f'{quoted(text)} is not "{label}: {"|".join(answers)}"')
 
 

@@ -77,8 +77,7 @@ class RubricJudge:
             whole = [row for row in own if not isinstance(row, ItemError)]
             verdicts = {d: _readable(row) for d, row in zip(DIMENSIONS, whole, strict=False)}
             judged.append(failed[0] if failed else verdicts)
-            reasons = (vote.reason for row in whole for vote in row if isinstance(vote, Unreadable))
-            self.unreadable.append(next((f"the judge's reply cannot be read: {reason}" for reason in reasons), None))
+            self.unreadable.append(next((str(v) for row in whole for v in row if isinstance(v, Unreadable)), None))
         return judged
 
     def decide(

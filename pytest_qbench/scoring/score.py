@@ -11,7 +11,7 @@ from pytest_qbench.errors import ItemError
 from pytest_qbench.extraction.extract import extract_answer
 from pytest_qbench.extraction.reasoning import without_reasoning
 from pytest_qbench.items import Item
-from pytest_qbench.prompts import QUALITY_WORDS
+from pytest_qbench.prompts import QUALITY_WORDS, token_option
 from pytest_qbench.records import CUT, Record, Response, Status
 from pytest_qbench.scoring.quality import quality_score, values_of
 
@@ -70,7 +70,7 @@ def score(item: Item, response: Response, scoring: Scoring = DEFAULT) -> Record:
         if item.task == "perception":
             return _perception(item, response)
         if item.task == "description":
-            if not _answer(response):
+            if not _answer(item, response):
                 raise ItemError("the reply is reasoning without an answer" if response.text else "the reply is empty")
             return Record.of(item, "measured", response=response.text, finish=response.finish)
         words = _finite(response.logprobs)
@@ -104,20 +104,20 @@ def answer_text(reply: str | None) -> str:
     return without_reasoning(reply or "")
 
 
-def _answer(response: Response) -> str:
+def _answer(item: Item, response: Response) -> str:
     """Return the text of a response without its reasoning; raises `ItemError` where there was no room for more."""
     if response.text is None:
         raise ItemError("the model returned no text")
     answer = answer_text(response.text)
     if not answer and response.finish == CUT:
-        raise ItemError("the reply ended at the token limit before its answer; give the model more tokens")
+        raise ItemError(f"the reply ended at the token limit before its answer; raise {token_option(item.task)}")
     return answer
 
 
 def _perception(item: Item, response: Response) -> Record:
     logprobs = None if response.logprobs is None else _finite(response.logprobs)
     if response.text is not None:
-        choice = extract_answer(_answer(response), item.options).choice
+        choice = extract_answer(_answer(item, response), item.options).choice
     else:
         missing = [option for option in item.options if option not in (logprobs or {})]
         if logprobs is None or missing:

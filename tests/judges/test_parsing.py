@@ -68,12 +68,12 @@ def test_a_reason_is_one_short_line_that_a_terminal_can_show(text: str, cut: boo
         ("Let me compare", True, "it ran out of tokens after 'Let me compare'"),
         ("", True, "it ran out of tokens after ''"),
         ("<think>Score: 2", False, "'<think>Score: 2' is not \"Score: 0|1|2\""),
-        ("\x1b[31mred\u202e\n", False, r"'\x1b[31mred\u202e\n' is not \"Score: 0|1|2\""),
+        ("\x1b[31mred\u202e\n", False, r"'\x1b[31mred\u202e\n' is not " + '"Score: 0|1|2"'),
         ("ab" * 99, False, repr("ab" * 38 + "a" + "...") + ' is not "Score: 0|1|2"'),
     ],
 )
 def test_a_reason_quotes_the_reply(text: str, cut: bool, reason: str) -> None:
-    assert read_vote(text, DIGITS, "Score", cut=cut) == Unreadable(reason)
+    assert read_vote(text, DIGITS, "Score", cut=cut) == Unreadable(reason, cut)
 
 
 def test_shares_add_the_spellings_of_an_answer_and_scale() -> None:
