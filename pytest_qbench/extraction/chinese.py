@@ -24,11 +24,12 @@ _WORDS = {
     " but is ": "而是",
     " but ": "但是 不过 不過 然而 但",
     " rather than ": "而不是 而非",
+    ", it is ": ",是",
     " is not ": "并不是 並不是 不是 并非 並非 不属于 不屬於",
     " no ": "没有 沒有 无 無",
     " not ": "并不 並不 不 未 非",
     " than ": "相比于 比",
-    " is wrong ": "是错误的 是錯誤的 不正确 不正確 错误 錯誤",
+    " is wrong ": "不对 不對 是错误的 是錯誤的 不正确 不正確 错误 錯誤",
     " is correct ": "是正确的 是正確的 正确 正確",
     " should be ": "应该是 應該是 应是 應是 应为 應為",
     " i think ": "我认为 我認為 我觉得 我覺得",
@@ -58,7 +59,7 @@ def _opening(words: str) -> re.Pattern[str]:
 
 _OPENING = [(_opening(_NO), " no "), (_opening(_YES), " yes ")]
 IDEOGRAPH = "\u3400-\u4dbf\u4e00-\u9fff"
-_ANY = re.compile(f"[{IDEOGRAPH}]")
+_ANY = re.compile(f"[{IDEOGRAPH}、。]")
 
 
 def to_english(text: str) -> str:

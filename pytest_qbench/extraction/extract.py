@@ -19,10 +19,20 @@ from dataclasses import dataclass
 
 from pytest_qbench.extraction.container import marked_answer
 from pytest_qbench.extraction.mentions import Mention, Reading
-from pytest_qbench.extraction.normalize import plain, plain_option
+from pytest_qbench.extraction.normalize import plain, plain_option, tokens
 from pytest_qbench.extraction.opening import committed
 from pytest_qbench.extraction.refusal import is_refusal
-from pytest_qbench.extraction.vocabulary import ERROR, NO_WORDS, SELF_CONTRADICTION, YES
+from pytest_qbench.extraction.vocabulary import (
+    ERROR,
+    NEGATORS,
+    NO,
+    NO_WORDS,
+    NUMBERS,
+    RELATED,
+    REVISES,
+    SELF_CONTRADICTION,
+    YES,
+)
 
 NOTHING = "no option named"
 
@@ -49,7 +59,34 @@ def extract_answer(reply: str, options: Sequence[str]) -> Extraction:
 
 
 def _extract(reply: str, options: Sequence[str]) -> Extraction:
+    """Read a reply, or, if it names no option, the same reply with an option in the place of a word that means it."""
     text = plain(reply)
+    found = _read(text, reply, options)
+    if found.rule == NOTHING and (other := _renamed(text, [plain_option(option) for option in options])):
+        return _read(other, reply, options)
+    return found
+
+
+def _renamed(text: str, folded: Sequence[str]) -> str | None:
+    """Return a reply with options in the place of words that mean them; None where there are no such words.
+
+    Such words are "three" for "3", "overexposed" for "overexposure", and a reply that is the beginning of one option
+    alone, such as "left" for "the left side".
+    """
+    words = tokens(text)[0]
+    words = words[1:] if words[:1] in (["the"], ["a"], ["an"]) else words
+    if words and not (NEGATORS | NO | {"a", "i"}).intersection(words):
+        begins = re.compile(rf"(?:(?:the|an?) )?{re.escape(' '.join(words))} ")
+        if len(begun := [option for option in folded if begins.match(option)]) == 1:
+            return begun[0]
+    names = {word: name for word, name in {**NUMBERS, **RELATED}.items() if name in folded}
+    if not names:
+        return None
+    other = re.sub(rf"\b(?:{'|'.join(names)})\b", lambda found: names[found[0]], text)
+    return other if other != text else None
+
+
+def _read(text: str, reply: str, options: Sequence[str]) -> Extraction:
     if not text:
         return Extraction(None, "empty reply")
     folded = {option: plain_option(option) for option in options}
@@ -85,7 +122,7 @@ def _decide(text: str, reading: Reading) -> Extraction:
     (choice,) = named
     if choice is None:
         return Extraction(None, "letter beyond the options")
-    if choice in rejected or contradicts:
+    if choice in rejected or contradicts or REVISES.search(reading.text_after(live[-1].end)):
         return Extraction(None, "affirmed and negated")
     if all(m.polarity == "in passing" for m in live):
         return Extraction(None, "named only in passing")

@@ -16,6 +16,7 @@ from pytest_qbench.extraction.vocabulary import (
     CLOSES,
     COMPARED,
     DEGREES,
+    FOREMOST,
     GLUE,
     IDIOMS,
     INTRODUCING,
@@ -286,6 +287,8 @@ class Reading:
             if ("," in gap and word != "which") or (word == "no" and re.search(r"[:(=]|\s-", gap)):
                 retracts = word in RETRACTING and i not in self._taken and self._pause_after(i)  # "A, no", "A: no"
                 return "rejected" if retracts else "affirmed"
+            if word == "neither" and re.search(r"[:;(]|\s-", gap):  # "C. None - neither of them"
+                return "affirmed"
             if word == "free" and i == m.end:  # "noise-free"
                 return "rejected"
             if word in NEGATED_AFTER and (word, self._word(i + 1)) not in AFFIRMING_PAIRS:
@@ -298,6 +301,8 @@ class Reading:
 
     def _is_stated(self, start: int) -> bool:
         first = self._starts[start]
+        if FOREMOST.fullmatch(" ".join(self.words[first:start])):
+            return True
         for i in range(start - 1, first - 1, -1):
             word = self.words[i]
             if word in STATING or (word == "so" and (i == first or "," in self.gaps[i])):

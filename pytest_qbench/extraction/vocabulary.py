@@ -76,7 +76,7 @@ NAMES_LETTER = _set("option options choice choices letter letters candidate cand
 BEFORE_LETTER = _set(
     """answer answered is are was be say saying choose chose choosing pick picked select selected with guess think
     believe or and nor not neither either both than versus vs so therefore thus hence correct probably definitely
-    likely clearly maybe perhaps only except to between as that"""
+    likely clearly maybe perhaps only except to between as that but like"""
 )
 AFTER_LETTER = _set(  # words that no article "a" stands before
     """is was because since as and or nor but for due it the this that which seems appears looks would should must
@@ -91,6 +91,17 @@ YES = re.compile(
 NO_WORDS = re.compile(
     r"(?:nope|nah|not really|not at all|(?:definitely|certainly|absolutely|probably|of course) not|false|incorrect"
     r"|negative)(?=\W*$|\s*[,.!;:\n-])"
+)
+# What a reply may call an option of this name.
+RELATED = {"noisy": "noise", "overexposed": "overexposure", "underexposed": "underexposure"}
+NUMBERS = {
+    "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9",
+    "ten": "10",
+}  # fmt: skip
+# The beginning of a clause that concludes with what follows.
+FOREMOST = re.compile(
+    r".*\b(?:most \w+|main|primary|dominant|biggest|worst|chief)\b[\w ]* (?:is|was|seems to be|appears to be)"
+    r"(?: the| a| an)?"
 )
 # Where a reply takes back what it said.
 REVISES = re.compile(

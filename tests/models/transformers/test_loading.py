@@ -210,7 +210,7 @@ def test_describe(copy: Path, loaded: Callable[[str], TransformersModel]) -> Non
 
 
 def test_a_reply_that_the_token_limit_ended_says_so() -> None:
-    model = load_model(parse_spec("tiny"))
+    model = load_model(parse_spec("tiny"), {})
     asked = [Prompt("a", DESCRIBE, (photo(0),)), Prompt("b", DESCRIBE, (photo(1),))]
     whole = model.generate(asked, 200)
     assert all(isinstance(reply, str) for reply in whole)
@@ -218,9 +218,11 @@ def test_a_reply_that_the_token_limit_ended_says_so() -> None:
         assert isinstance(cut, Response)
         assert cut.finish == CUT
         assert str(text).startswith(str(cut.text))
-    longest = max(len(model.encoder.tokenizer(str(text), add_special_tokens=False)["input_ids"]) for text in whole)  # type: ignore[attr-defined]
-    assert all(isinstance(reply, str) for reply in model.generate(asked, longest + 1))  # the last token ends it
-    assert any(isinstance(reply, Response) for reply in model.generate(asked, longest))
+    length = len(model.encoder.tokenizer(str(whole[0]), add_special_tokens=False)["input_ids"])  # type: ignore[attr-defined]
+    replies = [model.generate(asked[:1], limit)[0] for limit in range(length - 2, length + 4)]
+    ended = [reply == whole[0] for reply in replies]  # the token that ends a reply counts as one
+    assert ended == sorted(ended)
+    assert set(ended) == {False, True}
 
 
 def test_max_pixels_bounds_the_image_tokens(checkpoint: Checkpoint) -> None:
