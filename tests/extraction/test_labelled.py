@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.extraction.labelled import count, labelled, outcome
 
 
@@ -16,12 +18,13 @@ def test_each_reply_is_read_as_labelled() -> None:
     assert [r for r in labelled("replies.jsonl") if outcome(r) in ("wrong", "unread")] == []
 
 
-def test_no_unseen_reply_is_read_wrong() -> None:
-    replies = labelled("unseen.jsonl")
+@pytest.mark.parametrize("name", ["unseen.jsonl", "unseen_2.jsonl"])
+def test_no_unseen_reply_is_read_wrong_and_at_most_2_percent_are_unread(name: str) -> None:
+    replies = labelled(name)
     assert len(replies) >= 200
     found = count(replies)
     assert found.wrong == 0
-    assert found.recall > 0.96
+    assert found.recall >= 0.98
 
 
 def test_counts_tell_wrong_from_unread() -> None:
