@@ -33,7 +33,7 @@ class Prompt:
     """One user turn; `prefix` is the beginning of the assistant's turn that the model continues.
 
     `key` is the item's id: from it, a model without weights gives the same answer in every batch. Images are RGB. Do
-    not change them in place; each access may decode them again (`pictures.Pictures`).
+    not change them in place; each access may decode them again (`models.images.LazyImages`).
     """
 
     key: str
