@@ -1,9 +1,9 @@
-"""The protocol's texts, in one place: what each task asks a model."""
+"""The texts of the protocol: what each task asks a model, and how long a reply may be."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -21,16 +21,19 @@ DESCRIBE = "Describe the quality, aesthetics and other low-level appearance of t
 RATE = "Rate the quality of the image."
 RATE_PREFIX = "The quality of the image is"
 QUALITY_WORDS = ("good", "poor")
-# Closed endpoints continue no reply. Not in `fingerprint`: a run that asks this says so in its conditions.
+# For endpoints that cannot continue a reply. Not in `fingerprint`: a run that asks this says so in its conditions.
 ONE_WORD = "Answer with one word: {} or {}."
+MAX_NEW_TOKENS: Mapping[str, int] = {"perception": 32, "description": 256}
+# The name of each task's token limit in fingerprints and, see `token_option`, among the options.
+TOKEN_LIMITS: Mapping[str, str] = {"perception": "answer_tokens", "description": "description_tokens"}
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """One user turn; `prefix` is the beginning of the assistant's turn that the model continues.
 
-    `key` (the item's id) lets a model without weights answer the same whatever the batch. Images are RGB, not to be
-    changed in place, and perhaps decoded anew by each look at them (`models.images.LazyImages`).
+    `key` is the item's id: from it, a model without weights gives the same answer in every batch. Images are RGB. Do
+    not change them in place; each access may decode them again (`models.images.LazyImages`).
     """
 
     key: str
@@ -42,8 +45,8 @@ class Prompt:
 def question_text(item: Item, answer: AnswerMode) -> str:
     """Return the text of a perception item.
 
-    With ``generate`` the options are listed with letters, as Q-Bench does; with ``likelihood`` they are scored as
-    continuations, so the question stands alone with LLaVA's instruction for short answers.
+    With ``generate`` the text lists the options with letters, as Q-Bench does. With ``likelihood`` the model scores the
+    options as continuations, so the question stands alone with LLaVA's instruction for short answers.
     """
     if answer == "likelihood":
         return f"{item.question}\n{SHORT_ANSWER_INSTRUCTION}"
@@ -52,7 +55,7 @@ def question_text(item: Item, answer: AnswerMode) -> str:
 
 
 def prompt(item: Item, images: Sequence[Image], answer: AnswerMode) -> Prompt:
-    """Return what the model is asked for `item`."""
+    """Return the prompt of `item`."""
     if item.task == "perception":
         return Prompt(item.id, question_text(item, answer), images)
     if item.task == "description":
@@ -60,7 +63,12 @@ def prompt(item: Item, images: Sequence[Image], answer: AnswerMode) -> Prompt:
     return Prompt(item.id, RATE, images, RATE_PREFIX)
 
 
+def token_option(task: str) -> str:
+    """Return the option that sets the token limit of a task."""
+    return f"--qbench-{TOKEN_LIMITS[task].replace('_', '-')}"
+
+
 def fingerprint() -> str:
-    """Hash of every text above: results under other texts are not comparable; 16 hex digits."""
+    """Return a hash of every text above, 16 hex digits: results under other texts are not comparable."""
     texts = (LETTER_INSTRUCTION, SHORT_ANSWER_INSTRUCTION, DESCRIBE, RATE, RATE_PREFIX, *QUALITY_WORDS)
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_qbench.errors import UsageError
-from pytest_qbench.records import Record, read_records
+from pytest_qbench.records import CUT, Record, read_records
 from tests.builders import question
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -20,6 +20,13 @@ def test_a_record_round_trips_exactly(response: str, score: float, logprobs: dic
     line = record.to_json()
     assert "\n" not in line
     assert Record.from_dict(json.loads(line), "x") == record
+
+
+def test_the_finish_reason_is_kept_and_left_out_of_ordinary_lines() -> None:
+    whole, cut = (Record.of(question(0), "wrong", response="B", finish=finish) for finish in (None, CUT))
+    assert "finish" not in json.loads(whole.to_json())
+    assert json.loads(cut.to_json())["finish"] == "length"
+    assert [Record.from_dict(json.loads(r.to_json()), "x") for r in (whole, cut)] == [whole, cut]
 
 
 def test_nan_is_refused() -> None:

@@ -6,15 +6,15 @@ from pytest_qbench.metrics.metrics import without_value
 from pytest_qbench.metrics.results import Results, share
 
 
-def why_not_whole(results: Results, max_errors: float, max_unparsed: float) -> str | None:
-    """Say why a run may not become a baseline (missing, errors, unparsed, undefined), or return None."""
+def why_not_whole(results: Results, max_errors: float, max_unparsed: float, max_cut: float) -> str | None:
+    """Say why a run may not become a baseline (missing, errors, unparsed, cut, undefined), or return None."""
     if not results.records:
         return "nothing was measured"
     for task in dict.fromkeys(t for t, _ in results.expected):
         if missing := results.missing(task):
             return f"{len(missing)} {task} items were not measured (first: {missing[0]})"
         records = [r for r in results.records if r.task == task]
-        for status, limit in (("error", max_errors), ("unparsed", max_unparsed)):
+        for status, limit in (("error", max_errors), ("unparsed", max_unparsed), ("cut", max_cut)):
             if share(records, status) > limit:
                 return f"{share(records, status):.1%} of the {task} items are {status}, more than {limit:.1%}"
     if empty := without_value(results.records):

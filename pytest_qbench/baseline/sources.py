@@ -17,12 +17,12 @@ def candidate(path: Path) -> Results:
     return as_results(read_baseline(path)) if _is_baseline(path) else read_run(path)
 
 
-def reference(path: Path, max_errors: float, max_unparsed: float) -> Baseline | str:
+def reference(path: Path, max_errors: float, max_unparsed: float, max_cut: float) -> Baseline | str:
     """What it is compared with, or why that is no baseline: a run must be as whole as one that is recorded."""
     if _is_baseline(path):
         return read_baseline(path)
     results = read_run(path)
-    reason = why_not_whole(results, max_errors, max_unparsed)
+    reason = why_not_whole(results, max_errors, max_unparsed, max_cut)
     return f"{path} cannot serve as a baseline: {reason}" if reason else as_baseline(path, results)
 
 

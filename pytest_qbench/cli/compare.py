@@ -24,6 +24,7 @@ def add(commands: Commands) -> None:
     told.add_argument("--strict", action="store_true", help="exit with 1 on an inconclusive gate too")
     told.add_argument("--max-errors", type=float, default=0.0, metavar="SHARE", help="tolerated errors. Default: 0")
     told.add_argument("--max-unparsed", type=float, default=0.05, metavar="SHARE", help="tolerated. Default: 0.05")
+    told.add_argument("--max-cut", type=float, default=0.05, metavar="SHARE", help="tolerated. Default: 0.05")
     told.add_argument("--flips", type=int, default=10, metavar="N", help="items listed each way. Default: 10")
     told.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the resampling. Default: 0")
     told.add_argument("--html", type=Path, metavar="FILE", help="write the comparison as a page to this file")
@@ -41,8 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     from pytest_qbench.report.write import write_reports
 
     margins = dict(_margin(text) for text in arguments.gate) if arguments.gate else DEFAULT_MARGINS
-    limits = Limits(arguments.max_errors, arguments.max_unparsed, len(margins), arguments.seed)
-    old = reference(arguments.a, limits.max_errors, limits.max_unparsed)
+    limits = Limits(arguments.max_errors, arguments.max_unparsed, arguments.max_cut, len(margins), arguments.seed)
+    old = reference(arguments.a, limits.max_errors, limits.max_unparsed, limits.max_cut)
     new = candidate(arguments.b)
     found = compare(new, old, margins, limits, arguments.flips)
     print(f"A: {arguments.a}\nB: {arguments.b}")

@@ -92,7 +92,7 @@ def _from_runs(arguments: argparse.Namespace, aim: Aim) -> list[str]:
     from pytest_qbench.report.text_table import aligned
 
     a, b = arguments.runs
-    old = reference(a, 0.0, 1.0)
+    old = reference(a, 0.0, 1.0, 1.0)
     if isinstance(old, str):
         raise UsageError(old)
     drops = {name: arguments.drop or 2 * margin for name, margin in DEFAULT_MARGINS.items()}

@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models.base import Model
 from pytest_qbench.prompts import Prompt
+from pytest_qbench.records import Response
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -49,7 +50,7 @@ class FaultyModel:
         """Return the description of the wrapped model."""
         return self.model.describe()
 
-    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> Sequence[str | ItemError]:
+    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> Sequence[str | Response | ItemError]:
         """Reply to modified images, or with fewer tokens."""
         return self.model.generate(self._modified(prompts), min(max_new_tokens, self.most_tokens or max_new_tokens))
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from pytest_qbench.endpoints.address import Key
 
+# Finish reasons of a reply that the token limit ended: OpenAI's, then those of servers that translate others' replies.
+_CUT = frozenset({"length", "max_tokens", "model_length", "max_output_tokens", "MAX_TOKENS"})
 # How a reply may not have ended: what was written until then is not the model's answer.
 _BROKEN_OFF = {
     "content_filter": "was cut by the endpoint's content filter",
@@ -29,10 +31,14 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One reply: its text and, where asked for, the log-probabilities (natural) at its first token, by token."""
+    """One reply: its text and, where asked for, the log-probabilities (natural) at its first token, by token.
+
+    `cut` tells whether the token limit ended it. Then the text may be empty: all tokens were reasoning.
+    """
 
     text: str
     top: Mapping[str, float] | None = None
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +114,12 @@ def _choice(data: Any) -> Choice:
     if isinstance(content, list):  # parts, as some servers give them
         texts = [part.get("text") for part in content if isinstance(part, Mapping) and part.get("type") == "text"]
         content = "".join(map(str, texts)) if texts and None not in texts else None
+    cut = ended in _CUT
     if not isinstance(content, str):
-        if ended == "length":
-            raise RefusedError("the reply has no text: it ended before the answer (give the model more tokens)")
-        raise MalformedError("a message has no text")
-    return Choice(content, _top(data.get("logprobs")))
+        if not cut:
+            raise MalformedError("a message has no text")
+        content = ""
+    return Choice(content, _top(data.get("logprobs")), cut)
 
 
 def _top(logprobs: Any) -> dict[str, float] | None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from pytest_qbench.engine.prefetch import Batch
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import ImageSource, Item
 from pytest_qbench.models.base import Model, SupportsPrefetch
 from pytest_qbench.models.images import LazyImage, LazyImages
-from pytest_qbench.prompts import AnswerMode, Prompt, prompt
+from pytest_qbench.prompts import MAX_NEW_TOKENS, AnswerMode, Prompt, prompt
 from pytest_qbench.records import Response
-
-MAX_NEW_TOKENS = {"perception": 32, "description": 256}
 
 # Errors that cost an item and not the run. torch raises RuntimeError, also when memory runs out. A `UsageError` is not
 # here: it ends the run.
@@ -22,11 +20,15 @@ ITEM_FAILURES = (ArithmeticError, ItemError, LookupError, OSError, RuntimeError,
 
 @dataclass(frozen=True, slots=True)
 class PromptSettings:
-    """Settings that shape a prompt: answer mode of perception, grey images (blind), words of assessment."""
+    """Settings that shape a prompt: answer mode of perception, grey images (blind), words of assessment.
+
+    `max_new_tokens` limits the length of a reply, by task.
+    """
 
     answer: AnswerMode
     blind: bool
     words: Sequence[str]
+    max_new_tokens: Mapping[str, int] = field(default_factory=lambda: MAX_NEW_TOKENS)
 
     def ask(self, model: Model, items: Sequence[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
         """Return the response of each item. All items are of one task. Errors of the model propagate."""
@@ -40,8 +42,8 @@ class PromptSettings:
             options = [item.options for item in items]
             rows = model.option_loglikelihoods(prompts, options)
             return [_scored(own, row) for own, row in zip(options, rows, strict=True)]
-        texts = model.generate(prompts, MAX_NEW_TOKENS[task])
-        return [text if isinstance(text, ItemError) else Response(text=text) for text in texts]
+        replies = model.generate(prompts, self.max_new_tokens[task])
+        return [reply if isinstance(reply, Response | ItemError) else Response(text=reply) for reply in replies]
 
 
 class BatchBuilder:

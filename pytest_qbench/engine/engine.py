@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from pytest_qbench.engine.batching import plan_batches
@@ -16,7 +16,7 @@ from pytest_qbench.items import Item
 from pytest_qbench.judges.base import Judge
 from pytest_qbench.models.base import Model, RemoteModel, SupportsPrefetch, SupportsReplay
 from pytest_qbench.models.errors import OutOfMemoryError, WorkerDied
-from pytest_qbench.prompts import AnswerMode, Prompt, question_text
+from pytest_qbench.prompts import MAX_NEW_TOKENS, AnswerMode, Prompt, question_text
 from pytest_qbench.records import Record, Response, error_kind
 from pytest_qbench.scoring.score import DEFAULT, Scoring
 
@@ -54,6 +54,7 @@ class Engine:
         judge: Callable[[], Judge],
         scoring: Scoring = DEFAULT,
         reads_unparsed: bool = False,
+        max_new_tokens: Mapping[str, int] = MAX_NEW_TOKENS,
     ) -> None:
         """Wrap a loaded model. `batch_size` None starts with the model's own size and halves it when memory runs out.
 
@@ -66,7 +67,7 @@ class Engine:
         self._replay = model if isinstance(model, SupportsReplay) else None
         self._remote = model if isinstance(model, RemoteModel) else None
         self.scoring = scoring
-        self._settings = PromptSettings(answer, blind, scoring.words)
+        self._settings = PromptSettings(answer, blind, scoring.words, max_new_tokens)
         self._score = Grader(scoring, judge, judge_rounds, reads_unparsed)
         self._prefetcher = Prefetcher(model)
         self._expected: deque[tuple[tuple[Item, ...], int]] = deque()

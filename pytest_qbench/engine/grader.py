@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
-from pytest_qbench.judges.base import Judge, SupportsChoice
+from pytest_qbench.judges.base import Judge, SupportsChoice, SupportsUnreadable
 from pytest_qbench.records import Record, Response
-from pytest_qbench.scoring.score import Scoring, decided, score
+from pytest_qbench.scoring.score import Scoring, answer_text, decided, score
 
 VOTES = 5  # samples of the judge for each unparsed reply
 
@@ -48,31 +48,38 @@ class Grader:
         try:
             return score(item, response, self.scoring)
         except ItemError as e:
-            return error_record(item, e)
+            return replace(error_record(item, e), response=response.text, finish=response.finish)
 
     def _judge_descriptions(self, items: list[Item], records: list[Record]) -> list[Record]:
-        texts = [record.response or "" for record in records]
-        verdicts = self.judge().judge(texts, [item.golden for item in items], self.rounds)
+        texts = [answer_text(record.response) for record in records]
+        judge = self.judge()
+        verdicts = judge.judge(texts, [item.golden for item in items], self.rounds)
+        why = judge.unreadable if isinstance(judge, SupportsUnreadable) else [None] * len(records)
         return [
             replace(record, status="error", error=error_text(v))
             if isinstance(v, ItemError)
-            else replace(record, judge=v)
-            for record, v in zip(records, verdicts, strict=True)
+            else replace(record, judge=v, error=None if all(map(_any_readable, v.values())) else reason)
+            for record, v, reason in zip(records, verdicts, why, strict=True)
         ]
 
     def _read_unparsed(self, items: list[Item], records: list[Record]) -> list[Record]:
         """Let the judge read the unparsed replies. The record keeps the votes."""
-        unread = [i for i, r in enumerate(records) if r.status == "unparsed" and (r.response or "").strip()]
+        answers = [answer_text(record.response) for record in records]
+        unread = [i for i, r in enumerate(records) if r.status == "unparsed" and answers[i]]
         if unread:
             judge = self.judge()
             assert isinstance(judge, SupportsChoice), "the recorder checks this before the run"
-            replies = [str(records[i].response) for i in unread]
+            replies = [answers[i] for i in unread]
             for i, votes in zip(unread, judge.decide([items[i] for i in unread], replies, VOTES), strict=True):
                 if isinstance(votes, ItemError):
                     records[i] = replace(records[i], status="error", error=error_text(votes))
                 else:
                     records[i] = decided(items[i], records[i], votes)
         return records
+
+
+def _any_readable(rounds: Sequence[float | None]) -> bool:
+    return any(verdict is not None for verdict in rounds)
 
 
 def error_record(item: Item, error: Exception) -> Record:

@@ -1,8 +1,14 @@
-"""Which option a free-text reply chooses: deterministic rules that explain themselves and never guess.
+"""Find the option that a free-text reply chooses. The rules are deterministic, give their reason and never guess.
 
-A reply is read as words. Options are found in it by letter and by text (word boundaries, longest match); each mention
-is affirmed, rejected ("not A", "A is wrong"), in passing ("than A") or merely asked ("A?", "if A"). An answer comes out
-only where one option is affirmed, no other is named in passing and it is nowhere rejected itself. English only.
+Rules find options in the words of a reply by letter and by text (word boundaries, longest match). Each mention is
+affirmed, rejected ("not A", "A is wrong"), in passing ("than A") or only asked about ("A?", "if A"). A reply answers
+
+- by an option that it affirms, if it names no other one and nowhere rejects this one;
+- by the letter that it opens with, alone or with that option's text; what follows explains the answer, unless it takes
+  it back or contradicts it;
+- by a conclusion ("Answer: B", "so it must be B"), whatever it weighed before.
+
+A refusal is no answer, whatever it mentions. Replies are in English or Chinese.
 """
 
 from __future__ import annotations
@@ -11,14 +17,29 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pytest_qbench.extraction.container import marked_answer
 from pytest_qbench.extraction.mentions import Mention, Reading
-from pytest_qbench.extraction.normalize import plain
-from pytest_qbench.extraction.vocabulary import ERROR, SELF_CONTRADICTION
+from pytest_qbench.extraction.normalize import plain, plain_option, tokens
+from pytest_qbench.extraction.opening import committed
+from pytest_qbench.extraction.refusal import is_refusal
+from pytest_qbench.extraction.vocabulary import (
+    ERROR,
+    NEGATORS,
+    NO,
+    NO_WORDS,
+    NUMBERS,
+    RELATED,
+    REVISES,
+    SELF_CONTRADICTION,
+    YES,
+)
+
+NOTHING = "no option named"
 
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """The text of the chosen option (None: unparsed) and, in words, the rule that matched or why none did."""
+    """The text of the chosen option (None: unparsed), and the rule that matched or why none did."""
 
     choice: str | None
     rule: str
@@ -27,33 +48,73 @@ class Extraction:
 def extract_answer(reply: str, options: Sequence[str]) -> Extraction:
     """Return the option that `reply` chooses, or None with the reason; no text raises.
 
-    Case, surrounding whitespace and Markdown emphasis do not matter. A conclusion ("Answer: B", "so it must be B")
-    overrides what was weighed before it, but not what follows. Options beyond the 26th can be chosen by text only.
+    Case, surrounding whitespace and Markdown emphasis do not matter. Options beyond the 26th have no letter. Replies
+    that mean yes or no ("Absolutely.", "\u662f\u7684") count where the options are yes and no.
     """
+    if (marked := marked_answer(reply)) is not None:
+        found = _extract(marked, options)
+        if found.choice is not None or found.rule != NOTHING:
+            return found
+    return _extract(reply, options)
+
+
+def _extract(reply: str, options: Sequence[str]) -> Extraction:
+    """Read a reply, or, if it names no option, the same reply with an option in the place of a word that means it."""
     text = plain(reply)
+    found = _read(text, reply, options)
+    if found.rule == NOTHING and (other := _renamed(text, [plain_option(option) for option in options])):
+        return _read(other, reply, options)
+    return found
+
+
+def _renamed(text: str, folded: Sequence[str]) -> str | None:
+    """Return a reply with options in the place of words that mean them; None where there are no such words.
+
+    Such words are "three" for "3", "overexposed" for "overexposure", and a reply that is the beginning of one option
+    alone, such as "left" for "the left side".
+    """
+    words = tokens(text)[0]
+    words = words[1:] if words[:1] in (["the"], ["a"], ["an"]) else words
+    if words and not (NEGATORS | NO | {"a", "i"}).intersection(words):
+        begins = re.compile(rf"(?:(?:the|an?) )?{re.escape(' '.join(words))} ")
+        if len(begun := [option for option in folded if begins.match(option)]) == 1:
+            return begun[0]
+    names = {word: name for word, name in {**NUMBERS, **RELATED}.items() if name in folded}
+    if not names:
+        return None
+    other = re.sub(rf"\b(?:{'|'.join(names)})\b", lambda found: names[found[0]], text)
+    return other if other != text else None
+
+
+def _read(text: str, reply: str, options: Sequence[str]) -> Extraction:
     if not text:
         return Extraction(None, "empty reply")
-    same = {o for o in options if plain(o) == text}
+    folded = {option: plain_option(option) for option in options}
+    same = {option for option in options if folded[option] == text}
     if not same and ERROR.match(text):
         return Extraction(None, "error text")
-    mentions = Reading(text, options).mentions
-    if len(same) == 1 and all(m.option in same for m in mentions if m.letter):
+    if not same and is_refusal(text, reply):
+        return Extraction(None, "refusal")
+    if {"yes", "no"} <= set(folded.values()) and not same:
+        text = NO_WORDS.sub("no", text, count=1) if NO_WORDS.match(text) else text
+        text = YES.sub("yes", text, count=1) if YES.match(text) else text
+    reading = Reading(text, options)
+    if len(same) == 1 and all(m.option in same for m in reading.mentions if m.letter):
         return Extraction(same.pop(), "option text alone")
-    return _decide(text, mentions)
+    return _decide(text, reading)
 
 
-def _decide(text: str, mentions: list[Mention]) -> Extraction:
-    live = [m for m in mentions if m.polarity in ("affirmed", "in passing")]
+def _decide(text: str, reading: Reading) -> Extraction:
+    mentions = reading.mentions
+    live = _concluding([m for m in mentions if m.polarity in ("affirmed", "in passing")])
     rejected = {m.option for m in mentions if m.polarity == "rejected"}
-    stated = [m.start for m in live if m.stated and m.polarity == "affirmed"]
-    if stated:
-        before = [m for m in live if m.start < stated[0]]
-        if not before or not before[0].opening or len({m.option for m in before}) > 1:
-            live = [m for m in live if m.start >= stated[0]]
     named = {m.option for m in live}
     if not named:
         asked = any(m.polarity == "ignored" for m in mentions)
-        return Extraction(None, "negated" if rejected else "only asked about" if asked else "no option named")
+        return Extraction(None, "negated" if rejected else "only asked about" if asked else NOTHING)
+    contradicts = re.search(SELF_CONTRADICTION.get(plain_option(live[0].option or ""), "(?!)"), text)
+    if (len(named) > 1 or named & rejected) and not contradicts and committed(reading, live):
+        return Extraction(live[0].option, _rule(live[:1]))
     if len(named) > 1:
         letters, texts = ({m.option for m in live if m.letter is kind} for kind in (True, False))
         contradiction = len(letters) == len(texts) == 1
@@ -61,10 +122,25 @@ def _decide(text: str, mentions: list[Mention]) -> Extraction:
     (choice,) = named
     if choice is None:
         return Extraction(None, "letter beyond the options")
-    if choice in rejected or re.search(SELF_CONTRADICTION.get(plain(choice), "(?!)"), text):
+    if choice in rejected or contradicts or REVISES.search(reading.text_after(live[-1].end)):
         return Extraction(None, "affirmed and negated")
     if all(m.polarity == "in passing" for m in live):
         return Extraction(None, "named only in passing")
+    return Extraction(choice, _rule(live))
+
+
+def _concluding(live: list[Mention]) -> list[Mention]:
+    """Return the mentions from the first conclusion on; all of them where one option opened the reply before."""
+    stated = [m.start for m in live if m.stated and m.polarity == "affirmed"]
+    if not stated:
+        return live
+    before = [m for m in live if m.start < stated[0]]
+    if before and before[0].opening and len({m.option for m in before}) == 1:
+        return live
+    return [m for m in live if m.start >= stated[0]]
+
+
+def _rule(live: Sequence[Mention]) -> str:
     by_letter, by_text = any(m.letter for m in live), any(not m.letter for m in live)
     rule = "letter and option text" if by_letter and by_text else "letter" if by_letter else "option text"
-    return Extraction(choice, f"{rule} alone" if live[0].alone else rule)
+    return f"{rule} alone" if live[0].alone else rule

@@ -1,17 +1,23 @@
-"""The text of a reply without what must not matter, and its words."""
+"""Fold a reply to what matters for its answer, and split it into words."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
+
+from pytest_qbench.extraction.chinese import IDEOGRAPH, to_english
+from pytest_qbench.extraction.reasoning import without_reasoning
+
+_WORD = re.compile(rf"\d+(?:[.,]\d+)+|[{IDEOGRAPH}]|[^\W_{IDEOGRAPH}]+(?:'[^\W_{IDEOGRAPH}]+)*")
 
 
 def plain(text: str) -> str:
-    """Fold what must not matter: case, width, emphasis, typographic signs, markup, a reasoning model's thoughts."""
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).upper().casefold())
+    """Return a text in lower case without reasoning, emphasis, markup, contractions and typographic signs."""
+    text = without_reasoning(text)
+    text = to_english(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).upper().casefold()))
     text = re.sub(r"[*`\u200b\ufeff]", "", text).replace("_", " ")
-    text = re.sub(r"<think>.*?(?:</think>|\Z)", " ", text, flags=re.DOTALL).rpartition("</think>")[2]
     text = re.sub(r"~~.*?~~", " ", text, flags=re.DOTALL)  # struck out: withdrawn
     text = re.sub(r"</?[a-z|][^<>\n]{0,60}>", " ", text)
     text = re.sub("[“”]", '"', re.sub("[‘’]", "'", text)).replace("‐", "-")
@@ -23,10 +29,19 @@ def plain(text: str) -> str:
     return re.sub(r":\s*\n\s*", ": ", text).strip()
 
 
+@lru_cache(maxsize=4096)
+def plain_option(option: str) -> str:
+    """Return `plain` of an option; many items share their options."""
+    return plain(option)
+
+
 def tokens(text: str) -> tuple[list[str], list[str]]:
-    """Return the words and what stands between them: gap i before word i, one more after the last word."""
+    """Return the words and the gaps between them: gap i before word i, one more after the last word.
+
+    Chinese has no spaces: each of its characters is a word.
+    """
     words, gaps, end = [], [], 0
-    for match in re.finditer(r"\d+(?:[.,]\d+)+|[^\W_]+(?:'[^\W_]+)*", text):
+    for match in _WORD.finditer(text):
         words.append(match.group())
         gaps.append(text[end : match.start()])
         end = match.end()
@@ -34,5 +49,5 @@ def tokens(text: str) -> tuple[list[str], list[str]]:
 
 
 def pieces(words: Sequence[str]) -> list[str]:
-    """Make words comparable by their letters alone: "over-exposure" is "overexposure", but "1 8" is not "18"."""
+    """Return words that compare by their letters when joined: "over-exposure" is "overexposure", "1 8" is not "18"."""
     return [w if w.isalpha() else f"|{w}|" for w in words]

@@ -48,6 +48,7 @@ class Limits:
 
     max_errors: float = 0.0
     max_unparsed: float = 0.05
+    max_cut: float = 0.05
     family: float = 1
     seed: int = 0
 
@@ -116,7 +117,7 @@ def evaluate(
     try:
         chosen = places(name, dataset, slice, results, baseline)
         for each in dict.fromkeys(place.dataset for place in chosen):
-            check_whole(name, each, results, limits.max_errors, limits.max_unparsed)
+            check_whole(name, each, results, limits.max_errors, limits.max_unparsed, limits.max_cut)
         if name in DRIFTS:
             rows = [comparison.drift for comparison in _comparisons(name, chosen, dataset, results, baseline)]
             if unknown := [row for row in rows if row.value is None]:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from pytest_qbench.baseline.baseline import Baseline
 from pytest_qbench.baseline.expectation import expected_keys
 from pytest_qbench.metrics.metrics import CORRELATIONS, task_of, without_value
-from pytest_qbench.metrics.results import Results, share
+from pytest_qbench.metrics.results import Results, has, share
+from pytest_qbench.prompts import token_option
 
 
 class InvalidError(Exception):
@@ -72,24 +73,30 @@ def places(
     return found
 
 
-def check_whole(name: str, dataset: str, results: Results, max_errors: float, max_unparsed: float) -> None:
-    """Raise `InvalidError` for missing items, too many errors or unparsed replies, and items without a value."""
+def check_whole(
+    name: str, dataset: str, results: Results, max_errors: float, max_unparsed: float, max_cut: float
+) -> None:
+    """Raise `InvalidError` for missing items, too many errors, unparsed or cut replies, and items without a value."""
     task = task_of(name)
     total = sum(1 for (t, _), item in results.expected.items() if t == task and item.dataset == dataset)
     if missing := results.missing(task, dataset):
         raise InvalidError(f"{dataset}: {len(missing)} of {total} items were not measured (first: {missing[0]})")
     records = results.of(name, dataset)
-    for status, limit in (("error", max_errors), ("unparsed", max_unparsed)):
-        found = [r for r in records if r.status == status]
+    for status, limit in (("error", max_errors), ("unparsed", max_unparsed), ("cut", max_cut)):
+        found = [r for r in records if has(r, status)]
         if share(records, status) > limit:
             first = f"{found[0].item}: {found[0].error or repr((found[0].response or '')[:60])}"
-            raise InvalidError(f"{dataset}: {len(found)} of {total} items {status}, above {limit:.1%} (first: {first})")
+            told = f"{dataset}: {len(found)} of {total} items {status}, above {limit:.1%} (first: {first})"
+            if status == "cut":
+                told += f"; raise {token_option(task)}"
+            raise InvalidError(told)
     control = results.fingerprint.get("judge_control") or {}
     if task == "description" and control.get("failed"):
-        raise InvalidError(f"the judge failed its control set: {control['failed']}; take another judge")
+        raise InvalidError(f"the judge failed its control set: {control['failed']}")
     if empty := without_value(records):
+        first = f"{empty[0].item}: {empty[0].error}" if empty[0].error else empty[0].item
         raise InvalidError(
-            f"{dataset}: {len(empty)} of {total} items have no readable verdict or score (first: {empty[0].item})"
+            f"{dataset}: {len(empty)} of {total} items have no readable verdict or score (first: {first})"
         )
 
 

@@ -30,6 +30,14 @@ class Judge(Protocol):
 
 
 @runtime_checkable
+class SupportsUnreadable(Protocol):
+    """A judge that tells why it could not read replies."""
+
+    unreadable: Sequence[str | None]
+    """For each description of the last call of `judge`: the first reply that was no verdict, or None."""
+
+
+@runtime_checkable
 class SupportsChoice(Protocol):
     """A judge that can tell which option a reply chooses."""
 

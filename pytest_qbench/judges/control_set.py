@@ -14,7 +14,7 @@ from typing import Any
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import DIMENSIONS, Item
-from pytest_qbench.judges.base import Judge, Verdicts
+from pytest_qbench.judges.base import Judge, SupportsUnreadable, Verdicts
 from pytest_qbench.stats.agreement import golden_agreement
 
 SIZE = 8  # items; each gives up to three texts
@@ -44,7 +44,11 @@ def run_control_set(judge: Judge, items: Sequence[Item], rounds: int) -> dict[st
     read = [v for v in verdicts if not isinstance(v, ItemError)]
     rows = iter([[_mean(v[d]) for d in DIMENSIONS] for v in read])
     scores = {kind: {name: next(rows) for name in texts[kind]} for kind in KINDS}
-    return {"scores": scores, "failed": why_failed(scores, _unreadable(read))}
+    failed = why_failed(scores, _unreadable(read))
+    if failed:
+        reasons = judge.unreadable if isinstance(judge, SupportsUnreadable) else []
+        failed = f"{failed}; {next(filter(None, reasons), 'take another judge')}"
+    return {"scores": scores, "failed": failed}
 
 
 def control_texts(items: Sequence[Item]) -> dict[str, dict[str, tuple[str, tuple[str, ...]]]]:

@@ -9,10 +9,11 @@ from typing import Any
 
 from pytest_qbench.endpoints.address import parse_address
 from pytest_qbench.endpoints.client import EndpointError
+from pytest_qbench.endpoints.completion import Choice
 from pytest_qbench.endpoints.event_loop import Endpoints
 from pytest_qbench.endpoints.messages import merged, messages
 from pytest_qbench.errors import ItemError
-from pytest_qbench.judges.parsing import read_vote, shares
+from pytest_qbench.judges.parsing import Unreadable, read_vote, shares
 from pytest_qbench.judges.rubric import GradingPrompt
 from pytest_qbench.models.openai import TOP, parse_price
 
@@ -39,22 +40,22 @@ class EndpointGradingModel:
         given: dict[str, Any] = {key: self._args[key] for key in ("revision", "max_new_tokens") if key in self._args}
         return {"model": self._address.model, "temperature": self._temperature, **given, "extra_body": self._extra}
 
-    def sample(self, prompts: Sequence[GradingPrompt], rounds: int) -> list[list[int | None] | ItemError]:
+    def sample(self, prompts: Sequence[GradingPrompt], rounds: int) -> list[list[int | Unreadable] | ItemError]:
         """Return `rounds` verdicts on each prompt, sampled at the judge's temperature."""
 
-        async def one(prompt: GradingPrompt) -> list[int | None]:
-            texts = await self._replies(prompt, rounds)
-            return [read_vote(text, prompt.answers, prompt.label) for text in texts]
+        async def one(prompt: GradingPrompt) -> list[int | Unreadable]:
+            replies = await self._replies(prompt, rounds)
+            return [read_vote(reply.text, prompt.answers, prompt.label, cut=reply.cut) for reply in replies]
 
         # The first prompt alone shows whether the server supports `n`, so later requests are the same in every run, as
         # the cache requires.
         first = self._endpoints.each(prompts[:1], one) if self._takes_n is None else []
         return first + self._endpoints.each(prompts[len(first) :], one)
 
-    def probabilities(self, prompts: Sequence[GradingPrompt]) -> list[list[float] | ItemError | None]:
+    def probabilities(self, prompts: Sequence[GradingPrompt]) -> list[list[float] | ItemError | Unreadable]:
         """Return the probability of each answer as the first token; one request for each prompt, at temperature 1."""
 
-        async def one(prompt: GradingPrompt) -> list[float] | None:
+        async def one(prompt: GradingPrompt) -> list[float] | Unreadable:
             body = {"max_tokens": 1, "temperature": 1, "logprobs": True, "top_logprobs": TOP}
             reply = await self._ask(prompt, body)
             if reply.choices[0].top is None:
@@ -67,20 +68,20 @@ class EndpointGradingModel:
     def _temperature(self) -> float:
         return float(self._args.get("temperature", "1"))
 
-    async def _replies(self, prompt: GradingPrompt, rounds: int) -> list[str]:
+    async def _replies(self, prompt: GradingPrompt, rounds: int) -> list[Choice]:
         limit = int(self._args.get("max_new_tokens", MAX_TOKENS))
         body: dict[str, Any] = {"max_tokens": limit, "temperature": self._temperature}
-        texts: list[str] = []
+        replies: list[Choice] = []
         if rounds > 1 and self._takes_n is not False:
             try:
                 reply = await self._ask(prompt, {**body, "n": rounds})
-                texts = [choice.text for choice in reply.choices[:rounds]]
+                replies = list(reply.choices[:rounds])
             except EndpointError as e:
                 if self._takes_n or e.status not in (400, 422):
                     raise  # `n` is not the cause
-            self._takes_n = len(texts) == rounds
-        more = (self._ask(prompt, body, sample=i) for i in range(len(texts), rounds))
-        return texts + [reply.choices[0].text for reply in await asyncio.gather(*more)]
+            self._takes_n = len(replies) == rounds
+        more = (self._ask(prompt, body, sample=i) for i in range(len(replies), rounds))
+        return replies + [reply.choices[0] for reply in await asyncio.gather(*more)]
 
     async def _ask(self, prompt: GradingPrompt, body: Mapping[str, Any], sample: int = 0) -> Any:
         whole = merged({"messages": messages(prompt.text), **body}, self._extra)

@@ -1,42 +1,70 @@
-"""Reads what a judge wrote. Whatever is not exactly a verdict is none."""
+"""Parse a judge's reply. Anything but an exact verdict is unreadable, and the reason says what it is instead."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_qbench.extraction.reasoning import without_reasoning
 
 _DECORATION = r"[*_`]*"
-_LEAST = 0.5  # probability that the answers together must have for their shares to say anything
+_LEAST = 0.5  # the least probability of all answers together from which their shares are taken
+_QUOTED = 80  # characters of a reply in a message
 
 
-def read_vote(text: str, answers: Sequence[str], label: str) -> int | None:
-    """Return the position in `answers` of what a reply says, or None where that cannot be read.
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Why a reply is no verdict; `cut` tells whether the token limit ended it."""
 
-    Read are a line of its own, ``Score: 2`` (`label`, a colon, the answer), and a reply that is the bare answer.
-    Markdown's stars and a full stop may stand around. Lines that contradict each other say nothing.
+    reason: str
+    cut: bool = False
+
+    def __str__(self) -> str:
+        """Return the reason and the remedy, in one line."""
+        remedy = "give it more tokens with --qbench-judge-arg=max_new_tokens=N" if self.cut else "take another judge"
+        return f"the judge's reply cannot be read: {self.reason}; {remedy}"
+
+
+def read_vote(text: str, answers: Sequence[str], label: str, *, cut: bool = False) -> int | Unreadable:
+    """Return the position in `answers` of the answer that a reply gives, or why there is none.
+
+    A reply gives an answer by a line of its own, ``Score: 2`` (`label`, a colon, the answer), or by the bare answer.
+    Markdown's emphasis and a full stop may surround it. Reasoning before the answer does not count. Lines that
+    contradict each other are unreadable. `cut` tells whether the token limit ended the reply.
     """
+    reply = without_reasoning(text)
     d, one_of = _DECORATION, "|".join(map(re.escape, answers))
     line = rf"^\s*{d}{re.escape(label)}{d}\s*:{d}\s*{d}({one_of}){d}\s*\.?{d}\s*$"
-    found = set(re.findall(line, text, re.IGNORECASE | re.MULTILINE))
-    if not found and (bare := re.fullmatch(rf"\s*{d}({one_of}){d}\.?\s*", text, re.IGNORECASE)):
+    found = set(re.findall(line, reply, re.IGNORECASE | re.MULTILINE))
+    if not found and (bare := re.fullmatch(rf"\s*{d}({one_of}){d}\.?\s*", reply, re.IGNORECASE)):
         found = {bare[1]}
     named = {answer.casefold() for answer in found}
-    if len(named) != 1:
-        return None
-    return [answer.casefold() for answer in answers].index(named.pop())
+    if len(named) == 1:
+        return [answer.casefold() for answer in answers].index(named.pop())
+    if cut:
+        return Unreadable(f"it ran out of tokens after {quoted(text)}", cut=True)
+    return Unreadable(f'{quoted(text)} is not "{label}: {"|".join(answers)}"')
 
 
-def shares(top: Mapping[str, float] | None, answers: Sequence[str]) -> list[float] | None:
+def shares(top: Mapping[str, float], answers: Sequence[str]) -> list[float] | Unreadable:
     """Return the probability of each answer from log-probabilities by token, scaled to sum to 1.
 
-    None where the answers together are less likely than not: then the first token is something else.
+    Unreadable where the answers together are less likely than not: then the first token is something else.
     """
-    if top is None:
-        return None
     sums = [
         math.fsum(math.exp(value) for token, value in top.items() if token.strip() == answer and math.isfinite(value))
         for answer in answers
     ]
     total = math.fsum(sums)
-    return [each / total for each in sums] if total > _LEAST else None
+    if total > _LEAST:
+        return [each / total for each in sums]
+    likeliest = max(top, key=lambda token: top[token], default="")
+    return Unreadable(f"its likeliest first token is {quoted(likeliest)}, not {'|'.join(answers)}")
+
+
+def quoted(text: str) -> str:
+    """Return a text in quotes, on one line: shortened, and control characters as escapes."""
+    short = text if len(text) <= _QUOTED else text[: _QUOTED - 3] + "..."
+    return repr(short)

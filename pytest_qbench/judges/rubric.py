@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import DIMENSIONS, Item
 from pytest_qbench.judges.base import Verdicts
+from pytest_qbench.judges.parsing import Unreadable
 from pytest_qbench.judges.prompts import digest, fill
 from pytest_qbench.prompts import LETTERS
 
+T = TypeVar("T", int, float)
 Mode = Literal["rounds", "expected"]
 DIGITS = ("0", "1", "2")
 NONE = "X"  # a judge's answer for a reply that chooses no option
@@ -35,12 +37,12 @@ class GradingModel(Protocol):
         """Return the identity and settings of the model as plain values for the fingerprint."""
         ...
 
-    def sample(self, prompts: Sequence[GradingPrompt], rounds: int) -> Sequence[Sequence[int | None] | ItemError]:
-        """Return `rounds` sampled answers to each prompt: the position of the answer, None if unreadable."""
+    def sample(self, prompts: Sequence[GradingPrompt], rounds: int) -> Sequence[Sequence[int | Unreadable] | ItemError]:
+        """Return `rounds` sampled answers to each prompt: the position of the answer, or why it is unreadable."""
         ...
 
-    def probabilities(self, prompts: Sequence[GradingPrompt]) -> Sequence[Sequence[float] | ItemError | None]:
-        """Return the probabilities of the answers to each prompt (they sum to 1), None if unreadable."""
+    def probabilities(self, prompts: Sequence[GradingPrompt]) -> Sequence[Sequence[float] | ItemError | Unreadable]:
+        """Return the probabilities of the answers to each prompt (they sum to 1), or why they are unreadable."""
         ...
 
 
@@ -54,6 +56,7 @@ class RubricJudge:
     def __init__(self, grader: GradingModel, texts: Mapping[str, str], mode: Mode = "rounds") -> None:
         self.name = grader.name
         self.grader, self._texts, self._mode = grader, texts, mode
+        self.unreadable: list[str | None] = []
 
     def describe(self) -> dict[str, Any]:
         """Return the grading model, the mode and the hash of the prompts."""
@@ -67,14 +70,14 @@ class RubricJudge:
         prompts = [self._prompt(dimension, text, texts) for text, texts in pairs for dimension in DIMENSIONS]
         rows = iter(self._expected(prompts) if self._mode == "expected" else self.grader.sample(prompts, rounds))
         judged: list[Verdicts | ItemError] = []
+        self.unreadable = []
         for _ in pairs:
             own = [next(rows) for _ in DIMENSIONS]
             failed = [row for row in own if isinstance(row, ItemError)]
-            judged.append(
-                failed[0]
-                if failed
-                else {d: list(row) for d, row in zip(DIMENSIONS, own, strict=True) if not isinstance(row, ItemError)}
-            )
+            whole = [row for row in own if not isinstance(row, ItemError)]
+            verdicts = {d: _readable(row) for d, row in zip(DIMENSIONS, whole, strict=False)}
+            judged.append(failed[0] if failed else verdicts)
+            self.unreadable.append(next((str(v) for row in whole for v in row if isinstance(v, Unreadable)), None))
         return judged
 
     def decide(
@@ -89,7 +92,7 @@ class RubricJudge:
             prompts.append(GradingPrompt(fill(self._texts["choice"], fields), answers, "Choice"))
         votes = self.grader.sample(prompts, rounds)
         return [
-            row if isinstance(row, ItemError) else [None if v == len(item.options) else v for v in row]
+            row if isinstance(row, ItemError) else [None if v == len(item.options) else v for v in _readable(row)]
             for item, row in zip(items, votes, strict=True)
         ]
 
@@ -98,9 +101,15 @@ class RubricJudge:
         form = self._texts["digit" if self._mode == "expected" else "score"]
         return GradingPrompt(f"{fill(self._texts[dimension], fields)}\n{form}", DIGITS, "Score")
 
-    def _expected(self, prompts: Sequence[GradingPrompt]) -> list[Sequence[float | None] | ItemError]:
+    def _expected(self, prompts: Sequence[GradingPrompt]) -> list[Sequence[float | Unreadable] | ItemError]:
         found = self.grader.probabilities(prompts)
         return [
-            row if isinstance(row, ItemError) else [None if row is None else sum(i * p for i, p in enumerate(row))]
+            row
+            if isinstance(row, ItemError)
+            else [row if isinstance(row, Unreadable) else sum(i * p for i, p in enumerate(row))]
             for row in found
         ]
+
+
+def _readable(votes: Sequence[T | Unreadable]) -> list[T | None]:
+    return [None if isinstance(vote, Unreadable) else vote for vote in votes]

@@ -32,9 +32,9 @@ class LocalGradingModel:
         description: Mapping[str, Any] = self._model.describe()
         return {key: description[key] for key in ("target", "weights", "dtype") if key in description}
 
-    def sample(self, grading_prompts: Sequence[GradingPrompt], rounds: int) -> list[Sequence[int | None] | ItemError]:
+    def sample(self, grading_prompts: Sequence[GradingPrompt], rounds: int) -> list[Sequence[int] | ItemError]:
         """Return `rounds` sampled answers to each prompt; none is unreadable."""
-        samples: list[Sequence[int | None] | ItemError] = []
+        samples: list[Sequence[int] | ItemError] = []
         for grading_prompt, row in zip(grading_prompts, self.probabilities(grading_prompts), strict=True):
             if isinstance(row, ItemError):
                 samples.append(row)

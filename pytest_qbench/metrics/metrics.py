@@ -8,7 +8,7 @@ from statistics import fmean
 
 from pytest_qbench.items import DIMENSIONS
 from pytest_qbench.metrics.probabilities import confidence
-from pytest_qbench.records import Record
+from pytest_qbench.records import CUT, Record
 from pytest_qbench.stats.correlation import Kind, correlation_interval, plcc, srcc
 from pytest_qbench.stats.intervals import wilson
 from pytest_qbench.stats.paired_correlation import mean_interval
@@ -62,14 +62,16 @@ def judged_mean(record: Record, dimension: str) -> float | None:
 ITEM_VALUES: dict[str, Callable[[Record], float | None]] = {
     "perception.accuracy": lambda r: float(r.status == "correct"),
     "perception.unparsed_rate": lambda r: float(r.status == "unparsed"),
+    **{f"{task}.cut_rate": (lambda r: float(r.finish == CUT)) for task in ("perception", "description")},
     "perception.yes_rate": lambda r: (
         float((r.choice or "").casefold() == "yes") if r.slices.get("type") == "yes_or_no" else None
     ),
     "perception.confidence": confidence,
     **{f"description.{d}": (lambda r, d=d: judged_mean(r, d)) for d in (*DIMENSIONS, "sum")},  # type: ignore[misc]
 }
-RATES = ("perception.accuracy", "perception.unparsed_rate", "perception.yes_rate")
-LOWER_IS_BETTER = ("perception.unparsed_rate",)
+CUT_RATES = ("perception.cut_rate", "description.cut_rate")
+RATES = ("perception.accuracy", "perception.unparsed_rate", "perception.yes_rate", *CUT_RATES)
+LOWER_IS_BETTER = ("perception.unparsed_rate", *CUT_RATES)
 METRICS = (*ITEM_VALUES, *CORRELATIONS)
 DRIFTS = ("perception.drift", "assessment.drift")  # against a baseline only: see drift.py
 
@@ -192,6 +194,8 @@ def compute_metrics(records: Iterable[Record], halves: bool = False) -> list[Met
             if name in CORRELATIONS:
                 metrics += correlation_rows(group, name, dataset, split, halves)
                 continue
+            if name in CUT_RATES and all(r.finish is None for r in group):
+                continue  # every reply ended by itself, or its end is not known
             if name == "perception.confidence" and all(r.logprobs is None for r in group):
                 continue  # answered by text: there is no such number
             slices = _slices(group) if name == "perception.accuracy" else []

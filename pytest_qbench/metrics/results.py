@@ -10,7 +10,7 @@ from typing import Any
 from pytest_qbench.items import Item, LeftOut
 from pytest_qbench.metrics.diagnostics import diagnose
 from pytest_qbench.metrics.metrics import METRICS, Metric, compute_metrics, task_of
-from pytest_qbench.records import Record
+from pytest_qbench.records import CUT, Record
 
 
 @dataclass
@@ -71,7 +71,10 @@ class Results:
         return [item for key, item in self.expected.items() if key not in have]
 
     def counts(self) -> dict[str, int]:
-        """Items expected, scored, unparsed and in error; what is left to `total` is missing."""
+        """Items expected, scored, unparsed and in error; what is left to `total` is missing.
+
+        `cut` counts the replies of any status that the token limit ended.
+        """
         status = [r.status for r in self.records]
         unparsed, errors = status.count("unparsed"), status.count("error")
         return {
@@ -79,10 +82,16 @@ class Results:
             "scored": len(status) - unparsed - errors,
             "unparsed": unparsed,
             "errors": errors,
+            "cut": sum(has(r, "cut") for r in self.records),
         }
 
 
+def has(record: Record, status: str) -> bool:
+    """Tell whether a record has a status; ``cut`` stands for a reply that the token limit ended."""
+    return record.finish == CUT if status == "cut" else record.status == status
+
+
 def share(records: Iterable[Record], status: str) -> float:
-    """Share of the records with a status; 0 for none."""
-    found = [r.status == status for r in records]
+    """Return the share of the records with a status (see `has`); 0 for no records."""
+    found = [has(r, status) for r in records]
     return sum(found) / len(found) if found else 0.0

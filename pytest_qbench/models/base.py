@@ -34,7 +34,7 @@ class Prompts(Sequence["Prompt"]):
 class ItemModel:
     """Base of models that answer whole items. Each method that takes prompts raises `ModelError`."""
 
-    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
+    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str | Response]:
         """Raise `ModelError`: this model answers whole items."""
         self._refuse()
 
@@ -78,8 +78,11 @@ class Model(Protocol):
         """Return the identity and settings of the model as plain values, for the fingerprint and the summary."""
         ...
 
-    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> Sequence[str | ItemError]:
-        """Return the reply to each prompt by greedy decoding, without the prompt and without special tokens."""
+    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> Sequence[str | Response | ItemError]:
+        """Return the reply to each prompt by greedy decoding, without the prompt and without special tokens.
+
+        A reply that the token limit ended is a `Response` that says so.
+        """
         ...
 
     def option_loglikelihoods(

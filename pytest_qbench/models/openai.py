@@ -16,6 +16,7 @@ from pytest_qbench.endpoints.messages import CONTINUE, data_url, merged, message
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.prompts import ONE_WORD, RATE, RATE_PREFIX, AnswerMode, Prompt
+from pytest_qbench.records import CUT, Response
 
 TOP = 20  # candidates for a token: the most that closed endpoints return
 _INSTEAD = "or ask for one word with --qbench-model-arg=assessment=ask (scores then compare with such runs only)"
@@ -57,9 +58,7 @@ class OpenAIModel:
 
     def describe(self) -> dict[str, Any]:
         """Return address and parameters. The weights are unknown: an endpoint does not report them."""
-        given: dict[str, Any] = {
-            key: self._args[key] for key in ("revision", "max_pixels", "max_new_tokens") if key in self._args
-        }
+        given: dict[str, Any] = {key: self._args[key] for key in ("revision", "max_pixels") if key in self._args}
         return {
             "backend": "openai", "name": self.name, "target": self._address.model, "base_url": self._address.base_url,
             **given, "extra_body": self._extra, "sees_images": self._sees_images,
@@ -67,13 +66,14 @@ class OpenAIModel:
 
     # answers
 
-    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str | ItemError]:
-        """Return the replies at temperature 0; at most `max_new_tokens` tokens (a model argument overrides it)."""
-        limit = int(self._args.get("max_new_tokens", max_new_tokens))
+    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str | Response | ItemError]:
+        """Return the replies at temperature 0, of at most `max_new_tokens` tokens."""
 
-        async def one(prompt: Prompt) -> str:
-            reply = await self._chat(prompt.text, await self._encoded(prompt), max_tokens=limit)
-            return reply.choices[0].text.strip()
+        async def one(prompt: Prompt) -> str | Response:
+            reply = await self._chat(prompt.text, await self._encoded(prompt), max_tokens=max_new_tokens)
+            choice = reply.choices[0]
+            text = choice.text.strip()
+            return Response(text, finish=CUT) if choice.cut else text
 
         return self._endpoints.each(prompts, one)
 

@@ -19,6 +19,7 @@ from pytest_qbench.data.readers.formats import read_rows
 from pytest_qbench.data.readers.row import Row, shown
 from pytest_qbench.errors import DataError, ModelError
 from pytest_qbench.items import LeftOut
+from pytest_qbench.prompts import TOKEN_LIMITS
 from pytest_qbench.records import RECORDS
 
 SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".xlsx")
@@ -41,6 +42,7 @@ class Output:
     logprobs: Mapping[str, float] | None = None
     question: str | None = None
     error: str | None = None
+    finish: str | None = None
 
 
 @dataclass(slots=True)
@@ -201,13 +203,14 @@ def _run_records(path: Path, rows: list[Row], outputs: Outputs) -> None:
             outputs.left_out.append(LeftOut(record.dataset, record.item, f"{place} repeats an earlier one"))
             continue
         error = f"recorded as an error: {record.error}" if record.status == "error" else None
-        output = Output(place, record.response, record.logprobs, error=error)
+        output = Output(place, record.response, record.logprobs, error=error, finish=record.finish)
         outputs.by_item[record.task, record.item] = output
     summary = path.with_name("summary.json")
     if summary.is_file():
         try:
             made = json.loads(summary.read_text(encoding="utf-8"))["fingerprint"]
             outputs.conditions = {key: made[key] for key in ("prompts", "answer", "blind")}
+            outputs.conditions |= {key: made[key] for key in TOKEN_LIMITS.values() if key in made}
         except (OSError, ValueError, KeyError, TypeError) as e:
             raise ModelError(f"{summary}: cannot be read ({type(e).__name__}: {e}); remove or restore it") from e
 

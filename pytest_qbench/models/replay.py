@@ -59,7 +59,7 @@ class ReplayModel(ItemModel):
             raise ItemError(f"{item.id}: {output.place}: no logit_WORD to score")
         if item.task != "assessment" and output.text is None and not (item.task == "perception" and output.logprobs):
             raise ItemError(f"{item.id}: {output.place}: no response")
-        return Response(output.text, output.logprobs)
+        return Response(output.text, output.logprobs, output.finish)
 
     def _find(self, item: Item) -> Output | None:
         for key in self._keys(item):

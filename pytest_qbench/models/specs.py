@@ -30,14 +30,13 @@ MODEL_ARGS: Mapping[str, str] = {
     "trust_remote_code": "true or false",
     "quantization_config": "a JSON object for transformers' quantization_config",
     "share_gpu": "true or false",
-    "max_new_tokens": "a positive integer",
     "min_pixels": "a positive integer",
     "max_pixels": "a positive integer",
     "assessment": "continue or ask",
     "price": "IN/OUT, US dollars per million prompt and completion tokens",
     "extra_body": "a JSON object of request parameters",
 }
-ENDPOINT_ARGS = ("revision", "max_new_tokens", "max_pixels", "assessment", "price", "extra_body")
+ENDPOINT_ARGS = ("revision", "max_pixels", "assessment", "price", "extra_body")
 _ENDPOINT_ONLY = ("assessment", "price", "extra_body")
 _OBJECTS = ("quantization_config", "extra_body")
 _PATTERNS = {
@@ -45,7 +44,6 @@ _PATTERNS = {
     "device": r"auto|cpu|mps|cuda(:\d+)?",
     "trust_remote_code": r"true|false",
     "share_gpu": r"true|false",
-    "max_new_tokens": r"[1-9]\d*",
     "min_pixels": r"[1-9]\d*",
     "max_pixels": r"[1-9]\d*",
     "assessment": r"continue|ask",
@@ -185,6 +183,11 @@ def parse_model_args(arguments: Iterable[str]) -> dict[str, str]:
         if key not in MODEL_ARGS:
             near = difflib.get_close_matches(key, MODEL_ARGS, n=1)
             hint = f" (did you mean {near[0]}?)" if near else ""
+            if key == "max_new_tokens":
+                raise ModelError(
+                    "unknown model argument 'max_new_tokens'; use --qbench-answer-tokens=N and "
+                    "--qbench-description-tokens=N"
+                )
             raise ModelError(f"unknown model argument {key!r}{hint}; valid are {', '.join(MODEL_ARGS)}")
         if key in ("dtype", "device", "trust_remote_code", "share_gpu"):
             value = value.lower()

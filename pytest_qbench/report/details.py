@@ -109,6 +109,7 @@ def _perception(run: Finished, dataset: str, width: int) -> list[str]:
     ]
     told = (
         ("perception.unparsed_rate", "unparsed rate"),
+        ("perception.cut_rate", "cut rate"),
         ("perception.yes_rate", "yes rate"),
         ("perception.confidence", "confidence"),
         ("perception.accuracy_parsed", "accuracy without unparsed"),
@@ -140,6 +141,8 @@ def _description(run: Finished, dataset: str, width: int) -> list[list[str]]:
         rows += [[part, *_compared(m), str(m.n), *more] for m in run.of(f"description.{part}") if m.dataset == dataset]
     parts = split_to_fit(rows, 6, width)
     unread, golden = (beside.get(f"description.{name}") for name in ("unreadable_rate", "golden_agreement"))
+    if (cut := beside.get("description.cut_rate")) and cut.value:
+        parts[-1].append(f"  cut rate {cut.value:.1%}")
     if unread and unread.value:
         parts[-1].append(f"  unreadable verdicts {unread.value:.1%}")
     if golden:

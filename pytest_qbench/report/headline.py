@@ -159,7 +159,12 @@ def subject(run: Finished) -> list[str]:
     missing = counts["total"] - counts["scored"] - counts["unparsed"] - counts["errors"]
     wrong = [
         f"{n:,} {word}"
-        for n, word in ((counts["unparsed"], "unparsed"), (counts["errors"], "errors"), (missing, "missing"))
+        for n, word in (
+            (counts["unparsed"], "unparsed"),
+            (counts["errors"], "errors"),
+            (missing, "missing"),
+            (counts.get("cut", 0), "cut"),
+        )
         if n
     ]
     return [

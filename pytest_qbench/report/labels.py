@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_qbench.items import DIMENSIONS
-from pytest_qbench.metrics.metrics import CORRELATIONS, DRIFTS, Metric, task_of
+from pytest_qbench.metrics.metrics import CORRELATIONS, CUT_RATES, DRIFTS, Metric, task_of
 
 # What stands beside a judged mean: the shares of 0, 1 and 2, agreement of the rounds (Krippendorff), variances.
 TRUST = {
@@ -17,7 +17,7 @@ TRUST = {
 
 # Metrics that the reports show in places of their own; all others are listed as they are.
 SHOWN = frozenset((
-    "perception.accuracy", "perception.unparsed_rate", "perception.yes_rate", "perception.confidence",
+    "perception.accuracy", "perception.unparsed_rate", *CUT_RATES, "perception.yes_rate", "perception.confidence",
     "perception.accuracy_parsed", "perception.accuracy_yes", "perception.accuracy_no", "perception.position_bias",
     *(f"description.{part}" for part in (*DIMENSIONS, "sum")),
     "description.golden_agreement", "description.unreadable_rate",

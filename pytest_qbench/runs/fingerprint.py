@@ -1,4 +1,4 @@
-"""Under which conditions records were made, and whether two runs may be compared."""
+"""The conditions under which records were made, and whether two runs can be compared."""
 
 from __future__ import annotations
 
@@ -8,12 +8,22 @@ from typing import Any
 from pytest_qbench import __version__, prompts
 from pytest_qbench.scoring.score import DEFAULT, Scoring
 
-# What must agree for a comparison, per task. Everything else in a fingerprint is reported only.
+# The conditions that must agree for a comparison, per task. Reports show the rest of a fingerprint.
 COMPARABLE: Mapping[str, tuple[str, ...]] = {
-    "perception": ("prompts", "answer", "blind", "unparsed"),
-    "description": ("prompts", "blind", "judge", "judge_rounds"),
+    "perception": ("prompts", "answer", "answer_tokens", "blind", "unparsed"),
+    "description": ("prompts", "description_tokens", "blind", "judge", "judge_rounds"),
     "assessment": ("prompts", "scoring", "blind"),
 }
+# Fingerprints leave these out at their defaults, like those recorded before these options existed.
+DEFAULTS: Mapping[str, int] = {name: prompts.MAX_NEW_TOKENS[task] for task, name in prompts.TOKEN_LIMITS.items()}
+
+
+def token_limits(answer: str, max_new_tokens: Mapping[str, int]) -> dict[str, int]:
+    """Return the token limits of a run that differ from the defaults; likelihoods have none."""
+    limits = {prompts.TOKEN_LIMITS[task]: limit for task, limit in max_new_tokens.items()}
+    if answer == "likelihood":
+        del limits["answer_tokens"]
+    return {name: limit for name, limit in limits.items() if limit != DEFAULTS[name]}
 
 
 def fingerprint(
@@ -23,11 +33,12 @@ def fingerprint(
     judge: Mapping[str, Any] | None,
     judge_rounds: int,
     unparsed: bool = False,
+    max_new_tokens: Mapping[str, int] = prompts.MAX_NEW_TOKENS,
     model: Mapping[str, Any],
     scoring: Scoring = DEFAULT,
     **run: Any,
 ) -> dict[str, Any]:
-    """Return the fingerprint: the comparable conditions first, then what is only reported."""
+    """Return the fingerprint: first the conditions of a comparison, then those that reports show."""
     return {
         "prompts": prompts.fingerprint(),
         "answer": answer,
@@ -36,6 +47,7 @@ def fingerprint(
         "judge": dict(judge) if judge else None,
         "judge_rounds": judge_rounds if judge else None,
         **({"unparsed": dict(judge or {})} if unparsed else {}),
+        **token_limits(answer, max_new_tokens),
         "pytest_qbench": __version__,
         "model": dict(model),
         **run,
@@ -44,7 +56,8 @@ def fingerprint(
 
 def differences(task: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Name each condition of `task` that differs, as ``key: old -> new``; empty when the two are comparable."""
-    return [f"{key}: {old.get(key)} -> {new.get(key)}" for key in COMPARABLE[task] if old.get(key) != new.get(key)]
+    pairs = {key: [side.get(key, DEFAULTS.get(key)) for side in (old, new)] for key in COMPARABLE[task]}
+    return [f"{key}: {a} -> {b}" for key, (a, b) in pairs.items() if a != b]
 
 
 def is_narrowed(fingerprint: Mapping[str, Any]) -> bool:

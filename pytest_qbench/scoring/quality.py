@@ -1,4 +1,4 @@
-"""Log-probabilities of quality words -> a quality score. Pure functions."""
+"""Compute quality scores from the log-probabilities of quality words. Pure functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_qbench.errors import ItemError
 GOOD_WORDS, POOR_WORDS = ("good", "fine", "high"), ("poor", "low", "bad")
 
 
-# What a word is worth. Five: Q-Align (arXiv 2312.17090), levels of ITU-R BT.500.
+# The value of each word. Five levels: Q-Align (arXiv 2312.17090), after ITU-R BT.500.
 THREE_LEVELS: Mapping[str, float] = MappingProxyType({"good": 1.0, "average": 0.5, "poor": 0.0})
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.extraction.extract import extract_answer
+from pytest_qbench.extraction.reasoning import without_reasoning
 from pytest_qbench.items import Item
-from pytest_qbench.prompts import QUALITY_WORDS
-from pytest_qbench.records import Record, Response, Status
+from pytest_qbench.prompts import QUALITY_WORDS, token_option
+from pytest_qbench.records import CUT, Record, Response, Status
 from pytest_qbench.scoring.quality import quality_score, values_of
 
 
@@ -57,19 +58,21 @@ def choose_by_likelihood(logprobs: Mapping[str, float]) -> str | None:
 def score(item: Item, response: Response, scoring: Scoring = DEFAULT) -> Record:
     """Return the record of `item` for what a model returned.
 
-    perception: the option chosen by the text, or without a text by the log-probability of each option; `correct`,
-    `wrong` or `unparsed`, and `measured` where the answer is hidden. assessment: the softmax of the log-probabilities
-    of the two words of `scoring`; the record keeps those of all words. description: the text, which a judge scores
-    later; an empty one is measured too. Raises `ItemError`, which names the item, for a missing or non-finite
-    log-probability and for a missing text.
+    perception: the option that the text chooses, or without a text the likeliest one; `correct`, `wrong` or
+    `unparsed`, and `measured` where the answer is hidden. assessment: the softmax of the log-probabilities of the two
+    words of `scoring`; the record keeps those of all words. description: the text, for a judge to score.
+
+    Reasoning is no part of a reply: `without_reasoning` removes it first. Raises `ItemError`, which names the item, for
+    a missing or non-finite log-probability, for a description without an answer, and for a perception reply that the
+    token limit ended before its answer.
     """
     try:
         if item.task == "perception":
             return _perception(item, response)
         if item.task == "description":
-            if response.text is None:
-                raise ItemError("the model returned no text")
-            return Record.of(item, "measured", response=response.text)
+            if not _answer(item, response):
+                raise ItemError("the reply is reasoning without an answer" if response.text else "the reply is empty")
+            return Record.of(item, "measured", response=response.text, finish=response.finish)
         words = _finite(response.logprobs)
         good, poor = values_of(words, scoring.words)
         value = quality_score(good, poor, scoring.temperature)
@@ -96,18 +99,35 @@ def _status(item: Item, choice: str) -> Status:
     return "measured" if item.answer is None else "correct" if choice == item.answer else "wrong"
 
 
+def answer_text(reply: str | None) -> str:
+    """Return a reply without the reasoning before its answer; empty where there is no answer."""
+    return without_reasoning(reply or "")
+
+
+def _answer(item: Item, response: Response) -> str:
+    """Return the text of a response without its reasoning; raises `ItemError` where there was no room for more."""
+    if response.text is None:
+        raise ItemError("the model returned no text")
+    answer = answer_text(response.text)
+    if not answer and response.finish == CUT:
+        raise ItemError(f"the reply ended at the token limit before its answer; raise {token_option(item.task)}")
+    return answer
+
+
 def _perception(item: Item, response: Response) -> Record:
     logprobs = None if response.logprobs is None else _finite(response.logprobs)
     if response.text is not None:
-        choice = extract_answer(response.text, item.options).choice
+        choice = extract_answer(_answer(item, response), item.options).choice
     else:
         missing = [option for option in item.options if option not in (logprobs or {})]
         if logprobs is None or missing:
             raise ItemError(f"neither a text nor a log-probability of {', '.join(map(repr, missing)) or 'any option'}")
         choice = choose_by_likelihood({option: logprobs[option] for option in item.options})
     if choice is None:
-        return Record.of(item, "unparsed", response=response.text, logprobs=logprobs)
-    return Record.of(item, _status(item, choice), response=response.text, choice=choice, logprobs=logprobs)
+        return Record.of(item, "unparsed", response=response.text, logprobs=logprobs, finish=response.finish)
+    return Record.of(
+        item, _status(item, choice), response=response.text, choice=choice, logprobs=logprobs, finish=response.finish
+    )
 
 
 def _finite(logprobs: Mapping[str, float] | None) -> dict[str, float]:

@@ -98,7 +98,8 @@ def _update_baseline(run: Run, results: Results, exitstatus: int) -> BaselineUpd
 
 def _why_not_recorded(results: Results, old: Baseline | str, gating: Gating, exitstatus: int) -> str | None:
     """Return why this run may not replace the baseline, or None."""
-    if reason := why_not_whole(results, gating.settings.max_errors, gating.settings.max_unparsed):
+    s = gating.settings
+    if reason := why_not_whole(results, s.max_errors, s.max_unparsed, s.max_cut):
         return reason
     failing = [gate for gate in gating.results if gating.outcome(gate) == "fail"]
     if regressed := [gate.name for gate in failing if gate.verdict == "regressed"]:

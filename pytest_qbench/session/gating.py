@@ -45,7 +45,7 @@ class Gating:
         from pytest_qbench.gates.evaluate import Limits, evaluate
 
         s = self.settings
-        limits = Limits(s.max_errors, s.max_unparsed, self.comparisons / share, s.seed)
+        limits = Limits(s.max_errors, s.max_unparsed, s.max_cut, self.comparisons / share, s.seed)
         result = evaluate(name, results, baseline, limits, **bounds)
         self.results.append(result)
         self.tests.append(test)

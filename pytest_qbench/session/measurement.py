@@ -58,7 +58,7 @@ def build_engine(
     return Engine(
         model, answer=request.answer, batch_size=request.batch_size, blind=settings.blind,
         judge_rounds=settings.judge_rounds, judge=checked_judge, scoring=request.scoring,
-        reads_unparsed=settings.judge_unparsed,
+        reads_unparsed=settings.judge_unparsed, max_new_tokens=settings.max_new_tokens,
     )  # fmt: skip
 
 

@@ -45,6 +45,8 @@ OPTIONS = (
     Option("--qbench-seed", "Seed of the sample and of the resampling. Default: 0.", metavar="S"),
     Option("--qbench-answer", "Answer perception questions by generated text (generate) or by the likelihood of each "
            "option (likelihood). Default: what the model's alias says, else generate.", metavar="MODE"),
+    Option("--qbench-answer-tokens", "The most tokens of a perception reply. Default: 32.", metavar="N"),
+    Option("--qbench-description-tokens", "The most tokens of a description. Default: 256.", metavar="N"),
     Option("--qbench-protocol", "Score as documented (default) or as the published tables do (paper): temperature 100, "
            "CGIQA as the mean of its halves, the paper's words per model.", metavar="NAME"),
     Option("--qbench-batch-size", "Items per forward pass, or auto (default).", metavar="auto|N"),
@@ -66,6 +68,8 @@ OPTIONS = (
     Option("--qbench-max-errors", "Share of items that may end in an error before gates are invalid. Default: 0.",
            metavar="SHARE"),
     Option("--qbench-max-unparsed", "Share of replies that may be unparsed before gates are invalid. Default: 0.05.",
+           metavar="SHARE"),
+    Option("--qbench-max-cut", "Share of replies that the token limit may cut before gates are invalid. Default: 0.05.",
            metavar="SHARE"),
     Option("--qbench-run-dir", "Write records and summary to this new folder. Default: one under .qbench/runs.",
            metavar="DIR"),

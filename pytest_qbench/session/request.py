@@ -70,7 +70,7 @@ class RunRequest:
     @property
     def prompt_settings(self) -> PromptSettings:
         """How items become prompts."""
-        return PromptSettings(self.answer, self.settings.blind, self.scoring.words)
+        return PromptSettings(self.answer, self.settings.blind, self.scoring.words, self.settings.max_new_tokens)
 
     @property
     def batch_size(self) -> int | None:

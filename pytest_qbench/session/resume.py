@@ -8,6 +8,7 @@ from typing import Any
 
 from pytest_qbench import prompts
 from pytest_qbench.items import Dataset
+from pytest_qbench.runs.fingerprint import token_limits
 from pytest_qbench.session.request import RunRequest
 
 
@@ -21,6 +22,7 @@ def resume_settings(request: RunRequest) -> dict[str, Any]:
         "model": s.model,
         "model_args": sorted(s.model_args),
         "answer": request.answer,
+        **token_limits(request.answer, s.max_new_tokens),
         "scoring": request.scoring.describe(),
         "blind": s.blind,
         "judge": s.judge,

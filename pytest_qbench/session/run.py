@@ -125,8 +125,9 @@ class Run:
             expected,
             fingerprint(
                 scoring=request.scoring, answer=request.answer, blind=settings.blind, judge=made_with.judge,
-                judge_rounds=settings.judge_rounds, unparsed=settings.judge_unparsed, model=made_with.model or {},
-                data=settings.data, selection=request.selection,
+                judge_rounds=settings.judge_rounds, unparsed=settings.judge_unparsed,
+                max_new_tokens=settings.max_new_tokens, model=made_with.model or {}, data=settings.data,
+                selection=request.selection,
                 **{key: value for key, value in (machine | batch).items() if value is not None},
             )
             | dict(made_with.conditions or {}),

@@ -10,6 +10,7 @@ import pytest
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import TASKS
+from pytest_qbench.prompts import MAX_NEW_TOKENS
 from pytest_qbench.session.options import OPTIONS
 
 
@@ -27,6 +28,8 @@ class Settings:
     limit: int | None
     seed: int
     answer: Literal["generate", "likelihood"] | None
+    answer_tokens: int
+    description_tokens: int
     protocol: Literal["default", "paper"]
     batch_size: int | None
     blind: bool
@@ -40,6 +43,7 @@ class Settings:
     cache: bool
     max_errors: float
     max_unparsed: float
+    max_cut: float
     run_dir: Path | None
     resume: bool
     shard: tuple[int, int] | None
@@ -54,6 +58,11 @@ class Settings:
     json: Path | None
     html: Path | None
     md: Path | None
+
+    @property
+    def max_new_tokens(self) -> dict[str, int]:
+        """The most tokens of a reply, by task."""
+        return {"perception": self.answer_tokens, "description": self.description_tokens}
 
     @property
     def reports(self) -> dict[str, Path]:
@@ -160,6 +169,8 @@ def read_settings(config: pytest.Config) -> Settings:
             "Literal['generate', 'likelihood'] | None",
             _choice(config, "qbench_answer", None, ("generate", "likelihood")),
         ),
+        answer_tokens=_number(config, "qbench_answer_tokens", MAX_NEW_TOKENS["perception"], 1),
+        description_tokens=_number(config, "qbench_description_tokens", MAX_NEW_TOKENS["description"], 1),
         protocol=cast(
             "Literal['default', 'paper']", _choice(config, "qbench_protocol", "default", ("default", "paper"))
         ),
@@ -175,6 +186,7 @@ def read_settings(config: pytest.Config) -> Settings:
         cache=not _value(config, "qbench_no_cache"),
         max_errors=_share(config, "qbench_max_errors", 0.0),
         max_unparsed=_share(config, "qbench_max_unparsed", 0.05),
+        max_cut=_share(config, "qbench_max_cut", 0.05),
         run_dir=_path(config, "qbench_run_dir"),
         resume=bool(_value(config, "qbench_resume")),
         shard=_shard(_value(config, "qbench_shard")),

@@ -221,6 +221,20 @@ def test_the_key_is_sent_and_never_told(reply: Reply, caplog: pytest.LogCaptureF
     assert KEY[3:10] not in str(found[0])  # nor its beginning, where a message was cut
 
 
+@pytest.mark.parametrize("ended", ["length", "max_tokens", "model_length"])
+@pytest.mark.parametrize("content", [None, "", "The picture", []])
+def test_a_reply_says_that_the_token_limit_ended_it(ended: str, content: Any) -> None:
+    message = {"role": "assistant", "content": content, "reasoning_content": "Let me see"}
+    found, _, _ = ask(lambda body, attempt: {"choices": [{"finish_reason": ended, "message": message}]})
+    (choice,) = found[0].choices
+    assert (choice.text, choice.cut) == (content or "", True)
+
+
+def test_a_reply_that_ended_by_itself_is_not_cut() -> None:
+    found, _, _ = ask(lambda body, attempt: GOOD)
+    assert not found[0].choices[0].cut
+
+
 def test_a_key_of_its_own_goes_first_even_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QBENCH_MODEL_API_KEY", "")
     _, server, _ = ask(lambda body, attempt: GOOD)

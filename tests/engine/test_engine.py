@@ -18,11 +18,12 @@ from PIL import Image
 
 from pytest_qbench.engine.engine import Engine
 from pytest_qbench.errors import ItemError, ModelError
-from pytest_qbench.items import Item
+from pytest_qbench.items import DIMENSIONS, Item
 from pytest_qbench.judges.lexicon import LexiconJudge
 from pytest_qbench.models.errors import OutOfMemoryError
 from pytest_qbench.models.images import GREY
 from pytest_qbench.prompts import LETTER_INSTRUCTION, RATE_PREFIX, Prompt
+from pytest_qbench.records import CUT, Response
 from pytest_qbench.scoring.score import DEFAULT
 
 
@@ -370,6 +371,43 @@ def test_a_text_that_the_judge_fails_on_is_an_error_with_its_text() -> None:
     assert (first.status, first.judge, first.response) == ("error", None, "The image is blurry.")
     assert first.error == "ItemError: no reply"
     assert (second.status, len((second.judge or {})["relevance"])) == ("measured", 2)
+
+
+def test_the_judge_sees_the_answer_without_its_reasoning() -> None:
+    class Thinking(Scripted):
+        def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[Any]:
+            thought = "<think>Very blurry.</think>"
+            return [f"{thought}It shows a street.", Response(f"{thought}It is", finish=CUT), thought][: len(prompts)]
+
+    seen: list[str] = []
+
+    class Noting(LexiconJudge):
+        unreadable: Sequence[str | None] = ["because of A", None]
+
+        def judge(self, descriptions: Sequence[str], golden: Sequence[Sequence[str]], rounds: int) -> list[Any]:
+            seen.extend(descriptions)
+            return [{d: [None, None] for d in DIMENSIONS}, *super().judge(descriptions[1:], golden[1:], rounds)]
+
+    made = engine(Thinking(), judge=Noting)
+    first, second, third = made.measure([item(i, "description") for i in range(3)])
+    assert seen == ["It shows a street.", "It is"]
+    assert first.response == "<think>Very blurry.</think>It shows a street."
+    assert (first.status, first.finish, first.error) == ("measured", None, "because of A")
+    assert (second.status, second.finish, second.error) == ("measured", CUT, None)
+    assert (third.status, third.response) == ("error", "<think>Very blurry.</think>")
+
+
+def test_the_token_limits_reach_the_model_by_task() -> None:
+    asked: list[int] = []
+
+    class Noting(Scripted):
+        def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
+            asked.append(max_new_tokens)
+            return super().generate(prompts, max_new_tokens)
+
+    made = engine(Noting(), max_new_tokens={"perception": 7, "description": 9})
+    made.measure([item(0, "perception"), item(1, "description")])
+    assert sorted(asked) == [7, 9]
 
 
 def test_a_judge_reads_unparsed_replies_only() -> None:

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from pytest_qbench.baseline.eligibility import why_not_whole
 from pytest_qbench.baseline.store import read_baseline, write_baseline
 from pytest_qbench.errors import UsageError
 from pytest_qbench.gates.evaluate import GateResult, Limits, decide, evaluate
 from pytest_qbench.metrics.results import Results
-from pytest_qbench.records import Record
+from pytest_qbench.records import CUT, Record
 from pytest_qbench.stats.paired import Paired
 from pytest_qbench.stats.power import mcnemar_power
 from tests.builders import answered, judged, picture, question, results, scored, text
@@ -39,6 +40,31 @@ def gate(
     new: Results, baseline: Any, name: str = "perception.accuracy", limits: Limits | None = None, **bounds: Any
 ) -> GateResult:
     return evaluate(name, new, baseline, limits or Limits(), **(bounds or {"margin": 0.01}))
+
+
+def cut(n: int) -> Results:
+    """Answers as in `perception`, the first `n` of them cut at the token limit."""
+    whole = perception(set())
+    return replace(whole, records=[replace(r, finish=CUT) if i < n else r for i, r in enumerate(whole.records)])
+
+
+def test_too_many_cut_replies_are_invalid(stored: Any) -> None:
+    base = stored(perception(set()))
+    assert gate(cut(20), base).verdict == "pass"
+    found = gate(cut(21), base)
+    assert found.verdict == "invalid"
+    assert "21 of 400 items cut, above 5.0%" in found.reason
+    assert "raise --qbench-answer-tokens" in found.reason
+    assert gate(cut(21), base, limits=Limits(max_cut=0.1)).verdict == "pass"
+    assert gate(cut(1), base, limits=Limits(max_cut=0)).verdict == "invalid"
+
+
+def test_the_share_of_cut_replies_is_a_rate_that_is_shown_where_there_are_any() -> None:
+    assert cut(21).metric("perception.cut_rate", "mini").value == 21 / N
+    assert "perception.cut_rate" not in {m.name for m in perception(set()).metrics}
+    assert why_not_whole(cut(21), 0, 0.05, 0.05) == "5.2% of the perception items are cut, more than 5.0%"
+    assert why_not_whole(cut(20), 0, 0.05, 0.05) is None
+    assert gate(cut(21), "none", "perception.cut_rate", limits=Limits(max_cut=1), maximum=0.05).verdict == "regressed"
 
 
 def paired(delta: float, lower: float, upper: float, p: float = 0.5) -> Paired:

@@ -13,7 +13,7 @@ import pytest
 from pytest_qbench.endpoints.event_loop import Endpoints
 from pytest_qbench.errors import ItemError, UsageError
 from pytest_qbench.items import DIMENSIONS
-from pytest_qbench.judges.base import Judge, SupportsChoice
+from pytest_qbench.judges.base import Judge, SupportsChoice, SupportsUnreadable
 from pytest_qbench.judges.load import check_judge, make_judge
 from pytest_qbench.judges.prompts import OURS, digest, fill, read_prompts
 from pytest_qbench.judges.rubric import RubricJudge
@@ -50,6 +50,31 @@ def test_one_request_for_each_dimension_gives_all_rounds() -> None:
     assert sum("Out of focus." in text for text in asked) == 2  # relevance needs no reference
     assert all(text.endswith("Score: N\n") and ("It is blurry." in text) != ("It is sharp." in text) for text in asked)
     assert {body["n"] for body in server.bodies} == {5}
+
+
+def test_the_judge_sees_no_reasoning_and_its_own_is_no_verdict() -> None:
+    with judging(lambda body, attempt: completion("<think>Score: 0</think>\nScore: 2")) as (judge, _):
+        assert judge.judge(TEXTS[:1], GOLDEN[:1], 1) == [{d: [2] for d in DIMENSIONS}]
+
+
+def test_a_judge_says_why_it_read_no_verdict() -> None:
+    def answer(body: dict[str, Any], attempt: int) -> Any:
+        if "sharp" in text_of(body).partition("Description to judge")[2]:
+            return completion("Score: 2/2")
+        cut = completion("")
+        cut["choices"][0] |= {"finish_reason": "length"}
+        cut["choices"][0]["message"] = {"role": "assistant", "content": None, "reasoning_content": "Let me see"}
+        return cut
+
+    with judging(answer) as (judge, _):
+        assert judge.judge(TEXTS, GOLDEN, 1) == [{d: [None] for d in DIMENSIONS}] * 2
+        assert isinstance(judge, SupportsUnreadable)
+        cut, other = judge.unreadable
+    assert cut == (
+        "the judge's reply cannot be read: it ran out of tokens after ''; "
+        "give it more tokens with --qbench-judge-arg=max_new_tokens=N"
+    )
+    assert other == "the judge's reply cannot be read: 'Score: 2/2' is not \"Score: 0|1|2\"; take another judge"
 
 
 def test_a_server_that_ignores_n_is_asked_again_and_no_round_is_invented() -> None:

@@ -18,6 +18,7 @@ from pytest_qbench.errors import ItemError, ModelError, UsageError
 from pytest_qbench.models import load_model, parse_spec
 from pytest_qbench.models.openai import OpenAIModel
 from pytest_qbench.prompts import RATE_PREFIX, Prompt
+from pytest_qbench.records import CUT, Response
 from tests.endpoints.server import Reply, Server, completion, images_of, serving, text_of
 
 WORDS = ("good", "poor")
@@ -87,6 +88,16 @@ def served(answer: Callable[[dict[str, Any], int], Any], **args: str) -> Iterato
 
 def prompts(n: int, prefix: str | None = None) -> list[Prompt]:
     return [Prompt(f"item/{i}", f"Question {i}?", (photo(i),), prefix) for i in range(n)]
+
+
+def test_a_reply_that_the_token_limit_ended_says_so() -> None:
+    def answer(body: dict[str, Any], attempt: int) -> Any:
+        cut = completion(" The image is ")
+        cut["choices"][0]["finish_reason"] = "length" if "1?" in text_of(body) else "stop"
+        return cut
+
+    with served(answer) as (model, _):
+        assert model.generate(prompts(2), 3) == ["The image is", Response("The image is", finish=CUT)]
 
 
 def test_one_request_a_reply_with_the_very_pixels() -> None:

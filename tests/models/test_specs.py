@@ -158,7 +158,7 @@ def test_model_args() -> None:
     ("dtype=bf16", "must be auto, float32, bfloat16 or float16"),
     ("device=gpu", "must be auto, cpu, mps, cuda or cuda:N"),
     ("trust_remote_code=1", "must be true or false"),
-    ("max_new_tokens=0", "must be a positive integer"),
+    ("max_new_tokens=9", "use --qbench-answer-tokens=N and --qbench-description-tokens=N"),
     ("quantization_config=[]", "must be a JSON object"),
     ("quantization_config={", "must be a JSON object"),
 ])  # fmt: skip

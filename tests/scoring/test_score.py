@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pytest_qbench.errors import ItemError
 from pytest_qbench.extraction.extract import extract_answer
 from pytest_qbench.items import Item
-from pytest_qbench.records import Response
+from pytest_qbench.records import CUT, Response
 from pytest_qbench.scoring.quality import (
     FIVE_LEVELS,
     THREE_LEVELS,
@@ -468,10 +468,34 @@ def test_the_words_of_the_scoring_count_wherever_they_stand() -> None:
     assert record.score == pytest.approx(1 / (1 + math.exp(-1)), rel=1e-12)
 
 
-@pytest.mark.parametrize("text", ["The image is blurry.", ""])
-def test_descriptions_are_measured_and_wait_for_a_judge(text: str) -> None:
-    record = score(DESCRIPTION, Response(text))
-    assert (record.status, record.response, record.judge) == ("measured", text, None)
+@pytest.mark.parametrize("text", ["The image is blurry.", "<think>Is it?</think>The image is blurry."])
+@pytest.mark.parametrize("finish", [None, CUT])
+def test_descriptions_are_measured_and_wait_for_a_judge(text: str, finish: str | None) -> None:
+    record = score(DESCRIPTION, Response(text, finish=finish))
+    assert (record.status, record.response, record.judge, record.finish) == ("measured", text, None, finish)
+
+
+REASONING = ["<think>It is blurry.</think>", "<think>It is blurry.", "It is blurry.</think>\n", "[THINK]blurry"]
+
+
+@pytest.mark.parametrize("text", ["", " \n", *REASONING])
+@pytest.mark.parametrize("finish", [None, CUT])
+def test_a_description_without_an_answer_is_an_error(text: str, finish: str | None) -> None:
+    with pytest.raises(ItemError, match="token limit" if finish else "without an answer|empty"):
+        score(DESCRIPTION, Response(text, finish=finish))
+
+
+@pytest.mark.parametrize("text", ["", "<think>It is yes", "<think>Yes</think>"])
+def test_a_choice_that_the_token_limit_ended_before_its_answer_is_an_error(text: str) -> None:
+    assert score(perception(), Response(text)).status == "unparsed"
+    with pytest.raises(ItemError, match="token limit"):
+        score(perception(), Response(text, finish=CUT))
+
+
+def test_a_cut_reply_keeps_its_finish_reason() -> None:
+    answered, unparsed = (score(perception(), Response(text, finish=CUT)) for text in ("Yes, it", "The image"))
+    assert (answered.status, answered.finish) == ("correct", CUT)
+    assert (unparsed.status, unparsed.finish) == ("unparsed", CUT)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from pytest_qbench.models.transformers.likelihood import LoglikelihoodScorer
 from pytest_qbench.models.transformers.padding import Tensors
 from pytest_qbench.models.transformers.vision import VisionFeatureCache
 from pytest_qbench.prompts import Prompt
+from pytest_qbench.records import CUT, Response
 
 T = TypeVar("T")
 PromptKind = tuple[int, str | None]
@@ -76,7 +77,6 @@ class TransformersModel:
         self.score = LoglikelihoodScorer(self._model, self.encoder, self.architecture)
         self._vision_cache = VisionFeatureCache(self._model)
         self.largest_batch = LARGEST_BATCH.get(self._device.type, OTHER_BATCH)
-        self._max_new_tokens = int(args["max_new_tokens"]) if "max_new_tokens" in args else None
         self.greedy = _greedy_settings(self._model, self.encoder.tokenizer)
 
     @property
@@ -107,10 +107,9 @@ class TransformersModel:
                 prompts, {kind: self.encoder([prompts[i] for i in indices]) for kind, indices in kinds.items()}
             )
 
-    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
-        """Return the greedily decoded replies; at most `max_new_tokens` tokens (a model argument overrides it)."""
-        limit = self._max_new_tokens or max_new_tokens
-        return self._in_groups(prompts, lambda group, _, batch: self._generate(group, batch, limit))
+    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str | Response]:
+        """Return the greedily decoded replies, of at most `max_new_tokens` tokens."""
+        return self._in_groups(prompts, lambda group, _, batch: self._generate(group, batch, max_new_tokens))
 
     def option_loglikelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
         """Return the log-likelihood of each option of each prompt as the assistant's reply, summed over tokens."""
@@ -175,21 +174,31 @@ class TransformersModel:
         except ModelError as error:
             raise ItemError(f"{prompt.key}: {error}") from None
 
-    def _generate(self, prompts: list[Prompt], batch: Tensors, limit: int) -> list[str]:
+    def _generate(self, prompts: list[Prompt], batch: Tensors, limit: int) -> list[str | Response]:
         lengths = batch["attention_mask"].sum(-1).tolist()
         if self.architecture.pads_in_generate or len(set(lengths)) == 1:
             return self._decode(prompts, self.to_device(batch), limit)
-        texts = [""] * len(prompts)
+        replies: list[str | Response] = [""] * len(prompts)
         for length in sorted(set(lengths)):
             indices = [i for i, own in enumerate(lengths) if own == length]
             group = [prompts[i] for i in indices]
-            for i, text in zip(indices, self._decode(group, self.to_device(self.encoder(group)), limit), strict=True):
-                texts[i] = text
-        return texts
+            for i, reply in zip(indices, self._decode(group, self.to_device(self.encoder(group)), limit), strict=True):
+                replies[i] = reply
+        return replies
 
-    def _decode(self, prompts: list[Prompt], batch: Tensors, limit: int) -> list[str]:
+    def _decode(self, prompts: list[Prompt], batch: Tensors, limit: int) -> list[str | Response]:
         output = self.new_tokens(prompts, batch, limit)
-        return [text.strip() for text in self.encoder.tokenizer.batch_decode(output, skip_special_tokens=True)]
+        texts = [text.strip() for text in self.encoder.tokenizer.batch_decode(output, skip_special_tokens=True)]
+        cut = self._cut(output, limit)
+        return [Response(text, finish=CUT) if c else text for text, c in zip(texts, cut, strict=True)]
+
+    def _cut(self, output: torch.Tensor, limit: int) -> list[bool]:
+        """Tell of each row of new tokens whether `limit` ended it: none of its tokens ends a reply."""
+        given = self.greedy.eos_token_id
+        ids = given if isinstance(given, list) else [] if given is None else [given]
+        ends = torch.tensor(ids, dtype=output.dtype, device=output.device)
+        cut: list[bool] = (~torch.isin(output, ends).any(-1)).tolist()
+        return cut if output.shape[1] >= limit else [False] * len(cut)
 
     def new_tokens(self, prompts: Sequence[Prompt], batch: Tensors, limit: int) -> torch.Tensor:
         """Return the greedy continuation of an encoded batch, (B, at most `limit`) token ids, padded on the right."""

@@ -15,14 +15,15 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from pytest_qbench.doctor.conformance import prompts
+from pytest_qbench.doctor.conformance import photo, prompts
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models import load_model, parse_spec
 from pytest_qbench.models.errors import OutOfMemoryError, is_out_of_memory, item_errors, loading_error, quiet
 from pytest_qbench.models.transformers.likelihood import float32_head
 from pytest_qbench.models.transformers.loading import pick_dtype, weights_hash
 from pytest_qbench.models.transformers.model import TransformersModel
-from pytest_qbench.prompts import QUALITY_WORDS, RATE_PREFIX
+from pytest_qbench.prompts import DESCRIBE, QUALITY_WORDS, RATE_PREFIX, Prompt
+from pytest_qbench.records import CUT, Response
 
 Checkpoint = Callable[[str], Path]
 HEAD = "language_model.lm_head.weight"
@@ -210,9 +211,20 @@ def test_describe(copy: Path, loaded: Callable[[str], TransformersModel]) -> Non
     assert described["weights"] != weights_hash(copy)
 
 
-def test_max_new_tokens_argument(checkpoint: Checkpoint, loaded: Callable[[str], TransformersModel]) -> None:
-    model = load_model(parse_spec(str(checkpoint("llava"))), {"max_new_tokens": "2"})
-    assert model.generate(prompts(3), 32) == loaded("llava").generate(prompts(3), 2)
+def test_a_reply_that_the_token_limit_ended_says_so() -> None:
+    model = load_model(parse_spec("tiny"), {})
+    asked = [Prompt("a", DESCRIBE, (photo(0),)), Prompt("b", DESCRIBE, (photo(1),))]
+    whole = model.generate(asked, 200)
+    assert all(isinstance(reply, str) for reply in whole)
+    for cut, text in zip(model.generate(asked, 3), whole, strict=True):
+        assert isinstance(cut, Response)
+        assert cut.finish == CUT
+        assert str(text).startswith(str(cut.text))
+    length = len(model.encoder.tokenizer(str(whole[0]), add_special_tokens=False)["input_ids"])  # type: ignore[attr-defined]
+    replies = [model.generate(asked[:1], limit)[0] for limit in range(length - 2, length + 4)]
+    ended = [reply == whole[0] for reply in replies]  # the token that ends a reply counts as one
+    assert ended == sorted(ended)
+    assert set(ended) == {False, True}
 
 
 def test_max_pixels_bounds_the_image_tokens(checkpoint: Checkpoint) -> None:

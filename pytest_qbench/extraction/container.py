@@ -1,0 +1,29 @@
+"""Find the part of a reply that is marked as its answer."""
+
+from __future__ import annotations
+
+import re
+
+# An answer's own tags, LaTeX box or JSON field; the part after the turns of an echoed conversation.
+_MARKED = [
+    re.compile(r"<answer>(.*?)(?:</answer>|\Z)", re.IGNORECASE | re.DOTALL),
+    re.compile(r"<\|begin_of_box\|>(.*?)(?:<\|end_of_box\|>|\Z)", re.IGNORECASE | re.DOTALL),
+    re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}", re.IGNORECASE),
+    re.compile(
+        r"""["'](?:final[_ ]?)?(?:answer|choice|option|prediction|selected[_ ]option)["']\s*:\s*["']([^"']*)["']""",
+        re.IGNORECASE,
+    ),
+]
+_ECHO = re.compile(r"\b(?:user|human)\s*:.*\b(?:assistant|gpt)\s*:", re.IGNORECASE | re.DOTALL)
+_COMMAND = re.compile(r"\\[a-z]+\s*(?=\{)", re.IGNORECASE)
+
+
+def marked_answer(reply: str) -> str | None:
+    """Return what a reply marks as its answer, each different text once on a line of its own; None without a mark."""
+    if echo := _ECHO.search(reply):
+        reply = reply[echo.end() :]
+    for pattern in _MARKED:
+        found = [_COMMAND.sub("", text).strip() for text in pattern.findall(reply)]
+        if texts := list(dict.fromkeys(text for text in found if text)):
+            return "\n".join(texts)
+    return reply if echo else None
