@@ -28,9 +28,9 @@ class Record:
     """What came out for one item. `choice` and `target` of a perception item are option texts.
 
     `logprobs` are natural logarithms: per option text (perception by likelihood) or per quality word (assessment);
-    `score` is the quality score in [0, 1]; `judge` has one entry a round per dimension: 0, 1 or 2, a number between
-    them where the judge gave its expectation, None where the verdict was unreadable; on a perception item whose reply a
-    judge had to read, its votes as ``choice`` (positions of options).
+    `score` is the quality score, in [0, 1] unless it was computed elsewhere; `judge` has one entry a round per
+    dimension: 0, 1 or 2, a number between them where the judge gave its expectation, None where the verdict was
+    unreadable; on a perception item whose reply a judge had to read, its votes as ``choice`` (positions of options).
     """
 
     item: str
@@ -100,7 +100,11 @@ Key = tuple[str, str]  # task and id of an item
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a model returned for one item: generated text, or log-probabilities (natural) per option text or word."""
+    """What a model returned for one item: generated text, or log-probabilities (natural) per option text or word.
+
+    `score` is a quality score that was computed elsewhere, greater for better quality.
+    """
 
     text: str | None = None
     logprobs: Mapping[str, float] | None = None
+    score: float | None = None

@@ -12,7 +12,7 @@ from pytest_qbench.engine.grader import Marker, failed
 from pytest_qbench.engine.prefetch import Pipeline, Ready, Work
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
-from pytest_qbench.models.base import Model, Prepares, Recalls, Sends
+from pytest_qbench.models.base import MatchesItems, Model, Prepares, Recalls, Sends
 from pytest_qbench.models.errors import OutOfMemoryError, WorkerDied
 from pytest_qbench.prompts import AnswerMode, Prompt, question_text
 from pytest_qbench.records import Record, Response
@@ -61,6 +61,7 @@ class Engine:
         self.batch_size = batch_size or largest or AUTO_BATCH_SIZE
         # Asked once: of a protocol that takes longer than to measure with a model without weights.
         self._recalls = model if isinstance(model, Recalls) else None
+        self._matches = model if isinstance(model, MatchesItems) else None
         self._sends = model if isinstance(model, Sends) else None
         self.scoring = scoring
         self._asking = Asking(answer, blind, scoring.words)
@@ -76,6 +77,8 @@ class Engine:
         `then` are the items that the next calls will be about, call by call: as many as the line has room for are made
         ready behind these. Only a hint; what was expected in vain is dropped.
         """
+        if self._matches is not None:
+            self._matches.expect(items)
         batches = self._claim(tuple(items))
         self._expect(then)
         records: dict[int, Record] = {}

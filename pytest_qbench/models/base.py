@@ -98,6 +98,15 @@ class Recalls(Protocol):
 
 
 @runtime_checkable
+class MatchesItems(Protocol):
+    """A model that has to know all items of a run before it answers the first."""
+
+    def expect(self, items: Iterable[Item]) -> None:
+        """Add items that will be asked about; raises `ModelError` where it cannot tell which answer is whose."""
+        ...
+
+
+@runtime_checkable
 class Probed(Protocol):
     """A model that may lack what is going to be asked, and finds out before the first item.
 

@@ -42,7 +42,7 @@ def load_model(
     if spec.kind == "replay":
         from pytest_qbench.models.replay import ReplayModel
 
-        return ReplayModel(Path(spec.target), spec.name)
+        return ReplayModel(Path(spec.target), spec.name, args)
     from pytest_qbench.models.transformers.loading import is_contrastive
 
     if is_contrastive(spec, args):

@@ -59,7 +59,8 @@ def score(item: Item, response: Response, scoring: Scoring = DEFAULT) -> Record:
 
     perception: the option chosen by the text, or without a text by the log-probability of each option; `correct`,
     `wrong` or `unparsed`, and `measured` where the answer is hidden. assessment: the softmax of the log-probabilities
-    of the two words of `scoring`; the record keeps those of all words. description: the text, which a judge scores
+    of the two words of `scoring`; the record keeps those of all words. A score computed elsewhere is taken as it is.
+    description: the text, which a judge scores
     later; an empty one is measured too. Raises `ItemError`, which names the item, for a missing or non-finite
     log-probability and for a missing text.
     """
@@ -70,6 +71,8 @@ def score(item: Item, response: Response, scoring: Scoring = DEFAULT) -> Record:
             if response.text is None:
                 raise ItemError("the model returned no text")
             return Record.of(item, "measured", response=response.text)
+        if response.score is not None and response.logprobs is None:
+            return Record.of(item, "measured", response=response.text, score=response.score)
         words = _finite(response.logprobs)
         good, poor = values_of(words, scoring.words)
         value = quality_score(good, poor, scoring.temperature)

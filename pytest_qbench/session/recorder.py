@@ -74,6 +74,7 @@ class Recording(Asked):
                 remedy = "add" if blind else "drop"
                 raise UsageError(f"{model.name} was recorded {'blind' if blind else 'seeing'}: {remedy} --qbench-blind")
             self.made_with["conditions"] = model.conditions
+            model.expect(item for task in self.asked for item in self.ask(task))
             self.made_with["left_out"] = [(e.dataset, e.entry, e.reason) for e in model.left_out]
 
         self._note_made_with()
