@@ -81,10 +81,10 @@ def test_answers_with_image_and_response(tmp_path: Path, file: str) -> None:
 
 def test_several_questions_about_an_image_are_told_apart(tmp_path: Path) -> None:
     rows = [{"img_path": "7.png", "question": q, "response": r} for q, r in (("Is it sharp?", "A"), ("Dark?", "B"))]
-    model = replay(write(tmp_path / "llvisionqa_dev.json", *rows))
-    assert model.recall([asked("7.png#2", "Dark?"), asked("7.png")]) == [Response(text="B"), Response(text="A")]
+    file = write(tmp_path / "llvisionqa_dev.json", *rows)
+    assert replay(file).recall([asked("7.png#2", "Dark?"), asked("7.png")]) == [Response(text="B"), Response(text="A")]
     with pytest.raises(ItemError, match=r"answers another question \('Is it sharp\?'\)"):
-        model.recall([asked("7.png", "Is it noisy?")])
+        replay(file).recall([asked("7.png", "Is it noisy?")])
 
 
 def test_the_answers_of_one_split_are_none_of_the_other(tmp_path: Path) -> None:
