@@ -1,20 +1,30 @@
-"""`qbench compare A B`: is B worse than A? Finished runs or baselines, no model needed."""
+"""`qbench compare A B`: is B worse than A? Finished runs, baselines or recorded outputs, no model needed."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_qbench.cli.command import Commands
 from pytest_qbench.errors import UsageError
 
+if TYPE_CHECKING:
+    from pytest_qbench.metrics.results import Results
+    from pytest_qbench.session.scored_outputs import OutputScorer
+
+SHOWN = 10  # files and entries of recorded outputs that were not used
+
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    told = commands.add_parser("compare", help="judge a finished run B against A, each a run folder or a baseline")
-    told.add_argument(
-        "a", type=Path, metavar="A", help="the reference: a run folder, or a baseline such as baselines/tiny"
+    told = commands.add_parser(
+        "compare", help="judge a run B against A, each a run folder, a baseline or recorded outputs"
     )
+    told.add_argument(
+        "a", type=Path, metavar="A",
+        help="the reference: a run folder, a baseline such as baselines/tiny, or recorded outputs, as after replay:",
+    )  # fmt: skip
     told.add_argument("b", type=Path, metavar="B", help="what is judged: likewise")
     told.add_argument(
         "--gate", action="append", metavar="METRIC=MARGIN",
@@ -26,6 +36,20 @@ def add(commands: Commands) -> None:
     told.add_argument("--max-unparsed", type=float, default=0.05, metavar="SHARE", help="tolerated. Default: 0.05")
     told.add_argument("--flips", type=int, default=10, metavar="N", help="items listed each way. Default: 10")
     told.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the resampling. Default: 0")
+    outputs = told.add_argument_group("recorded outputs")
+    outputs.add_argument(
+        "--data", metavar="SPEC", help="the data that they answer. Default: the items of the other side, if a run"
+    )
+    outputs.add_argument("--datasets", metavar="A,B", help="some of its datasets. Default: all")
+    outputs.add_argument("--split", default="dev", choices=("dev", "test"), help="Default: dev")
+    outputs.add_argument(
+        "--protocol", default="default", choices=("default", "paper"), help="Default: the other side's"
+    )
+    outputs.add_argument("--judge", metavar="SPEC", help="scores descriptions. Default: the other side's, if lexicon")
+    outputs.add_argument(
+        "--model-arg", "--qbench-model-arg", action="append", default=[], metavar="KEY=VALUE",
+        help="files=PATTERN, duplicates=first or last, filter=NAME",
+    )  # fmt: skip
     told.set_defaults(run=run)
 
 
@@ -37,11 +61,42 @@ def run(arguments: argparse.Namespace) -> int:
 
     margins = dict(_margin(text) for text in arguments.gate) if arguments.gate else DEFAULT_MARGINS
     limits = Limits(arguments.max_errors, arguments.max_unparsed, len(margins), arguments.seed)
-    old = reference(arguments.a, limits.max_errors, limits.max_unparsed)
-    found = compare(candidate(arguments.b), old, margins, limits, arguments.flips)
-    print(f"A: {arguments.a}\nB: {arguments.b}")
-    print("\n".join([*found.lines, found.verdict]))
+    not_used: list[str] = []
+
+    def score(side: str, path: Path, other: Path) -> Results:
+        results = _scorer(arguments, other).score(path)
+        left_out = [f"not used of {side}: {entry.entry}: {entry.reason}" for entry in results.left_out]
+        not_used.extend(left_out[:SHOWN])
+        if len(left_out) > SHOWN:
+            not_used.append(f"not used of {side}: {len(left_out) - SHOWN} more")
+        return results
+
+    a, b = arguments.a, arguments.b
+    old = reference(a, limits.max_errors, limits.max_unparsed, lambda path: score("A", path, b))
+    found = compare(candidate(b, lambda path: score("B", path, a)), old, margins, limits, arguments.flips)
+    print(f"A: {a}\nB: {b}")
+    print("\n".join([*found.lines, *not_used, found.verdict]))
     return 0 if found.holds and not (arguments.strict and found.verdict.startswith("INCONCLUSIVE")) else 1
+
+
+def _scorer(arguments: argparse.Namespace, other: Path) -> OutputScorer:
+    """Return what scores the recorded outputs of one side; the other side tells items and conditions where it can."""
+    from pytest_qbench.baseline.sources import kind_of
+    from pytest_qbench.baseline.store import read_baseline
+    from pytest_qbench.runs.items_file import read_items
+    from pytest_qbench.runs.read import read_summary
+    from pytest_qbench.session.scored_outputs import OutputScorer
+
+    kind = kind_of(other)
+    conditions = None
+    if kind != "outputs":
+        conditions = read_summary(other)["fingerprint"] if kind == "run" else read_baseline(other).fingerprint
+    return OutputScorer(
+        data=arguments.data, datasets=arguments.datasets.split(",") if arguments.datasets else None,
+        split=arguments.split, items=read_items(other) if kind == "run" else None,
+        conditions=conditions, protocol=arguments.protocol, judge=arguments.judge,
+        arguments=arguments.model_arg,
+    )  # fmt: skip
 
 
 def _margin(text: str) -> tuple[str, float]:

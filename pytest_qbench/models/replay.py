@@ -51,6 +51,17 @@ class ReplayModel(AskedAboutItems):
         """Number of items whose output was found by each rule: `id`, `image` or `question`."""
         return self._matches.by_rule()
 
+    @property
+    def matched_tasks(self) -> set[str]:
+        """The tasks of which an item has an output."""
+        return {task for task, _ in self._matches.found}
+
+    @property
+    def gives_likelihoods(self) -> bool:
+        """Whether the answers to multiple choice are a likelihood per option and not a reply."""
+        answers = [found.output for (task, _), found in self._matches.found.items() if task == "perception"]
+        return any(one.text is None and bool(one.likelihoods or one.logprobs) for one in answers)
+
     def expect(self, items: Iterable[Item]) -> None:
         """Match the outputs with the items of a run; raises `ModelError` where one would have to be guessed."""
         items = list(items)
