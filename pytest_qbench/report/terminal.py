@@ -225,9 +225,11 @@ def _left(run: Finished, verbosity: int) -> list[Line]:
     if verbosity >= 0:
         lines += _first([f"error: {e['error']}" for e in summary.get("errors", ())], counts["errors"], "errors", most)
         lines += _first([f"missing: {item}" for item in summary.get("missing", ())], missing, "missing", most)
-    left_out = [f"left out: {e['dataset']} {e['entry']}: {e['reason']}" for e in summary["left_out"]]
+    left_out = [
+        f"left out: {' '.join(filter(None, (e['dataset'], e['entry'])))}: {e['reason']}" for e in summary["left_out"]
+    ]
     if verbosity < 0:
-        return [*lines, *([Line(f"left out: {len(left_out)} entries of the data")] if left_out else [])]
+        return [*lines, *([Line(f"left out: {len(left_out)} files or entries")] if left_out else [])]
     return [*lines, *_first(left_out, len(left_out), "left out", most)]
 
 
