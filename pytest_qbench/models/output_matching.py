@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from pytest_qbench.errors import ModelError
@@ -24,7 +24,7 @@ Rule = Literal["id", "image", "question"]
 Duplicates = Literal["first", "last"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Found:
     """The output of an item, the file that holds it and the rule by which it was matched."""
 
@@ -190,6 +190,11 @@ class _Index:
         self._own: dict[str, list[Item]] = {}
         for item in items:
             self._own.setdefault(own_id(item), []).append(item)
+        # Most files hold scores and name images as the data does: those outputs need no search.
+        self._usual = {
+            name: one[0] for name, one in self._own.items()
+            if named and len(one) == 1 and one[0].task == "assessment"
+        }  # fmt: skip
 
     @cached_property
     def _by_image(self) -> dict[str, list[Item]]:
@@ -214,6 +219,8 @@ class _Index:
         if output.task is not None:
             item = self._full.get(output.ids[0])
             return (item if item is not None and item.task == output.task else None), "id", None
+        if not output.ids and len(output.images) == 1 and (usual := self._usual.get(output.images[0])) is not None:
+            return usual, "image", None
         other: Item | None = None
         rule: Rule
         steps: tuple[tuple[Rule, Callable[[Output], list[Item]]], ...] = (
@@ -246,11 +253,11 @@ class _Index:
         if not output.images:
             return []
         if len(output.images) == 1:
-            # The usual case of a score needs no other index. Several questions about an image may share its name.
             name = output.images[0]
             if (full := self._full.get(name)) is not None and full.task == "assessment":
                 return [full]
             own = self._own.get(name, ())
+            # Several questions about an image share its name; a score is of the whole image.
             if len(own) == 1 and own[0].task == "assessment":
                 return self._open(own, output)
         images = pair(output.images[0]) if len(output.images) == 1 else output.images
@@ -291,8 +298,12 @@ def _answers(item: Item, output: Output) -> bool:
 
 def own_id(item: Item) -> str:
     """Return an item's id without its dataset and split."""
-    prefix = f"{item.dataset}/{item.split}/" if item.split else f"{item.dataset}/"
-    return item.id.removeprefix(prefix)
+    return item.id.removeprefix(_prefix(item.dataset, item.split))
+
+
+@lru_cache(maxsize=64)
+def _prefix(dataset: str, split: str | None) -> str:
+    return f"{dataset}/{split}/" if split else f"{dataset}/"
 
 
 def _image_names(item: Item) -> Sequence[str]:

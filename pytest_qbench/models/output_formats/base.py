@@ -16,7 +16,7 @@ from pytest_qbench.data.readers.row import Row
 _END = re.compile(r"(?:\s*(?:</s>|<\|im_end\|>|<\|endoftext\|>|<\|eot_id\|>|<\|end\|>|<end_of_turn>|<eos>))+\s*\Z")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would triple the time to make one
 class Output:
     """What a model returned for one item, and how its entry names that item.
 

@@ -43,6 +43,7 @@ class _Columns:
     logits: tuple[tuple[str, str], ...]
     nested: bool
     score: str | None
+    question: bool
     options: tuple[str, ...]
 
     @classmethod
@@ -56,6 +57,7 @@ class _Columns:
             tuple((name.removeprefix(_LOGIT), name) for name in present if name.startswith(_LOGIT)),
             "logits" in present,
             next((name for name in _SCORES if name in present), None),
+            "question" in present,
             tuple(name for name in options if name in present),
         )
 
@@ -86,8 +88,11 @@ def outputs_of(rows: Sequence[Row]) -> Iterable[Output]:
         columns = known.get(names)
         if columns is None:
             columns = known[names] = _Columns.of(names)
-        images = next((found for name in columns.images if (found := _texts(row, name))), ())
-        ids = tuple(text for name in columns.ids for text in _texts(row, name))
+        images: tuple[str, ...] = ()
+        for name in columns.images:
+            if images := _texts(row, name):
+                break
+        ids = tuple([text for name in columns.ids for text in _texts(row, name)]) if columns.ids else ()
         if not (ids or images) or not columns.holds_output:
             raise NoOutputsError(
                 f"entry {row.number} has no image or id with a reply (response, prediction), logits (logit_WORD, "
@@ -99,7 +104,7 @@ def outputs_of(rows: Sequence[Row]) -> Iterable[Output]:
 
 
 def _output(row: Row, columns: _Columns, ids: tuple[str, ...], images: tuple[str, ...]) -> Output:
-    question = _question(row)
+    question = _question(row) if columns.question else None
     options = options_in(row.fields, columns.options) if question is not None else ()
     text, logprobs, score = None, None, None
     try:
