@@ -8,13 +8,13 @@ from typing import Any, NoReturn, cast
 
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.items import Item, LeftOut
-from pytest_qbench.models.base import AskedAboutItems
+from pytest_qbench.models.base import ItemModel
 from pytest_qbench.models.output_matching import Duplicates, Found, Matches, match, place
 from pytest_qbench.models.recorded_outputs import read_outputs
 from pytest_qbench.records import Key, Response
 
 
-class ReplayModel(AskedAboutItems):
+class ReplayModel(ItemModel):
     """Answers items from recorded outputs; an item without one is an error by name.
 
     `arguments` are the model arguments: `files` and `filter` choose what is read, `duplicates` which of several

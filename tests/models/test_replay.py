@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pytest_qbench.errors import DataError, ItemError, ModelError, QBenchError, UsageError
 from pytest_qbench.items import Item
 from pytest_qbench.models import load_model, parse_spec
-from pytest_qbench.models.base import Recalls
+from pytest_qbench.models.base import SupportsReplay
 from pytest_qbench.models.output_names import dataset_of
 from pytest_qbench.records import Record, Response
 from tests.builders import picture
@@ -44,7 +44,7 @@ A3 = {"img_path": "1.jpg", "gt_score": 3.8, "logit_good": " 17.5 ", "logit_poor"
 def test_official_outputs_keep_every_word(tmp_path: Path, file: str, dataset: str, separator: str) -> None:
     write(tmp_path / file, A3, {**A3, "img_path": "2.jpg", "logit_good": 1.0}, separator=separator)
     model = replay(tmp_path)
-    assert isinstance(model, Recalls)
+    assert isinstance(model, SupportsReplay)
     assert model.recall([picture("2.jpg", 1.0, dataset), picture("1.jpg", 1.0, dataset)]) == [  # type: ignore[arg-type]
         Response(logprobs={"good": 1.0, "poor": 14.5, "excellent": 1.0}),
         Response(logprobs={"good": 17.5, "poor": 14.5, "excellent": 1.0}),
@@ -175,7 +175,7 @@ def test_nothing_new_can_be_asked_and_no_other_arguments_are_taken(tmp_path: Pat
     write(tmp_path / "koniq.json", A3)
     with pytest.raises(ModelError, match="recalls recorded items only"):
         replay(tmp_path).generate([], 1)
-    with pytest.raises(ModelError, match="means nothing to recorded outputs; valid are files, duplicates"):
+    with pytest.raises(ModelError, match="does not apply to recorded outputs; valid are files, duplicates"):
         load_model(parse_spec(f"replay:{tmp_path}"), {"dtype": "float32"})
 
 
