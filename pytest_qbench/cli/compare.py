@@ -10,8 +10,8 @@ from pytest_qbench.cli.command import Commands
 from pytest_qbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from pytest_qbench.cli.scored_outputs import OutputScorer
     from pytest_qbench.metrics.results import Results
-    from pytest_qbench.session.scored_outputs import OutputScorer
 
 SHOWN = 10  # files and entries of recorded outputs that were not used
 
@@ -83,9 +83,9 @@ def _scorer(arguments: argparse.Namespace, other: Path) -> OutputScorer:
     """Return what scores the recorded outputs of one side; the other side tells items and conditions where it can."""
     from pytest_qbench.baseline.sources import kind_of
     from pytest_qbench.baseline.store import read_baseline
+    from pytest_qbench.cli.scored_outputs import OutputScorer
     from pytest_qbench.runs.items_file import read_items
     from pytest_qbench.runs.read import read_summary
-    from pytest_qbench.session.scored_outputs import OutputScorer
 
     kind = kind_of(other)
     conditions = None

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_qbench.cli import main
-from pytest_qbench.session.scored_outputs import OutputScorer
+from pytest_qbench.cli.scored_outputs import OutputScorer
 from tests.cli.test_compare import folder
 from tests.models.output_formats.harness import inspect_log, inspect_sample, lines, lm_eval, lmms_eval, question
 
