@@ -32,7 +32,7 @@ class Record:
     - `response` is the text as the model returned it, reasoning included.
     - `finish` is `CUT` where the token limit ended the text; None where it ended by itself, or the end is not known.
     - `logprobs` are natural logarithms: per option text (perception by likelihood) or per quality word (assessment).
-    - `score` is the quality score in [0, 1].
+    - `score` is the quality score, in [0, 1] unless it was computed elsewhere.
     - `judge` has a list per dimension with one entry a round: 0, 1 or 2, or a number between them from a judge that
       gives expectations; None for an unreadable verdict. For a perception item, ``choice`` has a judge's votes on a
       reply that extraction left unparsed, as positions of options.
@@ -118,12 +118,14 @@ Key = tuple[str, str]  # task and id of an item
 class Response:
     """What a model returned for one item: generated text, or log-probabilities (natural) per option text or word.
 
-    `finish` is `CUT` where the token limit ended the text.
+    `finish` is `CUT` where the token limit ended the text. `score` is a quality score that was computed elsewhere,
+    greater for better quality.
     """
 
     text: str | None = None
     logprobs: Mapping[str, float] | None = None
     finish: str | None = None
+    score: float | None = None
 
 
 def error_kind(error: str, item: str) -> str:

@@ -1,8 +1,10 @@
-"""The two sides of `qbench compare`: each a run folder or a baseline, told apart by what lies in it."""
+"""The sides of `qbench compare`: each a run folder, a baseline or recorded outputs, told apart by the files there."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from pytest_qbench.baseline.baseline import Baseline, as_baseline, as_results
 from pytest_qbench.baseline.eligibility import why_not_whole
@@ -11,25 +13,40 @@ from pytest_qbench.errors import UsageError
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.runs.read import SUMMARY, read_run
 
+Kind = Literal["baseline", "run", "outputs"]
+#: Returns the results of recorded outputs.
+ScoreOutputs = Callable[[Path], Results]
 
-def candidate(path: Path) -> Results:
-    """What is judged; raises `UsageError` for a folder that is neither."""
-    return as_results(read_baseline(path)) if _is_baseline(path) else read_run(path)
+
+def kind_of(path: Path) -> Kind:
+    """Return what lies at a path; raises `UsageError` where nothing does."""
+    if (path / FILE).is_file():
+        return "baseline"
+    if (path / SUMMARY).is_file():
+        return "run"
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder; name a baseline, a finished run or recorded outputs")
+    return "outputs"
 
 
-def reference(path: Path, max_errors: float, max_unparsed: float, max_cut: float) -> Baseline | str:
-    """What it is compared with, or why that is no baseline: a run must be as whole as one that is recorded."""
-    if _is_baseline(path):
+def candidate(path: Path, score_outputs: ScoreOutputs | None = None) -> Results:
+    """Return the results that are judged; without `score_outputs`, recorded outputs are a `UsageError`."""
+    kind = kind_of(path)
+    if kind == "baseline":
+        return as_results(read_baseline(path))
+    if kind == "run":
+        return read_run(path)
+    if score_outputs is None:
+        raise UsageError(f"{path}: holds neither {FILE} nor {SUMMARY}; name a baseline or the folder of a finished run")
+    return score_outputs(path)
+
+
+def reference(
+    path: Path, max_errors: float, max_unparsed: float, max_cut: float, score_outputs: ScoreOutputs | None = None
+) -> Baseline | str:
+    """Return the baseline to compare with, or why it cannot be one: it must be as complete as a recorded baseline."""
+    if kind_of(path) == "baseline":
         return read_baseline(path)
-    results = read_run(path)
+    results = candidate(path, score_outputs)
     reason = why_not_whole(results, max_errors, max_unparsed, max_cut)
     return f"{path} cannot serve as a baseline: {reason}" if reason else as_baseline(path, results)
-
-
-def _is_baseline(path: Path) -> bool:
-    if (path / FILE).is_file():
-        return True
-    if (path / SUMMARY).is_file():
-        return False
-    what = f"holds neither {FILE} nor {SUMMARY}" if path.is_dir() else "no such folder"
-    raise UsageError(f"{path}: {what}; name a baseline or the folder of a finished run")

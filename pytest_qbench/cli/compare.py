@@ -1,20 +1,30 @@
-"""`qbench compare A B`: is B worse than A? Finished runs or baselines, no model needed."""
+"""`qbench compare A B`: is B worse than A? Finished runs, baselines or recorded outputs, no model needed."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_qbench.cli.command import Commands
 from pytest_qbench.errors import UsageError
 
+if TYPE_CHECKING:
+    from pytest_qbench.cli.scored_outputs import OutputScorer
+    from pytest_qbench.metrics.results import Results
+
+SHOWN = 10  # files and entries of recorded outputs that were not used
+
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    told = commands.add_parser("compare", help="judge a finished run B against A, each a run folder or a baseline")
-    told.add_argument(
-        "a", type=Path, metavar="A", help="the reference: a run folder, or a baseline such as baselines/tiny"
+    told = commands.add_parser(
+        "compare", help="judge a run B against A, each a run folder, a baseline or recorded outputs"
     )
+    told.add_argument(
+        "a", type=Path, metavar="A",
+        help="the reference: a run folder, a baseline such as baselines/tiny, or recorded outputs, as after replay:",
+    )  # fmt: skip
     told.add_argument("b", type=Path, metavar="B", help="what is judged: likewise")
     told.add_argument(
         "--gate", action="append", metavar="METRIC=MARGIN",
@@ -31,6 +41,20 @@ def add(commands: Commands) -> None:
     told.add_argument("--md", type=Path, metavar="FILE", help="write it as Markdown")
     told.add_argument("--json", type=Path, metavar="FILE", help="write it as data, like summary.json")
     told.add_argument("--junit", type=Path, metavar="FILE", help="write the gates as JUnit XML, a test case each")
+    outputs = told.add_argument_group("recorded outputs")
+    outputs.add_argument(
+        "--data", metavar="SPEC", help="the data that they answer. Default: the items of the other side, if a run"
+    )
+    outputs.add_argument("--datasets", metavar="A,B", help="some of its datasets. Default: all")
+    outputs.add_argument("--split", default="dev", choices=("dev", "test"), help="Default: dev")
+    outputs.add_argument(
+        "--protocol", default="default", choices=("default", "paper"), help="Default: the other side's"
+    )
+    outputs.add_argument("--judge", metavar="SPEC", help="scores descriptions. Default: the other side's, if lexicon")
+    outputs.add_argument(
+        "--model-arg", "--qbench-model-arg", action="append", default=[], metavar="KEY=VALUE",
+        help="files=PATTERN, duplicates=first or last, filter=NAME",
+    )  # fmt: skip
     told.set_defaults(run=run)
 
 
@@ -43,15 +67,46 @@ def run(arguments: argparse.Namespace) -> int:
 
     margins = dict(_margin(text) for text in arguments.gate) if arguments.gate else DEFAULT_MARGINS
     limits = Limits(arguments.max_errors, arguments.max_unparsed, arguments.max_cut, len(margins), arguments.seed)
-    old = reference(arguments.a, limits.max_errors, limits.max_unparsed, limits.max_cut)
-    new = candidate(arguments.b)
+    not_used: list[str] = []
+
+    def score(side: str, path: Path, other: Path) -> Results:
+        results = _scorer(arguments, other).score(path)
+        left_out = [f"not used of {side}: {entry.entry}: {entry.reason}" for entry in results.left_out]
+        not_used.extend(left_out[:SHOWN])
+        if len(left_out) > SHOWN:
+            not_used.append(f"not used of {side}: {len(left_out) - SHOWN} more")
+        return results
+
+    a, b = arguments.a, arguments.b
+    old = reference(a, limits.max_errors, limits.max_unparsed, limits.max_cut, lambda path: score("A", path, b))
+    new = candidate(b, lambda path: score("B", path, a))
     found = compare(new, old, margins, limits, arguments.flips)
-    print(f"A: {arguments.a}\nB: {arguments.b}")
-    print("\n".join([*found.lines, found.verdict]))
-    told = as_finished(found, new, old, arguments.a, arguments.b, arguments.strict)
+    print(f"A: {a}\nB: {b}")
+    print("\n".join([*found.lines, *not_used, found.verdict]))
+    told = as_finished(found, new, old, a, b, arguments.strict)
     if unwritten := write_reports(told, arguments.html, arguments.md, arguments.json, arguments.junit):
         raise UsageError(unwritten[0])
     return 0 if found.holds and not (arguments.strict and found.verdict.startswith("INCONCLUSIVE")) else 1
+
+
+def _scorer(arguments: argparse.Namespace, other: Path) -> OutputScorer:
+    """Return what scores the recorded outputs of one side; the other side tells items and conditions where it can."""
+    from pytest_qbench.baseline.sources import kind_of
+    from pytest_qbench.baseline.store import read_baseline
+    from pytest_qbench.cli.scored_outputs import OutputScorer
+    from pytest_qbench.runs.items_file import read_items
+    from pytest_qbench.runs.read import read_summary
+
+    kind = kind_of(other)
+    conditions = None
+    if kind != "outputs":
+        conditions = read_summary(other)["fingerprint"] if kind == "run" else read_baseline(other).fingerprint
+    return OutputScorer(
+        data=arguments.data, datasets=arguments.datasets.split(",") if arguments.datasets else None,
+        split=arguments.split, items=read_items(other) if kind == "run" else None,
+        conditions=conditions, protocol=arguments.protocol, judge=arguments.judge,
+        arguments=arguments.model_arg,
+    )  # fmt: skip
 
 
 def _margin(text: str) -> tuple[str, float]:

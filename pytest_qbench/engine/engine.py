@@ -14,7 +14,7 @@ from pytest_qbench.engine.prefetch import Batch, Prefetcher, PreparedBatch
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
 from pytest_qbench.judges.base import Judge
-from pytest_qbench.models.base import Model, RemoteModel, SupportsPrefetch, SupportsReplay
+from pytest_qbench.models.base import MatchesItems, Model, RemoteModel, SupportsPrefetch, SupportsReplay
 from pytest_qbench.models.errors import OutOfMemoryError, WorkerDied
 from pytest_qbench.prompts import MAX_NEW_TOKENS, AnswerMode, Prompt, question_text
 from pytest_qbench.records import Record, Response, error_kind
@@ -65,6 +65,7 @@ class Engine:
         self.batch_size = batch_size or largest or AUTO_BATCH_SIZE
         # Checked once: isinstance with a Protocol takes longer than an item of a model without weights.
         self._replay = model if isinstance(model, SupportsReplay) else None
+        self._matches = model if isinstance(model, MatchesItems) else None
         self._remote = model if isinstance(model, RemoteModel) else None
         self.scoring = scoring
         self._settings = PromptSettings(answer, blind, scoring.words, max_new_tokens)
@@ -82,6 +83,8 @@ class Engine:
         `then` holds the items of the next calls, call by call. The engine prefetches as many as the queue takes.
         It is a hint: a call with other items drops what was prefetched.
         """
+        if self._matches is not None:
+            self._matches.expect(items)
         batches = self._claim(tuple(items))
         self._expect(then)
         records: dict[int, Record] = {}

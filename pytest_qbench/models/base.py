@@ -124,6 +124,15 @@ class SupportsReplay(Protocol):
 
 
 @runtime_checkable
+class MatchesItems(Protocol):
+    """A model that has to know all items of a run before it answers the first."""
+
+    def expect(self, items: Iterable[Item]) -> None:
+        """Add items that will be asked about; raises `ModelError` where it cannot tell which answer is whose."""
+        ...
+
+
+@runtime_checkable
 class SupportsProbe(Protocol):
     """A model that checks before the first item whether it can answer the run's prompts.
 

@@ -40,7 +40,7 @@ def load_model(
     if spec.kind == "random":
         return RandomModel(int(spec.target))
     if spec.kind == "replay":
-        return ReplayModel(Path(spec.target), spec.name)
+        return ReplayModel(Path(spec.target), spec.name, args)
     from pytest_qbench.models.transformers.loading import is_clip
 
     if is_clip(spec, args):

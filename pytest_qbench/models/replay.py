@@ -1,33 +1,40 @@
-"""`replay:PATH`: a model that ran elsewhere, from what it put out. Needs no images and no torch."""
+"""`replay:PATH`: answers items from what a model put out elsewhere. Needs no images and no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.items import Item, LeftOut
 from pytest_qbench.models.base import ItemModel
-from pytest_qbench.models.recorded_outputs import Output, read_outputs
-from pytest_qbench.records import Response
+from pytest_qbench.models.output_matching import Duplicates, Found, Matches, match, place
+from pytest_qbench.models.recorded_outputs import read_outputs
+from pytest_qbench.records import Key, Response
 
 
 class ReplayModel(ItemModel):
-    """Answers items from recorded outputs; an item without one is an error by name."""
+    """Answers items from recorded outputs; an item without one is an error by name.
+
+    `arguments` are the model arguments: `files` and `filter` choose what is read, `duplicates` which of several
+    different outputs for one item counts.
+    """
 
     needs_images = False
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, arguments: Mapping[str, str] | None = None) -> None:
         self.name = name
         self._path = path
-        self._outputs = read_outputs(path)
-        # Where a file's name tells no published dataset, only a reply can be matched, by its image alone.
-        self._named = {dataset for dataset, _, _ in self._outputs.by_key}
+        self._arguments = dict(arguments or {})
+        self._outputs = read_outputs(path, self._arguments)
+        self._items: dict[Key, Item] = {}
+        self._matches = Matches()
 
     def describe(self) -> dict[str, Any]:
-        """Return the backend and the files that were read."""
-        return {"backend": "replay", "name": self.name, "files": self._outputs.files}
+        """Return the backend, the files that were read and how their outputs were matched with the items."""
+        chosen = {"arguments": self._arguments} if self._arguments else {}
+        return {"backend": "replay", "name": self.name, "files": [file.name for file in self._outputs.files], **chosen}
 
     @property
     def conditions(self) -> dict[str, Any]:
@@ -36,11 +43,37 @@ class ReplayModel(ItemModel):
 
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
-        """Entries that were not used, such as repeated ones."""
-        return tuple(self._outputs.left_out)
+        """Files and entries that are not used, each with the reason."""
+        return (*self._outputs.unread, *self._matches.left_out)
+
+    @property
+    def matched_by(self) -> dict[str, int]:
+        """Number of items whose output was found by each rule: `id`, `image` or `question`."""
+        return self._matches.by_rule()
+
+    @property
+    def matched_tasks(self) -> set[str]:
+        """The tasks of which an item has an output."""
+        return {task for task, _ in self._matches.found}
+
+    @property
+    def gives_likelihoods(self) -> bool:
+        """Whether the answers to multiple choice are a likelihood per option and not a reply."""
+        answers = [found.output for (task, _), found in self._matches.found.items() if task == "perception"]
+        return any(one.text is None and bool(one.likelihoods or one.logprobs) for one in answers)
+
+    def expect(self, items: Iterable[Item]) -> None:
+        """Match the outputs with the items of a run; raises `ModelError` where one would have to be guessed."""
+        items = list(items)
+        if all((item.task, item.id) in self._items for item in items):
+            return
+        self._items.update(((item.task, item.id), item) for item in items)
+        duplicates = cast("Duplicates | None", self._arguments.get("duplicates"))
+        self._matches = match(self._outputs.files, list(self._items.values()), duplicates)
 
     def recall(self, items: Sequence[Item]) -> list[Response]:
         """Return the recorded response of each item; raises `ItemError` for the first without one."""
+        self.expect(items)
         return [self._response(item) for item in items]
 
     def close(self) -> None:
@@ -50,41 +83,34 @@ class ReplayModel(ItemModel):
         raise ModelError(f"replay:{self._path}: recalls recorded items only; nothing new can be asked of it")
 
     def _response(self, item: Item) -> Response:
-        output = self._outputs.by_item.get((item.task, item.id)) or self._find(item)
-        if output is None:
-            raise ItemError(f"{item.id}: no recorded output in {self._path}")
+        found = self._matches.found.get((item.task, item.id))
+        if found is None:
+            raise ItemError(f"{item.id}: {self._why_missing(item)}")
+        output = found.output
         if output.error is not None:
             raise ItemError(f"{item.id}: {output.error}")
-        if item.task == "assessment" and output.logprobs is None:
-            raise ItemError(f"{item.id}: {output.place}: no logit_WORD to score")
-        if item.task != "assessment" and output.text is None and not (item.task == "perception" and output.logprobs):
-            raise ItemError(f"{item.id}: {output.place}: no response")
-        return Response(output.text, output.logprobs, output.finish)
+        if item.task == "assessment":
+            if output.logprobs is None and output.score is None:
+                raise ItemError(f"{item.id}: {place(found.file, output)}: no logit_WORD and no score")
+        elif output.text is None and not (item.task == "perception" and (output.logprobs or output.likelihoods)):
+            raise ItemError(f"{item.id}: {place(found.file, output)}: no response")
+        logprobs = _by_option(item, found) if output.likelihoods else output.logprobs
+        return Response(output.text, logprobs, output.finish, output.score)
 
-    def _find(self, item: Item) -> Output | None:
-        for key in self._keys(item):
-            if found := self._outputs.by_key.get(key):
-                return _about(item, found)
-        return None
-
-    def _keys(self, item: Item) -> Iterator[tuple[str | None, str | None, str]]:
-        """Yield under which keys an output of `item` may be found, most certain first."""
-        prefix = f"{item.dataset}/{item.split}/" if item.split else f"{item.dataset}/"
-        own = item.id.removeprefix(prefix)
-        names = dict.fromkeys([own, own.rpartition("#")[0] or own])
-        names.update(dict.fromkeys(image.name.rpartition("/")[2] for image in item.images))
-        datasets = [item.dataset]
-        if item.task == "perception":  # an answer file of any name, where there is but one
-            datasets += [d for d in self._named if d and d != item.dataset and len(self._named) == 1]
-        for dataset in datasets:
-            for split in dict.fromkeys((item.split, None)):
-                for name in names:
-                    yield dataset, split, name
+    def _why_missing(self, item: Item) -> str:
+        other = self._matches.other_question.get((item.task, item.id))
+        if other is None:
+            return f"no recorded output in {self._path}"
+        asked = other.output.question
+        return f"{place(other.file, other.output)}: answers another question ({asked!r})"
 
 
-def _about(item: Item, found: Sequence[Output]) -> Output:
-    """Return the output about the item's question; an answer to another question is none to this."""
-    for output in found:
-        if output.question is None or item.question is None or item.question.strip() in output.question:
-            return output
-    raise ItemError(f"{item.id}: {found[0].place}: answers another question ({found[0].question!r})")
+def _by_option(item: Item, found: Found) -> dict[str, float]:
+    """Return the likelihoods by option; raises `ItemError` where their number is another."""
+    likelihoods = found.output.likelihoods
+    if len(likelihoods) != len(item.options):
+        raise ItemError(
+            f"{item.id}: {place(found.file, found.output)}: {len(likelihoods)} likelihoods for "
+            f"{len(item.options)} options"
+        )
+    return dict(zip(item.options, likelihoods, strict=True))

@@ -35,9 +35,14 @@ MODEL_ARGS: Mapping[str, str] = {
     "assessment": "continue or ask",
     "price": "IN/OUT, US dollars per million prompt and completion tokens",
     "extra_body": "a JSON object of request parameters",
+    "files": "a pattern of the names of the files to replay",
+    "duplicates": "first or last",
+    "filter": "the name of a filter of a sample log",
 }
+REPLAY_ARGS = ("files", "duplicates", "filter")
 ENDPOINT_ARGS = ("revision", "max_pixels", "assessment", "price", "extra_body")
 _ENDPOINT_ONLY = ("assessment", "price", "extra_body")
+_NOT_LOCAL = (*_ENDPOINT_ONLY, *REPLAY_ARGS)
 _OBJECTS = ("quantization_config", "extra_body")
 _PATTERNS = {
     "dtype": r"auto|float32|bfloat16|float16",
@@ -48,6 +53,7 @@ _PATTERNS = {
     "max_pixels": r"[1-9]\d*",
     "assessment": r"continue|ask",
     "price": r"\d+(\.\d+)?/\d+(\.\d+)?",
+    "duplicates": r"first|last",
 }
 RECORDS = "records.jsonl"
 
@@ -200,11 +206,15 @@ def parse_model_args(arguments: Iterable[str]) -> dict[str, str]:
 
 def check_args(spec: ModelSpec, args: Iterable[str]) -> None:
     """Raise `ModelError` for model arguments that do not apply to this kind of model."""
+    if spec.kind == "random" and (wrong := [key for key in args if key != "share_gpu"]):
+        raise ModelError(f"random:{spec.target} takes no model arguments (got {', '.join(wrong)})")
+    if spec.kind == "replay" and (wrong := [key for key in args if key not in ("share_gpu", *REPLAY_ARGS)]):
+        raise ModelError(
+            f"model argument {wrong[0]} does not apply to recorded outputs; valid are {', '.join(REPLAY_ARGS)}"
+        )
     if spec.kind in ("random", "replay"):
-        wrong = [key for key in args if key != "share_gpu"]
-        if wrong:
-            raise ModelError(f"{spec.kind}:{spec.target} takes no model arguments (got {', '.join(wrong)})")
-    valid = ENDPOINT_ARGS if spec.kind == "openai" else [key for key in MODEL_ARGS if key not in _ENDPOINT_ONLY]
+        return
+    valid = ENDPOINT_ARGS if spec.kind == "openai" else [key for key in MODEL_ARGS if key not in _NOT_LOCAL]
     if wrong := [key for key in args if key not in valid]:
         kind = "an endpoint" if spec.kind == "openai" else "a local model"
         raise ModelError(f"model argument {wrong[0]} does not apply to {kind}; valid are {', '.join(valid)}")

@@ -203,7 +203,7 @@ def _unmeasured(run: Finished, verbosity: int) -> list[Line]:
         lines.append(Line(f"missing: {plural(missing, 'item')}: {', '.join(named[:most])}{more}", ("red",)))
     left_out = summary["left_out"]
     if left_out:
-        texts = [f"{e['dataset']} {e['entry']}: {e['reason']}" for e in left_out]
+        texts = [f"{' '.join(filter(None, (e['dataset'], e['entry'])))}: {e['reason']}" for e in left_out]
         if verbosity > 0:
             lines += [Line(f"left out: {text}") for text in texts]
         else:

@@ -60,7 +60,8 @@ def score(item: Item, response: Response, scoring: Scoring = DEFAULT) -> Record:
 
     perception: the option that the text chooses, or without a text the likeliest one; `correct`, `wrong` or
     `unparsed`, and `measured` where the answer is hidden. assessment: the softmax of the log-probabilities of the two
-    words of `scoring`; the record keeps those of all words. description: the text, for a judge to score.
+    words of `scoring`; the record keeps those of all words. A score computed elsewhere is taken as it is. description:
+    the text, for a judge to score.
 
     Reasoning is no part of a reply: `without_reasoning` removes it first. Raises `ItemError`, which names the item, for
     a missing or non-finite log-probability, for a description without an answer, and for a perception reply that the
@@ -73,6 +74,8 @@ def score(item: Item, response: Response, scoring: Scoring = DEFAULT) -> Record:
             if not _answer(item, response):
                 raise ItemError("the reply is reasoning without an answer" if response.text else "the reply is empty")
             return Record.of(item, "measured", response=response.text, finish=response.finish)
+        if response.score is not None and response.logprobs is None:
+            return Record.of(item, "measured", response=response.text, score=response.score)
         words = _finite(response.logprobs)
         good, poor = values_of(words, scoring.words)
         value = quality_score(good, poor, scoring.temperature)

@@ -45,6 +45,7 @@ def build_engine(
     if isinstance(model, ReplayModel):
         _check_sight(model, settings.blind)
         made_with.conditions = model.conditions
+        model.expect(item for task in request.tasks for item in request.items_of(task))
         made_with.left_out = [(e.dataset, e.entry, e.reason) for e in model.left_out]
     recorder.note_made_with()
 

@@ -119,8 +119,8 @@ def test_usage_errors_are_one_line(tmp_path: Path, compare) -> None:
     lines = (tmp_path / "short" / "items.jsonl").read_text().splitlines()
     (tmp_path / "short" / "items.jsonl").write_text("\n".join(lines[:-1]) + "\n")
     for args, message in (
-        ((tmp_path / "none", a), "none: no such folder; name a baseline or the folder of a finished run"),
-        ((a, tmp_path), "holds neither baseline.yaml nor summary.json"),
+        ((tmp_path / "none", a), "none: no such file or folder; name a baseline, a finished run or recorded outputs"),
+        ((a, tmp_path), "no recorded outputs"),
         ((a, a, "--gate=perception.accurracy=0.1"), "METRIC=MARGIN is needed"),
         ((a, a, "--gate=perception.accuracy=-1"), "METRIC=MARGIN is needed"),
         ((a, mixed), "mini_a/99 is not in items.jsonl"),

@@ -17,7 +17,7 @@ from pytest_qbench.errors import DataError, ItemError, ModelError, QBenchError, 
 from pytest_qbench.items import Item
 from pytest_qbench.models import load_model, parse_spec
 from pytest_qbench.models.base import SupportsReplay
-from pytest_qbench.models.recorded_outputs import dataset_of
+from pytest_qbench.models.output_names import dataset_of
 from pytest_qbench.records import Record, Response
 from tests.builders import picture
 
@@ -65,8 +65,9 @@ def test_an_item_without_an_output_is_an_error_by_name(tmp_path: Path) -> None:
 def test_a_repeated_entry_is_left_out_and_reported(tmp_path: Path) -> None:
     write(tmp_path / "livec.json", A3, A3, {**A3, "img_path": "2.jpg"})
     model = replay(tmp_path)
+    model.expect([picture("1.jpg", 1.0, "livec"), picture("2.jpg", 2.0, "livec")])  # type: ignore[arg-type]
     assert [(e.dataset, e.entry, e.reason) for e in model.left_out] == [
-        ("livec", "livec/1.jpg", "livec.json: entry 2 repeats livec.json: entry 1")
+        ("livec", "livec.json", "1 entry repeats the item of an earlier one (first: entry 2); each item counts once")
     ]
 
 
@@ -80,10 +81,10 @@ def test_answers_with_image_and_response(tmp_path: Path, file: str) -> None:
 
 def test_several_questions_about_an_image_are_told_apart(tmp_path: Path) -> None:
     rows = [{"img_path": "7.png", "question": q, "response": r} for q, r in (("Is it sharp?", "A"), ("Dark?", "B"))]
-    model = replay(write(tmp_path / "llvisionqa_dev.json", *rows))
-    assert model.recall([asked("7.png#2", "Dark?"), asked("7.png")]) == [Response(text="B"), Response(text="A")]
+    file = write(tmp_path / "llvisionqa_dev.json", *rows)
+    assert replay(file).recall([asked("7.png#2", "Dark?"), asked("7.png")]) == [Response(text="B"), Response(text="A")]
     with pytest.raises(ItemError, match=r"answers another question \('Is it sharp\?'\)"):
-        model.recall([asked("7.png", "Is it noisy?")])
+        replay(file).recall([asked("7.png", "Is it noisy?")])
 
 
 def test_the_answers_of_one_split_are_none_of_the_other(tmp_path: Path) -> None:
@@ -165,14 +166,16 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, file: str, content: str, m
 def test_other_files_of_a_folder_are_reported(tmp_path: Path) -> None:
     write(tmp_path / "koniq.json", A3)
     write(tmp_path / "results.json", {"accuracy": 1})
-    assert [(e.entry, e.reason.split(" of ")[0]) for e in replay(tmp_path).left_out] == [("results.json", "entry 1")]
+    assert [(e.entry, e.reason.split(" with ")[0]) for e in replay(tmp_path).left_out] == [
+        ("results.json", "not read: entry 1 has no image or id")
+    ]
 
 
-def test_nothing_new_can_be_asked_and_no_arguments_are_taken(tmp_path: Path) -> None:
+def test_nothing_new_can_be_asked_and_no_other_arguments_are_taken(tmp_path: Path) -> None:
     write(tmp_path / "koniq.json", A3)
     with pytest.raises(ModelError, match="recalls recorded items only"):
         replay(tmp_path).generate([], 1)
-    with pytest.raises(ModelError, match="takes no model arguments"):
+    with pytest.raises(ModelError, match="does not apply to recorded outputs; valid are files, duplicates"):
         load_model(parse_spec(f"replay:{tmp_path}"), {"dtype": "float32"})
 
 
@@ -193,7 +196,7 @@ def test_a_pair_of_images_is_known_by_both_names(tmp_path: Path) -> None:
 def test_a_record_of_another_shape_is_named(tmp_path: Path, change: dict[str, Any]) -> None:
     made = {**json.loads(Record.of(picture(1, 2.0), "measured").to_json()), **change}
     write(tmp_path / "records.jsonl", made)
-    with pytest.raises(ModelError, match="records.jsonl: entry 1: not a record"):
+    with pytest.raises(ModelError, match="records.jsonl: line 1: not a record"):
         replay(tmp_path)
 
 

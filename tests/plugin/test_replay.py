@@ -44,20 +44,22 @@ def values(folders: pytest.Pytester, name: str) -> dict[tuple[str | None, str | 
 
 @BOTH
 def test_outputs_are_measured_without_images_and_gated(folders: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    (folders.path / "outputs" / "instructblip_t5" / "notes.txt").write_text("of the third try")
     result = folders.runpytest_subprocess(*REPLAY, "--qbench-update-baseline", *workers)
     assert result.ret == 0, result.stdout.str()
     again = folders.runpytest_subprocess(*REPLAY, *workers)
     assert again.ret == 0, again.stdout.str()
     again.stdout.fnmatch_lines(
         [
-            "left out: 2 entries of the data (cgiqa cgiqa/game_0.jpg: *repeats*; -v lists them)",
+            "left out: notes.txt: not read: no format of outputs*",
+            "left out: cgiqa cgi.json: 1 entry repeats *",
             "PASS: 1 of 1 gates hold (not measured: perception, description)",
         ]
     )
     found = summary(folders)
     assert found["model"]["name"] == "instructblip_t5"
     assert found["items"]["scored"] == found["items"]["total"] == 24
-    assert [entry["entry"] for entry in found["left_out"]] == ["cgiqa/game_0.jpg", "koniq/0.jpg"]
+    assert [entry["entry"] for entry in found["left_out"]] == ["notes.txt", "cgi.json", "koniq.json"]
 
 
 @BOTH

@@ -1,0 +1,118 @@
+"""Recorded outputs scored without a pytest run, as one side of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pytest_qbench.data import open_datasets
+from pytest_qbench.data.load import MINI
+from pytest_qbench.engine.engine import Engine
+from pytest_qbench.errors import UsageError
+from pytest_qbench.items import TASKS, Item
+from pytest_qbench.judges.base import Judge
+from pytest_qbench.judges.load import check_judge, make_judge
+from pytest_qbench.metrics.results import Results
+from pytest_qbench.models.load import load_model
+from pytest_qbench.models.replay import ReplayModel
+from pytest_qbench.models.specs import paper_words, parse_model_args, parse_spec
+from pytest_qbench.prompts import AnswerMode
+from pytest_qbench.runs.fingerprint import fingerprint, is_narrowed
+from pytest_qbench.scoring.score import DEFAULT, PAPER_TEMPERATURE, Scoring
+
+BATCH_SIZE = 512
+
+
+class OutputScorer:
+    """Scores recorded outputs under the conditions of the side that they are compared with.
+
+    `data`, `datasets` and `split` name the items, as the options of a run do; without `data` they are `items`, those
+    of the other side. `conditions` is the other side's fingerprint, empty where that is recorded outputs too: the
+    default conditions or those of `protocol` then hold on both sides. `arguments` are model arguments.
+    """
+
+    def __init__(
+        self,
+        *,
+        data: str | None = None,
+        datasets: Sequence[str] | None = None,
+        split: str = "dev",
+        items: Iterable[Item] | None = None,
+        conditions: Mapping[str, Any] | None = None,
+        protocol: str = "default",
+        judge: str | None = None,
+        arguments: Iterable[str] = (),
+    ) -> None:
+        self._data, self._datasets, self._split = data, datasets, split
+        self._items = None if items is None else list(items)
+        self._conditions = conditions or {}
+        self._protocol = protocol
+        self._judge = judge
+        self._arguments = parse_model_args(arguments)
+
+    def score(self, path: Path) -> Results:
+        """Return the results of the outputs at `path`; raises `UsageError` where data or judge are not named.
+
+        A task counts as absent where no output answers any of its items.
+        """
+        items = self._read_items(path)
+        model = load_model(parse_spec(f"replay:{path}"), self._arguments)
+        assert isinstance(model, ReplayModel)
+        model.expect(items)
+        items = [item for item in items if item.task in model.matched_tasks]
+        scoring = self._scoring(path)
+        judges: list[Judge] = []
+        rounds = self._conditions.get("judge_rounds") or 5
+        answer: AnswerMode = "likelihood" if model.gives_likelihoods else "generate"
+        engine = Engine(
+            model, answer=answer, batch_size=BATCH_SIZE, blind=False, judge_rounds=rounds,
+            judge=self._judge_maker(path, judges), scoring=scoring,
+        )  # fmt: skip
+        records = engine.measure(items)
+        expected: dict[tuple[str, str], Item] = {(item.task, item.id): item for item in items}
+        made = fingerprint(
+            scoring=scoring, answer=answer, blind=False, judge_rounds=rounds,
+            judge={"name": judges[0].name, **judges[0].describe()} if judges else self._conditions.get("judge"),
+            model={"name": model.name, **model.describe()}, data=self._data or self._conditions.get("data"),
+            selection=self._selection(),
+        ) | model.conditions  # fmt: skip
+        absent = frozenset(TASKS) - {item.task for item in items}
+        return Results(records, expected, made, model.left_out, absent, narrowed=is_narrowed(made))
+
+    def _read_items(self, path: Path) -> list[Item]:
+        if self._data is not None:
+            datasets = open_datasets(self._data, rootdir=Path.cwd(), names=self._datasets, split=self._split)
+            return [item for dataset in datasets for item in dataset.items]
+        if self._items is None:
+            raise UsageError(f"{path}: holds recorded outputs; name the data that they answer with --data=FOLDER")
+        return self._items
+
+    def _selection(self) -> Mapping[str, Any]:
+        if self._data is None:
+            return self._conditions.get("selection") or {}
+        return {"datasets": list(self._datasets) if self._datasets else None, "split": self._split}
+
+    def _scoring(self, path: Path) -> Scoring:
+        """Return how log-probabilities become scores: as on the other side, else by the protocol."""
+        if stated := self._conditions.get("scoring"):
+            good, poor = stated["words"]
+            return Scoring((good, poor), stated["temperature"], stated.get("halves") == "mean")
+        if self._protocol == "paper":
+            return Scoring(paper_words(parse_spec(f"replay:{path}")), PAPER_TEMPERATURE, halves=True)
+        return DEFAULT
+
+    def _judge_maker(self, path: Path, made: list[Judge]) -> Callable[[], Judge]:
+        """Return what makes the judge when the first description needs it, and notes it in `made`."""
+        stated = (self._conditions.get("judge") or {}).get("name")
+        spec = self._judge or ("lexicon" if self._data == MINI or stated == "lexicon" else None)
+
+        def judge() -> Judge:
+            if spec is None:
+                raise UsageError(f"{path}: holds descriptions, which need a judge: add --judge=SPEC")
+            if not made:
+                check_judge(spec)
+                made.append(make_judge(spec))
+            return made[0]
+
+        return judge

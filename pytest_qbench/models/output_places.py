@@ -1,0 +1,61 @@
+"""In which line of a file an entry begins, for messages. The file is read once more, for errors are rare."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+_BETWEEN = re.compile(r"[\s,\[\]]*")
+
+
+def line_of(path: Path, number: int) -> int | None:
+    """Return the line, from 1, in which entry `number` of a file begins; None for a file without lines."""
+    if path.suffix.lower() == ".xlsx":
+        return number + 1
+    lines = _lines(path)
+    return lines[number - 1] if 0 < number <= len(lines) else None
+
+
+@lru_cache(maxsize=8)
+def _lines(path: Path) -> tuple[int, ...]:
+    """Return the line of each entry."""
+    suffix = path.suffix.lower()
+    try:
+        if suffix in (".json", ".jsonl"):
+            return tuple(_json_lines(path.read_text(encoding="utf-8-sig")))
+        if suffix in (".csv", ".tsv"):
+            return tuple(_table_lines(path.read_bytes()))
+    except (OSError, ValueError):  # changed since it was read: the entry's number has to do
+        return ()
+    return ()
+
+
+def _json_lines(text: str) -> Iterator[int]:
+    """Yield the lines in which the objects of a JSON file begin: of an array, one a line or one after the other."""
+    decoder = json.JSONDecoder()
+    position, line, counted = 0, 1, 0
+    while True:
+        between = _BETWEEN.match(text, position)
+        position = between.end() if between else position
+        if position >= len(text):
+            return
+        line += text.count("\n", counted, position)
+        counted = position
+        _, position = decoder.raw_decode(text, position)
+        yield line
+
+
+def _table_lines(content: bytes) -> Iterator[int]:
+    """Yield the lines in which the records of a table begin, without its header; a quoted cell may run over lines."""
+    quotes, start, is_header, blank = 0, 1, True, True
+    for number, line in enumerate(content.split(b"\n"), 1):
+        if quotes % 2 == 0:
+            start, blank = number, not line.strip()
+        quotes += line.count(b'"')
+        if quotes % 2 == 0 and not blank:
+            if not is_header:
+                yield start
+            is_header = False
