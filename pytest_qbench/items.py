@@ -69,6 +69,7 @@ class Item:
     `slices` names the parts of the benchmark it counts for, such as ``{"type": "yes_or_no", "concern": "distortion"}``.
     `answer` is the text of the right option (None where the answers are hidden), `target` the MOS or reference score
     (greater is better), `golden` the reference descriptions. Items with the same `group` share a source photo.
+    `image_names` are the images' file names as the data states them; empty where it states none.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Item:
     slices: Mapping[str, str] = field(default_factory=dict)
     target: float | None = None
     golden: tuple[str, ...] = ()
+    image_names: tuple[str, ...] = ()
 
     def digest(self) -> str:
         """Hash of what makes two items the same question: texts, options, key, MOS, golden texts; 16 hex digits."""
