@@ -69,7 +69,8 @@ class Item:
     `slices` names the parts of the benchmark it counts for, such as ``{"type": "yes_or_no", "concern": "distortion"}``.
     `answer` is the text of the right option (None where the answers are hidden), `target` the MOS or reference score
     (greater is better), `golden` the reference descriptions. Items with the same `group` share a source photo.
-    `image_names` are the images' file names as the data states them; empty where it states none.
+    `image_names` are the images' file names as the data states them; empty where it states none. `aliases` are further
+    ids of the item in the data.
     """
 
     id: str
@@ -85,6 +86,7 @@ class Item:
     target: float | None = None
     golden: tuple[str, ...] = ()
     image_names: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
 
     def digest(self) -> str:
         """Hash of what makes two items the same question: texts, options, key, MOS, golden texts; 16 hex digits."""

@@ -18,13 +18,13 @@ SUFFIX, _EQUAL = 10_000, 20_000  # beyond the number of components of any path
 class Identity:
     """What is known of an item in one source; None (for `images`: empty) means unknown and contradicts nothing.
 
-    `label` names the item in messages. `id` is its id within the dataset. `images` are file names, possibly with
+    `label` names the item in messages. `ids` are its ids within the dataset. `images` are file names, possibly with
     folders. `asked` is the hash of question and options, for sources that keep no texts. `picture` returns the hash of
     the pictures' bytes; it is called only where names and texts do not decide.
     """
 
     label: str
-    id: str | None = None
+    ids: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     question: str | None = None
     options: tuple[str, ...] | None = None
@@ -39,7 +39,7 @@ def identity_of(item: Item) -> Identity:
     """Return the identity of a data item."""
     prefix = f"{item.dataset}/{item.split}/" if item.split else f"{item.dataset}/"
     return Identity(
-        item.id, item.id.removeprefix(prefix), item.image_names, item.question, item.options or None,
+        item.id, (item.id.removeprefix(prefix), *item.aliases), item.image_names, item.question, item.options or None,
         picture=lambda: picture_hash(item), task=item.task, dataset=item.dataset, split=item.split,
     )  # fmt: skip
 

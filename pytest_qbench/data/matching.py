@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
 from pytest_qbench.data.identity import (
     SUFFIX,
@@ -33,7 +33,6 @@ from pytest_qbench.data.identity import (
 Rule = Literal["id", "image", "question"]
 RULES: tuple[Rule, ...] = ("id", "image", "question")
 _Edge = tuple[int, int]
-_Key = TypeVar("_Key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +81,19 @@ class _Matcher:
         self.rules: dict[int, Rule] = {}
         self.taken: set[int] = set()
         self.ambiguous: dict[int, Ambiguity] = {}
-        self.by_id = _index(one.id for one in self.stored)
+        self.by_id: dict[str, list[int]] = defaultdict(list)
+        for s, one in enumerate(self.stored):
+            for own in one.ids:
+                self.by_id[own].append(s)
         self.by_image: dict[tuple[str, ...], list[int]] | None = None
         self.by_text: dict[str, list[int]] | None = None
         self.folders: list[Counter[tuple[str, ...]]] | None = None
 
     def run(self) -> Matching:
         same_id = [
-            (w, s) for w, one in enumerate(self.wanted) if one.id is not None
-            for s in self.by_id.get(one.id, ()) if in_scope(one, self.stored[s])
+            (w, s) for w, one in enumerate(self.wanted)
+            for s in dict.fromkeys(s for own in one.ids for s in self.by_id.get(own, ()))
+            if in_scope(one, self.stored[s])
         ]  # fmt: skip
         contradicting = {edge for edge in same_id if self._contradict(*edge)}
         renumbered = self._renumbered(contradicting)
@@ -215,21 +218,16 @@ class _Matcher:
 
     def _images(self) -> dict[tuple[str, ...], list[int]]:
         if self.by_image is None:
-            self.by_image = _index(bases(one) or None for one in self.stored)
+            self.by_image = defaultdict(list)
+            for s, one in enumerate(self.stored):
+                if one.images:
+                    self.by_image[bases(one)].append(s)
         return self.by_image
 
     def _texts(self) -> dict[str, list[int]]:
         if self.by_text is None:
             self.by_text = _by_text(self.stored)
         return self.by_text
-
-
-def _index(keys: Iterable[_Key | None]) -> dict[_Key, list[int]]:
-    found: dict[_Key, list[int]] = defaultdict(list)
-    for s, key in enumerate(keys):
-        if key is not None:
-            found[key].append(s)
-    return found
 
 
 def _by_text(side: Sequence[Identity]) -> dict[str, list[int]]:

@@ -24,20 +24,20 @@ def reasons(matching: Matching) -> list[str]:
 
 
 def test_the_same_ids_match_whatever_else_is_unknown() -> None:
-    found = match([one("w1", id="1"), one("w2", id="2")], [one("s2", id="2"), one("s1", id="1")])
+    found = match([one("w1", ids=("1",)), one("w2", ids=("2",))], [one("s2", ids=("2",)), one("s1", ids=("1",))])
     assert (found.pairs, found.counts()) == ({0: 1, 1: 0}, {"id": 2})
 
 
 def test_an_edited_text_under_an_id_is_changed_and_not_matched() -> None:
-    found = match([one("w", id="1", question="Old?")], [one("s", id="1", question="New?")])
+    found = match([one("w", ids=("1",), question="Old?")], [one("s", ids=("1",), question="New?")])
     assert (found.pairs, found.changed) == ({}, {0: 0})
 
 
 def test_ids_that_number_the_items_in_another_order_are_not_followed() -> None:
     """Two neighbours ask the same: there the shifted id would fit by chance."""
     texts = ["Is it sharp?", "Is it sharp?", "How bright?", "Any noise?"]
-    wanted = [one(f"w{i}", id=str(i), question=q, images=(f"{i}.jpg",)) for i, q in enumerate(texts)]
-    stored = [one(f"s{i}", id=str(i + 1), question=q, images=(f"{i}.jpg",)) for i, q in enumerate(texts)]
+    wanted = [one(f"w{i}", ids=(str(i),), question=q, images=(f"{i}.jpg",)) for i, q in enumerate(texts)]
+    stored = [one(f"s{i}", ids=(str(i + 1),), question=q, images=(f"{i}.jpg",)) for i, q in enumerate(texts)]
     assert pairs(wanted, stored) == {f"w{i}": f"s{i}" for i in range(4)}
     bare = [replace(each, images=()) for each in stored]
     found = match(wanted, bare)
@@ -46,7 +46,7 @@ def test_ids_that_number_the_items_in_another_order_are_not_followed() -> None:
 
 
 def test_a_renamed_image_does_not_break_the_match_by_id() -> None:
-    found = match([one("w", id="1", images=("a.jpg",))], [one("s", id="1", images=("b.jpg",))])
+    found = match([one("w", ids=("1",), images=("a.jpg",))], [one("s", ids=("1",), images=("b.jpg",))])
     assert found.counts() == {"id": 1}
 
 
@@ -114,9 +114,9 @@ def test_pictures_are_not_read_where_names_or_texts_decide() -> None:
 
 
 def test_datasets_and_splits_do_not_mix_where_both_are_known() -> None:
-    wanted = [one("w", id="1", dataset="koniq", split=None)]
-    assert not match(wanted, [one("s", id="1", dataset="spaq")]).pairs
-    assert match(wanted, [one("s", id="1")]).pairs
+    wanted = [one("w", ids=("1",), dataset="koniq", split=None)]
+    assert not match(wanted, [one("s", ids=("1",), dataset="spaq")]).pairs
+    assert match(wanted, [one("s", ids=("1",))]).pairs
 
 
 def test_the_two_images_of_a_pair_must_both_agree() -> None:
@@ -130,10 +130,19 @@ def test_the_identity_of_an_item_is_its_own_id_names_texts_and_pictures(tmp_path
     (tmp_path / "1.png").write_bytes(b"pixels")
     image = FileImage(tmp_path, "images", "1.png")
     item = Item(
-        "llvisionqa/dev/7", "perception", "llvisionqa", "dev", "g", (image,), "Q?", ("A", "B"), image_names=("1.png",)
+        "llvisionqa/dev/7",
+        "perception",
+        "llvisionqa",
+        "dev",
+        "g",
+        (image,),
+        "Q?",
+        ("A", "B"),
+        image_names=("1.png",),
+        aliases=("12",),
     )
     found = identity_of(item)
-    assert (found.label, found.id, found.images, found.split) == ("llvisionqa/dev/7", "7", ("1.png",), "dev")
+    assert (found.label, found.ids, found.images, found.split) == ("llvisionqa/dev/7", ("7", "12"), ("1.png",), "dev")
     assert found.picture is not None
     assert found.picture() == picture_hash(item) is not None
     (tmp_path / "1.png").unlink()
@@ -144,12 +153,14 @@ def test_the_identity_of_an_item_is_its_own_id_names_texts_and_pictures(tmp_path
 def two_views(draw: st.DrawFn) -> tuple[list[Identity], list[Identity]]:
     """Two sources of one benchmark: each keeps some items and some knowledge, in its own order.
 
-    Labels hold the true item. Sides with common ids may lack items; sides with ids of their own hold the same items.
+    Labels hold the true item. Sides with common ids may lack items, each with a text of its own; sides with ids of their own hold the same items.
     Folders stand before the names.
     """
     n = draw(st.integers(1, 8))
     texts = draw(st.lists(st.sampled_from(["sharp", "dark", "noisy"]), min_size=n, max_size=n))
     shared_ids = draw(st.booleans())
+    if shared_ids:
+        texts = [f"{text} {i}" for i, text in enumerate(texts)]
     names = ["1.jpg", "2.jpg", "3.jpg"] if shared_ids else ["a/1.jpg", "b/1.jpg", "2.jpg"]
     photos = draw(st.lists(st.sampled_from(names), min_size=n, max_size=n))
     truth = list(dict.fromkeys(zip(photos, texts, strict=True)))
@@ -160,7 +171,7 @@ def two_views(draw: st.DrawFn) -> tuple[list[Identity], list[Identity]]:
         prefix = draw(st.sampled_from(["", "/data/", "C:\\x\\"]))
         sides.append([
             Identity(
-                str(i), str(i) if shared_ids else f"{side}{i}", (prefix + truth[i][0],) if named else (),
+                str(i), (str(i) if shared_ids else f"{side}{i}",), (prefix + truth[i][0],) if named else (),
                 truth[i][1] if questions else None, ("Yes", "No") if questions else None,
                 picture=partial(str, truth[i][0]) if pictures else None,
             )
@@ -176,7 +187,7 @@ def test_items_of_the_same_content_are_matched_and_no_others(views: tuple[list[I
     assert all(wanted[w].label == stored[s].label for w, s in found.pairs.items())
     assert len(set(found.pairs.values())) == len(found.pairs)
     assert not found.pairs.keys() & found.ambiguous.keys()
-    if wanted and wanted[0].id == wanted[0].label:
+    if wanted and wanted[0].ids == (wanted[0].label,):
         assert {wanted[w].label for w in found.pairs} == {w.label for w in wanted} & {s.label for s in stored}
 
 
