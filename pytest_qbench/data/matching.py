@@ -12,7 +12,7 @@ Three rules apply, in this order. Each one pairs only what is unique on both sid
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
