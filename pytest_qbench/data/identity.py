@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
@@ -62,6 +64,25 @@ def picture_hash(item: Item) -> str | None:
     except ItemError:
         return None
     return found.hexdigest()[:16] if item.images else None
+
+
+def stored_form(item: Item) -> dict[str, object]:
+    """Return the identity of a data item as plain values, without what its id says; reads the pictures of questions."""
+    asked = asked_hash(item.question, item.options or None)
+    values = {"names": list(item.image_names), "aliases": list(item.aliases), "asked": asked,
+              "picture": picture_hash(item) if asked else None}  # fmt: skip
+    return {key: value for key, value in values.items() if value}
+
+
+def identity_from(stored: Mapping[str, Any], label: str, task: str, dataset: str, split: str | None) -> Identity:
+    """Return the identity of the item `label` from the plain values of `stored_form`, any of which may be absent."""
+    prefix = f"{dataset}/{split}/" if split else f"{dataset}/"
+    seen = stored.get("picture")
+    return Identity(
+        label, (label.removeprefix(prefix), *stored.get("aliases", ())), tuple(stored.get("names", ())),
+        asked=stored.get("asked"), picture=None if seen is None else partial(str, seen),
+        task=task, dataset=dataset, split=split,
+    )  # fmt: skip
 
 
 def hashed(one: Identity) -> Identity:

@@ -78,6 +78,11 @@ class QBench(Recording):
         elif kind == "gate" and when == "call" and outcome == "passed":
             self.gates_passed += 1
 
+    @property
+    def expected(self) -> dict[tuple[str, str], Item]:
+        """The items that the suites ask for, by task and id."""
+        return {(task, item.id): item for task in self.asked for item in self.ask(task)}
+
     @cached_property
     def results(self) -> Results:
         """The records beside what was expected; asked for by gates, after the last item."""
@@ -85,7 +90,7 @@ class QBench(Recording):
         from pytest_qbench.metrics.results import Results
         from pytest_qbench.runs.fingerprint import fingerprint
 
-        expected: dict[tuple[str, str], Item] = {(t, item.id): item for t in self.asked for item in self.ask(t)}
+        expected = self.expected
         left_out = tuple(entry for d in self.datasets if d.task in self.asked for entry in d.left_out)
         made_with = {**self.folder.journal.made_with, **self.made_with}
         left_out += tuple(LeftOut(*entry) for entry in made_with.pop("left_out", ()))
@@ -115,7 +120,8 @@ class QBench(Recording):
 
     @cached_property
     def baseline(self) -> Baseline | str:
-        """The stored baseline, or the reason why there is none to compare with."""
+        """The stored baseline under the ids of this run, or the reason why there is none to compare with."""
+        from pytest_qbench.baseline.matching import align
         from pytest_qbench.baseline.store import find_baseline, read_baseline
 
         try:
@@ -128,7 +134,7 @@ class QBench(Recording):
                 return missing
             return f"{missing}; accept this model with: pytest {self.command} --qbench-update-baseline"
         try:
-            return read_baseline(path)
+            return align(read_baseline(path), self.expected)
         except UsageError as e:
             return str(e)
 

@@ -101,10 +101,11 @@ def summary(run: QBench, old: Sequence[Record], seconds: float) -> dict[str, Any
     }
 
 
-def _baseline(run: QBench) -> dict[str, str]:
+def _baseline(run: QBench) -> dict[str, Any]:
     """The baseline that this run was compared with, or why there is none; and where it recorded one itself."""
     if isinstance(run.baseline, str):
-        found = {"name": run.baseline_name, "missing": run.baseline}
+        found: dict[str, Any] = {"name": run.baseline_name, "missing": run.baseline}
     else:
-        found = {"name": run.baseline.name, "path": str(run.baseline.path), "recorded": run.baseline.recorded}
+        base = run.baseline
+        found = {"name": base.name, "path": str(base.path), "recorded": base.recorded, "matched": dict(base.matched)}
     return found | ({"written": str(run.baseline_written)} if run.baseline_written else {})
