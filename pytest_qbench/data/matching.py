@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from pytest_qbench.data.identity import (
@@ -85,9 +86,6 @@ class _Matcher:
         for s, one in enumerate(self.stored):
             for own in one.ids:
                 self.by_id[own].append(s)
-        self.by_image: dict[tuple[str, ...], list[int]] | None = None
-        self.by_text: dict[str, list[int]] | None = None
-        self.folders: list[Counter[tuple[str, ...]]] | None = None
 
     def run(self) -> Matching:
         same_id = [
@@ -127,8 +125,8 @@ class _Matcher:
             one = self.wanted[w]
             if place(one) in found:
                 continue
-            elsewhere = self._images().get(bases(one), []) if one.images else []
-            elsewhere = elsewhere or _same_text(one, self._texts(), self.stored)
+            elsewhere = self.by_image.get(bases(one), []) if one.images else []
+            elsewhere = elsewhere or _same_text(one, self.by_text, self.stored)
             if any(
                 in_scope(one, self.stored[s]) and texts_agree(one, self.stored[s]) is not False
                 and not names_contradict(one, self.stored[s]) for s in elsewhere
@@ -140,7 +138,7 @@ class _Matcher:
         for w, one in enumerate(self.wanted):
             if w in self.pairs or w in self.ambiguous or not one.images:
                 continue
-            for s in self._images().get(bases(one), ()):
+            for s in self.by_image.get(bases(one), ()):
                 other = self.stored[s]
                 if s in self.taken or not in_scope(one, other) or texts_agree(one, other) is False:
                     continue
@@ -148,12 +146,14 @@ class _Matcher:
                 if level >= SUFFIX or self._folders_do_not_matter(bases(one)):
                     yield level, (w, s)
 
-    def _folders_do_not_matter(self, bases: tuple[str, ...]) -> bool:
+    def _folders_do_not_matter(self, name: tuple[str, ...]) -> bool:
         """Whether each side has one image only of this name: then other folders before it are no other image."""
-        if self.folders is None:
-            self.folders = [Counter(bases_of(names) for names in {one.images for one in side})
-                            for side in (self.wanted, self.stored)]  # fmt: skip
-        return all(side[bases] == 1 for side in self.folders)
+        return all(side[name] == 1 for side in self.images_of_name)
+
+    @cached_property
+    def images_of_name(self) -> list[Counter[tuple[str, ...]]]:
+        """For each side, how many different images have a name without its folders."""
+        return [Counter(map(bases_of, {one.images for one in side})) for side in (self.wanted, self.stored)]
 
     def _pair_by_text(self) -> None:
         """Apply the third rule; where a text is not unique, the content of the pictures decides."""
@@ -162,14 +162,14 @@ class _Matcher:
             if w not in self.pairs and w not in self.ambiguous and (one.asked or one.question):
                 groups[one.asked, one.question, *place(one)].append(w)
         for rivals in groups.values():
-            candidates = _same_text(self.wanted[rivals[0]], self._texts(), self.stored)
+            candidates = _same_text(self.wanted[rivals[0]], self.by_text, self.stored)
             if any(s not in self.taken for s in candidates):
                 self._decide(rivals, candidates)
 
     def _decide(self, rivals: list[int], candidates: list[int]) -> None:
         """Pair wanted items of one text with the stored items of that text, `candidates`, some of which are taken."""
         if len(candidates) == 1:
-            rivals_of_all = _same_text(self.stored[candidates[0]], _by_text(self.wanted), self.wanted)
+            rivals_of_all = _same_text(self.stored[candidates[0]], self.wanted_by_text, self.wanted)
             if len(rivals_of_all) == 1 and not names_contradict(self.wanted[rivals[0]], self.stored[candidates[0]]):
                 self._keep("question", rivals[0], candidates[0])
                 return
@@ -216,18 +216,24 @@ class _Matcher:
         self.pairs[w], self.rules[w] = s, rule
         self.taken.add(s)
 
-    def _images(self) -> dict[tuple[str, ...], list[int]]:
-        if self.by_image is None:
-            self.by_image = defaultdict(list)
-            for s, one in enumerate(self.stored):
-                if one.images:
-                    self.by_image[bases(one)].append(s)
-        return self.by_image
+    @cached_property
+    def by_image(self) -> dict[tuple[str, ...], list[int]]:
+        """Positions in `stored` by the image names without folders."""
+        found: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for s, one in enumerate(self.stored):
+            if one.images:
+                found[bases(one)].append(s)
+        return found
 
-    def _texts(self) -> dict[str, list[int]]:
-        if self.by_text is None:
-            self.by_text = _by_text(self.stored)
-        return self.by_text
+    @cached_property
+    def by_text(self) -> dict[str, list[int]]:
+        """Positions in `stored` by text."""
+        return _by_text(self.stored)
+
+    @cached_property
+    def wanted_by_text(self) -> dict[str, list[int]]:
+        """Positions in `wanted` by text."""
+        return _by_text(self.wanted)
 
 
 def _by_text(side: Sequence[Identity]) -> dict[str, list[int]]:
