@@ -105,7 +105,11 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """The items of one task and dataset (and split), as read from one place; `license` is a note where known."""
+    """The items of one task and dataset (and split), as read from one place; `license` is a note where known.
+
+    `meaning` says in a sentence how the columns of a quality database are understood. `direction_stated` tells whether
+    the user states if higher scores are better.
+    """
 
     name: str
     task: Task
@@ -114,6 +118,8 @@ class Dataset:
     source: str
     left_out: tuple[LeftOut, ...] = ()
     license: str | None = None
+    meaning: str | None = None
+    direction_stated: bool = False
 
 
 DIMENSIONS = ("completeness", "preciseness", "relevance")

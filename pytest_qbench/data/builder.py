@@ -70,7 +70,25 @@ class _Builder:
                     "no answer, and no other entry has one", "take the dev file, or --qbench-split=test"
                 )
         license_note = source.license or published.LICENSES.get(source.name)
-        return Dataset(source.name, source.task, source.split, items, source.place, tuple(self.left_out), license_note)
+        return Dataset(
+            source.name, source.task, source.split, items, source.place, tuple(self.left_out), license_note,
+            self._meaning(items), source.higher_is_better is not None,
+        )  # fmt: skip
+
+    def _meaning(self, items: tuple[Item, ...]) -> str | None:
+        """Return in a sentence how the columns of a quality database are understood; None for other tasks."""
+        source, columns = self.source, self.columns
+        if columns is None:
+            return None
+        better = "lower" if source.higher_is_better is False else "higher"
+        targets = [item.target if better == "higher" else -item.target for item in items if item.target is not None]
+        stated = "as datasets.yaml states" if source.higher_is_better is not None else "by default"
+        scale = f"{columns.target} from {min(targets):g} to {max(targets):g}"
+        text = f"{source.name}: {scale}, {better} is better ({stated})"
+        groups = source.group_column or (None if source.group_pattern else columns.reference)
+        if groups is None:
+            return text
+        return f"{text}; {len({item.group for item in items})} groups of images by column {groups}"
 
     def add(self, row: Row) -> None:
         """Turn one record into an item."""

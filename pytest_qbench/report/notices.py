@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pytest_qbench.baseline.matching import describe_match
+from pytest_qbench.metrics.direction import reversed_scales
 from pytest_qbench.report.finished_run import Finished
 from pytest_qbench.report.labels import number
 
@@ -21,6 +22,8 @@ def remarks(run: Finished) -> list[tuple[str, bool]]:
         m = rows[one["name"], one["dataset"]]
         text = f"drift of {m.name.partition('.')[0]} {m.dataset}: {number(m)}, {m.note}"
         lines.append((text + (": this is not the model of the baseline" if one["moved"] else ""), bool(one["moved"])))
+    lines += [(text, False) for text in run.summary.get("data", {}).get("meaning", ())]
+    lines += [(text, True) for text in reversed_scales(run.metrics)]
     if told := describe_match(run.summary["baseline"].get("matched", {})):
         lines.append((told, False))
     if differs := run.summary.get("made_otherwise"):

@@ -109,6 +109,7 @@ class Run:
         expected = request.expected
         made_with = self.recorder.all_made_with
         left_out = [entry for d in request.datasets if d.task in request.tasks for entry in d.left_out]
+        left_out += request.unread
         left_out += [LeftOut(*entry) for entry in made_with.left_out or ()]
         machine = {"machine": made_with.machine, "judge_control": made_with.judge_control}
         batch = {"batch_size": made_with.batch_size}

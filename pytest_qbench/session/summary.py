@@ -94,6 +94,7 @@ def summarize(
         "missing": [item for task in TASKS for item in results.missing(task)][:NAMED],
         "usage": run.endpoints.usage,
         "ray": dict(run.ray_report),
+        "data": _data_entry(run),
         "left_out": [asdict(entry) for entry in results.left_out],
         "drifts": [{"name": row.name, "dataset": row.dataset, "moved": moved} for row, moved in drift_rows],
         "made_otherwise": [] if isinstance(baseline, str) else reported(baseline.fingerprint, results.fingerprint),
@@ -102,6 +103,13 @@ def summarize(
         "submissions": list(submissions),
         "seconds": round(seconds, 3),
     }
+
+
+def _data_entry(run: Run) -> dict[str, Any]:
+    """Return how the columns of the quality databases are understood, and whose direction the user states."""
+    datasets = [d for d in run.request.datasets if d.task in run.request.tasks and d.meaning]
+    return {"meaning": [d.meaning for d in datasets],
+            "direction_stated": [d.name for d in datasets if d.direction_stated]}  # fmt: skip
 
 
 def _rows(results: Results, gates: Sequence[GateResult], drift_rows: Sequence[Metric]) -> list[Metric]:

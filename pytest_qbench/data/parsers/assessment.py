@@ -1,28 +1,12 @@
-"""Which columns of a quality database hold the image and the MOS."""
+"""Find the columns of a quality database that hold image, MOS and reference image."""
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
+from pytest_qbench.data.columns import IMAGE, MOS, PERHAPS_REFERENCE, REFERENCE, is_image_name
+from pytest_qbench.data.columns import plain as plain_name
 from pytest_qbench.data.readers.row import Row, shown
-
-#: Column names in use, most certain first, without case and punctuation.
-_IMAGE = (
-    "imgpath", "imagepath", "image", "imagename", "imgname", "img", "filename", "file", "name", "path", "distimg",
-    "disimg", "disimgpath", "distimgpath", "distortedimage",
-)  # fmt: skip
-_MOS = ("gtscore", "mos", "mosscore", "score", "mosquality", "qualitymos")
-#: Columns that name the image from which an image was made.
-_REFERENCE = (
-    "ref", "refimg", "refimgpath", "refimgname", "refimage", "refimagepath", "refname", "refpath", "reference",
-    "referenceimg", "referenceimage", "referenceimagepath", "referencename", "referencepath", "oriimg", "oriimgpath",
-    "oriimage", "origimg", "origimage", "originalimg", "originalimage", "srcimg", "srcimage", "sourceimg",
-    "sourceimage", "sourceimagepath", "pristineimg", "pristineimage",
-)  # fmt: skip
-#: Words that name such a column only where its cells are names of image files: a source may be a website, too.
-_PERHAPS_REFERENCE = ("source", "src", "original", "ori", "orig", "pristine")
-_IMAGE_NAME = re.compile(r"(?i)\.(png|jpe?g|bmp|tiff?|webp|gif|ppm|pgm|jp2|heic|avif)\Z")
 
 
 class Columns(NamedTuple):
@@ -36,21 +20,16 @@ class Columns(NamedTuple):
 def columns(row: Row, dataset: str, image: str | None, target: str | None) -> Columns:
     """Return the columns of a file from its first record; `image` and `target` are what datasets.yaml says."""
     # A DMOS often means "lower is better"; KADID's does not, and only there is that known.
-    mos = (*_MOS, "dmos") if dataset == "kadid" else _MOS
-    where = "img_path" if row.images and image is None else _named(row, image, "image_column", _IMAGE)
+    mos = (*MOS, "dmos") if dataset == "kadid" else MOS
+    where = "img_path" if row.images and image is None else _named(row, image, "image_column", IMAGE)
     return Columns(where, _named(row, target, "target_column", mos), _reference(row))
-
-
-def is_image_name(text: str) -> bool:
-    """Whether a text ends as names of image files do."""
-    return _IMAGE_NAME.search(text) is not None
 
 
 def _reference(row: Row) -> str | None:
     plain = _plain_names(row)
-    if found := next((plain[word] for word in _REFERENCE if word in plain), None):
+    if found := next((plain[word] for word in REFERENCE if word in plain), None):
         return found
-    perhaps = (plain[word] for word in _PERHAPS_REFERENCE if word in plain)
+    perhaps = (plain[word] for word in PERHAPS_REFERENCE if word in plain)
     return next((name for name in perhaps if is_image_name(str(row.value(name) or ""))), None)
 
 
@@ -58,7 +37,7 @@ def _plain_names(row: Row) -> dict[str, str]:
     """Return the field names by their letters and digits alone; the first one of equal names."""
     plain: dict[str, str] = {}
     for key in row.fields:
-        plain.setdefault(re.sub(r"[^a-z0-9]", "", str(key).lower()), key)
+        plain.setdefault(plain_name(str(key)), key)
     return plain
 
 

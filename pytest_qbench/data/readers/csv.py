@@ -6,9 +6,11 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from pytest_qbench.data.readers.row import Row
+from pytest_qbench.data.readers.text import headless
 from pytest_qbench.errors import DataError, ItemError
 
 #: A shorter image cell of VLMEvalKit names another record, or a file.
@@ -80,16 +82,19 @@ def _rows(path: Path, label: str, delimiter: str, records: Iterator[_Record]) ->
     first = next(records, None)
     if first is None:
         raise DataError(f"{label}: is empty; download or export it again")
-    header = [name.strip() for name in first.cells]
+    # The first line of some tables of quality databases is a record.
+    columns = headless([cell.strip() for cell in first.cells])
+    header = columns or [name.strip() for name in first.cells]
+    start = [first] if columns else []
     repeated = {name for name in header if name and header.count(name) > 1}
     if repeated:
         raise DataError(f"{label}: column {', '.join(sorted(repeated))} stands there twice; rename one")
     asks = {"image", "question"} <= set(header)
     rows: list[Row] = []
     questions = _Questions(path, label, delimiter, header)
-    for record in records:
+    for record in chain(start, records):
         fields: dict[str, object] = {name: cell for name, cell in zip(header, record.cells, strict=False) if name}
-        row = Row(label, record.number, fields)
+        row = Row(label, record.number + len(start), fields)
         if len(record.cells) != len(header):
             raise row.error(
                 f"{len(record.cells)} cells where the header has {len(header)}", "correct its quotes and separators"
