@@ -20,7 +20,7 @@ def reversed_scales(metrics: Sequence[Metric], stated: Collection[str] = ()) -> 
             name = m.name.partition(".")[2].upper()
             found.setdefault(m.dataset, (
                 f"{m.dataset}: {name} {m.value:.4f} in [{m.ci[0]:.4f}, {m.ci[1]:.4f}] is below zero: the model's "
-                f"scores fall where those of the data rise; write higher_is_better: false for {m.dataset} in datasets.yaml "
+                f"scores fall where those of the data rise; write higher_is_better: false in datasets.yaml "
                 "if lower is better there, else true"
             ))  # fmt: skip
     return list(found.values())

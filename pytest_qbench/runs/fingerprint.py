@@ -10,9 +10,9 @@ from pytest_qbench.scoring.score import DEFAULT, Scoring
 
 # What must agree for a comparison, per task. Everything else in a fingerprint is reported only.
 COMPARABLE: Mapping[str, tuple[str, ...]] = {
-    "perception": ("prompts", "answer", "blind", "unparsed"),
-    "description": ("prompts", "blind", "judge", "judge_rounds"),
-    "assessment": ("prompts", "scoring", "blind"),
+    "perception": ("prompts", "answer", "blind", "unparsed", "pixels"),
+    "description": ("prompts", "blind", "judge", "judge_rounds", "pixels"),
+    "assessment": ("prompts", "scoring", "blind", "pixels"),
 }
 
 
@@ -23,6 +23,7 @@ def fingerprint(
     judge: Mapping[str, Any] | None,
     judge_rounds: int,
     unparsed: bool = False,
+    pixels: int | None = None,
     model: Mapping[str, Any],
     scoring: Scoring = DEFAULT,
     **run: Any,
@@ -33,6 +34,7 @@ def fingerprint(
         "answer": answer,
         "scoring": scoring.describe(),
         "blind": blind,
+        **({"pixels": pixels} if pixels is not None else {}),
         "judge": dict(judge) if judge else None,
         "judge_rounds": judge_rounds if judge else None,
         **({"unparsed": dict(judge or {})} if unparsed else {}),

@@ -8,6 +8,7 @@ from typing import Any
 
 from pytest_qbench import prompts
 from pytest_qbench.items import Dataset
+from pytest_qbench.models.pixels import PIXEL_RULES
 from pytest_qbench.session.request import RunRequest
 
 
@@ -23,6 +24,7 @@ def resume_settings(request: RunRequest) -> dict[str, Any]:
         "answer": request.answer,
         "scoring": request.scoring.describe(),
         "blind": s.blind,
+        "pixels": PIXEL_RULES,
         "judge": s.judge,
         "judge_args": sorted(s.judge_args),
         "judge_prompts": str(s.judge_prompts) if s.judge_prompts else None,

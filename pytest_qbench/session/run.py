@@ -103,6 +103,7 @@ class Run:
 
     def _collect_results(self) -> Results:
         from pytest_qbench.metrics.results import Results
+        from pytest_qbench.models.pixels import PIXEL_RULES
         from pytest_qbench.runs.fingerprint import fingerprint
 
         request, settings = self.request, self.request.settings
@@ -117,8 +118,8 @@ class Run:
             [self.recorder.records[key] for key in expected if key in self.recorder.records],
             expected,
             fingerprint(
-                scoring=request.scoring, answer=request.answer, blind=settings.blind, judge=made_with.judge,
-                judge_rounds=settings.judge_rounds, unparsed=settings.judge_unparsed, model=made_with.model or {},
+                scoring=request.scoring, answer=request.answer, blind=settings.blind, pixels=PIXEL_RULES,
+                judge=made_with.judge, judge_rounds=settings.judge_rounds, unparsed=settings.judge_unparsed, model=made_with.model or {},
                 data=settings.data, selection=request.selection,
                 **{key: value for key, value in (machine | batch).items() if value is not None},
             )
