@@ -119,8 +119,8 @@ class Run:
             expected,
             fingerprint(
                 scoring=request.scoring, answer=request.answer, blind=settings.blind, pixels=PIXEL_RULES,
-                judge=made_with.judge, judge_rounds=settings.judge_rounds, unparsed=settings.judge_unparsed, model=made_with.model or {},
-                data=settings.data, selection=request.selection,
+                judge=made_with.judge, judge_rounds=settings.judge_rounds, unparsed=settings.judge_unparsed,
+                model=made_with.model or {}, data=settings.data, selection=request.selection,
                 **{key: value for key, value in (machine | batch).items() if value is not None},
             )
             | dict(made_with.conditions or {}),
