@@ -1,6 +1,7 @@
 """The commands of `qbench`, one module each: `add` declares its arguments, `run` does it.
 
 `run` returns the exit status, None for 0, and raises `UsageError` for what cannot be done (exit status 4).
+What a command needs is imported in its functions, so that `qbench --help` stays quick.
 """
 
 from __future__ import annotations

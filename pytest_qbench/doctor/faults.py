@@ -14,6 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+from PIL import Image as Images
+from safetensors.torch import load_file, save_file
+
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models.base import Model
 from pytest_qbench.prompts import Prompt
@@ -88,8 +92,6 @@ class Fault:
 
 def swapped(image: Image) -> Image:
     """The image with red and blue exchanged (BGR)."""
-    from PIL import Image as Images
-
     red, green, blue = image.split()
     return Images.merge("RGB", (blue, green, red))
 
@@ -123,7 +125,6 @@ def without_turn(folder: Path) -> None:
 
 def rounded(folder: Path) -> None:
     """Round every weight matrix to 4 bits, one scale a row (absolute maximum)."""
-    import torch
 
     def to_4_bits(weight: torch.Tensor) -> torch.Tensor:
         if weight.ndim < 2:
@@ -138,8 +139,6 @@ def noisy(share: float) -> Callable[[Path], None]:
     """Add normal noise to every weight, `share` of the standard deviation of its tensor."""
 
     def edit(folder: Path) -> None:
-        import torch
-
         dice = torch.Generator().manual_seed(SEED)
 
         def with_noise(weight: torch.Tensor) -> torch.Tensor:
@@ -177,8 +176,6 @@ def broken_copy(fault: Fault, original: Path, folder: Path) -> Path:
 
 
 def _reweigh(folder: Path, change: Callable[[Any], Any]) -> None:
-    from safetensors.torch import load_file, save_file
-
     weights = load_file(folder / WEIGHTS)
     changed = {name: change(w).contiguous() if w.is_floating_point() else w for name, w in weights.items()}
     save_file(changed, folder / WEIGHTS, metadata={"format": "pt"})

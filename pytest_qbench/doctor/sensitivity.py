@@ -13,15 +13,21 @@ from pathlib import Path
 from pytest_qbench import packaged
 from pytest_qbench.baseline.baseline import Baseline
 from pytest_qbench.baseline.store import read_baseline
+from pytest_qbench.data.load import open_datasets
 from pytest_qbench.doctor.faults import FAULTS, Fault, broken_copy
+from pytest_qbench.engine.engine import Engine
 from pytest_qbench.errors import UsageError
 from pytest_qbench.gates.comparison import drifts
 from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, GateResult, Limits, evaluate
 from pytest_qbench.items import Item
+from pytest_qbench.judges.load import make_judge
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.models.base import Model
+from pytest_qbench.models.load import load_model
+from pytest_qbench.models.specs import aliases, parse_spec
 from pytest_qbench.runs.fingerprint import fingerprint
+from pytest_qbench.runs.read import read_run
 
 MODEL, DATA, ROUNDS, BATCH_SIZE = "tiny", "mini", 5, 16
 
@@ -65,9 +71,6 @@ def _is_plain(row: Metric) -> bool:
 
 def trials() -> Iterator[Trial]:
     """Run them one after the other, each as soon as it is asked for; minutes in all."""
-    from pytest_qbench.data.load import open_datasets
-    from pytest_qbench.models.specs import aliases
-
     datasets = open_datasets(DATA, rootdir=Path(), names=None, split="dev")
     items = [item for dataset in datasets for item in dataset.items]
     baseline = read_baseline(packaged("baselines") / MODEL)
@@ -90,11 +93,6 @@ def _judged(name: str, results: Results, baseline: Baseline, *, harmless: bool, 
 
 
 def _measured(fault: Fault, original: Path, items: Sequence[Item], batch_size: int) -> Results:
-    from pytest_qbench.engine.engine import Engine
-    from pytest_qbench.judges.load import make_judge
-    from pytest_qbench.models.load import load_model
-    from pytest_qbench.models.specs import parse_spec
-
     judge = make_judge("lexicon")
     with tempfile.TemporaryDirectory(prefix="qbench-") as folder:
         model = load_model(parse_spec(str(broken_copy(fault, original, Path(folder)))), {})
@@ -115,8 +113,6 @@ def _measured(fault: Fault, original: Path, items: Sequence[Item], batch_size: i
 
 def _by_two_processes() -> Results:
     """The run of two xdist workers, by pytest itself."""
-    from pytest_qbench.runs.read import read_run
-
     with tempfile.TemporaryDirectory(prefix="qbench-") as folder:
         run = Path(folder) / "run"
         command = [sys.executable, "-m", "pytest", "-q", "-n2", "-p", "no:cacheprovider", f"--rootdir={folder}",

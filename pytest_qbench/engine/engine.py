@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from pytest_qbench.engine.batching import plan_batches
 from pytest_qbench.engine.dispatch import FAILURES, Asking, Works
@@ -12,14 +12,12 @@ from pytest_qbench.engine.grader import Marker, failed
 from pytest_qbench.engine.prefetch import Pipeline, Ready, Work
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
+from pytest_qbench.judges.base import Judge
 from pytest_qbench.models.base import Model, Prepares, Recalls, Sends
 from pytest_qbench.models.errors import OutOfMemoryError, WorkerDied
 from pytest_qbench.prompts import AnswerMode, Prompt, question_text
 from pytest_qbench.records import Record, Response
 from pytest_qbench.scoring.score import DEFAULT, Scoring
-
-if TYPE_CHECKING:
-    from pytest_qbench.judges.base import Judge
 
 AUTO_BATCH_SIZE = 16
 """Where the user names no number and the model no other."""

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
-from pytest_qbench.judges.base import Decides
+from pytest_qbench.judges.base import Decides, Judge
 from pytest_qbench.records import Record, Response
 from pytest_qbench.scoring.score import Scoring, decided, score
-
-if TYPE_CHECKING:
-    from pytest_qbench.judges.base import Judge
 
 VOTES = 5  # of the judge on a reply that extraction left unparsed
 

@@ -15,6 +15,8 @@ from pytest_qbench.models.images import Picture
 from pytest_qbench.models.memory import give_memory_back, keep_memory
 from pytest_qbench.prompts import Prompt
 
+# Imports in functions: torch loads with the model that needs it.
+
 AHEAD = 2
 """Batches made ready while another is in its forward pass: what a run holds does not grow with its items."""
 

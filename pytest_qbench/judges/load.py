@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, cast
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.judges.base import Judge
+from pytest_qbench.judges.lexicon import LexiconJudge
+from pytest_qbench.judges.prompts import read_texts
+from pytest_qbench.judges.rubric import Mode, RubricJudge, Voter
+from pytest_qbench.models.specs import ModelSpec, aliases, check, is_object, parse_spec
 
 if TYPE_CHECKING:
     from pytest_qbench.endpoints.event_loop import Endpoints
-    from pytest_qbench.models.specs import ModelSpec
 
+# Imports in functions load the OpenAI client or torch, for the judge that needs it.
 JUDGE_ARGS: Mapping[str, tuple[str, str]] = {  # pattern, and what it means
     "mode": (r"rounds|expected", "rounds or expected"),
     "temperature": (r"\d+(\.\d+)?", "a number of at least 0"),
@@ -30,8 +34,6 @@ _LOCAL = ("mode", "revision", "dtype", "device")
 
 def parse_judge_args(spec: str, arguments: Iterable[str]) -> dict[str, str]:
     """Return the ``KEY=VALUE`` of --qbench-judge-arg that mean something to this judge; raises `UsageError`."""
-    from pytest_qbench.models.specs import is_object
-
     valid = _ENDPOINT if spec.startswith("openai:") else _LOCAL if spec.startswith("hf:") else ()
     parsed: dict[str, str] = {}
     for argument in arguments:
@@ -51,8 +53,6 @@ def check_judge(spec: str, arguments: Iterable[str] = (), texts: Path | None = N
 
     `texts` are the user's prompts; `decides` tells whether the judge has to read unparsed replies.
     """
-    from pytest_qbench.judges.prompts import read_texts
-
     kind, _, target = spec.partition(":")
     if kind not in ("lexicon", "openai", "hf") or (kind == "lexicon") != (spec == "lexicon"):
         raise UsageError(
@@ -71,8 +71,6 @@ def check_judge(spec: str, arguments: Iterable[str] = (), texts: Path | None = N
         parse_address(target)
         read_key("judge")
     if kind == "hf":
-        from pytest_qbench.models.specs import check
-
         check(_local(target), sees=False)
 
 
@@ -80,14 +78,9 @@ def make_judge(
     spec: str, arguments: Iterable[str] = (), texts: Path | None = None, endpoints: Endpoints | None = None
 ) -> Judge:
     """Return the judge that `spec` names; `endpoints` is what the session's endpoints share."""
-    from pytest_qbench.judges.prompts import read_texts
-    from pytest_qbench.judges.rubric import Mode, RubricJudge, Voter
-
     check_judge(spec, arguments, texts)
     kind, _, target = spec.partition(":")
     if kind == "lexicon":
-        from pytest_qbench.judges.lexicon import LexiconJudge
-
         return LexiconJudge()
     args = parse_judge_args(spec, arguments)
     mode = cast("Mode", args.pop("mode", "rounds"))
@@ -108,8 +101,6 @@ def make_judge(
 
 def _local(target: str) -> ModelSpec:
     """An alias, a folder or a hub id, as --qbench-model takes them; a bare word that is no alias is a hub id too."""
-    from pytest_qbench.models.specs import aliases, parse_spec
-
     plain = re.fullmatch(r"\w[\w.-]*", target) and target not in aliases()
     named = parse_spec(f"hf:{target}" if plain else target)
     if named.kind != "transformers":

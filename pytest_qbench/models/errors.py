@@ -7,12 +7,11 @@ import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from pytest_qbench.errors import ItemError, ModelError, QBenchError
+from pytest_qbench.models.specs import ModelSpec
 
-if TYPE_CHECKING:
-    from pytest_qbench.models.specs import ModelSpec
+# Imports in functions: torch and transformers load with the model that needs them.
 
 FAILURES = (
     ArithmeticError,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from pytest_qbench.items import ImageSource
 
+# Imports in functions: Pillow loads with the first image; recorded outputs need none.
+
 GREY = (128, 128, 128)
 
 

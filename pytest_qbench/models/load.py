@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_qbench.models.base import Model
+from pytest_qbench.models.random import RandomModel
+from pytest_qbench.models.replay import ReplayModel
 from pytest_qbench.models.specs import ModelSpec, check, check_args, parse_model_args, parse_spec
 from pytest_qbench.models.transformers.devices import ALONE, Worker
 from pytest_qbench.records import Response
 
 if TYPE_CHECKING:
     from pytest_qbench.endpoints.event_loop import Endpoints
+
+# Imports in functions load the OpenAI client or torch, for the model that needs it.
 
 __all__ = ["Model", "ModelSpec", "Response", "check", "check_args", "load_model", "parse_model_args", "parse_spec"]
 
@@ -36,12 +40,8 @@ def load_model(
 
         return OpenAIModel(spec, args, endpoints or Endpoints())
     if spec.kind == "random":
-        from pytest_qbench.models.random import RandomModel
-
         return RandomModel(int(spec.target))
     if spec.kind == "replay":
-        from pytest_qbench.models.replay import ReplayModel
-
         return ReplayModel(Path(spec.target), spec.name)
     from pytest_qbench.models.transformers.loading import is_contrastive
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 
+# Imports in functions: Pillow loads with the first image; recorded outputs need none.
+
 _BLOCKS = 4
 """Blocks of 16 MiB that Pillow keeps for each thread: a photograph of 16 megapixels."""
 _ALL_BLOCKS = 32

@@ -18,6 +18,8 @@ from typing import Any
 from pytest_qbench.errors import UsageError
 from pytest_qbench.replicas.check import AUTO, OPTION
 
+# Imports in functions: Ray is an optional dependency.
+
 # No message home, and none of the C++ side on the terminal. Read when Ray is imported.
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 CONNECT_SECONDS = 5

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pytest_qbench.items import Item
     from pytest_qbench.models.specs import ModelSpec
 
+# Imports in functions: Ray is an optional dependency, and torch belongs to the process of the replica.
+
 CALLS = 2  # at once: one batch is decoded and preprocessed while another is in its forward pass
 
 

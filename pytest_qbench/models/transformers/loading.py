@@ -19,6 +19,8 @@ from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.models.transformers.devices import Machine, Worker, place
 from pytest_qbench.models.transformers.text_processor import TextProcessor
 
+# Imports in functions: transformers loads a model class, and with it seconds of code, when one is asked for.
+
 _MIB = 1 << 20
 CONTRASTIVE = "clip"
 
