@@ -172,7 +172,7 @@ def rows_with_pictures(
                 one.pop("id", None)
             one["img_path"] = list(texts)
         return rows
-    for row, content in zip(rows, contents(), strict=True):
+    for row, content in zip(rows, contents(), strict=True) if named else ():
         row.content = content
     return rows
 
