@@ -77,7 +77,8 @@ def test_what_is_no_run_is_a_usage_error(run_folder: Path, capsys: pytest.Captur
 def test_datasets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["datasets"]) == 0
     out = capsys.readouterr().out
-    assert [line.split()[0] for line in out.splitlines()] == ["dataset", "mini", "mini", "mini_a", "mini_b", "others:"]
+    first_words = [line.split()[0] for line in out.splitlines()]
+    assert first_words == ["dataset", "mini", "mini", "mini_a", "mini_b", "mini_a:", "mini_b:", "others:"]
     assert "CREDITS.md" in out
     (tmp_path / "iqa").mkdir()
     rows = [{"img_path": f"{i}.jpg", "gt_score": i} for i in range(3)]
