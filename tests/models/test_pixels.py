@@ -13,14 +13,14 @@ from PIL import Image
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import FileImage
-from pytest_qbench.models.images import Picture
+from pytest_qbench.models.images import LazyImage
 from pytest_qbench.models.pixels import to_rgb
 
 
 def shown(image: Image.Image, folder: Path, suffix: str, **options: object) -> np.ndarray:
     """Return the pixels of an image that went through a file."""
     image.save(folder / f"one.{suffix}", **options)
-    decoded = Picture(FileImage(folder, "images", f"one.{suffix}")).decode()
+    decoded = LazyImage(FileImage(folder, "images", f"one.{suffix}")).decode()
     assert decoded.mode == "RGB"
     return np.asarray(decoded)
 
@@ -73,7 +73,7 @@ def test_a_blind_picture_has_the_upright_size(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (6, 4)).save(tmp_path / "one.png", exif=exif)
-    assert Picture(FileImage(tmp_path, "images", "one.png"), blind=True).decode().size == (4, 6)
+    assert LazyImage(FileImage(tmp_path, "images", "one.png"), blind=True).decode().size == (4, 6)
 
 
 def test_transparent_pixels_lie_on_white(tmp_path: Path) -> None:
