@@ -69,6 +69,8 @@ class Item:
     `slices` maps dimensions to slices, such as ``{"type": "yes_or_no", "concern": "distortion"}``. `answer` is
     the text of the correct option (None for hidden answers), `target` the MOS or reference score (greater is better),
     `golden` the reference descriptions. Items with the same `group` share a source photo.
+    `image_names` are the images' file names as the data states them; empty where it states none. `aliases` are further
+    ids of the item in the data.
     """
 
     id: str
@@ -83,6 +85,8 @@ class Item:
     slices: Mapping[str, str] = field(default_factory=dict)
     target: float | None = None
     golden: tuple[str, ...] = ()
+    image_names: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
 
     def digest(self) -> str:
         """Return a hash of question, options, answer, MOS and golden texts: 16 hex digits."""
@@ -101,7 +105,11 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """The items of one task, dataset and split from one source. `license` is a note, None if unknown."""
+    """The items of one task, dataset and split from one source. `license` is a note, None if unknown.
+
+    `meaning` says in a sentence how the columns of a quality database are understood. `direction_stated` tells whether
+    the user states if higher scores are better.
+    """
 
     name: str
     task: Task
@@ -110,6 +118,8 @@ class Dataset:
     source: str
     left_out: tuple[LeftOut, ...] = ()
     license: str | None = None
+    meaning: str | None = None
+    direction_stated: bool = False
 
 
 DIMENSIONS = ("completeness", "preciseness", "relevance")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pytest_qbench.data.identity import Identity, identity_of
 from pytest_qbench.items import TASKS, Item
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.metrics.results import Results
@@ -16,9 +17,10 @@ from pytest_qbench.runs.fingerprint import is_narrowed
 
 @dataclass(frozen=True)
 class Baseline:
-    """A baseline as read: records and item digests by (task, item id).
+    """A baseline as read: records, item digests and item identities by (task, item id).
 
-    `noise` is the drift of the model against itself (see `drift.py`), None where it could not be measured.
+    `noise` is the drift of the model against itself (see `drift.py`), None where it could not be measured. `matched`
+    counts the items of a run found in it by each rule; `ambiguous` says of other items why they were not found.
     """
 
     name: str
@@ -29,6 +31,9 @@ class Baseline:
     records: Mapping[tuple[str, str], Record]
     digests: Mapping[tuple[str, str], str]
     noise: Mapping[str, Any] | None = None
+    identities: Mapping[tuple[str, str], Identity] = field(default_factory=dict)
+    matched: Mapping[str, int] = field(default_factory=dict)
+    ambiguous: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def value(self, name: str, dataset: str | None, slice_: str | None) -> float | None:
         """Return a stored metric, or None."""
@@ -62,9 +67,10 @@ def changes(old: Baseline | str, new: Results) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class StoredItem(Item):
-    """An item of which a baseline kept the digest, not the texts."""
+    """An item of which a baseline kept digest and identity, not the texts."""
 
     stored: str = ""
+    identity: Identity | None = None
 
     def digest(self) -> str:
         """The digest as stored."""
@@ -79,6 +85,7 @@ def as_results(baseline: Baseline) -> Results:
             r.item, r.task, r.dataset, r.split, r.group, (), slices=r.slices,
             answer=r.target if isinstance(r.target, str) else None,
             target=r.target if isinstance(r.target, float) else None, stored=baseline.digests[r.task, r.item],
+            identity=baseline.identities.get((r.task, r.item)),
         )
         for r in records
     }  # fmt: skip
@@ -90,4 +97,7 @@ def as_baseline(path: Path, results: Results) -> Baseline:
     """A finished run as a baseline, to compare another with it."""
     records: dict[tuple[str, str], Record] = {(r.task, r.item): r for r in results.records}
     digests = {key: item.digest() for key, item in results.expected.items()}
-    return Baseline(path.name, path, "", results.fingerprint, tuple(results.metrics), records, digests)
+    identities = {key: identity_of(item) for key, item in results.expected.items()}
+    return Baseline(
+        path.name, path, "", results.fingerprint, tuple(results.metrics), records, digests, identities=identities
+    )

@@ -23,8 +23,9 @@ from typing import Any
 
 from pytest_qbench import packaged
 from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.data.identity import Identity, identity_from, stored_form
 from pytest_qbench.errors import UsageError
-from pytest_qbench.items import TASKS
+from pytest_qbench.items import TASKS, Item
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import SCHEMA, Record
@@ -71,6 +72,7 @@ def _read(path: Path) -> Baseline:
         raise UsageError(f"{path / FILE}: schema {schema!r} is not {SCHEMA}; record the baseline anew")
     records: dict[tuple[str, str], Record] = {}
     digests: dict[tuple[str, str], str] = {}
+    identities: dict[tuple[str, str], Identity] = {}
     try:
         metrics = tuple(Metric(**m) for m in head["metrics"])
         for entry in head["files"]:
@@ -80,16 +82,21 @@ def _read(path: Path) -> Baseline:
                 raise UsageError(f"{path / entry['file']}: {len(lines)} of {entry['items']} items; restore the file")
             for number, line in enumerate(lines, 1):
                 data = json.loads(line)
-                digest = data.pop("digest")
+                digest, identity = data.pop("digest"), data.pop("identity", {})
                 record = Record.from_dict({"schema": SCHEMA, **data}, f"{path / entry['file']}:{number}")
                 records[record.task, record.item] = record
                 digests[record.task, record.item] = digest
+                identities[record.task, record.item] = identity_from(
+                    identity, record.item, record.task, record.dataset, record.split
+                )
             if _hash(text) != entry["sha256"]:
                 raise UsageError(f"{path / entry['file']}: was changed since it was recorded; {_REMEDY}")
         if seal(head) != head["seal"]:
             raise UsageError(f"{path / FILE}: was changed since it was recorded; {_REMEDY}")
         noise = head["noise"]
-        return Baseline(path.name, path, head["recorded"], head["fingerprint"], metrics, records, digests, noise)
+        return Baseline(
+            path.name, path, head["recorded"], head["fingerprint"], metrics, records, digests, noise, identities
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         raise UsageError(f"{path}: not a whole baseline: {type(e).__name__}: {e}; {_REMEDY}") from e
 
@@ -187,7 +194,7 @@ def _write_files(work: Path, name: str, results: Results, noise: Any, now: datet
         parts = (record.task, record.dataset, record.split)
         by_file.setdefault(".".join(p for p in parts if p) + ".jsonl", []).append(record)
     for file, records in sorted(by_file.items()):
-        lines = [_line(r, results.expected[r.task, r.item].digest()) for r in sorted(records, key=lambda r: r.item)]
+        lines = [_line(r, results.expected[r.task, r.item]) for r in sorted(records, key=lambda r: r.item)]
         text = "\n".join(lines) + "\n"
         _write(work / file, text)
         files.append({"file": file, "items": len(lines), "sha256": _hash(text)})
@@ -214,9 +221,12 @@ def _write(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def _line(record: Record, digest: str) -> str:
+def _line(record: Record, item: Item) -> str:
     data = {k: v for k, v in asdict(record).items() if v is not None or k == "split"}
-    return json.dumps({**data, "digest": digest}, ensure_ascii=False, allow_nan=False)
+    data["digest"] = item.digest()
+    if identity := stored_form(item):
+        data["identity"] = identity
+    return json.dumps(data, ensure_ascii=False, allow_nan=False)
 
 
 def _metric_line(m: Metric) -> dict[str, Any]:

@@ -14,11 +14,21 @@ def add(commands: Commands) -> None:
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Print the datasets."""
+def run(arguments: argparse.Namespace) -> int:
+    """Print the datasets and the files that are not read; return 1 where a dataset cannot be read."""
+    from pathlib import Path
+
     from pytest_qbench.data.listing import HEADER, listing
+    from pytest_qbench.data.load import unread
     from pytest_qbench.report.text_table import aligned
 
-    print("\n".join(aligned([HEADER, *listing(arguments.data)], left=len(HEADER))))
+    found = list(listing(arguments.data))
+    print("\n".join(aligned([HEADER, *(row.cells for row in found)], left=len(HEADER))))
+    for row in found:
+        if row.meaning:
+            print(row.meaning)
+    for entry in unread(arguments.data, Path()) if arguments.data else ():
+        print(f"not read: {entry.entry}: {entry.reason}")
     if arguments.data is None:
         print("for other datasets: --data=DIR for a data folder, --data=hf for the hub and its cache")
+    return int(any(not row.readable for row in found))

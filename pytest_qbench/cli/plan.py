@@ -86,6 +86,7 @@ def _tables(arguments: argparse.Namespace, discordances: Sequence[float], aim: A
 
 
 def _from_runs(arguments: argparse.Namespace, aim: Aim) -> list[str]:
+    from pytest_qbench.baseline.matching import align
     from pytest_qbench.baseline.sources import candidate, reference
     from pytest_qbench.gates.evaluate import DEFAULT_MARGINS
     from pytest_qbench.gates.planning import Row, from_runs
@@ -97,7 +98,8 @@ def _from_runs(arguments: argparse.Namespace, aim: Aim) -> list[str]:
         raise UsageError(old)
     drops = {name: arguments.drop or 2 * margin for name, margin in DEFAULT_MARGINS.items()}
     head = ["metric", "dataset", "items", "discordant", "drop shown", "drop", "items needed"]
-    planned = list(from_runs(candidate(b), old, drops, aim))
+    new = candidate(b)
+    planned = list(from_runs(new, align(old, new.expected), drops, aim))
     found = [row for row in planned if isinstance(row, Row)]
     if not found:
         raise UsageError(f"{a} and {b}: nothing in them can be compared; `qbench compare` says why")

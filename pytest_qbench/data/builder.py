@@ -1,4 +1,4 @@
-"""From records to items: ids, groups, images, and what is left out."""
+"""Build the items of a dataset from its records: ids, groups, images; report what is left out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from pytest_qbench.data import published as known
+from pytest_qbench.data import published
 from pytest_qbench.data.image_paths import ImageFolder
 from pytest_qbench.data.parsers import assessment, description, perception
 from pytest_qbench.data.readers.row import Row, shown
@@ -17,9 +17,10 @@ from pytest_qbench.items import Dataset, FileImage, ImageSource, Item, LeftOut, 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What is known of a dataset before its records are read; the columns and patterns come from datasets.yaml.
+    """What is known of a dataset before its records are read.
 
-    `hidden` says that the answers are not published, whatever stands in their place.
+    `hidden` means that the answers are not published, whatever stands in their place. `higher_is_better`, the columns
+    and `group_pattern` come from datasets.yaml and are None where it does not state them.
     """
 
     name: str
@@ -28,7 +29,7 @@ class Source:
     place: str
     images: ImageFolder
     hidden: bool = False
-    higher_is_better: bool = True
+    higher_is_better: bool | None = None
     image_column: str | None = None
     target_column: str | None = None
     group_column: str | None = None
@@ -53,6 +54,7 @@ class _Builder:
         self.left_out: list[LeftOut] = []
         self.columns: assessment.Columns | None = None
         self.slices: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+        self.groups: dict[str, str] = {}
         self.unanswered: Row | None = None
 
     def dataset(self) -> Dataset:
@@ -67,50 +69,63 @@ class _Builder:
                 raise self.unanswered.error(
                     "no answer, and no other entry has one", "take the dev file, or --qbench-split=test"
                 )
-        license_note = source.license or known.LICENSES.get(source.name)
-        return Dataset(source.name, source.task, source.split, items, source.place, tuple(self.left_out), license_note)
+        license_note = source.license or published.LICENSES.get(source.name)
+        return Dataset(
+            source.name, source.task, source.split, items, source.place, tuple(self.left_out), license_note,
+            self._meaning(items), source.higher_is_better is not None,
+        )  # fmt: skip
+
+    def _meaning(self, items: tuple[Item, ...]) -> str | None:
+        """Return in a sentence how the columns of a quality database are understood; None for other tasks."""
+        source, columns = self.source, self.columns
+        if columns is None:
+            return None
+        better = "lower" if source.higher_is_better is False else "higher"
+        targets = [item.target if better == "higher" else -item.target for item in items if item.target is not None]
+        stated = "as datasets.yaml states" if source.higher_is_better is not None else "by default"
+        scale = f"{columns.target} from {min(targets):g} to {max(targets):g}"
+        text = f"{source.name}: {scale}, {better} is better ({stated})"
+        groups = source.group_column or (None if source.group_pattern else columns.reference)
+        if groups is None:
+            return text
+        return f"{text}; {len({item.group for item in items})} groups of images by column {groups}"
 
     def add(self, row: Row) -> None:
         """Turn one record into an item."""
-        if self.source.task == "assessment":
-            item = self._assessment(row)
-        elif self.source.task == "description":
-            name, images = self._images(row, self._image_column(row))
-            ident, group = self._identity(row, name)
-            item = Item(ident, "description", self.source.name, self.source.split, group, images,
-                        golden=description.golden(row))  # fmt: skip
-        else:
-            item = self._perception(row)
-        self._keep(item, row)
-
-    def _assessment(self, row: Row) -> Item:
         source = self.source
-        if self.columns is None:
-            self.columns = assessment.columns(row, source.name, source.image_column, source.target_column)
-        name, images = self._images(row, self.columns.image)
-        ident, group = self._identity(row, name)
-        half = known.half_of(source.name, name)
-        return Item(ident, "assessment", source.name, source.split, group, images,
-                    slices=self._shared({"half": half} if half else {}),
-                    target=assessment.target(row, self.columns.target, source.higher_is_better))  # fmt: skip
+        column = self._assessment_columns(row).image if source.task == "assessment" else self._image_column(row)
+        names, images = self._images(row, column)
+        self._keep(self._of_task(row, self._ident(row, names), names, images), row, tuple(names))
 
-    def _perception(self, row: Row) -> Item:
+    def _of_task(self, row: Row, ident: str, names: list[str], images: tuple[ImageSource, ...]) -> Item:
+        """Return the item of a record, still without group and names."""
         source = self.source
-        name, images = self._images(row, self._image_column(row))
-        ident, group = self._identity(row, name)
+        start = (ident, source.task, source.name, source.split, "", images)
+        if source.task == "description":
+            return Item(*start, golden=description.golden(row))
+        if source.task == "assessment":
+            half = published.half_of(source.name, "_cat_".join(names))
+            column = self._assessment_columns(row).target
+            target = assessment.target(row, column, source.higher_is_better is not False)
+            return Item(*start, slices=self._shared({"half": half} if half else {}), target=target)
         asked = perception.question(row, pair=source.name == "qbench2", hidden=source.hidden)
         if asked.answer is None and self.unanswered is None and not source.hidden:
             self.unanswered = row
-        return Item(ident, "perception", source.name, source.split, group, images, asked.question, asked.options,
-                    asked.answer, self._shared(asked.slices))  # fmt: skip
+        return Item(*start, asked.question, asked.options, asked.answer, self._shared(asked.slices))
+
+    def _assessment_columns(self, row: Row) -> assessment.Columns:
+        if self.columns is None:
+            source = self.source
+            self.columns = assessment.columns(row, source.name, source.image_column, source.target_column)
+        return self.columns
 
     def _image_column(self, row: Row) -> str:
         if self.source.image_column is not None:
             return self.source.image_column
         return next((key for key in ("img_path", "image_path", "image") if key in row.fields), "img_path")
 
-    def _images(self, row: Row, column: str) -> tuple[str, tuple[ImageSource, ...]]:
-        """Return the name that ids are made of and the images: those inside the record, or the files it names."""
+    def _images(self, row: Row, column: str) -> tuple[list[str], tuple[ImageSource, ...]]:
+        """Return the file names that a record states, and its images: those inside it, or the files of these names."""
         names = row.texts(column) or []
         if self.source.name == "qbench2" and len(names) == 1:
             names = _pair(names[0])
@@ -119,19 +134,18 @@ class _Builder:
         images = row.images or tuple(self.source.images.image(name, row) for name in names)
         if self.source.name == "qbench2" and len(images) != 2:
             raise row.error(f"{len(images)} image instead of a pair", "name both images")
-        return "_cat_".join(names), images
+        return names, images
 
-    def _identity(self, row: Row, image: str) -> tuple[str, str]:
-        """Return id and group."""
+    def _ident(self, row: Row, names: list[str]) -> str:
         own = row.text("id")
-        if not own and not image:
+        if not own and not names:
             raise row.error("neither an id nor an image name", "add an id")
         if own and not own.isprintable():
             raise row.error(f"id {shown(own)} cannot be printed", "use an id of letters, digits and punctuation")
-        ident = self.prefix + (own or image)
-        return ident, self._group(row, image) or ident
+        return self.prefix + (own or "_cat_".join(names))
 
-    def _group(self, row: Row, image: str) -> str | None:
+    def _group(self, row: Row, ident: str, image: str) -> str:
+        """Return the group that the data states, else the id of the first item with the same images."""
         source = self.source
         group = row.text(source.group_column or "group")
         if source.group_column is not None and group is None:
@@ -141,16 +155,25 @@ class _Builder:
             if match is None:
                 raise row.error(f"image {shown(image)} does not match group_pattern", "correct it in datasets.yaml")
             group = match[1] if match.re.groups else match[0]
-        group = group or known.group_of(source.name, image)
-        if group is None or "/" in group:
-            return group
-        return f"{source.name}/{group}"
+        group = group or self._reference(row, image) or published.group_of(source.name, image)
+        if group is None:
+            return self.groups.setdefault(image or row.content or ident, ident)
+        return group if "/" in group else f"{source.name}/{group}"
+
+    def _reference(self, row: Row, image: str) -> str | None:
+        """Return the reference image that an entry of a quality database names; a reference names itself."""
+        if self.source.task != "assessment":
+            return None
+        column = self._assessment_columns(row).reference
+        if column is None:
+            return None
+        return f"{self.source.name}/{row.text(column) or image}"
 
     def _shared(self, slices: dict[str, str]) -> dict[str, str]:
         # Thousands of items share a dozen combinations: one dictionary each instead of one an item.
         return self.slices.setdefault(tuple(slices.items()), slices)
 
-    def _keep(self, item: Item, row: Row) -> None:
+    def _keep(self, item: Item, row: Row, names: tuple[str, ...]) -> None:
         """Keep an item unless it repeats an earlier one; the same id with other content is an error.
 
         Further questions about an image, where records have no id of their own, become `image#2`, `image#3`, ...
@@ -159,7 +182,8 @@ class _Builder:
         for count in itertools.count(2):
             earlier = self.items.get(ident)
             if earlier is None:
-                self.items[ident] = item if ident == item.id else replace(item, id=ident)
+                group = self._group(row, ident, "_cat_".join(names))
+                self.items[ident] = replace(item, id=ident, group=group, image_names=names, aliases=row.aliases)
                 self.numbers[ident] = row.number
                 return
             first = self.numbers[ident]

@@ -14,6 +14,7 @@ from pytest_qbench.data.image_paths import ImageFolder, expanded, short_path
 from pytest_qbench.data.manifest import NAME, Entry, read_manifest
 from pytest_qbench.data.readers.formats import FILLED, SUFFIXES, read_rows
 from pytest_qbench.data.readers.parquet import dataset_of
+from pytest_qbench.data.readers.text import is_table
 from pytest_qbench.errors import DataError
 from pytest_qbench.items import TASKS, Dataset, Task
 
@@ -115,6 +116,8 @@ def _databases(folder: DataFolder) -> Iterator[Found]:
         for path in sorted(place.iterdir()) if place.is_dir() else ():
             name = known.canonical(path.stem)
             if path.suffix.lower() not in SUFFIXES or path.name.startswith(".") or not path.is_file():
+                continue
+            if path.suffix.lower() == ".txt" and not is_table(path):
                 continue
             if place != folder.path or known.task_of(name) == "assessment":
                 choices.setdefault(name, []).append(path)

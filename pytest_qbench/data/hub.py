@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pytest_qbench.data.builder import Source, build
 from pytest_qbench.data.image_paths import ImageFolder
-from pytest_qbench.data.readers.parquet import INSTALL, one_line, rows_with_pictures
+from pytest_qbench.data.readers.parquet import INSTALL, content_hash, one_line, rows_with_pictures
 from pytest_qbench.errors import DataError, ItemError
 from pytest_qbench.items import Dataset
 
@@ -70,7 +71,13 @@ def read_hub(name: str, split: str) -> Dataset:
     ]
     nowhere = ImageFolder(Path(), Path(), place)
     source = Source(name, "perception", split, place, nowhere, hidden=split == "test")
-    return build(source, rows_with_pictures(place, fields, images, names))
+    return build(source, rows_with_pictures(place, fields, images, names, lambda: _contents(table, columns)))
+
+
+def _contents(table: Any, columns: list[str]) -> Iterator[str]:
+    """Yield what identifies the pictures of each row by their bytes."""
+    for row in table.select_columns(columns):
+        yield "-".join(content_hash(row[column] and row[column]["bytes"]) for column in columns)
 
 
 def _names_and_gaps(table: Any, column: str) -> tuple[list[str | None], list[bool]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_qbench.data import published as known
 from pytest_qbench.data.folder import DataFolder, find
@@ -13,11 +14,20 @@ from pytest_qbench.data.load import HUB, MINI, data_folder
 from pytest_qbench.errors import DataError
 from pytest_qbench.items import Dataset
 
+
+class Listed(NamedTuple):
+    """A dataset in the list: the cells of `HEADER`, and how its columns are understood."""
+
+    cells: tuple[str, ...]
+    readable: bool = True
+    meaning: str | None = None
+
+
 HEADER = ("dataset", "task", "items", "hash", "left out", "found in", "licence")
 
 
-def listing(spec: str | None) -> Iterator[tuple[str, ...]]:
-    """Yield a row of `HEADER` per dataset and split: the embedded ones, then those of `spec` (a data folder or hf).
+def listing(spec: str | None) -> Iterator[Listed]:
+    """Yield an entry per dataset and split: the embedded ones, then those of `spec` (a data folder or hf).
 
     A dataset that cannot be read has the reason in place of its items. Raises `DataError` for a `spec` that is neither.
     """
@@ -34,25 +44,27 @@ def content_hash(dataset: Dataset) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
-def _folder(folder: DataFolder) -> Iterator[tuple[str, ...]]:
+def _folder(folder: DataFolder) -> Iterator[Listed]:
     for found in find(folder):
         source = found.source
         name = f"{source.name} {source.split}" if source.split else source.name
         try:
             yield _row(name, found.read())
         except DataError as e:
-            yield name, source.task, "-", "-", "-", str(e), ""
+            yield Listed((name, source.task, "-", "-", "-", str(e), ""), readable=False)
 
 
-def _hub() -> Iterator[tuple[str, ...]]:
+def _hub() -> Iterator[Listed]:
     for name in REPOSITORIES:
         for split in known.SPLITS:
             try:
                 yield _row(f"{name} {split}", read_hub(name, split))
             except DataError as e:
-                yield f"{name} {split}", "perception", "-", "-", "-", str(e), ""
+                yield Listed((f"{name} {split}", "perception", "-", "-", "-", str(e), ""), readable=False)
 
 
-def _row(name: str, dataset: Dataset) -> tuple[str, ...]:
+def _row(name: str, dataset: Dataset) -> Listed:
     left_out, items = str(len(dataset.left_out)), str(len(dataset.items))
-    return name, dataset.task, items, content_hash(dataset), left_out, dataset.source, dataset.license or "not stated"
+    licence = dataset.license or "not stated"
+    cells = (name, dataset.task, items, content_hash(dataset), left_out, dataset.source, licence)
+    return Listed(cells, meaning=dataset.meaning)

@@ -13,8 +13,9 @@ from pytest_qbench.data.image_check import check_images
 from pytest_qbench.data.image_paths import expanded, missing_images, short_path
 from pytest_qbench.data.manifest import nearest
 from pytest_qbench.data.sampling import select
+from pytest_qbench.data.unread import unread_files
 from pytest_qbench.errors import DataError
-from pytest_qbench.items import Dataset
+from pytest_qbench.items import Dataset, LeftOut
 
 __all__ = [
     "HUB",
@@ -51,6 +52,14 @@ def open_datasets(spec: str, *, rootdir: Path, names: Sequence[str] | None, spli
         raise DataError(f"{folder.label}: {e.filename} cannot be read: {e.strerror}; check its permissions") from e
     _check_ids(datasets)
     return datasets
+
+
+def unread(spec: str, rootdir: Path) -> list[LeftOut]:
+    """Return the files of the data folder `spec` that no dataset uses, with the reasons; none for `mini` and `hf`."""
+    if spec in (MINI, HUB):
+        return []
+    folder = data_folder(spec, rootdir)
+    return unread_files(folder, find(folder))
 
 
 def _wanted(found: list[Found], label: str, wanted: list[str] | None, split: str) -> list[Found]:

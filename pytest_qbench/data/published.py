@@ -46,7 +46,7 @@ LAYOUTS = {
         ("qbench2", "q-bench2", "Q-Bench2-HF"),
         ("qbench2_{split}", "q-bench2-a1-{split}"),
         ("images", "all_single_images"),
-        {},
+        {"dev": ("Q-Bench2_VAL",), "test": ("Q-Bench2_TEST",)},
     ),
     "abench": Layout(
         "perception",

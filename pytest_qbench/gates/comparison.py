@@ -55,6 +55,15 @@ def check_comparable(name: str, results: Results, baseline: Baseline, dataset: s
             raise IncomparableError(
                 f"judge drift, not model drift: {moved} since baseline {baseline.name}; pin the judge, or record anew"
             )
+    unclear = [
+        reason for (t, item), reason in baseline.ambiguous.items()
+        if t == task and fits(results.expected[t, item].dataset, dataset)
+    ]  # fmt: skip
+    if unclear:
+        raise IncomparableError(
+            f"{len(unclear)} items cannot be told apart in baseline {baseline.name} (first: {unclear[0]}); "
+            "give both sources the same ids or image names, or record the baseline anew"
+        )
     wanted = [
         key
         for key in sorted(expected_keys(baseline, results.fingerprint.get("selection") or {}))

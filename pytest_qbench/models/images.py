@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from pytest_qbench.errors import ItemError
+from pytest_qbench.models.pixels import to_rgb
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -42,12 +43,13 @@ class LazyImage:
         try:
             image: Image.Image = Image.open(io.BytesIO(self._source.read()))
             image.load()
+            image = to_rgb(image)
         except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
             line = (str(e).splitlines() or [type(e).__name__])[0]
             raise ItemError(f"{self._source.name}: not a readable image: {line}") from e
         if self._blind:
             return Image.new("RGB", image.size, GREY)
-        return image if image.mode == "RGB" else image.convert("RGB")
+        return image
 
 
 class LazyImages(Sequence["Image"]):

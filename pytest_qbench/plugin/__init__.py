@@ -72,6 +72,15 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return header(run_of(config).request.settings)
 
 
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    """State how the columns of the quality databases are understood."""
+    if not given(config):
+        return []
+    request = run_of(config).request
+    found = [d.meaning for d in request.datasets if d.meaning and d.task in request.tasks] if request.tasks else []
+    return [f"qbench: {meaning}" for meaning in found]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrize suite functions with their items."""
     marker = metafunc.definition.get_closest_marker(NAME)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.baseline.matching import align, describe_match
 from pytest_qbench.baseline.snapshot import before
 from pytest_qbench.gates.comparison import Comparison, check_comparable, drifts
 from pytest_qbench.gates.evaluate import GateResult, Limits, evaluate
@@ -43,12 +44,14 @@ def compare(new: Results, old: Baseline | str, margins: Mapping[str, float], lim
     `flips`: how many items are listed each way. `holds` is False where a gate regressed or is invalid, and where
     nothing could be judged.
     """
+    old = old if isinstance(old, str) else align(old, new.expected)
     gates = [evaluate(name, new, old, limits, margin=margin) for name, margin in margins.items()]
     verdicts = {(m.name, m.dataset, m.slice): m.verdict for gate in gates for m in gate.rows}
     rows = [HEAD, *(_row(m, new, old, verdicts, limits.seed) for m in new.metrics if m.name in METRICS)]
     lines = aligned(rows, left=3)
     lines += [f"gate {g.name}: {'not measured' if g.nothing else g.verdict} ({g.reason})" for g in gates]
     if not isinstance(old, str):
+        lines += [told for told in [describe_match(old.matched)] if told]
         lines += [
             f"drift of {m.name.partition('.')[0]} {m.dataset}: {m.value:.4f}, {m.note}" for m, _ in drifts(new, old)
         ]

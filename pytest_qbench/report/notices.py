@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_qbench.baseline.matching import describe_match
+from pytest_qbench.metrics.direction import reversed_scales
 from pytest_qbench.records import Record, error_kind
 from pytest_qbench.report.finished_run import Finished
 from pytest_qbench.report.labels import shortened_id, value_text
@@ -42,6 +44,10 @@ def remarks(run: Finished) -> list[Remark]:
         m = rows[one["name"], one["dataset"]]
         text = f"drift of {m.name.partition('.')[0]} {m.dataset}: {value_text(m.name, m.value)}, {m.note}"
         lines.append(Remark(text + (": this is not the model of the baseline" if one["moved"] else "")))
+    lines += [Remark(text) for text in run.summary.get("data", {}).get("meaning", ())]
+    lines += [Remark(text, True, True) for text in reversed_scales(run.metrics)]
+    if told := describe_match(run.summary["baseline"].get("matched", {})):
+        lines.append(Remark(told))
     if differs := run.summary.get("made_otherwise"):
         rest = f" and {len(differs) - SHOWN} more in summary.json" if len(differs) > SHOWN else ""
         told = "; ".join(shortened_id(one) for one in differs[:SHOWN])

@@ -46,11 +46,14 @@ def run_summary(
     }
 
 
-def baseline_entry(name: str, baseline: Baseline | str) -> dict[str, str]:
+def baseline_entry(name: str, baseline: Baseline | str) -> dict[str, Any]:
     """The baseline of a summary: where it lies and when it was recorded, or why there is none."""
     if isinstance(baseline, str):
         return {"name": name, "missing": baseline}
-    return {"name": baseline.name, "path": str(baseline.path), "recorded": baseline.recorded}
+    return {
+        "name": baseline.name, "path": str(baseline.path), "recorded": baseline.recorded,
+        "matched": dict(baseline.matched),
+    }  # fmt: skip
 
 
 def _gate(gate: GateResult, outcome: str) -> dict[str, Any]:

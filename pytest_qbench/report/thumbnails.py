@@ -18,6 +18,7 @@ from pytest_qbench.gates.evaluate import GateResult
 from pytest_qbench.items import ImageSource
 from pytest_qbench.metrics.metrics import task_of
 from pytest_qbench.metrics.results import Results
+from pytest_qbench.models.pixels import to_rgb
 from pytest_qbench.report.outliers import outliers
 
 THUMBNAILS = "thumbnails.json"
@@ -66,7 +67,7 @@ def _data_url(image: ImageSource) -> str | None:
             return None
         with Image.open(io.BytesIO(image.read())) as opened:
             opened.draft("RGB", (SIDE, SIDE))  # a JPEG is decoded at a fraction of its size
-            small = opened.convert("RGB")
+            small = to_rgb(opened)
             small.thumbnail((SIDE, SIDE))
             buffer = io.BytesIO()
             small.save(buffer, "WEBP", quality=70)

@@ -10,9 +10,9 @@ from pytest_qbench.scoring.score import DEFAULT, Scoring
 
 # The conditions that must agree for a comparison, per task. Reports show the rest of a fingerprint.
 COMPARABLE: Mapping[str, tuple[str, ...]] = {
-    "perception": ("prompts", "answer", "answer_tokens", "blind", "unparsed"),
-    "description": ("prompts", "description_tokens", "blind", "judge", "judge_rounds"),
-    "assessment": ("prompts", "scoring", "blind"),
+    "perception": ("prompts", "answer", "answer_tokens", "blind", "unparsed", "pixels"),
+    "description": ("prompts", "description_tokens", "blind", "judge", "judge_rounds", "pixels"),
+    "assessment": ("prompts", "scoring", "blind", "pixels"),
 }
 # Fingerprints leave these out at their defaults, like those recorded before these options existed.
 DEFAULTS: Mapping[str, int] = {name: prompts.MAX_NEW_TOKENS[task] for task, name in prompts.TOKEN_LIMITS.items()}
@@ -34,6 +34,7 @@ def fingerprint(
     judge_rounds: int,
     unparsed: bool = False,
     max_new_tokens: Mapping[str, int] = prompts.MAX_NEW_TOKENS,
+    pixels: int | None = None,
     model: Mapping[str, Any],
     scoring: Scoring = DEFAULT,
     **run: Any,
@@ -44,6 +45,7 @@ def fingerprint(
         "answer": answer,
         "scoring": scoring.describe(),
         "blind": blind,
+        **({"pixels": pixels} if pixels is not None else {}),
         "judge": dict(judge) if judge else None,
         "judge_rounds": judge_rounds if judge else None,
         **({"unparsed": dict(judge or {})} if unparsed else {}),

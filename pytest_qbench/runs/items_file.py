@@ -14,6 +14,7 @@ from pytest_qbench.records import SCHEMA, encode
 
 ITEMS = "items.jsonl"
 _TEXTS = ("question", "answer", "target")
+_LISTS = ("options", "golden", "image_names", "aliases")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def _line(item: Item) -> str:
         "group": item.group, "images": [image.name for image in item.images], "slices": dict(item.slices),
     }  # fmt: skip
     data |= {key: value for key in _TEXTS if (value := getattr(item, key)) is not None}
-    data |= {key: list(value) for key in ("options", "golden") if (value := getattr(item, key))}
+    data |= {key: list(value) for key in _LISTS if (value := getattr(item, key))}
     return encode(data)
 
 
@@ -75,4 +76,5 @@ def _item(data: dict[str, Any]) -> Item:
         tuple(NamedImage(name) for name in data["images"]),
         question=data.get("question"), options=tuple(data.get("options", ())), answer=data.get("answer"),
         slices=data["slices"], target=data.get("target"), golden=tuple(data.get("golden", ())),
+        image_names=tuple(data.get("image_names", ())), aliases=tuple(data.get("aliases", ())),
     )  # fmt: skip

@@ -14,6 +14,7 @@ from pytest_qbench.baseline.eligibility import why_not_whole
 from pytest_qbench.baseline.snapshot import before, write_before
 from pytest_qbench.baseline.store import write_baseline
 from pytest_qbench.errors import UsageError
+from pytest_qbench.metrics.direction import reversed_scales
 from pytest_qbench.metrics.drift import noise
 from pytest_qbench.metrics.results import Results, share
 from pytest_qbench.records import Record
@@ -84,7 +85,9 @@ def _write_summary(summary: dict[str, Any], folder: Path, copy: Path | None) -> 
 
 def _update_baseline(run: Run, results: Results, exitstatus: int) -> BaselineUpdate:
     settings = run.request.settings
-    if reason := _why_not_recorded(results, run.baseline, run.gating, exitstatus):
+    stated = [d.name for d in run.request.datasets if d.direction_stated]
+    reason = _why_not_recorded(results, run.baseline, run.gating, exitstatus)
+    if reason := reason or next(iter(reversed_scales(results.metrics, stated)), None):
         return BaselineUpdate(refused=reason)
     measured = run.recorder.noise or {"how": None, "records": []}
     varied = [Record(**data) for data in measured["records"]]

@@ -13,7 +13,7 @@ from pytest_qbench.data.load import MINI
 from pytest_qbench.data.sharding import take_shard
 from pytest_qbench.engine.dispatch import PromptSettings
 from pytest_qbench.errors import UsageError
-from pytest_qbench.items import Dataset, Item, Task
+from pytest_qbench.items import Dataset, Item, LeftOut, Task
 from pytest_qbench.models.specs import ModelSpec, check, check_args, paper_words, parse_model_args, parse_spec
 from pytest_qbench.prompts import AnswerMode
 from pytest_qbench.scoring.score import DEFAULT, PAPER_TEMPERATURE, Scoring
@@ -96,6 +96,18 @@ class RunRequest:
         wanted = [each for each in found if s.tasks is None or each.task in s.tasks]
         selected = select(wanted, limit=s.limit, seed=s.seed)
         return selected if s.shard is None else take_shard(selected, *s.shard)
+
+    @cached_property
+    def unread(self) -> list[LeftOut]:
+        """The files of the data folder that no dataset uses."""
+        from pytest_qbench.data.load import unread
+
+        return unread(self.settings.data, self.settings.rootdir)
+
+    @property
+    def expected(self) -> dict[tuple[str, str], Item]:
+        """The items that the suites ask for, by task and id."""
+        return {(task, item.id): item for task in self.tasks for item in self.items_of(task)}
 
     def items_of(self, task: Task) -> list[Item]:
         """Return the selected items of a task."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from pytest_qbench import prompts
 from pytest_qbench.items import Dataset
+from pytest_qbench.models.pixels import PIXEL_RULES
 from pytest_qbench.runs.fingerprint import token_limits
 from pytest_qbench.session.request import RunRequest
 
@@ -25,6 +26,7 @@ def resume_settings(request: RunRequest) -> dict[str, Any]:
         **token_limits(request.answer, s.max_new_tokens),
         "scoring": request.scoring.describe(),
         "blind": s.blind,
+        "pixels": PIXEL_RULES,
         "judge": s.judge,
         "judge_args": sorted(s.judge_args),
         "judge_prompts": str(s.judge_prompts) if s.judge_prompts else None,

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pytest_qbench.errors import UsageError
-from pytest_qbench.items import Item, LeftOut
+from pytest_qbench.items import LeftOut
 from pytest_qbench.runs.made_with import MadeWith
 from pytest_qbench.session.endpoints import SessionEndpoints
 from pytest_qbench.session.gating import Gating
@@ -109,14 +109,14 @@ class Run:
 
     def _collect_results(self) -> Results:
         from pytest_qbench.metrics.results import Results
+        from pytest_qbench.models.pixels import PIXEL_RULES
         from pytest_qbench.runs.fingerprint import fingerprint
 
         request, settings = self.request, self.request.settings
-        expected: dict[tuple[str, str], Item] = {
-            (t, item.id): item for t in request.tasks for item in request.items_of(t)
-        }
+        expected = request.expected
         made_with = self.recorder.all_made_with
         left_out = [entry for d in request.datasets if d.task in request.tasks for entry in d.left_out]
+        left_out += request.unread
         left_out += [LeftOut(*entry) for entry in made_with.left_out or ()]
         machine = {"machine": made_with.machine, "judge_control": made_with.judge_control}
         batch = {"batch_size": made_with.batch_size}
@@ -124,8 +124,8 @@ class Run:
             [self.recorder.records[key] for key in expected if key in self.recorder.records],
             expected,
             fingerprint(
-                scoring=request.scoring, answer=request.answer, blind=settings.blind, judge=made_with.judge,
-                judge_rounds=settings.judge_rounds, unparsed=settings.judge_unparsed,
+                scoring=request.scoring, answer=request.answer, blind=settings.blind, pixels=PIXEL_RULES,
+                judge=made_with.judge, judge_rounds=settings.judge_rounds, unparsed=settings.judge_unparsed,
                 max_new_tokens=settings.max_new_tokens, model=made_with.model or {}, data=settings.data,
                 selection=request.selection,
                 **{key: value for key, value in (machine | batch).items() if value is not None},
@@ -147,14 +147,15 @@ class Run:
 
     @cached_property
     def baseline(self) -> Baseline | str:
-        """The stored baseline, or the reason why there is none to compare with."""
+        """The stored baseline under the ids of this run, or the reason why there is none to compare with."""
+        from pytest_qbench.baseline.matching import align
         from pytest_qbench.baseline.store import find_baseline, read_baseline
 
         settings = self.request.settings
         try:
             path = find_baseline(settings.baseline_dir, self.baseline_name)
             if path is not None:
-                return read_baseline(path)
+                return align(read_baseline(path), self.request.expected)
         except UsageError as e:
             return str(e)
         missing = f"no baseline {self.baseline_name!r} in {settings.baseline_dir.name}/"

@@ -82,6 +82,7 @@ def summarize(
         "usage": run.endpoints.usage,
         "ray": dict(run.ray_report),
         "tracebacks": run.tracebacks,
+        "data": _data_entry(run),
         "notes": run.notes,
         "changes": update.changes if update else [],
         "submissions": list(submissions),
@@ -92,3 +93,10 @@ def summarize(
 def commit() -> str | None:
     """Return the commit that CI tests, where its environment names it."""
     return next((os.environ[name] for name in ("GITHUB_SHA", "CI_COMMIT_SHA") if os.environ.get(name)), None)
+
+
+def _data_entry(run: Run) -> dict[str, Any]:
+    """Return how the columns of the quality databases are understood, and whose direction the user states."""
+    datasets = [d for d in run.request.datasets if d.task in run.request.tasks and d.meaning]
+    return {"meaning": [d.meaning for d in datasets],
+            "direction_stated": [d.name for d in datasets if d.direction_stated]}  # fmt: skip

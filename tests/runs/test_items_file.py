@@ -27,6 +27,8 @@ items = st.builds(
     slices=st.dictionaries(text, text, max_size=2),
     target=st.none() | st.floats(allow_nan=False, allow_infinity=False),
     golden=st.lists(text, max_size=2).map(tuple),
+    image_names=st.lists(text, max_size=2).map(tuple),
+    aliases=st.lists(text, max_size=2).map(tuple),
 )
 
 

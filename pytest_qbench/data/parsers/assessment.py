@@ -1,30 +1,44 @@
-"""Which columns of a quality database hold the image and the MOS."""
+"""Find the columns of a quality database that hold image, MOS and reference image."""
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
+from pytest_qbench.data.columns import IMAGE, MOS, PERHAPS_REFERENCE, REFERENCE, is_image_name
+from pytest_qbench.data.columns import plain as plain_name
 from pytest_qbench.data.readers.row import Row, shown
-
-#: Column names in use, most certain first, without case and punctuation.
-_IMAGE = ("imgpath", "imagepath", "image", "imagename", "imgname", "img", "filename", "file", "name", "path", "distimg")
-_MOS = ("gtscore", "mos", "mosscore", "score", "mosquality", "qualitymos")
 
 
 class Columns(NamedTuple):
-    """The fields to read from each record of a file."""
+    """The fields to read from each record of a file; `reference` is None where no field names a reference image."""
 
     image: str
     target: str
+    reference: str | None = None
 
 
 def columns(row: Row, dataset: str, image: str | None, target: str | None) -> Columns:
     """Return the columns of a file from its first record; `image` and `target` are what datasets.yaml says."""
     # A DMOS often means "lower is better"; KADID's does not, and only there is that known.
-    mos = (*_MOS, "dmos") if dataset == "kadid" else _MOS
-    where = "img_path" if row.images and image is None else _named(row, image, "image_column", _IMAGE)
-    return Columns(where, _named(row, target, "target_column", mos))
+    mos = (*MOS, "dmos") if dataset == "kadid" else MOS
+    where = "img_path" if row.images and image is None else _named(row, image, "image_column", IMAGE)
+    return Columns(where, _named(row, target, "target_column", mos), _reference(row))
+
+
+def _reference(row: Row) -> str | None:
+    plain = _plain_names(row)
+    if found := next((plain[word] for word in REFERENCE if word in plain), None):
+        return found
+    perhaps = (plain[word] for word in PERHAPS_REFERENCE if word in plain)
+    return next((name for name in perhaps if is_image_name(str(row.value(name) or ""))), None)
+
+
+def _plain_names(row: Row) -> dict[str, str]:
+    """Return the field names by their letters and digits alone; the first one of equal names."""
+    plain: dict[str, str] = {}
+    for key in row.fields:
+        plain.setdefault(plain_name(str(key)), key)
+    return plain
 
 
 def _named(row: Row, name: str | None, option: str, usual: tuple[str, ...]) -> str:
@@ -33,9 +47,7 @@ def _named(row: Row, name: str | None, option: str, usual: tuple[str, ...]) -> s
         if name not in row.fields:
             raise row.error(f"no column {shown(name)} (columns: {present})", f"correct {option} in datasets.yaml")
         return name
-    plain: dict[str, str] = {}
-    for key in row.fields:
-        plain.setdefault(re.sub(r"[^a-z0-9]", "", key.lower()), key)
+    plain = _plain_names(row)
     found = next((plain[word] for word in usual if word in plain), None)
     if found is None:
         what = "image's name" if option == "image_column" else "MOS"

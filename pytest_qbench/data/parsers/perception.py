@@ -11,10 +11,11 @@ from pytest_qbench.data.readers.row import Row, shown
 
 #: The lists that hold the options: LLVisionQA and Q-Bench2, A-Bench.
 _LISTS = ("candidates", "answers", "options")
-#: One field an option: the hub's layout, VLMEvalKit's tables.
-_COLUMNS = (tuple(f"option{i}" for i in range(10)), tuple(string.ascii_uppercase[:10]))
-#: What the hub's layout writes where there is no further option or the answer is hidden.
-_PADS = frozenset({"N/A", "NA", "nan", "None"})
+#: One column for each option: the hub's layout and VLMEvalKit's tables.
+_HUB_COLUMNS = tuple(f"option{i}" for i in range(10))
+_LETTER_COLUMNS = tuple(string.ascii_uppercase[:10])
+#: What the hub's layout writes after the last option, and in place of a hidden answer.
+_PADDING = "N/A"
 
 
 class Question(NamedTuple):
@@ -46,10 +47,14 @@ def _options(row: Row) -> tuple[str, ...]:
 
 
 def _option_columns(row: Row) -> list[str]:
-    columns = next((columns for columns in _COLUMNS if columns[0] in row.fields), ())
-    cells = [row.text(column) for column in columns]
-    options = [cell for cell in cells if cell is not None and cell not in _PADS]
-    if cells[: len(options)] != options:
+    """Return the cells before the padding. Only the end of a row is padding: a word such as None may be an option."""
+    columns = next((columns for columns in (_HUB_COLUMNS, _LETTER_COLUMNS) if columns[0] in row.fields), ())
+    padding = {None, _PADDING} if columns is _HUB_COLUMNS else {None}
+    cells = [row.text(column) for column in columns if column in row.fields]
+    while cells and cells[-1] in padding:
+        cells.pop()
+    options = [cell for cell in cells if cell is not None]
+    if len(options) < len(cells):
         raise row.error(f"options {shown(cells)} have a gap", "move the options together")
     return options
 
@@ -59,9 +64,12 @@ def _answer(row: Row, options: tuple[str, ...]) -> str | None:
     text, letter = row.text("correct_ans"), row.text("correct_choice")
     both = row.text("answer")
     if both is not None and text is None and letter is None:
-        text, letter = (both, None) if both in options else (None, both)
+        # The column formats write a letter; a list of options goes with a text.
+        listed = any(row.value(key) is not None for key in _LISTS)
+        is_letter = _letter_index(both) < len(options) if not listed else both not in options
+        text, letter = (None, both) if is_letter or both not in options else (both, None)
     found = {_by_text(row, text, options)} if text is not None else set()
-    if letter is not None and letter not in _PADS:
+    if letter is not None and letter != _PADDING:
         found.add(_by_letter(row, letter, options))
     if len(found) > 1:
         raise row.error(f"correct_ans {shown(text)} and correct_choice {shown(letter)} differ", "correct one of them")
@@ -75,13 +83,23 @@ def _by_text(row: Row, text: str, options: tuple[str, ...]) -> str:
 
 
 def _by_letter(row: Row, letter: str, options: tuple[str, ...]) -> str:
-    index = string.ascii_uppercase.find(letter.upper().rstrip(".").strip("()")) if letter else -1
-    if not (0 <= index < len(options) and len(letter.rstrip(".").strip("()")) == 1):
+    index = _letter_index(letter)
+    if index >= len(options):
         raise row.error(
             f"answer {shown(letter)} is neither one of the options {shown(list(options))} nor the letter of one",
             "correct the answer",
         )
     return options[index]
+
+
+def _letter_index(text: str) -> int:
+    """Return the position that a letter such as `B`, `b.` or `(B)` names; beyond all options for any other text."""
+    plain = text.upper().rstrip(".").strip("()")
+    return (
+        string.ascii_uppercase.index(plain)
+        if len(plain) == 1 and plain in string.ascii_uppercase
+        else len(string.ascii_uppercase)
+    )
 
 
 def _slices(row: Row, pair: bool) -> dict[str, str]:

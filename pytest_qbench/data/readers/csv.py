@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from pytest_qbench.data.readers.row import Row
+from pytest_qbench.data.readers.text import headless
 from pytest_qbench.errors import DataError, ItemError
 
 #: A shorter image cell of VLMEvalKit names another record, or a file.
@@ -15,7 +19,10 @@ _SHORTEST_PICTURE = 64
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A picture in base64 in one cell of a table; `offset` and `size` are the bytes of its record."""
+    """A picture in base64 in one cell of a table; `offset` and `size` are the bytes of its record.
+
+    `part` is the position of the picture in a cell that lists several.
+    """
 
     path: Path
     name: str
@@ -23,6 +30,7 @@ class Cell:
     column: int
     offset: int
     size: int
+    part: int = 0
 
     def read(self) -> bytes:
         """Return the decoded cell."""
@@ -32,7 +40,7 @@ class Cell:
             with self.path.open("rb") as file:
                 file.seek(self.offset)
                 cells = _split(file.read(self.size).decode(), self.delimiter)
-            text = cells[self.column].rpartition("base64,")[2]
+            text = _listed(cells[self.column])[self.part].rpartition("base64,")[2]
             return base64.b64decode("".join(text.split()), validate=True)
         except OSError as e:
             raise ItemError(f"{self.name}: cannot be read: {e.strerror}") from e
@@ -74,38 +82,77 @@ def _rows(path: Path, label: str, delimiter: str, records: Iterator[_Record]) ->
     first = next(records, None)
     if first is None:
         raise DataError(f"{label}: is empty; download or export it again")
-    header = [name.strip() for name in first.cells]
+    # The first line of some tables of quality databases is a record.
+    columns = headless([cell.strip() for cell in first.cells])
+    header = columns or [name.strip() for name in first.cells]
+    start = [first] if columns else []
     repeated = {name for name in header if name and header.count(name) > 1}
     if repeated:
         raise DataError(f"{label}: column {', '.join(sorted(repeated))} stands there twice; rename one")
     asks = {"image", "question"} <= set(header)
-    rows, pictures, references = [], {}, []
-    for record in records:
+    rows: list[Row] = []
+    questions = _Questions(path, label, delimiter, header)
+    for record in chain(start, records):
         fields: dict[str, object] = {name: cell for name, cell in zip(header, record.cells, strict=False) if name}
-        row = Row(label, record.number, fields)
+        row = Row(label, record.number + len(start), fields)
         if len(record.cells) != len(header):
             raise row.error(
                 f"{len(record.cells)} cells where the header has {len(header)}", "correct its quotes and separators"
             )
         rows.append(row)
-        if not asks:
-            continue
-        if "id" not in fields:
-            fields["id"] = fields.pop("index", None)
-        text, index = str(fields["image"]), str(fields["id"])
-        if len(text) <= _SHORTEST_PICTURE:
-            references.append((row, text))
-        else:
-            name = f"{label}/{record.number}"
-            pictures[index] = Cell(path, name, delimiter, header.index("image"), record.offset, record.size)
-            row.images = (pictures[index],)
-            del fields["image"]
-    for row, text in references:
-        if text in pictures:
-            row.images = (pictures[text],)
+        if asks:
+            questions.take_picture(row, fields, record)
+    questions.resolve()
     if not rows:
         raise DataError(f"{label}: holds a header and no records; download or export it again")
     return rows
+
+
+class _Questions:
+    """The pictures of a multiple-choice table. A short image cell names another record, or a file."""
+
+    def __init__(self, path: Path, label: str, delimiter: str, header: list[str]) -> None:
+        self.path, self.label, self.delimiter, self.header = path, label, delimiter, header
+        self.pictures: dict[str, Row] = {}
+        self.references: list[tuple[Row, dict[str, object], str]] = []
+
+    def take_picture(self, row: Row, fields: dict[str, object], record: _Record) -> None:
+        """Move id and picture of a record from its fields to their places."""
+        index = fields.pop("index", None)
+        if "id" not in fields:
+            fields["id"] = index
+        elif index:
+            row.aliases = (str(index),)
+        path = fields.get("image_path")
+        if isinstance(path, str) and path.startswith("["):
+            fields["image_path"] = _listed(path)
+        text = str(fields["image"])
+        if len(text) <= _SHORTEST_PICTURE:
+            self.references.append((row, fields, text))
+            return
+        del fields["image"]
+        name, column, count = f"{self.label}/{record.number}", self.header.index("image"), len(_listed(text))
+        row.images = tuple(
+            Cell(self.path, f"{name}.{part + 1}" if count > 1 else name, self.delimiter, column, record.offset,
+                 record.size, part)
+            for part in range(count)
+        )  # fmt: skip
+        row.content = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        self.pictures[str(index or fields["id"])] = row
+
+    def resolve(self) -> None:
+        """Give the records that name another record its picture."""
+        for row, fields, text in self.references:
+            if other := self.pictures.get(text):
+                row.images, row.content = other.images, other.content
+                del fields["image"]
+
+
+def _listed(cell: str) -> list[str]:
+    """Return the texts of a cell: its own, or the elements of a list such as `['AAAA', 'BBBB']`."""
+    if not cell.startswith("["):
+        return [cell]
+    return re.findall(r"""['"]([^'"]*)['"]""", cell) or [cell]
 
 
 def _records(lines: Iterator[bytes], label: str, delimiter: str) -> Iterator[_Record]:

@@ -11,7 +11,7 @@ from pytest_qbench.data.readers.row import Row
 from pytest_qbench.errors import DataError
 
 #: Suffixes of files that hold records.
-SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".parquet")
+SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".parquet", ".xlsx", ".txt")
 #: Formats in which the hidden answers of a test split are filled with something.
 FILLED = (".tsv", ".parquet")
 
@@ -25,4 +25,12 @@ def read_rows(path: Path, label: str) -> list[Row]:
         return read_table(path, label)
     if suffix == ".parquet":
         return read_parquet(path, label)
+    if suffix == ".xlsx":
+        from pytest_qbench.data.readers.xlsx import read_workbook
+
+        return read_workbook(path, label)
+    if suffix == ".txt":
+        from pytest_qbench.data.readers.text import read_text_table
+
+        return read_text_table(path, label)
     raise DataError(f"{label}: unknown format {path.suffix!r}; one of {', '.join(SUFFIXES)} is needed")

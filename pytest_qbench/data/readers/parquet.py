@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -65,6 +66,11 @@ class Shard:
                 self._last = (group, column, content.column(column))
             value = self._last[2][row - (self._ends[group - 1] if group else 0)].as_py()
             return bytes(value["bytes"]) if value and value["bytes"] else None
+
+    def contents(self, rows: int) -> Iterator[str]:
+        """Yield what identifies the pictures of each row by their bytes; reads all of them, column by column."""
+        columns = [[content_hash(self.picture(column, row)) for row in range(rows)] for column in self.pictures]
+        return map("-".join, zip(*columns, strict=True))
 
     def absent(self, column: str) -> frozenset[int]:
         """Return the rows without a picture; reads no pictures where the file's statistics say that all are there."""
@@ -137,7 +143,7 @@ def read_parquet(path: Path, label: str) -> list[Row]:
         for row in range(len(fields))
     ]
     names = [shard.names(column) for column in shard.pictures]
-    return rows_with_pictures(label, fields, images, names)
+    return rows_with_pictures(label, fields, images, names, lambda: shard.contents(len(fields)))
 
 
 def rows_with_pictures(
@@ -145,17 +151,35 @@ def rows_with_pictures(
     fields: Sequence[dict[str, object]],
     images: Sequence[tuple[ImageSource, ...]],
     names: Sequence[Sequence[str | None]],
+    contents: Callable[[], Iterable[str | None]],
 ) -> list[Row]:
     """Return rows with pictures inside; `names` has a list of file names for each column of pictures.
 
-    Where every single picture has a file name of its own, ids are made of it, as in the official JSON, and not of the
-    running number `id`: the same benchmark has the same ids, whichever way it came.
+    Where the pictures of each row have file names of their own, ids are made of these names, as in the official JSON;
+    the running number `id` becomes an alias. So a benchmark has the same ids in both layouts. Where names are missing,
+    `contents` returns what identifies the pictures of each row by their bytes.
     """
-    if len(names) == 1 and all(names[0]) and len(set(names[0])) == len(names[0]):
-        for one, name in zip(fields, names[0], strict=True):
-            one.pop("id", None)
-            one["img_path"] = name
-    return [Row(label, number, one, own) for number, (one, own) in enumerate(zip(fields, images, strict=True), 1)]
+    rows = [Row(label, number, one, own) for number, (one, own) in enumerate(zip(fields, images, strict=True), 1)]
+    named = list(zip(*names, strict=True))
+    whole = bool(named) and all(all(row) for row in named)
+    # Names that all rows share, such as image.png, name no picture.
+    if whole and (len(rows) == 1 or len(set(named)) > 1):
+        unique = len(set(named)) == len(named)
+        for row, one, texts in zip(rows, fields, named, strict=True):
+            if unique and (own := row.text("id")) is not None:
+                row.aliases = (own,)
+            if unique:
+                one.pop("id", None)
+            one["img_path"] = list(texts)
+        return rows
+    for row, content in zip(rows, contents(), strict=True) if named else ():
+        row.content = content
+    return rows
+
+
+def content_hash(picture: bytes | None) -> str:
+    """Return a hash of an encoded picture, 16 hex digits."""
+    return hashlib.blake2b(picture or b"", digest_size=8).hexdigest()
 
 
 def dataset_of(path: Path, label: str) -> str | None:

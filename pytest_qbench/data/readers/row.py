@@ -15,12 +15,15 @@ class Row:
     """A record: `file` and `number` (from 1) say where it stands.
 
     `images` are the pictures that the format carries inside (parquet, base64); without any, the record names files.
+    `content` identifies these pictures by their bytes. `aliases` are ids of the record beside the one of its fields.
     """
 
     file: str
     number: int
     fields: Mapping[str, object]
     images: tuple[ImageSource, ...] = ()
+    content: str | None = None
+    aliases: tuple[str, ...] = ()
 
     def error(self, problem: str, remedy: str) -> DataError:
         """Return the error that names file, record, problem and remedy in one line."""

@@ -108,7 +108,7 @@ def test_a_letter_that_is_itself_an_option_is_that_option(tmp_path: Path) -> Non
         ({"candidates": ["Low", ""]}, "blank or repeated"),
         ({"candidates": ["Low", 3]}, "not a list of texts"),
         ({"candidates": {"A": "Low"}}, "not text"),
-        ({"candidates": None, "option0": "Low", "option1": "N/A", "option2": "High"}, "have a gap"),
+        ({"candidates": None, "option0": "Low", "option1": None, "option2": "High"}, "have a gap"),
         ({"type": 3}, "type 3 is not a code; use one of 0 yes_or_no, 1 what, 2 how"),
         ({"type": "why"}, "type 'why' is not a code"),
         ({"type": 0.5}, "type 0.5 is not a code"),

@@ -1,0 +1,154 @@
+"""What one source of a benchmark says of an item: id, images, texts; and how two such statements agree."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from pytest_qbench.errors import ItemError
+from pytest_qbench.items import Item
+
+#: An agreement of names from here on: one name is the end of the other one, or they are equal.
+SUFFIX, _EQUAL = 10_000, 20_000  # beyond the number of components of any path
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What is known of an item in one source; None (for `images`: empty) means unknown and contradicts nothing.
+
+    `label` names the item in messages. `ids` are its ids within the dataset. `images` are file names, possibly with
+    folders. `asked` is the hash of question and options, for sources that keep no texts. `picture` returns the hash of
+    the pictures' bytes; it is called only where names and texts do not decide.
+    """
+
+    label: str
+    ids: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    question: str | None = None
+    options: tuple[str, ...] | None = None
+    asked: str | None = None
+    picture: Callable[[], str | None] | None = field(default=None, compare=False)
+    task: str | None = None
+    dataset: str | None = None
+    split: str | None = None
+
+
+def identity_of(item: Item) -> Identity:
+    """Return the identity of a data item."""
+    prefix = f"{item.dataset}/{item.split}/" if item.split else f"{item.dataset}/"
+    return Identity(
+        item.id, (item.id.removeprefix(prefix), *item.aliases), item.image_names, item.question, item.options or None,
+        picture=lambda: picture_hash(item), task=item.task, dataset=item.dataset, split=item.split,
+    )  # fmt: skip
+
+
+def asked_hash(question: str | None, options: Iterable[str] | None) -> str | None:
+    """Return the hash of a question with its options, 16 hex digits; None unless both are known."""
+    if question is None or options is None:
+        return None
+    content = json.dumps([_plain(question), *map(_plain, options)], ensure_ascii=False)
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def picture_hash(item: Item) -> str | None:
+    """Return the hash of the bytes of an item's pictures, 16 hex digits; None where one cannot be read."""
+    found = hashlib.sha256()
+    try:
+        for image in item.images:
+            content = image.read()
+            found.update(len(content).to_bytes(8) + content)
+    except ItemError:
+        return None
+    return found.hexdigest()[:16] if item.images else None
+
+
+def stored_form(item: Item) -> dict[str, object]:
+    """Return the identity of a data item as plain values, without what its id says; reads the pictures of questions."""
+    asked = asked_hash(item.question, item.options or None)
+    values = {"names": list(item.image_names), "aliases": list(item.aliases), "asked": asked,
+              "picture": picture_hash(item) if asked else None}  # fmt: skip
+    return {key: value for key, value in values.items() if value}
+
+
+def identity_from(stored: Mapping[str, Any], label: str, task: str, dataset: str, split: str | None) -> Identity:
+    """Return the identity of the item `label` from the plain values of `stored_form`, any of which may be absent."""
+    prefix = f"{dataset}/{split}/" if split else f"{dataset}/"
+    seen = stored.get("picture")
+    return Identity(
+        label, (label.removeprefix(prefix), *stored.get("aliases", ())), tuple(stored.get("names", ())),
+        asked=stored.get("asked"), picture=None if seen is None else partial(str, seen),
+        task=task, dataset=dataset, split=split,
+    )  # fmt: skip
+
+
+def hashed(one: Identity) -> Identity:
+    """Return an identity with its hash of question and options, and the question without superfluous blanks."""
+    question = None if one.question is None else _plain(one.question)
+    return replace(one, question=question, asked=one.asked or asked_hash(one.question, one.options))
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split())
+
+
+def place(one: Identity) -> tuple[str | None, ...]:
+    """Return task, dataset and split."""
+    return one.task, one.dataset, one.split
+
+
+def in_scope(a: Identity, b: Identity) -> bool:
+    """Whether task, dataset and split agree as far as both are known."""
+    return all(x is None or y is None or x == y for x, y in zip(place(a), place(b), strict=True))
+
+
+def texts_agree(a: Identity, b: Identity) -> bool | None:
+    """Compare question and options as far as both sides know them; None where they share no knowledge."""
+    if a.asked is not None and b.asked is not None:
+        return a.asked == b.asked
+    if a.question is not None and b.question is not None:
+        return a.question == b.question
+    return None
+
+
+def _components(name: str) -> list[str]:
+    return [part for part in name.replace("\\", "/").split("/") if part]
+
+
+def bases(one: Identity) -> tuple[str, ...]:
+    """Return the image names without their folders."""
+    return bases_of(one.images)
+
+
+def bases_of(names: Iterable[str]) -> tuple[str, ...]:
+    """Return file names without their folders; a backslash is a separator, too."""
+    return tuple(name.replace("\\", "/").rpartition("/")[2] for name in names)
+
+
+def names_contradict(a: Identity, b: Identity) -> bool:
+    """Whether both sides name their images, and differently."""
+    return bool(a.images and b.images) and bases(a) != bases(b)
+
+
+def agreement(a: Sequence[str], b: Sequence[str]) -> int:
+    """Return how far two lists of names agree, as the worst pair does: the path components in common from the end.
+
+    A name that is the end of the other one (`SUFFIX` or more) agrees more than any other; equal names agree most.
+    """
+    return min(_level(_components(one), _components(other)) for one, other in zip(a, b, strict=True))
+
+
+def _level(one: list[str], other: list[str]) -> int:
+    if one == other:
+        return _EQUAL
+    shorter = min(len(one), len(other))
+    same = next((i for i, (x, y) in enumerate(zip(reversed(one), reversed(other), strict=False)) if x != y), shorter)
+    return same + (SUFFIX if same == shorter else 0)
+
+
+def picture(one: Identity) -> str | None:
+    """Return the hash of the pictures, None where it is unknown."""
+    return one.picture() if one.picture is not None else None
