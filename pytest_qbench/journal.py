@@ -17,9 +17,16 @@ from pytest_qbench.errors import UsageError
 from pytest_qbench.items import Item
 from pytest_qbench.records import SCHEMA
 from pytest_qbench.sharedlines import SharedLines
+from pytest_qbench.untrusted.parsing import parse_json
+from pytest_qbench.untrusted.shape import Shape, check_shape
 
 JOURNAL = "journal.jsonl"
 Key = tuple[str, str]  # task and id of an item
+_LINE: Shape = (
+    {"process": str, "batch": [[str]]},
+    {"made_with": dict},
+    {"schema": int, "conditions": dict},
+)
 TRIALS = 3  # how often an item may be in flight when its process dies, the last time alone
 
 
@@ -56,7 +63,8 @@ class Journal:
         """Read what is new; raises `UsageError` for a file that is no journal of this version."""
         for position, line in self._lines.news():
             try:
-                entry = json.loads(line)
+                entry = parse_json(line)
+                check_shape(entry, _LINE)
                 if "batch" in entry:
                     self._at[entry["process"]] = [(task, id_) for task, id_ in entry["batch"]]
                 elif "made_with" in entry:
@@ -65,7 +73,7 @@ class Journal:
                     self.conditions = entry["conditions"]
                 else:
                     raise ValueError(f"schema {entry['schema']!r} is not {SCHEMA}")
-            except (ValueError, KeyError, TypeError) as e:
+            except ValueError as e:
                 raise UsageError(f"{self._lines.path}: byte {position}: not a line of a journal: {e}") from e
 
     def in_flight_elsewhere(self, keys: Iterable[Key]) -> dict[Key, list[int]]:

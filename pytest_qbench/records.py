@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from pytest_qbench.errors import UsageError
-from pytest_qbench.items import Item, Task
+from pytest_qbench.items import TASKS, Item, Task
+from pytest_qbench.untrusted.files import LARGE, read_text
+from pytest_qbench.untrusted.parsing import parse_json
+from pytest_qbench.untrusted.shape import shown
 
 SCHEMA = 1
 Status = Literal["correct", "wrong", "unparsed", "measured", "error"]
+_STATUSES: Mapping[str, tuple[str, ...]] = {
+    "perception": ("correct", "wrong", "unparsed", "measured", "error"),
+    "description": ("measured", "error"),
+    "assessment": ("measured", "error"),
+}
 RECORDS = "records.jsonl"
+_MAX = sys.float_info.max
+MOST = 2  # the best grade of a judge, in every dimension
 encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode  # `json.dumps` would build one an item
 
 
@@ -60,30 +71,77 @@ class Record:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], place: str) -> Record:
         """Read one parsed line; `place` names it in errors."""
+        if not isinstance(data, Mapping):
+            raise UsageError(f"{place}: not a record: no JSON object but {shown(data)}")
         if data.get("schema") != SCHEMA:
             raise UsageError(f"{place}: schema {data.get('schema')!r} is not {SCHEMA}; written by another version?")
         fields = {k: v for k, v in data.items() if k != "schema"}
         try:
-            return cls(**fields)
-        except TypeError as e:
+            record = cls(**fields)
+            check_record(record)
+        except (TypeError, ValueError) as e:
             raise UsageError(f"{place}: not a record: {e}") from e
+        return record
 
 
 def read_records(path: Path) -> list[Record]:
     """Read a `records.jsonl`; a last line cut short by a crash is dropped, any other broken line is an error."""
     records = []
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except OSError as e:
-        raise UsageError(f"{path}: {e.strerror}") from e
+    lines = read_text(path, LARGE, remedy="restore the file or run again").split("\n")
     for number, line in enumerate(lines, 1):
         if not line:
             continue
         try:
-            data = json.loads(line)
-        except json.JSONDecodeError as e:
-            if number == len(lines):
+            data = parse_json(line)
+        except ValueError as e:
+            if number == len(lines) and isinstance(e, json.JSONDecodeError):
                 break
             raise UsageError(f"{path}:{number}: not JSON: {e}") from e
         records.append(Record.from_dict(data, f"{path}:{number}"))
     return records
+
+
+def check_record(record: Record) -> None:
+    """Raise `ValueError` naming the first field that no run writes: another type, a number out of range."""
+    if record.task not in TASKS:
+        raise ValueError(f"task is {shown(record.task)}, not one of {', '.join(TASKS)}")
+    if record.status not in _STATUSES[record.task]:
+        raise ValueError(f"status is {shown(record.status)}, not one of {', '.join(_STATUSES[record.task])}")
+    for name in ("item", "dataset", "group"):
+        if not isinstance(value := getattr(record, name), str):
+            raise ValueError(f"{name} is {shown(value)}, not a text")
+    for name in ("split", "response", "choice", "error"):
+        if not isinstance(value := getattr(record, name), str | None):
+            raise ValueError(f"{name} is {shown(value)}, not a text")
+    target = record.target
+    if not (target is None or (isinstance(target, str) if record.task == "perception" else _is_finite(target))):
+        raise ValueError(f"target is {shown(target)}")
+    if record.score is not None and not (_is_finite(record.score) and 0 <= record.score <= 1):
+        raise ValueError(f"score is {shown(record.score)}, not a number from 0 to 1")
+    _check_mapping("logprobs", {} if record.logprobs is None else record.logprobs, _is_finite)
+    _check_mapping("judge", {} if record.judge is None else record.judge, _are_votes)
+    for name, votes in (record.judge or {}).items():
+        if name != "choice" and any(vote is not None and vote > MOST for vote in votes):
+            raise ValueError(f"judge of {shown(name)} is {shown(list(votes))}, not from 0 to {MOST}")
+    _check_mapping("slices", record.slices, lambda value: isinstance(value, str))
+    if record.status == "correct" and record.choice != target:
+        raise ValueError(f"status is 'correct', but choice {shown(record.choice)} is not target {shown(target)}")
+    if record.status == "wrong" and record.choice == target:
+        raise ValueError(f"status is 'wrong', but choice {shown(record.choice)} is the target")
+
+
+def _check_mapping(name: str, value: object, fits: Callable[[object], bool]) -> None:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{name} is {shown(value)}, not a mapping")
+    for key, part in value.items():
+        if not isinstance(key, str) or not fits(part):
+            raise ValueError(f"{name} of {shown(key)} is {shown(part)}")
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MAX
+
+
+def _are_votes(value: object) -> bool:
+    """Whether these are verdicts (or positions of options), with None for unreadable ones."""
+    return isinstance(value, list | tuple) and all(v is None or (_is_finite(v) and v >= 0) for v in value)

@@ -14,7 +14,7 @@ from tests.builders import question
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
-@given(st.text(), finite, st.dictionaries(st.text(), finite, max_size=3))
+@given(st.text(), st.floats(0, 1), st.dictionaries(st.text(), finite, max_size=3))
 def test_a_record_round_trips_exactly(response: str, score: float, logprobs: dict[str, float]) -> None:
     record = Record.of(question(0), "wrong", response=response, choice="No", score=score, logprobs=logprobs)
     line = record.to_json()

@@ -6,7 +6,6 @@ VLMEvalKit's result tables.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,9 +16,12 @@ from typing import Any
 from pytest_qbench.data import known
 from pytest_qbench.data.formats import read_rows
 from pytest_qbench.data.rows import Row, shown
-from pytest_qbench.errors import DataError, ModelError
+from pytest_qbench.errors import DataError, ModelError, UsageError
 from pytest_qbench.items import LeftOut
 from pytest_qbench.records import RECORDS
+from pytest_qbench.untrusted.archives import check_archive
+from pytest_qbench.untrusted.files import LARGE
+from pytest_qbench.untrusted.parsing import read_json
 
 SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".xlsx")
 _LOGIT = "logit_"
@@ -194,9 +196,10 @@ def _run_records(path: Path, rows: list[Row], outputs: Outputs) -> None:
 
     for row in rows:
         place = f"{row.file}: entry {row.number}"
-        record = Record.from_dict(row.fields, place)
-        if not _is_record(record):
-            raise ModelError(f"{place}: not a record: item, task, response or logprobs have another type")
+        try:
+            record = Record.from_dict(row.fields, place)
+        except UsageError as e:
+            raise ModelError(str(e)) from e
         if (record.task, record.item) in outputs.by_item:
             outputs.left_out.append(LeftOut(record.dataset, record.item, f"{place} repeats an earlier one"))
             continue
@@ -206,21 +209,10 @@ def _run_records(path: Path, rows: list[Row], outputs: Outputs) -> None:
     summary = path.with_name("summary.json")
     if summary.is_file():
         try:
-            made = json.loads(summary.read_text(encoding="utf-8"))["fingerprint"]
+            made = read_json(summary, LARGE)["fingerprint"]
             outputs.conditions = {key: made[key] for key in ("prompts", "answer", "blind")}
-        except (OSError, ValueError, KeyError, TypeError) as e:
+        except (UsageError, KeyError, TypeError) as e:
             raise ModelError(f"{summary}: cannot be read ({type(e).__name__}: {e}); remove or restore it") from e
-
-
-def _is_record(record: Any) -> bool:
-    logprobs = {} if record.logprobs is None else record.logprobs
-    return (
-        isinstance(record.item, str)
-        and isinstance(record.task, str)
-        and isinstance(record.response, str | None)
-        and isinstance(logprobs, Mapping)
-        and all(isinstance(value, int | float) and not isinstance(value, bool) for value in logprobs.values())
-    )
 
 
 def _sheet(path: Path) -> Iterator[Row]:
@@ -233,6 +225,7 @@ def _sheet(path: Path) -> Iterator[Row]:
     from zipfile import BadZipFile
 
     try:
+        check_archive(path)
         book = load_workbook(path, read_only=True, data_only=True)
         cells = list(book.worksheets[0].iter_rows(values_only=True))
         book.close()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from pytest_qbench.records import SCHEMA
+from pytest_qbench.errors import UsageError
+from pytest_qbench.runs import read_summary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,10 +41,10 @@ def _neighbours(folder: Path) -> list[dict[str, Any]]:
     for path in sorted(folder.parent.glob("*/summary.json"), key=lambda p: p.stat().st_mtime, reverse=True):
         if path.parent != folder:
             try:
-                found.append(json.loads(path.read_text(encoding="utf-8")))
-            except (OSError, ValueError):  # another tool's or a half-written file: not a neighbour
+                found.append(read_summary(path.parent))
+            except UsageError:  # another tool's or a half-written file: not a neighbour
                 continue
-    return [s for s in found if isinstance(s, dict) and s.get("schema") == SCHEMA]
+    return found
 
 
 def _same_but_sight(summary: dict[str, Any], run: QBench) -> bool:

@@ -1,0 +1,1 @@
+"""Input from outside read within limits, and text from outside made safe to print."""
