@@ -28,7 +28,6 @@ _SHAPE: Shape = {
     "left_out": [{"dataset": str, "entry": str, "reason": str}],
     "verdict": str,
     "fingerprint": dict,
-    "model": (dict, None),
     "items": {"total": int},
 }  # fmt: skip
 
