@@ -101,6 +101,17 @@ def read_records(path: Path) -> list[Record]:
     return records
 
 
+Key = tuple[str, str]  # task and id of an item
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a model returned for one item: generated text, or log-probabilities (natural) per option text or word."""
+
+    text: str | None = None
+    logprobs: Mapping[str, float] | None = None
+
+
 def check_record(record: Record) -> None:
     """Raise `ValueError` naming the first field that no run writes: another type, a number out of range."""
     if record.task not in TASKS:

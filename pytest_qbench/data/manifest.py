@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from pytest_qbench.data import known
-from pytest_qbench.data.rows import shown
+from pytest_qbench.data import published as known
+from pytest_qbench.data.readers.row import shown
 from pytest_qbench.errors import DataError
 from pytest_qbench.items import TASKS, Task
 from pytest_qbench.untrusted.parsing import read_yaml
