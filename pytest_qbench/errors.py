@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pytest_qbench.escaping import printable
+
 
 class QBenchError(Exception):
-    """Base of everything this package raises on purpose."""
+    """Base of everything this package raises on purpose; its text is safe to print, whatever it quotes."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class UsageError(QBenchError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pytest_qbench.cli.command import Commands
+from pytest_qbench.cli.command import Commands, show
 from pytest_qbench.errors import UsageError
 
 
@@ -39,8 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     limits = Limits(arguments.max_errors, arguments.max_unparsed, len(margins), arguments.seed)
     old = reference(arguments.a, limits.max_errors, limits.max_unparsed)
     found = compare(candidate(arguments.b), old, margins, limits, arguments.flips)
-    print(f"A: {arguments.a}\nB: {arguments.b}")
-    print("\n".join([*found.lines, found.verdict]))
+    show(f"A: {arguments.a}\nB: {arguments.b}")
+    show("\n".join([*found.lines, found.verdict]))
     return 0 if found.holds and not (arguments.strict and found.verdict.startswith("INCONCLUSIVE")) else 1
 
 

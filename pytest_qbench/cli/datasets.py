@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pytest_qbench.cli.command import Commands
+from pytest_qbench.cli.command import Commands, show
 
 
 def add(commands: Commands) -> None:
@@ -19,6 +19,6 @@ def run(arguments: argparse.Namespace) -> None:
     from pytest_qbench.data.listing import HEADER, listing
     from pytest_qbench.report.text_table import aligned
 
-    print("\n".join(aligned([HEADER, *listing(arguments.data)], left=len(HEADER))))
+    show("\n".join(aligned([HEADER, *listing(arguments.data)], left=len(HEADER))))
     if arguments.data is None:
-        print("others: name a data folder with --data=DIR, or --data=hf for the hub and its cache")
+        show("others: name a data folder with --data=DIR, or --data=hf for the hub and its cache")

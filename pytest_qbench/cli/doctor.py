@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from pytest_qbench.cli.command import Commands
+from pytest_qbench.cli.command import Commands, show
 
 if TYPE_CHECKING:
     from pytest_qbench.doctor.sensitivity import Trial
@@ -57,12 +57,12 @@ def _model(named: str, model_args: list[str]) -> int:
 
     model = load()
     about = model.describe()
-    print(f"{spec.name}: {about['architecture']}, {about['dtype']} on {about['device']}")
+    show(f"{spec.name}: {about['architecture']}, {about['dtype']} on {about['device']}")
     found = list(checks(model, load))
     model.close()
-    print("\n".join(aligned([("check", "outcome", "detail"), *((c.name, c.outcome, c.detail) for c in found)], left=3)))
+    show("\n".join(aligned([("check", "outcome", "detail"), *((c.name, c.outcome, c.detail) for c in found)], left=3)))
     failed = [each.name for each in found if each.outcome == "failed"]
-    print(f"FAILED: {', '.join(failed)}" if failed else f"all checks hold ({sum(c.outcome == 'ok' for c in found)})")
+    show(f"FAILED: {', '.join(failed)}" if failed else f"all checks hold ({sum(c.outcome == 'ok' for c in found)})")
     return 1 if failed else 0
 
 
@@ -70,16 +70,16 @@ def _faults() -> int:
     """Print which gate caught what; 1 where a plain fault was missed or a harmless change raised an alarm."""
     from pytest_qbench.doctor.sensitivity import trials
 
-    print(_ROW.format("change", "accuracy", "judged sum", "SRCC, worst", "drift, largest", "found"))
+    show(_ROW.format("change", "accuracy", "judged sum", "SRCC, worst", "drift, largest", "found"))
     wrong = []
     for trial in trials():
-        print(_line(trial), flush=True)
+        show(_line(trial), flush=True)
         if trial.verdict in ("MISSED", "FALSE ALARM"):
             wrong.append(trial)
     for trial in wrong:
         for gate in trial.gates:
-            print(f"{trial.name}: {gate.name}: {gate.verdict} ({gate.reason})")
-    print(
+            show(f"{trial.name}: {gate.name}: {gate.verdict} ({gate.reason})")
+    show(
         f"{len(wrong)} MISSED OR FALSE: {', '.join(t.name for t in wrong)}"
         if wrong
         else "every plain fault was caught, every harmless change stayed green"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pytest_qbench.cli.command import Commands
+from pytest_qbench.cli.command import Commands, show
 
 
 def add(commands: Commands) -> None:
@@ -22,6 +22,6 @@ def run(arguments: argparse.Namespace) -> None:
 
     merged = merge(arguments.run_folders, arguments.out)
     found = merged.counts()
-    print(f"{arguments.out}: {found['total']} items of {len(arguments.run_folders)} shards: {found['scored']} scored, "
+    show(f"{arguments.out}: {found['total']} items of {len(arguments.run_folders)} shards: {found['scored']} scored, "
           f"{found['unparsed']} unparsed, {found['errors']} errors")  # fmt: skip
-    print(f"judge it with: qbench compare BASELINE {arguments.out}")
+    show(f"judge it with: qbench compare BASELINE {arguments.out}")

@@ -6,7 +6,7 @@ import argparse
 import shutil
 from pathlib import Path
 
-from pytest_qbench.cli.command import Commands
+from pytest_qbench.cli.command import Commands, show
 from pytest_qbench.errors import UsageError
 
 
@@ -44,10 +44,10 @@ def _run(arguments: argparse.Namespace) -> None:
 
     finished = read_finished(arguments.run_folder)
     if arguments.scoring:
-        print("\n".join(scorings(finished)))
+        show("\n".join(scorings(finished)))
     else:
         width = shutil.get_terminal_size().columns
-        print("\n".join(line.text for line in section(finished, width, int(arguments.verbose))))
+        show("\n".join(line.text for line in section(finished, width, int(arguments.verbose))))
     if unwritten := write_reports(finished, arguments.html, arguments.md):
         raise UsageError(unwritten[0])
 
@@ -56,7 +56,7 @@ def _history(arguments: argparse.Namespace) -> None:
     from pytest_qbench.report.history import history, history_page, lines, write_csv
 
     found = history(arguments.history)
-    print("\n".join(lines(found)))
+    show("\n".join(lines(found)))
     try:
         if arguments.csv:
             write_csv(found, arguments.csv)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from pytest_qbench.escaping import printable
 from pytest_qbench.report.finished_run import Finished
 from pytest_qbench.report.terminal import NOT_QBENCH, section
 
@@ -17,7 +18,7 @@ def header(run: QBench) -> str:
     data = NOT_QBENCH if run.settings.data == "mini" else run.settings.data
     blind = ", blind (grey images)" if run.settings.blind else ""
     ray = f", ray {run.settings.ray}" if run.settings.ray else ""
-    return f"qbench: model {run.settings.model}, data {data}{blind}{ray}"
+    return printable(f"qbench: model {run.settings.model}, data {data}{blind}{ray}")
 
 
 def show(reporter: Any, run: Finished) -> None:

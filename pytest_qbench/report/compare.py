@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.escaping import one_line
 from pytest_qbench.gates.comparison import Comparison, check_comparable, drifts
 from pytest_qbench.gates.evaluate import GateResult, Limits, evaluate
 from pytest_qbench.gates.flips import Flip
@@ -94,5 +95,5 @@ def _flips(gate: str, way: str, found: Sequence[Flip], most: int) -> list[str]:
     lines = [f"{gate}: {len(found)} items {way} (A -> B):"]
     for flip in found[:most]:
         before, after = (t if t is None else " ".join(t.split())[:60] for t in (flip.before, flip.after))
-        lines.append(f"  {flip.item}: {flip.question} {before!r} -> {after!r}")
+        lines.append(f"  {flip.item}: {one_line(flip.question)} {before!r} -> {after!r}")
     return lines + ([f"  ... and {len(found) - most} more (--flips=N)"] if len(found) > most else [])

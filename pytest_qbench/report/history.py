@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_qbench.errors import UsageError
+from pytest_qbench.escaping import cell
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.report.finished_run import Finished, read_finished
 from pytest_qbench.report.labels import name_of, row_label
@@ -104,11 +105,7 @@ def write_csv(found: History, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        writer.writerows([_harmless(cell) for cell in row] for row in table(found))
-
-
-def _harmless(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+        writer.writerows([cell(value) for value in row] for row in table(found))
 
 
 def lines(found: History) -> list[str]:

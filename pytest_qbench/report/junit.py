@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pytest_qbench.escaping import printable
 from pytest_qbench.report.finished_run import Finished
 
 
@@ -35,4 +36,4 @@ def add_properties(config: pytest.Config, run: Finished) -> None:
     xml: Any = config.stash.get(xml_key, None)
     if xml is not None:
         for name, value in properties(run):
-            xml.add_global_property(name, value)
+            xml.add_global_property(printable(name), printable(value))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from pytest_qbench.escaping import one_line
 from pytest_qbench.gates.flips import Flip
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.report.finished_run import Finished, Gate
@@ -42,7 +43,7 @@ def markdown(run: Finished) -> str:
 
 def code(text: str) -> str:
     """A foreign text as a code span: on one line, cut to a readable length, its backticks and bars kept."""
-    flat = re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text).strip() or " "
+    flat = one_line(text) or " "
     cut = flat if len(flat) <= TEXT_SHOWN else flat[: TEXT_SHOWN - 1] + "…"
     fence = "`" * (max((len(run) for run in re.findall("`+", cut)), default=0) + 1)
     pad = " " if "`" in cut else ""

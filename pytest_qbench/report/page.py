@@ -16,6 +16,7 @@ from importlib import resources
 from string import Template
 from typing import Any
 
+from pytest_qbench.escaping import printable, printable_data
 from pytest_qbench.report.breakdowns import heat, rounds
 from pytest_qbench.report.finished_run import Finished
 from pytest_qbench.report.item_table import columns, rounded
@@ -86,14 +87,16 @@ def assemble(title: str, script: str, data: Any, thumbnails: dict[str, str] | No
     from plotly.offline import get_plotlyjs
 
     scripts = [get_plotlyjs(), asset("common.js") + asset(f"{script}.js")]
-    packed = gzip.compress(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode(), 6, mtime=0)
+    packed = gzip.compress(
+        json.dumps(printable_data(data), ensure_ascii=False, separators=(",", ":")).encode(), 6, mtime=0
+    )
     pictures = json.dumps(thumbnails or {}, ensure_ascii=False).replace("<", "\\u003c")
     policy = (
         f"default-src 'none'; script-src {' '.join(map(_hash, scripts))}; style-src 'unsafe-inline'; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
     return Template(asset("frame.html")).substitute(
-        title=html.escape(title), policy=policy, style=asset("page.css"), body=asset(f"{script}.html"),
+        title=html.escape(printable(title)), policy=policy, style=asset("page.css"), body=asset(f"{script}.html"),
         data=base64.b64encode(packed).decode(), pictures=pictures, plotly=scripts[0], script=scripts[1],
     )  # fmt: skip
 

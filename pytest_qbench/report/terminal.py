@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
+from pytest_qbench.escaping import one_line, printable
 from pytest_qbench.gates.flips import Flip
 from pytest_qbench.items import DIMENSIONS
 from pytest_qbench.report.finished_run import Finished, Gate
@@ -59,7 +60,7 @@ def gate_text(result: GateResult) -> str:
         lines += [_flip(flip) for flip in result.lost[:FLIPS_SHOWN]]
         if len(result.lost) > FLIPS_SHOWN:
             lines.append(f"  ... and {len(result.lost) - FLIPS_SHOWN} more in summary.json")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _row(m: Metric) -> list[str]:
@@ -69,7 +70,7 @@ def _row(m: Metric) -> list[str]:
 
 def _flip(flip: Flip, way: str = "") -> str:
     before, after = (text if text is None else " ".join(text.split())[:60] for text in (flip.before, flip.after))
-    return f"  {way}{flip.item}: {flip.question} {before!r} -> {after!r}"
+    return f"  {way}{flip.item}: {one_line(flip.question)} {before!r} -> {after!r}"
 
 
 def section(run: Finished, width: int, verbosity: int = 0) -> list[Line]:
@@ -104,7 +105,8 @@ def section(run: Finished, width: int, verbosity: int = 0) -> list[Line]:
         lines += _conditions(run, width)
     lines.append(Line(f"files: {run.folder}"))
     verdict = run.summary["verdict"]
-    return [*lines, Line(verdict, ("bold", COLOURS.get(verdict.partition(":")[0], "yellow")))]
+    lines.append(Line(verdict, ("bold", COLOURS.get(verdict.partition(":")[0], "yellow"))))
+    return [Line(printable(line.text), line.marks) for line in lines]
 
 
 def tables(run: Finished, width: int) -> list[list[str]]:

@@ -1,1 +1,1 @@
-"""Input from outside read within limits, and text from outside made safe to print."""
+"""Input from outside, read within limits and compared with the shape it should have."""
