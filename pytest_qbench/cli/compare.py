@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from pytest_qbench.cli.command import Commands, show
@@ -35,6 +36,11 @@ def run(arguments: argparse.Namespace) -> int:
     from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, Limits
     from pytest_qbench.report.compare import compare
 
+    for option in ("max_errors", "max_unparsed"):
+        if not 0 <= (share := getattr(arguments, option)) <= 1:
+            raise UsageError(f"--{option.replace('_', '-')}={share:g}: not a share from 0 to 1")
+    if min(arguments.flips, arguments.seed) < 0:
+        raise UsageError("--flips and --seed: whole numbers of at least 0 are needed")
     margins = dict(_margin(text) for text in arguments.gate) if arguments.gate else DEFAULT_MARGINS
     limits = Limits(arguments.max_errors, arguments.max_unparsed, len(margins), arguments.seed)
     old = reference(arguments.a, limits.max_errors, limits.max_unparsed)
@@ -45,15 +51,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _margin(text: str) -> tuple[str, float]:
+    from pytest_qbench.gates.arguments import check_bounds
     from pytest_qbench.metrics.metrics import METRICS
 
     name, _, value = text.partition("=")
-    try:
-        margin = float(value)
-    except ValueError:
-        margin = -1.0
-    if name not in METRICS or not 0 <= margin < float("inf"):
+    if name not in METRICS or not re.fullmatch(r"\d+(\.\d*)?|\.\d+", value):
         raise UsageError(
             f"--gate={text}: METRIC=MARGIN is needed, such as assessment.srcc=0.01; metrics: {', '.join(METRICS)}"
         )
-    return name, margin
+    try:
+        check_bounds(name, float(value), None, None)
+    except ValueError as e:
+        raise UsageError(f"--gate={text}: {str(e).partition(': ')[2]}") from e
+    return name, float(value)

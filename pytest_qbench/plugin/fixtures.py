@@ -115,6 +115,7 @@ def qbench_gate(
     `dataset` and `slice` may be patterns. `margin` compares with the baseline, `minimum` and `maximum` do not.
     """
     from pytest_qbench.plugin.alpha_allocation import plan_of
+    from pytest_qbench.plugin.stash import JUDGED
 
     run, plan, compared = qbench(request.config), plan_of(request.function), 0
 
@@ -128,6 +129,7 @@ def qbench_gate(
         slice: str | None = None,
     ) -> GateResult:
         nonlocal compared
+        request.node.stash[JUDGED] = True
         compared += margin is not None
         result = run.gate(
             name, qbench_results, qbench_baseline, plan.share(max(1, compared)),

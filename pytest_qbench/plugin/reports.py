@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_qbench.plugin.access import KEY
+from pytest_qbench.plugin.alpha_allocation import FIXTURE
 from pytest_qbench.plugin.collection import bench_item, is_gate
-from pytest_qbench.plugin.stash import RECORD, STATUS, VERDICT
+from pytest_qbench.plugin.stash import JUDGED, RECORD, STATUS, VERDICT
 from pytest_qbench.session.gc import growing
 from pytest_qbench.session.workers import is_worker
 
@@ -33,10 +34,19 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
         report.qbench_item = (record.task, record.item)  # type: ignore[attr-defined]
         item.stash[STATUS] = record.status
         del item.stash[RECORD]
+    if report.when == "call" and report.passed and FIXTURE in getattr(item, "fixturenames", ()):
+        _fail_without_call(item, report)
     kind = "gate" if is_gate(item) else "item" if bench_item(item) is not None else None
     report.qbench_kind = kind  # type: ignore[attr-defined]
     if report.when == "call" and report.passed:
         report.qbench_outcome = item.stash.get(STATUS, None) or item.stash.get(VERDICT, None)  # type: ignore[attr-defined]
+
+
+def _fail_without_call(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Fail a test that asks for the gate and never calls it: a loop over nothing, forgotten brackets."""
+    if not item.stash.get(JUDGED, False):
+        report.outcome = "failed"
+        report.longrepr = f"{item.name} asks for {FIXTURE} and never calls it: call it, or do not ask for it"
 
 
 def remember_wrong(config: pytest.Config, report: pytest.TestReport) -> None:

@@ -16,3 +16,6 @@ STATUS = pytest.StashKey[str]()
 
 
 VERDICT = pytest.StashKey[str]()
+
+
+JUDGED = pytest.StashKey[bool]()
