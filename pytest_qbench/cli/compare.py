@@ -55,7 +55,7 @@ def _margin(text: str) -> tuple[str, float]:
     from pytest_qbench.metrics.metrics import METRICS
 
     name, _, value = text.partition("=")
-    if name not in METRICS or not re.fullmatch(r"\d+(\.\d*)?|\.\d+", value):
+    if name not in METRICS or not re.fullmatch(r"(\d+(\.\d*)?|\.\d+)(e-?\d+)?", value):
         raise UsageError(
             f"--gate={text}: METRIC=MARGIN is needed, such as assessment.srcc=0.01; metrics: {', '.join(METRICS)}"
         )

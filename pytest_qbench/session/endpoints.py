@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -44,8 +46,12 @@ class Remote:
 
         s = self._settings()
         folder = s.rootdir / ".qbench" / "cache" if s.cache else None
-        slots = max(1, s.concurrency // worker_count(self._config))  # workers share what the user allows
-        made = Endpoints(timeout=s.timeout, concurrency=slots, cache=folder)
+        workers, shared = worker_count(self._config), None
+        if s.concurrency < workers:
+            shared = Path(tempfile.gettempdir(), f"qbench-{self._config.workerinput['testrunuid']}")  # type: ignore[attr-defined]
+        made = Endpoints(
+            timeout=s.timeout, concurrency=s.concurrency, cache=folder, processes=workers, shared=shared
+        )  # fmt: skip
         self._config.add_cleanup(made.close)
         return made
 
