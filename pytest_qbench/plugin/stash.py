@@ -18,4 +18,4 @@ STATUS = pytest.StashKey[str]()
 VERDICT = pytest.StashKey[str]()
 
 
-JUDGED = pytest.StashKey[bool]()
+GATE_CALLED = pytest.StashKey[bool]()
