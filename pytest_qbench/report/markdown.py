@@ -30,7 +30,7 @@ def markdown(run: Finished) -> str:
     told = [
         f"## Q-Bench: {code(str(summary['verdict']))}",
         f"Model {code(str(model))}, data {code(str(data))}{note}, baseline {code(str(baseline['name']))}"
-        + (f" of {baseline['recorded']}" if "recorded" in baseline else " (none)"),
+        + (f" of {code(str(baseline['recorded']))}" if "recorded" in baseline else " (none)"),
         f"{counts['scored']} of {counts['total']} items scored, {counts['unparsed']} unparsed, "
         f"{counts['errors']} errors, {missing} missing",
         *_gates(run.gates),
