@@ -121,7 +121,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from tests.baseline.test_store import run
-from pytest_qbench.baselines import find_baseline, read_baseline, write_baseline
+from pytest_qbench.baseline.store import find_baseline, read_baseline, write_baseline
 folder, wrong = Path(sys.argv[1]), int(sys.argv[2])
 for _ in range(15):
     write_baseline(folder, "x", run(wrong=wrong))
