@@ -15,6 +15,8 @@ from pytest_qbench.extraction.mentions import Mention, Reading
 from pytest_qbench.extraction.normalize import plain
 from pytest_qbench.extraction.vocabulary import ERROR, SELF_CONTRADICTION
 
+LONGEST = 30_000  # characters of a reply that may be an answer
+
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
@@ -30,6 +32,8 @@ def extract_answer(reply: str, options: Sequence[str]) -> Extraction:
     Case, surrounding whitespace and Markdown emphasis do not matter. A conclusion ("Answer: B", "so it must be B")
     overrides what was weighed before it, but not what follows. Options beyond the 26th can be chosen by text only.
     """
+    if len(reply) > LONGEST:
+        return Extraction(None, "longer than any answer")
     text = plain(reply)
     if not text:
         return Extraction(None, "empty reply")
