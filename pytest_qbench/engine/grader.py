@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
-from pytest_qbench.judges.base import Decides
-from pytest_qbench.records import Record, Response
+from pytest_qbench.judges.base import Decides, Verdicts
+from pytest_qbench.records import Record, Response, check_record
 from pytest_qbench.scoring.score import Scoring, decided, score
 
 if TYPE_CHECKING:
@@ -57,10 +57,7 @@ class Marker:
     def _judged(self, items: list[Item], records: list[Record]) -> list[Record]:
         texts = [record.response or "" for record in records]
         verdicts = self.judge().judge(texts, [item.golden for item in items], self.rounds)
-        return [
-            replace(record, status="error", error=told(v)) if isinstance(v, ItemError) else replace(record, judge=v)
-            for record, v in zip(records, verdicts, strict=True)
-        ]
+        return [_with_verdicts(record, v) for record, v in zip(records, verdicts, strict=True)]
 
     def _decided(self, items: list[Item], records: list[Record]) -> list[Record]:
         """Let the judge read the replies that extraction left open; its votes stay in the record."""
@@ -75,6 +72,18 @@ class Marker:
                 else:
                     records[i] = decided(items[i], records[i], votes)
         return records
+
+
+def _with_verdicts(record: Record, verdicts: Verdicts | ItemError) -> Record:
+    """Add a judge's verdicts; one that gives anything but grades leaves the item in error."""
+    if isinstance(verdicts, ItemError):
+        return replace(record, status="error", error=told(verdicts))
+    graded = replace(record, judge=verdicts)
+    try:
+        check_record(graded)
+    except ValueError as e:
+        return replace(record, status="error", error=told(ItemError(f"the judge returned no grades: {e}")))
+    return graded
 
 
 def failed(item: Item, error: Exception) -> Record:

@@ -205,3 +205,32 @@ def test_finished_runs_compare_as_they_were_judged(
         out = capsys.readouterr().out
         assert ("PASS: 3 of 3 gates hold" in out) is (status == 0)
         assert ("REGRESSED: perception.accuracy, description.sum, assessment.srcc" in out) is (status == 1)
+
+
+def test_a_gate_test_that_never_calls_its_gate_fails_and_one_that_skips_does_not(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        test_own="""
+        import pytest
+
+        @pytest.mark.qbench(task="perception")
+        def test_perception(qbench_item, qbench_record): ...
+
+        def test_called(qbench_gate):
+            qbench_gate("perception.accuracy", minimum=0.01)
+
+        def test_loop_over_nothing(qbench_gate):
+            assert [qbench_gate("perception.accuracy", dataset=d, minimum=0.01) for d in []] == []
+
+        def test_no_brackets(qbench_gate):
+            assert qbench_gate
+
+        def test_skipped(qbench_gate):
+            pytest.skip("not today")
+        """
+    )
+    found = project.runpytest_subprocess("--qbench-model=random:0", "test_own.py")
+    assert found.ret == 1
+    for name in ("test_loop_over_nothing", "test_no_brackets"):
+        found.stdout.fnmatch_lines([f"*{name} asks for qbench_gate and never calls it*"])
+    found.stdout.fnmatch_lines(["FAILED:*"])
+    found.stdout.no_fnmatch_line("*test_skipped asks for*")
