@@ -113,8 +113,8 @@ def order_and_check(config: pytest.Config, run: Run, items: list[pytest.Item]) -
     if run.collected.without_items:
         items[:] = [item for item in items if item.nodeid.partition("[")[0] not in run.collected.without_items]
     gates = [item for item in items if is_gate(item)]
-    asking = [gate for gate in gates if FIXTURE in getattr(gate, "fixturenames", ())]
-    run.gating.comparisons = family([gate.function for gate in asking if isinstance(gate, pytest.Function)])
+    prompt_settings = [gate for gate in gates if FIXTURE in getattr(gate, "fixturenames", ())]
+    run.gating.comparisons = family([gate.function for gate in prompt_settings if isinstance(gate, pytest.Function)])
     if run.collected.gates_only:
         items[:] = gates
         return

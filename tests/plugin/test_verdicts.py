@@ -34,13 +34,13 @@ MODEL = """
         def _move(self, rows):
             return [[v + self.shift * (i == 0) for i, v in enumerate(row)] for row in rows]
 
-        def option_likelihoods(self, prompts, options):
-            return self._move(self.inner.option_likelihoods(prompts, options))
+        def option_loglikelihoods(self, prompts, options):
+            return self._move(self.inner.option_loglikelihoods(prompts, options))
 
         def next_token_logprobs(self, prompts, words):
             return self._move(self.inner.next_token_logprobs(prompts, words))
 
-        def vary(self):
+        def switch_dtype(self):
             self.shift += 0.01
             return "another"
 

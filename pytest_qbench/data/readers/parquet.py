@@ -16,6 +16,8 @@ from pytest_qbench.errors import DataError, ItemError
 from pytest_qbench.items import ImageSource
 from pytest_qbench.untrusted.files import LARGE, MIB
 
+# Imports in functions: pyarrow is an optional dependency.
+
 _LARGEST_GROUP = 4 * LARGE
 #: How to get what this module and the hub need.
 INSTALL = "pip install 'pytest-qbench[hub]'"
