@@ -13,7 +13,9 @@ from pathlib import Path
 from pytest_qbench import packaged
 from pytest_qbench.baseline.baseline import Baseline
 from pytest_qbench.baseline.store import read_baseline
+from pytest_qbench.data import open_datasets
 from pytest_qbench.doctor.faults import FAULTS, Fault, inject
+from pytest_qbench.engine.engine import Engine
 from pytest_qbench.errors import UsageError
 from pytest_qbench.gates.comparison import drifts
 from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, GateResult, Limits, evaluate

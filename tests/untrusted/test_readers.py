@@ -21,7 +21,7 @@ from pytest_qbench.data.manifest import read_manifest
 from pytest_qbench.data.readers.formats import read_rows
 from pytest_qbench.errors import ItemError, UsageError
 from pytest_qbench.items import FileImage
-from pytest_qbench.judges.prompts import read_texts
+from pytest_qbench.judges.prompts import read_prompts
 from pytest_qbench.models.recorded_outputs import read_outputs
 from pytest_qbench.models.specs import check, parse_spec
 from pytest_qbench.records import RECORDS, read_records
@@ -75,7 +75,7 @@ READERS: dict[str, tuple[str, Reader]] = {
 YAML_READERS: dict[str, tuple[str, Reader]] = {
     "baseline": ("baseline.yaml", read_baseline),
     "manifest": ("datasets.yaml", lambda folder: read_manifest(folder, str(folder / "datasets.yaml"))),
-    "judge prompts": ("prompts.yaml", lambda folder: read_texts(folder / "prompts.yaml")),
+    "judge prompts": ("prompts.yaml", lambda folder: read_prompts(folder / "prompts.yaml")),
 }
 OTHERS: dict[str, tuple[str, Reader]] = {
     "csv": ("t.csv", lambda folder: read_rows(folder / "t.csv", str(folder / "t.csv"))),
@@ -243,5 +243,5 @@ def test_yaml_makes_no_objects(folder: Path) -> None:
     content = yaml.dump({"x": 1}) + f"y: !!python/object/apply:os.system ['touch {mark}']\n"
     (folder / "prompts.yaml").write_text(content)
     with pytest.raises(UsageError):
-        read_texts(folder / "prompts.yaml")
+        read_prompts(folder / "prompts.yaml")
     assert not mark.exists()
