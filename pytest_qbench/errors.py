@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pytest_qbench.escaping import printable
+
 
 class QBenchError(Exception):
-    """Base of all errors of this package."""
+    """Base of all errors of this package. Their text is safe to print, whatever it quotes."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class UsageError(QBenchError):

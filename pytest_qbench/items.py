@@ -9,6 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from pytest_qbench.errors import ItemError
+from pytest_qbench.untrusted.files import read_bytes, told
+from pytest_qbench.untrusted.images import LARGEST
+
 Task = Literal["perception", "description", "assessment"]
 TASKS: tuple[Task, ...] = ("perception", "description", "assessment")
 
@@ -50,12 +54,10 @@ class FileImage:
 
     def read(self) -> bytes:
         """Return the file's bytes."""
-        from pytest_qbench.errors import ItemError
-
         try:
-            return self.path.read_bytes()
+            return read_bytes(self.path, LARGEST)
         except OSError as e:
-            raise ItemError(f"{self.name}: cannot be read: {e.strerror}") from e
+            raise ItemError(f"{self.name}: cannot be read: {told(e)}") from e
 
     def missing(self) -> bool:
         """Whether the file is absent."""

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pytest_qbench.items import Item
-
-from collections.abc import Mapping, Sequence
-from dataclasses import field
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from pytest_qbench.errors import UsageError
-from pytest_qbench.items import Item, Task
+from pytest_qbench.items import TASKS, Item, Task
+from pytest_qbench.untrusted.files import LARGE, read_text
+from pytest_qbench.untrusted.parsing import parse_json
+from pytest_qbench.untrusted.shape import shown
 
 SCHEMA = 1
 CUT = "length"  # the finish reason of a reply that the token limit ended
 Status = Literal["correct", "wrong", "unparsed", "measured", "error"]
+_STATUSES: Mapping[str, tuple[str, ...]] = {
+    "perception": ("correct", "wrong", "unparsed", "measured", "error"),
+    "description": ("measured", "error"),
+    "assessment": ("measured", "error"),
+}
 RECORDS = "records.jsonl"
+_MAX = sys.float_info.max
+MOST = 2  # the best grade of a judge, in every dimension
 encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode  # `json.dumps` would build one an item
 
 
@@ -79,13 +84,17 @@ class Record:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], place: str) -> Record:
         """Return the record of one parsed line. `place` names the line in errors."""
+        if not isinstance(data, Mapping):
+            raise UsageError(f"{place}: not a record: no JSON object but {shown(data)}")
         if data.get("schema") != SCHEMA:
             raise UsageError(f"{place}: schema {data.get('schema')!r} is not {SCHEMA}; written by another version?")
         fields = {k: v for k, v in data.items() if k != "schema"}
         try:
-            return cls(**fields)
-        except TypeError as e:
+            record = cls(**fields)
+            check_record(record)
+        except (TypeError, ValueError) as e:
             raise UsageError(f"{place}: not a record: {e}") from e
+        return record
 
 
 def read_records(path: Path) -> list[Record]:
@@ -94,17 +103,14 @@ def read_records(path: Path) -> list[Record]:
     A last line that a crash cut short is dropped. Any other broken line raises `UsageError`.
     """
     records = []
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except OSError as e:
-        raise UsageError(f"{path}: {e.strerror}") from e
+    lines = read_text(path, LARGE, remedy="restore the file or run again").split("\n")
     for number, line in enumerate(lines, 1):
         if not line:
             continue
         try:
-            data = json.loads(line)
-        except json.JSONDecodeError as e:
-            if number == len(lines):
+            data = parse_json(line)
+        except ValueError as e:
+            if number == len(lines) and isinstance(e, json.JSONDecodeError):
                 break
             raise UsageError(f"{path}:{number}: not JSON: {e}") from e
         records.append(Record.from_dict(data, f"{path}:{number}"))
@@ -131,3 +137,51 @@ class Response:
 def error_kind(error: str, item: str) -> str:
     """Return the kind of an error: its text without the item's id and without numbers, which differ by item."""
     return re.sub(r"\d+", "0", error.replace(item, ""))
+
+
+def check_record(record: Record) -> None:
+    """Raise `ValueError` naming the first field that no run writes: another type, a number out of range."""
+    if record.task not in TASKS:
+        raise ValueError(f"task is {shown(record.task)}, not one of {', '.join(TASKS)}")
+    if record.status not in _STATUSES[record.task]:
+        raise ValueError(f"status is {shown(record.status)}, not one of {', '.join(_STATUSES[record.task])}")
+    for name in ("item", "dataset", "group"):
+        if not isinstance(value := getattr(record, name), str):
+            raise ValueError(f"{name} is {shown(value)}, not a text")
+    for name in ("split", "response", "choice", "error"):
+        if not isinstance(value := getattr(record, name), str | None):
+            raise ValueError(f"{name} is {shown(value)}, not a text")
+    target = record.target
+    if not (target is None or (isinstance(target, str) if record.task == "perception" else _is_finite(target))):
+        raise ValueError(f"target is {shown(target)}")
+    if record.score is not None and not _is_finite(record.score):  # scores made elsewhere have any range
+        raise ValueError(f"score is {shown(record.score)}, not a finite number")
+    if record.finish not in (None, CUT):
+        raise ValueError(f"finish is {shown(record.finish)}, not {CUT!r} or null")
+    _check_mapping("logprobs", {} if record.logprobs is None else record.logprobs, _is_finite)
+    _check_mapping("judge", {} if record.judge is None else record.judge, _are_votes)
+    for name, votes in (record.judge or {}).items():
+        if name != "choice" and any(vote is not None and vote > MOST for vote in votes):
+            raise ValueError(f"judge of {shown(name)} is {shown(list(votes))}, not from 0 to {MOST}")
+    _check_mapping("slices", record.slices, lambda value: isinstance(value, str))
+    if record.status == "correct" and record.choice != target:
+        raise ValueError(f"status is 'correct', but choice {shown(record.choice)} is not target {shown(target)}")
+    if record.status == "wrong" and record.choice == target:
+        raise ValueError(f"status is 'wrong', but choice {shown(record.choice)} is the target")
+
+
+def _check_mapping(name: str, value: object, fits: Callable[[object], bool]) -> None:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{name} is {shown(value)}, not a mapping")
+    for key, part in value.items():
+        if not isinstance(key, str) or not fits(part):
+            raise ValueError(f"{name} of {shown(key)} is {shown(part)}")
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MAX
+
+
+def _are_votes(value: object) -> bool:
+    """Whether these are verdicts (or positions of options), with None for unreadable ones."""
+    return isinstance(value, list | tuple) and all(v is None or (_is_finite(v) and v >= 0) for v in value)

@@ -14,7 +14,7 @@ from tests.builders import question
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
-@given(st.text(), finite, st.dictionaries(st.text(), finite, max_size=3))
+@given(st.text(), st.floats(0, 1), st.dictionaries(st.text(), finite, max_size=3))
 def test_a_record_round_trips_exactly(response: str, score: float, logprobs: dict[str, float]) -> None:
     record = Record.of(question(0), "wrong", response=response, choice="No", score=score, logprobs=logprobs)
     line = record.to_json()
@@ -46,3 +46,27 @@ def test_a_torn_last_line_is_dropped_and_any_other_broken_line_is_an_error(tmp_p
     path.write_text(text.replace('"schema": 1', '"schema": 2', 1))
     with pytest.raises(UsageError, match="schema 2 is not 1"):
         read_records(path)
+
+
+WRONG = [
+    {"status": "pass"}, {"status": 1}, {"task": "vision"}, {"task": None}, {"item": 7}, {"dataset": None}, {"group": 1.5}, {"split": 3},
+    {"score": 1.01}, {"score": -0.1}, {"score": "0.5"}, {"score": True}, {"score": 10**400}, {"target": 3}, {"target": ["Yes"]},
+    {"logprobs": [1]}, {"logprobs": {"Yes": "x"}}, {"logprobs": {"Yes": True}}, {"logprobs": {"Yes": 10**400}}, {"judge": {"relevance": 1}},
+    {"judge": {"relevance": [3]}}, {"judge": {"relevance": [-1]}}, {"judge": {"relevance": ["2"]}}, {"judge": [1]}, {"slices": {"type": 1}},
+    {"slices": None}, {"response": 1}, {"choice": 0}, {"error": []}, {"choice": "No"}, {"status": "wrong"}, {"more": 1},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", WRONG, ids=str)
+def test_a_record_that_no_run_writes_is_refused_in_one_line(change: dict[str, object]) -> None:
+    whole = json.loads(Record.of(question(0), "correct", choice="Yes", score=0.5, logprobs={"Yes": -0.1}).to_json())
+    assert Record.from_dict(whole, "x")
+    with pytest.raises(UsageError, match=r"^x: not a record: ") as caught:
+        Record.from_dict({**whole, **change}, "x")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [None, 7, "x", [], [["schema", 1]]])
+def test_what_is_no_object_is_no_record(value: object) -> None:
+    with pytest.raises(UsageError, match="no JSON object"):
+        Record.from_dict(value, "x")  # type: ignore[arg-type]

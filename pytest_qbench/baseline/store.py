@@ -29,6 +29,8 @@ from pytest_qbench.items import TASKS, Item
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import SCHEMA, Record
+from pytest_qbench.untrusted.files import LARGE, read_text
+from pytest_qbench.untrusted.parsing import parse_json, read_yaml
 
 FILE = "baseline.yaml"
 
@@ -59,14 +61,9 @@ def read_baseline(path: Path) -> Baseline:
 
 
 def _read(path: Path) -> Baseline:
-    import yaml
-
-    try:
-        head = yaml.safe_load((path / FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError as e:
-        raise UsageError(f"{path}: has no {FILE}: not a baseline") from e
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as e:
-        raise UsageError(f"{path / FILE}: cannot be read: {str(e).splitlines()[0]}") from e
+    if not (path / FILE).exists():
+        raise UsageError(f"{path}: has no {FILE}: not a baseline")
+    head: Any = read_yaml(path / FILE, LARGE, remedy=_REMEDY)
     if not isinstance(head, dict) or head.get("schema") != SCHEMA:
         schema = head.get("schema") if isinstance(head, dict) else None
         raise UsageError(f"{path / FILE}: schema {schema!r} is not {SCHEMA}; record the baseline anew")
@@ -76,12 +73,14 @@ def _read(path: Path) -> Baseline:
     try:
         metrics = tuple(Metric(**m) for m in head["metrics"])
         for entry in head["files"]:
-            text = (path / entry["file"]).read_text(encoding="utf-8")
+            text = read_text(path / entry["file"], LARGE, remedy=_REMEDY)
             lines = text.removesuffix("\n").split("\n")
             if len(lines) != entry["items"]:
                 raise UsageError(f"{path / entry['file']}: {len(lines)} of {entry['items']} items; restore the file")
+            if _hash(text) != entry["sha256"]:
+                raise UsageError(f"{path / entry['file']}: was changed since it was recorded; {_REMEDY}")
             for number, line in enumerate(lines, 1):
-                data = json.loads(line)
+                data = parse_json(line)
                 digest, identity = data.pop("digest"), data.pop("identity", {})
                 record = Record.from_dict({"schema": SCHEMA, **data}, f"{path / entry['file']}:{number}")
                 records[record.task, record.item] = record
@@ -89,8 +88,6 @@ def _read(path: Path) -> Baseline:
                 identities[record.task, record.item] = identity_from(
                     identity, record.item, record.task, record.dataset, record.split
                 )
-            if _hash(text) != entry["sha256"]:
-                raise UsageError(f"{path / entry['file']}: was changed since it was recorded; {_REMEDY}")
         if seal(head) != head["seal"]:
             raise UsageError(f"{path / FILE}: was changed since it was recorded; {_REMEDY}")
         noise = head["noise"]

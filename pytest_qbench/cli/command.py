@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 from typing import Protocol
 
+from pytest_qbench.escaping import printable
+
 
 class Commands(Protocol):
     """The result of `argparse.ArgumentParser.add_subparsers`."""
@@ -15,3 +17,8 @@ class Commands(Protocol):
     def add_parser(self, name: str, *, help: str) -> argparse.ArgumentParser:
         """Add the parser of a subcommand."""
         ...
+
+
+def show(text: str, *, flush: bool = False) -> None:
+    """Print lines of text; nothing in them acts on the terminal or on a CI job."""
+    print(printable(text, lines=True), flush=flush)

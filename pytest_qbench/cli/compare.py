@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_qbench.cli.command import Commands
+from pytest_qbench.cli.command import Commands, show
 from pytest_qbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,6 +66,11 @@ def run(arguments: argparse.Namespace) -> int:
     from pytest_qbench.report.compare import as_finished, compare
     from pytest_qbench.report.write import write_reports
 
+    for option in ("max_errors", "max_unparsed"):
+        if not 0 <= (share := getattr(arguments, option)) <= 1:
+            raise UsageError(f"--{option.replace('_', '-')}={share:g}: not a share from 0 to 1")
+    if min(arguments.flips, arguments.seed) < 0:
+        raise UsageError("--flips and --seed: whole numbers of at least 0 are needed")
     margins = dict(_margin(text) for text in arguments.gate) if arguments.gate else DEFAULT_MARGINS
     limits = Limits(arguments.max_errors, arguments.max_unparsed, arguments.max_cut, len(margins), arguments.seed)
     not_used: list[str] = []
@@ -81,8 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
     old = reference(a, limits.max_errors, limits.max_unparsed, limits.max_cut, lambda path: score("A", path, b))
     new = candidate(b, lambda path: score("B", path, a))
     found = compare(new, old, margins, limits, arguments.flips)
-    print(f"A: {a}\nB: {b}")
-    print("\n".join([*found.lines, *not_used, found.verdict]))
+    show(f"A: {a}\nB: {b}")
+    show("\n".join([*found.lines, *not_used, found.verdict]))
     told = as_finished(found, new, old, a, b, arguments.strict)
     if unwritten := write_reports(told, arguments.html, arguments.md, arguments.json, arguments.junit):
         raise UsageError(unwritten[0])
@@ -110,15 +116,16 @@ def _scorer(arguments: argparse.Namespace, other: Path) -> OutputScorer:
 
 
 def _margin(text: str) -> tuple[str, float]:
+    from pytest_qbench.gates.arguments import check_bounds
     from pytest_qbench.metrics.metrics import METRICS
 
     name, _, value = text.partition("=")
-    try:
-        margin = float(value)
-    except ValueError:
-        margin = -1.0
-    if name not in METRICS or not 0 <= margin < float("inf"):
+    if name not in METRICS or not re.fullmatch(r"(\d+(\.\d*)?|\.\d+)(e-?\d+)?", value):
         raise UsageError(
             f"--gate={text}: METRIC=MARGIN is needed, such as assessment.srcc=0.01; metrics: {', '.join(METRICS)}"
         )
-    return name, margin
+    try:
+        check_bounds(name, float(value), None, None)
+    except ValueError as e:
+        raise UsageError(f"--gate={text}: {str(e).partition(': ')[2]}") from e
+    return name, float(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pytest_qbench.cli.command import Commands
+from pytest_qbench.cli.command import Commands, show
 
 
 def add(commands: Commands) -> None:
@@ -23,12 +23,12 @@ def run(arguments: argparse.Namespace) -> int:
     from pytest_qbench.report.text_table import aligned
 
     found = list(listing(arguments.data))
-    print("\n".join(aligned([HEADER, *(row.cells for row in found)], left=len(HEADER))))
+    show("\n".join(aligned([HEADER, *(row.cells for row in found)], left=len(HEADER))))
     for row in found:
         if row.meaning:
-            print(row.meaning)
+            show(row.meaning)
     for entry in unread(arguments.data, Path()) if arguments.data else ():
-        print(f"not read: {entry.entry}: {entry.reason}")
+        show(f"not read: {entry.entry}: {entry.reason}")
     if arguments.data is None:
-        print("for other datasets: --data=DIR for a data folder, --data=hf for the hub and its cache")
+        show("for other datasets: --data=DIR for a data folder, --data=hf for the hub and its cache")
     return int(any(not row.readable for row in found))

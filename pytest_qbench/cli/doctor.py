@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from pytest_qbench.cli.command import Commands
+from pytest_qbench.cli.command import Commands, show
 
 if TYPE_CHECKING:
     from pytest_qbench.doctor.sensitivity import SensitivityResult
@@ -64,12 +64,12 @@ def _model(named: str, model_args: list[str]) -> int:
 
     model = load()
     description = model.describe()
-    print(f"{spec.name}: {description['architecture']}, {description['dtype']} on {description['device']}")
+    show(f"{spec.name}: {description['architecture']}, {description['dtype']} on {description['device']}")
     found = list(run_checks(model, load))
     model.close()
-    print("\n".join(aligned([("check", "outcome", "detail"), *((c.name, c.outcome, c.detail) for c in found)], left=3)))
+    show("\n".join(aligned([("check", "outcome", "detail"), *((c.name, c.outcome, c.detail) for c in found)], left=3)))
     failed = [each.name for each in found if each.outcome == "failed"]
-    print(f"FAILED: {', '.join(failed)}" if failed else f"all checks passed ({sum(c.outcome == 'ok' for c in found)})")
+    show(f"FAILED: {', '.join(failed)}" if failed else f"all checks passed ({sum(c.outcome == 'ok' for c in found)})")
     return 1 if failed else 0
 
 
@@ -77,16 +77,16 @@ def _faults() -> int:
     """Print the result of each change. Returns 1 for a missed fault or a false alarm."""
     from pytest_qbench.doctor.sensitivity import run_study
 
-    print(_ROW.format("change", "accuracy", "judged sum", "SRCC, worst", "drift, largest", "found"))
+    show(_ROW.format("change", "accuracy", "judged sum", "SRCC, worst", "drift, largest", "found"))
     wrong = []
     for result in run_study():
-        print(_line(result), flush=True)
+        show(_line(result), flush=True)
         if result.verdict in ("MISSED", "FALSE ALARM"):
             wrong.append(result)
     for result in wrong:
         for gate in result.gates:
-            print(f"{result.name}: {gate.name}: {gate.verdict} ({gate.reason})")
-    print(
+            show(f"{result.name}: {gate.name}: {gate.verdict} ({gate.reason})")
+    show(
         f"{len(wrong)} MISSED OR FALSE: {', '.join(t.name for t in wrong)}"
         if wrong
         else "every detectable fault was caught, every harmless change stayed green"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pytest_qbench.cli.command import Commands
+from pytest_qbench.cli.command import Commands, show
 
 
 def add(commands: Commands) -> None:
@@ -22,6 +22,6 @@ def run(arguments: argparse.Namespace) -> None:
 
     merged = merge(arguments.run_folders, arguments.out)
     counts = merged.counts()
-    print(f"{arguments.out}: {counts['total']} items of {len(arguments.run_folders)} shards: "
+    show(f"{arguments.out}: {counts['total']} items of {len(arguments.run_folders)} shards: "
           f"{counts['scored']} scored, {counts['unparsed']} unparsed, {counts['errors']} errors")  # fmt: skip
-    print(f"evaluate its gates with: qbench compare BASELINE {arguments.out}")
+    show(f"evaluate its gates with: qbench compare BASELINE {arguments.out}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pytest_qbench.cli.command import Commands
+from pytest_qbench.cli.command import Commands, show
 
 
 def add(commands: Commands) -> None:
@@ -18,4 +18,4 @@ def run(arguments: argparse.Namespace) -> None:
 
     for name, alias in aliases().items():
         target = "embedded" if alias.packaged else alias.target
-        print(f"{name:20}  {target:50}  {alias.notes}")
+        show(f"{name:20}  {target:50}  {alias.notes}")

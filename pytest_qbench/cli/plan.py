@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_qbench.cli.command import Commands
+from pytest_qbench.cli.command import Commands, show
 from pytest_qbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ def run(arguments: argparse.Namespace) -> None:
     aim = Aim(arguments.power, arguments.alpha, arguments.gates)
     each = f"alpha {aim.alpha:g} shared by {aim.gates} gates" if aim.gates > 1 else f"alpha {aim.alpha:g}"
     lines = _from_runs(arguments, aim) if arguments.runs else _tables(arguments, discordances, aim)
-    print(f"paired comparison, one-sided, {each}, power {aim.power:g}")
-    print("\n".join(lines))
-    print("a gate regresses only beyond its margin too: plan for a drop of about twice the margin")
+    show(f"paired comparison, one-sided, {each}, power {aim.power:g}")
+    show("\n".join(lines))
+    show("a gate regresses only beyond its margin too: plan for a drop of about twice the margin")
 
 
 def _tables(arguments: argparse.Namespace, discordances: Sequence[float], aim: Aim) -> list[str]:

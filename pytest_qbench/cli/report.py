@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from pytest_qbench.cli.command import Commands
+from pytest_qbench.cli.command import Commands, show
 from pytest_qbench.errors import UsageError
 
 
@@ -53,12 +53,14 @@ def _run(arguments: argparse.Namespace) -> None:
 
     finished = read_finished(arguments.run_folder)
     if arguments.scoring:
-        print("\n".join(scorings(finished)))
+        show("\n".join(scorings(finished)))
     else:
         width = shutil.get_terminal_size().columns
-        colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         lines = section(finished, width, arguments.verbose)
-        print("\n".join(coloured(line) if colours else line.text for line in lines))
+        if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
+            print("\n".join(map(coloured, lines)))  # `section` made the lines printable; the colours have to act
+        else:
+            show("\n".join(line.text for line in lines))
     if unwritten := write_reports(finished, arguments.html, arguments.md):
         raise UsageError(unwritten[0])
 
@@ -67,7 +69,7 @@ def _history(arguments: argparse.Namespace) -> None:
     from pytest_qbench.report.history import history, history_page, lines, write_csv
 
     found = history(arguments.history)
-    print("\n".join(lines(found)))
+    show("\n".join(lines(found)))
     try:
         if arguments.csv:
             write_csv(found, arguments.csv)

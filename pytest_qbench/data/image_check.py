@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
-import struct
+import os
 import warnings
 from collections.abc import Iterable
 
 from pytest_qbench.data.image_paths import distinct_images, missing_images, whereabouts
 from pytest_qbench.errors import DataError, ItemError
 from pytest_qbench.items import Dataset, FileImage, ImageSource
+from pytest_qbench.untrusted.files import open_regular, told
+from pytest_qbench.untrusted.images import decoding_errors, open_image
 
 _HEAD, _TAIL = 16, 64
 
@@ -36,13 +38,13 @@ def _problem(image: ImageSource) -> str | None:
     """Return why an image cannot be decoded, None where it seems whole."""
     if isinstance(image, FileImage):
         try:
-            with image.path.open("rb") as file:
+            with os.fdopen(open_regular(image.path), "rb") as file:
                 head = file.read(_HEAD)
                 size = file.seek(0, io.SEEK_END)
                 file.seek(max(0, size - _TAIL))
                 tail = file.read()
         except OSError as e:
-            return f"cannot be read: {e.strerror}"
+            return f"cannot be read: {told(e)}"
         return None if _whole(head, tail, size) else _decoding_problem(image)
     try:
         content = image.read()
@@ -64,17 +66,17 @@ def _whole(head: bytes, tail: bytes, size: int) -> bool:
 
 
 def _decoding_problem(image: ImageSource) -> str | None:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a large picture is no broken one
-            with Image.open(io.BytesIO(image.read())) as picture:
+            with open_image(image.read()) as picture:
                 picture.load()
     except ItemError as e:
         return str(e).removeprefix(f"{image.name}: ")
     except UnidentifiedImageError:
         return "no image"
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error, Image.DecompressionBombError) as e:
+    except decoding_errors() as e:
         return " ".join(str(e).split()) or type(e).__name__
     return None

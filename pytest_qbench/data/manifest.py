@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from pytest_qbench.data import published as known
-from pytest_qbench.data.readers.json import read_text
 from pytest_qbench.data.readers.row import shown
 from pytest_qbench.errors import DataError
 from pytest_qbench.items import TASKS, Task
+from pytest_qbench.untrusted.parsing import read_yaml
 
 FILE = "datasets.yaml"
 _KEYS: dict[str, type] = {
@@ -29,8 +29,6 @@ _KEYS: dict[str, type] = {
     "group_pattern": str,
     "license": str,
 }
-#: What PyYAML lets out of a scalar that does not fit its tag, such as ``!!bool 7`` or the date ``2020-13-45``.
-_LEAKS = (ValueError, KeyError, IndexError, AttributeError, TypeError, OverflowError, RecursionError)
 #: A dataset's name stands in item ids and in comma-separated options.
 NAME = re.compile(r"[\w.+-]+")
 
@@ -58,12 +56,7 @@ def read_manifest(folder: Path, label: str) -> list[Entry]:
     path = folder / FILE
     if not path.exists():
         return []
-    import yaml
-
-    try:
-        content = yaml.safe_load(read_text(path, label))
-    except (yaml.YAMLError, *_LEAKS) as e:
-        raise DataError(f"{label}: {' '.join(str(e).split()) or type(e).__name__}; correct the YAML") from e
+    content = read_yaml(path, label=label, error=DataError)
     if not isinstance(content, dict) or list(content) != ["datasets"] or not isinstance(content["datasets"], list):
         raise DataError(f"{label}: no list under datasets:; write datasets: [{{name: ..., task: ..., file: ...}}]")
     entries = [_entry(one, f"{label}: dataset {number}") for number, one in enumerate(content["datasets"], 1)]

@@ -1,21 +1,15 @@
-"""What `openai:MODEL@BASE_URL` names, and the key that goes with it: from the environment, and never shown."""
+"""Parse `openai:MODEL@BASE_URL`."""
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 from urllib.parse import urlsplit
 
+from pytest_qbench.endpoints.key import SHARED_KEY
 from pytest_qbench.errors import UsageError
 
-Role = Literal["model", "judge"]
-KEY_VARIABLES: Mapping[Role, str] = {"model": "QBENCH_MODEL_API_KEY", "judge": "QBENCH_JUDGE_API_KEY"}
-SHARED_KEY = "OPENAI_API_KEY"
 FORM = "write openai:MODEL@BASE_URL, for example openai:llava@http://127.0.0.1:8000/v1"
-_SHORTEST_SECRET = 12  # placeholders such as "none" are shorter, and would be cut out of honest replies
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,41 +49,3 @@ def parse_address(text: str) -> Address:
     if not parts.hostname or port == 0:
         raise UsageError(f"openai:{model}: the BASE_URL names no host; {FORM}")
     return Address(model, url.rstrip("/"))
-
-
-class Key:
-    """An API key. Only `headers` gives it away; its text forms are stars, also where a traceback shows locals."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def __repr__(self) -> str:
-        return "Key(***)" if self._value else "Key()"
-
-    def headers(self) -> dict[str, str]:
-        """Return the header that carries the key; empty without one."""
-        return {"Authorization": f"Bearer {self._value}"} if self._value else {}
-
-    def scrub(self, text: str) -> str:
-        """Return a message without the key."""
-        return text.replace(self._value, "***") if self._value else text
-
-    def scrub_reply(self, text: str) -> str:
-        """Return a reply without the key; keys too short to be secrets are words, and stay."""
-        return self.scrub(text) if len(self._value) >= _SHORTEST_SECRET else text
-
-
-def read_key(role: Role) -> Key:
-    """Return the key of the model's or the judge's endpoint; its own variable, even an empty one, goes first.
-
-    Raises `UsageError` for what cannot stand in a header.
-    """
-    for name in (KEY_VARIABLES[role], SHARED_KEY):
-        if name in os.environ:
-            value = os.environ[name].strip()
-            if not re.fullmatch(r"[\x21-\x7e]*", value):
-                raise UsageError(f"{name}: holds blanks or other characters that no key has")
-            return Key(value)
-    return Key("")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_qbench.errors import UsageError
+from pytest_qbench.untrusted.parsing import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +34,8 @@ class Cache:
         self.path = folder / FILE
         with self._named():
             folder.mkdir(parents=True, exist_ok=True)
+            if self.path.exists() and not self.path.is_file():
+                raise OSError("is not a regular file")
             # Opened here, used on the thread of the event loop alone.
             self._db = sqlite3.connect(self.path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -43,7 +46,7 @@ class Cache:
         """Return what was stored under `key`, or None."""
         with self._named():
             row = self._db.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
-            return json.loads(row[0]) if row else None
+            return parse_json(row[0]) if row else None
 
     def put(self, key: str, reply: Any) -> None:
         """Store a reply; an older one under the same key is replaced."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import random
 from collections.abc import Callable, Mapping
@@ -12,7 +11,8 @@ from typing import Any, NoReturn, TypeVar
 
 import openai
 
-from pytest_qbench.endpoints.address import Address, Key
+from pytest_qbench.endpoints.address import Address
+from pytest_qbench.endpoints.body import TooLargeError, bounded
 from pytest_qbench.endpoints.cache import Cache, cache_key
 from pytest_qbench.endpoints.completion import (
     Completion,
@@ -22,9 +22,12 @@ from pytest_qbench.endpoints.completion import (
     error_text,
     read_json,
 )
+from pytest_qbench.endpoints.key import Key
 from pytest_qbench.endpoints.retry import backoff, is_passing, limit_reset, retry_after
+from pytest_qbench.endpoints.slots import Slots
 from pytest_qbench.endpoints.usage import Usage
-from pytest_qbench.errors import ItemError
+from pytest_qbench.errors import ItemError, UsageError
+from pytest_qbench.untrusted.parsing import parse_json
 
 T = TypeVar("T")
 CONNECT = 10.0  # seconds for a connection, after which another attempt is made
@@ -51,7 +54,7 @@ class Client:
     """Asks one endpoint for completions. Every method but `__init__` belongs on the event loop of its session.
 
     `timeout` (seconds) covers one request with all its repeats and every wait between them, from the moment that it
-    gets one of the `concurrency` slots.
+    gets one of the `slots`.
     """
 
     def __init__(
@@ -60,7 +63,7 @@ class Client:
         key: Key,
         *,
         timeout: float,
-        concurrency: int,
+        slots: Slots,
         cache: Cache | None,
         price: tuple[float, float] | None = None,
         revision: str | None = None,
@@ -68,8 +71,7 @@ class Client:
         self.address, self.timeout = address, timeout
         self.usage = Usage()
         self._key, self._cache, self._price, self._revision = key, cache, price, revision
-        self._slots = asyncio.Semaphore(concurrency)
-        self._concurrency = concurrency
+        self._slots = slots
         self._http: openai.AsyncOpenAI | None = None
         self._resume = 0.0  # when the server takes requests again, on the loop's clock
         self._rng = random.Random()
@@ -84,7 +86,12 @@ class Client:
         key = cache_key(self.address.base_url, self._revision, whole, sample) if self._cache else ""
         if self._cache and (stored := self._cache.get(key)) is not None:
             self.usage.cache_hits += 1
-            return completion(stored)
+            try:
+                return completion(stored)
+            except (MalformedError, RefusedError) as e:
+                raise UsageError(
+                    f"{self._cache.path}: {e}; remove the file, or go without it: --qbench-no-cache"
+                ) from e
 
         def read(data: Any) -> tuple[Any, Completion]:
             return data, completion(data)
@@ -143,6 +150,8 @@ class Client:
             reply = raw.http_response
         except openai.APIStatusError as e:
             reply = e.response
+        except TooLargeError as e:
+            self._fail(str(e))
         except openai.APIConnectionError as e:
             cause = e.__cause__ or e
             # Without its cause: requests hold the headers, and a traceback would show them.
@@ -170,7 +179,9 @@ class Client:
                 api_key="-",  # each request brings its own header, or none without a key
                 max_retries=0,
                 timeout=openai.Timeout(None, connect=CONNECT),
-                http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
+                http_client=openai.DefaultAsyncHttpxClient(
+                    follow_redirects=False, headers={"Accept-Encoding": "identity"}, event_hooks={"response": [bounded]}
+                ),
             )
         return self._http
 
@@ -199,6 +210,6 @@ def _told(content: bytes, key: Key) -> str:
     """An endpoint's own words about an error."""
     text = content.decode("utf-8", "replace")
     with contextlib.suppress(ValueError, RecursionError):  # no JSON: a page of a proxy, say
-        text = error_text(json.loads(text))
+        text = error_text(parse_json(text))
     text = " ".join(key.scrub(text).split())
     return text if len(text) <= _MESSAGE else text[: _MESSAGE - 3] + "..."

@@ -1,16 +1,19 @@
-"""From the body of a chat completion to its choices. Pure; whatever is no whole reply raises, and never becomes one."""
+"""Parse a chat completion. Raises on an incomplete reply."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_qbench.endpoints.address import Key
+from pytest_qbench.endpoints.key import Key
+from pytest_qbench.untrusted.parsing import parse_json
 
 # Finish reasons of a reply that the token limit ended: OpenAI's, then those of servers that translate others' replies.
 _CUT = frozenset({"length", "max_tokens", "model_length", "max_output_tokens", "MAX_TOKENS"})
+_ROUNDING = 1e-2  # a log-probability above 0 by no more than this was rounded
 # How a reply may not have ended: what was written until then is not the model's answer.
 _BROKEN_OFF = {
     "content_filter": "was cut by the endpoint's content filter",
@@ -54,8 +57,8 @@ class Completion:
 def read_json(body: bytes, key: Key) -> Any:
     """Return the JSON of a body, without the key wherever an endpoint repeats it; raises `MalformedError`."""
     try:
-        return _scrubbed(json.loads(body.decode("utf-8")), key)
-    except (ValueError, RecursionError) as e:
+        return _scrubbed(parse_json(body), key)
+    except ValueError as e:
         raise MalformedError(f"the reply is no JSON ({len(body)} bytes: {type(e).__name__})") from None
 
 
@@ -128,11 +131,12 @@ def _top(logprobs: Any) -> dict[str, float] | None:
     if not isinstance(tokens, list) or not tokens or not isinstance(tokens[0], Mapping):
         return None
     found: dict[str, float] = {}
-    for each in (tokens[0], *(tokens[0].get("top_logprobs") or ())):
-        if isinstance(each, Mapping) and isinstance(each.get("token"), str):
-            value = each.get("logprob")
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                found[each["token"]] = float(value)
+    others = tokens[0].get("top_logprobs")
+    for each in (tokens[0], *(others if isinstance(others, list) else ())):
+        if not isinstance(each, Mapping) or not isinstance(each.get("token"), str):
+            continue
+        if (value := _logprob(each.get("logprob"))) is not None:
+            found[each["token"]] = value
     return found
 
 
@@ -143,6 +147,14 @@ def _prompt_logprobs(rows: Any, ids: Any) -> tuple[float | None, ...] | None:
     values: list[float | None] = []
     for row, token in zip(rows, ids, strict=True):
         entry = row.get(str(token)) if isinstance(row, Mapping) else None
-        value = entry.get("logprob") if isinstance(entry, Mapping) else None
-        values.append(float(value) if isinstance(value, int | float) else None)
+        values.append(_logprob(entry.get("logprob")) if isinstance(entry, Mapping) else None)
     return tuple(values)
+
+
+def _logprob(value: object) -> float | None:
+    """The log-probability, or None where there is none; raises `MalformedError` for a number that cannot be one."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    if not -sys.float_info.max <= value <= _ROUNDING:
+        raise MalformedError(f"a log-probability of {str(value)[:40]}")
+    return float(value)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pytest_qbench.endpoints.address import Address, Role, read_key
+from pytest_qbench.endpoints.address import Address
 from pytest_qbench.endpoints.cache import Cache
 from pytest_qbench.endpoints.client import Client
-from pytest_qbench.errors import ItemError
+from pytest_qbench.endpoints.key import Role, read_key
+from pytest_qbench.endpoints.slots import Slots
+from pytest_qbench.errors import ItemError, UsageError
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -23,11 +26,22 @@ class Endpoints:
     """Makes clients, and runs what they are asked from ordinary code.
 
     `timeout` in seconds; `concurrency` is the number of requests in flight at each endpoint; `cache` is the folder of
-    the response cache, None for none. Nothing starts before the first client is made.
+    the response cache, None for none. `processes` share the requests in flight; where they are more than these, by
+    the file `shared`. Nothing starts before the first client is made.
     """
 
-    def __init__(self, *, timeout: float = TIMEOUT, concurrency: int = CONCURRENCY, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        timeout: float = TIMEOUT,
+        concurrency: int = CONCURRENCY,
+        cache: Path | None = None,
+        processes: int = 1,
+        shared: Path | None = None,
+    ) -> None:
         self.timeout, self.concurrency, self._folder = timeout, concurrency, cache
+        self._processes, self._shared = processes, shared
+        self._slots: dict[str, Slots] = {}
         self._clients: list[Client] = []
 
     def connect(
@@ -39,13 +53,29 @@ class Endpoints:
         price: tuple[float, float] | None = None,
         revision: str | None = None,
     ) -> Client:
-        """Return a client; nothing is sent yet. Raises `UsageError` for an unusable key or cache."""
+        """Return a client; nothing is sent yet. Raises `UsageError` for an unusable key, address or cache."""
+        key = read_key(role)
+        if key.scrub_reply(address.base_url) != address.base_url:
+            raise UsageError(
+                f"openai:{address.model}: the BASE_URL holds the API key, and would be written down with it; "
+                f"leave it out: it is sent as a header"
+            )
         client = Client(
-            address, read_key(role), timeout=self.timeout, concurrency=self.concurrency,
+            address, key, timeout=self.timeout, slots=self._slots_of(address),
             cache=self._cache if cached else None, price=price, revision=revision,
         )  # fmt: skip
         self._clients.append(client)
         return client
+
+    def _slots_of(self, address: Address) -> Slots:
+        """Return the slots of an endpoint, which model and judge share where both lie there."""
+        if address.base_url not in self._slots:
+            shared = self._shared
+            if shared is not None:
+                digest = hashlib.sha256(address.base_url.encode()).hexdigest()[:8]
+                shared = shared.with_name(f"{shared.name}-{digest}")
+            self._slots[address.base_url] = Slots(self.concurrency, self._processes, shared)
+        return self._slots[address.base_url]
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the loop and return its result."""
@@ -84,6 +114,8 @@ class Endpoints:
             return
         for client in self._clients:
             self.run(client.close())
+        for slots in self._slots.values():
+            slots.close()
         loop = self._loop
         loop.call_soon_threadsafe(loop.stop)
         self._thread.join()

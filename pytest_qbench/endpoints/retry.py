@@ -34,7 +34,7 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
         return seconds if text else None
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError, TypeError, IndexError):
         return None
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
     return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())

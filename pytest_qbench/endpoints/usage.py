@@ -1,10 +1,13 @@
-"""What an endpoint was asked and what it cost."""
+"""What an endpoint was asked and what it cost. Figures of an endpoint that cannot be true count as not given."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol, runtime_checkable
+
+_MOST_TOKENS = 100_000_000  # of one request, beyond any model's context
+_MOST_COST = 10_000.0  # US dollars of one request
 
 
 @dataclass
@@ -29,7 +32,7 @@ class Usage:
         self.prompt_tokens += prompt
         self.completion_tokens += completion
         told = counts.get("cost")
-        if isinstance(told, int | float) and not isinstance(told, bool):
+        if isinstance(told, int | float) and not isinstance(told, bool) and 0 <= told <= _MOST_COST:
             self.cost = (self.cost or 0.0) + float(told)
         elif price is not None:
             self.cost = (self.cost or 0.0) + (prompt * price[0] + completion * price[1]) / 1e6
@@ -54,4 +57,5 @@ class HasUsage(Protocol):
 
 
 def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    """The number of tokens that an endpoint tells; 0 where no request can have had so many."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MOST_TOKENS else 0

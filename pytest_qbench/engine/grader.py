@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
-from pytest_qbench.judges.base import Judge, SupportsChoice, SupportsUnreadable
-from pytest_qbench.records import Record, Response
+from pytest_qbench.judges.base import Judge, SupportsChoice, SupportsUnreadable, Verdicts
+from pytest_qbench.records import Record, Response, check_record
 from pytest_qbench.scoring.score import Scoring, answer_text, decided, score
 
 VOTES = 5  # samples of the judge for each unparsed reply
@@ -55,12 +55,7 @@ class Grader:
         judge = self.judge()
         verdicts = judge.judge(texts, [item.golden for item in items], self.rounds)
         why = judge.unreadable if isinstance(judge, SupportsUnreadable) else [None] * len(records)
-        return [
-            replace(record, status="error", error=error_text(v))
-            if isinstance(v, ItemError)
-            else replace(record, judge=v, error=None if all(map(_any_readable, v.values())) else reason)
-            for record, v, reason in zip(records, verdicts, why, strict=True)
-        ]
+        return [_with_verdicts(record, v, reason) for record, v, reason in zip(records, verdicts, why, strict=True)]
 
     def _read_unparsed(self, items: list[Item], records: list[Record]) -> list[Record]:
         """Let the judge read the unparsed replies. The record keeps the votes."""
@@ -80,6 +75,21 @@ class Grader:
 
 def _any_readable(rounds: Sequence[float | None]) -> bool:
     return any(verdict is not None for verdict in rounds)
+
+
+def _with_verdicts(record: Record, verdicts: Verdicts | ItemError, reason: str | None) -> Record:
+    """Add a judge's verdicts; one that gives anything but grades leaves the item in error.
+
+    `reason` says why verdicts are unreadable. It stays with the record where a dimension has no verdict at all.
+    """
+    if isinstance(verdicts, ItemError):
+        return replace(record, status="error", error=error_text(verdicts))
+    graded = replace(record, judge=verdicts)
+    try:
+        check_record(graded)
+    except ValueError as e:
+        return replace(record, status="error", error=error_text(ItemError(f"the judge returned no grades: {e}")))
+    return replace(graded, error=None if all(map(_any_readable, verdicts.values())) else reason)
 
 
 def error_record(item: Item, error: Exception) -> Record:

@@ -36,6 +36,8 @@ from pytest_qbench.extraction.vocabulary import (
 
 NOTHING = "no option named"
 
+LONGEST = 30_000  # characters of a reply that may be an answer
+
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
@@ -51,6 +53,8 @@ def extract_answer(reply: str, options: Sequence[str]) -> Extraction:
     Case, surrounding whitespace and Markdown emphasis do not matter. Options beyond the 26th have no letter. Replies
     that mean yes or no ("Absolutely.", "\u662f\u7684") count where the options are yes and no.
     """
+    if len(reply) > LONGEST:
+        return Extraction(None, "longer than any answer")
     if (marked := marked_answer(reply)) is not None:
         found = _extract(marked, options)
         if found.choice is not None or found.rule != NOTHING:

@@ -39,6 +39,8 @@ from pytest_qbench.extraction.vocabulary import (
     VERBS,
 )
 
+REACH = 60
+"""Words before a mention that can bear on it: a reply that repeats itself without end has no clauses."""
 Polarity = Literal["affirmed", "rejected", "in passing", "ignored"]
 
 
@@ -79,7 +81,12 @@ class Reading:
         self._pieces = pieces(self.words)
         self._starts, self._ends = self._clauses()
         texts = list(self._find_texts())
-        self._texts = [m for m in texts if not any(_inside(m, other) for other in texts)]
+        long = [m for m in texts if m.end - m.start > 1]
+        covered: dict[int, list[Mention]] = {}
+        for m in long:
+            for i in range(m.start, m.end):
+                covered.setdefault(i, []).append(m)
+        self._texts = [m for m in texts if not any(_inside(m, other) for other in covered.get(m.start, ()))]
         self._taken = {i for m in self._texts for i in range(m.start, m.end)}
         found = sorted([*self._texts, *self._find_letters()], key=lambda m: (m.start, m.end))
         self.mentions = [self._judged(m) for m in found]
@@ -251,7 +258,7 @@ class Reading:
 
     def _said_before(self, m: Mention) -> Polarity | None:
         """What the words before a mention, in its clause, do to it; None: nothing."""
-        first, previous = self._starts[m.start], self._word(m.start - 1)
+        first, previous = max(self._starts[m.start], m.start - REACH), self._word(m.start - 1)
         if m.start > first and previous in COMPARED and self._word(m.start - 2) not in ("rather", "other"):
             return "in passing"
         comma = False
@@ -275,8 +282,8 @@ class Reading:
             return pause
         if i == m.start:  # "A is wrong, B is right"
             return pause and self._word(m.end) in VERBS
-        verb = any(w in VERBS for w in self.words[i + 1 : m.start])
-        return verb and ((pause and word in SUBJECTS) or (word in JOINS and before != "not"))
+        begins = (pause and word in SUBJECTS) or (word in JOINS and before != "not")
+        return begins and any(w in VERBS for w in self.words[i + 1 : m.start])
 
     def _said_after(self, m: Mention) -> Polarity:
         """What the words after a mention, in its clause, do to it."""

@@ -22,10 +22,11 @@ from math import ceil, isfinite
 from typing import Literal
 
 from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.gates.arguments import check_bounds
 from pytest_qbench.gates.comparison import Comparison, check_comparable, metric_of, paired_items
 from pytest_qbench.gates.flips import Flip, flips, together
 from pytest_qbench.gates.targets import IncomparableError, InvalidError, NothingError, Place, check_whole, places
-from pytest_qbench.metrics.metrics import ALPHA, DRIFTS, ITEM_VALUES, METRICS, RATES, Metric, mean_metric
+from pytest_qbench.metrics.metrics import ALPHA, DRIFTS, ITEM_VALUES, RATES, Metric, mean_metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.stats.multiplicity import holm
 from pytest_qbench.stats.paired import Paired
@@ -104,14 +105,7 @@ def evaluate(
     `dataset` and `slice` may be patterns (``k*``, ``type=*``). A drift takes `maximum` alone. `baseline` is a string
     that says why there is none. Raises `ValueError` for an unknown metric or a gate without a bound.
     """
-    if name not in (*METRICS, *DRIFTS):
-        raise ValueError(f"qbench_gate: no metric {name!r}; there are {', '.join((*METRICS, *DRIFTS))}")
-    if margin is None and minimum is None and maximum is None:
-        raise ValueError(f"qbench_gate({name!r}): give margin=, minimum= or maximum=")
-    if name in DRIFTS and (maximum is None or margin is not None or minimum is not None):
-        raise ValueError(f"qbench_gate({name!r}): a drift takes maximum= alone")
-    if margin is not None and not (isfinite(margin) and margin >= 0):
-        raise ValueError(f"qbench_gate({name!r}): margin={margin} is no drop to live with; it is at least 0")
+    check_bounds(name, margin, minimum, maximum)
     label = " ".join(p for p in (name, dataset, slice) if p)
     rows: list[Metric] = []
     try:

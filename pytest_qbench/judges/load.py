@@ -66,7 +66,8 @@ def check_judge(
         raise UsageError("--qbench-judge-unparsed: lexicon cannot read replies; name a language model as judge")
     read_prompts(texts)
     if kind == "openai":
-        from pytest_qbench.endpoints.address import parse_address, read_key
+        from pytest_qbench.endpoints.address import parse_address
+        from pytest_qbench.endpoints.key import read_key
 
         parse_address(target)
         read_key("judge")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pytest_qbench.errors import UsageError
+from pytest_qbench.untrusted.parsing import read_yaml
 
 OURS = Path(__file__).with_name("prompts.yaml")
 # Fields that each prompt must contain.
@@ -42,13 +43,8 @@ def fill(text: str, fields: Mapping[str, str]) -> str:
 
 
 def _read(path: Path) -> dict[str, str]:
-    import yaml
-
     where = f"--qbench-judge-prompts={path}"
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as e:
-        raise UsageError(f"{where}: cannot be read: {str(e).splitlines()[0]}") from e
+    found = read_yaml(path, label=where)
     if not isinstance(found, dict) or not found:
         raise UsageError(f"{where}: no prompts; use some of the keys {', '.join(FIELDS)}")
     for name, text in found.items():

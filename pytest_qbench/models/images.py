@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.models.pixels import to_rgb
+from pytest_qbench.untrusted.images import decoding_errors, open_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -38,13 +38,13 @@ class LazyImage:
 
     def decode(self) -> Image:
         """Decode the image and return it in RGB. Raises `ItemError` with the name of the file."""
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
 
         try:
-            image: Image.Image = Image.open(io.BytesIO(self._source.read()))
+            image = open_image(self._source.read())
             image.load()
             image = to_rgb(image)
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
+        except decoding_errors() as e:
             line = (str(e).splitlines() or [type(e).__name__])[0]
             raise ItemError(f"{self._source.name}: not a readable image: {line}") from e
         if self._blind:

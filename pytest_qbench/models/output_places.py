@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from pytest_qbench.untrusted.files import LARGE, read_bytes
+
 _BETWEEN = re.compile(r"[\s,\[\]]*")
 
 
@@ -25,9 +27,9 @@ def _lines(path: Path) -> tuple[int, ...]:
     suffix = path.suffix.lower()
     try:
         if suffix in (".json", ".jsonl"):
-            return tuple(_json_lines(path.read_text(encoding="utf-8-sig")))
+            return tuple(_json_lines(read_bytes(path, LARGE).decode("utf-8-sig")))
         if suffix in (".csv", ".tsv"):
-            return tuple(_table_lines(path.read_bytes()))
+            return tuple(_table_lines(read_bytes(path, LARGE)))
     except (OSError, ValueError):  # changed since it was read: the entry's number has to do
         return ()
     return ()

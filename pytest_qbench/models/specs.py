@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,8 @@ from pytest_qbench import PACKAGE
 from pytest_qbench.endpoints.address import parse_address
 from pytest_qbench.errors import ModelError
 from pytest_qbench.prompts import QUALITY_WORDS, AnswerMode
+from pytest_qbench.untrusted.parsing import parse_json, read_json
+from pytest_qbench.untrusted.shape import MappingOf, check_shape
 
 Kind = Literal["transformers", "openai", "random", "replay"]
 
@@ -223,12 +224,9 @@ def check_args(spec: ModelSpec, args: Iterable[str]) -> None:
 def _check_folder(folder: Path, vision: bool) -> None:
     if not folder.is_dir():
         raise ModelError(f"no model folder {folder}; use {FORMS}")
-    try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-    except FileNotFoundError:
-        raise ModelError(f"{folder} has no config.json: it is not a model saved by transformers") from None
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder / 'config.json'} cannot be read: {error}") from None
+    if not (folder / "config.json").exists():
+        raise ModelError(f"{folder} has no config.json: it is not a model saved by transformers")
+    config: Any = read_json(folder / "config.json", error=ModelError, remedy="fetch the model again")
     if not isinstance(config, dict) or not config.get("model_type"):
         raise ModelError(f"{folder / 'config.json'} names no model_type: it is not a model saved by transformers")
     if vision and _is_text_only(config):
@@ -240,9 +238,11 @@ def _check_folder(folder: Path, vision: bool) -> None:
 def _check_weights(folder: Path) -> None:
     index = folder / "model.safetensors.index.json"
     if index.is_file():
+        found: Any = read_json(index, error=ModelError, remedy="fetch the model again")
         try:
-            shards = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
-        except (OSError, ValueError, KeyError, AttributeError) as error:
+            check_shape(found, {"weight_map": MappingOf(str)})
+            shards = sorted(set(found["weight_map"].values()))
+        except ValueError as error:
             raise ModelError(f"{index} cannot be read: {error}; fetch the model again") from None
         missing = [shard for shard in shards if not (folder / shard).is_file()]
         if missing:
@@ -266,7 +266,7 @@ def _is_hub_id(text: str) -> bool:
 def is_json_object(text: str) -> bool:
     """Whether a text is a JSON object."""
     try:
-        return isinstance(json.loads(text), dict)
+        return isinstance(parse_json(text), dict)
     except ValueError:
         return False
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_qbench.errors import UsageError
+from pytest_qbench.escaping import printable
 from pytest_qbench.plugin.access import run_of
 from pytest_qbench.session.workers import role_of
 
@@ -143,7 +144,9 @@ def qbench_gate(
         )  # fmt: skip
         outcome = gating.outcome(result)
         # In JUnit XML a gate that holds says what it rests on, too.
-        request.node.user_properties.append((f"gate {result.name}", f"{result.verdict}: {result.reason}"))
+        request.node.user_properties.append(
+            (printable(f"gate {result.name}"), printable(f"{result.verdict}: {result.reason}"))
+        )
         if outcome == "fail":
             request.node.stash[FAILED_BY_VERDICT] = True
             pytest.fail(gate_text(result), pytrace=False)

@@ -18,6 +18,7 @@ from _pytest.fixtures import TopRequest
 from _pytest.mark.structures import NodeKeywords
 
 from pytest_qbench.errors import UsageError
+from pytest_qbench.escaping import printable
 from pytest_qbench.session.gc import gc_paused
 from pytest_qbench.session.options import NAME
 
@@ -247,7 +248,7 @@ def measure(node: pytest.Item, run: Run, item: Item, engine: Any) -> Record:
         stop(node.session, run, e)
     node.stash[RECORD] = record
     if record.status == "error" and run.request.settings.max_errors == 0:
-        pytest.fail(f"{item.id}: {record.error}", pytrace=False)
+        pytest.fail(printable(f"{item.id}: {record.error}"), pytrace=False)
     return record
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from pytest_qbench.escaping import printable
 from pytest_qbench.report.finished_run import Finished
 from pytest_qbench.report.headline import tone_of, word_of
 from pytest_qbench.report.terminal import COLOURS, NOT_QBENCH, section
@@ -18,7 +19,7 @@ def header(settings: Settings) -> str:
     data = NOT_QBENCH if settings.data == "mini" else settings.data
     blind = ", blind (grey images)" if settings.blind else ""
     ray = f", ray {settings.ray}" if settings.ray else ""
-    return f"qbench: model {settings.model}, data {data}{blind}{ray}"
+    return printable(f"qbench: model {settings.model}, data {data}{blind}{ray}")
 
 
 def show(reporter: Any, run: Finished) -> None:

@@ -17,8 +17,13 @@ from pytest_qbench.records import RECORDS, Record, read_records
 from pytest_qbench.report.thumbnails import read_thumbnails
 from pytest_qbench.runs.items_file import read_items
 from pytest_qbench.runs.read import SUMMARY, read_summary
+from pytest_qbench.untrusted.shape import Shape, check_shape
 
-_KEYS = {"began", "items", "notes", "baseline"}  # what reports show beyond what every summary holds
+#: What reports show beyond what every summary holds.
+_SHAPE: Shape = {
+    "began": str, "model": (dict, None), "notes": [str], "baseline": {"name": (str, None)},
+    "items": dict.fromkeys(("total", "scored", "unparsed", "errors"), int),
+}  # fmt: skip
 
 Key = tuple[str, str]  # task and item
 
@@ -135,11 +140,10 @@ def metric(data: Mapping[str, Any]) -> Metric:
 def read_finished(folder: Path) -> Finished:
     """Read the summary of a run folder; raises `UsageError` for a folder that is no finished run."""
     found = read_summary(folder)
-    if not found.keys() >= _KEYS:
-        raise UsageError(f"{folder / SUMMARY}: has no {', '.join(sorted(_KEYS - found.keys()))}; run again")
     finished = Finished(folder, found)
     try:
+        check_shape(found, _SHAPE)
         _ = finished.metrics, finished.gates
-    except (TypeError, KeyError) as e:
+    except (ValueError, TypeError, KeyError) as e:
         raise UsageError(f"{folder / SUMMARY}: no summary of this version: {e}; run again") from e
     return finished

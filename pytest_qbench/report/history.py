@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pytest_qbench.errors import UsageError
+from pytest_qbench.escaping import cell
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.report.charts import Point, line_chart
 from pytest_qbench.report.finished_run import Finished, read_finished
@@ -110,11 +111,7 @@ def write_csv(found: History, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        writer.writerows([_harmless(cell) for cell in row] for row in metric_rows(found))
-
-
-def _harmless(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+        writer.writerows([cell(value) for value in row] for row in metric_rows(found))
 
 
 def lines(found: History) -> list[str]:

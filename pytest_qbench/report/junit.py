@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from pytest_qbench.escaping import printable
 from pytest_qbench.report.finished_run import Finished
 
 
@@ -37,7 +37,7 @@ def add_properties(config: pytest.Config, run: Finished) -> None:
     xml: Any = config.stash.get(xml_key, None)
     if xml is not None:
         for name, value in properties(run):
-            xml.add_global_property(name, value)
+            xml.add_global_property(printable(name), printable(value))
 
 
 def junit_xml(run: Finished) -> str:
@@ -48,11 +48,11 @@ def junit_xml(run: Finished) -> str:
     suite.set("skipped", str(sum(gate.outcome in ("inconclusive", "not gated") for gate in gates)))
     _properties(suite, properties(run))
     for gate in gates:
-        case = ElementTree.SubElement(suite, "testcase", classname="qbench", name=_printable(gate.name))
+        case = ElementTree.SubElement(suite, "testcase", classname="qbench", name=printable(gate.name))
         _properties(case, [(f"gate {gate.name}", f"{gate.word}: {gate.reason}")])
         if gate.outcome != "pass":
             kind = "failure" if gate.outcome == "fail" else "skipped"
-            ElementTree.SubElement(case, kind, message=_printable(f"{gate.word}: {gate.reason}"))
+            ElementTree.SubElement(case, kind, message=printable(f"{gate.word}: {gate.reason}"))
     root = ElementTree.Element("testsuites")
     root.append(suite)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
@@ -61,9 +61,4 @@ def junit_xml(run: Finished) -> str:
 def _properties(parent: ElementTree.Element, found: list[tuple[str, str]]) -> None:
     box = ElementTree.SubElement(parent, "properties")
     for name, value in found:
-        ElementTree.SubElement(box, "property", name=_printable(name), value=_printable(value))
-
-
-def _printable(text: str) -> str:
-    """The text without the characters that XML cannot hold."""
-    return re.sub("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
+        ElementTree.SubElement(box, "property", name=printable(name), value=printable(value))

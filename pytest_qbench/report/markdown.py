@@ -10,6 +10,7 @@ import html
 import re
 from collections.abc import Iterator, Sequence
 
+from pytest_qbench.escaping import one_line
 from pytest_qbench.gates.flips import Flip
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.report.finished_run import Finished, Gate
@@ -48,7 +49,10 @@ def _blocks(run: Finished) -> Iterator[str]:
     yield f"## Q-Bench: {code(headline(run))}"
     yield ", ".join(code(part) for part in subject(run))
     yield from _rows(run)
-    if lines := [*(f"- ⚠ {code(text)}" for text in drift_lines(run)), *(f"- next: {step}" for step in next_step(run))]:
+    if lines := [
+        *(f"- ⚠ {code(text)}" for text in drift_lines(run)),
+        *(f"- next: {one_line(step)}" for step in next_step(run)),
+    ]:
         yield "\n".join(lines)
     if lines := _urgent(run):
         yield "\n".join(lines)
@@ -67,7 +71,7 @@ def _folded(title: str, content: str | None) -> Iterator[str]:
 
 def code(text: str) -> str:
     """A foreign text as a code span: on one line, cut to a readable length, its backticks and bars kept."""
-    flat = re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text).strip() or " "
+    flat = one_line(text) or " "
     cut = flat if len(flat) <= TEXT_SHOWN else flat[: TEXT_SHOWN - 1] + "…"
     fence = "`" * (max((len(run) for run in re.findall("`+", cut)), default=0) + 1)
     pad = " " if "`" in cut else ""
@@ -133,7 +137,7 @@ def _flips(gate: Gate) -> Iterator[str]:
         return
     rows = [*_moved("lost", gate.lost, gate.lost_count), *_moved("gained", gate.gained, gate.gained_count)]
     title = f"{gate.name}: {plural(gate.lost_count, 'item')} lost, {gate.gained_count:,} gained"
-    yield from _folded(html.escape(title), table(["", "item", "question", "before", "now"], rows, left=5))
+    yield from _folded(html.escape(one_line(title)), table(["", "item", "question", "before", "now"], rows, left=5))
 
 
 def _moved(way: str, moved: Sequence[Flip], count: int) -> list[list[str]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from typing import Any
 
+from pytest_qbench.escaping import printable
+
 
 class Markup(str):
     """Text that is markup already."""
@@ -13,10 +15,10 @@ class Markup(str):
 
 
 def escaped(value: Any) -> Markup:
-    """A value as text of a page; markup as it is, None as nothing."""
+    """A value as printable text of a page; markup as it is, None as nothing."""
     if isinstance(value, Markup):
         return value
-    return Markup("" if value is None else html.escape(str(value), quote=True))
+    return Markup("" if value is None else html.escape(printable(str(value), lines=True), quote=True))
 
 
 def tag(name: str, *children: Any, **attributes: Any) -> Markup:

@@ -16,6 +16,7 @@ from importlib import resources
 from string import Template
 from typing import Any
 
+from pytest_qbench.escaping import printable_data
 from pytest_qbench.report import sections
 from pytest_qbench.report.cards import changed
 from pytest_qbench.report.finished_run import Finished
@@ -73,7 +74,9 @@ def _pictures(thumbnails: Mapping[str, str]) -> Markup:
 def assemble(title: str, body: Markup, script: str | None = None, data: Any = None) -> str:
     """Put a page together: `script` names a script in assets/, `data` is what it gets."""
     code = asset(f"{script}.js") if script else ""
-    packed = gzip.compress(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode(), 9, mtime=0)
+    packed = gzip.compress(
+        json.dumps(printable_data(data), ensure_ascii=False, separators=(",", ":")).encode(), 9, mtime=0
+    )
     allowed = f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'" if script else "'none'"
     policy = (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; "

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from pytest_qbench.escaping import one_line, printable
 from pytest_qbench.gates.flips import Flip
 from pytest_qbench.items import TASKS
 from pytest_qbench.report.details import conditions, tables, wrong_items
@@ -75,7 +76,7 @@ def gate_text(result: GateResult) -> str:
         lines += [f"  {flip_text(flip)}" for flip in result.lost[:NAMED]]
         if result.lost_count > NAMED:
             lines.append(f"  ... and {result.lost_count - NAMED:,} more")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def flip_text(flip: Flip) -> str:
@@ -114,7 +115,7 @@ def section(run: Finished, width: int, verbosity: int = 0) -> list[Line]:
         lines += _lost(run, verbosity)
         lines += [Line(f"next: {step}") for step in next_step(run)]
     lines.append(Line(f"files: {_near(run.folder)}"))
-    return [*lines, verdict]
+    return [Line(printable(line.text), line.marks) for line in (*lines, verdict)]
 
 
 def _rows(run: Finished, width: int) -> list[Line]:
@@ -251,5 +252,5 @@ def _near(folder: Path) -> str:
 
 
 def _flat(text: str, most: int) -> str:
-    flat = " ".join(text.split())
+    flat = one_line(text)
     return flat if len(flat) <= most else flat[: most - 3] + "..."

@@ -8,20 +8,25 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from pytest_qbench.errors import ItemError
+from pytest_qbench.errors import ItemError, UsageError
 from pytest_qbench.gates.evaluate import GateResult
 from pytest_qbench.items import ImageSource
 from pytest_qbench.metrics.metrics import task_of
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.models.pixels import to_rgb
 from pytest_qbench.report.outliers import outliers
+from pytest_qbench.untrusted.files import LARGE
+from pytest_qbench.untrusted.images import decoding_errors, open_image
+from pytest_qbench.untrusted.parsing import read_json
 
 THUMBNAILS = "thumbnails.json"
+_DATA_URL = r"data:image/webp;base64,[A-Za-z0-9+/=]*"
 SIDE = 200  # pixels of the longer side
 MOST = 600_000  # characters of all data URLs: the page of a small run stays under 1.5 MB
 
@@ -51,26 +56,29 @@ def write_thumbnails(folder: Path, images: Iterable[ImageSource]) -> None:
 
 def read_thumbnails(folder: Path) -> dict[str, str]:
     """Data URLs by the name of the image; those of another shape are left out."""
-    try:
-        found: Any = json.loads((folder / THUMBNAILS).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    path = folder / THUMBNAILS
+    if not path.exists():
         return {}
-    return {name: url for name, url in found.items() if url.startswith("data:image/webp;base64,")}
+    found: Any = read_json(path, LARGE, remedy="remove it: the page does without")
+    if not isinstance(found, dict):
+        raise UsageError(f"{path}: is no JSON object; remove it: the page does without")
+    return {
+        name: url for name, url in found.items() if isinstance(url, str) and re.fullmatch(_DATA_URL, url) is not None
+    }
 
 
 def _data_url(image: ImageSource) -> str | None:
     """The image as WebP, or None where there is nothing to show: recorded outputs come without images."""
-    from PIL import Image
-
+    failures: tuple[type[Exception], ...] = (ItemError, *decoding_errors())
     try:
         if image.missing():
             return None
-        with Image.open(io.BytesIO(image.read())) as opened:
+        with open_image(image.read()) as opened:
             opened.draft("RGB", (SIDE, SIDE))  # a JPEG is decoded at a fraction of its size
             small = to_rgb(opened)
             small.thumbnail((SIDE, SIDE))
             buffer = io.BytesIO()
             small.save(buffer, "WEBP", quality=70)
-    except (ItemError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except failures:
         return None  # the item's own record names an image that cannot be read
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from pytest_qbench.untrusted.files import open_regular
+
 _PIECE = 1 << 16
 
 
@@ -19,7 +21,7 @@ class SharedLines:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._file = open_regular(path, os.O_RDWR | os.O_CREAT)
         self._read = 0
 
     def append(self, lines: str, *, known: bool = False) -> bool:

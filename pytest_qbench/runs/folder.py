@@ -14,6 +14,8 @@ from pytest_qbench.errors import UsageError
 from pytest_qbench.records import RECORDS, Key, Record, read_records
 from pytest_qbench.runs.append_log import SharedLines
 from pytest_qbench.runs.journal import JOURNAL, Journal
+from pytest_qbench.untrusted.files import open_regular, told
+from pytest_qbench.untrusted.parsing import parse_json
 
 LOCK = "lock"
 
@@ -138,8 +140,8 @@ class RunFolder:
     def index(self) -> None:
         """Note where new records lie, without keeping them: a worker needs few of them."""
         for position, line in self._records.news():
-            data = json.loads(line)
-            self._where[data["task"], data["item"]] = position
+            record = _record(line, f"{self._records.path}: byte {position}")
+            self._where[record.task, record.item] = position
 
     def find(self, key: Key) -> Record | None:
         """Return the record of an item where `index` has seen it."""
@@ -169,21 +171,22 @@ class RunFolder:
 
 def _record(line: bytes, place: str) -> Record:
     try:
-        data = json.loads(line)
+        data = parse_json(line)
+    except ValueError as e:
+        raise UsageError(f"{place}: not JSON: {e}") from e
+    if isinstance(data, dict):
         for name in ("task", "dataset", "split", "status"):  # a few texts, in every record of a large run
             if isinstance(value := data.get(name), str):
                 data[name] = sys.intern(value)
         if data.get("group") == data.get("item"):
             data["group"] = data.get("item")
-        return Record.from_dict(data, place)
-    except json.JSONDecodeError as e:
-        raise UsageError(f"{place}: not JSON: {e}") from e
+    return Record.from_dict(data, place)
 
 
 def _locked(path: Path, kind: int) -> int:
     """Open the lock file and lock it, or raise `UsageError` at once."""
     try:
-        lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        lock = open_regular(path / LOCK, os.O_RDWR | os.O_CREAT)
     except OSError as e:
         raise _unwritable(path, e) from e
     try:
@@ -202,7 +205,7 @@ def _occupied(path: Path) -> UsageError:
 
 
 def _unwritable(path: Path, error: OSError) -> UsageError:
-    return UsageError(f"--qbench-run-dir={path}: cannot be written: {error.strerror}; name another folder")
+    return UsageError(f"--qbench-run-dir={path}: cannot be written: {told(error)}; name another folder")
 
 
 def _keep_measured(path: Path) -> None:
@@ -213,9 +216,17 @@ def _keep_measured(path: Path) -> None:
     found = read_records(records)
     kept = {(r.task, r.item): r for r in found}
     measured = [r for r in kept.values() if r.status != "error"]
-    if len(measured) == len(found) and records.read_bytes()[-1:] in (b"", b"\n"):
+    if len(measured) == len(found) and _ends_whole(records):
         return
     _rewrite(path, measured)
+
+
+def _ends_whole(path: Path) -> bool:
+    """Whether the last line of a file has its line end."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        return file.read() in (b"", b"\n")
 
 
 def _rewrite(path: Path, records: Iterable[Record]) -> None:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pytest_qbench.errors import ItemError, UsageError
-from pytest_qbench.items import Item
+from pytest_qbench.items import TASKS, Item
 from pytest_qbench.records import SCHEMA, encode
+from pytest_qbench.untrusted.files import LARGE, read_text
+from pytest_qbench.untrusted.parsing import parse_json
+from pytest_qbench.untrusted.shape import MappingOf, Shape, check_shape
 
 ITEMS = "items.jsonl"
 _TEXTS = ("question", "answer", "target")
 _LISTS = ("options", "golden", "image_names", "aliases")
+_SHAPE: Shape = {
+    "schema": int, "item": str, "task": str, "dataset": str, "split": (str, None), "group": str, "images": [str],
+    "slices": MappingOf(str),
+}  # fmt: skip
+_OPTIONAL: Shape = {
+    "question": str, "answer": str, "target": float, "options": [str], "golden": [str], "image_names": [str],
+    "aliases": [str],
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +51,17 @@ def write_items(folder: Path, items: Iterable[Item]) -> None:
 def read_items(folder: Path) -> list[Item]:
     """Read the items of a run folder; raises `UsageError` naming the file and the line."""
     path = folder / ITEMS
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: texts may hold other line ends
-    except FileNotFoundError as e:
-        raise UsageError(f"{folder}: has no {ITEMS}; name the folder of a finished run") from e
-    except (OSError, UnicodeDecodeError) as e:
-        raise UsageError(f"{path}: cannot be read: {e}") from e
+    if not path.exists():
+        raise UsageError(f"{folder}: has no {ITEMS}; name the folder of a finished run")
+    lines = read_text(path, LARGE, remedy="run again").split("\n")  # not splitlines: texts may hold other line ends
     items = []
     for number, line in enumerate(lines, 1):
         if number == len(lines) and not line:
             break
         try:
-            items.append(_item(json.loads(line)))
-        except (ValueError, KeyError, TypeError) as e:
-            raise UsageError(f"{path}:{number}: not an item: {type(e).__name__}: {e}") from e
+            items.append(_item(parse_json(line)))
+        except ValueError as e:
+            raise UsageError(f"{path}:{number}: not an item: {e}; run again") from e
     return items
 
 
@@ -68,9 +75,15 @@ def _line(item: Item) -> str:
     return encode(data)
 
 
-def _item(data: dict[str, Any]) -> Item:
+def _item(data: Any) -> Item:
+    check_shape(data, _SHAPE)
     if data["schema"] != SCHEMA:
         raise ValueError(f"schema {data['schema']!r} is not {SCHEMA}")
+    if data["task"] not in TASKS:
+        raise ValueError(f"task {data['task']!r} is unknown")
+    for key, shape in _OPTIONAL.items():
+        if key in data:
+            check_shape(data[key], shape, key)
     return Item(
         data["item"], data["task"], data["dataset"], data["split"], data["group"],
         tuple(NamedImage(name) for name in data["images"]),

@@ -17,8 +17,15 @@ from pytest_qbench.errors import UsageError
 from pytest_qbench.items import Item
 from pytest_qbench.records import SCHEMA, Key
 from pytest_qbench.runs.append_log import SharedLines
+from pytest_qbench.untrusted.parsing import parse_json
+from pytest_qbench.untrusted.shape import Shape, check_shape
 
 JOURNAL = "journal.jsonl"
+_LINE: Shape = (
+    {"process": str, "batch": [[str]]},
+    {"made_with": dict},
+    {"schema": int, "conditions": dict},
+)
 
 
 class Journal:
@@ -54,7 +61,8 @@ class Journal:
         """Read what is new; raises `UsageError` for a file that is no journal of this version."""
         for position, line in self._lines.news():
             try:
-                entry = json.loads(line)
+                entry = parse_json(line)
+                check_shape(entry, _LINE)
                 if "batch" in entry:
                     self._at[entry["process"]] = [(task, id_) for task, id_ in entry["batch"]]
                 elif "made_with" in entry:
@@ -63,7 +71,7 @@ class Journal:
                     self.conditions = entry["conditions"]
                 else:
                     raise ValueError(f"schema {entry['schema']!r} is not {SCHEMA}")
-            except (ValueError, KeyError, TypeError) as e:
+            except ValueError as e:
                 raise UsageError(f"{self._lines.path}: byte {position}: not a line of a journal: {e}") from e
 
     def in_flight_elsewhere(self, keys: Iterable[Key]) -> dict[Key, list[int]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +11,39 @@ from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import RECORDS, SCHEMA, Record, read_records
 from pytest_qbench.runs.fingerprint import is_narrowed
 from pytest_qbench.runs.items_file import ITEMS, read_items
+from pytest_qbench.untrusted.files import LARGE
+from pytest_qbench.untrusted.parsing import read_json
+from pytest_qbench.untrusted.shape import Shape, check_shape
 
 SUMMARY = "summary.json"
-_KEYS = {"metrics", "gates", "left_out", "verdict", "fingerprint"}
+_TEXT, _NUMBER = (str, None), (float, None)
+_METRIC: Shape = {"name": str, "dataset": _TEXT, "split": _TEXT, "slice": _TEXT, "value": _NUMBER, "n": int}
+_FLIP: Shape = {"item": str, "question": str, "before": _TEXT, "after": _TEXT}
+_SHAPE: Shape = {
+    "metrics": [_METRIC],
+    "gates": [
+        {"name": str, "verdict": str, "outcome": str, "reason": str, "rows": [_METRIC], "lost": [_FLIP],
+         "gained": [_FLIP]}
+    ],
+    "left_out": [{"dataset": str, "entry": str, "reason": str}],
+    "verdict": str,
+    "fingerprint": dict,
+    "items": {"total": int},
+}  # fmt: skip
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
     """Read `summary.json`; raises `UsageError` for a folder that is no finished run of this version."""
     path = folder / SUMMARY
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as e:
-        raise UsageError(f"{folder}: has no {SUMMARY}; name the folder of a finished run") from e
-    except (OSError, ValueError) as e:
-        raise UsageError(f"{path}: cannot be read: {e}") from e
-    if not isinstance(found, dict) or found.get("schema") != SCHEMA or not found.keys() >= _KEYS:
+    if not path.exists():
+        raise UsageError(f"{folder}: has no {SUMMARY}; name the folder of a finished run")
+    found: Any = read_json(path, LARGE, remedy="run again")
+    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
         raise UsageError(f"{path}: no summary of this version (schema {SCHEMA}); run again")
+    try:
+        check_shape(found, _SHAPE)
+    except ValueError as e:
+        raise UsageError(f"{path}: no summary of this version: {e}; run again") from e
     return found
 
 

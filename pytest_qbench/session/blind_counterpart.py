@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.errors import UsageError
 from pytest_qbench.metrics.results import Results
-from pytest_qbench.records import SCHEMA
-from pytest_qbench.runs.read import SUMMARY
+from pytest_qbench.runs.read import SUMMARY, read_summary
 
 
 def accuracy_with_and_without_images(
@@ -45,10 +44,10 @@ def _neighbours(folder: Path) -> list[dict[str, Any]]:
     for path in sorted(folder.parent.glob(f"*/{SUMMARY}"), key=lambda p: p.stat().st_mtime, reverse=True):
         if path.parent != folder:
             try:
-                found.append(json.loads(path.read_text(encoding="utf-8")))
-            except (OSError, ValueError):  # another tool's or a half-written file: not a neighbour
+                found.append(read_summary(path.parent))
+            except UsageError:  # another tool's or a half-written file: not a neighbour
                 continue
-    return [s for s in found if isinstance(s, dict) and s.get("schema") == SCHEMA]
+    return found
 
 
 def _differs_in_sight_alone(summary: dict[str, Any], results: Results) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_qbench.models.specs import ModelSpec
@@ -45,8 +48,12 @@ class SessionEndpoints:
 
         s = self._settings
         cache = s.rootdir / ".qbench" / "cache" if s.cache else None
-        slots = max(1, s.concurrency // self._worker_count)  # workers share what the user allows
-        client = Endpoints(timeout=s.timeout, concurrency=slots, cache=cache)
+        shared = None
+        if s.concurrency < self._worker_count:
+            shared = Path(tempfile.gettempdir(), f"qbench-{os.environ['PYTEST_XDIST_TESTRUNUID']}")
+        client = Endpoints(
+            timeout=s.timeout, concurrency=s.concurrency, cache=cache, processes=self._worker_count, shared=shared
+        )  # fmt: skip
         self._on_close(client.close)
         return client
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import itertools
 import json
 import time
@@ -335,3 +336,49 @@ def test_a_broken_cache_is_named(tmp_path: Path) -> None:
     (tmp_path / "replies.sqlite").write_bytes(b"no database" * 100)
     with pytest.raises(UsageError, match="replies.sqlite.*--qbench-no-cache"):
         Endpoints(cache=tmp_path).connect(parse_address("m@http://127.0.0.1:9/v1"), "model")
+
+
+# what no reply holds
+
+BIG = 20 << 20
+TOO_MUCH = {
+    "a large body": (Reply(b'{"choices": "' + b"x" * BIG + b'"}'), "the reply is larger than 16 MiB"),
+    "a large error": (Reply(b"x" * BIG, 503), "the reply is larger than 16 MiB"),
+    "a bomb": (Reply(gzip.compress(b" " * BIG), headers={"Content-Encoding": "gzip"}), "the reply is compressed"),
+}
+
+
+@pytest.mark.parametrize("reply, message", TOO_MUCH.values(), ids=TOO_MUCH.keys())
+def test_a_body_without_end_is_an_error_by_name_and_not_asked_for_again(reply: Reply, message: str) -> None:
+    (found,), server, _ = ask(lambda body, attempt: reply, timeout=10)
+    assert message in str(found)
+    assert len(server.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    "usage", [
+        {"prompt_tokens": -5, "completion_tokens": True, "cost": -1.0}, {"prompt_tokens": 10**30, "cost": 10**400},
+        {"prompt_tokens": 1.5, "completion_tokens": "7", "cost": "1"}, [1], 7, {"cost": True},
+    ],
+)  # fmt: skip
+def test_usage_figures_that_cannot_be_true_count_as_not_given(usage: object) -> None:
+    found, _, client = ask(lambda body, attempt: {**GOOD, "usage": usage})
+    assert texts(found) == ["fine"]
+    assert client.usage.to_dict() | {"cost": 0.0} == {
+        "requests": 1, "retries": 0, "cache_hits": 0, "prompt_tokens": 0, "completion_tokens": 0, "cost": 0.0,
+    }  # fmt: skip
+    assert client.usage.cost == 0.0
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-1e999", "1", "1e308", str(10**400)])
+def test_a_log_probability_that_is_none_is_no_reply(text: str) -> None:
+    body = json.dumps(completion("A", logprobs={"content": [{"token": "A", "logprob": "X"}]})).replace('"X"', text)
+    (found,), _, _ = ask(lambda body_, attempt: Reply(body.encode()), timeout=0.3)
+    assert isinstance(found, ItemError)
+
+
+@pytest.mark.parametrize("top", [7, "x", {"a": 1}, [[]], [None]])
+def test_candidates_of_another_shape_are_left_out(top: object) -> None:
+    tokens = [{"token": "A", "logprob": -1.0, "top_logprobs": top}]
+    (found,), _, _ = ask(lambda body, attempt: completion("A", logprobs={"content": tokens}))
+    assert found.choices[0].top == {"A": -1.0}

@@ -410,6 +410,23 @@ def test_the_token_limits_reach_the_model_by_task() -> None:
     assert sorted(asked) == [7, 9]
 
 
+@pytest.mark.parametrize("verdicts", [
+    {"relevance": [7]}, {"relevance": [-1]}, {"relevance": [float("nan")]}, {"relevance": [True]}, {"relevance": ["2"]}, {"relevance": 2},
+    [2, 2, 2], "2", 7,
+])  # fmt: skip
+def test_a_judge_that_gives_anything_but_grades_leaves_an_error(verdicts: Any) -> None:
+    class Strange(LexiconJudge):
+        def judge(self, descriptions: Sequence[str], golden: Sequence[Sequence[str]], rounds: int) -> list[Any]:
+            return [verdicts for _ in descriptions]
+
+    made = Engine(
+        Scripted(), answer="generate", batch_size=8, blind=False, judge_rounds=1, judge=Strange, scoring=DEFAULT
+    )
+    (record,) = made.measure([item(0, "description")])
+    assert (record.status, record.judge) == ("error", None)
+    assert (record.error or "").startswith("ItemError: the judge returned no grades: judge")
+
+
 def test_a_judge_reads_unparsed_replies_only() -> None:
     class Reader(LexiconJudge):
         def decide(self, items: Sequence[Item], replies: Sequence[str], rounds: int) -> list[Any]:

@@ -109,13 +109,13 @@ TEXT = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_siz
 
 @pytest.mark.parametrize("files, message", [
     ({}, "has no config.json"),
-    ({"config.json": "{"}, "cannot be read"),
+    ({"config.json": "{"}, "config.json: is not valid JSON"),
     ({"config.json": "[]"}, "names no model_type"),
     ({"config.json": TEXT, "model.safetensors": ""}, r"text-only model \(LlamaForCausalLM\)"),
     ({"config.json": VISION}, r"has no weights"),
     ({"config.json": VISION, "model.safetensors.index.json": {"weight_map": {"a": "1.safetensors", "b": "2.safetensors"}},
       "1.safetensors": ""}, r"1 of 2 weight files missing \(first: 2.safetensors\)"),
-    ({"config.json": VISION, "model.safetensors.index.json": "{"}, "cannot be read"),
+    ({"config.json": VISION, "model.safetensors.index.json": "{"}, "index.json: is not valid JSON"),
 ])  # fmt: skip
 def test_check_refuses(tmp_path: Path, files: dict[str, object], message: str) -> None:
     write(tmp_path, files)

@@ -10,7 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pytest_qbench.errors import ItemError
-from pytest_qbench.extraction.extract import extract_answer
+from pytest_qbench.extraction.extract import Extraction, extract_answer
+from pytest_qbench.extraction.mentions import Reading
 from pytest_qbench.items import Item
 from pytest_qbench.records import CUT, Response
 from pytest_qbench.scoring.quality import (
@@ -516,3 +517,31 @@ def test_a_cut_reply_keeps_its_finish_reason() -> None:
 def test_what_cannot_be_scored_is_an_error_that_names_the_item(item: Item, response: Response) -> None:
     with pytest.raises(ItemError, match=f"^{item.id}: "):
         score(item, response)
+
+
+@pytest.mark.parametrize(
+    "again", ["Sharp ", "A or ", "(A) ", "(A", "A, B ", "not Sharp but ", "so Blurry, it is ", "A? "]
+)
+def test_a_reply_that_repeats_itself_takes_time_by_its_length_alone(
+    again: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted in looks at words, not in seconds: twice the reply, at most about twice the looks."""
+    looks = 0
+    original = Reading._negates
+
+    def counted(self: Reading, i: int) -> bool:
+        nonlocal looks
+        looks += 1
+        return original(self, i)
+
+    monkeypatch.setattr(Reading, "_negates", counted)
+    found = []
+    for times in (200, 400):
+        looks = 0
+        extract_answer(again * times, BLUR)
+        found.append(looks)
+    assert found[1] <= 2.6 * found[0] + 100
+
+
+def test_a_reply_longer_than_any_answer_is_unparsed() -> None:
+    assert extract_answer("A " * 15_001, BLUR) == Extraction(None, "longer than any answer")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from pathlib import Path
 from pytest_qbench.data.readers.row import Row
 from pytest_qbench.data.readers.text import headless
 from pytest_qbench.errors import DataError, ItemError
+from pytest_qbench.untrusted.files import MIB, open_regular, told
 
 #: A shorter image cell of VLMEvalKit names another record, or a file.
 _SHORTEST_PICTURE = 64
+_LONGEST_RECORD = 256 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +40,13 @@ class Cell:
         import base64
 
         try:
-            with self.path.open("rb") as file:
+            with os.fdopen(open_regular(self.path), "rb") as file:
                 file.seek(self.offset)
                 cells = _split(file.read(self.size).decode(), self.delimiter)
             text = _listed(cells[self.column])[self.part].rpartition("base64,")[2]
             return base64.b64decode("".join(text.split()), validate=True)
         except OSError as e:
-            raise ItemError(f"{self.name}: cannot be read: {e.strerror}") from e
+            raise ItemError(f"{self.name}: cannot be read: {told(e)}") from e
         except (ValueError, IndexError) as e:  # bad base64; a table that was changed after the session began
             raise ItemError(f"{self.name}: no picture in base64 ({e})") from e
 
@@ -59,15 +62,17 @@ def read_table(path: Path, label: str) -> list[Row]:
     `index` is the record's id. Raises `DataError` for a file that is missing, empty, not UTF-8 or has broken records.
     """
     try:
-        with path.open("rb") as file:
-            first = file.readline().decode("utf-8-sig", "replace")
+        with os.fdopen(open_regular(path), "rb") as file:
+            first = file.readline(_LONGEST_RECORD).decode("utf-8-sig", "replace")
             delimiter = "\t" if path.suffix.lower() == ".tsv" else ";" if "," not in first and ";" in first else ","
             file.seek(0)
-            return _rows(path, label, delimiter, _records(file, label, delimiter))
+            return _rows(
+                path, label, delimiter, _records(iter(lambda: file.readline(_LONGEST_RECORD), b""), label, delimiter)
+            )
     except FileNotFoundError as e:
         raise DataError(f"{label}: no such file; check the path or download it again") from e
     except OSError as e:
-        raise DataError(f"{label}: cannot be read: {e.strerror}; check the path and its permissions") from e
+        raise DataError(f"{label}: cannot be read: {told(e)}; check the path and its permissions") from e
 
 
 @dataclass(slots=True)
@@ -160,6 +165,9 @@ def _records(lines: Iterator[bytes], label: str, delimiter: str) -> Iterator[_Re
     offset, number, pending = 0, 0, b""
     for line in lines:
         pending += line
+        if len(pending) >= _LONGEST_RECORD:
+            size = f"larger than {_LONGEST_RECORD // MIB} MiB"
+            raise DataError(f"{label}: entry {number}: {size}; correct its quotes or download it again")
         if pending.count(b'"') % 2:
             continue
         if pending.strip():

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_qbench.errors import DataError
+from pytest_qbench.untrusted import files
+from pytest_qbench.untrusted.parsing import check_depth, unique_pairs
 
 _BETWEEN = re.compile(r"[\s,]*")
 
@@ -37,16 +39,7 @@ def read_objects(path: Path, label: str | None = None) -> list[dict[str, Any]]:
 
 def read_text(path: Path, label: str) -> str:
     """Return a file's text (UTF-8, with or without a byte order mark); raises `DataError` when there is none."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as e:
-        raise DataError(f"{label}: no such file; check the path or download it again") from e
-    except OSError as e:
-        raise DataError(f"{label}: cannot be read: {e.strerror}; check the path and its permissions") from e
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as e:
-        raise DataError(f"{label}: byte {e.start + 1} is not UTF-8; save the file as UTF-8 or download it again") from e
+    text = files.read_text(path, files.LARGE, label=label, error=DataError, remedy="check it or download it again")
     if not text.strip():
         raise DataError(f"{label}: is empty; download or export it again")
     return text
@@ -54,12 +47,13 @@ def read_text(path: Path, label: str) -> str:
 
 def _values(text: str, label: str) -> list[Any]:
     """Return the JSON values that follow one another in `text`."""
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(object_pairs_hook=unique_pairs)
     values: list[Any] = []
     position, end = _skip(text, 0), len(text)
     while position < end:
         try:
             value, position = decoder.raw_decode(text, position)
+            check_depth(value)
         except json.JSONDecodeError as e:
             place = f"line {e.lineno} column {e.colno}"
             after = f" after {len(values)} whole records" if values else ""
@@ -68,7 +62,7 @@ def _values(text: str, label: str) -> list[Any]:
             ) from e
         except RecursionError as e:
             raise DataError(f"{label}: JSON nested too deeply; expected a list of objects") from e
-        except ValueError as e:  # an integer of more than 4,300 digits
+        except ValueError as e:  # an integer of more than 4,300 digits, a repeated key
             raise DataError(f"{label}: record {len(values) + 1}: {e}; expected a list of objects") from e
         values.append(value)
         position = _skip(text, position)

@@ -15,9 +15,11 @@ from typing import Any
 from pytest_qbench.data.readers.row import Row
 from pytest_qbench.errors import DataError, ItemError
 from pytest_qbench.items import ImageSource
+from pytest_qbench.untrusted.files import LARGE, MIB
 
 # Imports in functions: pyarrow is an optional dependency.
 
+_LARGEST_GROUP = 4 * LARGE
 #: How to get what this module and the hub need.
 INSTALL = "pip install 'pytest-qbench[hub]'"
 
@@ -39,10 +41,17 @@ class Shard:
             self.columns: list[str] = list(schema.names)
             self.pictures = {one.name: _subfields(one.type) for one in schema if "bytes" in _subfields(one.type)}
             groups = range(metadata.num_row_groups)
+            self._check_sizes(metadata)
             self._ends = list(accumulate(metadata.row_group(group).num_rows for group in groups))
         self._lock = threading.Lock()
         self._last: tuple[int, str, Any] = (-1, "", None)
         self._absent: dict[str, frozenset[int]] = {}
+
+    def _check_sizes(self, metadata: Any) -> None:
+        """Raise `ValueError` where a row group unpacks to more than fits into memory."""
+        for group in range(metadata.num_row_groups):
+            if (size := metadata.row_group(group).total_byte_size) > _LARGEST_GROUP:
+                raise ValueError(f"a row group unpacks to {size // MIB} MiB, more than {_LARGEST_GROUP // MIB} MiB")
 
     def fields(self) -> list[dict[str, object]]:
         """Return all records without their pictures."""

@@ -6,6 +6,7 @@ deviation. The columns are then called 1, 2 and 3, also in datasets.yaml.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pytest_qbench.data.columns import is_image_name, names_image, names_mos
 from pytest_qbench.data.readers.json import read_text
 from pytest_qbench.data.readers.row import Row
 from pytest_qbench.errors import DataError
+from pytest_qbench.untrusted.files import open_regular
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\Z")
 #: The names of the columns of a file without a header.
@@ -22,7 +24,7 @@ IMAGE, TARGET = "image", "MOS"
 def is_table(path: Path) -> bool:
     """Whether the first line of a text file holds an image name and a number, or the names of such columns."""
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             line = file.readline(4096).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return False

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pytest_qbench.data.readers.row import Row
 from pytest_qbench.errors import DataError
+from pytest_qbench.untrusted.archives import check_archive
+from pytest_qbench.untrusted.files import open_regular, told
 
 
 def read_workbook(path: Path, label: str) -> list[Row]:
@@ -18,12 +21,13 @@ def read_workbook(path: Path, label: str) -> list[Row]:
     from zipfile import BadZipFile
 
     try:
-        with path.open("rb") as file:
+        check_archive(path)
+        with os.fdopen(open_regular(path), "rb") as file:
             book = load_workbook(file, read_only=True, data_only=True)
             cells = list(book.worksheets[0].iter_rows(values_only=True))
             book.close()
     except OSError as e:
-        raise DataError(f"{label}: cannot be read: {e.strerror or e}; check the path and its permissions") from e
+        raise DataError(f"{label}: cannot be read: {told(e)}; check the path and its permissions") from e
     except (BadZipFile, InvalidFileException, KeyError, ValueError, IndexError, TypeError, EOFError) as e:
         raise DataError(f"{label}: no readable workbook ({e}); export it again") from e
     header = ["" if name is None else str(name).strip() for name in cells[0]] if cells else []

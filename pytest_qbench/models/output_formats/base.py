@@ -79,10 +79,6 @@ class RawFile:
     @cached_property
     def rows(self) -> list[Row]:
         """The entries of a JSON, JSONL, CSV, TSV or xlsx file, at least one; raises `DataError`."""
-        if self.suffix == ".xlsx":
-            from pytest_qbench.models.output_formats.xlsx import read_sheet
-
-            return read_sheet(self.path)
         return read_rows(self.path, self.name)
 
 

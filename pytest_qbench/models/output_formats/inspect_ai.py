@@ -7,6 +7,7 @@ since April 2026 are compressed with Zstandard, which Python reads itself from 3
 from __future__ import annotations
 
 import json
+import os
 import struct
 import zlib
 from collections.abc import Mapping
@@ -28,6 +29,9 @@ from pytest_qbench.models.output_formats.base import (
     writable,
 )
 from pytest_qbench.models.output_formats.samples import in_prompt
+from pytest_qbench.untrusted.archives import check_archive
+from pytest_qbench.untrusted.files import open_regular
+from pytest_qbench.untrusted.parsing import check_depth, unique_pairs
 
 _ZSTANDARD = 93
 _HEADERS = ("header.json", "_journal/start.json", "start.json")
@@ -128,12 +132,13 @@ def _first_choice(output: Mapping[Any, Any]) -> Mapping[Any, Any]:
 def _read_zip(path: Path) -> tuple[Mapping[Any, Any], object]:
     """Return the header and the samples of an `.eval` file; of a sample that was written twice, the last counts."""
     try:
-        with ZipFile(path) as archive:
+        check_archive(path)
+        with os.fdopen(open_regular(path), "rb") as file, ZipFile(file) as archive:
             names = list(dict.fromkeys(archive.namelist()))
             header = next((_json(archive, name, path.name) for name in _HEADERS if name in names), None)
             members = [name for name in names if name.startswith("samples/") and name.endswith(".json")]
             samples = [_json(archive, name, path.name) for name in members]
-    except (OSError, BadZipFile, struct.error, zlib.error, EOFError) as e:
+    except (OSError, ValueError, BadZipFile, struct.error, zlib.error, EOFError) as e:
         raise DataError(f"{path.name}: no zip file that can be read ({e}); copy the log again") from e
     return mapping(header), samples
 
@@ -142,9 +147,11 @@ def _json(archive: ZipFile, name: str, label: str) -> Any:
     info = archive.getinfo(name)
     try:
         content = _unpacked(archive, info, label) if info.compress_type == _ZSTANDARD else archive.read(info)
-        return json.loads(content)
+        value = json.loads(content, object_pairs_hook=unique_pairs)  # not stricter: scores may be NaN
+        check_depth(value)
     except (ValueError, NotImplementedError, RuntimeError) as e:
         raise DataError(f"{label}: {name} cannot be read ({e}); copy the log again") from e
+    return value
 
 
 def _unpacked(archive: ZipFile, info: ZipInfo, label: str) -> bytes:
@@ -162,7 +169,7 @@ def _unpacked(archive: ZipFile, info: ZipInfo, label: str) -> bytes:
     lengths = struct.unpack("<26xHH", file.read(30))
     file.seek(sum(lengths), 1)
     packed = file.read(info.compress_size)
-    content: bytes = pyarrow.CompressedInputStream(pyarrow.BufferReader(packed), "zstd").read()
+    content: bytes = pyarrow.CompressedInputStream(pyarrow.BufferReader(packed), "zstd").read(info.file_size)
     if zlib.crc32(content) != info.CRC:
         raise BadZipFile(f"bad CRC-32 for {info.filename}")
     return content

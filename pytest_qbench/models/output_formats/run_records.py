@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pytest_qbench.errors import DataError, ModelError
+from pytest_qbench.errors import DataError, ModelError, UsageError
 from pytest_qbench.models.output_formats.base import NoOutputsError, Output, OutputFile, RawFile, ReadingOptions
 from pytest_qbench.prompts import TOKEN_LIMITS
 from pytest_qbench.records import Record
+from pytest_qbench.untrusted.files import LARGE, SMALL, open_regular, read_bytes, read_text, told
+from pytest_qbench.untrusted.parsing import parse_json
 
 _CONDITIONS = ("prompts", "answer", "blind")
 
@@ -28,9 +30,10 @@ class RunRecords:
         last: dict[tuple[str, str], Output] = {}
         for number, data in _lines(path):
             place = f"{path.name}: line {number}"
-            record = Record.from_dict(data, place)
-            if not _is_record(record):
-                raise ModelError(f"{place}: not a record: item, task, response or logprobs have another type")
+            try:
+                record = Record.from_dict(data, place)
+            except UsageError as e:
+                raise ModelError(str(e)) from e
             error = f"recorded as an error: {record.error}" if record.status == "error" else None
             key = (record.task, record.item)
             last.pop(key, None)
@@ -50,23 +53,26 @@ class RunRecords:
 
 def _holds_records(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
-            first = json.loads(file.readline())
+        with os.fdopen(open_regular(path), "rb") as file:
+            first = parse_json(file.readline(SMALL))
     except ValueError:
         return path.name == "records.jsonl"
     except OSError as e:
-        raise DataError(f"{path.name}: cannot be read: {e.strerror}; check its permissions") from e
+        raise DataError(f"{path.name}: cannot be read: {told(e)}; check its permissions") from e
     return isinstance(first, dict) and {"schema", "item", "status"} <= first.keys()
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the lines with their numbers; a last line that was cut off when the run was killed is dropped."""
-    lines = path.read_bytes().split(b"\n")
+    try:
+        lines = read_bytes(path, LARGE).split(b"\n")
+    except OSError as e:
+        raise DataError(f"{path.name}: cannot be read: {told(e)}; restore the file or run again") from e
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            data = json.loads(line)
+            data = parse_json(line)
         except ValueError as e:
             if number == len(lines):
                 return
@@ -83,21 +89,10 @@ def _conditions(folder: Path) -> dict[str, Any]:
         if not path.is_file():
             continue
         try:
-            text = path.read_text(encoding="utf-8")
-            found = json.loads(text if name.endswith(".json") else text.partition("\n")[0])[key]
+            text = read_text(path, LARGE)
+            found = parse_json(text if name.endswith(".json") else text.partition("\n")[0])[key]
             optional = {key: found[key] for key in (*TOKEN_LIMITS.values(), "pixels") if key in found}
             return {condition: found[condition] for condition in _CONDITIONS} | optional
-        except (OSError, ValueError, KeyError, TypeError) as e:
+        except (UsageError, ValueError, KeyError, TypeError) as e:
             raise ModelError(f"{path}: cannot be read ({type(e).__name__}: {e}); remove or restore it") from e
     return {}
-
-
-def _is_record(record: Any) -> bool:
-    logprobs = {} if record.logprobs is None else record.logprobs
-    return (
-        isinstance(record.item, str)
-        and isinstance(record.task, str)
-        and isinstance(record.response, str | None)
-        and isinstance(logprobs, Mapping)
-        and all(isinstance(value, int | float) and not isinstance(value, bool) for value in logprobs.values())
-    )

@@ -18,6 +18,7 @@ from pytest_qbench.models.errors import FAILURES
 from pytest_qbench.models.images import LazyImage, LazyImages
 from pytest_qbench.models.transformers.architectures import Architecture
 from pytest_qbench.models.transformers.padding import Side, Tensors, align, append, ragged
+from pytest_qbench.models.transformers.template import try_template
 from pytest_qbench.models.transformers.vision import ImagePreprocessor, Preprocessed, differ_in_pixels_only, join
 from pytest_qbench.prompts import Prompt
 
@@ -45,6 +46,8 @@ class Encoder:
         self._architecture = architecture
         self._decoder_start = decoder_start
         self._chat = bool(getattr(processor, "chat_template", None))
+        if self._chat:
+            try_template(name, processor)
         self._controls = _control_tokens(processor, self.tokenizer)
         self._tail, self._prefix_tail, self._joint = self._probe()
         self.continuation = lru_cache(maxsize=65536)(self._continuation)

@@ -1,0 +1,59 @@
+"""Requests in flight at one endpoint: as many as the user allows, over all processes of a run."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from pathlib import Path
+
+from pytest_qbench.untrusted.files import open_regular
+
+_PAUSE = 0.02  # seconds between two looks for a free slot of another process
+
+
+class Slots:
+    """The slots of one process, held with ``async with``.
+
+    `processes` share the `allowed` slots: each has its part. Where there are fewer slots than processes, each has one
+    at most, and takes it from those marked as taken in the file `shared`; the kernel gives back those of a process
+    that dies.
+    """
+
+    def __init__(self, allowed: int, processes: int = 1, shared: Path | None = None) -> None:
+        self._own = asyncio.Semaphore(max(1, allowed // processes))
+        self._allowed = allowed
+        self._file: int | None = None
+        self._taken = 0
+        if allowed < processes and shared is not None:
+            self._file = open_regular(shared, os.O_RDWR | os.O_CREAT)
+
+    async def __aenter__(self) -> None:
+        await self._own.acquire()
+        try:
+            while self._file is not None and not self._take(self._file):
+                await asyncio.sleep(_PAUSE)
+        except BaseException:  # cancelled while it waits
+            self._own.release()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._file is not None:
+            fcntl.lockf(self._file, fcntl.LOCK_UN, 1, self._taken)
+        self._own.release()
+
+    def _take(self, file: int) -> bool:
+        for slot in range(self._allowed):
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, slot)
+            except OSError:
+                continue
+            self._taken = slot
+            return True
+        return False
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None

@@ -1,0 +1,48 @@
+"""Check what a gate is given: a bound that always holds, or never, judges nothing."""
+
+from __future__ import annotations
+
+from math import isfinite
+from numbers import Real
+
+from pytest_qbench.items import DIMENSIONS
+from pytest_qbench.metrics.metrics import CORRELATIONS, DRIFTS, METRICS
+
+
+def value_range(name: str) -> tuple[float, float]:
+    """Return the least and the greatest value that a metric can have."""
+    if name in CORRELATIONS:
+        return -1.0, 1.0
+    if name == "description.sum":
+        return 0.0, 2.0 * len(DIMENSIONS)
+    return 0.0, 2.0 if name.startswith("description.") else 1.0
+
+
+def check_bounds(name: str, margin: object, minimum: object, maximum: object) -> None:
+    """Raise `ValueError` for an unknown metric, no bound at all, and bounds that no result could break or keep."""
+    if name not in (*METRICS, *DRIFTS):
+        raise ValueError(f"qbench_gate: no metric {name!r}; there are {', '.join((*METRICS, *DRIFTS))}")
+    if margin is None and minimum is None and maximum is None:
+        raise ValueError(f"qbench_gate({name!r}): give margin=, minimum= or maximum=")
+    if name in DRIFTS and (maximum is None or margin is not None or minimum is not None):
+        raise ValueError(f"qbench_gate({name!r}): a drift takes maximum= alone")
+    least, greatest = value_range(name)
+    drop, floor, ceiling = (
+        None if value is None else _number(name, word, value)
+        for word, value in (("margin", margin), ("minimum", minimum), ("maximum", maximum))
+    )
+    told = f"{name} lies from {least:g} to {greatest:g}"
+    if drop is not None and not 0 <= drop < greatest - least:
+        raise ValueError(f"qbench_gate({name!r}): margin={drop:g} must be >= 0 and below {greatest - least:g}: {told}")
+    if floor is not None and not least < floor <= greatest:
+        raise ValueError(f"qbench_gate({name!r}): minimum={floor:g} decides nothing: {told}")
+    if ceiling is not None and not least <= ceiling < greatest:
+        raise ValueError(f"qbench_gate({name!r}): maximum={ceiling:g} decides nothing: {told}")
+    if floor is not None and ceiling is not None and floor > ceiling:
+        raise ValueError(f"qbench_gate({name!r}): minimum={floor:g} is above maximum={ceiling:g}")
+
+
+def _number(name: str, word: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real) or not isfinite(number := float(value)):
+        raise ValueError(f"qbench_gate({name!r}): {word}={value!r} is no finite number")
+    return number

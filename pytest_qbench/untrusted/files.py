@@ -1,0 +1,81 @@
+"""Open files that may be anything: a pipe, a device, a file of a terabyte, bytes that are no text.
+
+Every reader of the package opens its files here, so that each answers in one line and none hangs.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from pytest_qbench.errors import UsageError
+
+MIB = 1 << 20
+SMALL = 16 * MIB
+"""Most bytes of a file that people write: settings, prompts, a model's configuration."""
+LARGE = 1024 * MIB
+"""Most bytes of a file that holds one entry for each item."""
+
+
+def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
+    """Return a descriptor of a regular file; raises `OSError` for anything else, without waiting for a writer.
+
+    A file that is written to must not be a link: the write would land outside the folder.
+    """
+    writes = flags & (os.O_WRONLY | os.O_RDWR)
+    flags |= os.O_CLOEXEC | os.O_NONBLOCK | (os.O_NOFOLLOW if writes else 0)
+    if writes and path.is_symlink():
+        raise OSError(0, "is a link; put a file in its place", str(path))
+    if path.exists() and not path.is_file():  # before opening: that alone can rewind a tape
+        raise _not_a_file(path)
+    handle = os.open(path, flags, 0o666)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise _not_a_file(path)
+    return handle
+
+
+def read_bytes(path: Path, limit: int) -> bytes:
+    """Return the content of a regular file; raises `OSError` where it is none or holds more than `limit` bytes."""
+    handle = open_regular(path)
+    with os.fdopen(handle, "rb") as file:
+        if os.fstat(handle).st_size > limit:
+            raise _too_large(path, limit)
+        content = file.read(limit + 1)  # a file of /proc says that it is empty
+    if len(content) > limit:
+        raise _too_large(path, limit)
+    return content
+
+
+def read_text(
+    path: Path, limit: int, *, label: str | None = None, error: type[UsageError] = UsageError, remedy: str = ""
+) -> str:
+    """Return the text of a UTF-8 file, with or without a byte order mark.
+
+    `label` is how messages call the file and `remedy` what they advise. Raises `error`, which names both.
+    """
+    label, after = label or str(path), f"; {remedy}" if remedy else ""
+    try:
+        content = read_bytes(path, limit)
+    except FileNotFoundError as e:
+        raise error(f"{label}: no such file{after}") from e
+    except (OSError, ValueError) as e:  # ValueError: a null byte in the name
+        raise error(f"{label}: cannot be read: {told(e)}{after}") from e
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as e:
+        raise error(f"{label}: byte {e.start + 1} is not UTF-8{after or '; save the file as UTF-8'}") from e
+
+
+def told(error: Exception) -> str:
+    """Return what an error says, without the path that the message names already."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+
+
+def _not_a_file(path: Path) -> OSError:
+    return OSError(0, "is not a regular file", str(path))
+
+
+def _too_large(path: Path, limit: int) -> OSError:
+    return OSError(0, f"is larger than {limit // MIB} MiB", str(path))

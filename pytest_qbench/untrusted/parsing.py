@@ -1,0 +1,157 @@
+"""Parse JSON and YAML strictly: no repeated key, no deep nesting, no number that is none.
+
+The parsers raise `ValueError` in one line; `read_json` and `read_yaml` name the file as well.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Hashable
+from functools import cache
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from pytest_qbench.errors import UsageError
+from pytest_qbench.untrusted.files import SMALL, read_text
+
+DEPTH = 64
+"""Most levels of lists and mappings inside one another."""
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_NODES = 1_000_000
+"""Most values in a YAML file once its aliases are written out: aliases of aliases grow without end."""
+_YAML_LEAKS = (KeyError, IndexError, AttributeError, TypeError, OverflowError, RecursionError)
+"""What PyYAML lets out of a scalar that does not fit its tag, such as ``!!bool 7``, beside `ValueError`."""
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text; raises `ValueError` for one that is not strict JSON."""
+    try:
+        value = _decoder().decode(text if isinstance(text, str) else text.decode("utf-8"))
+    except UnicodeDecodeError as e:
+        raise ValueError(f"byte {e.start + 1} is not UTF-8") from e
+    except RecursionError:
+        raise ValueError(f"nested deeper than {DEPTH} levels") from None
+    check_depth(value)
+    if _SURROGATE.search(text if isinstance(text, str) else text.decode()):
+        _check_unicode(value)
+    return value
+
+
+def read_json(
+    path: Path,
+    limit: int = SMALL,
+    *,
+    label: str | None = None,
+    error: type[UsageError] = UsageError,
+    remedy: str = "restore the file",
+) -> Any:
+    """Return the value of a JSON file; raises `error`, which names the file, the fault and the `remedy`."""
+    text = read_text(path, limit, label=label, error=error, remedy=remedy)
+    try:
+        return parse_json(text)
+    except ValueError as e:
+        raise error(f"{label or path}: is not valid JSON: {e}; {remedy}") from e
+
+
+def parse_yaml(text: str) -> Any:
+    """Return the value of a YAML text; raises `ValueError` for one that is damaged or hostile."""
+    import yaml
+
+    try:
+        value = yaml.load(text, _loader())
+    except (yaml.YAMLError, ValueError, *_YAML_LEAKS) as e:
+        if isinstance(e, RecursionError):
+            raise ValueError(f"nested deeper than {DEPTH} levels") from None
+        raise ValueError(" ".join(str(e).split()) or type(e).__name__) from e
+    check_depth(value, _NODES)
+    return value
+
+
+def read_yaml(
+    path: Path,
+    limit: int = SMALL,
+    *,
+    label: str | None = None,
+    error: type[UsageError] = UsageError,
+    remedy: str = "correct the YAML",
+) -> Any:
+    """Return the value of a YAML file; raises `error`, which names the file, the fault and the `remedy`."""
+    text = read_text(path, limit, label=label, error=error, remedy=remedy)
+    if not text.strip():
+        raise error(f"{label or path}: is empty; {remedy}")
+    try:
+        return parse_yaml(text)
+    except ValueError as e:
+        raise error(f"{label or path}: {e}; {remedy}") from e
+
+
+def check_depth(value: object, most: int | None = None) -> None:
+    """Raise `ValueError` where a value has more than `DEPTH` levels or, aliases written out, more than `most` parts."""
+    level, seen = [value], 0
+    for _ in range(DEPTH + 1):
+        below: list[object] = []
+        for one in level:
+            if isinstance(one, dict):
+                below += one.values()
+            elif isinstance(one, list):
+                below += one
+            if most is not None and seen + len(below) > most:
+                raise ValueError(f"holds more than {most} values")
+        if not below:
+            return
+        level, seen = below, seen + len(below)
+    raise ValueError(f"nested deeper than {DEPTH} levels")
+
+
+def unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the pairs of a JSON object as a mapping; raises `ValueError` for a repeated key."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)[:80]!r} stands there twice")
+    return found
+
+
+def _check_unicode(value: object) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as e:
+        raise ValueError("holds half of a surrogate pair, which is no valid Unicode") from e
+
+
+@cache
+def _decoder() -> json.JSONDecoder:
+    return json.JSONDecoder(object_pairs_hook=unique_pairs, parse_constant=_refuse_constant, parse_float=_finite)
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text[:40]} is no finite number")
+    return number
+
+
+@cache
+def _loader() -> Any:
+    """Return PyYAML's safe loader, made to refuse a repeated key."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Hashable, Any]:
+        own = [loader.construct_object(key) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        if repeated := [key for key in own if own.count(key) > 1]:
+            line = node.start_mark.line + 1
+            raise ValueError(f"line {line}: key {str(repeated[0])[:80]!r} stands there twice")
+        loader.flatten_mapping(node)
+        return loader.construct_mapping(node, deep=True)
+
+    Loader.add_constructor("tag:yaml.org,2002:map", mapping)
+    return Loader

@@ -1,0 +1,70 @@
+"""Bounds that decide nothing are refused, whatever the metric."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_qbench.cli.main import main
+from pytest_qbench.gates.arguments import check_bounds, value_range
+from pytest_qbench.metrics.metrics import DRIFTS, METRICS
+
+STRANGE = [math.nan, math.inf, -math.inf, True, False, np.bool_(True), "0.1", [0.1], 1j, 10**400]
+
+
+@pytest.mark.parametrize("value", STRANGE, ids=repr)
+@pytest.mark.parametrize("word", ["margin", "minimum", "maximum"])
+def test_what_is_no_finite_number_is_no_bound(word: str, value: object) -> None:
+    given_ = dict.fromkeys(("margin", "minimum", "maximum")) | {word: value}
+    with pytest.raises((ValueError, OverflowError)):
+        check_bounds("perception.accuracy", **given_)
+
+
+@given(st.sampled_from(METRICS), st.floats(allow_nan=False, allow_infinity=False))
+def test_a_bound_is_taken_where_some_value_breaks_it_and_another_keeps_it(name: str, bound: float) -> None:
+    least, greatest = value_range(name)
+
+    def taken(**bounds: float) -> bool:
+        try:
+            check_bounds(name, **{"margin": None, "minimum": None, "maximum": None, **bounds})
+        except ValueError:
+            return False
+        return True
+
+    assert taken(minimum=bound) == (least < bound <= greatest)
+    assert taken(maximum=bound) == (least <= bound < greatest)
+    assert taken(margin=bound) == (0 <= bound < greatest - least)
+
+
+@pytest.mark.parametrize("name, span", [
+    ("perception.accuracy", (0, 1)), ("perception.confidence", (0, 1)), ("description.relevance", (0, 2)),
+    ("description.sum", (0, 6)), ("assessment.srcc", (-1, 1)), *((name, (0, 1)) for name in DRIFTS),
+])  # fmt: skip
+def test_ranges(name: str, span: tuple[float, float]) -> None:
+    assert value_range(name) == span
+
+
+def test_numbers_of_other_libraries_are_numbers() -> None:
+    check_bounds("perception.accuracy", np.float32(0.01), Fraction(1, 2), None)
+
+
+def test_a_minimum_above_the_maximum_is_refused() -> None:
+    with pytest.raises(ValueError, match="is above maximum"):
+        check_bounds("perception.accuracy", None, 0.9, 0.8)
+
+
+@pytest.mark.parametrize("option", [
+    "--gate=perception.accuracy=1", "--gate=perception.accuracy=nan", "--gate=perception.accuracy=inf", "--gate=perception.accuracy=1_0",
+    "--gate=perception.accuracy=-0.1", "--gate=perception.accuracy=", "--max-errors=nan", "--max-errors=7", "--max-errors=-1",
+    "--max-unparsed=inf", "--flips=-1", "--seed=-1",
+])  # fmt: skip
+def test_the_command_refuses_the_same(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "a", "b", option]) == 4
+    told = capsys.readouterr().err
+    assert option.split("=")[0].split(",")[0] in told
+    assert told.count("\n") == 1

@@ -1,0 +1,79 @@
+"""Anything that a path may name: pipes, devices, links, folders, files without end."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pytest_qbench.errors import DataError, UsageError
+from pytest_qbench.untrusted.archives import check_archive
+from pytest_qbench.untrusted.files import MIB, open_regular, read_bytes, read_text
+
+
+def strange(folder: Path) -> dict[str, Path]:
+    """Paths that are no regular file."""
+    os.mkfifo(folder / "fifo")
+    (folder / "folder").mkdir()
+    (folder / "loop").symlink_to(folder / "loop")
+    return {"fifo": folder / "fifo", "folder": folder / "folder", "loop": folder / "loop", "zero": Path("/dev/zero"), "null": Path("/dev/null")}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["fifo", "folder", "loop", "zero", "null"])
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, name: str) -> None:
+    path = strange(tmp_path)[name]
+    with pytest.raises(OSError, match="Errno"):
+        read_bytes(path, MIB)
+    with pytest.raises(DataError) as caught:
+        read_text(path, MIB, label="data/x", error=DataError, remedy="name a file")
+    assert str(caught.value).startswith("data/x: ")
+    assert str(caught.value).endswith("; name a file")
+    if name != "loop":
+        with pytest.raises(OSError, match="Errno"):
+            open_regular(path, os.O_RDWR | os.O_CREAT)
+
+
+def test_a_file_of_a_terabyte_is_refused_unread(tmp_path: Path) -> None:
+    with (tmp_path / "f").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(UsageError, match="is larger than 16 MiB"):
+        read_text(tmp_path / "f", 16 * MIB)
+
+
+def test_a_file_that_says_it_is_empty_is_bounded_as_well() -> None:
+    path = Path("/proc/kallsyms")
+    if not path.is_file():
+        pytest.skip("no /proc")
+    assert path.stat().st_size == 0
+    with pytest.raises(OSError, match="Errno") as caught:
+        read_bytes(path, 10)
+    assert caught.value.strerror == "is larger than 0 MiB"
+
+
+def test_no_write_goes_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / "link").symlink_to("precious")
+    (tmp_path / "dangling").symlink_to("elsewhere")
+    for name in ("link", "dangling"):
+        with pytest.raises(OSError, match="Errno") as caught:
+            open_regular(tmp_path / name, os.O_RDWR | os.O_CREAT)
+        assert "link" in str(caught.value)
+    assert read_bytes(tmp_path / "link", MIB) == b"kept"  # reading through one is fine
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_null_byte_in_a_name_is_an_error_by_name() -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_text(Path("a\0b"), MIB)
+
+
+def test_an_archive_is_measured_before_it_is_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.xlsx"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/sheet.xml", b"0" * (4 * MIB))
+    assert path.stat().st_size < 10_000
+    with pytest.raises(ValueError, match="unpacks to 4 MiB, more than 1 MiB"):
+        check_archive(path, MIB)
+    check_archive(path, 8 * MIB)
