@@ -11,9 +11,11 @@ from typing import Any
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
+from pytest_qbench.untrusted.shape import Shape, check_shape
 
 #: An agreement of names from here on: one name is the end of the other one, or they are equal.
 SUFFIX, _EQUAL = 10_000, 20_000  # beyond the number of components of any path
+_STORED: Shape = {"names": [str], "aliases": [str], "asked": str, "picture": str}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,14 @@ def stored_form(item: Item) -> dict[str, object]:
 
 
 def identity_from(stored: Mapping[str, Any], label: str, task: str, dataset: str, split: str | None) -> Identity:
-    """Return the identity of the item `label` from the plain values of `stored_form`, any of which may be absent."""
+    """Return the identity of the item `label` from the plain values of `stored_form`, any of which may be absent.
+
+    Raises `ValueError` for values of other types.
+    """
+    check_shape(stored, dict, "identity")
+    for key, shape in _STORED.items():
+        if key in stored:
+            check_shape(stored[key], shape, f"identity.{key}")
     prefix = f"{dataset}/{split}/" if split else f"{dataset}/"
     seen = stored.get("picture")
     return Identity(

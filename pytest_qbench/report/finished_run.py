@@ -23,6 +23,7 @@ from pytest_qbench.untrusted.shape import Shape, check_shape
 _SHAPE: Shape = {
     "began": str, "model": (dict, None), "notes": [str], "baseline": {"name": (str, None)},
     "items": dict.fromkeys(("total", "scored", "unparsed", "errors"), int),
+    "gates": [{"lost_count": int, "gained_count": int}],
 }  # fmt: skip
 
 Key = tuple[str, str]  # task and item
