@@ -50,11 +50,17 @@ def test_a_torn_last_line_is_dropped_and_any_other_broken_line_is_an_error(tmp_p
 
 WRONG = [
     {"status": "pass"}, {"status": 1}, {"task": "vision"}, {"task": None}, {"item": 7}, {"dataset": None}, {"group": 1.5}, {"split": 3},
-    {"score": 1.01}, {"score": -0.1}, {"score": "0.5"}, {"score": True}, {"score": 10**400}, {"target": 3}, {"target": ["Yes"]},
+    {"score": float("inf")}, {"score": float("nan")}, {"score": "0.5"}, {"score": True}, {"score": 10**400}, {"target": 3}, {"target": ["Yes"]},
     {"logprobs": [1]}, {"logprobs": {"Yes": "x"}}, {"logprobs": {"Yes": True}}, {"logprobs": {"Yes": 10**400}}, {"judge": {"relevance": 1}},
     {"judge": {"relevance": [3]}}, {"judge": {"relevance": [-1]}}, {"judge": {"relevance": ["2"]}}, {"judge": [1]}, {"slices": {"type": 1}},
-    {"slices": None}, {"response": 1}, {"choice": 0}, {"error": []}, {"choice": "No"}, {"status": "wrong"}, {"more": 1},
+    {"slices": None}, {"response": 1}, {"choice": 0}, {"error": []}, {"finish": "stop"}, {"finish": True}, {"choice": "No"}, {"status": "wrong"}, {"more": 1},
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("score", [-412.5, 0, 87.3])
+def test_a_score_made_elsewhere_has_any_finite_value(score: float) -> None:
+    record = Record.of(question(0), "correct", choice="Yes", score=score)
+    assert Record.from_dict(json.loads(record.to_json()), "x") == record
 
 
 @pytest.mark.parametrize("change", WRONG, ids=str)

@@ -15,7 +15,7 @@ from typing import Literal
 
 from pytest_qbench.errors import ModelError
 from pytest_qbench.items import Item, LeftOut
-from pytest_qbench.models.output_formats import Output, OutputFile
+from pytest_qbench.models.output_formats.base import Output, OutputFile
 from pytest_qbench.models.output_names import is_published, named_among
 from pytest_qbench.models.output_places import line_of
 from pytest_qbench.records import Key
