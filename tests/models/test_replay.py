@@ -150,7 +150,7 @@ def test_records_of_an_earlier_run(tmp_path: Path) -> None:
     ("koniq.json", '[{"img_path": "1.jpg", "logit_good": 1', "koniq.json: broken or truncated JSON"),
     ("koniq.json", "", "koniq.json: is empty"),
     ("koniq.json", '[{"img_path": "1.jpg", "gt_score": 1}]', "no recorded outputs"),
-    ("x.xlsx", "no workbook", "x.xlsx: no workbook that can be read"),
+    ("x.xlsx", "no workbook", "x.xlsx: no readable workbook"),
     ("records.jsonl", '{"schema": 9, "item": "a", "status": "wrong"}', "schema 9 is not 1"),
     ("notes.txt", "hello", "no recorded outputs"),
 ])  # fmt: skip

@@ -103,7 +103,7 @@ def inspect_log(
 
 
 def _as_zstandard(path: Path) -> bytes:
-    """Return a zip of the same members with method 93: stored as Zstandard frames, then the methods rewritten."""
+    """Return a zip of the same members with method 93: stored as Zstandard frames, then methods and sizes rewritten."""
     import pyarrow
 
     packed = io.BytesIO()
@@ -116,10 +116,12 @@ def _as_zstandard(path: Path) -> bytes:
     for info, offset in zip(infos, offsets, strict=True):
         content[offset + 8 : offset + 10] = (93).to_bytes(2, "little")
         content[offset + 14 : offset + 18] = info.CRC.to_bytes(4, "little")
+        content[offset + 22 : offset + 26] = info.file_size.to_bytes(4, "little")
     position = 0
     for info in infos:
         position = content.index(b"PK\x01\x02", position)
         content[position + 10 : position + 12] = (93).to_bytes(2, "little")
         content[position + 16 : position + 20] = info.CRC.to_bytes(4, "little")
+        content[position + 24 : position + 28] = info.file_size.to_bytes(4, "little")
         position += 4
     return bytes(content)

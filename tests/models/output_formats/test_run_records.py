@@ -22,7 +22,7 @@ def model(folder: Path, *lines: str) -> Any:
 
 
 def line(number: int, reply: str) -> str:
-    return Record.of(ITEMS[number], "correct", response=reply).to_json() + "\n"
+    return Record.of(ITEMS[number], "correct", response=reply, choice=ITEMS[number].answer).to_json() + "\n"
 
 
 FAILED = Record.of(ITEMS[0], "error", error="out of memory").to_json() + "\n"
