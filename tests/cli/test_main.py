@@ -30,7 +30,7 @@ def run_folder(tmp_path: Path) -> Path:
     metric = asdict(Metric("assessment.srcc", "mini_a", None, None, 0.25, 20))
     summary: dict[str, Any] = {
         "schema": 1, "verdict": "PASS: 1 of 1 gates hold", "metrics": [metric, {**metric, "value": None, "dataset": None}],
-        "gates": [{"name": "assessment.srcc", "verdict": "pass", "outcome": "pass", "reason": "identical", "rows": [], "lost": [], "gained": []}], "left_out": [],
+        "gates": [{"name": "assessment.srcc", "verdict": "pass", "outcome": "pass", "reason": "identical", "rows": [], "lost": [], "gained": [], "lost_count": 0, "gained_count": 0}], "left_out": [],
         "fingerprint": {"scoring": {"words": ["good", "poor"], "temperature": 100.0}},
         "began": "2026-01-01T00:00:00+00:00", "items": {"total": 20, "scored": 20, "unparsed": 0, "errors": 0}, "notes": [],
         "baseline": {"name": "b", "missing": "none"}, "model": None,
@@ -60,10 +60,10 @@ def test_report_of_every_scoring(run_folder: Path, capsys: pytest.CaptureFixture
 
 @pytest.mark.parametrize("change, message", [
     (lambda folder: (folder / "summary.json").unlink(), "has no summary.json"),
-    (lambda folder: (folder / "summary.json").write_text("{"), "cannot be read"),
+    (lambda folder: (folder / "summary.json").write_text("{"), "is not valid JSON"),
     (lambda folder: (folder / "summary.json").write_text("[]"), "no summary of this version"),
     (lambda folder: (folder / "records.jsonl").write_text(""), "no log-probabilities of quality words"),
-    (lambda folder: (folder / "records.jsonl").unlink(), "No such file"),
+    (lambda folder: (folder / "records.jsonl").unlink(), "no such file"),
 ])  # fmt: skip
 def test_a_folder_without_a_run_is_a_usage_error(run_folder: Path, capsys: pytest.CaptureFixture[str], change: Any, message: str) -> None:  # fmt: skip
     change(run_folder)
