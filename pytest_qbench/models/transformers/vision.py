@@ -52,7 +52,7 @@ class ImagePreprocessor:
             self._substituting.preprocessed = None
 
     def _preprocess(self, images: Any, *args: Any, **keywords: Any) -> Any:
-        preprocessed = getattr(self._substituting, "made", None)
+        preprocessed = getattr(self._substituting, "preprocessed", None)
         if preprocessed is None:
             if not args and isinstance(images, list):
                 self._how = isinstance(images[0], list), keywords
