@@ -116,7 +116,7 @@ class Finished:
         if self.held is not None:
             return self.held.before
         path = self.folder / BEFORE
-        return {(r.task, r.item): r for r in read_records(path)} if path.is_file() else {}
+        return {(r.task, r.item): r for r in read_records(path)} if path.exists() else {}
 
     @cached_property
     def thumbnails(self) -> dict[str, str]:

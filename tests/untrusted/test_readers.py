@@ -10,13 +10,16 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pytest_qbench.baseline.snapshot import BEFORE
 from pytest_qbench.baseline.store import read_baseline, write_baseline
+from pytest_qbench.data.identity import identity_from
 from pytest_qbench.data.manifest import read_manifest
 from pytest_qbench.data.readers.formats import read_rows
 from pytest_qbench.errors import ItemError, UsageError
@@ -31,6 +34,8 @@ from pytest_qbench.runs.folder import RunFolder
 from pytest_qbench.runs.items_file import ITEMS, read_items
 from pytest_qbench.runs.journal import JOURNAL
 from pytest_qbench.runs.read import SUMMARY, read_run
+from pytest_qbench.untrusted import archives
+from pytest_qbench.untrusted.files import MIB
 from tests.builders import answered, question, results
 from tests.report.builders import run_folder
 from tests.untrusted.corpus import BAD_JSON, BAD_YAML, WRONG_JSON
@@ -81,7 +86,11 @@ OTHERS: dict[str, tuple[str, Reader]] = {
     "csv": ("t.csv", lambda folder: read_rows(folder / "t.csv", str(folder / "t.csv"))),
     "tsv": ("t.tsv", lambda folder: read_rows(folder / "t.tsv", str(folder / "t.tsv"))),
     "parquet": ("t.parquet", lambda folder: read_rows(folder / "t.parquet", str(folder / "t.parquet"))),
-    "workbook": ("t.xlsx", lambda folder: read_outputs(folder / "t.xlsx")),
+    "text table": ("t.txt", lambda folder: read_rows(folder / "t.txt", str(folder / "t.txt"))),
+    "workbook": ("t.xlsx", lambda folder: read_rows(folder / "t.xlsx", str(folder / "t.xlsx"))),
+    "workbook of outputs": ("t.xlsx", lambda folder: read_outputs(folder / "t.xlsx")),
+    "inspect log": ("t.eval", lambda folder: read_outputs(folder / "t.eval")),
+    "records of the baseline": (BEFORE, lambda folder: read_finished(folder).before),
     "image": ("i.png", lambda folder: FileImage(folder, str(folder), "i.png").read()),
     "lock": ("lock", resumed),
 }
@@ -150,6 +159,7 @@ def test_damaged_yaml(folder: Path, file: str, read: Reader) -> None:
     refused(folder, file, read)
 
 
+ARCHIVES = ("workbook", "workbook of outputs", "inspect log")
 EVERY = {**READERS, **YAML_READERS, **OTHERS}
 
 
@@ -168,7 +178,7 @@ def test_what_is_no_file(folder: Path, file: str, read: Reader) -> None:
     refused(folder, file, read, may_pass=file == "lock")
 
 
-@pytest.mark.parametrize("name", [name for name in EVERY if name not in ("lock", "parquet", "csv", "tsv", "workbook")])
+@pytest.mark.parametrize("name", [name for name in EVERY if name not in ("lock", "parquet", "csv", "tsv", *ARCHIVES)])
 def test_a_file_of_a_terabyte(folder: Path, name: str) -> None:
     file, read = EVERY[name]
     with (folder / file).open("wb") as opened:
@@ -219,6 +229,25 @@ def test_a_billion_laughs_in_a_baseline(folder: Path) -> None:
     (folder / "baseline.yaml").write_text(f"{head}\n{laughs}\n")
     with pytest.raises(UsageError, match="more than 1000000 values"):
         read_baseline(folder)
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_an_archive_that_unpacks_to_more_than_a_gigabyte(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit is lowered: a real bomb would take the test a gigabyte."""
+    file, read = EVERY[name]
+    with ZipFile(folder / file, "w", ZIP_DEFLATED) as archive:
+        archive.writestr("header.json", b" " * (2 * MIB))
+    monkeypatch.setattr(archives.check_archive, "__defaults__", (MIB,))
+    with pytest.raises(UsageError, match="unpacks to 2 MiB, more than 1 MiB"):
+        read(folder)
+
+
+@pytest.mark.parametrize("identity", [7, [], {"names": 7}, {"aliases": [7]}, {"asked": 7}, {"picture": []}], ids=str)
+def test_a_stored_identity_of_another_type(identity: object) -> None:
+    with pytest.raises(ValueError, match="identity"):
+        identity_from(identity, "mini/0", "perception", "mini", None)  # type: ignore[arg-type]
 
 
 def test_no_reader_of_images_starts_a_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
