@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_qbench.escaping import one_line
 from pytest_qbench.plugin.access import run_of
 from pytest_qbench.plugin.alpha_allocation import FIXTURE
 from pytest_qbench.plugin.collection import bench_item, is_gate
@@ -44,7 +45,8 @@ def end_after_failed_setup(item: pytest.Item, report: pytest.TestReport) -> None
     if run.recorder.is_verified:  # the engine is there: another fixture failed
         return
     message = str(getattr(report.longrepr, "reprcrash", None) or report.longrepr).strip().splitlines()
-    run.usage_error = run.usage_error or f"the model could not be set up: {message[-1] if message else 'no reason'}"
+    reason = one_line(message[-1]) if message else "no reason"
+    run.usage_error = run.usage_error or f"the model could not be set up: {reason}"
     item.session.shouldstop = run.usage_error
 
 
