@@ -40,7 +40,7 @@ bench: .venv/installed-dev ## ratios in one run; results go to benchmarks/RESULT
 	$(BIN)/python benchmarks/ray_overhead.py
 
 conformance: .venv/installed-dev ## run all checks on all architectures and write the table of docs/models.md
-	$(BIN)/python -m tests.models.documentation
+	$(BIN)/python -m tests.doctor.documentation
 
 wheel: .venv/installed-dev
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

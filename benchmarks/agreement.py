@@ -17,17 +17,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_qbench.correlation import paired_correlation
-from pytest_qbench.data import open_datasets
-from pytest_qbench.gates import DEFAULT_MARGINS, decide
-from pytest_qbench.influence import level_codes, sampled_correlation, weighted_ranks
-from pytest_qbench.metrics import ALPHA
+from pytest_qbench.data.load import open_datasets
+from pytest_qbench.engine.engine import Engine
+from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, decide
+from pytest_qbench.metrics.metrics import ALPHA
 from pytest_qbench.models import load_model, parse_spec
-from pytest_qbench.models.engine import Engine
 from pytest_qbench.models.specs import paper_words
-from pytest_qbench.resampling import group_codes, resamples
-from pytest_qbench.scoring import PAPER_TEMPERATURE, Scoring
-from pytest_qbench.stats import Paired
+from pytest_qbench.scoring.score import PAPER_TEMPERATURE, Scoring
+from pytest_qbench.stats.influence import level_codes, sampled_correlation, weighted_ranks
+from pytest_qbench.stats.paired import Paired
+from pytest_qbench.stats.paired_correlation import paired_correlation
+from pytest_qbench.stats.resampling import group_codes, resamples
 
 Floats = NDArray[np.float64]
 MARGIN = DEFAULT_MARGINS["assessment.srcc"]

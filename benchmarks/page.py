@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pytest_qbench.report.finished import read_finished
+from pytest_qbench.report.finished_run import read_finished
 from pytest_qbench.report.page import page
 
 

@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta, norm
 
-from pytest_qbench.correlation import paired_correlation, srcc
-from pytest_qbench.gates import DEFAULT_MARGINS, decide
-from pytest_qbench.metrics import ALPHA
-from pytest_qbench.resampling import sign_flip_drop
-from pytest_qbench.stats import Paired
+from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, decide
+from pytest_qbench.metrics.metrics import ALPHA
+from pytest_qbench.stats.correlation import srcc
+from pytest_qbench.stats.paired import Paired
+from pytest_qbench.stats.paired_correlation import paired_correlation
+from pytest_qbench.stats.resampling import sign_flip_drop
 
 Rng = np.random.Generator
 Bools = NDArray[np.bool_]

@@ -42,12 +42,12 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from pytest_qbench.engine.engine import Engine  # noqa: E402
 from pytest_qbench.items import FileImage, ImageSource, Item  # noqa: E402
 from pytest_qbench.judges.lexicon import LexiconJudge  # noqa: E402
 from pytest_qbench.models import load_model, parse_spec  # noqa: E402
-from pytest_qbench.models.engine import Engine  # noqa: E402
-from pytest_qbench.models.failures import quiet  # noqa: E402
-from pytest_qbench.pictures import Picture  # noqa: E402
+from pytest_qbench.models.errors import quiet  # noqa: E402
+from pytest_qbench.models.images import Picture  # noqa: E402
 from pytest_qbench.prompts import QUALITY_WORDS, RATE, RATE_PREFIX, question_text  # noqa: E402
 from tests.models.parts import LLAVA_TEMPLATE, metaspace_tokenizer, randomize  # noqa: E402
 

@@ -110,3 +110,6 @@ class Dataset:
     source: str
     left_out: tuple[LeftOut, ...] = ()
     license: str | None = None
+
+
+DIMENSIONS = ("completeness", "preciseness", "relevance")

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_qbench.items import Item
+
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,3 +93,14 @@ def read_records(path: Path) -> list[Record]:
             raise UsageError(f"{path}:{number}: not JSON: {e}") from e
         records.append(Record.from_dict(data, f"{path}:{number}"))
     return records
+
+
+Key = tuple[str, str]  # task and id of an item
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a model returned for one item: generated text, or log-probabilities (natural) per option text or word."""
+
+    text: str | None = None
+    logprobs: Mapping[str, float] | None = None

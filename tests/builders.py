@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from pytest_qbench.baselines import seal
+from pytest_qbench.baseline.store import seal
 from pytest_qbench.items import Item
+from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import Record
-from pytest_qbench.results import Results
 
 
 def question(i: int, *, answer: str | None = "Yes", type_: str = "yes_or_no", group: str | None = None) -> Item:

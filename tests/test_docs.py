@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_qbench.cli import COMMANDS
-from pytest_qbench.options import OPTIONS
+from pytest_qbench.cli.main import COMMANDS
+from pytest_qbench.session.options import OPTIONS
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted((ROOT / "docs").glob("*.md"))

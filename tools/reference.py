@@ -9,9 +9,9 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
-from pytest_qbench import fixtures
-from pytest_qbench.cli import COMMANDS
-from pytest_qbench.options import OPTIONS
+from pytest_qbench.cli.main import COMMANDS
+from pytest_qbench.plugin import fixtures
+from pytest_qbench.session.options import OPTIONS
 
 
 def reference() -> str:
@@ -32,7 +32,7 @@ def _option(option: Any) -> list[str]:
 def _command(name: str) -> list[str]:
     parser = argparse.ArgumentParser(prog="qbench")
     commands = parser.add_subparsers()
-    import_module(f"pytest_qbench.commands.{name}").add(commands)
+    import_module(f"pytest_qbench.cli.{name}").add(commands)
     (action,) = [a for a in commands._choices_actions if a.dest == name]
     rows = [
         [f"`{', '.join(a.option_strings) or a.metavar or a.dest}`", _plain(a.help or "")]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pytest_qbench.gates import decide
-from pytest_qbench.stats import Paired
+from pytest_qbench.gates.evaluate import decide
+from pytest_qbench.stats.paired import Paired
 
 MARGIN, ALPHA = 0.01, 0.05
 # change, lower and upper bound, p-value of a drop

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_qbench.data.build import Source, build
-from pytest_qbench.data.images import ImageFolder
-from pytest_qbench.data.parquet import INSTALL, one_line, rows_with_pictures
+from pytest_qbench.data.builder import Source, build
+from pytest_qbench.data.image_paths import ImageFolder
+from pytest_qbench.data.readers.parquet import INSTALL, one_line, rows_with_pictures
 from pytest_qbench.errors import DataError, ItemError
 from pytest_qbench.items import Dataset
 

@@ -6,8 +6,10 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from pytest_qbench.data import HUB, MINI, DataFolder, data_folder, find, known
+from pytest_qbench.data import published as known
+from pytest_qbench.data.folder import DataFolder, find
 from pytest_qbench.data.hub import REPOSITORIES, read_hub
+from pytest_qbench.data.load import HUB, MINI, data_folder
 from pytest_qbench.errors import DataError
 from pytest_qbench.items import Dataset
 

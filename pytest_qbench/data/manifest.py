@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from pytest_qbench.data import known
-from pytest_qbench.data.jsonfiles import read_text
-from pytest_qbench.data.rows import shown
+from pytest_qbench.data import published as known
+from pytest_qbench.data.readers.json import read_text
+from pytest_qbench.data.readers.row import shown
 from pytest_qbench.errors import DataError
 from pytest_qbench.items import TASKS, Task
 

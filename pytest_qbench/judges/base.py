@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from pytest_qbench.errors import ItemError
     from pytest_qbench.items import Item
 
-DIMENSIONS = ("completeness", "preciseness", "relevance")
 # Per dimension, one entry a round: 0, 1, 2 (between them where a judge gives its expectation), None if unreadable.
 Verdicts = Mapping[str, Sequence[float | None]]
 

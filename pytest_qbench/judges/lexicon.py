@@ -18,7 +18,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_qbench.judges.base import DIMENSIONS, Verdicts
+from pytest_qbench.items import DIMENSIONS
+from pytest_qbench.judges.base import Verdicts
 from pytest_qbench.judges.lexicon_words import (
     DEFECTS,
     DEGREES,

@@ -7,13 +7,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_qbench.endpoint.address import parse_address
-from pytest_qbench.endpoint.chat import merged, messages
-from pytest_qbench.endpoint.client import EndpointError
-from pytest_qbench.endpoint.pool import Endpoints
+from pytest_qbench.endpoints.address import parse_address
+from pytest_qbench.endpoints.client import EndpointError
+from pytest_qbench.endpoints.event_loop import Endpoints
+from pytest_qbench.endpoints.messages import merged, messages
 from pytest_qbench.errors import ItemError
+from pytest_qbench.judges.parsing import read_vote, shares
 from pytest_qbench.judges.rubric import Ballot
-from pytest_qbench.judges.verdicts import read_vote, shares
 from pytest_qbench.models.openai import TOP, parse_price
 
 MAX_TOKENS = 16

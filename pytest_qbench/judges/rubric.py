@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from pytest_qbench.errors import ItemError
-from pytest_qbench.items import Item
-from pytest_qbench.judges.base import DIMENSIONS, Verdicts
-from pytest_qbench.judges.texts import digest, fill
+from pytest_qbench.items import DIMENSIONS, Item
+from pytest_qbench.judges.base import Verdicts
+from pytest_qbench.judges.prompts import digest, fill
 from pytest_qbench.prompts import LETTERS
 
 Mode = Literal["rounds", "expected"]

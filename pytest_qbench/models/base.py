@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, overload, runtime_checkable
+
+from pytest_qbench.records import Response
 
 if TYPE_CHECKING:
     from pytest_qbench.errors import ItemError
     from pytest_qbench.items import Item
-    from pytest_qbench.pictures import Picture
+    from pytest_qbench.models.images import Picture
     from pytest_qbench.prompts import AnswerMode, Prompt
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """What a model returned for one item: generated text, or log-probabilities (natural) per option text or word."""
-
-    text: str | None = None
-    logprobs: Mapping[str, float] | None = None
 
 
 class Prompts(Sequence["Prompt"]):

@@ -8,11 +8,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pytest_qbench.endpoint.address import parse_address
-from pytest_qbench.endpoint.chat import CONTINUE, data_url, merged, messages
-from pytest_qbench.endpoint.client import EndpointError
-from pytest_qbench.endpoint.pool import Endpoints
-from pytest_qbench.endpoint.replies import Completion
+from pytest_qbench.endpoints.address import parse_address
+from pytest_qbench.endpoints.client import EndpointError
+from pytest_qbench.endpoints.completion import Completion
+from pytest_qbench.endpoints.event_loop import Endpoints
+from pytest_qbench.endpoints.messages import CONTINUE, data_url, merged, messages
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.prompts import ONE_WORD, RATE, RATE_PREFIX, AnswerMode, Prompt

@@ -8,8 +8,9 @@ from typing import Any, NoReturn
 
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.items import Item, LeftOut
-from pytest_qbench.models.base import AskedAboutItems, Response
-from pytest_qbench.models.recorded import Output, read_outputs
+from pytest_qbench.models.base import AskedAboutItems
+from pytest_qbench.models.recorded_outputs import Output, read_outputs
+from pytest_qbench.records import Response
 
 
 class ReplayModel(AskedAboutItems):

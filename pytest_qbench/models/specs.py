@@ -11,7 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pytest_qbench.endpoint.address import parse_address
+from pytest_qbench import PACKAGE
+from pytest_qbench.endpoints.address import parse_address
 from pytest_qbench.errors import ModelError
 from pytest_qbench.prompts import QUALITY_WORDS, AnswerMode
 
@@ -51,7 +52,6 @@ _PATTERNS = {
     "price": r"\d+(\.\d+)?/\d+(\.\d+)?",
 }
 RECORDS = "records.jsonl"
-_PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def aliases() -> Mapping[str, Alias]:
     return {
         name: Alias(
             name=name,
-            target=str(_PACKAGE / entry["path"]) if "path" in entry else entry["hub"],
+            target=str(PACKAGE / entry["path"]) if "path" in entry else entry["hub"],
             packaged="path" in entry,
             answer=entry.get("answer"),
             paper_words=tuple(entry["paper_words"]) if "paper_words" in entry else None,

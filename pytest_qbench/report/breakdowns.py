@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pytest_qbench.judges.base import DIMENSIONS
-from pytest_qbench.metrics import PUBLISHED
+from pytest_qbench.items import DIMENSIONS
+from pytest_qbench.metrics.metrics import PUBLISHED
 from pytest_qbench.records import Record
 
 # The order of the published tables.

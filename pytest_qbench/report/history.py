@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from pytest_qbench.errors import UsageError
-from pytest_qbench.metrics import Metric
-from pytest_qbench.report.finished import Finished, read_finished
+from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.report.finished_run import Finished, read_finished
 from pytest_qbench.report.labels import name_of, row_label
 from pytest_qbench.report.page import assemble
-from pytest_qbench.report.tables import aligned
-from pytest_qbench.runs import SUMMARY
+from pytest_qbench.report.text_table import aligned
+from pytest_qbench.runs.read import SUMMARY
 
 COLUMNS = (
     "run", "began", "verdict", "model", "data", "baseline", "baseline_recorded", "baseline_changed", "metric",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pytest_qbench.report.finished import Finished
+from pytest_qbench.report.finished_run import Finished
 
 
 def properties(run: Finished) -> list[tuple[str, str]]:

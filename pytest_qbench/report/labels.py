@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pytest_qbench.judges.base import DIMENSIONS
-from pytest_qbench.metrics import CORRELATIONS, DRIFTS, Metric
+from pytest_qbench.items import DIMENSIONS
+from pytest_qbench.metrics.metrics import CORRELATIONS, DRIFTS, Metric
 
 # The columns of `judged`.
 JUDGED = ("verdict", "delta", "interval", "margin", "MDE")

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from pytest_qbench.flips import Flip
-from pytest_qbench.metrics import Metric
-from pytest_qbench.report.finished import Finished, Gate
+from pytest_qbench.gates.flips import Flip
+from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.report.finished_run import Finished, Gate
 from pytest_qbench.report.labels import JUDGED, interval, judged, name_of, number, row_label, signed, was
-from pytest_qbench.report.remarks import remarks
+from pytest_qbench.report.notices import remarks
 
 FLIPS_SHOWN = 10  # each way and gate: a step summary holds 1 MiB
 TEXT_SHOWN = 200  # characters of a foreign text

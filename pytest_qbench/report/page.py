@@ -17,11 +17,11 @@ from string import Template
 from typing import Any
 
 from pytest_qbench.report.breakdowns import heat, rounds
-from pytest_qbench.report.columns import columns, rounded
-from pytest_qbench.report.finished import Finished
+from pytest_qbench.report.finished_run import Finished
+from pytest_qbench.report.item_table import columns, rounded
 from pytest_qbench.report.labels import name_of, row_label
+from pytest_qbench.report.notices import remarks
 from pytest_qbench.report.outliers import outliers
-from pytest_qbench.report.remarks import remarks
 
 POINTS = 4000  # of a database that its scatter draws beside the outliers; more look the same and cost seconds
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_qbench.flips import Flip
-from pytest_qbench.judges.base import DIMENSIONS
-from pytest_qbench.report.finished import Finished, Gate
+from pytest_qbench.gates.flips import Flip
+from pytest_qbench.items import DIMENSIONS
+from pytest_qbench.report.finished_run import Finished, Gate
 from pytest_qbench.report.labels import (
     JUDGED,
     SHOWN,
@@ -22,19 +21,24 @@ from pytest_qbench.report.labels import (
     slice_label,
     was,
 )
-from pytest_qbench.report.remarks import remarks
-from pytest_qbench.report.tables import aligned, shortened, split_to_fit
+from pytest_qbench.report.notices import remarks
+from pytest_qbench.report.text_table import aligned, shortened, split_to_fit
 
 if TYPE_CHECKING:
-    from pytest_qbench.gates import GateResult
-    from pytest_qbench.metrics import Metric
-    from pytest_qbench.session import QBench
+    from pytest_qbench.gates.evaluate import GateResult
+    from pytest_qbench.metrics.metrics import Metric
 
 NOT_QBENCH = "mini (embedded trial data: it is not Q-Bench)"
+
+
 COLOURS = dict.fromkeys(("REGRESSED", "INVALID", "FAILED"), "red") | dict.fromkeys(
     ("PASS", "BASELINE RECORDED"), "green"
 )
+
+
 OUTCOMES = {"pass": "green", "fail": "red"}
+
+
 FLIPS_SHOWN = 10
 
 
@@ -43,14 +47,6 @@ class Line(NamedTuple):
 
     text: str
     marks: tuple[str, ...] = ()
-
-
-def header(run: QBench) -> str:
-    """One line for the session header."""
-    data = NOT_QBENCH if run.settings.data == "mini" else run.settings.data
-    blind = ", blind (grey images)" if run.settings.blind else ""
-    ray = f", ray {run.settings.ray}" if run.settings.ray else ""
-    return f"qbench: model {run.settings.model}, data {data}{blind}{ray}"
 
 
 def gate_text(result: GateResult) -> str:
@@ -74,23 +70,6 @@ def _row(m: Metric) -> list[str]:
 def _flip(flip: Flip, way: str = "") -> str:
     before, after = (text if text is None else " ".join(text.split())[:60] for text in (flip.before, flip.after))
     return f"  {way}{flip.item}: {flip.question} {before!r} -> {after!r}"
-
-
-def show(reporter: Any, run: Finished) -> None:
-    """Write the section with pytest's own writer."""
-    width = reporter._tw.fullwidth
-    reporter.write_sep("=", "Q-Bench")
-    for line in section(run, width, reporter.verbosity):
-        # Only a terminal has an edge; in a log a line stays whole, so that it can be searched for.
-        for text in wrapped(line.text, width) if reporter.isatty else [line.text]:
-            reporter.write_line(text, **dict.fromkeys(line.marks, True))
-
-
-def wrapped(text: str, width: int) -> list[str]:
-    """A long sentence on several lines, the second and later ones indented."""
-    if len(text) <= width:
-        return [text]
-    return textwrap.wrap(text, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
 def section(run: Finished, width: int, verbosity: int = 0) -> list[Line]:

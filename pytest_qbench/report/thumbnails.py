@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from pytest_qbench.errors import ItemError
-from pytest_qbench.gates import GateResult
+from pytest_qbench.gates.evaluate import GateResult
 from pytest_qbench.items import ImageSource
-from pytest_qbench.metrics import task_of
+from pytest_qbench.metrics.metrics import task_of
+from pytest_qbench.metrics.results import Results
 from pytest_qbench.report.outliers import outliers
-from pytest_qbench.results import Results
 
 THUMBNAILS = "thumbnails.json"
 SIDE = 256  # pixels of the longer side

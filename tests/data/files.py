@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_qbench.data import open_datasets
+from pytest_qbench.data.load import open_datasets
 from pytest_qbench.errors import DataError
 from pytest_qbench.items import Dataset
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_qbench.data import MINI, open_datasets
+from pytest_qbench.data.load import MINI, open_datasets
 from pytest_qbench.errors import DataError
 
 from .files import QUESTION, mos, read, read_one, refusal, write

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from pytest_qbench.data import check_images, missing_images, open_datasets
+from pytest_qbench.data.image_check import check_images
+from pytest_qbench.data.image_paths import missing_images
+from pytest_qbench.data.load import open_datasets
 from pytest_qbench.errors import DataError, ItemError
 from pytest_qbench.items import Dataset
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_qbench.data import missing_images, open_datasets
-from pytest_qbench.data.jsonfiles import read_objects
+from pytest_qbench.data.image_paths import missing_images
+from pytest_qbench.data.load import open_datasets
+from pytest_qbench.data.readers.json import read_objects
 from pytest_qbench.errors import DataError
 from pytest_qbench.items import Dataset
 from tests.official import OFFICIAL, needs_official

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pytest_qbench.data import missing_images, select
+from pytest_qbench.data.image_paths import missing_images
+from pytest_qbench.data.sampling import select
 from pytest_qbench.errors import DataError
 from pytest_qbench.items import Dataset
 
@@ -139,7 +140,7 @@ def test_tables_read_as_the_csv_module_writes_them(
 ) -> None:
     import csv
 
-    from pytest_qbench.data.tables import read_table
+    from pytest_qbench.data.readers.csv import read_table
 
     path = tmp_path / ("m.tsv" if tab else "m.csv")
     with path.open("w", encoding="utf-8", newline="") as file:

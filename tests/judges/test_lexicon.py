@@ -11,7 +11,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import pytest_qbench
-from pytest_qbench.judges.base import DIMENSIONS, Judge
+from pytest_qbench.items import DIMENSIONS
+from pytest_qbench.judges.base import Judge
 from pytest_qbench.judges.lexicon import Claim, LexiconJudge, claims, verdict
 
 PROPERTY = settings(deadline=None)  # a busy machine is no bug

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from pytest_qbench.models.failures import quiet
+from pytest_qbench.models.errors import quiet
 from tests.models.builders import BUILDERS
 
 ARCHITECTURES = tuple(BUILDERS)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from pytest_qbench.models.failures import quiet
+from pytest_qbench.models.errors import quiet
 from pytest_qbench.prompts import Prompt
 
 PLAIN = {"kosmos-2": "Question: {} Answer:", "blip-2": "Question: {} Answer:", "paligemma": "<image>answer en {}"}

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pytest_qbench.endpoint.pool import Endpoints
+from pytest_qbench.endpoints.event_loop import Endpoints
 from pytest_qbench.errors import ItemError, ModelError, UsageError
 from pytest_qbench.models import load_model, parse_spec
 from pytest_qbench.models.openai import OpenAIModel
 from pytest_qbench.prompts import RATE_PREFIX, Prompt
-from tests.endpoint.server import Reply, Server, completion, images_of, serving, text_of
+from tests.endpoints.server import Reply, Server, completion, images_of, serving, text_of
 
 WORDS = ("good", "poor")
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from pytest_qbench.errors import DataError, ItemError, ModelError, QBenchError, UsageError
 from pytest_qbench.items import Item
 from pytest_qbench.models import load_model, parse_spec
-from pytest_qbench.models.base import Recalls, Response
-from pytest_qbench.models.recorded import dataset_of
-from pytest_qbench.records import Record
+from pytest_qbench.models.base import Recalls
+from pytest_qbench.models.recorded_outputs import dataset_of
+from pytest_qbench.records import Record, Response
 from tests.builders import picture
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_qbench.records import read_records
-from tests.endpoint.server import Reply, Server, chance, completion, images_of, serving, text_of
+from tests.endpoints.server import Reply, Server, chance, completion, images_of, serving, text_of
 from tests.models.test_openai import Vllm
 from tests.plugin.test_runs import BOTH, project, summary
 from tests.plugin.test_usage import assert_usage

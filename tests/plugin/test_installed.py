@@ -47,7 +47,7 @@ def test_the_suites_run_from_the_package(installed: Path, tmp_path: Path) -> Non
 
 def test_everything_embedded_comes_with_it(installed: Path, tmp_path: Path) -> None:
     code = (
-        "import pytest_qbench.baselines as b, pathlib; p = pathlib.Path(b.__file__).parent; "
+        "import pytest_qbench, pytest_qbench.baseline.store as b, pathlib; p = pytest_qbench.PACKAGE; "
         "print(p); print(b.read_baseline(b.find_baseline(pathlib.Path('nowhere'), 'tiny')).name); "
         "print(all((p / f).exists() for f in ('tiny/model.safetensors', 'tiny/README.md', 'mini/CREDITS.md', 'py.typed')))"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_qbench.progress import LONG, pace
+from pytest_qbench.plugin.progress import LONG, pace
 from tests.plugin.test_runs import BOTH, SMALL, project
 
 __all__ = ["project"]

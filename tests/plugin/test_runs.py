@@ -159,7 +159,7 @@ def test_an_item_that_fails_is_an_error_with_its_reason(project: pytest.Pytester
             return model
         """
     )
-    from pytest_qbench.data import open_datasets
+    from pytest_qbench.data.load import open_datasets
 
     (mini_a,) = open_datasets("mini", rootdir=Path(), names=["mini_a"], split="dev")
     assert any(item.id == "mini_a/koala-04.webp" for item in mini_a.items)

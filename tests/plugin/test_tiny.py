@@ -74,9 +74,9 @@ def test_tiny_is_the_same_again_and_good_enough_to_see_with(project: pytest.Pyte
 
 
 def test_descriptions_beat_shuffled_golden_texts(project: pytest.Pytester) -> None:
-    from pytest_qbench.data import open_datasets
-    from pytest_qbench.judges import make_judge
-    from pytest_qbench.judges.base import DIMENSIONS
+    from pytest_qbench.data.load import open_datasets
+    from pytest_qbench.items import DIMENSIONS
+    from pytest_qbench.judges.load import make_judge
 
     _, _, _ = run(project, "test_description.py", "--qbench-run-dir=r")
     records = [json.loads(line) for line in (project.path / "r" / "records.jsonl").read_text().splitlines()]

@@ -8,13 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pytest_qbench.flips import flips
-from pytest_qbench.itemfile import NamedImage, write_items
+from pytest_qbench.baseline.snapshot import BEFORE
+from pytest_qbench.gates.flips import flips
 from pytest_qbench.items import Item
-from pytest_qbench.metrics import Metric, compute_metrics
+from pytest_qbench.metrics.metrics import Metric, compute_metrics
 from pytest_qbench.records import RECORDS, Record
-from pytest_qbench.report.before import BEFORE
-from pytest_qbench.runs import SUMMARY
+from pytest_qbench.runs.items_file import NamedImage, write_items
+from pytest_qbench.runs.read import SUMMARY
 
 TYPES = ("yes_or_no", "what", "how")
 CONCERNS = ("distortion", "other", "in_context_distortion", "in_context_other")

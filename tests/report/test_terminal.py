@@ -6,8 +6,9 @@ import re
 
 import pytest
 
-from pytest_qbench.report.finished import Finished, read_finished
-from pytest_qbench.report.terminal import section, wrapped
+from pytest_qbench.plugin.terminal import wrapped
+from pytest_qbench.report.finished_run import Finished, read_finished
+from pytest_qbench.report.terminal import section
 from tests.plugin.test_runs import project
 from tests.report.builders import large, run_folder
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from pytest_qbench.report.finished import read_finished
+from pytest_qbench.report.finished_run import read_finished
 from pytest_qbench.report.markdown import code, table
 from pytest_qbench.report.terminal import section
 from tests.report.hostile import ALERT, LOST, PICTURES, QUESTIONS

@@ -1,0 +1,1 @@
+"""The stored records and metrics of an accepted model."""

@@ -1,0 +1,93 @@
+"""The value of a stored baseline: records, metrics and fingerprint of an accepted model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_qbench.items import TASKS, Item
+from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.results import Results
+from pytest_qbench.records import Record
+from pytest_qbench.runs.fingerprint import is_narrowed
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A baseline as read: records and item digests by (task, item id).
+
+    `noise` is the drift of the model against itself (see `drift.py`), None where it could not be measured.
+    """
+
+    name: str
+    path: Path
+    recorded: str
+    fingerprint: Mapping[str, Any]
+    metrics: tuple[Metric, ...]
+    records: Mapping[tuple[str, str], Record]
+    digests: Mapping[tuple[str, str], str]
+    noise: Mapping[str, Any] | None = None
+
+    def value(self, name: str, dataset: str | None, slice_: str | None) -> float | None:
+        """Return a stored metric, or None."""
+        for m in self.metrics:
+            if (m.name, m.dataset, m.slice) == (name, dataset, slice_):
+                return m.value
+        return None
+
+
+def changes(old: Baseline | str, new: Results) -> list[str]:
+    """Say what recording `new` over `old` changes: metrics that differ, and how many items came out otherwise."""
+    if isinstance(old, str):
+        return []
+    lines = []
+    for m in new.metrics:
+        before = old.value(m.name, m.dataset, m.slice)
+        if m.slice is None and before != m.value:
+            values = [("none" if v is None else f"{v:.4f}") for v in (before, m.value)]
+            lines.append(f"{m.name} {m.dataset or 'mean of datasets'}: {values[0]} -> {values[1]}")
+    for m in old.metrics:
+        if m.slice is None and not any((n.name, n.dataset, n.slice) == (m.name, m.dataset, None) for n in new.metrics):
+            lines.append(f"{m.name} {m.dataset or 'mean of datasets'}: no longer measured")
+    same = sum(
+        (o := old.records.get((r.task, r.item))) is not None
+        and (o.status, o.choice, o.score) == (r.status, r.choice, r.score)
+        for r in new.records
+    )
+    lines.append(f"{len(new.records) - same} of {len(new.records)} items came out otherwise or are new")
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class StoredItem(Item):
+    """An item of which a baseline kept the digest, not the texts."""
+
+    stored: str = ""
+
+    def digest(self) -> str:
+        """The digest as stored."""
+        return self.stored
+
+
+def as_results(baseline: Baseline) -> Results:
+    """The baseline as a run of its own, to compare it with another."""
+    records = list(baseline.records.values())
+    items: dict[tuple[str, str], Item] = {
+        (r.task, r.item): StoredItem(
+            r.item, r.task, r.dataset, r.split, r.group, (), slices=r.slices,
+            answer=r.target if isinstance(r.target, str) else None,
+            target=r.target if isinstance(r.target, float) else None, stored=baseline.digests[r.task, r.item],
+        )
+        for r in records
+    }  # fmt: skip
+    absent = frozenset(TASKS) - {task for task, _ in items}
+    return Results(records, items, baseline.fingerprint, absent=absent, narrowed=is_narrowed(baseline.fingerprint))
+
+
+def as_baseline(path: Path, results: Results) -> Baseline:
+    """A finished run as a baseline, to compare another with it."""
+    records: dict[tuple[str, str], Record] = {(r.task, r.item): r for r in results.records}
+    digests = {key: item.digest() for key, item in results.expected.items()}
+    return Baseline(path.name, path, "", results.fingerprint, tuple(results.metrics), records, digests)

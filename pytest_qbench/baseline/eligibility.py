@@ -1,0 +1,30 @@
+"""Whether a run may become a baseline."""
+
+from __future__ import annotations
+
+from pytest_qbench.metrics.metrics import without_value
+from pytest_qbench.metrics.results import Results, share
+
+
+def why_not_whole(results: Results, max_errors: float, max_unparsed: float) -> str | None:
+    """Say why a run may not become a baseline (missing, errors, unparsed, undefined), or return None."""
+    if not results.records:
+        return "nothing was measured"
+    for task in dict.fromkeys(t for t, _ in results.expected):
+        if missing := results.missing(task):
+            return f"{len(missing)} {task} items were not measured (first: {missing[0]})"
+        records = [r for r in results.records if r.task == task]
+        for status, limit in (("error", max_errors), ("unparsed", max_unparsed)):
+            if share(records, status) > limit:
+                return f"{share(records, status):.1%} of the {task} items are {status}, more than {limit:.1%}"
+    if empty := without_value(results.records):
+        return f"{len(empty)} items have no readable verdict or score (first: {empty[0].item})"
+    for metric in results.metrics:
+        # A half is told beside the total, which is undefined as well where it matters.
+        if (
+            metric.value is None
+            and metric.name != "perception.yes_rate"
+            and not (metric.slice or "").startswith("half=")
+        ):
+            return f"{metric.name} of {metric.dataset} is undefined: {metric.note}"
+    return None

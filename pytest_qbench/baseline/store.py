@@ -1,0 +1,210 @@
+"""The stored records and metrics of an accepted model: a folder that a reviewer reads as a diff.
+
+``NAME/baseline.yaml`` holds metrics, fingerprint and date; beside it ``TASK.DATASET[.SPLIT].jsonl`` has one line an
+item, sorted by id, so that a diff of two baselines shows which items flipped. A seal (a hash over all of it) tells a
+folder that was edited by hand or put together from two. Readers and writers hold a lock on the folder of baselines,
+which the kernel drops with the process; an update that was killed is completed or undone by whoever comes next.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pytest_qbench import packaged
+from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.errors import UsageError
+from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.results import Results
+from pytest_qbench.records import SCHEMA, Record
+
+FILE = "baseline.yaml"
+
+
+_REMEDY = "restore it from version control, or record it anew with --qbench-update-baseline"
+
+
+def find_baseline(folder: Path, name: str) -> Path | None:
+    """Return the folder of a baseline: the user's, else the packaged one; None when there is none.
+
+    Raises `UsageError` where an interrupted update cannot be undone.
+    """
+    if (folder / _aside(name)).is_dir():
+        with _locked(folder):
+            _recover(folder, name)
+    for place in (folder / name, packaged("baselines") / name):
+        if place.is_dir():
+            return place
+    return None
+
+
+def read_baseline(path: Path) -> Baseline:
+    """Read a baseline folder; raises `UsageError` naming file and line when anything in it is not whole."""
+    if not path.is_dir():
+        raise UsageError(f"{path}: no such baseline")
+    with _locked(path.parent, shared=True):
+        return _read(path)
+
+
+def _read(path: Path) -> Baseline:
+    import yaml
+
+    try:
+        head = yaml.safe_load((path / FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError as e:
+        raise UsageError(f"{path}: has no {FILE}: not a baseline") from e
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as e:
+        raise UsageError(f"{path / FILE}: cannot be read: {str(e).splitlines()[0]}") from e
+    if not isinstance(head, dict) or head.get("schema") != SCHEMA:
+        schema = head.get("schema") if isinstance(head, dict) else None
+        raise UsageError(f"{path / FILE}: schema {schema!r} is not {SCHEMA}; record the baseline anew")
+    records: dict[tuple[str, str], Record] = {}
+    digests: dict[tuple[str, str], str] = {}
+    try:
+        metrics = tuple(Metric(**m) for m in head["metrics"])
+        for entry in head["files"]:
+            text = (path / entry["file"]).read_text(encoding="utf-8")
+            lines = text.removesuffix("\n").split("\n")
+            if len(lines) != entry["items"]:
+                raise UsageError(f"{path / entry['file']}: {len(lines)} of {entry['items']} items; restore the file")
+            for number, line in enumerate(lines, 1):
+                data = json.loads(line)
+                digest = data.pop("digest")
+                record = Record.from_dict({"schema": SCHEMA, **data}, f"{path / entry['file']}:{number}")
+                records[record.task, record.item] = record
+                digests[record.task, record.item] = digest
+            if _hash(text) != entry["sha256"]:
+                raise UsageError(f"{path / entry['file']}: was changed since it was recorded; {_REMEDY}")
+        if seal(head) != head["seal"]:
+            raise UsageError(f"{path / FILE}: was changed since it was recorded; {_REMEDY}")
+        noise = head["noise"]
+        return Baseline(path.name, path, head["recorded"], head["fingerprint"], metrics, records, digests, noise)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+        raise UsageError(f"{path}: not a whole baseline: {type(e).__name__}: {e}; {_REMEDY}") from e
+
+
+def write_baseline(folder: Path, name: str, results: Results, noise: Any = None, now: datetime | None = None) -> Path:
+    """Write (or replace) a baseline in one step: a reader sees the old folder or the new one, never a mixture."""
+    target, work, old = folder / name, folder / f".{name}.new", folder / _aside(name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder):
+            _recover(folder, name)
+            if target.exists() and not target.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, "is not a folder")
+            shutil.rmtree(work, ignore_errors=True)  # what an update that was killed had begun
+            work.mkdir()
+            try:
+                _write_files(work, name, results, noise, now or datetime.now(UTC))
+                if target.exists():
+                    target.rename(old)
+                work.replace(target)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
+    except OSError as e:
+        raise UsageError(f"--qbench-baseline-dir={folder}: {name} cannot be written: {e.strerror}") from e
+    return target
+
+
+def _aside(name: str) -> str:
+    """Name of the folder in which the old baseline waits while the new one takes its place."""
+    return f".{name}.old"
+
+
+def _recover(folder: Path, name: str) -> None:
+    """Undo an update that was killed between its two renames, or finish one that was killed after them."""
+    old, target = folder / _aside(name), folder / name
+    if not old.is_dir():
+        return
+    try:
+        if target.exists():
+            shutil.rmtree(old)
+        else:
+            old.rename(target)
+    except OSError as e:
+        raise UsageError(
+            f"{old}: an interrupted update left the baseline here; rename it to {name} ({e.strerror})"
+        ) from e
+
+
+@contextmanager
+def _locked(folder: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold the kernel's lock on a folder; it ends with the process, however that ends."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as e:
+        raise UsageError(f"{folder}: cannot be opened: {e.strerror}") from e
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        except OSError as e:
+            raise UsageError(f"{folder}: cannot be locked: {e.strerror}; keep baselines on a local disk") from e
+        yield
+    finally:
+        os.close(handle)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def seal(head: Mapping[str, Any]) -> str:
+    """Hash of everything in `baseline.yaml` but the seal itself."""
+    return _hash(json.dumps({k: v for k, v in head.items() if k != "seal"}, sort_keys=True, ensure_ascii=False))
+
+
+def _write_files(work: Path, name: str, results: Results, noise: Any, now: datetime) -> None:
+    import yaml
+
+    files = []
+    by_file: dict[str, list[Record]] = {}
+    for record in results.records:
+        parts = (record.task, record.dataset, record.split)
+        by_file.setdefault(".".join(p for p in parts if p) + ".jsonl", []).append(record)
+    for file, records in sorted(by_file.items()):
+        lines = [_line(r, results.expected[r.task, r.item].digest()) for r in sorted(records, key=lambda r: r.item)]
+        text = "\n".join(lines) + "\n"
+        _write(work / file, text)
+        files.append({"file": file, "items": len(lines), "sha256": _hash(text)})
+    head = {
+        "schema": SCHEMA,
+        "name": name,
+        "recorded": now.isoformat(timespec="seconds"),
+        "files": files,
+        "metrics": [_metric_line(m) for m in results.metrics],
+        "noise": noise,
+        "fingerprint": dict(results.fingerprint),
+    }
+    head = json.loads(json.dumps(head, allow_nan=False))  # as it will be read
+    head["seal"] = seal(head)
+    text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
+    _write(work / FILE, text)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write to the disk itself: a renamed folder must not hold empty files after a power cut."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _line(record: Record, digest: str) -> str:
+    data = {k: v for k, v in asdict(record).items() if v is not None or k == "split"}
+    return json.dumps({**data, "digest": digest}, ensure_ascii=False, allow_nan=False)
+
+
+def _metric_line(m: Metric) -> dict[str, Any]:
+    kept = {"name": m.name, "dataset": m.dataset, "split": m.split, "slice": m.slice, "value": m.value, "n": m.n}
+    return {k: v for k, v in kept.items() if v is not None or k in ("dataset", "split", "slice", "value")}

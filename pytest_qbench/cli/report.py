@@ -1,0 +1,66 @@
+"""`qbench report`: what a finished run measured, and how runs went over time."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+from pytest_qbench.cli.command import Commands
+from pytest_qbench.errors import UsageError
+
+
+def add(commands: Commands) -> None:
+    """Declare the command."""
+    told = commands.add_parser("report", help="show a finished run, or with --history how runs went over time")
+    told.add_argument("run_folder", type=Path, nargs="?", metavar="RUN", help="a run folder")
+    told.add_argument("--html", type=Path, metavar="FILE", help="write the page to this file")
+    told.add_argument("--md", type=Path, metavar="FILE", help="write the report as Markdown to this file")
+    told.add_argument("--scoring", choices=["all"], help="compare the ways to a quality score, from recorded logits")
+    told.add_argument("--history", type=Path, metavar="DIR", help="show all run folders in DIR, the oldest first")
+    told.add_argument("--csv", type=Path, metavar="FILE", help="with --history: write every metric of every run")
+    told.add_argument("-v", "--verbose", action="store_true", help="show flips, conditions, all that was left out")
+    told.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the report, and write what was asked for."""
+    if (arguments.run_folder is None) == (arguments.history is None):
+        raise UsageError("report: name one run folder, or --history=DIR")
+    if arguments.history is not None:
+        if arguments.md or arguments.scoring:
+            raise UsageError("report: --history goes with --html and --csv")
+        return _history(arguments)
+    if arguments.csv:
+        raise UsageError("report: --csv goes with --history=DIR")
+    return _run(arguments)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from pytest_qbench.report.finished_run import read_finished
+    from pytest_qbench.report.rescoring import scorings
+    from pytest_qbench.report.terminal import section
+    from pytest_qbench.report.write import write_reports
+
+    finished = read_finished(arguments.run_folder)
+    if arguments.scoring:
+        print("\n".join(scorings(finished)))
+    else:
+        width = shutil.get_terminal_size().columns
+        print("\n".join(line.text for line in section(finished, width, int(arguments.verbose))))
+    if unwritten := write_reports(finished, arguments.html, arguments.md):
+        raise UsageError(unwritten[0])
+
+
+def _history(arguments: argparse.Namespace) -> None:
+    from pytest_qbench.report.history import history, history_page, lines, write_csv
+
+    found = history(arguments.history)
+    print("\n".join(lines(found)))
+    try:
+        if arguments.csv:
+            write_csv(found, arguments.csv)
+        if arguments.html:
+            arguments.html.write_text(history_page(found), encoding="utf-8")
+    except OSError as e:
+        raise UsageError(f"{e.filename}: cannot be written: {e.strerror}") from e

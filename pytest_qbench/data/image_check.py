@@ -1,0 +1,80 @@
+"""Which images could not be decoded, found without decoding them all: a broken download ends early."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from collections.abc import Iterable
+
+from pytest_qbench.data.image_paths import distinct_images, missing_images, whereabouts
+from pytest_qbench.errors import DataError, ItemError
+from pytest_qbench.items import Dataset, FileImage, ImageSource
+
+_HEAD, _TAIL = 16, 64
+
+
+def check_images(datasets: Iterable[Dataset]) -> None:
+    """Raise a `DataError` that names every dataset with missing images or, where all are there, undecodable ones.
+
+    The first and last bytes of a file tell a whole JPEG, PNG, WebP, BMP or GIF; anything else is decoded.
+    """
+    datasets = list(datasets)
+    missing_images(datasets)
+    problems = []
+    for dataset in datasets:
+        images = distinct_images(dataset)
+        broken = {image: problem for image in images if (problem := _problem(image))}
+        if broken:
+            place = f"{whereabouts(list(broken))[:-1]}: {next(iter(broken.values()))})"
+            problems.append(f"{dataset.name}: {len(broken)} of {len(images)} images cannot be decoded {place}")
+    if problems:
+        raise DataError(f"{'; '.join(problems)}; download or export them again")
+
+
+def _problem(image: ImageSource) -> str | None:
+    """Return why an image cannot be decoded, None where it seems whole."""
+    if isinstance(image, FileImage):
+        try:
+            with image.path.open("rb") as file:
+                head = file.read(_HEAD)
+                size = file.seek(0, io.SEEK_END)
+                file.seek(max(0, size - _TAIL))
+                tail = file.read()
+        except OSError as e:
+            return f"cannot be read: {e.strerror}"
+        return None if _whole(head, tail, size) else _decoding_problem(image)
+    try:
+        content = image.read()
+    except ItemError as e:
+        return str(e).removeprefix(f"{image.name}: ")
+    return None if _whole(content[:_HEAD], content[-_TAIL:], len(content)) else _decoding_problem(image)
+
+
+def _whole(head: bytes, tail: bytes, size: int) -> bool:
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return tail[-8:-4] == b"IEND"
+    if head.startswith(b"\xff\xd8\xff"):
+        return tail.rstrip(b"\0").endswith(b"\xff\xd9")
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return int.from_bytes(head[4:8], "little") + 8 <= size
+    if head.startswith(b"BM"):
+        return int.from_bytes(head[2:6], "little") <= size
+    return head.startswith((b"GIF87a", b"GIF89a")) and tail.endswith(b";")
+
+
+def _decoding_problem(image: ImageSource) -> str | None:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a large picture is no broken one
+            with Image.open(io.BytesIO(image.read())) as picture:
+                picture.load()
+    except ItemError as e:
+        return str(e).removeprefix(f"{image.name}: ")
+    except UnidentifiedImageError:
+        return "no image"
+    except (OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error, Image.DecompressionBombError) as e:
+        return " ".join(str(e).split()) or type(e).__name__
+    return None

@@ -1,0 +1,106 @@
+"""The datasets of a run: from the embedded `mini`, a data folder or the hub to items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_qbench import PACKAGE
+from pytest_qbench.data import published as known
+from pytest_qbench.data.folder import DataFolder, Found, find
+from pytest_qbench.data.image_check import check_images
+from pytest_qbench.data.image_paths import expanded, missing_images, short_path
+from pytest_qbench.data.manifest import nearest
+from pytest_qbench.data.sampling import select
+from pytest_qbench.errors import DataError
+from pytest_qbench.items import Dataset
+
+__all__ = [
+    "HUB",
+    "MINI",
+    "DataFolder",
+    "check_images",
+    "data_folder",
+    "find",
+    "missing_images",
+    "open_datasets",
+    "select",
+]
+
+MINI = "mini"
+HUB = "hf"
+
+
+def open_datasets(spec: str, *, rootdir: Path, names: Sequence[str] | None, split: str) -> list[Dataset]:
+    """Read the datasets that `--qbench-data=SPEC` names, by task and name.
+
+    `spec` is `mini`, `hf` or a folder relative to `rootdir` or else to the working directory. `names` asks for some of
+    the datasets, None for every one; `split`, dev or test, applies to the datasets with splits. Raises `DataError`.
+    """
+    if split not in known.SPLITS:
+        raise DataError(f"--qbench-split={split}: no such split; use dev or test")
+    wanted = None if names is None else list(dict.fromkeys(known.canonical(name.strip()) for name in names))
+    if spec == HUB:
+        from pytest_qbench.data.hub import REPOSITORIES, read_hub
+
+        _check_names(wanted, list(REPOSITORIES), "on the hub")
+        return [read_hub(name, split) for name in REPOSITORIES if wanted is None or name in wanted]
+    folder = data_folder(spec, rootdir)
+    try:
+        datasets = [one.read() for one in _wanted(find(folder), folder.label, wanted, split)]
+    except OSError as e:
+        raise DataError(f"{folder.label}: {e.filename} cannot be read: {e.strerror}; check its permissions") from e
+    _check_ids(datasets)
+    return datasets
+
+
+def _wanted(found: list[Found], label: str, wanted: list[str] | None, split: str) -> list[Found]:
+    """Return the datasets that a run asks for, with the split it asks for."""
+    here = [one for one in found if one.source.split in (None, split)]
+    if not found:
+        raise DataError(
+            f"{label}: no dataset found; expected llvisionqa/llvisionqa_{split}.json, "
+            "lldescribe/lldescribe.json, iqa/NAME.json or a datasets.yaml"
+        )
+    for name in wanted if wanted is not None else [one.source.name for one in found if not here]:
+        if not any(one.source.name == name for one in here) and any(one.source.name == name for one in found):
+            raise DataError(f"{name}: {label} has no split {split} of it; use the other --qbench-split")
+    _check_names(wanted, list(dict.fromkeys(one.source.name for one in here)), f"in {label}")
+    return [one for one in here if wanted is None or one.source.name in wanted]
+
+
+def _check_ids(datasets: list[Dataset]) -> None:
+    """Refuse an id that items of two tasks share: a record could not tell which of them it is of."""
+    seen: dict[str, set[str]] = {}
+    for dataset in datasets:
+        ids, earlier = {item.id for item in dataset.items}, seen.setdefault(dataset.name, set())
+        shared = sorted(ids & earlier)
+        if shared:
+            place = f"{dataset.source}: {shared[0]} is also an item of another task"
+            raise DataError(f"{place}; give the entries an id each, or the dataset another name")
+        earlier |= ids
+
+
+def _check_names(wanted: list[str] | None, present: list[str], where: str) -> None:
+    if wanted == []:
+        raise DataError(f"--qbench-datasets: names none; {where} are {', '.join(present)}")
+    for name in wanted or []:
+        if name not in present:
+            raise DataError(f"--qbench-datasets={name}: not {where}; use {nearest(name, present)}")
+
+
+def data_folder(spec: str, rootdir: Path) -> DataFolder:
+    """Return the folder that `spec` names, `mini` or a path; raises `DataError` when there is none."""
+    if spec == MINI:
+        return DataFolder(PACKAGE / MINI, MINI)
+    path = expanded(spec)
+    problem = "no such folder; name a folder, mini or hf"
+    for candidate in (Path.cwd() / rootdir / path, Path.cwd() / path) if spec.strip() else ():
+        try:
+            if candidate.is_dir():
+                return DataFolder(candidate, short_path(candidate))
+            if candidate.is_file():
+                problem = "is a file; name its folder"
+        except OSError as e:
+            problem = f"{e.strerror}; name a folder, mini or hf"
+    raise DataError(f"--qbench-data={spec}: {problem}")

@@ -1,0 +1,1 @@
+"""One entry of a file -> one item, a module per task."""

@@ -1,0 +1,130 @@
+"""A multiple-choice record, in any of its published shapes, as question, options, right answer and slices."""
+
+from __future__ import annotations
+
+import re
+import string
+from typing import NamedTuple
+
+from pytest_qbench.data import published as known
+from pytest_qbench.data.readers.row import Row, shown
+
+#: The lists that hold the options: LLVisionQA and Q-Bench2, A-Bench.
+_LISTS = ("candidates", "answers", "options")
+#: One field an option: the hub's layout, VLMEvalKit's tables.
+_COLUMNS = (tuple(f"option{i}" for i in range(10)), tuple(string.ascii_uppercase[:10]))
+#: What the hub's layout writes where there is no further option or the answer is hidden.
+_PADS = frozenset({"N/A", "NA", "nan", "None"})
+
+
+class Question(NamedTuple):
+    """What a perception item is asked; `answer` is one of `options`, None where it is hidden."""
+
+    question: str
+    options: tuple[str, ...]
+    answer: str | None
+    slices: dict[str, str]
+
+
+def question(row: Row, *, pair: bool, hidden: bool) -> Question:
+    """Read a record. `pair` selects the codes of Q-Bench2; `hidden` ignores what stands in the place of the answer."""
+    text = row.text("question")
+    if text is None:
+        raise row.error(f"no question (its fields are {', '.join(map(str, row.fields)) or 'none'})", "add the question")
+    options = _options(row)
+    answer = None if hidden else _answer(row, options)
+    return Question(text, options, answer, _slices(row, pair))
+
+
+def _options(row: Row) -> tuple[str, ...]:
+    options = next((found for key in _LISTS if (found := row.texts(key)) is not None), None) or _option_columns(row)
+    if len(options) < 2:
+        raise row.error(f"{len(options)} options; a question needs two or more", "write them as candidates: [...]")
+    if "" in options or len(set(options)) < len(options):
+        raise row.error(f"options {shown(options)} are blank or repeated", "correct the options")
+    return tuple(options)
+
+
+def _option_columns(row: Row) -> list[str]:
+    columns = next((columns for columns in _COLUMNS if columns[0] in row.fields), ())
+    cells = [row.text(column) for column in columns]
+    options = [cell for cell in cells if cell is not None and cell not in _PADS]
+    if cells[: len(options)] != options:
+        raise row.error(f"options {shown(cells)} have a gap", "move the options together")
+    return options
+
+
+def _answer(row: Row, options: tuple[str, ...]) -> str | None:
+    """Return the right option from its text, its letter or both, which must agree."""
+    text, letter = row.text("correct_ans"), row.text("correct_choice")
+    both = row.text("answer")
+    if both is not None and text is None and letter is None:
+        text, letter = (both, None) if both in options else (None, both)
+    found = {_by_text(row, text, options)} if text is not None else set()
+    if letter is not None and letter not in _PADS:
+        found.add(_by_letter(row, letter, options))
+    if len(found) > 1:
+        raise row.error(f"correct_ans {shown(text)} and correct_choice {shown(letter)} differ", "correct one of them")
+    return found.pop() if found else None
+
+
+def _by_text(row: Row, text: str, options: tuple[str, ...]) -> str:
+    if text not in options:
+        raise row.error(f"answer {shown(text)} is not among the options {shown(list(options))}", "correct the answer")
+    return text
+
+
+def _by_letter(row: Row, letter: str, options: tuple[str, ...]) -> str:
+    index = string.ascii_uppercase.find(letter.upper().rstrip(".").strip("()")) if letter else -1
+    if not (0 <= index < len(options) and len(letter.rstrip(".").strip("()")) == 1):
+        raise row.error(
+            f"answer {shown(letter)} is neither one of the options {shown(list(options))} nor the letter of one",
+            "correct the answer",
+        )
+    return options[index]
+
+
+def _slices(row: Row, pair: bool) -> dict[str, str]:
+    slices = {}
+    kind = _code(row, ("type", "question_type"), known.TYPES)
+    if kind is not None:
+        slices["type"] = known.TYPES[kind]
+    if pair:
+        concern = _code(row, ("concern", "question_concern"), tuple("-".join(both) for both in known.PAIR_CONCERNS))
+        if concern is not None:
+            slices["concern"], slices["pair"] = known.PAIR_CONCERNS[concern]
+    else:
+        concern = _code(row, ("concern", "question_concern"), known.CONCERNS)
+        if concern is not None:
+            slices["concern"] = known.CONCERNS[concern]
+    category = row.text("category")
+    if category is not None:
+        slices.update(_category(category))
+    return slices
+
+
+def _code(row: Row, keys: tuple[str, ...], names: tuple[str, ...]) -> int | None:
+    """Return the number of a code that is written as a number or as one of its names; None where it is absent."""
+    key = next((key for key in keys if row.value(key) is not None), None)
+    if key is None:
+        return None
+    value = row.value(key)
+    if isinstance(value, str):
+        name = re.sub(r"[^a-z0-9]+", "_", value.lower()).strip("_")
+        wanted = [re.sub(r"[^a-z0-9]+", "_", name) for name in names]
+        for candidate in (name, name.removesuffix("s")):
+            if candidate in wanted:
+                return wanted.index(candidate)
+    number = row.number_at(key) if not isinstance(value, str) or value.strip().isdigit() else None
+    if number is None or not number.is_integer() or not 0 <= number < len(names):
+        codes = ", ".join(f"{i} {name}" for i, name in enumerate(names))
+        raise row.error(f"{key} {shown(value)} is not a code", f"use one of {codes}")
+    return int(number)
+
+
+def _category(category: str) -> dict[str, str]:
+    """Return A-Bench's category, `part1 -> basic_recognition -> major`, as slices part and category."""
+    steps = [step.strip() for step in category.split("->")]
+    if len(steps) > 1:
+        return {"part": steps[0], "category": "/".join(steps[1:])}
+    return {"category": category}

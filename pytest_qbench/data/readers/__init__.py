@@ -1,0 +1,1 @@
+"""One file -> rows, a module per format."""

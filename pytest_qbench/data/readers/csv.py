@@ -1,0 +1,167 @@
+"""CSV and TSV files, read record by record; pictures in base64 cells stay on disk until they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_qbench.data.readers.row import Row
+from pytest_qbench.errors import DataError, ItemError
+
+#: A shorter image cell of VLMEvalKit names another record, or a file.
+_SHORTEST_PICTURE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A picture in base64 in one cell of a table; `offset` and `size` are the bytes of its record."""
+
+    path: Path
+    name: str
+    delimiter: str
+    column: int
+    offset: int
+    size: int
+
+    def read(self) -> bytes:
+        """Return the decoded cell."""
+        import base64
+
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.offset)
+                cells = _split(file.read(self.size).decode(), self.delimiter)
+            text = cells[self.column].rpartition("base64,")[2]
+            return base64.b64decode("".join(text.split()), validate=True)
+        except OSError as e:
+            raise ItemError(f"{self.name}: cannot be read: {e.strerror}") from e
+        except (ValueError, IndexError) as e:  # bad base64; a table that was changed after the session began
+            raise ItemError(f"{self.name}: no picture in base64 ({e})") from e
+
+    def missing(self) -> bool:
+        """Tell whether the table is gone."""
+        return not self.path.is_file()
+
+
+def read_table(path: Path, label: str) -> list[Row]:
+    """Return the records of a `.csv` or `.tsv` file as rows of texts, keyed by the names of its header.
+
+    In a multiple-choice table (VLMEvalKit's) the column `image` holds pictures, which become the rows' images, and
+    `index` is the record's id. Raises `DataError` for a file that is missing, empty, not UTF-8 or has broken records.
+    """
+    try:
+        with path.open("rb") as file:
+            first = file.readline().decode("utf-8-sig", "replace")
+            delimiter = "\t" if path.suffix.lower() == ".tsv" else ";" if "," not in first and ";" in first else ","
+            file.seek(0)
+            return _rows(path, label, delimiter, _records(file, label, delimiter))
+    except FileNotFoundError as e:
+        raise DataError(f"{label}: no such file; check the path or download it again") from e
+    except OSError as e:
+        raise DataError(f"{label}: cannot be read: {e.strerror}; check the path and its permissions") from e
+
+
+@dataclass(slots=True)
+class _Record:
+    number: int
+    offset: int
+    size: int
+    cells: list[str]
+
+
+def _rows(path: Path, label: str, delimiter: str, records: Iterator[_Record]) -> list[Row]:
+    first = next(records, None)
+    if first is None:
+        raise DataError(f"{label}: is empty; download or export it again")
+    header = [name.strip() for name in first.cells]
+    repeated = {name for name in header if name and header.count(name) > 1}
+    if repeated:
+        raise DataError(f"{label}: column {', '.join(sorted(repeated))} stands there twice; rename one")
+    asks = {"image", "question"} <= set(header)
+    rows, pictures, references = [], {}, []
+    for record in records:
+        fields: dict[str, object] = {name: cell for name, cell in zip(header, record.cells, strict=False) if name}
+        row = Row(label, record.number, fields)
+        if len(record.cells) != len(header):
+            raise row.error(
+                f"{len(record.cells)} cells where the header has {len(header)}", "correct its quotes and separators"
+            )
+        rows.append(row)
+        if not asks:
+            continue
+        if "id" not in fields:
+            fields["id"] = fields.pop("index", None)
+        text, index = str(fields["image"]), str(fields["id"])
+        if len(text) <= _SHORTEST_PICTURE:
+            references.append((row, text))
+        else:
+            name = f"{label}/{record.number}"
+            pictures[index] = Cell(path, name, delimiter, header.index("image"), record.offset, record.size)
+            row.images = (pictures[index],)
+            del fields["image"]
+    for row, text in references:
+        if text in pictures:
+            row.images = (pictures[text],)
+    if not rows:
+        raise DataError(f"{label}: holds a header and no records; download or export it again")
+    return rows
+
+
+def _records(lines: Iterator[bytes], label: str, delimiter: str) -> Iterator[_Record]:
+    """Yield the header (number 0) and the records; a quoted cell may run over several lines."""
+    offset, number, pending = 0, 0, b""
+    for line in lines:
+        pending += line
+        if pending.count(b'"') % 2:
+            continue
+        if pending.strip():
+            yield _record(number, offset, pending, label, delimiter)
+            number += 1
+        offset, pending = offset + len(pending), b""
+    if pending:
+        raise DataError(f"{label}: entry {number}: a quoted cell does not end; correct its quotes or download it again")
+
+
+def _record(number: int, offset: int, content: bytes, label: str, delimiter: str) -> _Record:
+    try:
+        return _Record(number, offset, len(content), _split(content.decode("utf-8-sig"), delimiter))
+    except UnicodeDecodeError as e:
+        raise DataError(f"{label}: entry {number}: not UTF-8; save the file as UTF-8") from e
+    except ValueError as e:
+        raise DataError(f"{label}: entry {number}: {e}; correct its quotes") from e
+
+
+def _split(record: str, delimiter: str) -> list[str]:
+    """Return the cells of one record. Python's csv module would refuse pictures (its limit is 128 KiB a cell)."""
+    record = record.removesuffix("\n").removesuffix("\r")
+    if '"' not in record:
+        return record.split(delimiter)
+    cells, position = [], 0
+    while True:
+        if record.startswith('"', position):
+            cell, position = _quoted(record, position + 1)
+            if position < len(record) and not record.startswith(delimiter, position):
+                raise ValueError("text after a closing quote")
+        else:
+            end = record.find(delimiter, position)
+            end = len(record) if end < 0 else end
+            cell, position = record[position:end], end
+        cells.append(cell)
+        if position >= len(record):
+            return cells
+        position += len(delimiter)
+
+
+def _quoted(record: str, position: int) -> tuple[str, int]:
+    """Return the quoted cell that starts at `position` and where it ends; two quotes stand for one."""
+    parts = []
+    while True:
+        end = record.find('"', position)
+        if end < 0:
+            raise ValueError("a quoted cell does not end")
+        parts.append(record[position:end])
+        if not record.startswith('"', end + 1):
+            return "".join(parts), end + 1
+        parts.append('"')
+        position = end + 2

@@ -1,0 +1,1 @@
+"""Checks of a model and of the gates: conformance and fault injection."""

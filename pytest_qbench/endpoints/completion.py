@@ -1,0 +1,141 @@
+"""From the body of a chat completion to its choices. Pure; whatever is no whole reply raises, and never becomes one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_qbench.endpoints.address import Key
+
+# How a reply may not have ended: what was written until then is not the model's answer.
+_BROKEN_OFF = {
+    "content_filter": "was cut by the endpoint's content filter",
+    "error": "ended in an error",
+    "abort": "was aborted",
+    "tool_calls": "is a call of a tool",
+    "function_call": "is a call of a tool",
+}
+
+
+class MalformedError(Exception):
+    """The body is no chat completion: worth another attempt."""
+
+
+class RefusedError(Exception):
+    """A whole reply that is no answer: another attempt would be the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One reply: its text and, where asked for, the log-probabilities (natural) at its first token, by token."""
+
+    text: str
+    top: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A whole reply. `prompt_ids` are the token ids of the prompt and `prompt_logprobs` theirs, where asked for."""
+
+    choices: tuple[Choice, ...]
+    usage: Mapping[str, Any]
+    prompt_ids: tuple[int, ...] | None = None
+    prompt_logprobs: tuple[float | None, ...] | None = None
+
+
+def read_json(body: bytes, key: Key) -> Any:
+    """Return the JSON of a body, without the key wherever an endpoint repeats it; raises `MalformedError`."""
+    try:
+        return _scrubbed(json.loads(body.decode("utf-8")), key)
+    except (ValueError, RecursionError) as e:
+        raise MalformedError(f"the reply is no JSON ({len(body)} bytes: {type(e).__name__})") from None
+
+
+def _scrubbed(data: Any, key: Key) -> Any:
+    """Return parsed JSON without the key: escapes hide nothing from here."""
+    if isinstance(data, str):
+        return key.scrub_reply(data)
+    if isinstance(data, list):
+        return [_scrubbed(each, key) for each in data]
+    if isinstance(data, dict):
+        return {key.scrub_reply(name): _scrubbed(value, key) for name, value in data.items()}
+    return data
+
+
+def completion(data: Any) -> Completion:
+    """Return the completion in `data`; raises `MalformedError` and `RefusedError`.
+
+    An object with an `error` is never a reply, whatever else it holds.
+    """
+    if not isinstance(data, Mapping):
+        raise MalformedError("the reply is no JSON object")
+    if data.get("error"):
+        raise MalformedError(f"an error inside a reply: {error_text(data)}")
+    choices = data.get("choices")
+    if not isinstance(choices, list) or not choices:
+        raise MalformedError("the reply has no choices")
+    usage = data.get("usage")
+    ids = data.get("prompt_token_ids")
+    return Completion(
+        tuple(_choice(each) for each in choices),
+        usage if isinstance(usage, Mapping) else {},
+        tuple(ids) if isinstance(ids, list) and all(isinstance(i, int) for i in ids) else None,
+        _prompt_logprobs(data.get("prompt_logprobs"), ids),
+    )
+
+
+def error_text(data: Any) -> str:
+    """Return what an endpoint says went wrong; bodies differ between servers."""
+    error = data.get("error", data) if isinstance(data, Mapping) else data
+    for name in ("message", "detail", "msg"):
+        if isinstance(error, Mapping) and error.get(name):
+            error = error[name]
+            break
+    return error if isinstance(error, str) else json.dumps(error, ensure_ascii=False)
+
+
+def _choice(data: Any) -> Choice:
+    message = data.get("message") if isinstance(data, Mapping) else None
+    if not isinstance(message, Mapping):
+        raise MalformedError("a choice has no message")
+    if (ended := data.get("finish_reason")) in _BROKEN_OFF:
+        raise RefusedError(f"the reply {_BROKEN_OFF[ended]}")
+    if message.get("refusal"):
+        raise RefusedError("the endpoint refused to answer")
+    content = message.get("content")
+    if isinstance(content, list):  # parts, as some servers give them
+        texts = [part.get("text") for part in content if isinstance(part, Mapping) and part.get("type") == "text"]
+        content = "".join(map(str, texts)) if texts and None not in texts else None
+    if not isinstance(content, str):
+        if ended == "length":
+            raise RefusedError("the reply has no text: it ended before the answer (give the model more tokens)")
+        raise MalformedError("a message has no text")
+    return Choice(content, _top(data.get("logprobs")))
+
+
+def _top(logprobs: Any) -> dict[str, float] | None:
+    """Log-probabilities at the first token, by the token's text; the token chosen is one of them."""
+    tokens = logprobs.get("content") if isinstance(logprobs, Mapping) else None
+    if not isinstance(tokens, list) or not tokens or not isinstance(tokens[0], Mapping):
+        return None
+    found: dict[str, float] = {}
+    for each in (tokens[0], *(tokens[0].get("top_logprobs") or ())):
+        if isinstance(each, Mapping) and isinstance(each.get("token"), str):
+            value = each.get("logprob")
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                found[each["token"]] = float(value)
+    return found
+
+
+def _prompt_logprobs(rows: Any, ids: Any) -> tuple[float | None, ...] | None:
+    """Log-probability of each prompt token given those before it; None for the first, and for what was not computed."""
+    if not isinstance(rows, list) or not isinstance(ids, list) or len(rows) != len(ids):
+        return None
+    values: list[float | None] = []
+    for row, token in zip(rows, ids, strict=True):
+        entry = row.get(str(token)) if isinstance(row, Mapping) else None
+        value = entry.get("logprob") if isinstance(entry, Mapping) else None
+        values.append(float(value) if isinstance(value, int | float) else None)
+    return tuple(values)

@@ -1,0 +1,1 @@
+"""Items -> batches -> responses -> records."""

@@ -1,0 +1,1 @@
+"""Gate targets -> paired comparison -> verdict."""

@@ -1,0 +1,187 @@
+"""One metric of a run, on one dataset and slice, against a baseline: the pairs, the paired test, the drift."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from scipy.stats import rankdata
+
+from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.gates.targets import IncomparableError, InvalidError, fits
+from pytest_qbench.judges import control_set as control
+from pytest_qbench.metrics.drift import drift, floors, judged, words_of
+from pytest_qbench.metrics.metrics import (
+    CORRELATIONS,
+    DRIFTS,
+    ITEM_VALUES,
+    LOWER_IS_BETTER,
+    RATES,
+    Metric,
+    compute_metrics,
+    task_of,
+    usable,
+)
+from pytest_qbench.metrics.results import Results
+from pytest_qbench.records import Record
+from pytest_qbench.runs.fingerprint import differences
+from pytest_qbench.stats.paired import Paired, paired_binary, paired_mean
+from pytest_qbench.stats.paired_correlation import mean_paired, paired_correlation
+
+
+def metric_of(name: str, records: Sequence[Record], slice_: str | None, halves: bool) -> Metric | None:
+    """One metric over the records of one dataset, also of a slice that is no standing row of the summary."""
+    for metric in compute_metrics(usable(records, name, slice_), halves):
+        if metric.name == name and metric.slice is None and metric.dataset:
+            return replace(metric, slice=slice_)
+    return None
+
+
+def check_comparable(name: str, results: Results, baseline: Baseline, dataset: str | None) -> None:
+    """Raise `IncomparableError` for other conditions, or for items of the baseline that are gone from the data.
+
+    Items may be gone where an option narrowed the selection. `dataset`: a name or a pattern; None: the whole task.
+    """
+    task = task_of(name)
+    if differ := differences(task, baseline.fingerprint, results.fingerprint):
+        raise IncomparableError(f"baseline {baseline.name} was recorded otherwise: {'; '.join(differ)}")
+    if task == "description":
+        old, new = (each.get("judge_control") for each in (baseline.fingerprint, results.fingerprint))
+        if moved := control.drift(old, new):
+            raise IncomparableError(
+                f"judge drift, not model drift: {moved} since baseline {baseline.name}; pin the judge, or record anew"
+            )
+    if results.narrowed:
+        return
+    splits = {item.split for (t, _), item in results.expected.items() if t == task}
+    stored = [r for (t, _), r in baseline.records.items() if t == task and fits(r.dataset, dataset)]
+    gone = [r.item for r in stored if r.split in splits and (task, r.item) not in results.expected]
+    if gone:
+        raise IncomparableError(
+            f"{len(gone)} of the {len(stored)} {task} items of baseline {baseline.name} are not in this data "
+            f"(first: {gone[0]}); choose the part to compare with --qbench-datasets, or record the baseline anew"
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One metric of this run against a baseline, on one dataset and slice."""
+
+    name: str
+    dataset: str
+    slice: str | None
+    results: Results
+    baseline: Baseline
+
+    @cached_property
+    def pairs(self) -> list[tuple[Record, Record]]:
+        """Candidate and baseline records of the same items; raises when they are not the same questions."""
+        task, base = task_of(self.name), self.baseline
+        new = usable(self.results.of(self.name, self.dataset), self.name, self.slice)
+        unknown = [r.item for r in new if (task, r.item) not in base.records]
+        if unknown:
+            raise IncomparableError(
+                f"{self.dataset}: {len(unknown)} of {len(new)} items are not in baseline {base.name} "
+                f"(first: {unknown[0]}); were they renamed? record the baseline anew"
+            )
+        changed = [r.item for r in new if base.digests[task, r.item] != self.results.expected[task, r.item].digest()]
+        if changed:
+            raise IncomparableError(
+                f"{self.dataset}: {len(changed)} of {len(new)} items have another text, key or reference than in "
+                f"baseline {base.name} (first: {changed[0]}); record the baseline anew"
+            )
+        pairs = [(r, old) for r in new if (old := base.records[task, r.item]).status != "error"]
+        if not pairs:
+            raise IncomparableError(f"{self.dataset}: no item to compare with baseline {base.name}")
+        return pairs
+
+    def paired(self, alpha: float, seed: int) -> Paired:
+        """Run the paired test of this metric."""
+        if self.name not in CORRELATIONS:
+            return paired_items(self.name, self.pairs, alpha, seed)
+        parts = [self._correlated(part, alpha, seed) for part in self._parts()]
+        return mean_paired(parts) if len(parts) > 1 else parts[0]
+
+    def _parts(self) -> list[list[tuple[Record, Record]]]:
+        """What is correlated on its own: the halves of a dataset that counts by their mean, else all of it."""
+        halves = dict.fromkeys(new.slices.get("half") for new, _ in self.pairs) if self.results.halves else {}
+        if len(halves) < 2:
+            return [self.pairs]
+        return [[pair for pair in self.pairs if pair[0].slices.get("half") == half] for half in halves]
+
+    def _correlated(self, pairs: Sequence[tuple[Record, Record]], alpha: float, seed: int) -> Paired:
+        new, old = ([_score(r) for r in column] for column in zip(*pairs, strict=True))
+        mos = [float(r.target) for r, _ in pairs if r.target is not None]
+        groups = [r.group for r, _ in pairs]
+        return paired_correlation(new, old, mos, groups, CORRELATIONS[self.name], alpha, seed)
+
+    @property
+    def identical(self) -> bool:
+        """Tell whether the metric counts every item as in the baseline; SRCC counts ranks, not scores."""
+        if self.name == "assessment.srcc":
+            columns = [([_score(r) for r in side] for side in zip(*part, strict=True)) for part in self._parts()]
+            return all(np.array_equal(rankdata(new), rankdata(old)) for new, old in columns)
+        value_of = _score if self.name in CORRELATIONS else ITEM_VALUES[self.name]
+        return all(value_of(new) == value_of(old) for new, old in self.pairs)
+
+    @property
+    def discordance(self) -> float:
+        """Share of the items that a rate counts otherwise than in the baseline, in [0, 1]."""
+        value_of = ITEM_VALUES[self.name]
+        return sum(value_of(new) != value_of(old) for new, old in self.pairs) / len(self.pairs)
+
+    @property
+    def old_value(self) -> float | None:
+        """The metric of the baseline on the items compared."""
+        old = metric_of(self.name, [old for _, old in self.pairs], self.slice, self.results.halves)
+        return old.value if old else None
+
+    @property
+    def drift(self) -> Metric:
+        """How far the probabilities moved; for a metric of `DRIFTS`."""
+        return drift(self.name, self.dataset, self.pairs, words_of(self.results.fingerprint))
+
+
+def paired_items(name: str, pairs: Sequence[tuple[Record, Record]], alpha: float, seed: int) -> Paired:
+    """Run the paired test of a metric that is a mean over items."""
+    value_of = ITEM_VALUES[name]
+    both = [(value_of(new), value_of(old), new.group) for new, old in pairs]
+    complete = [(a, b, g) for a, b, g in both if a is not None and b is not None]
+    if not complete:
+        raise InvalidError(f"{pairs[0][0].dataset}: no item counts for {name}")
+    if len(complete) < len(both) and name != "perception.yes_rate":  # which counts yes-or-no questions alone
+        first = next(new.item for (new, _), (a, b, _) in zip(pairs, both, strict=True) if a is None or b is None)
+        raise InvalidError(
+            f"{pairs[0][0].dataset}: {len(both) - len(complete)} of {len(both)} items have no value of {name} "
+            f"(first: {first})"
+        )
+    a, b, g = (list(column) for column in zip(*complete, strict=True))
+    if name in LOWER_IS_BETTER:
+        a, b = [1 - v for v in a], [1 - v for v in b]
+    if name in RATES:
+        return paired_binary([v == 1 for v in a], [v == 1 for v in b], g, alpha, seed)
+    return paired_mean(a, b, g, alpha, seed)
+
+
+def _score(record: Record) -> float:
+    if record.score is None:
+        raise InvalidError(f"{record.item}: no score")
+    return record.score
+
+
+def drifts(results: Results, baseline: Baseline) -> list[tuple[Metric, bool]]:
+    """The drift of every dataset that can be compared, with what it means, and whether it is more than noise."""
+    found: list[tuple[Metric, bool]] = []
+    stored = floors(baseline.noise)
+    for name in DRIFTS:
+        for dataset in results.datasets(task_of(name)):
+            try:
+                check_comparable(name, results, baseline, dataset)
+                row = Comparison(name, dataset, None, results, baseline).drift
+            except InvalidError:
+                continue  # the gates say why
+            if row.value is not None:
+                found.append(judged(row, stored[name]))
+    return found

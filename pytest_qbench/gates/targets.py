@@ -1,0 +1,102 @@
+"""Where a gate looks: the datasets and slices that it names, and whether what lies there is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.metrics.metrics import CORRELATIONS, task_of, without_value
+from pytest_qbench.metrics.results import Results, share
+
+
+class InvalidError(Exception):
+    """Why a gate cannot be judged."""
+
+
+class NothingError(InvalidError):
+    """There is nothing to judge."""
+
+
+class IncomparableError(InvalidError):
+    """There is no baseline of the same questions under the same conditions."""
+
+
+class Place(NamedTuple):
+    """One dataset, or one slice of it."""
+
+    dataset: str
+    slice: str | None
+
+    def __str__(self) -> str:
+        return f"{self.dataset} {self.slice}" if self.slice else self.dataset
+
+
+def places(
+    name: str, dataset: str | None, slice_: str | None, results: Results, baseline: Baseline | str
+) -> list[Place]:
+    """The datasets and slices of a gate, in the order of the data; `dataset` and `slice_` may be patterns.
+
+    Raises `InvalidError` where nothing fits and `NothingError` where there is nothing to judge at all.
+    """
+    task = task_of(name)
+    present = results.datasets(task)
+    if not present:
+        if task not in results.absent:
+            raise InvalidError(f"{task} was not measured: no suite asked for it")
+        stored = not isinstance(baseline, str) and any(t == task for t, _ in baseline.records)
+        if dataset is None and (results.narrowed or not stored):
+            raise NothingError(f"{task} was not measured: no such items were selected")
+        raise InvalidError(f"{task} was not measured: the baseline has it, but the data has no such items")
+    chosen = present if dataset is None else _fitting(dataset, present)
+    if not chosen:
+        raise InvalidError(f"{dataset} was not measured; {task} has {', '.join(present)}")
+    items = [item for (t, _), item in results.expected.items() if t == task and item.dataset in chosen]
+    if name in ("perception.accuracy", "perception.confidence") and all(item.answer is None for item in items):
+        raise NothingError("the answers of this split are hidden: nothing can be gated")
+    if slice_ is None:
+        return [Place(each, None) for each in chosen]
+    # The total by the mean of the halves, and together, are rows of the summary, but no part of the items.
+    if name in CORRELATIONS and slice_ in ("half=mean", "half=together"):
+        raise InvalidError(f"{slice_} is no slice of items: gate the dataset, or one half")
+    found = []
+    for each in chosen:
+        slices = dict.fromkeys(f"{k}={v}" for item in items if item.dataset == each for k, v in item.slices.items())
+        found += [Place(each, one) for one in _fitting(slice_, sorted(slices))]
+    if not found:
+        known = dict.fromkeys(f"{k}={v}" for item in items for k, v in item.slices.items())
+        raise InvalidError(f"no item in slice {slice_}; {', '.join(chosen)} has {', '.join(sorted(known)) or 'none'}")
+    return found
+
+
+def check_whole(name: str, dataset: str, results: Results, max_errors: float, max_unparsed: float) -> None:
+    """Raise `InvalidError` for missing items, too many errors or unparsed replies, and items without a value."""
+    task = task_of(name)
+    total = sum(1 for (t, _), item in results.expected.items() if t == task and item.dataset == dataset)
+    if missing := results.missing(task, dataset):
+        raise InvalidError(f"{dataset}: {len(missing)} of {total} items were not measured (first: {missing[0]})")
+    records = results.of(name, dataset)
+    for status, limit in (("error", max_errors), ("unparsed", max_unparsed)):
+        found = [r for r in records if r.status == status]
+        if share(records, status) > limit:
+            first = f"{found[0].item}: {found[0].error or repr((found[0].response or '')[:60])}"
+            raise InvalidError(f"{dataset}: {len(found)} of {total} items {status}, above {limit:.1%} (first: {first})")
+    control = results.fingerprint.get("judge_control") or {}
+    if task == "description" and control.get("failed"):
+        raise InvalidError(f"the judge failed its control set: {control['failed']}; take another judge")
+    if empty := without_value(records):
+        raise InvalidError(
+            f"{dataset}: {len(empty)} of {total} items have no readable verdict or score (first: {empty[0].item})"
+        )
+
+
+def fits(name: str, pattern: str | None) -> bool:
+    """Tell whether a dataset or slice is the one named, or fits the pattern; None takes every one."""
+    return pattern is None or name == pattern or fnmatchcase(name, pattern)
+
+
+def _fitting(pattern: str, names: Iterable[str]) -> list[str]:
+    """The names that are the pattern, or else fit it; a name with brackets is itself before it is a pattern."""
+    found = list(names)
+    return [name for name in found if fits(name, pattern)] if pattern not in found else [pattern]

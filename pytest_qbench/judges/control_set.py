@@ -1,0 +1,122 @@
+"""The control set: texts whose verdicts are known, judged first. A judge that fails them decides nothing.
+
+A golden text against itself has all of it and contradicts nothing; against another item's it has less; an empty text
+has nothing. Later runs compare: where these scores moved, the judge did.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean, stdev
+from typing import Any
+
+from pytest_qbench.errors import ItemError
+from pytest_qbench.items import DIMENSIONS, Item
+from pytest_qbench.judges.base import Judge, Verdicts
+from pytest_qbench.stats.agreement import golden_agreement
+
+SIZE = 8  # items, each judged three ways
+KINDS = ("itself", "another", "empty")
+LEAST_ITSELF = 1.5  # mean completeness and preciseness of a golden text against itself, of 2
+LEAST_GAP = 0.5  # by which completeness against another item's golden text must be lower
+MOST_EMPTY = 0.5  # mean completeness of an empty text
+MOST_UNREADABLE = 0.2  # share of the verdicts
+MOVED, Z = 0.1, 2.576  # drift: a mean that moved by more than this, and beyond 99 % noise
+
+Scores = dict[str, list[float | None]]  # per text of the control set: the mean verdict of each dimension
+
+
+def run_control(judge: Judge, items: Sequence[Item], rounds: int) -> dict[str, Any]:
+    """Judge the control set of these items; return its scores, and as ``failed`` why the judge is not to be trusted.
+
+    Plain values for the fingerprint: ``scores`` by kind, then by text. ``failed`` is None for a judge that passed.
+    """
+    texts = control_texts(items)
+    asked = [text for kind in KINDS for text in texts[kind].values()]
+    if not asked:
+        return {"scores": {}, "failed": "no item has a golden text"}
+    verdicts = judge.judge([description for description, _ in asked], [golden for _, golden in asked], rounds)
+    errors = [v for v in verdicts if isinstance(v, ItemError)]
+    if errors:
+        return {"scores": {}, "failed": f"{len(errors)} of {len(asked)} texts could not be judged: {errors[0]}"}
+    read = [v for v in verdicts if not isinstance(v, ItemError)]
+    rows = iter([[_mean(v[d]) for d in DIMENSIONS] for v in read])
+    scores = {kind: {name: next(rows) for name in texts[kind]} for kind in KINDS}
+    return {"scores": scores, "failed": why_failed(scores, _unreadable(read))}
+
+
+def control_texts(items: Sequence[Item]) -> dict[str, dict[str, tuple[str, tuple[str, ...]]]]:
+    """Return (description, golden texts) by kind and name: a choice that depends on the items' ids alone."""
+    pool = sorted((item for item in items if item.golden), key=lambda item: _order(item.id))
+    texts: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {kind: {} for kind in KINDS}
+    for item in pool[:SIZE]:
+        golden = item.golden[0]
+        texts["itself"][item.id] = golden, (golden,)
+        texts["empty"][item.id] = "", (golden,)
+        others = [o for o in pool if o.golden[0] != golden]
+        if others:
+            # The least alike: of two photographs equally dark and blurry either text is right for both.
+            other = min(others, key=lambda o: golden_agreement((golden, o.golden[0])) or 0.0)
+            texts["another"][f"{item.id} by {other.id}"] = other.golden[0], (golden,)
+    return texts
+
+
+def why_failed(scores: Mapping[str, Mapping[str, Sequence[float | None]]], unreadable: float) -> str | None:
+    """Say why a judge with these control scores is not to be trusted, or return None. `unreadable` is a share."""
+    if unreadable > MOST_UNREADABLE:
+        return f"{unreadable:.0%} of its verdicts are unreadable, more than {MOST_UNREADABLE:.0%}"
+    mean = {kind: [_mean([row[i] for row in rows.values()]) for i in (0, 1)] for kind, rows in scores.items() if rows}
+    itself, empty = mean["itself"], mean["empty"]
+    for value, dimension in zip(itself, DIMENSIONS, strict=False):
+        if value is None or value < LEAST_ITSELF:
+            return f"a golden text against itself has {dimension} {_told(value)}, less than {LEAST_ITSELF}"
+    assert itself[0] is not None
+    if empty[0] is None or empty[0] > MOST_EMPTY:
+        return f"an empty text has completeness {_told(empty[0])}, more than {MOST_EMPTY}"
+    if "another" in mean:
+        other = mean["another"][0]
+        if other is None or other > itself[0] - LEAST_GAP:
+            return (
+                f"another item's text has completeness {_told(other)}, not lower by {LEAST_GAP} than the right one "
+                f"({itself[0]:.2f})"
+            )
+    return None
+
+
+def drift(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> str | None:
+    """Say how the judge's control scores moved between two runs, or return None; over the texts that both judged.
+
+    A mean of a kind and dimension moved when its change exceeds 0.1 and 2.576 standard errors of the paired changes.
+    """
+    for kind in KINDS:
+        before, after = ((each or {}).get("scores", {}).get(kind, {}) for each in (old, new))
+        for i, dimension in enumerate(DIMENSIONS):
+            both = [(before[name][i], after[name][i]) for name in before.keys() & after.keys()]
+            changes = [b - a for a, b in both if a is not None and b is not None]
+            if len(changes) < 2:
+                continue
+            noise = Z * stdev(changes) / math.sqrt(len(changes))
+            if abs(fmean(changes)) > max(MOVED, noise):
+                a, b = (fmean(v for v in column if v is not None) for column in zip(*both, strict=True))
+                return f"{dimension} of the control set ({kind}) {a:.2f} -> {b:.2f}"
+    return None
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    readable = [v for v in values if v is not None]
+    return fmean(readable) if readable else None
+
+
+def _unreadable(verdicts: Sequence[Verdicts]) -> float:
+    entries = [entry for v in verdicts for d in DIMENSIONS for entry in v[d]]
+    return sum(entry is None for entry in entries) / len(entries)
+
+
+def _told(value: float | None) -> str:
+    return "unreadable" if value is None else f"{value:.2f}"
+
+
+def _order(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,175 @@
+"""Numbers beside the gates' metrics: what a score hides. Records in, metrics out; pure, and SciPy is loaded on use.
+
+None of these can be gated, and none stands in a baseline; where one is undefined, `Metric.note` says why.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_qbench.items import DIMENSIONS, Item
+from pytest_qbench.metrics.metrics import ALPHA, Metric
+from pytest_qbench.prompts import LETTERS
+from pytest_qbench.records import Record
+from pytest_qbench.stats.agreement import alpha, golden_agreement, variance_split
+from pytest_qbench.stats.correlation import krcc, plcc
+from pytest_qbench.stats.intervals import wilson
+from pytest_qbench.stats.logistic import logistic_fit
+from pytest_qbench.stats.resampling import Undefined, bootstrap_mean
+
+Floats = NDArray[np.float64]
+
+
+def diagnose(records: Iterable[Record], items: Mapping[tuple[str, str], Item]) -> list[Metric]:
+    """Return the diagnostics of each task, dataset and split; `items` are those of the records, by (task, id)."""
+    by_place: dict[tuple[str, str, str | None], list[Record]] = {}
+    for record in records:
+        if record.status != "error":
+            by_place.setdefault((record.task, record.dataset, record.split), []).append(record)
+    found: list[Metric] = []
+    for (task, dataset, split), group in by_place.items():
+        if task == "perception":
+            found += _perception(group, dataset, split, items)
+        elif task == "assessment":
+            found += _assessment(group, dataset, split)
+        else:
+            found += _description(group, dataset, split, items)
+    return found
+
+
+def _perception(
+    records: Sequence[Record], dataset: str, split: str | None, items: Mapping[tuple[str, str], Item]
+) -> list[Metric]:
+    """Accuracy without unparsed replies, on questions answered yes and no, and the bias to positions."""
+    marked = [r for r in records if r.status != "measured"]  # the answers of the others are hidden
+    parsed = [r for r in marked if r.status != "unparsed"]
+    yes_or_no = [r for r in marked if r.slices.get("type") == "yes_or_no"]
+    rows = [_accuracy("perception.accuracy_parsed", parsed, dataset, split)]
+    for answer in ("yes", "no"):
+        chosen = [r for r in yes_or_no if str(r.target).casefold() == answer]
+        rows.append(_accuracy(f"perception.accuracy_{answer}", chosen, dataset, split))
+    return rows + position_bias(parsed, dataset, split, items)
+
+
+def _accuracy(name: str, records: Sequence[Record], dataset: str, split: str | None) -> Metric:
+    if not records:
+        return Metric(name, dataset, split, None, None, 0, note="no item counts for it")
+    right = sum(r.status == "correct" for r in records)
+    return Metric(name, dataset, split, None, right / len(records), len(records), wilson(right, len(records), ALPHA))
+
+
+def position_bias(
+    parsed: Sequence[Record], dataset: str, split: str | None, items: Mapping[tuple[str, str], Item]
+) -> list[Metric]:
+    """How much more often each position is chosen than it is right (slices), and the share moved in all (total).
+
+    The total is the total variation distance of the two distributions, in [0, 1]; 0 for a model without a bias, but
+    also for one that errs evenly.
+    """
+    chosen: Counter[int] = Counter()
+    right: Counter[int] = Counter()
+    for record in parsed:
+        options = items[record.task, record.item].options
+        chosen[options.index(str(record.choice))] += 1
+        right[options.index(str(record.target))] += 1
+    n = chosen.total()
+    if not n:
+        return [Metric("perception.position_bias", dataset, split, None, None, 0, note="no reply was parsed")]
+    excess = {i: (chosen[i] - right[i]) / n for i in sorted(chosen.keys() | right.keys())}
+    total = sum(abs(value) for value in excess.values()) / 2
+    return [
+        Metric("perception.position_bias", dataset, split, None, total, n),
+        *(
+            Metric("perception.position_bias", dataset, split, f"position={LETTERS[i]}", value, n)
+            for i, value in excess.items()
+            if i < len(LETTERS)
+        ),
+    ]
+
+
+def _assessment(records: Sequence[Record], dataset: str, split: str | None) -> list[Metric]:
+    pairs = [(r.score, float(r.target)) for r in records if r.score is not None and r.target is not None]
+    scores, mos = (np.array([pair[i] for pair in pairs], dtype=np.float64) for i in (0, 1))
+    n = len(pairs)
+    counts = Counter(score for score, _ in pairs)
+    tied = sum(count for count in counts.values() if count > 1)
+
+    def row(name: str, value: float | None, note: str | None = None) -> Metric:
+        return Metric(f"assessment.{name}", dataset, split, None, value, n, note=note)
+
+    rows = [row("distinct_scores", float(len(counts))), row("tied_share", tied / n if n else None)]
+    try:
+        rows.insert(0, row("krcc", krcc(scores, mos)))
+    except Undefined as e:
+        rows.insert(0, row("krcc", None, str(e)))
+    try:
+        fitted = logistic_fit(scores, mos)
+        rows.append(row("plcc_fitted", plcc(fitted, mos)))
+        rows.append(row("rmse_fitted", math.sqrt(float(np.mean((fitted - mos) ** 2)))))
+    except Undefined as e:
+        rows += [row("plcc_fitted", None, str(e)), row("rmse_fitted", None, str(e))]
+    return rows
+
+
+def _description(
+    records: Sequence[Record], dataset: str, split: str | None, items: Mapping[tuple[str, str], Item]
+) -> list[Metric]:
+    """The shares of 0, 1 and 2, how far the rounds agree, and how far the golden texts of an item do."""
+    found = [golden_agreement(items[r.task, r.item].golden) for r in records]
+    values = [value for value in found if value is not None]
+    rows = []
+    if values:
+        rows.append(Metric("description.golden_agreement", dataset, split, None, fmean(values), len(values)))
+    judged = [r for r in records if r.judge is not None]
+    if not judged:
+        return rows
+    entries = [entry for r in judged for d in DIMENSIONS for entry in (r.judge or {}).get(d, ())]
+    unread = sum(entry is None for entry in entries) / len(entries) if entries else None
+    rows.append(Metric("description.unreadable_rate", dataset, split, None, unread, len(judged)))
+    for dimension in DIMENSIONS:
+        rows += verdict_shares(judged, dimension, dataset, split)
+        rows += _trust([list((r.judge or {}).get(dimension, ())) for r in judged], dimension, dataset, split)
+    return rows
+
+
+def verdict_shares(records: Sequence[Record], dimension: str, dataset: str, split: str | None) -> list[Metric]:
+    """P0, P1 and P2 of Q-Bench's tables: the share of 0, 1, 2 in an item's readable rounds, averaged over items."""
+    items = [[v for v in (r.judge or {}).get(dimension, ()) if v is not None] for r in records]
+    chosen = [(row, r.group) for row, r in zip(items, records, strict=True) if row]
+    groups = [group for _, group in chosen]
+    rows = []
+    for verdict in (0, 1, 2):
+        name = f"description.{dimension}_p{verdict}"
+        if any(v not in (0, 1, 2) for row, _ in chosen for v in row):
+            rows.append(Metric(name, dataset, split, None, None, 0, note="expectations have no shares"))
+            continue
+        if not chosen:
+            rows.append(Metric(name, dataset, split, None, None, 0, note="no readable verdict"))
+            continue
+        shares = [row.count(verdict) / len(row) for row, _ in chosen]
+        ci = bootstrap_mean(shares, groups, ALPHA) if len(set(groups)) > 1 else None
+        rows.append(Metric(name, dataset, split, None, fmean(shares), len(shares), ci))
+    return rows
+
+
+def _trust(rounds: Sequence[Sequence[float | None]], dimension: str, dataset: str, split: str | None) -> list[Metric]:
+    def row(name: str, value: float | None, note: str | None = None) -> Metric:
+        return Metric(f"description.{dimension}_{name}", dataset, split, None, value, len(rounds), note=note)
+
+    found = []
+    try:
+        found.append(row("alpha", alpha(rounds)))
+    except Undefined as e:
+        found.append(row("alpha", None, str(e)))
+    try:
+        between, within = variance_split(rounds)
+        found += [row("item_variance", between), row("round_variance", within)]
+    except Undefined as e:
+        found += [row("item_variance", None, str(e)), row("round_variance", None, str(e))]
+    return found

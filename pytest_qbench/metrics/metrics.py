@@ -1,0 +1,226 @@
+"""Records in, metrics out. Pure: no pytest, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+from pytest_qbench.items import DIMENSIONS
+from pytest_qbench.metrics.probabilities import confidence
+from pytest_qbench.records import Record
+from pytest_qbench.stats.correlation import Kind, correlation_interval, plcc, srcc
+from pytest_qbench.stats.intervals import wilson
+from pytest_qbench.stats.paired_correlation import mean_interval
+from pytest_qbench.stats.resampling import Undefined, bootstrap_mean
+
+CORRELATIONS: dict[str, Kind] = {"assessment.srcc": "srcc", "assessment.plcc": "plcc"}
+ALPHA = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One number of a run. `dataset` None is the plain mean over datasets; `slice` is such as ``type=what``.
+
+    `value` is None where it is undefined, and `note` says why. `ci` is the two-sided 95 % interval. The fields from
+    `baseline` on are filled by a gate.
+    """
+
+    name: str
+    dataset: str | None
+    split: str | None
+    slice: str | None
+    value: float | None
+    n: int
+    ci: tuple[float, float] | None = None
+    baseline: float | None = None
+    delta: float | None = None
+    delta_ci: tuple[float, float] | None = None
+    p_value: float | None = None
+    alpha: float | None = None
+    margin: float | None = None
+    mde: float | None = None
+    verdict: str | None = None
+    note: str | None = None
+
+
+def judged_mean(record: Record, dimension: str) -> float | None:
+    """Mean verdict of one item over the readable rounds, in [0, 2]; `dimension` "sum" adds the three, in [0, 6].
+
+    None when a dimension has no readable verdict at all.
+    """
+    if record.judge is None:
+        return None
+    if dimension == "sum":
+        parts = [judged_mean(record, d) for d in DIMENSIONS]
+        return None if None in parts else float(sum(p for p in parts if p is not None))
+    readable = [v for v in record.judge.get(dimension, []) if v is not None]
+    return fmean(readable) if readable else None
+
+
+# What one record contributes to a metric that is a mean over items; None: it does not count for it.
+ITEM_VALUES: dict[str, Callable[[Record], float | None]] = {
+    "perception.accuracy": lambda r: float(r.status == "correct"),
+    "perception.unparsed_rate": lambda r: float(r.status == "unparsed"),
+    "perception.yes_rate": lambda r: (
+        float((r.choice or "").casefold() == "yes") if r.slices.get("type") == "yes_or_no" else None
+    ),
+    "perception.confidence": confidence,
+    **{f"description.{d}": (lambda r, d=d: judged_mean(r, d)) for d in (*DIMENSIONS, "sum")},  # type: ignore[misc]
+}
+RATES = ("perception.accuracy", "perception.unparsed_rate", "perception.yes_rate")
+LOWER_IS_BETTER = ("perception.unparsed_rate",)
+METRICS = (*ITEM_VALUES, *CORRELATIONS)
+DRIFTS = ("perception.drift", "assessment.drift")  # against a baseline only: see drift.py
+
+
+def task_of(name: str) -> str:
+    """Return the task of a metric: the part before the dot."""
+    return name.partition(".")[0]
+
+
+def in_slice(record: Record, slice_: str | None) -> bool:
+    """Tell whether `record` counts for ``key=value``; every record counts for None."""
+    if slice_ is None:
+        return True
+    key, _, value = slice_.partition("=")
+    return record.slices.get(key) == value
+
+
+def usable(records: Iterable[Record], name: str, slice_: str | None = None) -> list[Record]:
+    """The records that count for a metric: of its task, measured, in the slice; errors never count."""
+    task = task_of(name)
+    chosen = [r for r in records if r.task == task and r.status != "error" and in_slice(r, slice_)]
+    if name in ("perception.accuracy", "perception.confidence"):  # hidden answers are measured, not marked
+        return [r for r in chosen if r.status != "measured"]
+    return chosen
+
+
+def without_value(records: Iterable[Record]) -> list[Record]:
+    """Records that count as measured but carry nothing to count: no readable verdict, no score, no reference."""
+    return [
+        r
+        for r in records
+        if r.status == "measured"
+        and (
+            (r.task == "description" and judged_mean(r, "sum") is None)
+            or (r.task == "assessment" and (r.score is None or r.target is None))
+        )
+    ]
+
+
+def mean_metric(records: Sequence[Record], name: str, dataset: str, split: str | None, slice_: str | None) -> Metric:
+    """Mean over items with a Wilson interval (rates) or a bootstrap interval by group (judged means)."""
+    value_of = ITEM_VALUES[name]
+    chosen = usable(records, name, slice_)
+    pairs = [(v, r.group) for r in chosen if (v := value_of(r)) is not None]
+    if not pairs:
+        return Metric(name, dataset, split, slice_, None, 0, note="no item counts for it")
+    if name == "perception.confidence" and len(pairs) < len(chosen):
+        note = f"{len(chosen) - len(pairs)} of {len(chosen)} items have no recorded likelihoods"
+        return Metric(name, dataset, split, slice_, None, len(pairs), note=note)
+    values = [v for v, _ in pairs]
+    ci: tuple[float, float] | None = None
+    if name in RATES:
+        ci = wilson(round(sum(values)), len(values), ALPHA)
+    elif len({g for _, g in pairs}) > 1:
+        ci = bootstrap_mean(values, [g for _, g in pairs], ALPHA)
+    return Metric(name, dataset, split, slice_, fmean(values), len(values), ci)
+
+
+def correlation_metric(records: Sequence[Record], name: str, dataset: str, split: str | None) -> Metric:
+    """SRCC or PLCC of the scores of one dataset with MOS, signed, with a Fisher-z interval."""
+    chosen = [(r.score, float(r.target)) for r in usable(records, name) if r.score is not None and r.target is not None]
+    kind = CORRELATIONS[name]
+    try:
+        scores, mos = [s for s, _ in chosen], [t for _, t in chosen]
+        value = srcc(scores, mos) if kind == "srcc" else plcc(scores, mos)
+    except Undefined as e:
+        return Metric(name, dataset, split, None, None, len(chosen), note=str(e))
+    ci = correlation_interval(value, len(chosen), ALPHA, kind) if len(chosen) > 3 else None
+    return Metric(name, dataset, split, None, value, len(chosen), ci)
+
+
+def correlation_rows(
+    records: Sequence[Record], name: str, dataset: str, split: str | None, halves: bool
+) -> list[Metric]:
+    """The correlation of one dataset, and for one of two halves (CGIQA-6K) those of the halves and the other total.
+
+    The total is that over all items, beside it ``half=mean``; with `halves`, as in the published tables, it is the mean
+    of the halves' correlations, beside it ``half=together``.
+    """
+    whole = correlation_metric(records, name, dataset, split)
+    by_half: dict[str, list[Record]] = {}
+    for record in records:
+        if (half := record.slices.get("half")) is not None:
+            by_half.setdefault(half, []).append(record)
+    if len(by_half) < 2:
+        return [whole]
+    parts = [
+        replace(correlation_metric(by_half[half], name, dataset, split), slice=f"half={half}")
+        for half in sorted(by_half)
+    ]
+    mean = _mean_of(parts, whole)
+    if halves:
+        return [mean, *parts, replace(whole, slice="half=together")]
+    return [whole, *parts, replace(mean, slice="half=mean")]
+
+
+def _mean_of(parts: Sequence[Metric], whole: Metric) -> Metric:
+    values = [m.value for m in parts if m.value is not None]
+    if len(values) < len(parts):
+        note = "; ".join(f"{m.slice}: {m.note}" for m in parts if m.value is None)
+        return replace(whole, value=None, ci=None, note=note)
+    intervals = [m.ci for m in parts if m.ci is not None]
+    ci = mean_interval(values, intervals) if len(intervals) == len(parts) else None
+    return replace(whole, value=fmean(values), ci=ci, note=None)
+
+
+def compute_metrics(records: Iterable[Record], halves: bool = False) -> list[Metric]:
+    """Every metric of a run: per dataset and split, slices after their total, then means over datasets.
+
+    `halves`: see `correlation_rows`.
+    """
+    by_place: dict[tuple[str, str, str | None], list[Record]] = {}
+    for record in records:
+        by_place.setdefault((record.task, record.dataset, record.split), []).append(record)
+    metrics: list[Metric] = []
+    for (task, dataset, split), group in by_place.items():
+        for name in METRICS:
+            if task_of(name) != task:
+                continue
+            if name in CORRELATIONS:
+                metrics += correlation_rows(group, name, dataset, split, halves)
+                continue
+            if name == "perception.confidence" and all(r.logprobs is None for r in group):
+                continue  # answered by text: there is no such number
+            slices = _slices(group) if name == "perception.accuracy" else []
+            metrics += [mean_metric(group, name, dataset, split, s) for s in (None, *slices)]
+    return metrics + _means(metrics)
+
+
+# The order of the published tables; other slices follow in theirs.
+PUBLISHED = (
+    "type=yes_or_no", "type=what", "type=how",
+    "concern=distortion", "concern=other", "concern=in_context_distortion", "concern=in_context_other",
+)  # fmt: skip
+
+
+def _slices(records: Iterable[Record]) -> list[str]:
+    found = {f"{key}={value}" for record in records for key, value in record.slices.items()}
+    return [s for s in PUBLISHED if s in found] + sorted(found - set(PUBLISHED))
+
+
+def _means(metrics: Sequence[Metric]) -> list[Metric]:
+    """Plain means of SRCC and PLCC over the datasets; undefined as soon as one is."""
+    means = []
+    for name in CORRELATIONS:
+        parts = [m for m in metrics if m.name == name and m.slice is None]
+        if parts:
+            values = [m.value for m in parts if m.value is not None]
+            whole = len(values) == len(parts)
+            note = None if whole else "undefined in " + ", ".join(str(m.dataset) for m in parts if m.value is None)
+            means.append(
+                Metric(name, None, None, None, fmean(values) if whole else None, sum(m.n for m in parts), note=note)
+            )
+    return means

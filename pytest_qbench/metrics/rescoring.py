@@ -1,0 +1,96 @@
+"""Other ways to a quality score, recomputed from recorded log-probabilities: no model runs again. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pytest_qbench.metrics.metrics import Metric, compute_metrics
+from pytest_qbench.records import Record
+from pytest_qbench.scoring.quality import (
+    FIVE_LEVELS,
+    GOOD_WORDS,
+    POOR_WORDS,
+    THREE_LEVELS,
+    argmax_score,
+    level_score,
+    quality_score,
+    word_set_score,
+)
+from pytest_qbench.scoring.score import PAPER_TEMPERATURE, Scoring
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """A name, the words whose log-probabilities it needs, and the score of those."""
+
+    name: str
+    words: tuple[str, ...]
+    score: Callable[[Mapping[str, float]], float]
+
+
+def softmax(good: str, poor: str, temperature: float) -> Strategy:
+    """The softmax of two words."""
+    return Strategy(
+        f"softmax {good}/{poor}, T = {temperature:g}",
+        (good, poor),
+        lambda logits: quality_score(logits[good], logits[poor], temperature),
+    )
+
+
+def argmax(good: str, poor: str) -> Strategy:
+    """1 where the good word is the likelier, else 0."""
+    return Strategy(f"argmax {good}/{poor}", (good, poor), lambda logits: argmax_score(logits, good, poor))
+
+
+def strategies(chosen: Scoring) -> list[Strategy]:
+    """Return what is compared, the scoring chosen for the run first."""
+    pairs = list(dict.fromkeys([chosen.words, ("good", "poor"), ("high", "low")]))
+    temperatures = (1.0, PAPER_TEMPERATURE)
+    listed = [softmax(*chosen.words, chosen.temperature)]
+    for pair in pairs:
+        listed += [softmax(*pair, t) for t in temperatures] + [argmax(*pair)]
+    sides = "/".join("+".join(side) for side in (GOOD_WORDS, POOR_WORDS))
+    listed += [
+        Strategy(f"softmax {sides}", (*GOOD_WORDS, *POOR_WORDS), word_set_score),
+        Strategy("three levels", tuple(THREE_LEVELS), lambda logits: level_score(logits, THREE_LEVELS)),
+        Strategy("five levels", tuple(FIVE_LEVELS), lambda logits: level_score(logits, FIVE_LEVELS)),
+    ]
+    return list({one.name: one for one in listed}.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What one strategy gives: a row per metric and dataset, or the words that were not recorded."""
+
+    strategy: Strategy
+    metrics: tuple[Metric, ...]
+    missing: tuple[str, ...] = ()
+
+
+def compare(records: Iterable[Record], chosen: Scoring) -> list[Compared]:
+    """Score the assessment records anew by every strategy; a database without a word is left out of its rows."""
+    by_dataset: dict[str, list[Record]] = {}
+    for record in records:
+        if record.task == "assessment" and record.status != "error" and record.logprobs:
+            by_dataset.setdefault(record.dataset, []).append(record)
+    recorded = {name: _common_words(group) for name, group in by_dataset.items()}
+    compared = []
+    for strategy in strategies(chosen):
+        usable = [name for name, words in recorded.items() if words.issuperset(strategy.words)]
+        if not usable:
+            known = set().union(*recorded.values())
+            compared.append(Compared(strategy, (), tuple(w for w in strategy.words if w not in known)))
+            continue
+        scored = [
+            replace(record, score=strategy.score(record.logprobs or {}))
+            for name in usable
+            for record in by_dataset[name]
+        ]
+        rows = compute_metrics(scored, chosen.halves)
+        compared.append(Compared(strategy, tuple(row for row in rows if row.slice is None)))
+    return compared
+
+
+def _common_words(records: Sequence[Record]) -> set[str]:
+    return set.intersection(*(set(record.logprobs or ()) for record in records))

@@ -1,0 +1,77 @@
+"""CLIP as a baseline for assessment: which sentence is nearer to the image. It can neither answer nor describe.
+
+`SENTENCE` is that of the notebook which made the paper's row: Q-Future/Q-Bench, leaderboards/IQA_outputs/clip_vit_l14.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+import torch
+
+from pytest_qbench.errors import ItemError, ModelError
+from pytest_qbench.models import memory as garbage
+from pytest_qbench.models.errors import item_errors, quiet
+from pytest_qbench.models.specs import ModelSpec
+from pytest_qbench.models.transformers import loading
+from pytest_qbench.models.transformers.devices import ALONE, Worker
+from pytest_qbench.prompts import Prompt
+
+SENTENCE = "a photo of {word} quality"
+
+
+class ContrastiveModel:
+    """A CLIP model: words' log-probabilities are those of a softmax over image-text similarities, times its scale."""
+
+    needs_images = True
+
+    def __init__(self, spec: ModelSpec, args: Mapping[str, str], worker: Worker = ALONE) -> None:
+        """Load it. Raises `ModelError`, in one line, for all that can go wrong."""
+        self.name = spec.name
+        self._spec = spec
+        self._model, self._processor, self._device = loading.load(spec, args, worker)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what identifies the model and how it ran (`loading.describe`)."""
+        described = loading.describe(self._spec, self._model, self._processor, self._device)
+        return {**described, "sentence": SENTENCE}
+
+    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
+        """Refuse: it has no words of its own."""
+        self._refuse()
+
+    def option_likelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
+        """Refuse: it reads no questions."""
+        self._refuse()
+
+    def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
+        """Return for each prompt's image log-probabilities over `words` (they add up to one), in float32."""
+        for prompt in prompts:
+            if len(prompt.images) != 1:
+                raise ItemError(f"{prompt.key}: {self.name} cannot take {len(prompt.images)} images in a prompt")
+        keys = [prompt.key for prompt in prompts]
+        with torch.inference_mode(), quiet(), item_errors(keys, len(keys)):
+            images = [prompt.images[0] for prompt in prompts]
+            texts = [SENTENCE.format(word=word) for word in words]
+            inputs = self._processor(images=images, text=texts, padding=True, return_tensors="pt")
+            inputs["pixel_values"] = inputs["pixel_values"].to(self._model.dtype)
+            logits = self._model(**inputs.to(self._device)).logits_per_image
+            rows: list[list[float]] = logits.float().log_softmax(-1).tolist()
+        for prompt, row in zip(prompts, rows, strict=True):
+            if not all(map(math.isfinite, row)):
+                raise ItemError(f"{prompt.key}: the model returned NaN or infinite logits")
+        return rows
+
+    def close(self) -> None:
+        """Release the weights; a second call does nothing."""
+        self.__dict__.pop("_model", None)
+        garbage.release()
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _refuse(self) -> NoReturn:
+        raise ModelError(
+            f"{self.name} compares images with sentences, it cannot answer or describe: run the assessment suite alone"
+        )

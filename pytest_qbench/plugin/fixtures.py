@@ -1,0 +1,151 @@
+"""The fixtures that suites use and projects override."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_qbench.errors import UsageError
+from pytest_qbench.plugin.access import qbench
+from pytest_qbench.session.workers import worker_count
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest_qbench.baseline.baseline import Baseline
+    from pytest_qbench.engine.engine import Engine
+    from pytest_qbench.gates.evaluate import GateResult
+    from pytest_qbench.items import Item
+    from pytest_qbench.judges.base import Judge
+    from pytest_qbench.metrics.results import Results
+    from pytest_qbench.models.base import Model
+    from pytest_qbench.records import Record
+
+
+def _share_cores(config: pytest.Config) -> None:
+    """Give each xdist worker its share of the cores; more threads than cores wait for each other."""
+    import os
+
+    import torch
+
+    workers = worker_count(config)
+    if workers > 1 and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+
+
+@pytest.fixture(scope="session")
+def qbench_model(request: pytest.FixtureRequest) -> Iterator[Model]:
+    """The model under test, from `--qbench-model`; override it to bring your own."""
+    from pytest_qbench.models.load import load_model
+    from pytest_qbench.models.transformers.devices import Worker
+    from pytest_qbench.plugin.nodes import stop
+
+    run = qbench(request.config)
+    assert run.spec is not None, "collection has checked it"
+    given = getattr(request.config, "workerinput", {"workerid": "gw0", "workercount": 1})
+    worker = Worker(int(given["workerid"].removeprefix("gw")), int(given["workercount"]))
+    if run.spec.kind == "transformers" and run.settings.ray is None:
+        _share_cores(request.config)
+    try:
+        if run.settings.ray is not None:
+            from pytest_qbench.replicas.model import Fleet
+
+            model: Model = Fleet(run.settings.ray, run.spec, run.model_args, run.asking)
+        else:
+            endpoints = run.remote.endpoints if run.spec.kind == "openai" else None
+            model = load_model(run.spec, run.model_args, worker, endpoints=endpoints)
+    except UsageError as e:
+        stop(request.session, run, e)
+    yield model
+    model.close()
+
+
+@pytest.fixture(scope="session")
+def qbench_judge(request: pytest.FixtureRequest) -> Judge:
+    """The judge of descriptions, from `--qbench-judge`."""
+    from pytest_qbench.judges.load import make_judge
+
+    run = qbench(request.config)
+    endpoints = run.remote.endpoints if run.judge_spec.startswith("openai:") else None
+    return make_judge(run.judge_spec, run.settings.judge_args, run.settings.judge_prompts, endpoints)
+
+
+@pytest.fixture(scope="session")
+def qbench_engine(request: pytest.FixtureRequest, qbench_model: Model) -> Iterator[Engine]:
+    """What measures items with the model; the judge is made when a description needs it."""
+    from pytest_qbench.plugin.nodes import stop
+
+    run = qbench(request.config)
+    try:
+        engine = run.make_engine(qbench_model, lambda: request.getfixturevalue("qbench_judge"))
+    except UsageError as e:
+        stop(request.session, run, e)
+    yield engine
+    run.measure_noise(engine)
+    engine.close()
+
+
+@pytest.fixture
+def qbench_record(request: pytest.FixtureRequest, qbench_item: Item, qbench_engine: Engine) -> Record:
+    """The record of this item; asking for it measures the item (with its whole chunk)."""
+    from pytest_qbench.plugin.nodes import measure
+
+    return measure(request.node, qbench(request.config), qbench_item, lambda: qbench_engine)
+
+
+@pytest.fixture(scope="session")
+def qbench_results(request: pytest.FixtureRequest) -> Results:
+    """Everything measured; a test that asks for it runs once, after the last item, also under xdist."""
+    return qbench(request.config).results
+
+
+@pytest.fixture(scope="session")
+def qbench_baseline(request: pytest.FixtureRequest) -> Baseline | str:
+    """The stored baseline, or the reason why there is none."""
+    return qbench(request.config).baseline
+
+
+@pytest.fixture
+def qbench_gate(
+    request: pytest.FixtureRequest, qbench_results: Results, qbench_baseline: Baseline | str
+) -> Callable[..., GateResult]:
+    """Judge a metric: ``qbench_gate("perception.accuracy", margin=0.01)`` fails when it regressed or is invalid.
+
+    `dataset` and `slice` may be patterns. `margin` compares with the baseline, `minimum` and `maximum` do not.
+    """
+    from pytest_qbench.plugin.alpha_allocation import plan_of
+
+    run, plan, compared = qbench(request.config), plan_of(request.function), 0
+
+    def gate(
+        name: str,
+        *,
+        margin: float | None = None,
+        minimum: float | None = None,
+        maximum: float | None = None,
+        dataset: str | None = None,
+        slice: str | None = None,
+    ) -> GateResult:
+        nonlocal compared
+        compared += margin is not None
+        result = run.gate(
+            name, qbench_results, qbench_baseline, plan.share(max(1, compared)),
+            margin=margin, minimum=minimum, maximum=maximum, dataset=dataset, slice=slice,
+        )  # fmt: skip
+        outcome = run.outcome(result)
+        # In JUnit XML a gate that holds says what it rests on, too.
+        request.node.user_properties.append((f"gate {result.name}", f"{result.verdict}: {result.reason}"))
+        if outcome == "fail":
+            from pytest_qbench.report.terminal import gate_text
+
+            pytest.fail(gate_text(result), pytrace=False)
+        if outcome in ("inconclusive", "not gated"):
+            from pytest_qbench.plugin.stash import VERDICT
+
+            # Of several gates in one test the open question is what must show.
+            if request.node.stash.get(VERDICT, None) != "inconclusive":
+                request.node.stash[VERDICT] = outcome
+        return result
+
+    return gate

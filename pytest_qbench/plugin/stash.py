@@ -1,0 +1,18 @@
+"""What item nodes and gates keep for their reports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_qbench.records import Record
+
+RECORD: pytest.StashKey[Record] = pytest.StashKey()
+
+
+STATUS = pytest.StashKey[str]()
+
+
+VERDICT = pytest.StashKey[str]()

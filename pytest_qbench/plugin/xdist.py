@@ -1,0 +1,184 @@
+"""Whole chunks to workers, gates once on the controller. Imported only where xdist is installed and active."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+from pytest_qbench.errors import UsageError
+from pytest_qbench.plugin.access import qbench
+from pytest_qbench.plugin.nodes import node_name
+from pytest_qbench.session.chunks import plan_chunks
+from pytest_qbench.session.options import in_use
+from pytest_qbench.session.workers import is_controller
+
+if TYPE_CHECKING:
+    from pytest_qbench.session.run import QBench
+
+ISOLATION = 12  # workers that may die while items that kill them are isolated
+
+
+class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Hands out the planned chunks. The stock class costs O(n) an item and runs the crashing item again and again."""
+
+    def __init__(self, config: pytest.Config, log: Any, size: int, batch: int) -> None:
+        super().__init__(config, log)
+        self.size, self.batch = size, batch
+        self._index: dict[str, int] = {}
+        self._scope: dict[str, str] = {}
+        self._deaths: Counter[str] = Counter()
+
+    def schedule(self) -> None:
+        """Plan once, over the collection that all workers share."""
+        if self.collection is None and self.registered_collections:
+            nodeids = next(iter(self.registered_collections.values()))
+            self._index = {nodeid: i for i, nodeid in enumerate(nodeids)}
+            for number, positions in enumerate(plan_chunks(nodeids, self.size, self.batch)):
+                self._scope.update((nodeids[i], str(number)) for i in positions)
+        super().schedule()
+
+    def _split_scope(self, nodeid: str) -> str:
+        return self._scope[nodeid]
+
+    def _assign_work_unit(self, node: Any) -> None:
+        scope, unit = self.workqueue.popitem(last=False)
+        self.assigned_work.setdefault(node, {})[scope] = unit
+        node.send_runtest_some([self._index[nodeid] for nodeid, done in unit.items() if not done])
+
+    def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
+        """Forget finished chunks, so that pending items are counted over the chunks in flight only."""
+        nodeid = self.registered_collections[node][item_index]
+        units, scope = self.assigned_work[node], self._scope[nodeid]
+        units[scope][nodeid] = True
+        if all(units[scope].values()):
+            del units[scope]
+        self._reschedule(node)
+
+    def remove_node(self, node: Any) -> str | None:
+        """Give the unfinished tests of a lost worker to the others; return one that is to blame and not to run again.
+
+        An item of ours is measured again: the journal knows what was in flight, isolates what kills its worker and
+        ends in an error by name. It is blamed where a worker dies there twice before anything is measured.
+        """
+        units = self.assigned_work.pop(node)
+        unfinished = [nodeid for unit in units.values() for nodeid, done in unit.items() if not done]
+        if not unfinished:
+            return None
+        blamed = unfinished[0] if self._is_to_blame(unfinished) else None
+        for scope, unit in reversed(units.items()):
+            if blamed in unit:
+                unit[blamed] = True
+            if not all(unit.values()):
+                self.workqueue[scope] = unit
+                self.workqueue.move_to_end(scope, last=False)
+        for other in self.assigned_work:
+            self._reschedule(other)
+        return blamed
+
+    def _is_to_blame(self, unfinished: list[str]) -> bool:
+        names = {_parameter(nodeid) for nodeid in unfinished}
+        run = qbench(self.config)
+        run.folder.journal.refresh()
+        if any(node_name(id_) in names for _, id_ in run.folder.journal.in_flight()):
+            return False
+        first = unfinished[0]
+        if not any(_parameter(first) == node_name(item.id) for dataset in run.datasets for item in dataset.items):
+            return True
+        self._deaths[first] += 1
+        return self._deaths[first] > 1
+
+    @property
+    def left(self) -> list[str]:
+        """Tests that no worker ran to its end."""
+        units = [*self.workqueue.values(), *(unit for units in self.assigned_work.values() for unit in units.values())]
+        return [nodeid for unit in units for nodeid, done in unit.items() if not done]
+
+
+def _parameter(nodeid: str) -> str:
+    return nodeid.partition("[")[2].removesuffix("]")
+
+
+class Controller:
+    """The controller's side of a run."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.gate_ids: list[str] | None = None
+        self.scheduler: ChunkScheduling | None = None
+        self.asked = in_use(config)
+        if self.asked and config.option.maxworkerrestart is None and config.option.numprocesses:
+            # Isolating an item takes some workers; xdist's own limit is four a process.
+            config.option.maxworkerrestart = str(4 * config.option.numprocesses + ISOLATION)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker how tests are handed out and where the run folder is."""
+        node.workerinput["qbench_dist"] = self.config.getvalue("dist")
+        try:
+            node.workerinput["qbench_folder"] = str(qbench(self.config).folder_path) if self.asked else None
+        except UsageError as e:
+            raise pytest.UsageError(str(e)) from e
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> ChunkScheduling | None:
+        """Replace the default distribution only, and only where Q-Bench is asked for."""
+        if not self.asked or config.getvalue("dist") != "load":
+            return None
+        run = qbench(config)
+        try:
+            self.scheduler = ChunkScheduling(config, log, run.chunk_size, run.planned_batch)
+        except UsageError as e:  # from the project's ini; what was typed was checked before
+            raise pytest.UsageError(str(e)) from e
+        return self.scheduler
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """Take over what a worker hands over as it ends."""
+        output = getattr(node, "workeroutput", {}).get("qbench")
+        if output:
+            self.gate_ids = qbench(self.config).take_over(output)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Run the gates after the last item; -x, --maxfail and Ctrl-C raise before."""
+        result = yield
+        self._check_whole(qbench(session.config))
+        if is_controller(session.config) and self.gate_ids and not qbench(self.config).problem:
+            self._run_gates(session, self.gate_ids)
+        return result
+
+    def _check_whole(self, run: QBench) -> None:
+        """Note what workers that died left undone: a run that lost tests, or its gates, is not green."""
+        if self.scheduler is None or run.problem:
+            return
+        if left := self.scheduler.left:
+            run.notes.append(f"{len(left)} tests were not run, their workers died (first: {left[0]})")
+        if self.gate_ids is None and self.scheduler.collection:
+            run.notes.append("no worker ended in order: gates were not run")
+
+    def _run_gates(self, session: pytest.Session, gate_ids: list[str]) -> None:
+        config, run = session.config, qbench(session.config)
+        reporter = config.pluginmanager.getplugin("terminalreporter")
+        collected, pyargs = session.testscollected, config.option.pyargs
+        run.gates_only = True
+        if reporter is not None:
+            config.pluginmanager.unregister(reporter)  # or a second "collected N items" is printed
+        try:
+            config.option.pyargs = False  # these are paths
+            gates = list(session.perform_collect(gate_ids))
+        finally:
+            run.gates_only, config.option.pyargs = False, pyargs
+            if reporter is not None:
+                config.pluginmanager.register(reporter, "terminalreporter")
+        session.testscollected = collected + len(gates)
+        for i, gate in enumerate(gates):
+            following = gates[i + 1] if i + 1 < len(gates) else None
+            config.hook.pytest_runtest_protocol(item=gate, nextitem=following)
+            if session.shouldfail:
+                raise session.Failed(session.shouldfail)
+            if session.shouldstop:
+                raise session.Interrupted(session.shouldstop)

@@ -1,0 +1,1 @@
+"""One local model as replicas on a Ray cluster."""

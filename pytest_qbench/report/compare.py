@@ -1,0 +1,98 @@
+"""Two finished runs side by side: every metric with its change, the gates, the drift, what flipped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.gates.comparison import Comparison, check_comparable, drifts
+from pytest_qbench.gates.evaluate import GateResult, Limits, evaluate
+from pytest_qbench.gates.flips import Flip
+from pytest_qbench.gates.targets import InvalidError
+from pytest_qbench.metrics.metrics import ALPHA, METRICS, Metric
+from pytest_qbench.metrics.results import Results
+from pytest_qbench.report.text_table import aligned
+from pytest_qbench.runs.fingerprint import reported
+from pytest_qbench.stats.resampling import Undefined
+
+HEAD = ["metric", "dataset", "slice", "A", "B", "change", "95 % interval", "p", "verdict"]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The comparison of B with A, judged."""
+
+    lines: list[str]
+    verdict: str
+    holds: bool
+
+
+def compare(new: Results, old: Baseline | str, margins: Mapping[str, float], limits: Limits, flips: int) -> Compared:
+    """Judge run B (`new`) against A (`old`) by one gate a metric of `margins`; they share alpha, as in a run.
+
+    `flips`: how many items are listed each way. `holds` is False where a gate regressed or is invalid, and where
+    nothing could be judged.
+    """
+    gates = [evaluate(name, new, old, limits, margin=margin) for name, margin in margins.items()]
+    verdicts = {(m.name, m.dataset, m.slice): m.verdict for gate in gates for m in gate.rows}
+    rows = [HEAD, *(_row(m, new, old, verdicts, limits.seed) for m in new.metrics if m.name in METRICS)]
+    lines = aligned(rows, left=3)
+    lines += [f"gate {g.name}: {'not gated' if g.nothing else g.verdict} ({g.reason})" for g in gates]
+    if not isinstance(old, str):
+        lines += [
+            f"drift of {m.name.partition('.')[0]} {m.dataset}: {m.value:.4f}, {m.note}" for m, _ in drifts(new, old)
+        ]
+        lines += [f"made otherwise: {one}" for one in reported(old.fingerprint, new.fingerprint)]
+    for gate in gates:
+        lines += _flips(gate.name, "lost", gate.lost, flips) + _flips(gate.name, "gained", gate.gained, flips)
+    judged = [gate for gate in gates if not gate.nothing]
+    verdict = _verdict(judged)
+    return Compared(lines, verdict, verdict.startswith(("PASS", "INCONCLUSIVE")))
+
+
+def _verdict(judged: Sequence[GateResult]) -> str:
+    for word in ("invalid", "regressed", "inconclusive"):
+        if found := [gate.name for gate in judged if gate.verdict == word]:
+            return f"{word.upper()}: {', '.join(found)}"
+    if not judged:
+        return "NOTHING COMPARED: no gate could be judged"
+    better = [gate.name for gate in judged if gate.verdict == "improved"]
+    return f"PASS: {len(judged)} of {len(judged)} gates hold" + (f", improved: {', '.join(better)}" if better else "")
+
+
+def _row(
+    m: Metric,
+    new: Results,
+    old: Baseline | str,
+    verdicts: Mapping[tuple[str, str | None, str | None], str | None],
+    seed: int,
+) -> list[str]:
+    cells = [m.name, m.dataset or "mean", m.slice or "", "-", "undefined" if m.value is None else f"{m.value:.4f}"]
+    verdict = verdicts.get((m.name, m.dataset, m.slice)) or ""
+    if m.dataset is None and m.value is not None and isinstance(old, Baseline) and not new.narrowed:
+        before = old.value(m.name, None, None)  # of the same datasets, or the gates are invalid
+        change = "-" if before is None else f"{m.value - before:+.4f}"
+        return [*cells[:3], "-" if before is None else f"{before:.4f}", cells[4], change, "", "", ""]
+    if m.dataset is None or m.value is None or isinstance(old, str) or m.slice in ("half=mean", "half=together"):
+        return [*cells, "-", "", "", verdict]
+    comparison = Comparison(m.name, m.dataset, m.slice, new, old)
+    try:
+        check_comparable(m.name, new, old, m.dataset)
+        paired = comparison.paired(ALPHA / 2, seed)
+        value = comparison.old_value
+    except (InvalidError, Undefined):
+        return [*cells, "not comparable", "", "", verdict]
+    cells[3] = "undefined" if value is None else f"{value:.4f}"
+    interval = f"[{paired.lower:+.4f}, {paired.upper:+.4f}]"
+    return [*cells, f"{paired.delta:+.4f}", interval, f"{paired.p_value:.2g}", verdict]
+
+
+def _flips(gate: str, way: str, found: Sequence[Flip], most: int) -> list[str]:
+    if not found or not most:
+        return []
+    lines = [f"{gate}: {len(found)} items {way} (A -> B):"]
+    for flip in found[:most]:
+        before, after = (t if t is None else " ".join(t.split())[:60] for t in (flip.before, flip.after))
+        lines.append(f"  {flip.item}: {flip.question} {before!r} -> {after!r}")
+    return lines + ([f"  ... and {len(found) - most} more (--flips=N)"] if len(found) > most else [])

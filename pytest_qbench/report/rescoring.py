@@ -1,0 +1,47 @@
+"""The quality scores of a finished run made otherwise: `qbench report RUN --scoring=all`."""
+
+from __future__ import annotations
+
+from pytest_qbench.errors import UsageError
+from pytest_qbench.metrics.rescoring import compare
+from pytest_qbench.report.finished_run import Finished
+from pytest_qbench.report.text_table import aligned
+from pytest_qbench.scoring.score import DEFAULT, Scoring
+
+
+def scorings(run: Finished) -> list[str]:
+    """A table of the ways to a quality score; raises `UsageError` where no log-probabilities were recorded."""
+    chosen = _chosen(run)
+    compared = compare(run.records.values(), chosen)
+    measured = [one for one in compared if one.metrics]
+    if not measured:
+        raise UsageError(f"{run.folder}: no log-probabilities of quality words were recorded: nothing to score anew")
+    datasets = list(dict.fromkeys(m.dataset for one in measured for m in one.metrics if m.dataset))
+    head = ["scoring (SRCC / PLCC)", *datasets, "mean"]
+    rows = [head]
+    for i, one in enumerate(measured):
+        values = {(m.name, m.dataset): m.value for m in one.metrics}
+        cells = [
+            _pair(values, dataset) for dataset in (*datasets, None if len(one.metrics) > 2 * len(datasets) else "-")
+        ]
+        rows.append([one.strategy.name + (" (chosen)" if i == 0 else ""), *cells])
+    lines = aligned(rows)
+    for one in compared:
+        if one.missing:
+            lines.append(f"  {one.strategy.name}: not recorded: {', '.join(one.missing)}")
+    if chosen.halves:
+        lines.append("  a database of two halves counts by the mean of their correlations")
+    return lines
+
+
+def _chosen(run: Finished) -> Scoring:
+    """The scoring that a run chose, from its fingerprint."""
+    made = run.summary["fingerprint"].get("scoring") or DEFAULT.describe()
+    return Scoring(tuple(made["words"]), float(made["temperature"]), made.get("halves") == "mean")
+
+
+def _pair(values: dict[tuple[str, str | None], float | None], dataset: str | None) -> str:
+    if ("assessment.srcc", dataset) not in values:
+        return "-"
+    cells = (values[name, dataset] for name in ("assessment.srcc", "assessment.plcc"))
+    return " / ".join("undefined" if value is None else f"{value:.3f}" for value in cells)

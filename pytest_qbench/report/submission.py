@@ -1,0 +1,63 @@
+"""Answers to questions whose key is not public, in the shape that the benchmark's authors take."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pytest_qbench.data import published as known
+from pytest_qbench.items import Item
+from pytest_qbench.metrics.results import Results
+from pytest_qbench.records import Record
+
+
+def write_submissions(folder: Path, results: Results) -> list[str]:
+    """Write a file per dataset with hidden answers, named as its data file; return a line about each.
+
+    Every question is in it, in the order of the data: one without a response has an empty one, and the line says so.
+    Raises `OSError` when a file cannot be written.
+    """
+    lines = []
+    for dataset, split in dict.fromkeys((i.dataset, i.split) for i in results.expected.values() if _is_hidden(i)):
+        items = [i for i in results.expected.values() if (i.dataset, i.split) == (dataset, split) and _is_hidden(i)]
+        records = {r.item: r for r in results.records if r.task == "perception"}
+        entries = [_entry(item, records.get(item.id)) for item in items]
+        path = folder / f"{dataset}_{split or 'hidden'}.json"
+        path.write_text(json.dumps(entries, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        empty = sum(not entry["response"] for entry in entries)
+        without = f", {empty} of them without a response" if empty else ""
+        lines.append(
+            f"submission: {path} ({len(entries)} questions{without}); nothing was gated: the answers are hidden"
+        )
+    return lines
+
+
+def _is_hidden(item: Item) -> bool:
+    return item.task == "perception" and item.answer is None
+
+
+def _entry(item: Item, record: Record | None) -> dict[str, Any]:
+    """The question record as published, with `response`: the model's text, or the likeliest option."""
+    prefix = f"{item.dataset}/{item.split}/" if item.split else f"{item.dataset}/"
+    name, number, count = item.id.removeprefix(prefix).rpartition("#")
+    entry: dict[str, Any] = _codes(item)
+    entry["question"] = item.question
+    entry["img_path"] = name if number and count.isdigit() else item.id.removeprefix(prefix)
+    entry["candidates"] = list(item.options)
+    entry["response"] = (
+        "" if record is None else record.response if record.response is not None else record.choice or ""
+    )
+    return entry
+
+
+def _codes(item: Item) -> dict[str, int]:
+    codes = {}
+    kind, concern, pair = (item.slices.get(key) for key in ("type", "concern", "pair"))
+    if kind in known.TYPES:
+        codes["type"] = known.TYPES.index(kind)
+    if concern is not None and pair is not None and (concern, pair) in known.PAIR_CONCERNS:
+        codes["concern"] = known.PAIR_CONCERNS.index((concern, pair))
+    elif concern in known.CONCERNS:
+        codes["concern"] = known.CONCERNS.index(concern)
+    return codes

@@ -1,0 +1,44 @@
+"""The files that a run writes for people: page, Markdown, step summary."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from pytest_qbench.report.finished_run import Finished
+
+STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
+
+
+def write_reports(run: Finished, html: Path | None, md: Path | None) -> list[str]:
+    """Write what was asked for; return a note about each file that cannot be written."""
+    from pytest_qbench.report.markdown import markdown
+    from pytest_qbench.report.page import page
+
+    notes = []
+    wanted: list[tuple[str, Path | None, Callable[[Finished], str]]] = [("html", html, page), ("md", md, markdown)]
+    for name, path, made in wanted:
+        if path is not None:
+            try:
+                path.write_text(made(run), encoding="utf-8")
+            except OSError as e:
+                notes.append(f"{name} report {path}: cannot be written: {e.strerror}")
+    return notes
+
+
+def write_step_summary(run: Finished) -> list[str]:
+    """Add the Markdown to the file that GitHub Actions shows on the page of the job, where it names one.
+
+    Nobody asked for it: that it cannot be written is told, and fails nothing.
+    """
+    from pytest_qbench.report.markdown import markdown
+
+    if not (named := os.environ.get(STEP_SUMMARY)):
+        return []
+    try:
+        with Path(named).open("a", encoding="utf-8") as file:
+            file.write(markdown(run))
+    except OSError as e:
+        return [f"{STEP_SUMMARY}={named}: cannot be written: {e.strerror}"]
+    return []

@@ -1,0 +1,234 @@
+"""The folder that a run writes to: records, journal, and the lock that keeps a second run out."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pytest_qbench.errors import UsageError
+from pytest_qbench.records import RECORDS, Key, Record, read_records
+from pytest_qbench.runs.append_log import SharedLines
+from pytest_qbench.runs.journal import JOURNAL, Journal
+
+LOCK = "lock"
+
+
+class RunFolder:
+    """A run folder in use. One process begins it, its workers join; the kernel lets go of it when they are gone."""
+
+    def __init__(self, path: Path, lock: int, *, keeps: bool) -> None:
+        self.path = path
+        self._lock = lock
+        self._keeps = keeps
+        self._own: list[Record] = []
+        try:
+            self._records = SharedLines(path / RECORDS)
+            self.journal = Journal(path)
+        except OSError as e:
+            os.close(lock)
+            raise _unwritable(path, e) from e
+        self._where: dict[Key, int] = {}
+        self._lines = 0
+
+    @classmethod
+    def begin(cls, path: Path, conditions: Mapping[str, Any], *, resume: bool) -> RunFolder:
+        """Begin a run in `path`, or go on with the one it holds; raises `UsageError`.
+
+        Items that ended in an error are forgotten and measured again; so are lines that a crash cut short.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as e:
+            raise UsageError(f"--qbench-run-dir={path}: is not a folder; name a new folder") from e
+        except OSError as e:
+            raise _unwritable(path, e) from e
+        new = not (path / RECORDS).exists() and not (path / JOURNAL).exists()
+        if not new and not resume:
+            raise UsageError(
+                f"--qbench-run-dir={path}: already holds {RECORDS}; name a new folder, or go on with --qbench-resume"
+            )
+        lock = _locked(path, fcntl.LOCK_EX)
+        try:
+            if not new:
+                _keep_measured(path)
+            folder = cls(path, lock, keeps=True)
+        except OSError as e:
+            raise _unwritable(path, e) from e
+        conditions = json.loads(json.dumps(conditions))
+        folder.journal.refresh()
+        try:
+            if new or (folder.journal.conditions is None and not (path / RECORDS).stat().st_size):
+                folder.write(lambda: folder.journal.write_conditions(conditions))
+            else:
+                folder._check(folder.journal.conditions, conditions)
+            folder.share()
+        except UsageError:
+            folder.close()
+            raise
+        return folder
+
+    @classmethod
+    def join(cls, path: Path) -> RunFolder:
+        """Open the folder of the run that this worker belongs to; raises `UsageError` when that run has ended."""
+        folder = cls(path, _locked(path, fcntl.LOCK_SH), keeps=False)
+        folder.journal.refresh()
+        folder.index()
+        return folder
+
+    def share(self) -> None:
+        """Let workers join and keep every other run out, as long as this process or one of them lives."""
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError as e:
+            raise _occupied(self.path) from e
+
+    def check_made_with(self, made_with: Mapping[str, Any]) -> None:
+        """Note what makes the records, or compare it with what made those that are here; raises `UsageError`."""
+        found = json.loads(json.dumps(made_with))
+        self.journal.refresh()
+        before = self.journal.made_with
+        self._check({k: v for k, v in before.items() if k in found}, {k: v for k, v in found.items() if k in before})
+        if new := {key: value for key, value in found.items() if key not in before}:
+            self.write(lambda: self.journal.write_made_with(new))
+
+    def note_made_with(self, made_with: Mapping[str, Any]) -> None:
+        """Note what goes with the records without comparing it; raises `UsageError`."""
+        self.write(lambda: self.journal.write_made_with(made_with))
+
+    def _check(self, old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> None:
+        if old is None:
+            raise UsageError(f"{self.path}: has records but no {JOURNAL} to go on with; name a new folder")
+        if changed := [f"{key}: {a} -> {b}" for key, a, b in _differences(old, new)]:
+            raise UsageError(f"{self.path}: was run otherwise ({'; '.join(changed)}); name another folder")
+
+    def append(self, records: Iterable[Record]) -> None:
+        """Write records, in one step and at once: a crash later loses none of them; raises `UsageError`."""
+        records = list(records)
+        lines = "".join(record.to_json() + "\n" for record in records)
+
+        def step() -> None:
+            if self._records.append(lines, known=self._keeps):
+                self._own += records
+
+        self.write(step)
+
+    def write(self, step: Callable[[], None]) -> None:
+        """Do one writing step; raises `UsageError` when the disk refuses."""
+        try:
+            step()
+        except OSError as e:
+            raise UsageError(
+                f"{self.path}: cannot be written: {e.strerror}; what was measured is kept: make room, then go on with "
+                f"--qbench-resume --qbench-run-dir={self.path}"
+            ) from e
+
+    def news(self) -> list[Record]:
+        """The records written since the last call, by whichever process."""
+        found, self._own = self._own, []  # their lines come before those that are yet to be read
+        found += [_record(line, f"{self._records.path}: byte {position}") for position, line in self._records.news()]
+        self._lines += len(found)
+        return found
+
+    def index(self) -> None:
+        """Note where new records lie, without keeping them: a worker needs few of them."""
+        for position, line in self._records.news():
+            data = json.loads(line)
+            self._where[data["task"], data["item"]] = position
+
+    def find(self, key: Key) -> Record | None:
+        """Return the record of an item where `index` has seen it."""
+        if (position := self._where.get(key)) is None:
+            return None
+        return _record(self._records.at(position), f"{self._records.path}: byte {position}")
+
+    def settle(self, records: Collection[Record]) -> None:
+        """Leave one line an item where some were measured more than once; `records` are the last of each."""
+        if len(records) < self._lines:
+            self.write(lambda: _rewrite(self.path, records))
+
+    def discard(self) -> None:
+        """Remove what was made for a run that wrote nothing."""
+        self.close()
+        for name in (RECORDS, JOURNAL, LOCK):
+            (self.path / name).unlink(missing_ok=True)
+        if not any(self.path.iterdir()):
+            self.path.rmdir()
+
+    def close(self) -> None:
+        """Close the files and let go of the folder."""
+        self._records.close()
+        self.journal.close()
+        os.close(self._lock)
+
+
+def _record(line: bytes, place: str) -> Record:
+    try:
+        data = json.loads(line)
+        for name in ("task", "dataset", "split", "status"):  # a few texts, in every record of a large run
+            if isinstance(value := data.get(name), str):
+                data[name] = sys.intern(value)
+        if data.get("group") == data.get("item"):
+            data["group"] = data.get("item")
+        return Record.from_dict(data, place)
+    except json.JSONDecodeError as e:
+        raise UsageError(f"{place}: not JSON: {e}") from e
+
+
+def _locked(path: Path, kind: int) -> int:
+    """Open the lock file and lock it, or raise `UsageError` at once."""
+    try:
+        lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as e:
+        raise _unwritable(path, e) from e
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError as e:
+        os.close(lock)
+        raise _occupied(path) from e
+    return lock
+
+
+def _occupied(path: Path) -> UsageError:
+    return UsageError(
+        f"{path}: another run is using it (or a worker of a killed one, which ends after its batch); "
+        "wait, or name another folder"
+    )
+
+
+def _unwritable(path: Path, error: OSError) -> UsageError:
+    return UsageError(f"--qbench-run-dir={path}: cannot be written: {error.strerror}; name another folder")
+
+
+def _keep_measured(path: Path) -> None:
+    """Rewrite the records: one line an item, no errors, nothing cut short."""
+    records = path / RECORDS
+    if not records.exists():
+        return
+    found = read_records(records)
+    kept = {(r.task, r.item): r for r in found}
+    measured = [r for r in kept.values() if r.status != "error"]
+    if len(measured) == len(found) and records.read_bytes()[-1:] in (b"", b"\n"):
+        return
+    _rewrite(path, measured)
+
+
+def _rewrite(path: Path, records: Iterable[Record]) -> None:
+    """Put other records in the place of those in a folder, in one step."""
+    part = path / f"{RECORDS}.part"
+    part.write_text("".join(record.to_json() + "\n" for record in records), encoding="utf-8")
+    part.replace(path / RECORDS)
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any, Any]]:
+    """Yield what differs, by dotted name: a whole model description is no line to read."""
+    for key in dict.fromkeys((*old, *new)):
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            yield from _differences(a, b, f"{prefix}{key}.")
+        elif a != b:
+            yield f"{prefix}{key}", a, b

@@ -1,0 +1,53 @@
+"""A finished run, read back from its folder: no model, no data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pytest_qbench.errors import UsageError
+from pytest_qbench.items import TASKS, Item, LeftOut
+from pytest_qbench.metrics.results import Results
+from pytest_qbench.records import RECORDS, SCHEMA, Record, read_records
+from pytest_qbench.runs.fingerprint import is_narrowed
+from pytest_qbench.runs.items_file import ITEMS, read_items
+
+SUMMARY = "summary.json"
+_KEYS = {"metrics", "gates", "left_out", "verdict", "fingerprint"}
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """Read `summary.json`; raises `UsageError` for a folder that is no finished run of this version."""
+    path = folder / SUMMARY
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as e:
+        raise UsageError(f"{folder}: has no {SUMMARY}; name the folder of a finished run") from e
+    except (OSError, ValueError) as e:
+        raise UsageError(f"{path}: cannot be read: {e}") from e
+    if not isinstance(found, dict) or found.get("schema") != SCHEMA or not found.keys() >= _KEYS:
+        raise UsageError(f"{path}: no summary of this version (schema {SCHEMA}); run again")
+    return found
+
+
+def read_run(folder: Path) -> Results:
+    """Read records, items and conditions of a run; raises `UsageError` where a file is missing, broken or cut short."""
+    summary = read_summary(folder)
+    expected: dict[tuple[str, str], Item] = {(item.task, item.id): item for item in read_items(folder)}
+    if len(expected) != summary["items"]["total"]:
+        raise UsageError(
+            f"{folder / ITEMS}: {len(expected)} items, {summary['items']['total']} in {SUMMARY}; run again"
+        )
+    records: dict[tuple[str, str], Record] = {(r.task, r.item): r for r in read_records(folder / RECORDS)}
+    if strange := [item for key in records if key not in expected for item in key[1:]]:
+        raise UsageError(f"{folder / RECORDS}: {strange[0]} is not in {ITEMS}; the folder mixes two runs: run again")
+    fingerprint = summary["fingerprint"]
+    return Results(
+        [records[key] for key in expected if key in records],
+        expected,
+        fingerprint,
+        tuple(LeftOut(**entry) for entry in summary["left_out"]),
+        frozenset(TASKS) - {task for task, _ in expected},
+        narrowed=is_narrowed(fingerprint),
+    )

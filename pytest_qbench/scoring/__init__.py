@@ -1,0 +1,1 @@
+"""A response -> a record: the chosen option, the quality score."""

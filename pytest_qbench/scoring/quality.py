@@ -1,0 +1,96 @@
+"""Log-probabilities of quality words -> a quality score. Pure functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+
+from pytest_qbench.errors import ItemError
+
+GOOD_WORDS, POOR_WORDS = ("good", "fine", "high"), ("poor", "low", "bad")
+
+
+# What a word is worth. Five: Q-Align (arXiv 2312.17090), levels of ITU-R BT.500.
+THREE_LEVELS: Mapping[str, float] = MappingProxyType({"good": 1.0, "average": 0.5, "poor": 0.0})
+
+
+FIVE_LEVELS: Mapping[str, float] = MappingProxyType(
+    {"excellent": 5.0, "good": 4.0, "fair": 3.0, "poor": 2.0, "bad": 1.0}
+)
+
+
+def quality_score(good: float, poor: float, temperature: float = 1.0) -> float:
+    """Return the probability of `good` under a softmax over two logits or log-probabilities, in [0, 1].
+
+    Q-Bench (arXiv 2309.14181), section on assessment; its published tables divide the logits by 100. Computed from the
+    difference, so that common offsets cancel and nothing overflows. Raises `ItemError` where the difference is NaN and
+    `ValueError` for a temperature that is not positive.
+    """
+    _check(temperature)
+    x = (good - poor) / temperature
+    if math.isnan(x):
+        raise ItemError(f"no quality score from the log-probabilities {good} and {poor}")
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
+
+
+def word_set_score(
+    logits: Mapping[str, float],
+    good: Sequence[str] = GOOD_WORDS,
+    poor: Sequence[str] = POOR_WORDS,
+    temperature: float = 1.0,
+) -> float:
+    """Return the share of the good words in the probability of all words given, in [0, 1].
+
+    For other word pairs (`("high",)`, `("low",)`) and synonyms ("good+fine+high / poor+low+bad"): a side counts by the
+    sum of its exponentials. Raises as `quality_score` does, and `ItemError` for a word without a logit.
+    """
+    _check(temperature)
+    sides = (_log_sum_exp([value / temperature for value in values_of(logits, side)]) for side in (good, poor))
+    return quality_score(*sides)
+
+
+def argmax_score(logits: Mapping[str, float], good: str = "good", poor: str = "poor") -> float:
+    """Return 1.0 where `good` is likelier than `poor`, else 0.0.
+
+    The argmax strategy of Q-Bench. Its published cells come out only where a tie counts as poor (within 0.001; with
+    ties at one half two cells miss by up to 0.008). Raises `ItemError` for NaN and for a word without a logit.
+    """
+    a, b = values_of(logits, (good, poor))
+    return float(a > b)
+
+
+def level_score(
+    logits: Mapping[str, float], levels: Mapping[str, float] = FIVE_LEVELS, temperature: float = 1.0
+) -> float:
+    """Return the expected worth of a word under a softmax over the words of `levels`, within their least and greatest.
+
+    With `FIVE_LEVELS` in [1, 5], with `THREE_LEVELS` in [0, 1]. Raises as `word_set_score` does.
+    """
+    _check(temperature)
+    values = [value / temperature for value in values_of(logits, levels)]
+    total = _log_sum_exp(values)
+    if not math.isfinite(total):
+        raise ItemError(f"the log-probabilities of {', '.join(levels)} have no finite sum")
+    expected = math.fsum(worth * math.exp(value - total) for worth, value in zip(levels.values(), values, strict=True))
+    return min(max(expected, min(levels.values())), max(levels.values()))
+
+
+def values_of(logits: Mapping[str, float], words: Iterable[str]) -> list[float]:
+    """Return the value of each word; raises `ItemError` for one that is missing or NaN."""
+    values = []
+    for word in words:
+        if word not in logits or math.isnan(logits[word]):
+            raise ItemError(f"the log-probability of {word!r} is {'NaN' if word in logits else 'missing'}")
+        values.append(logits[word])
+    return values
+
+
+def _check(temperature: float) -> None:
+    if not temperature > 0:
+        raise ValueError(f"the temperature must be positive, not {temperature}")
+
+
+def _log_sum_exp(values: Sequence[float]) -> float:
+    top = max(values)
+    return top + math.log(math.fsum(math.exp(v - top) for v in values)) if math.isfinite(top) else top

@@ -1,0 +1,1 @@
+"""One run: request, recorder, measurement, gates, end."""

@@ -1,0 +1,31 @@
+"""What the same model answers when it computes otherwise: the noise floor of drift, measured for a new baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pytest_qbench.engine.engine import Engine
+from pytest_qbench.items import Item
+from pytest_qbench.metrics.drift import noise_items
+from pytest_qbench.models.base import Varies
+
+
+def measure_otherwise(engine: Engine, items: Sequence[Item]) -> dict[str, Any] | None:
+    """Measure some of `items` at another batch size and dtype: how, and the records as plain values.
+
+    None where the model cannot, or fails at it: its memory may hold no second dtype. The engine is of no use after it.
+    """
+    if not items or not isinstance(engine.model, Varies):
+        return None
+    try:
+        dtype = engine.model.vary()
+    except RuntimeError:  # torch's out of memory among them
+        return None
+    if dtype is None:
+        return None
+    engine.batch_size = max(1, engine.batch_size // 2)
+    records = engine.measure(noise_items(items))
+    if all(record.status == "error" for record in records):
+        return None
+    return {"how": f"batch size {engine.batch_size}, {dtype}", "records": [record.to_dict() for record in records]}

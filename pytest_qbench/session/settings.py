@@ -1,0 +1,201 @@
+"""The options, read once into plain values, and checked against each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import pytest
+
+from pytest_qbench.errors import UsageError
+from pytest_qbench.session.options import OPTIONS
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options, read once."""
+
+    rootdir: Path
+    model: str | None
+    model_args: tuple[str, ...]
+    data: str
+    datasets: tuple[str, ...] | None
+    split: str
+    limit: int | None
+    seed: int
+    answer: Literal["generate", "likelihood"] | None
+    protocol: Literal["default", "paper"]
+    batch_size: int | None
+    blind: bool
+    judge: str | None
+    judge_rounds: int
+    judge_args: tuple[str, ...]
+    judge_prompts: Path | None
+    judge_unparsed: bool
+    concurrency: int
+    timeout: float
+    cache: bool
+    max_errors: float
+    max_unparsed: float
+    run_dir: Path | None
+    resume: bool
+    shard: tuple[int, int] | None
+    ray: str | None
+    baseline_dir: Path
+    baseline: str | None
+    update_baseline: bool
+    accept_regression: bool
+    gates: bool
+    strict: bool
+    json: Path | None
+    html: Path | None
+    md: Path | None
+
+    @property
+    def reports(self) -> dict[str, Path]:
+        """The files to write beside the run folder, by option."""
+        named = (("--qbench-json", self.json), ("--qbench-html", self.html), ("--qbench-md", self.md))
+        return {option: path for option, path in named if path}
+
+
+def _value(config: pytest.Config, dest: str) -> Any:
+    value = config.getoption(dest)
+    if value is None and any(o.dest == dest and o.ini for o in OPTIONS):
+        value = config.getini(dest)
+    return value or None
+
+
+def _number(config: pytest.Config, dest: str, default: int, least: int) -> int:
+    text = _value(config, dest)
+    if text is None:
+        return default
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if number < least:
+        raise UsageError(f"--{dest.replace('_', '-')}={text}: not a whole number of at least {least}")
+    return number
+
+
+def _seconds(config: pytest.Config, dest: str, default: float) -> float:
+    text = _value(config, dest)
+    if text is None:
+        return default
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"--{dest.replace('_', '-')}={text}: not a number of seconds above 0")
+    return seconds
+
+
+def _share(config: pytest.Config, dest: str, default: float) -> float:
+    text = _value(config, dest)
+    if text is None:
+        return default
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise UsageError(f"--{dest.replace('_', '-')}={text}: not a share between 0 and 1")
+    return share
+
+
+def _choice(config: pytest.Config, dest: str, default: str | None, valid: tuple[str, ...]) -> str | None:
+    text = _value(config, dest)
+    if text is not None and text not in valid:
+        raise UsageError(f"--{dest.replace('_', '-')}={text}: choose from {', '.join(valid)}")
+    return text or default
+
+
+def _shard(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    part, slash, parts = text.partition("/")
+    if not (slash and part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise UsageError(f"--qbench-shard={text}: not I/N with I from 1 to N, such as 1/4")
+    return int(part), int(parts)
+
+
+def _path(config: pytest.Config, dest: str) -> Path | None:
+    """A path from the command line is relative to where pytest was started, one from the ini file to rootdir."""
+    if (text := config.getoption(dest)) is not None:
+        return Path(config.invocation_params.dir, text)
+    text = _value(config, dest)
+    return config.rootpath / text if text else None
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """Read and check the options; raises `UsageError` in one line."""
+    batch = _value(config, "qbench_batch_size")
+    datasets = _value(config, "qbench_datasets")
+    gated = not any(_value(config, f"qbench_{name}") for name in ("blind", "no_gates", "shard"))
+    settings = Settings(
+        rootdir=config.rootpath,
+        model=_value(config, "qbench_model"),
+        model_args=tuple(_value(config, "qbench_model_arg") or ()),
+        data=_value(config, "qbench_data") or "mini",
+        datasets=tuple(n.strip() for n in datasets.split(",") if n.strip()) if datasets else None,
+        split=_choice(config, "qbench_split", "dev", ("dev", "test")) or "dev",
+        limit=_number(config, "qbench_limit", 0, 1) or None,
+        seed=_number(config, "qbench_seed", 0, 0),
+        answer=cast(
+            "Literal['generate', 'likelihood'] | None",
+            _choice(config, "qbench_answer", None, ("generate", "likelihood")),
+        ),
+        protocol=cast(
+            "Literal['default', 'paper']", _choice(config, "qbench_protocol", "default", ("default", "paper"))
+        ),
+        batch_size=None if batch in (None, "auto") else _number(config, "qbench_batch_size", 0, 1),
+        blind=bool(_value(config, "qbench_blind")),
+        judge=_value(config, "qbench_judge"),
+        judge_rounds=_number(config, "qbench_judge_rounds", 5, 1),
+        judge_args=tuple(_value(config, "qbench_judge_arg") or ()),
+        judge_prompts=_path(config, "qbench_judge_prompts"),
+        judge_unparsed=bool(_value(config, "qbench_judge_unparsed")),
+        concurrency=_number(config, "qbench_concurrency", 64, 1),
+        timeout=_seconds(config, "qbench_timeout", 60.0),
+        cache=not _value(config, "qbench_no_cache"),
+        max_errors=_share(config, "qbench_max_errors", 0.0),
+        max_unparsed=_share(config, "qbench_max_unparsed", 0.05),
+        run_dir=_path(config, "qbench_run_dir"),
+        resume=bool(_value(config, "qbench_resume")),
+        shard=_shard(_value(config, "qbench_shard")),
+        ray=_value(config, "qbench_ray"),
+        # The contract for this folder is rootdir, also from the command line: CI calls pytest from anywhere.
+        baseline_dir=config.rootpath / (_value(config, "qbench_baseline_dir") or "baselines"),
+        baseline=_value(config, "qbench_baseline"),
+        update_baseline=bool(_value(config, "qbench_update_baseline")),
+        accept_regression=bool(_value(config, "qbench_accept_regression")),
+        gates=not _value(config, "qbench_no_gates"),
+        # What a project pins does not forbid what is typed: a blind run or a measurement only.
+        strict=bool(config.getoption("qbench_strict") or (_value(config, "qbench_strict") and gated)),
+        json=_path(config, "qbench_json"),
+        html=_path(config, "qbench_html"),
+        md=_path(config, "qbench_md"),
+    )
+    contradictions = (
+        (settings.strict and not settings.gates, "--qbench-strict and --qbench-no-gates"),
+        (settings.update_baseline and not settings.gates, "--qbench-update-baseline and --qbench-no-gates"),
+        (settings.update_baseline and settings.blind, "--qbench-update-baseline and --qbench-blind"),
+        (
+            settings.update_baseline and settings.shard,
+            "--qbench-update-baseline and --qbench-shard (a part is no baseline)",
+        ),
+        (settings.strict and settings.shard, "--qbench-strict and --qbench-shard (a shard gates nothing)"),
+        (settings.strict and settings.blind, "--qbench-strict and --qbench-blind (a blind run gates nothing)"),
+    )
+    for contradicts, which in contradictions:
+        if contradicts:
+            raise UsageError(f"{which} contradict each other: drop one")
+    if settings.baseline and Path(settings.baseline).name != settings.baseline:
+        raise UsageError(
+            f"--qbench-baseline={settings.baseline}: a name, not a path; --qbench-baseline-dir is the folder"
+        )
+    if settings.accept_regression and not settings.update_baseline:
+        raise UsageError("--qbench-accept-regression needs --qbench-update-baseline")
+    return settings

@@ -1,0 +1,1 @@
+"""Statistics of proportions, scores and correlations: intervals, paired tests, power. Pure functions."""

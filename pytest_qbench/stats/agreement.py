@@ -1,0 +1,64 @@
+"""Agreement of raters: rounds of a judge, golden texts of an item; pure functions."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Sequence
+from statistics import fmean, variance
+
+import numpy as np
+
+from pytest_qbench.stats.resampling import Undefined
+
+Rounds = Sequence[Sequence[float | None]]  # items x rounds
+
+
+def alpha(rounds: Rounds) -> float:
+    """Krippendorff's alpha of the rounds as raters of the items, ordinal, at most 1; unreadable verdicts are missing.
+
+    1 is perfect agreement, 0 what chance gives. Raises `Undefined` for fewer than two rounds or verdicts that are all
+    equal: nothing then tells agreement from a judge that says one thing.
+    """
+    import krippendorff
+
+    if not rounds or max(map(len, rounds)) < 2:
+        raise Undefined("agreement needs at least two rounds")
+    width = max(map(len, rounds))
+    table = np.full((width, len(rounds)), np.nan)
+    for item, row in enumerate(rounds):
+        for i, value in enumerate(row):
+            table[i, item] = np.nan if value is None else value
+    paired = table[:, (~np.isnan(table)).sum(axis=0) > 1]
+    if len(np.unique(paired[~np.isnan(paired)])) < 2:
+        raise Undefined("all verdicts are equal" if paired.size else "no item has two readable verdicts")
+    return float(krippendorff.alpha(reliability_data=paired, level_of_measurement="ordinal"))
+
+
+def variance_split(rounds: Rounds) -> tuple[float, float]:
+    """Return the variance of verdicts between items and between rounds of one item (one-way random effects).
+
+    Rounds: the mean of the items' sample variances, over items with two readable verdicts. Items: the variance of the
+    items' means less what the rounds put into it, at least 0. Raises `Undefined` where either cannot be estimated.
+    """
+    readable = [[v for v in row if v is not None] for row in rounds]
+    several = [row for row in readable if len(row) > 1]
+    if len(several) < 2:
+        raise Undefined("fewer than two items have two readable verdicts")
+    within = fmean(variance(row) for row in several)
+    between = variance([fmean(row) for row in several]) - within * fmean(1 / len(row) for row in several)
+    return max(0.0, between), within
+
+
+def golden_agreement(texts: Sequence[str]) -> float | None:
+    """Mean F1 of the words that two golden texts share, over all pairs, in [0, 1]; None for fewer than two texts.
+
+    Words count as often as they stand there, without case and punctuation.
+    """
+    bags = [Counter(re.findall(r"\w+", text.casefold())) for text in texts]
+    scores = [
+        2 * (a & b).total() / total if (total := a.total() + b.total()) else 1.0
+        for a, b in itertools.combinations(bags, 2)
+    ]
+    return fmean(scores) if scores else None

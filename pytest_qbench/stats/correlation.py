@@ -1,0 +1,111 @@
+"""Correlation of predicted scores with human ratings (MOS), and its interval.
+
+SRCC is Spearman's rank correlation with mid-ranks for ties, PLCC is Pearson's; both are signed.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import ndtri
+
+from pytest_qbench.stats.influence import (
+    Levels,
+    level_codes,
+)
+from pytest_qbench.stats.resampling import (
+    Floats,
+    Ints,
+    Undefined,
+    finite,
+)
+
+Kind = Literal["srcc", "plcc"]
+
+
+def srcc(x: ArrayLike, y: ArrayLike) -> float:
+    """Spearman's rank correlation of two lists (n,), ties at mid-rank, in [-1, 1].
+
+    Raises `Undefined` for n < 3, a constant list or values that are not finite, ValueError for different lengths.
+    """
+    first, second = same_items(x, y)
+    return _pearson(_ranks(level_codes(first)), _ranks(level_codes(second)))
+
+
+def plcc(x: ArrayLike, y: ArrayLike) -> float:
+    """Pearson's linear correlation of two lists (n,), in [-1, 1]; errors as for `srcc`."""
+    return _pearson(*same_items(x, y))
+
+
+def correlation_interval(r: float, n: int, alpha: float = 0.05, kind: Kind = "srcc") -> tuple[float, float]:
+    """Two-sided 1 - alpha interval of a correlation `r` of `n` items: tanh(atanh(r) -+ z * se), within [-1, 1].
+
+    se = 1 / sqrt(n - 3) for PLCC (Fisher 1921), sqrt((1 + r^2 / 2) / (n - 3)) for SRCC (Bonett & Wright 2000). At
+    |r| = 1 the interval still opens inwards, from half the smallest step of a rank correlation, 6 / (n^3 - n). Raises
+    `Undefined` for n < 4 or an r that is not a number, ValueError for |r| > 1 or an alpha outside (0, 1).
+    """
+    if n < 4 or math.isnan(r):
+        raise Undefined(f"an interval of the correlation {r} of {n} items")
+    if not -1 <= r <= 1 or not 0 < alpha < 1:
+        raise ValueError(f"correlation {r} at alpha {alpha}")
+    centre = math.atanh(inside_unit(r, n))
+    reach = float(ndtri(1 - alpha / 2)) * math.sqrt((1 + r * r / 2 if kind == "srcc" else 1) / (n - 3))
+    return min(r, math.tanh(centre - reach)), max(r, math.tanh(centre + reach))
+
+
+def _ranks(codes: Ints) -> Floats:
+    ranks: Floats = Levels(codes[None]).ranks()[0]
+    return ranks
+
+
+def _pearson(x: Floats, y: Floats) -> float:
+    """Pearson's r; raises `Undefined` for constants."""
+    for values in (x, y):
+        if values.min() == values.max():
+            raise Undefined("the correlation of a constant list")
+    u, v = scaled_to_unit(x), scaled_to_unit(y)
+    return float(np.clip((u @ v) / (np.linalg.norm(u) * np.linalg.norm(v)), -1, 1))
+
+
+def scaled_to_unit(values: Floats) -> Floats:
+    """`values` (n,), not all equal, with mean 0 and the largest at 1, so that no square overflows or vanishes."""
+    unit: Floats = values / np.abs(values).max()
+    unit -= unit.mean()
+    unit /= np.abs(unit).max()
+    return unit
+
+
+def inside_unit(r: float, n: int) -> float:
+    """`r` kept off -1 and 1, where Fisher's z is infinite, by half the smallest step of a rank correlation."""
+    edge = 1 - 6 / (n**3 - n)
+    return min(edge, max(-edge, r))
+
+
+def same_items(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
+    """Both as finite float arrays of one length n >= 3; raises `Undefined`, or ValueError for different lengths."""
+    first, second = finite(x, "scores"), finite(y, "scores")
+    if first.shape != second.shape:
+        raise ValueError(f"{first.size} scores for {second.size} items")
+    if first.size < 3:
+        raise Undefined(f"a correlation of {first.size} items")
+    return first, second
+
+
+def krcc(scores: ArrayLike, mos: ArrayLike) -> float:
+    """Kendall's tau-b of two lists (n,), in [-1, 1]; raises `Undefined` for fewer than two items or a constant list."""
+    from scipy.stats import kendalltau
+
+    x, y = np.asarray(scores, dtype=np.float64), np.asarray(mos, dtype=np.float64)
+    check_pairs(x, y)
+    return float(kendalltau(x, y).statistic)
+
+
+def check_pairs(x: Floats, y: Floats) -> None:
+    """Raise `Undefined` for lists of which no rank correlation exists: short, constant or not finite."""
+    if x.size < 2:
+        raise Undefined(f"a correlation of {x.size} items")
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        raise Undefined("the correlation of a constant list")

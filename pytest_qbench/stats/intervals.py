@@ -1,0 +1,89 @@
+"""Intervals of proportions and of means over groups; pure functions.
+
+`alpha` is the level in each tail where not said differently.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.special import ndtri, stdtrit
+
+from pytest_qbench.stats.resampling import (
+    Floats,
+    Undefined,
+)
+
+POWER = 0.8  # of the minimum detectable effect
+
+
+def wilson(successes: int, n: int, alpha: float = 0.05) -> tuple[float, float]:
+    """Two-sided 1 - alpha score interval of the proportion `successes` / `n` (Wilson 1927), within [0, 1].
+
+    Raises `Undefined` for n < 1, ValueError unless 0 <= successes <= n and 0 < alpha < 1.
+    """
+    if n < 1:
+        raise Undefined("a proportion of no items")
+    if not 0 <= successes <= n or not 0 < alpha < 1:
+        raise ValueError(f"{successes} of {n} at alpha {alpha}")
+    z2 = float(ndtri(1 - alpha / 2)) ** 2
+    centre = (successes + z2 / 2) / (n + z2)
+    half = math.sqrt(z2 * (successes * (n - successes) / n + z2 / 4)) / (n + z2)
+    return (0.0 if successes == 0 else centre - half), (1.0 if successes == n else centre + half)
+
+
+def tango(lost: float, gained: float, n: float, alpha: float) -> tuple[float, float]:
+    """Score interval of (gained - lost) / n with `alpha` in each tail (Tango 1998, Stat. Med. 17:891), within [-1, 1].
+
+    The bounds are the differences d at which (gained - lost - n d) / sqrt(n (2 q + d (1 - d))) = -+z, where q is the
+    maximum likelihood estimate of the share lost given d; solved by bisection. Never empty: with no discordance it is
+    -+ z^2 / (n + z^2). Counts may be fractions (effective counts). Raises `Undefined` for n <= 0, ValueError for
+    impossible counts or an alpha outside (0, 0.5).
+    """
+    if n <= 0:
+        raise Undefined("a difference of proportions of no items")
+    if lost < 0 or gained < 0 or lost + gained > n * (1 + 1e-12):
+        raise ValueError(f"lost {lost}, gained {gained} of {n} items")
+    z = normal_quantile(alpha)
+    return -_tango_upper(gained, lost, n, z), _tango_upper(lost, gained, n, z)
+
+
+def _tango_upper(lost: float, gained: float, n: float, z: float) -> float:
+    """Largest difference d with gained - lost - n d + z sqrt(n (2 q + d (1 - d))) >= 0."""
+    low, high = max(-1.0, (gained - lost) / n), 1.0
+    while high - low > 1e-12:
+        d = (low + high) / 2
+        b = -lost - gained + (2 * n - gained + lost) * d
+        q = (math.sqrt(b * b + 8 * n * lost * d * (1 - d)) - b) / (4 * n)
+        inside = gained - lost - n * d + z * math.sqrt(max(0.0, n * (2 * q + d * (1 - d)))) >= 0
+        low, high = (d, high) if inside else (low, d)
+    return high
+
+
+def spread(influence: Floats, members: Floats, change: float, alpha: float) -> tuple[float, float]:
+    """Half width of the 1 - 2 alpha interval of a mean over n items, and the smallest drop seen with 80 % power.
+
+    `influence` (G,) sums the items' deviations over each group, `members` (G,) are the group sizes, G >= 2. The
+    standard error is sqrt(G / (G - 1) * sum(influence^2)) / n (Liang & Zeger 1986), with G - 1 degrees of freedom. The
+    half width is at least s z^2 / (g + z^2), Tango's where no pair is discordant: s is the largest deviation of a
+    group's mean and g = G, or where all groups agree s = `change`, that which an item could have shown, and g the
+    effective number of groups n^2 / sum(members^2) (Kish 1965).
+    """
+    n, df, z2 = float(members.sum()), members.size - 1, normal_quantile(alpha) ** 2
+    t = float(stdtrit(df, 1 - alpha))
+    error = math.sqrt((df + 1) / df * float((influence**2).sum())) / n
+    largest = float(np.abs(influence).max()) * members.size / n
+    if largest > 1e-9 * change:
+        floor = largest * z2 / (members.size + z2)
+    else:
+        floor = change * z2 / (n**2 / float((members**2).sum()) + z2)
+    half = max(t * error, floor)
+    return half, half * (1 + float(stdtrit(df, POWER)) / t)
+
+
+def normal_quantile(alpha: float) -> float:
+    """Normal quantile that leaves `alpha` above it; raises ValueError unless 0 < alpha < 0.5."""
+    if not 0 < alpha < 0.5:
+        raise ValueError(f"alpha {alpha} is not in (0, 0.5)")
+    return float(ndtri(1 - alpha))

@@ -1,0 +1,20 @@
+"""Adjustment of p-values for several comparisons; pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjustment (Holm 1979): reject where the adjusted p-value is below the level of the family.
+
+    Keeps the order and the length of `p_values` (each in [0, 1]); raises ValueError for others.
+    """
+    if not all(0 <= p <= 1 for p in p_values):
+        raise ValueError(f"not p-values: {[p for p in p_values if not 0 <= p <= 1]}")
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted

@@ -1,0 +1,149 @@
+"""`qbench compare` on folders of finished runs and baselines: what it prints, and its exit status."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from scipy.stats import binomtest, spearmanr
+
+from pytest_qbench.baseline.store import write_baseline
+from pytest_qbench.cli import main
+from pytest_qbench.metrics.results import Results
+from pytest_qbench.runs.items_file import write_items
+from tests.builders import answered, picture, question, results, scored
+
+N = 400
+
+
+def made(wrong: set[int], reverse: int = 0) -> Results:
+    questions, pictures = [question(i) for i in range(N)], [picture(i, float(i)) for i in range(80)]
+    records = [answered(q, "No" if i in wrong else "Yes") for i, q in enumerate(questions)]
+    scores = [(reverse - i if i < reverse else i) / 80 for i in range(80)]
+    return results([*questions, *pictures], [*records, *(scored(p, s) for p, s in zip(pictures, scores, strict=True))])
+
+
+def folder(path: Path, run: Results) -> str:
+    path.mkdir()
+    write_items(path, run.expected.values())
+    (path / "records.jsonl").write_text("".join(r.to_json() + "\n" for r in run.records))
+    head = {
+        "schema": 1, "verdict": "-", "metrics": [], "gates": [], "left_out": [], "fingerprint": dict(run.fingerprint),
+        "items": run.counts(),
+    }  # fmt: skip
+    (path / "summary.json").write_text(json.dumps(head))
+    return str(path)
+
+
+@pytest.fixture
+def compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    def run(*args: object) -> tuple[int, str]:
+        status = main(["compare", *map(str, args)])
+        out, err = capsys.readouterr()
+        return status, out + err
+
+    return run
+
+
+def test_a_drop_is_told_with_its_numbers_and_the_items(tmp_path: Path, compare) -> None:
+    a, b = folder(tmp_path / "a", made({390})), folder(tmp_path / "b", made(set(range(20)), reverse=40))
+    status, out = compare(a, b)
+    assert status == 1
+    rows = [line.split() for line in out.splitlines()]
+    (accuracy,) = [r for r in rows if r[:2] == ["perception.accuracy", "mini"] and r[2].startswith("0.")]
+    assert accuracy[2:5] == ["0.9975", "0.9500", "-0.0475"]
+    assert float(accuracy[-2]) == pytest.approx(binomtest(20, 21, alternative="greater").pvalue, rel=0.1)
+    assert accuracy[-1] == "regressed"
+    srcc = next(r for r in rows if r[:2] == ["assessment.srcc", "mini_a"])
+    scores = [(40 - i if i < 40 else i) for i in range(80)]
+    assert float(srcc[3]) == pytest.approx(spearmanr(scores, range(80)).statistic, abs=1e-4)
+    assert "perception.accuracy: 20 items lost (A -> B):" in out
+    assert "mini/0: Is image 0 blurry? 'Yes' -> 'No'" in out
+    assert "perception.accuracy: 1 items gained (A -> B):" in out
+    assert "  ... and 10 more (--flips=N)" in out
+    assert out.splitlines()[-1] == "REGRESSED: perception.accuracy, assessment.srcc"
+
+
+def test_the_other_way_round_it_is_an_improvement(tmp_path: Path, compare) -> None:
+    a, b = folder(tmp_path / "a", made({390})), folder(tmp_path / "b", made(set(range(20))))
+    status, out = compare(b, a)
+    assert status == 0
+    assert out.splitlines()[-1] == "PASS: 2 of 2 gates hold, improved: perception.accuracy"
+
+
+def test_a_baseline_stands_on_either_side(tmp_path: Path, compare) -> None:
+    old, new = made({390}), made(set(range(20)))
+    a, b = write_baseline(tmp_path / "baselines", "a", old), write_baseline(tmp_path / "baselines", "b", new)
+    run = folder(tmp_path / "run", new)
+    for left, right in ((a, b), (a, run)):
+        status, out = compare(left, right)
+        assert status == 1
+        assert out.splitlines()[-1] == "REGRESSED: perception.accuracy"
+
+
+def test_inconclusive_warns_and_fails_when_strict(tmp_path: Path, compare) -> None:
+    a, b = folder(tmp_path / "a", made(set())), folder(tmp_path / "b", made({1, 2, 3}))
+    status, out = compare(a, b)
+    assert (status, out.splitlines()[-1]) == (0, "INCONCLUSIVE: perception.accuracy")
+    assert "items show a drop of the margin" in out
+    assert compare(a, b, "--strict")[0] == 1
+    # A single gate has all of alpha: p = 1/8 shows nothing yet, and a wider margin excludes it.
+    assert compare(a, b, "--gate=perception.accuracy=0.05", "--strict")[0] == 0
+
+
+def test_what_is_not_whole_or_not_comparable_is_invalid(tmp_path: Path, compare) -> None:
+    good = made(set())
+    part = Results(good.records[:-1], good.expected, good.fingerprint)
+    a, b = folder(tmp_path / "a", good), folder(tmp_path / "b", part)
+    status, out = compare(a, b)
+    assert status == 1
+    assert "mini_a: 1 of 80 items were not measured (first: mini_a/79)" in out
+    status, out = compare(b, a)
+    assert status == 1
+    assert "cannot serve as a baseline: 1 assessment items were not measured (first: mini_a/79)" in out
+    blind = folder(tmp_path / "blind", results(list(good.expected.values()), good.records, blind=True))
+    status, out = compare(a, blind)
+    assert status == 1
+    assert "was recorded otherwise: blind: False -> True" in out
+    assert "not comparable" in out
+
+
+def test_usage_errors_are_one_line(tmp_path: Path, compare) -> None:
+    a = folder(tmp_path / "a", made(set()))
+    mixed = folder(tmp_path / "mixed", made(set()))
+    with (tmp_path / "mixed" / "records.jsonl").open("a") as file:
+        file.write(scored(picture(99, 1.0), 0.5).to_json() + "\n")
+    short = folder(tmp_path / "short", made(set()))
+    lines = (tmp_path / "short" / "items.jsonl").read_text().splitlines()
+    (tmp_path / "short" / "items.jsonl").write_text("\n".join(lines[:-1]) + "\n")
+    for args, message in (
+        ((tmp_path / "none", a), "none: no such folder; name a baseline or the folder of a finished run"),
+        ((a, tmp_path), "holds neither baseline.yaml nor summary.json"),
+        ((a, a, "--gate=perception.accurracy=0.1"), "METRIC=MARGIN is needed"),
+        ((a, a, "--gate=perception.accuracy=-1"), "METRIC=MARGIN is needed"),
+        ((a, mixed), "mini_a/99 is not in items.jsonl"),
+        ((a, short), "items.jsonl: 479 items, 480 in summary.json"),
+    ):
+        status, out = compare(*args)
+        assert status == 4
+        assert message in out
+        assert out.count("\n") == 1
+
+
+def test_nothing_to_compare_is_not_green(tmp_path: Path, compare) -> None:
+    a = folder(tmp_path / "a", made(set()))
+    status, out = compare(a, a, "--gate=description.sum=0.05")
+    assert (status, out.splitlines()[-1]) == (1, "NOTHING COMPARED: no gate could be judged")
+
+
+def test_what_was_made_otherwise_is_told_and_forbids_nothing(tmp_path: Path, compare) -> None:
+    run = made(set())
+    asked = list(run.expected.values())
+    a = folder(tmp_path / "a", results(asked, run.records, model={"name": "x", "dtype": "float32"}, batch_size=16))
+    b = folder(tmp_path / "b", results(asked, run.records, model={"name": "x", "dtype": "bfloat16"}, batch_size=16))
+    status, out = compare(a, b)
+    assert status == 0
+    assert [line for line in out.splitlines() if "made otherwise" in line] == [
+        "made otherwise: model.dtype: float32 -> bfloat16"
+    ]

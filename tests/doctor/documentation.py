@@ -1,0 +1,50 @@
+"""The table of docs/models.md: ``python -m tests.doctor.documentation`` (`make conformance`) runs all checks and writes it."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from pytest_qbench.doctor.conformance import CHECKS, Check, checks
+from pytest_qbench.models import parse_spec
+from pytest_qbench.models.transformers.model import TransformersModel
+
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "models.md"
+BEGIN, END = "<!-- conformance: make conformance -->", "<!-- end of conformance -->"
+COLUMNS = (*CHECKS, "reload offline", "images preprocessed one by one", "images seen once for several prompts")
+
+
+def row(name: str, found: Sequence[Check], *, comes_apart: bool) -> str:
+    """One line of the table, without measured differences: they are the machine's."""
+    (ahead,) = (check for check in found if check.name == "made ready ahead")
+    cells = [check.outcome for check in found]
+    cells += ["yes" if comes_apart else "no", "yes" if "seen once" in ahead.detail else "no"]
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def main() -> None:
+    from tests.models.checkpoints import ARCHITECTURES, build
+
+    torch.set_num_threads(1)
+    lines = [f"| architecture | {' | '.join(COLUMNS)} |", "| --- " * (len(COLUMNS) + 1) + "|"]
+    for name in ARCHITECTURES:
+        with tempfile.TemporaryDirectory() as place:
+            spec = parse_spec(str(build(name, Path(place))))
+            model = TransformersModel(spec, {})
+            apart = model.encoder.comes_apart
+            lines.append(
+                row(name, list(checks(model, lambda spec=spec: TransformersModel(spec, {}))), comes_apart=apart)
+            )
+            print(lines[-1], file=sys.stderr)
+    text = DOCUMENTATION.read_text("utf-8")
+    before, rest = text.split(BEGIN)
+    table = "\n".join(lines)
+    DOCUMENTATION.write_text(f"{before}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""Every architecture through the one backend, against transformers alone and against itself in other batches."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pytest_qbench.doctor.conformance import CHECKS, OPTIONS, checks, options, photo, prompts, run
+from pytest_qbench.errors import ItemError
+from pytest_qbench.models import parse_spec
+from pytest_qbench.models.transformers.model import TransformersModel
+from pytest_qbench.prompts import QUALITY_WORDS, RATE_PREFIX, Prompt
+from tests.doctor.documentation import DOCUMENTATION, row
+from tests.models.checkpoints import ARCHITECTURES
+from tests.models.oracle import Oracle
+
+TOLERANCE = 1e-4
+MULTI_IMAGE = [
+    name for name in ARCHITECTURES if name not in ("kosmos2", "blip2", "instructblip_t5", "instructblip_vicuna")
+]
+NO_IMAGE = [name for name in MULTI_IMAGE if name != "paligemma"]
+
+Load = Callable[[str], TransformersModel]
+
+
+def architectures(names: Any) -> pytest.MarkDecorator:
+    missing = importlib.util.find_spec("num2words") is None
+    skip = pytest.mark.skipif(missing, reason="SmolVLM's processor needs the package num2words")
+    return pytest.mark.parametrize("name", [pytest.param(n, marks=skip if n == "smolvlm" else ()) for n in names])
+
+
+def flat(rows: list[list[float]]) -> torch.Tensor:
+    return torch.tensor([value for row in rows for value in row])
+
+
+def choices(rows: list[list[float]]) -> list[int]:
+    return [row.index(max(row)) for row in rows]
+
+
+def same(one: list[list[float]], other: list[list[float]]) -> None:
+    torch.testing.assert_close(flat(one), flat(other), atol=TOLERANCE, rtol=0)
+    assert choices(one) == choices(other)
+
+
+@architectures(ARCHITECTURES)
+def test_all_checks_hold_and_the_documentation_says_so(
+    name: str, loaded: Load, checkpoint: Callable[[str], Path]
+) -> None:
+    spec = parse_spec(str(checkpoint(name)))
+    model = TransformersModel(spec, {})
+    found = list(checks(model, lambda: TransformersModel(spec, {})))
+    assert [check for check in found if check.outcome == "failed"] == []
+    assert row(name, found, comes_apart=model.encoder.comes_apart) in DOCUMENTATION.read_text("utf-8").splitlines()
+
+
+def counted_over_padding(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    return torch.arange(batch["input_ids"].shape[1]).expand_as(batch["input_ids"])
+
+
+def look_at_another(model: TransformersModel, picture: Any) -> None:
+    picture.made = model.encoder._work.make(photo(99))
+
+
+@architectures(["llava"])
+@pytest.mark.parametrize("fault, caught", [
+    (lambda m, p: p.setattr(m.score, "_model_positions", counted_over_padding), "batch of 8"),
+    (lambda m, p: p.setattr(m.score, "_add_rest", lambda *_: None), "options by full forwards"),
+    (lambda m, p: p.setattr(m.encoder, "continuation", lambda prefix, text: (7,)), "words after the prefix"),
+    (lambda m, p: p.setattr(m, "option_likelihoods", lambda asked, own: [[-1.0] * 4 for _ in own]), "several images"),
+    (lambda m, p: p.setattr(m, "option_likelihoods", lambda asked, own: [[-1.0] * 4 for _ in own]), "image and question matter"),
+    (lambda m, p: p.setattr(m, "new_tokens", lambda asked, batch, limit: torch.ones(1, limit + 1)), "generation stops"),
+    (lambda m, p: p.setattr(m.encoder, "look", partial(look_at_another, m)), "made ready ahead"),
+])  # fmt: skip
+def test_each_check_can_fail(
+    name: str, fault: Any, caught: str, checkpoint: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = TransformersModel(parse_spec(str(checkpoint(name))), {})
+    fault(model, monkeypatch)
+    assert run(caught, lambda: CHECKS[caught](model)).outcome == "failed"
+
+
+@architectures(ARCHITECTURES)
+class TestEveryArchitecture:
+    def test_words_after_the_prefix_are_what_transformers_says(
+        self, name: str, loaded: Load, checkpoint: Callable[[str], Path]
+    ) -> None:
+        asked, oracle = prompts(4, prefix=RATE_PREFIX), Oracle(checkpoint(name))
+        words = [*QUALITY_WORDS, "rather blurry"]
+        expected = [[oracle.likelihood(prompt, word, RATE_PREFIX) for word in words] for prompt in asked]
+        same(loaded(name).next_token_logprobs(asked, words), expected)
+
+    def test_options_are_what_transformers_says(
+        self, name: str, loaded: Load, checkpoint: Callable[[str], Path]
+    ) -> None:
+        asked, oracle = prompts(4), Oracle(checkpoint(name))
+        expected = [[oracle.likelihood(prompt, option) for option in OPTIONS] for prompt in asked]
+        same(loaded(name).option_likelihoods(asked, [OPTIONS] * 4), expected)
+
+    def test_literal_control_tokens_in_a_question(self, name: str, loaded: Load) -> None:
+        model = loaded(name)
+        tokens = ["<image>", "</s>", *model.encoder._controls.pattern.replace("\\", "").split("|")[:40]]
+        asked = replace(prompts(1)[0], text=f"What does {' '.join(tokens)} mean?")
+        plain = replace(asked, text="What does it mean?")
+        images = [int(v.numel()) for k, v in model.encoder([asked]).items() if k.startswith("pixel")]
+        assert images == [int(v.numel()) for k, v in model.encoder([plain]).items() if k.startswith("pixel")]
+        assert model.option_likelihoods([asked], [OPTIONS])[0]
+
+
+@architectures([name for name in ARCHITECTURES if name != "instructblip_t5"])
+def test_the_head_sees_one_position_of_a_rating(name: str, loaded: Load) -> None:
+    model, seen = loaded(name), []
+    hook = model._model.get_output_embeddings().register_forward_hook(lambda _, given, out: seen.append(out.shape[:2]))
+    try:
+        model.next_token_logprobs(prompts(3, prefix=RATE_PREFIX), QUALITY_WORDS)
+    finally:
+        hook.remove()
+    assert seen[0] == (3, 1)
+
+
+@architectures(MULTI_IMAGE)
+def test_several_images(name: str, loaded: Load, checkpoint: Callable[[str], Path]) -> None:
+    model, asked, oracle = loaded(name), prompts(4, images=2), Oracle(checkpoint(name))
+    rows = model.option_likelihoods(asked, [OPTIONS] * 4)
+    same(rows, [[oracle.likelihood(prompt, option) for option in OPTIONS] for prompt in asked])
+    swapped = [replace(prompt, images=prompt.images[::-1]) for prompt in asked]
+    assert (flat(rows) - flat(model.option_likelihoods(swapped, [OPTIONS] * 4))).abs().max() > TOLERANCE
+
+
+@architectures(NO_IMAGE)
+def test_no_image(name: str, loaded: Load, checkpoint: Callable[[str], Path]) -> None:
+    model, asked, oracle = loaded(name), prompts(4, images=0), Oracle(checkpoint(name))
+    model.option_likelihoods(prompts(2), options(2))  # positions of an earlier image must not linger
+    rows = model.option_likelihoods(asked, [OPTIONS] * 4)
+    same(rows, [[oracle.likelihood(prompt, option) for option in OPTIONS] for prompt in asked])
+    assert model.generate(asked, 4) == [model.generate([prompt], 4)[0] for prompt in asked]
+
+
+@architectures(["llava", "qwen2_vl", "instructblip_t5"])
+def test_mixed_batches_keep_their_order(name: str, loaded: Load) -> None:
+    model = loaded(name)
+    kinds: list[Prompt] = [*prompts(2), *prompts(2, prefix=RATE_PREFIX), *prompts(1, prefix="This is")]
+    if name in NO_IMAGE:
+        kinds += [*prompts(1, images=0), *prompts(1, images=3)]
+    mixed = kinds[::2] + kinds[1::2]
+    same(model.next_token_logprobs(mixed, ["good"]), [model.next_token_logprobs([p], ["good"])[0] for p in mixed])
+
+
+@architectures([name for name in ARCHITECTURES if name not in MULTI_IMAGE])
+def test_more_images_than_the_model_takes(name: str, loaded: Load) -> None:
+    with pytest.raises(ItemError, match=r"^item/0: .* cannot take 2 images"):
+        loaded(name).generate(prompts(1, images=2), 3)

@@ -1,0 +1,79 @@
+"""Models that compute elsewhere: what is sent ahead, and what happens to a batch over which processes die there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from pytest_qbench.errors import ItemError
+from pytest_qbench.items import Item
+from pytest_qbench.models.errors import OutOfMemoryError, WorkerDied
+from pytest_qbench.prompts import Prompt
+from pytest_qbench.records import Response
+from tests.engine.test_engine import Picture, Scripted, engine, item
+
+
+@dataclass
+class Elsewhere(Scripted):
+    """Answers batches of at most `fits` in which no item is poison."""
+
+    ahead: int = 5
+    fits: int = 100
+    largest_batch: int | None = None
+    machine: str = "elsewhere"
+    report: Mapping[str, Any] = field(default_factory=dict)
+    sent: list[list[str]] = field(default_factory=list)
+    asked: list[list[str]] = field(default_factory=list)
+
+    def send(self, items: Sequence[Item], prompts: Sequence[Prompt], shared: bool) -> Sequence[Prompt]:
+        self.sent.append([i.id for i in items])
+        return prompts
+
+    def answers(self, items: Sequence[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
+        self.asked.append([i.id for i in items])
+        if len(items) > self.fits:
+            raise OutOfMemoryError("out of memory")
+        if any(i.id in self.poison for i in items):
+            raise WorkerDied("it died")
+        return [Response(logprobs={"good": -1.0, "poor": -2.0}) for _ in items]
+
+
+def scored(*numbers: int) -> list[Item]:
+    return [item(i, "assessment", Picture(f"{i}.png")) for i in numbers]
+
+
+def test_what_the_next_calls_are_about_is_sent_ahead_as_far_as_there_is_room() -> None:
+    model = Elsewhere(ahead=5)
+    measuring = engine(model, batch_size=2)
+    calls = [scored(*range(4 * k, 4 * k + 4)) for k in range(6)]
+    for k, call in enumerate(calls):
+        measuring.measure(call, then=calls[k + 1 :])
+        assert len(model.sent) == min(12, 2 * (k + 1) + 5)  # its own batches, and as many as may be ahead
+    assert model.asked == model.sent
+    assert len(model.sent) == 12  # none twice
+
+
+def test_a_batch_over_which_processes_died_is_halved_and_the_others_stay_whole() -> None:
+    model = Elsewhere(poison=("d/assessment/5",))
+    measuring = engine(model, batch_size=4)
+    records = measuring.measure(scored(*range(12)))
+    assert [r.error for r in records if r.status == "error"] == ["WorkerDied: it died"]
+    assert [len(batch) for batch in model.asked] == [4, 4, 2, 1, 1, 2, 4]
+    assert measuring.batch_size == 4
+
+
+def test_memory_that_runs_out_elsewhere_makes_the_batches_smaller_for_good() -> None:
+    model = Elsewhere(fits=2)
+    measuring = engine(model, batch_size=4)
+    records = measuring.measure(scored(*range(12)))
+    assert {r.status for r in records} == {"measured"}
+    assert [len(batch) for batch in model.asked] == [4, 2, 2, 2, 2, 2, 2]
+    assert measuring.batch_size == 2
+
+
+@pytest.mark.parametrize("named, expected", [(None, 16), (64, 64)])
+def test_the_first_batch_size_is_that_of_the_model_elsewhere(named: int | None, expected: int) -> None:
+    assert engine(Elsewhere(largest_batch=named), batch_size=None).batch_size == expected

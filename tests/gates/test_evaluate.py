@@ -1,0 +1,429 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from pytest_qbench.baseline.store import read_baseline, write_baseline
+from pytest_qbench.errors import UsageError
+from pytest_qbench.gates.evaluate import GateResult, Limits, decide, evaluate
+from pytest_qbench.metrics.results import Results
+from pytest_qbench.records import Record
+from pytest_qbench.stats.paired import Paired
+from pytest_qbench.stats.power import mcnemar_power
+from tests.builders import answered, judged, picture, question, results, scored, text
+
+N = 400
+QUESTIONS = [question(i) for i in range(N)]
+
+
+def perception(wrong: set[int], **conditions: Any) -> Results:
+    return results(
+        QUESTIONS, [answered(q, "No" if i in wrong else "Yes") for i, q in enumerate(QUESTIONS)], **conditions
+    )
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Any:
+    def store(old: Results) -> Any:
+        return read_baseline(write_baseline(tmp_path, "old", old))
+
+    return store
+
+
+def gate(
+    new: Results, baseline: Any, name: str = "perception.accuracy", limits: Limits | None = None, **bounds: Any
+) -> GateResult:
+    return evaluate(name, new, baseline, limits or Limits(), **(bounds or {"margin": 0.01}))
+
+
+def paired(delta: float, lower: float, upper: float, p: float = 0.5) -> Paired:
+    return Paired(delta, lower, upper, p, None, 100)
+
+
+@pytest.mark.parametrize(
+    "comparison, p, verdict",
+    [
+        (paired(-0.05, -0.08, -0.02), 0.001, "regressed"),
+        (paired(-0.005, -0.008, -0.002), 0.001, "pass"),  # significant, but within the margin
+        (paired(-0.02, -0.05, 0.01), 0.2, "inconclusive"),
+        (paired(0.0, -0.005, 0.005), 0.5, "pass"),
+        (paired(0.05, 0.02, 0.08), 0.99, "improved"),
+        (paired(0.0, -0.01, 0.01), 0.5, "inconclusive"),  # L must lie above -m, not on it
+        (paired(-0.05, -0.2, 0.1), 0.05, "inconclusive"),  # p must lie below alpha, not on it
+    ],
+)
+def test_the_rule(comparison: Paired, p: float, verdict: str) -> None:
+    assert decide(comparison, 0.01, 0.05, p) == verdict
+
+
+def test_identical_runs_pass_with_the_bound_shown(stored: Any) -> None:
+    found = gate(perception({1, 2}), stored(perception({1, 2})))
+    assert found.verdict == "pass"
+    assert "identical on 400 items" in found.reason
+    (row,) = found.rows
+    assert row.delta == 0
+    assert row.delta_ci is not None
+    assert -0.01 < row.delta_ci[0] < 0 < row.delta_ci[1]
+
+
+def test_a_drop_regresses_with_the_exact_p_value_and_names_the_items(stored: Any) -> None:
+    found = gate(perception(set(range(20))), stored(perception({0, 390, 391})))
+    assert found.verdict == "regressed"
+    (row,) = found.rows
+    assert row.p_value == pytest.approx(binomtest(19, 21, alternative="greater").pvalue)
+    assert row.value == pytest.approx(380 / 400)
+    assert row.baseline == pytest.approx(397 / 400)
+    assert row.delta == pytest.approx(-17 / 400)
+    assert [f.item for f in found.lost] == [f"mini/{i}" for i in range(1, 20)]
+    assert [f.item for f in found.gained] == ["mini/390", "mini/391"]
+    assert (found.lost[0].before, found.lost[0].after) == ("Yes", "No")
+
+
+def test_an_improvement_is_said(stored: Any) -> None:
+    assert gate(perception(set()), stored(perception(set(range(40))))).verdict == "improved"
+
+
+def test_alpha_is_shared_by_the_family(stored: Any) -> None:
+    base = stored(perception(set()))
+    lost = set(range(6))  # exact p = 1/64: below 0.05, not below 0.05 / 4
+    assert gate(perception(lost), base).verdict == "regressed"
+    assert gate(perception(lost), base, limits=Limits(family=4)).verdict == "inconclusive"
+
+
+def without(r: Results, *items: str) -> Results:
+    return Results([x for x in r.records if x.item not in items], r.expected, r.fingerprint)
+
+
+def test_whatever_is_not_whole_is_invalid(stored: Any) -> None:
+    good = perception(set())
+    base = stored(good)
+    assert (
+        "3 of 400 items were not measured (first: mini/1)"
+        in gate(without(good, "mini/1", "mini/2", "mini/9"), base).reason
+    )
+    errors = Results(
+        [Record.of(QUESTIONS[0], "error", error="no image"), *good.records[1:]], good.expected, good.fingerprint
+    )
+    assert gate(errors, base).verdict == "invalid"
+    assert "no image" in gate(errors, base).reason
+    assert gate(errors, base, limits=Limits(max_errors=0.01)).verdict == "pass"
+    mute = Results([answered(q, None) for q in QUESTIONS[:21]] + good.records[21:], good.expected, good.fingerprint)
+    assert gate(mute, base).verdict == "invalid"
+    assert gate(results([], []), base).verdict == "invalid"
+    assert gate(good, base, dataset="koniq", margin=0.01).verdict == "invalid"
+    assert gate(good, base, slice="type=what", margin=0.01).verdict == "invalid"
+
+
+def test_whatever_cannot_be_compared_is_invalid_and_incomparable(stored: Any) -> None:
+    good = perception(set())
+    for new, base in (
+        (good, "no baseline"),
+        (perception(set(), answer="generate"), stored(good)),
+        (perception(set(), prompts="other"), stored(good)),
+        (perception(set(), blind=True), stored(good)),
+    ):
+        found = gate(new, base)
+        assert (found.verdict, found.incomparable) == ("invalid", True), found
+    changed = [question(0, answer="No"), *QUESTIONS[1:]]
+    new = results(changed, [answered(q, "Yes") for q in changed])
+    assert "another text, key or reference" in gate(new, stored(good)).reason
+    more = [*QUESTIONS, question(N)]
+    new = results(more, [answered(q, "Yes") for q in more])
+    assert f"not in baseline old (first: mini/{N})" in gate(new, stored(good)).reason
+
+
+def test_what_is_only_reported_does_not_forbid_a_comparison(stored: Any) -> None:
+    new = perception(set(), model={"name": "other"}, batch_size=3, judge={"name": "other"})
+    assert gate(new, stored(perception(set()))).verdict == "pass"
+
+
+def test_a_subset_is_compared_on_the_subset_when_options_chose_it(stored: Any) -> None:
+    base = stored(perception(set(range(200, 400))))
+    half = QUESTIONS[:200]
+    new = results(half, [answered(q, "Yes") for q in half])
+    lost = gate(new, base)
+    assert (lost.verdict, lost.incomparable) == ("invalid", True)
+    assert "200 of the 400 perception items of baseline old are not in this data (first: mini/200)" in lost.reason
+    new.narrowed = True
+    (row,) = gate(new, base).rows
+    assert (row.baseline, row.delta, row.n) == (1.0, 0.0, 200)
+
+
+def test_hidden_answers_gate_nothing() -> None:
+    items = [question(i, answer=None) for i in range(5)]
+    found = gate(results(items, [Record.of(q, "measured", choice="Yes") for q in items]), "no baseline")
+    assert found.nothing
+
+
+def test_a_task_that_neither_data_nor_baseline_has_is_not_judged(stored: Any) -> None:
+    good = perception(set())
+    lacking = Results(good.records, good.expected, good.fingerprint, absent=frozenset({"assessment"}))
+    assert gate(lacking, stored(good), "assessment.srcc").nothing
+    assert gate(lacking, "no baseline", "assessment.srcc").nothing
+    assert not gate(lacking, stored(assessed(0.1)), "assessment.srcc").nothing  # the baseline has it
+    assert not gate(good, stored(good), "assessment.srcc").nothing  # no suite asked
+    assert gate(lacking, stored(good), "assessment.srcc", dataset="koniq", margin=0.01).verdict == "invalid"
+    assert not gate(lacking, stored(good), "assessment.srcc", dataset="koniq", margin=0.01).nothing
+
+
+def test_floors_and_ceilings_need_no_baseline() -> None:
+    new = perception(set(range(40)))
+    assert gate(new, "none", minimum=0.9).verdict == "pass"
+    assert gate(new, "none", minimum=0.91).verdict == "regressed"
+    assert gate(new, "none", "perception.unparsed_rate", maximum=0.0).verdict == "pass"
+    with pytest.raises(ValueError, match="give margin="):
+        evaluate("perception.accuracy", new, "none", Limits())
+    with pytest.raises(ValueError, match="no metric"):
+        gate(new, "none", "perception.accurracy")
+
+
+def assessed(noise: float, seed: int = 0, anti: bool = False) -> Results:
+    rng = np.random.default_rng(seed)
+    items, records = [], []
+    for dataset in ("mini_a", "mini_b"):
+        for i in range(150):
+            mos = float(rng.uniform())
+            items.append(picture(i, mos, dataset))
+            score = mos + noise * float(rng.standard_normal())
+            records.append(scored(items[-1], -score if anti and dataset == "mini_b" else score))
+    return results(items, records)
+
+
+def test_each_dataset_is_a_row_and_the_worst_decides(stored: Any) -> None:
+    base = stored(assessed(0.1))
+    assert gate(assessed(0.1), base, "assessment.srcc").verdict == "pass"
+    found = gate(assessed(0.1, anti=True), base, "assessment.srcc")
+    assert found.verdict == "regressed"
+    assert {row.dataset: row.verdict for row in found.rows} == {"mini_a": "pass", "mini_b": "regressed"}
+
+
+def test_a_constant_score_is_invalid_never_green(stored: Any) -> None:
+    base = stored(assessed(0.1))
+    good = assessed(0.1)
+    flat = Results([scored(i, 0.5) for i in good.expected.values()], good.expected, good.fingerprint)
+    found = gate(flat, base, "assessment.srcc")
+    assert found.verdict == "invalid"
+    assert "undefined" in found.reason
+
+
+def test_descriptions_are_compared_item_by_item(stored: Any) -> None:
+    items = [text(i) for i in range(60)]
+    base = stored(results(items, [judged(t, 2, 2) for t in items]))
+    assert (
+        gate(results(items, [judged(t, 2, 2) for t in items]), base, "description.sum", margin=0.05).verdict == "pass"
+    )
+    worse = results(items, [judged(t, 1, 1) if i % 2 else judged(t, 2, 2) for i, t in enumerate(items)])
+    assert gate(worse, base, "description.sum", margin=0.05).verdict == "regressed"
+    mute = results(items, [judged(t, None) if i == 0 else judged(t, 2, 2) for i, t in enumerate(items)])
+    for bounds in ({"margin": 0.05}, {"minimum": 3.0}):
+        found = gate(mute, base, "description.sum", **bounds)
+        assert found.verdict == "invalid"
+        assert "1 of 60 items have no readable verdict" in found.reason
+
+
+def test_a_baseline_round_trips_and_a_broken_one_is_refused(tmp_path: Path) -> None:
+    run = assessed(0.3)
+    path = write_baseline(tmp_path, "x", run)
+    back = read_baseline(path)
+    assert {k: r.score for k, r in back.records.items()} == {(r.task, r.item): r.score for r in run.records}
+    assert back.value("assessment.srcc", "mini_a", None) == run.metric("assessment.srcc", "mini_a").value
+    assert sorted(p.name for p in path.iterdir()) == [
+        "assessment.mini_a.jsonl",
+        "assessment.mini_b.jsonl",
+        "baseline.yaml",
+    ]
+    lines = (path / "assessment.mini_a.jsonl").read_text().splitlines()
+    assert lines == sorted(lines, key=lambda line: line.split('"')[3])
+    for damage in (
+        lambda: (path / "assessment.mini_a.jsonl").write_text("\n".join(lines[:-1]) + "\n"),
+        lambda: (path / "assessment.mini_a.jsonl").write_text("\n".join([*lines[:-1], lines[-1][:20]]) + "\n"),
+        lambda: (path / "assessment.mini_a.jsonl").unlink(),
+        lambda: (path / "baseline.yaml").write_text("schema: 99\n"),
+        lambda: (path / "baseline.yaml").write_text("{"),
+        lambda: (path / "baseline.yaml").unlink(),
+    ):
+        damage()
+        with pytest.raises(UsageError) as error:
+            read_baseline(path)
+        assert "\n" not in str(error.value)
+
+
+def test_replacing_a_baseline_leaves_one_whole_folder(tmp_path: Path) -> None:
+    write_baseline(tmp_path, "x", assessed(0.3))
+    write_baseline(tmp_path, "x", perception(set()))
+    assert [p.name for p in tmp_path.iterdir()] == ["x"]
+    assert sorted(p.name for p in (tmp_path / "x").iterdir()) == ["baseline.yaml", "perception.mini.jsonl"]
+
+
+@pytest.mark.parametrize("halves", [False, True])
+def test_a_database_of_two_halves_is_judged_as_it_is_counted(stored: Any, halves: bool) -> None:
+    rng = np.random.default_rng(1)
+    items = [replace(picture(i, float(m), "cgiqa"), slices={"half": "game" if i % 2 else "movie"}) for i, m in enumerate(rng.normal(size=N))]  # fmt: skip
+    scoring = {"temperature": 100.0, **({"halves": "mean"} if halves else {})}
+
+    def run(noise: float, shift: float = 0.0) -> Results:
+        scores = [float(i.target or 0) + shift * (i.slices["half"] == "game") + noise * rng.normal() for i in items]
+        return results(items, [scored(i, s) for i, s in zip(items, scores, strict=True)], scoring=scoring)
+
+    old = stored(run(0.1))
+    shifted = gate(run(0.1, shift=9.0), old, "assessment.srcc")
+    # Another scale in one half ruins the correlation at once, and neither of those within the halves.
+    assert (shifted.verdict == "regressed") is not halves
+    worse = gate(run(3.0), old, "assessment.srcc")
+    assert worse.verdict == "regressed"
+    (row,) = worse.rows
+    assert row.value is not None
+    assert row.baseline is not None
+    assert row.delta == pytest.approx(row.value - row.baseline, abs=1e-9)
+
+
+def several(wrong: dict[str, int], n: int = 300) -> Results:
+    """Three datasets of yes-or-no and how questions; the first `wrong` of each are answered wrong."""
+    items, records = [], []
+    for dataset in ("kadid", "koniq", "spaq"):
+        for i in range(n):
+            item = replace(
+                question(i, type_="how" if i % 2 else "yes_or_no"),
+                id=f"{dataset}/{i}",
+                dataset=dataset,
+                group=f"{dataset}/{i}",
+            )
+            items.append(item)
+            records.append(answered(item, "No" if i < wrong.get(dataset, 0) else "Yes"))
+    return results(items, records)
+
+
+def verdicts(found: GateResult) -> dict[tuple[str | None, str | None], str | None]:
+    return {(row.dataset, row.slice): row.verdict for row in found.rows}
+
+
+def test_a_pattern_chooses_datasets_and_slices(stored: Any) -> None:
+    base = stored(several({}))
+    found = gate(several({"kadid": 40}), base, dataset="k*", margin=0.01)
+    assert verdicts(found) == {("kadid", None): "regressed", ("koniq", None): "pass", (None, None): "regressed"}
+    found = gate(several({"kadid": 40}), base, dataset="kadid", slice="type=*", margin=0.01)
+    assert verdicts(found) == {("kadid", "type=how"): "regressed", ("kadid", "type=yes_or_no"): "regressed"}
+    assert (
+        "no item in slice type=what; kadid"
+        in gate(several({}), base, dataset="kadid", slice="type=what", margin=0).reason
+    )
+    assert (
+        "x* was not measured; perception has kadid, koniq, spaq"
+        in gate(several({}), base, dataset="x*", margin=0).reason
+    )
+
+
+def test_rows_share_alpha_by_holm_and_each_has_its_verdict(stored: Any) -> None:
+    base = stored(several({}))
+    # p = 2^-8 = 0.0039 in each of two datasets, 2^-16 together: below 0.05 / 4, 0.05 / 3, ... whatever the order.
+    found = gate(several({"kadid": 8, "koniq": 8}), base)
+    assert verdicts(found) == {
+        ("kadid", None): "regressed", ("koniq", None): "regressed", ("spaq", None): "pass", (None, None): "regressed",
+    }  # fmt: skip
+    # p = 2^-6 = 0.0156: alone it would be shown at 0.05, not as the smallest of four at 0.0125.
+    found = gate(several({"kadid": 6}), base)
+    assert verdicts(found)[("kadid", None)] == "inconclusive"
+    assert [row.alpha for row in found.rows] == [0.05 / 4] * 4
+    assert gate(several({"kadid": 6}), base, dataset="kadid", margin=0.01).verdict == "regressed"
+
+
+def test_a_small_drop_everywhere_is_found_together(stored: Any) -> None:
+    found = gate(several({"kadid": 5, "koniq": 5, "spaq": 5}), stored(several({})))
+    assert verdicts(found) == {
+        ("kadid", None): "inconclusive", ("koniq", None): "inconclusive", ("spaq", None): "inconclusive",
+        (None, None): "regressed",
+    }  # fmt: skip
+    pooled = found.rows[-1]
+    assert pooled.p_value == pytest.approx(2**-15)
+    assert (pooled.value, pooled.baseline, pooled.n) == (885 / 900, 1.0, 900)
+    assert "all datasets together" in found.reason
+
+
+def test_an_inconclusive_gate_says_how_many_items_would_do(stored: Any) -> None:
+    found = gate(perception({1, 2, 3}), stored(perception(set())))
+    assert found.verdict == "inconclusive"
+    (row,) = found.rows
+    assert row.mde is not None
+    needed = int(found.reason.rpartition("about ")[2].split()[0])
+    assert needed == pytest.approx(N * (row.mde / 0.01) ** 2, abs=1)
+    # That many items with the same discordance do show a drop of the margin, by the exact power of the test.
+    assert mcnemar_power(0.01, max(0.01, 3 / N), needed, 0.05) > 0.75
+
+
+def test_equal_values_pass_on_a_single_item(stored: Any) -> None:
+    one = results([question(0)], [answered(question(0), "No")])
+    found = gate(one, stored(one))
+    (row,) = found.rows
+    assert (found.verdict, row.delta, row.p_value, row.verdict) == ("pass", 0.0, 1.0, "pass")
+    assert "identical on 1 items (bound -" in found.reason
+
+
+@pytest.mark.parametrize("margin", [-0.1, float("nan"), float("inf")])
+def test_a_margin_is_a_drop_one_can_live_with(margin: float) -> None:
+    with pytest.raises(ValueError, match="is no drop to live with"):
+        gate(perception(set()), "none", margin=margin)
+
+
+def test_confidence_sees_what_accuracy_does_not(stored: Any) -> None:
+    def sure(by: float) -> Results:
+        rng = np.random.default_rng(1)
+        logprobs = [{"Yes": -0.2 - by * float(rng.uniform()), "No": -1.5} for _ in QUESTIONS]
+        records = [
+            Record.of(q, "correct", choice="Yes", logprobs=own) for q, own in zip(QUESTIONS, logprobs, strict=True)
+        ]
+        return results(QUESTIONS, records)
+
+    base = stored(sure(0.0))
+    assert gate(sure(0.5), base).verdict == "pass"  # no answer changed
+    found = gate(sure(0.5), base, "perception.confidence", margin=0.01)
+    assert found.verdict == "regressed"
+    (row,) = found.rows
+    assert row.baseline == pytest.approx(1 / (1 + np.exp(-1.3)))
+    half = sure(0.5)
+    half.records[0] = replace(half.records[0], logprobs=None)
+    partly = gate(half, base, "perception.confidence", minimum=0.1)
+    assert partly.verdict == "invalid"
+    assert "1 of 400 items have no recorded likelihoods" in partly.reason
+    assert "undefined" in gate(perception(set()), base, "perception.confidence", margin=0.01).reason
+
+
+def test_the_items_behind_a_judged_and_a_ranked_drop_are_named(stored: Any) -> None:
+    items = [text(i) for i in range(30)]
+    base = stored(results(items, [judged(t, 2, 2) for t in items]))
+    worse = results(
+        items, [judged(t, *((0, 1) if i == 7 else (1, 2) if i < 12 else (2, 2))) for i, t in enumerate(items)]
+    )
+    found = gate(worse, base, "description.sum", margin=0.05)
+    assert [f.item for f in found.lost][:2] == ["mini/7-d", "mini/0-d"]
+    assert (len(found.lost), len(found.gained)) == (12, 0)
+    assert (found.lost[0].before, found.lost[0].after) == ("6.00", "1.50")
+    pictures = [picture(i, float(i)) for i in range(60)]
+    base = stored(results(pictures, [scored(p, i / 60) for i, p in enumerate(pictures)]))
+    moved = results(pictures, [scored(p, 0.99 if i == 3 else i / 60) for i, p in enumerate(pictures)])
+    found = gate(moved, base, "assessment.srcc")
+    assert [(f.item, f.question, f.before, f.after) for f in found.lost] == [("mini_a/3", "MOS 3", "0.0500", "0.9900")]
+
+
+def test_scores_that_differ_by_rounding_alone_are_identical_to_srcc(stored: Any) -> None:
+    """Another batch size moves scores by 1e-7 and no rank: there is no change that could be noise."""
+    old = assessed(0.1)
+    new = Results([replace(r, score=(r.score or 0.0) * (1 + 1e-9)) for r in old.records], old.expected, old.fingerprint)
+    found = gate(new, stored(old), "assessment.srcc")
+    assert found.verdict == "pass"
+    assert "identical on 150 items" in found.reason
+    swapped = [replace(r, score=-(r.score or 0.0)) if i < 1 else r for i, r in enumerate(old.records)]
+    assert (
+        "identical on 150 items"
+        not in gate(
+            Results(swapped, old.expected, old.fingerprint),
+            stored(old),
+            "assessment.srcc",
+            dataset="mini_a",
+            margin=0.01,
+        ).reason
+    )

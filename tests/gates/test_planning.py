@@ -1,0 +1,152 @@
+"""`qbench plan` against simulations and the normal approximation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest, norm
+
+from pytest_qbench.baseline.baseline import as_baseline
+from pytest_qbench.cli import main
+from pytest_qbench.gates.evaluate import Limits, evaluate
+from pytest_qbench.gates.planning import Aim, Row, from_runs, needed, shown
+from tests.builders import answered, picture, question, results, scored
+from tests.cli.test_compare import folder, made
+
+
+def found_in(n: int, drop: float, discordance: float, level: float, runs: int = 1_500) -> float:
+    """Share of simulated comparisons in which SciPy's exact binomial test finds the drop."""
+    rng = np.random.default_rng(0)
+    counts = rng.multinomial(n, [(discordance + drop) / 2, (discordance - drop) / 2, 1 - discordance], size=runs)
+    p_value = {
+        (lost, gained): binomtest(int(lost), int(lost + gained), alternative="greater").pvalue if lost + gained else 1.0
+        for lost, gained in {(row[0], row[1]) for row in counts.tolist()}
+    }
+    return float(np.mean([p_value[row[0], row[1]] < level for row in counts.tolist()]))
+
+
+@pytest.mark.parametrize("drop, discordance", [(0.02, 0.06), (0.05, 0.20), (0.10, 0.06)])
+def test_that_many_items_find_the_drop_and_fewer_do_not(drop: float, discordance: float) -> None:
+    aim = Aim(power=0.8, gates=3)
+    n = needed(drop, discordance, aim)
+    assert found_in(n, drop, max(drop, discordance), 0.05 / 3) == pytest.approx(0.8, abs=0.035)
+    # Connor 1987 by the normal approximation, which is rough where every discordant item is a loss.
+    share = max(drop, discordance)
+    z = norm.ppf([1 - 0.05 / 3, 0.8])
+    approximate = ((z[0] * np.sqrt(share) + z[1] * np.sqrt(share - drop**2)) / drop) ** 2
+    assert 0.85 * approximate < n < 1.25 * approximate + 12
+    least = shown(n, discordance, aim)
+    assert least == pytest.approx(drop, rel=0.02)
+
+
+def test_a_pair_of_runs_gives_its_own_discordance() -> None:
+    old, new = made(set(range(10))), made(set(range(5, 25)))  # 20 of 400 discordant
+    (row,) = from_runs(new, as_baseline(Path("old"), old), {"perception.accuracy": 0.02}, Aim())
+    assert (row.items, row.discordance) == (400, 20 / 400)
+    assert row.needed == needed(0.02, 0.05, Aim())
+    assert row.mde == shown(400, 0.05, Aim())
+
+
+def test_scores_need_items_in_proportion_to_the_squared_width() -> None:
+    rng = np.random.default_rng(0)
+    pictures = [picture(i, float(m)) for i, m in enumerate(rng.normal(size=300))]
+
+    def run(seed: int):  # type: ignore[no-untyped-def]
+        noise = np.random.default_rng(seed).normal(size=300)
+        return results(pictures, [scored(p, float((p.target or 0) + e)) for p, e in zip(pictures, noise, strict=True)])
+
+    rows = [
+        next(from_runs(run(1), as_baseline(Path("old"), run(2)), {"assessment.srcc": 0.02}, Aim(power=power)))
+        for power in (0.8, 0.95)
+    ]
+    assert [row.discordance for row in rows] == [None, None]
+    for row in rows:
+        assert row.mde is not None
+        assert row.needed == pytest.approx(300 * (row.mde / 0.02) ** 2, abs=1)
+    # Mean 0 and standard deviation 1: the error of SRCC's change is close to that of two independent correlations.
+    z = norm.ppf([1 - 0.05 / 3, 0.8, 0.95])
+    assert rows[1].mde / rows[0].mde == pytest.approx((z[0] + z[2]) / (z[0] + z[1]))  # type: ignore[operator]
+
+
+def test_items_that_share_photos_are_planned_by_the_comparison() -> None:
+    questions = [question(i, group=f"photo{i // 8}") for i in range(400)]
+    old, new = (results(questions, [answered(q, "No" if i in wrong else "Yes") for i, q in enumerate(questions)])
+                for wrong in (set(range(0, 20)), set(range(10, 30))))  # fmt: skip
+    (row,) = from_runs(new, as_baseline(Path("old"), old), {"perception.accuracy": 0.02}, Aim())
+    single = needed(0.02, 0.05, Aim())
+    assert row.needed is not None
+    assert row.needed > 2 * single
+
+
+@pytest.mark.parametrize("task", ["perception", "assessment"])
+def test_several_datasets_are_planned_at_the_level_of_their_gate(task: str) -> None:
+    """The drop shown is the MDE that the gate itself prints."""
+    rng = np.random.default_rng(0)
+    if task == "perception":
+        name, items = "perception.accuracy", [
+            replace(question(i, group=f"p{i // 2}"), id=f"{d}/{i}", dataset=d) for d in ("a", "b") for i in range(300)
+        ]  # fmt: skip
+        sides = [[answered(i, "No" if rng.random() < 0.1 else "Yes") for i in items] for _ in range(2)]
+    else:
+        name, items = (
+            "assessment.srcc",
+            [picture(i, float(m), d) for d in ("a", "b") for i, m in enumerate(rng.normal(size=300))],
+        )
+        sides = [[scored(i, float((i.target or 0) + rng.normal())) for i in items] for _ in range(2)]
+    new, old = results(items, sides[0]), as_baseline(Path("old"), results(items, sides[1]))
+    planned = list(from_runs(new, old, {name: 0.02}, Aim()))
+    gate = evaluate(name, new, old, Limits(family=3), margin=0.01)
+    assert [(r.dataset, r.mde) for r in planned if isinstance(r, Row)] == [
+        (r.dataset, pytest.approx(r.mde)) for r in gate.rows if r.dataset
+    ]
+
+
+def test_what_cannot_be_planned_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new = made(set()), made(set(range(20)))
+    renamed = [replace(i, id=f"other-{i.id}") if i.task == "assessment" else i for i in new.expected.values()]
+    kept = [r for r in new.records if r.task == "perception"]
+    new = results(renamed, [*kept, *(scored(i, 0.5) for i in renamed if i.task == "assessment")])
+    a, b = folder(tmp_path / "a", old), folder(tmp_path / "b", new)
+    assert main(["plan", "--runs", a, b]) == 0
+    out = capsys.readouterr().out
+    assert "perception.accuracy  mini       400       5.0 %" in out
+    assert (
+        "not planned: assessment.srcc mini_a: 80 of the 80 assessment items of baseline a are not in this data" in out
+    )
+
+
+def test_what_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan"]) == 0
+    out = capsys.readouterr().out
+    assert "6 % discordant  20 % discordant" in out
+    assert [line.split()[0] for line in out.splitlines()[2:6]] == ["0.01", "0.02", "0.03", "0.05"]
+    assert main(["plan", "--drop=0.02", "--gates=1", "--power=0.9", "--discordance", "0.06"]) == 0
+    out = capsys.readouterr().out
+    count = int(out.splitlines()[2].split()[1].replace(",", ""))
+    assert found_in(count, 0.02, 0.06, 0.05) == pytest.approx(0.9, abs=0.03)
+    assert "drop shown" not in out
+    a, b = folder(tmp_path / "a", made(set())), folder(tmp_path / "b", made(set(range(20))))
+    assert main(["plan", "--runs", a, b]) == 0
+    out = capsys.readouterr().out
+    assert "perception.accuracy  mini       400       5.0 %" in out
+
+
+@pytest.mark.parametrize("args, message", [
+    (("--drop=0",), "--drop=0: a share between 0 and 1"),
+    (("--power=1",), "--power=1: a share between 0 and 1"),
+    (("--alpha=0.7",), "--alpha=0.7: below 0.5"),
+    (("--items=0",), "--items=0: at least 1"),
+    (("--gates=0",), "--gates=0: at least 1"),
+    (("--discordance", "0.1", "1.5"), "--discordance=1.5: a share"),
+    (("--runs", "none", "none"), "none: no such folder"),
+    (("--runs", "a", "b", "--items=5"), "--runs takes discordance and items from the runs"),
+])  # fmt: skip
+def test_usage_errors_are_one_line(args: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", *args]) == 4
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert message in error
+    assert error.count("\n") == 1

@@ -1,0 +1,160 @@
+"""Diagnostics against SciPy, closed forms and counts by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import curve_fit
+from scipy.stats import kendalltau
+
+from pytest_qbench.items import Item
+from pytest_qbench.metrics.diagnostics import diagnose
+from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.records import Record
+from pytest_qbench.stats.agreement import golden_agreement
+from pytest_qbench.stats.correlation import krcc, plcc
+from pytest_qbench.stats.logistic import logistic_fit
+from pytest_qbench.stats.resampling import Undefined
+from tests.builders import answered, judged, picture, question, results, scored, text
+
+Values = dict[tuple[str, str | None], Metric]
+
+
+def diagnosed(records: list[Record], items: list[Item]) -> Values:
+    found = diagnose(records, {(i.task, i.id): i for i in items})
+    return {(m.name.partition(".")[2], m.slice): m for m in found}
+
+
+def test_perception() -> None:
+    items = [question(i, answer="Yes" if i < 6 else "No") for i in range(10)]
+    # Of six yes: four right, one wrong, one unparsed; of four no: one right, three wrong.
+    choices = ["Yes"] * 4 + ["No", None] + ["No"] + ["Yes"] * 3
+    records = [answered(item, choice) for item, choice in zip(items, choices, strict=True)]
+    found = diagnosed(records, items)
+    assert found["accuracy_parsed", None].value == pytest.approx(5 / 9)
+    assert (found["accuracy_yes", None].value, found["accuracy_yes", None].n) == (pytest.approx(4 / 6), 6)
+    assert (found["accuracy_no", None].value, found["accuracy_no", None].n) == (pytest.approx(1 / 4), 4)
+    # Parsed: A (yes) chosen seven times, right five times of nine.
+    assert found["position_bias", "position=A"].value == pytest.approx(2 / 9)
+    assert found["position_bias", "position=B"].value == pytest.approx(-2 / 9)
+    assert found["position_bias", None].value == pytest.approx(2 / 9)
+
+
+def test_without_answers_nothing_is_said_of_them() -> None:
+    hidden = question(0, answer=None)
+    found = diagnosed([Record.of(hidden, "measured", choice="Yes"), Record.of(question(1), "error")], [hidden])
+    assert {m.value for m in found.values()} == {None}
+    assert all(m.note for m in found.values())
+
+
+def test_scores_that_tie() -> None:
+    items = [picture(i, float(i)) for i in range(6)]
+    found = diagnosed([scored(item, s) for item, s in zip(items, [0.1, 0.1, 0.2, 0.3, 0.3, 0.3], strict=True)], items)
+    assert found["distinct_scores", None].value == 3
+    assert found["tied_share", None].value == pytest.approx(5 / 6)
+    assert found["krcc", None].value == pytest.approx(kendalltau([1, 1, 2, 3, 3, 3], range(6))[0])
+
+
+def test_constant_scores_are_undefined_with_a_reason() -> None:
+    items = [picture(i, float(i)) for i in range(6)]
+    found = diagnosed([scored(item, 0.5) for item in items], items)
+    assert found["distinct_scores", None].value == 1
+    for name in ("krcc", "plcc_fitted", "rmse_fitted"):
+        assert found[name, None].value is None
+        assert "constant" in (found[name, None].note or "")
+
+
+def logistic(x: np.ndarray, b: float, a: float, c: float, s: float) -> np.ndarray:
+    return b + a / (1 + np.exp(-(x - c) / s))
+
+
+def test_the_fit_finds_the_function_that_made_the_scores() -> None:
+    x = np.linspace(0, 1, 200)
+    y = logistic(x, 10, 60, 0.4, 0.1)
+    assert logistic_fit(x, y) == pytest.approx(y, abs=1e-4)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 2**32 - 1))
+def test_the_fit_is_scipys_where_both_converge(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(0, 1, 300)
+    y = logistic(x, 1, 4, 0.5, 0.12) + rng.normal(0, 0.3, 300)
+    p, _ = curve_fit(logistic, x, y, p0=[1, 4, 0.5, 0.1], maxfev=20_000)
+    ours, theirs = logistic_fit(x, y), logistic(x, *p)
+    assert np.sum((ours - y) ** 2) == pytest.approx(np.sum((theirs - y) ** 2), rel=1e-4)
+
+
+@pytest.mark.parametrize("curve", [lambda x: x, lambda x: np.exp(4 * x), lambda x: x**3, lambda x: x > 0.5])
+def test_the_fit_gains_on_any_rising_curve(curve: Callable[[np.ndarray], np.ndarray]) -> None:
+    rng = np.random.default_rng(1)
+    x = rng.uniform(0, 1, 500)
+    y = curve(x) + rng.normal(0, 0.02, 500)
+    assert plcc(logistic_fit(x, y), y) >= plcc(x, y) - 1e-6
+    assert np.mean((logistic_fit(x, y) - y) ** 2) <= np.mean((np.polyval(np.polyfit(x, y, 1), x) - y) ** 2) * (1 + 1e-4)
+
+
+def test_a_model_that_ranks_upside_down_gains_nothing_by_the_fit() -> None:
+    x = np.linspace(0, 1, 50)
+    with pytest.raises(Undefined, match="do not rise"):
+        logistic_fit(x, -x)
+
+
+def test_a_fit_that_does_not_converge_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_qbench.stats.logistic.EVALUATIONS", 1)
+    rng = np.random.default_rng(0)
+    with pytest.raises(Undefined, match="did not converge"):
+        logistic_fit(rng.uniform(size=50), rng.uniform(size=50))
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=3, max_size=30))
+def test_krcc_is_a_count_of_pairs(pairs: list[tuple[int, int]]) -> None:
+    x, y = np.array(pairs).T
+    if len(set(x)) == 1 or len(set(y)) == 1:
+        with pytest.raises(Undefined):
+            krcc(x, y)
+        return
+    signs = [(np.sign(x[i] - x[j]), np.sign(y[i] - y[j])) for i in range(len(x)) for j in range(i)]
+    agree = sum(a * b for a, b in signs)
+    norm = np.sqrt(sum(a * a for a, _ in signs) * sum(b * b for _, b in signs))
+    assert krcc(x, y) == pytest.approx(agree / norm)
+
+
+def test_golden_texts_agree_by_their_words() -> None:
+    assert golden_agreement(["The image is blurry."]) is None
+    assert golden_agreement(["The image is blurry.", "the image is BLURRY"]) == 1
+    assert golden_agreement(["a b", "c d"]) == 0
+    assert golden_agreement(["a b c", "a b", "x"]) == pytest.approx((2 * 2 / 5 + 0 + 0) / 3)
+    several = Item("mini/0-d", "description", "mini", None, "g", (), golden=("a b", "a c"))
+    single = Item("mini/1-d", "description", "mini", None, "g", (), golden=("a",))
+    found = diagnosed([judged(several, 1), judged(single, 1)], [several, single])
+    assert (found["golden_agreement", None].value, found["golden_agreement", None].n) == (0.5, 1)
+    assert ("golden_agreement", None) not in diagnosed([judged(single, 1)], [single])
+
+
+def test_shares_of_verdicts_are_means_over_items_of_their_rounds() -> None:
+    items = [text(0), text(1), text(2)]
+    records = [judged(items[0], 2, 2, None, 0), judged(items[1], 1), judged(items[2], None)]
+    rows = {m.name: m for m in results(items, records).diagnostics}
+    found = [rows[f"description.relevance_p{k}"] for k in (0, 1, 2)]
+    assert [m.value for m in found] == pytest.approx([1 / 6, 1 / 2, 1 / 3])
+    assert [m.n for m in found] == [2, 2, 2]
+    assert rows["description.unreadable_rate"].value == pytest.approx(2 / 6)
+    assert all(m.ci and m.ci[0] <= m.value <= m.ci[1] for m in found if m.value is not None)
+
+
+def test_expectations_have_no_shares_and_a_single_round_no_agreement() -> None:
+    items = [text(0), text(1)]
+    records = [
+        replace(judged(i), judge={d: [1.37] for d in ("completeness", "preciseness", "relevance")}) for i in items
+    ]
+    rows = {m.name: m for m in results(items, records).diagnostics}
+    assert rows["description.completeness_p1"].value is None
+    assert rows["description.completeness_p1"].note == "expectations have no shares"
+    assert rows["description.completeness_alpha"].note == "agreement needs at least two rounds"
+    assert results(items, records).metric("description.sum", "mini").value == pytest.approx(4.11)

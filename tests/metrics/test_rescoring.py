@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from statistics import fmean
+
+import numpy as np
+import pytest
+from scipy.stats import pearsonr, spearmanr
+
+from pytest_qbench.metrics.rescoring import compare
+from pytest_qbench.records import Record
+from pytest_qbench.scoring.quality import FIVE_LEVELS
+from pytest_qbench.scoring.score import DEFAULT, Scoring
+from tests.builders import picture, scored
+
+RNG = np.random.default_rng(0)
+
+
+def records(dataset: str, words: tuple[str, ...], n: int = 60) -> list[Record]:
+    made = []
+    for i in range(n):
+        logits = {word: float(RNG.normal()) for word in words}
+        made.append(replace(scored(picture(i, float(RNG.normal()), dataset), 0.0), logprobs=logits))
+    return made
+
+
+def value(compared: list, name: str, metric: str, dataset: str | None) -> float:  # type: ignore[type-arg]
+    (one,) = [c for c in compared if c.strategy.name == name]
+    (row,) = [m for m in one.metrics if (m.name, m.dataset) == (f"assessment.{metric}", dataset)]
+    return row.value
+
+
+def test_every_way_is_what_its_formula_says() -> None:
+    words = ("good", "poor", "high", "low", "fine", "bad", "average", "excellent", "fair")
+    made = records("koniq", words)
+    mos = [float(r.target or 0) for r in made]
+    z = {word: np.array([(r.logprobs or {})[word] for r in made]) for word in words}
+    e = {word: np.exp(values) for word, values in z.items()}
+    formulas = {
+        "softmax good/poor, T = 1": e["good"] / (e["good"] + e["poor"]),
+        "softmax good/poor, T = 100": 1 / (1 + np.exp((z["poor"] - z["good"]) / 100)),
+        "softmax high/low, T = 1": e["high"] / (e["high"] + e["low"]),
+        "argmax good/poor": z["good"] > z["poor"],
+        "argmax high/low": z["high"] > z["low"],
+        "softmax good+fine+high/poor+low+bad": (good := e["good"] + e["fine"] + e["high"]) / (good + e["poor"] + e["low"] + e["bad"]),
+        "three levels": (e["good"] + e["average"] / 2) / (e["good"] + e["average"] + e["poor"]),
+        "five levels": sum(v * e[w] for w, v in FIVE_LEVELS.items()) / sum(e[w] for w in FIVE_LEVELS),
+    }  # fmt: skip
+    compared = compare(made, DEFAULT)
+    assert compared[0].strategy.name == "softmax good/poor, T = 1"
+    assert not any(one.missing for one in compared)
+    for name, expected in formulas.items():
+        scores = np.asarray(expected, dtype=float)
+        assert value(compared, name, "srcc", "koniq") == pytest.approx(spearmanr(scores, mos)[0]), name
+        assert value(compared, name, "plcc", "koniq") == pytest.approx(pearsonr(scores, mos)[0]), name
+
+
+def test_words_that_were_not_recorded_are_named() -> None:
+    compared = {one.strategy.name: one for one in compare(records("koniq", ("good", "poor")), DEFAULT)}
+    assert compared["softmax high/low, T = 1"].missing == ("high", "low")
+    assert compared["five levels"].missing == ("excellent", "fair", "bad")
+    assert compared["argmax good/poor"].missing == ()
+
+
+def test_a_database_without_the_words_is_left_out_of_a_row() -> None:
+    made = records("koniq", ("good", "poor")) + records("spaq", ("good", "poor", "high", "low"))
+    compared = {one.strategy.name: one for one in compare(made, DEFAULT)}
+    assert {m.dataset for m in compared["argmax high/low"].metrics} == {"spaq", None}
+    assert {m.dataset for m in compared["argmax good/poor"].metrics} == {"koniq", "spaq", None}
+
+
+def test_the_scoring_of_the_run_stands_first_and_halves_count_as_in_it() -> None:
+    made = [replace(r, slices={"half": "ab"[i % 2]}) for i, r in enumerate(records("cgiqa", ("high", "low")))]
+    compared = compare(made, Scoring(("high", "low"), 100.0, halves=True))
+    assert compared[0].strategy.name == "softmax high/low, T = 100"
+    parts = [[r for r in made if r.slices["half"] == half] for half in "ab"]
+    expected = fmean(
+        spearmanr([(r.logprobs or {})["high"] - (r.logprobs or {})["low"] for r in part], [r.target for r in part])[0]
+        for part in parts
+    )
+    assert value(compared, "softmax high/low, T = 1", "srcc", "cgiqa") == pytest.approx(expected)
+
+
+def test_errors_and_records_without_logits_do_not_count() -> None:
+    made = records("koniq", ("good", "poor"))
+    extra = [replace(made[0], status="error", logprobs=None), replace(made[1], logprobs=None)]
+    one, other = compare(made, DEFAULT), compare([*made, *extra], DEFAULT)
+    assert value(one, "argmax good/poor", "srcc", "koniq") == value(other, "argmax good/poor", "srcc", "koniq")
+    assert not math.isnan(value(one, "argmax good/poor", "srcc", "koniq"))

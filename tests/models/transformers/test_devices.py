@@ -1,0 +1,69 @@
+"""Which process computes where, on machines that are only imagined."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+
+from pytest_qbench.errors import ModelError
+from pytest_qbench.models import load_model, parse_spec
+from pytest_qbench.models.transformers.devices import ALONE, Machine, Worker, place
+from pytest_qbench.models.transformers.loading import Deterministic
+
+
+@pytest.mark.parametrize("wanted, machine, worker, device", [
+    ("auto", Machine(), ALONE, "cpu"),
+    ("auto", Machine(mps=True), ALONE, "mps"),
+    ("auto", Machine(gpus=4, mps=True), ALONE, "cuda:0"),
+    ("auto", Machine(gpus=4), Worker(3, 4), "cuda:3"),
+    ("cuda", Machine(gpus=4), Worker(1, 2), "cuda:1"),
+    ("cuda:2", Machine(gpus=4), ALONE, "cuda:2"),
+    ("cpu", Machine(gpus=1), Worker(7, 8), "cpu"),
+    ("auto", Machine(), Worker(7, 8), "cpu"),
+])  # fmt: skip
+def test_place(wanted: str, machine: Machine, worker: Worker, device: str) -> None:
+    assert place(wanted, machine, worker, share=False) == device
+
+
+@pytest.mark.parametrize("wanted, machine, workers, message, shared", [
+    ("auto", Machine(gpus=2), 3, "3 workers for 2 cuda devices: use -n 2, or .*share_gpu=true", "cuda:0"),
+    ("cuda:1", Machine(gpus=2), 2, "2 workers for 1 cuda device: use -n 1", "cuda:1"),
+    ("mps", Machine(mps=True), 2, "2 workers for 1 mps device", "mps"),
+])  # fmt: skip
+def test_more_workers_than_devices(wanted: str, machine: Machine, workers: int, message: str, shared: str) -> None:
+    last = Worker(workers - 1, workers)
+    with pytest.raises(ModelError, match=message):
+        place(wanted, machine, last, share=False)
+    assert place(wanted, machine, last, share=True) == shared
+
+
+@pytest.mark.parametrize("wanted, message", [
+    ("cuda", "device=cuda: this machine has 0 CUDA devices"),
+    ("cuda:0", "device=cuda:0: this machine has 0 CUDA devices"),
+    ("mps", "device=mps is not available"),
+])  # fmt: skip
+def test_a_device_that_is_not_there(wanted: str, message: str) -> None:
+    for share in (False, True):
+        with pytest.raises(ModelError, match=message):
+            place(wanted, Machine(), ALONE, share=share)
+
+
+def test_the_loader_asks_for_the_worker_s_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ModelError, match="3 workers for 2 cuda devices"):
+        load_model(parse_spec("tiny"), {}, Worker(0, 3))
+
+
+def test_deterministic_algorithms_are_on_for_a_gpu_and_off_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    Deterministic(torch.device("cpu"))
+    assert not torch.are_deterministic_algorithms_enabled()
+    on = Deterministic(torch.device("cuda"))
+    assert torch.are_deterministic_algorithms_enabled()
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    on.undo()
+    on.undo()
+    assert not torch.are_deterministic_algorithms_enabled()

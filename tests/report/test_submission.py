@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pytest_qbench.data.load import open_datasets
+from pytest_qbench.items import Item
+from pytest_qbench.records import Record
+from pytest_qbench.report.submission import write_submissions
+from tests.builders import picture, question, results, scored
+
+OFFICIAL_SHAPE: list[dict[str, Any]] = [
+    {"type": 0, "concern": 2, "question": "Is the clock sharp?", "img_path": "1.jpg", "candidates": ["Yes", "No"]},
+    {"type": 1, "concern": 0, "question": "What is wrong?", "img_path": "1.jpg", "candidates": ["Blur", "Noise", "None"]},
+    {"type": 2, "concern": 3, "question": "How is the light?", "img_path": "b/2.png", "candidates": ["Bright", "Dark"]},
+    {"type": 2, "concern": 1, "question": "How is it?", "img_path": "3.png", "candidates": ["Good", "Bad"]},
+]  # fmt: skip
+
+
+def hidden(tmp_path: Path) -> list[Item]:
+    (tmp_path / "llvisionqa").mkdir()
+    (tmp_path / "llvisionqa" / "llvisionqa_test.json").write_text(json.dumps(OFFICIAL_SHAPE))
+    (dataset,) = open_datasets(str(tmp_path), rootdir=tmp_path, names=None, split="test")
+    return list(dataset.items)
+
+
+def test_the_question_records_come_back_with_a_response(tmp_path: Path) -> None:
+    items = hidden(tmp_path)
+    records = [
+        Record.of(items[2], "unparsed", response="Hard to tell"),
+        Record.of(items[0], "measured", response="A.", choice="Yes"),
+        Record.of(items[1], "measured", choice="Noise", logprobs={"Blur": -2.0, "Noise": -1.0, "None": -3.0}),
+        Record.of(items[3], "error", error="out of memory"),
+    ]
+    (line,) = write_submissions(tmp_path, results(items, records))
+    written = json.loads((tmp_path / "llvisionqa_test.json").read_text())
+    responses = ["A.", "Noise", "Hard to tell", ""]
+    assert written == [{**one, "response": r} for one, r in zip(OFFICIAL_SHAPE, responses, strict=True)]
+    assert "4 questions, 1 of them without a response" in line
+    assert "nothing was gated" in line
+
+
+def test_an_item_that_was_not_measured_is_not_dropped(tmp_path: Path) -> None:
+    items = hidden(tmp_path)
+    write_submissions(tmp_path, results(items, []))
+    assert [one["response"] for one in json.loads((tmp_path / "llvisionqa_test.json").read_text())] == [""] * 4
+
+
+def test_where_answers_are_known_nothing_is_written(tmp_path: Path) -> None:
+    items = [question(0), picture(0, 1.0)]
+    assert write_submissions(tmp_path, results(items, [scored(items[1], 0.5)])) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_question_2_of_an_image_has_the_image(tmp_path: Path) -> None:
+    item = replace(hidden(tmp_path)[1])
+    assert item.id == "llvisionqa/test/1.jpg#2"

@@ -1,0 +1,352 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import brentq, minimize_scalar
+from scipy.stats import binomtest, norm, t, ttest_rel
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+
+from pytest_qbench.stats.intervals import spread, tango, wilson
+from pytest_qbench.stats.multiplicity import holm
+from pytest_qbench.stats.paired import mcnemar_drop, paired_binary, paired_mean
+from pytest_qbench.stats.power import mcnemar_mde
+from pytest_qbench.stats.resampling import Undefined, bootstrap_mean, sign_flip_drop
+
+counts = st.tuples(st.integers(0, 30), st.integers(0, 30), st.integers(0, 200))
+
+
+@given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.sampled_from([0.05, 0.1]))
+def test_wilson_agrees_with_statsmodels(pair: tuple[int, int], alpha: float) -> None:
+    successes, n = pair
+    assert wilson(successes, n, alpha) == pytest.approx(proportion_confint(successes, n, alpha, "wilson"), abs=1e-12)
+
+
+def test_wilson_ends_are_exact() -> None:
+    assert wilson(0, 7)[0] == 0
+    assert wilson(7, 7)[1] == 1
+
+
+def test_wilson_refuses() -> None:
+    with pytest.raises(Undefined):
+        wilson(0, 0)
+    with pytest.raises(ValueError, match="8 of 7"):
+        wilson(8, 7)
+
+
+@given(st.integers(0, 80), st.integers(0, 80))
+def test_mcnemar_agrees_with_the_binomial_test(lost: int, gained: int) -> None:
+    expected = binomtest(lost, lost + gained, 0.5, alternative="greater").pvalue if lost + gained else 1.0
+    assert mcnemar_drop(lost, gained) == pytest.approx(expected, rel=1e-10)
+
+
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_two_sided_mcnemar_of_statsmodels_is_twice_the_smaller_tail(lost: int, gained: int) -> None:
+    two_sided = mcnemar([[5, gained], [lost, 5]], exact=True).pvalue
+    assert min(1.0, 2 * min(mcnemar_drop(lost, gained), mcnemar_drop(gained, lost))) == pytest.approx(two_sided)
+
+
+def test_mcnemar_refuses_negative_counts() -> None:
+    with pytest.raises(ValueError, match="negative"):
+        mcnemar_drop(-1, 3)
+
+
+@pytest.mark.parametrize(
+    "lost, gained, n, alpha, lower, upper",
+    [
+        (7, 1, 21, 0.025, -0.517, -0.026),  # Bentur et al. in Fagerland, Lydersen & Laake 2014, table V
+        (25, 28, 618, 0.05, -0.0148, 0.0247),  # R: PropCIs::scoreci.mp(25, 28, 618, 0.90)
+        (0, 0, 60, 0.05, -0.043, 0.043),
+    ],
+)
+def test_tango_as_published(lost: int, gained: int, n: int, alpha: float, lower: float, upper: float) -> None:
+    digits = len(str(upper).split(".")[1])
+    assert [round(bound, digits) for bound in tango(lost, gained, n, alpha)] == [lower, upper]
+
+
+@pytest.mark.parametrize("lost, gained, n", [(3, 1, 20), (0, 4, 30), (12, 0, 12), (0, 0, 9), (40, 25, 400), (1, 0, 1)])
+def test_tango_inverts_the_score_test(lost: int, gained: int, n: int) -> None:
+    """Oracle: the likelihood of the multinomial given the difference d is maximised numerically, the test inverted."""
+    z = norm.isf(0.05)
+
+    def statistic(d: float) -> float:
+        def negative_log_likelihood(q: float) -> float:
+            shares = np.maximum([q, q + d, 1 - 2 * q - d], 1e-300)
+            return -float(np.array([lost, gained, n - lost - gained]) @ np.log(shares))
+
+        ends = (max(0.0, -d), (1 - d) / 2)
+        q = minimize_scalar(negative_log_likelihood, bounds=ends, method="bounded", options={"xatol": 1e-12}).x
+        return (gained - lost - n * d) / math.sqrt(max(1e-12, n * (2 * q + d * (1 - d))))
+
+    edge, estimate = 1 - 1e-7, (gained - lost) / n
+    lower = brentq(lambda d: statistic(d) - z, -edge, estimate) if statistic(-edge) > z else -1
+    upper = brentq(lambda d: statistic(d) + z, estimate, edge) if statistic(edge) < -z else 1
+    assert tango(lost, gained, n, 0.05) == pytest.approx((lower, upper), abs=2e-6)
+
+
+@given(counts, st.sampled_from([0.05, 0.025, 0.05 / 3]))
+def test_tango_holds_the_estimate_mirrors_and_widens(table: tuple[int, int, int], alpha: float) -> None:
+    lost, gained, rest = table
+    n = lost + gained + rest + 1
+    lower, upper = tango(lost, gained, n, alpha)
+    assert -1 <= lower < (gained - lost) / n < upper <= 1
+    assert tango(gained, lost, n, alpha) == pytest.approx((-upper, -lower), abs=1e-9)
+    wider = tango(lost, gained, n, alpha / 2)
+    assert wider[0] < lower
+    assert upper < wider[1]
+
+
+def test_tango_refuses() -> None:
+    with pytest.raises(Undefined):
+        tango(0, 0, 0, 0.05)
+    with pytest.raises(ValueError, match="of 3 items"):
+        tango(2, 2, 3, 0.05)
+    with pytest.raises(ValueError, match="alpha"):
+        tango(1, 2, 30, 0.5)
+
+
+def right_and_wrong(n: int, lost: int, gained: int) -> tuple[np.ndarray, np.ndarray]:
+    baseline = np.arange(n) % 3 > 0
+    candidate = baseline.copy()
+    candidate[np.flatnonzero(baseline)[:lost]] = False
+    candidate[np.flatnonzero(~baseline)[:gained]] = True
+    return candidate, baseline
+
+
+@given(counts)
+@settings(max_examples=40, deadline=None)
+def test_binary_with_single_items_is_mcnemar_and_tango(table: tuple[int, int, int]) -> None:
+    lost, gained, rest = table
+    n = 3 * (lost + gained + rest) + 3
+    candidate, baseline = right_and_wrong(n, lost, gained)
+    result = paired_binary(candidate, baseline, range(n), 0.05)
+    assert result.delta == pytest.approx((gained - lost) / n)
+    assert result.p_value == pytest.approx(mcnemar_drop(lost, gained), rel=1e-9)
+    assert (result.lower, result.upper) == tango(lost, gained, n, 0.05)
+    assert result.mde == mcnemar_mde((lost + gained) / n, n, 0.05)
+    assert result.n == n
+
+
+def test_identical_answers_are_no_evidence_but_bounded() -> None:
+    single = paired_binary([True] * 60, [True] * 60, range(60), 0.05)
+    assert (single.delta, single.p_value) == (0, 1)
+    assert (single.lower, single.upper) == pytest.approx((-0.0431, 0.0431), abs=1e-4)
+    paired = paired_binary([True] * 60, [True] * 60, [i // 3 for i in range(60)], 0.05)
+    assert paired.p_value == 1
+    # Nothing is known of how photos hang together: as if there were 20 items, and a little more for t with 19 df.
+    worst = tango(0, 0, 20, 0.05)
+    assert 1.3 * worst[0] < paired.lower < worst[0]
+    assert paired.upper == -paired.lower
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 12)), min_size=1, max_size=80))
+@settings(max_examples=60, deadline=None)
+def test_repeating_groups_never_narrow_the_interval(items: list[tuple[bool, bool, int]]) -> None:
+    candidate, baseline, groups = (list(column) for column in zip(*items, strict=True))
+    clustered = paired_binary(candidate, baseline, groups, 0.05)
+    single = paired_binary(candidate, baseline, range(len(items)), 0.05)
+    assert clustered.delta == single.delta
+    assert clustered.p_value == pytest.approx(sign_flip_drop(np.subtract(candidate, baseline, dtype=float), groups, 0))
+    assert clustered.upper - clustered.lower >= single.upper - single.lower - 1e-9
+    assert clustered.lower <= clustered.delta <= clustered.upper
+
+
+def test_items_that_repeat_each_other_count_once() -> None:
+    """Every photo asked four times with one answer: the interval and the p-value are about those of the photos."""
+    candidate, baseline = right_and_wrong(300, 16, 8)
+    photos = paired_binary(candidate, baseline, range(300), 0.05)
+    asked = paired_binary(np.repeat(candidate, 4), np.repeat(baseline, 4), np.repeat(range(300), 4).tolist(), 0.05)
+    assert asked.p_value == pytest.approx(photos.p_value, rel=1e-9)
+    assert (asked.lower, asked.upper) == pytest.approx((photos.lower, photos.upper), abs=0.001)
+    assert asked.mde == pytest.approx(photos.mde, rel=0.02)
+
+
+def test_clustered_interval_is_that_of_the_clustered_error() -> None:
+    """Oracle: many items, so that Tango is the normal interval with the sandwich standard error of the mean."""
+    rng = np.random.default_rng(8)
+    groups = np.repeat(np.arange(1000), rng.integers(1, 6, 1000))
+    flips = (rng.random(1000)[groups] < 0.1) & (rng.random(groups.size) < 0.7)
+    worse = rng.random(1000)[groups] < 0.6
+    baseline = np.where(flips, worse, rng.random(groups.size) < 0.5)
+    candidate = baseline ^ flips
+    result = paired_binary(candidate, baseline, groups.tolist(), 0.05)
+    deltas = candidate.astype(float) - baseline
+    error = math.sqrt((np.bincount(groups, weights=deltas - deltas.mean()) ** 2).sum()) / groups.size
+    assert (result.upper - result.lower) / 2 == pytest.approx(1.645 * error, rel=0.03)
+
+
+def test_items_that_cancel_in_their_group_narrow_nothing() -> None:
+    candidate, baseline = [True, False] * 60, [False, True] * 60
+    by_photo = paired_binary(candidate, baseline, [i // 2 for i in range(120)], 0.05)
+    assert (by_photo.lower, by_photo.upper) == tango(60, 60, 120, 0.05)
+
+
+def test_one_group_says_nothing() -> None:
+    result = paired_binary([False] * 9, [True] * 9, ["photo"] * 9, 0.05)
+    assert (result.delta, result.lower, result.upper, result.p_value, result.mde) == (-1, -1, 1, 0.5, None)
+
+
+def test_comparisons_refuse_other_items_and_none() -> None:
+    for compare in (paired_binary, paired_mean):
+        with pytest.raises(ValueError, match="same items"):
+            compare([True, False], [True], [0, 1], 0.05)
+        with pytest.raises(ValueError, match="3 group labels for 2 items"):
+            compare([True, False], [True, True], [0, 1, 2], 0.05)
+        with pytest.raises(Undefined):
+            compare([], [], [], 0.05)
+    with pytest.raises(Undefined, match="not finite"):
+        paired_mean([1.0, math.nan], [1.0, 1.0], [0, 1], 0.05)
+
+
+@pytest.mark.parametrize("discordance", [0.02, 0.06, 0.2])
+@pytest.mark.parametrize("n, size", [(20, 1), (60, 1), (60, 3), (400, 1), (400, 8), (1495, 1)])
+def test_false_alarms_of_answers(n: int, size: int, discordance: float) -> None:
+    """A/A with answers that change; where groups repeat, the items of a group change together and the same way."""
+    rng = np.random.default_rng(int(1000 * discordance) + n)
+    groups = np.arange(n) // size
+    p_values = []
+    for _ in range(300):
+        flips = (rng.random(n) < discordance)[groups] & (rng.random(n) < 0.9)
+        worse = (rng.random(n) < 0.5)[groups]
+        baseline = np.where(flips, worse, rng.random(n) < 0.6)
+        p_values.append(sign_flip_drop((baseline ^ flips).astype(float) - baseline, groups.tolist(), 0))
+    for alpha in (0.05, 0.05 / 3):
+        false = sum(p < alpha for p in p_values)
+        assert binomtest(false, len(p_values), alpha, alternative="greater").pvalue > 0.005
+
+
+def scores(n: int, seed: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Means of ten draws of 0/1/2, most items the same in both."""
+    rng = np.random.default_rng(seed)
+    quality = rng.uniform(0.2, 0.8, n)
+    old = rng.binomial(20, quality) / 10
+    again = rng.binomial(20, np.clip(quality + shift, 0, 1)) / 10
+    return np.where(rng.random(n) < 0.5, again, old), old
+
+
+def test_mean_is_the_paired_t_test_where_scores_are_normal() -> None:
+    rng = np.random.default_rng(3)
+    old = rng.normal(size=400)
+    new = old + rng.normal(-0.03, 0.3, 400)
+    result = paired_mean(new, old, range(400), 0.05)
+    oracle = ttest_rel(new, old, alternative="less")
+    interval = ttest_rel(new, old).confidence_interval(0.9)
+    assert result.delta == pytest.approx((new - old).mean())
+    assert result.p_value == pytest.approx(oracle.pvalue, abs=0.006)
+    assert (result.lower, result.upper) == pytest.approx((interval.low, interval.high), abs=0.002)
+    assert result.lower <= interval.low + 1e-12
+    assert result.upper >= interval.high - 1e-12
+    error = (new - old).std(ddof=1) / 20
+    assert result.mde == pytest.approx((t.ppf(0.95, 399) + t.ppf(0.8, 399)) * error)
+
+
+@pytest.mark.parametrize("n", [20, 60])
+def test_mean_interval_holds_the_bootstrap(n: int) -> None:
+    new, old = scores(n, n)
+    result = paired_mean(new, old, range(n), 0.05, seed=4)
+    lower, upper = bootstrap_mean(new - old, range(n), 0.1, 4)
+    assert result.lower <= lower
+    assert upper <= result.upper
+
+
+@pytest.mark.parametrize("n", [20, 60])
+def test_mean_lower_bound_is_not_missed_too_often(n: int) -> None:
+    """Ties and a skew: a tenth of the items lose 1, the mean is -0.1; a miss means `pass` for a model that is worse."""
+    rng = np.random.default_rng(n)
+    missed = {0.05: 0, 0.05 / 3: 0}
+    for seed in range(100):
+        old = rng.binomial(20, 0.6, n) / 10
+        new = old - (rng.random(n) < 0.1)
+        if (new == old).all():  # a gate passes identical lists as such, it claims no bound
+            continue
+        for alpha in missed:
+            missed[alpha] += paired_mean(new, old, range(n), alpha, seed).lower > -0.1
+    for alpha, count in missed.items():
+        assert binomtest(count, 100, alpha, alternative="greater").pvalue > 0.01
+
+
+def test_mean_of_identical_scores_is_bounded() -> None:
+    _, old = scores(60, 1)
+    result = paired_mean(old, old, range(60), 0.05)
+    assert (result.delta, result.p_value) == (0, 1)
+    size = math.sqrt(2) * old.std() * 1.645**2 / (60 + 1.645**2)
+    assert (result.lower, result.upper) == pytest.approx((-size, size), rel=1e-3)
+    assert result.mde is not None
+    assert result.mde > size
+
+
+def test_mean_of_equal_constants_promises_nothing() -> None:
+    result = paired_mean([2.0] * 30, [2.0] * 30, range(30), 0.05)
+    assert (result.delta, result.lower, result.upper, result.p_value, result.mde) == (0, 0, 0, 1, None)
+
+
+def test_mean_by_group_is_the_mean_of_the_groups() -> None:
+    new, old = scores(80, 5, -0.05)
+    once = paired_mean(new, old, range(80), 0.05)
+    often = paired_mean(np.repeat(new, 6), np.repeat(old, 6), np.repeat(range(80), 6).tolist(), 0.05)
+    for field in ("delta", "lower", "upper", "p_value", "mde"):
+        assert getattr(often, field) == pytest.approx(getattr(once, field), rel=1e-9)
+
+
+def test_mean_does_not_depend_on_order_scale_or_offset() -> None:
+    new, old = scores(50, 6, -0.1)
+    groups = [i // 2 for i in range(50)]
+    result = paired_mean(new, old, groups, 0.05)
+    scaled = paired_mean(3 * new + 7, 3 * old + 7, groups, 0.05)
+    assert scaled.p_value == result.p_value
+    for field in ("delta", "lower", "upper", "mde"):
+        assert getattr(scaled, field) == pytest.approx(3 * getattr(result, field), abs=1e-9)
+    back = paired_mean(new[::-1], old[::-1], groups[::-1], 0.05)
+    assert (back.delta, back.mde) == pytest.approx((result.delta, result.mde))
+    assert back.p_value == pytest.approx(result.p_value, abs=0.005)
+
+
+def test_mean_of_one_group_says_nothing() -> None:
+    result = paired_mean([1.0, 2.0], [2.0, 3.0], ["a", "a"], 0.05)
+    assert (result.delta, result.lower, result.upper, result.p_value, result.mde) == (
+        -1,
+        -math.inf,
+        math.inf,
+        0.5,
+        None,
+    )
+
+
+def test_mean_is_seeded() -> None:
+    new, old = scores(40, 2)
+    assert paired_mean(new, old, range(40), 0.05, 1) == paired_mean(new, old, range(40), 0.05, 1)
+
+
+def test_spread_of_the_sandwich() -> None:
+    """Oracle: regression on a constant with cluster-robust errors (statsmodels), t with G - 1 degrees of freedom."""
+    from statsmodels.api import OLS
+
+    rng = np.random.default_rng(1)
+    members = rng.integers(1, 7, 30)
+    groups = np.repeat(np.arange(30), members)
+    deltas = rng.normal(size=30)[groups] + rng.normal(size=groups.size)
+    fit = OLS(deltas, np.ones(groups.size)).fit(
+        cov_type="cluster", cov_kwds={"groups": groups, "df_correction": True, "use_correction": False}, use_t=True
+    )
+    error = fit.bse[0] * math.sqrt(30 / 29)
+    influence = np.bincount(groups, weights=deltas - deltas.mean())
+    half, mde = spread(influence, members.astype(float), 1.0, 0.05)
+    assert half == pytest.approx(t.ppf(0.95, 29) * error)
+    assert mde == pytest.approx((t.ppf(0.95, 29) + t.ppf(0.8, 29)) * error)
+
+
+@given(st.lists(st.floats(0, 1), max_size=12))
+@settings(max_examples=20, deadline=None)  # statsmodels takes 50 ms a call
+def test_holm_agrees_with_statsmodels(p_values: list[float]) -> None:
+    expected = multipletests(p_values, method="holm")[1].tolist() if p_values else []
+    assert holm(p_values) == pytest.approx(expected, abs=1e-12)
+
+
+def test_holm_refuses() -> None:
+    with pytest.raises(ValueError, match=r"\[nan\]"):
+        holm([0.1, math.nan])
