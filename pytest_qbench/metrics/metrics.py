@@ -10,8 +10,7 @@ from pytest_qbench.items import DIMENSIONS
 from pytest_qbench.metrics.probabilities import confidence
 from pytest_qbench.records import Record
 from pytest_qbench.stats.correlation import Kind, correlation_interval, plcc, srcc
-from pytest_qbench.stats.intervals import wilson
-from pytest_qbench.stats.paired_correlation import mean_interval
+from pytest_qbench.stats.intervals import mean_interval, wilson
 from pytest_qbench.stats.resampling import Undefined, bootstrap_mean
 
 CORRELATIONS: dict[str, Kind] = {"assessment.srcc": "srcc", "assessment.plcc": "plcc"}
