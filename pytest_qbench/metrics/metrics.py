@@ -22,7 +22,8 @@ class Metric:
     """One number of a run. `dataset` None is the plain mean over datasets; `slice` is such as ``type=what``.
 
     `value` is None where it is undefined, and `note` says why. `ci` is the two-sided 95 % interval. The fields from
-    `baseline` on are filled by a gate.
+    `baseline` on are filled by a gate. `delta` and `delta_ci` are those of the deciding `test`; `items_to_pass` is the
+    number of items with which an unchanged model passes in 80 %.
     """
 
     name: str
@@ -41,6 +42,9 @@ class Metric:
     mde: float | None = None
     verdict: str | None = None
     note: str | None = None
+    test: str | None = None
+    items_to_pass: int | None = None
+    identical: bool | None = None
 
 
 def judged_mean(record: Record, dimension: str) -> float | None:

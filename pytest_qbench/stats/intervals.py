@@ -88,6 +88,22 @@ def spread(influence: Floats, members: Floats, change: float, alpha: float) -> t
     return max(float(stdtrit(df, 1 - alpha)) * error, floor), error
 
 
+def skewed_reach(influence: Floats, alpha: float) -> tuple[float, float]:
+    """How many standard errors the bounds of a mean lie below and above it, with the skewness of `influence` (G,).
+
+    The inverse of Hall's (1992) monotone transformation of the t statistic, at normal quantiles.
+    """
+    square = float((influence**2).mean())
+    z = normal_quantile(alpha)
+    if square == 0:
+        return z, z
+    skew = float((influence**3).mean()) / square**1.5 / math.sqrt(influence.size)
+    if abs(skew) < 1e-6:
+        return z, z
+    lower, upper = (3 / skew * (math.cbrt(1 + skew * (quantile - skew / 6)) - 1) for quantile in (z, -z))
+    return lower, -upper
+
+
 def mean_interval(values: Sequence[float], bounds: Sequence[Sequence[float]]) -> tuple[float, float]:
     """Interval of the mean of independent estimates from the interval of each (Zou 2007, for a sum)."""
     down = sum((value - lower) ** 2 for value, (lower, _) in zip(values, bounds, strict=True))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri, stdtr, stdtrit
 
-from pytest_qbench.stats.intervals import POWER, mean_interval, normal_quantile, spread
+from pytest_qbench.stats.intervals import POWER, mean_interval, normal_quantile, skewed_reach, spread
 from pytest_qbench.stats.power import items_to_pass, mcnemar_mde
 from pytest_qbench.stats.resampling import Floats, finite, group_codes
 from pytest_qbench.stats.sign_flips import flip_bound, flip_p_value
@@ -69,11 +69,11 @@ def paired_mean(candidate: ArrayLike, baseline: ArrayLike, groups: Sequence[Hash
     """Compare scores (per-item means of judge scores, confidences): the difference of two means over the same items.
 
     `candidate`, `baseline` (n,) are finite, in any unit; `groups` (n,) labels. The p-value is the sign-flip test by
-    group (`sign_flips.flip_p_value`), valid under exchangeability. The interval inverts this test, and is at least
-    that of `intervals.spread` on a side where the test does not exclude 0: the inverted test alone knows nothing of
-    rare large changes that the sample lacks. Equal constants leave an interval of no width. Fewer than four groups
-    leave the interval (-inf, inf). Raises `Undefined` for no items or values that are not finite, ValueError for lists
-    of different lengths.
+    group (`sign_flips.flip_p_value`), valid under exchangeability. The interval inverts this test. On a side where the
+    test does not exclude 0 it reaches at least as far as `intervals.spread` and `intervals.skewed_reach`: the inverted
+    test alone takes changes for symmetric, and knows nothing of rare large ones that the sample lacks. Equal constants
+    leave an interval of no width. Fewer than four groups leave the interval (-inf, inf). Raises `Undefined` for no
+    items or values that are not finite, ValueError for lists of different lengths.
     """
     new, old = finite(candidate, "candidate"), finite(baseline, "baseline")
     deltas = paired_deltas(new, old)
@@ -81,11 +81,13 @@ def paired_mean(candidate: ArrayLike, baseline: ArrayLike, groups: Sequence[Hash
     mean = float(deltas.mean())
     if sums.size == 1:
         return Paired(mean, -math.inf, math.inf, *_p_values(sums), math.inf, deltas.size, 0, test="sign flips by group")
-    half, error = spread(sums - members * mean, members, math.sqrt(2) * float(np.std([new, old])), alpha)
+    influence = sums - members * mean
+    half, error = spread(influence, members, math.sqrt(2) * float(np.std([new, old])), alpha)
     lower, upper = -flip_bound(-sums, members, alpha), flip_bound(sums, members, alpha)
+    down, up = skewed_reach(influence, alpha)
     found = Paired(
-        mean, min(lower, mean - half), max(upper, mean + half), *_p_values(sums), error, deltas.size, sums.size - 1,
-        test="sign flips by group",
+        mean, min(lower, mean - half, mean - down * error), max(upper, mean + half, mean + up * error),
+        *_p_values(sums), error, deltas.size, sums.size - 1, test="sign flips by group",
     )  # fmt: skip
     return in_agreement(found, alpha)
 
