@@ -1,4 +1,5 @@
-"""The pytest plugin: hooks only, thin. Modules beside it are imported when a suite, a gate or an option asks."""
+"""The pytest plugin: thin hooks. Each imports its module when a suite, a gate or an option needs it: a plain pytest
+start stays light."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_qbench.plugin.access import KEY, qbench
+from pytest_qbench.plugin.access import KEY, run_of
 from pytest_qbench.plugin.fixtures import (
     qbench_baseline,
     qbench_engine,
@@ -37,20 +38,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Check what was typed, and take part in xdist's controller where there is one."""
+    """Check the command line and register the listeners of this process."""
     config.addinivalue_line(
         "markers",
         "qbench(task): run this function once per benchmark item of the task perception, description or assessment.",
     )
     if is_worker(config):
         return
-    config.pluginmanager.register(Collector(config), "qbench-collector")
+    config.pluginmanager.register(ReportListener(config), "qbench-reports")
     if given(config):
-        qbench(config).check_command_line()
+        _check_command_line(config)
     if config.getoption("dist", "no") != "no":
-        from pytest_qbench.plugin.xdist import Controller
+        from pytest_qbench.plugin.xdist import XdistController
 
-        config.pluginmanager.register(Controller(config), "qbench-xdist")
+        config.pluginmanager.register(XdistController(config), "qbench-xdist")
+
+
+def _check_command_line(config: pytest.Config) -> None:
+    from pytest_qbench.errors import UsageError
+
+    try:
+        run_of(config).request.check_command_line(is_distributed=config.getoption("dist", "no") != "no")
+    except UsageError as e:
+        raise pytest.UsageError(str(e)) from e
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -59,60 +69,60 @@ def pytest_report_header(config: pytest.Config) -> str | None:
         return None
     from pytest_qbench.plugin.terminal import header
 
-    return header(qbench(config))
+    return header(run_of(config).request.settings)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrize suite functions with their items."""
     marker = metafunc.definition.get_closest_marker(NAME)
     if marker is not None:
-        from pytest_qbench.plugin.collection import generate
+        from pytest_qbench.plugin.collection import parametrize_items
 
-        generate(qbench(metafunc.config), metafunc, marker)
+        parametrize_items(run_of(metafunc.config), metafunc, marker)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pycollect_makeitem(collector: Any, name: str, obj: object) -> Generator[None, Any, Any]:
-    """Put light nodes in the place of a plain suite function."""
+    """Replace the node of a body-less suite function by one node per item."""
     found = yield
     if isinstance(found, list) and KEY in collector.config.stash:
-        from pytest_qbench.plugin.collection import lighten
+        from pytest_qbench.plugin.collection import replace_with_item_nodes
 
-        return lighten(collector.config.stash[KEY], collector, name, obj, found)
+        return replace_with_item_nodes(collector.config.stash[KEY], collector, name, obj, found)
     return found
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
-    """Put gates last, after whatever else reorders; drop what has no items, report what cannot work."""
+    """Order gates last, drop functions without items, raise usage errors; after all other plugins."""
     yield
     if KEY in config.stash:
-        from pytest_qbench.plugin.collection import arrange
+        from pytest_qbench.plugin.collection import order_and_check
 
-        arrange(config.stash[KEY], items)
+        order_and_check(config, config.stash[KEY], items)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Plan the chunks over the final selection."""
     if KEY in session.config.stash:
-        from pytest_qbench.plugin.collection import plan
+        from pytest_qbench.plugin.collection import plan_measurement
 
-        plan(session.config.stash[KEY], session.items)
+        plan_measurement(session.config, session.config.stash[KEY], session.items)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Report items that nothing but their measurement belongs to in one step."""
+    """Report an item in one step where its record is there."""
     if KEY in item.config.stash:
-        from pytest_qbench.plugin.runtestloop import run_short
+        from pytest_qbench.plugin.runtestloop import report_recorded
 
-        return run_short(item.config.stash[KEY], item, nextitem) or None
+        return report_recorded(item.config.stash[KEY], item, nextitem) or None
     return None
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Attach record and verdict to the report: plain values, which cross xdist by themselves."""
+    """Attach record and verdict to the report as plain values, which cross xdist by themselves."""
     report = yield
     if KEY in item.config.stash:
         from pytest_qbench.plugin.reports import attach
@@ -131,19 +141,19 @@ def pytest_report_teststatus(report: pytest.TestReport) -> Any:
     return OUTCOMES.get(outcome)
 
 
-class Collector:
-    """Takes in records as their reports arrive: alone, and on the controller; never on a worker."""
+class ReportListener:
+    """Reads records as their reports arrive: alone and on the controller, never on a worker."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
-        """Take in the record that a report is about; remember what passed and what failed."""
+        """Read the record that a report is about; count passed gates and failed tests."""
         if (key := getattr(report, "qbench_item", None)) is not None:
-            qbench(self.config).take_in(key)
+            run_of(self.config).recorder.ensure_record(key)
         if (kind := getattr(report, "qbench_kind", None)) is not None:
-            qbench(self.config).note(kind, report.nodeid, report.when, report.outcome)
+            run_of(self.config).gating.count(kind, report.nodeid, report.when, report.outcome)
         yield
         if getattr(report, "qbench_outcome", None) in ("wrong", "unparsed", "error"):
             from pytest_qbench.plugin.reports import remember_wrong
@@ -151,11 +161,11 @@ class Collector:
             remember_wrong(self.config, report)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
-        """Run a session with light nodes faster than pytest's own loop does."""
+        """Run a session with item nodes faster than pytest's own loop does."""
         if KEY in session.config.stash:
-            from pytest_qbench.plugin.runtestloop import run_all
+            from pytest_qbench.plugin.runtestloop import run_session
 
-            return run_all(session.config.stash[KEY], session)
+            return run_session(session.config.stash[KEY], session)
         return None
 
 
@@ -164,21 +174,25 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     """Open the run folder before the first item; end in a usage error when a process found that the run cannot work."""
     try:
         if KEY in session.config.stash and not is_worker(session.config) and not session.config.option.collectonly:
-            session.config.stash[KEY].open_folder()
-            _tell_resumed(session.config)
+            from pytest_qbench.plugin.collection import open_run_folder
+
+            open_run_folder(session.config, session.config.stash[KEY])
+            _report_resumed(session.config)
             _show_pace(session.config)
         result = yield
     except KeyboardInterrupt:  # the base of what pytest and xdist raise when a session is stopped
-        _raise_problem(session.config)
+        _raise_usage_error(session.config)
         raise
-    _raise_problem(session.config)
+    _raise_usage_error(session.config)
     return result
 
 
-def _tell_resumed(config: pytest.Config) -> None:
+def _report_resumed(config: pytest.Config) -> None:
     run, reporter = config.stash[KEY], config.pluginmanager.getplugin("terminalreporter")
-    if run.settings.resume and reporter is not None:
-        reporter.write_line(f"qbench: going on with {run.folder_path}: {run.replayed} items recorded before")
+    if run.request.settings.resume and reporter is not None:
+        reporter.write_line(
+            f"qbench: resuming {run.recorder.folder_path}: {run.recorder.resumed} items are recorded already"
+        )
 
 
 def _show_pace(config: pytest.Config) -> None:
@@ -189,18 +203,18 @@ def _show_pace(config: pytest.Config) -> None:
         show_pace(reporter)
 
 
-def _raise_problem(config: pytest.Config) -> None:
-    if KEY in config.stash and config.stash[KEY].problem and not is_worker(config):
-        raise pytest.UsageError(config.stash[KEY].problem)
+def _raise_usage_error(config: pytest.Config) -> None:
+    if KEY in config.stash and config.stash[KEY].usage_error and not is_worker(config):
+        raise pytest.UsageError(config.stash[KEY].usage_error)
 
 
 @pytest.hookimpl(tryfirst=True)  # before the JUnit XML is written
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand over what a worker knows; else write summary and baseline."""
+    """Hand over the worker's part of the run; elsewhere write summary and baseline."""
     if KEY in session.config.stash:
-        from pytest_qbench.plugin.reports import finish
+        from pytest_qbench.plugin.finish import finish_session
 
-        finish(session)
+        finish_session(session)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -212,7 +226,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Let all that was shown stand before a usage error, which pytest writes to the other stream."""
+    """Flush the terminal before pytest writes a usage error to the other stream."""
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if KEY in config.stash and reporter is not None:
         reporter.flush()

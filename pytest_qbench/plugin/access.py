@@ -7,15 +7,27 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_qbench.session.run import QBench
+    from pytest_qbench.session.run import Run
 
-KEY: pytest.StashKey[QBench] = pytest.StashKey()
+KEY: pytest.StashKey[Run] = pytest.StashKey()
 
 
-def qbench(config: pytest.Config) -> QBench:
-    """Return this process's `QBench`, made when a suite, a gate or an option first asks for it."""
+def run_of(config: pytest.Config) -> Run:
+    """Return this process's run, made when a suite, a gate or an option first asks for it.
+
+    Raises `pytest.UsageError` for options that cannot work.
+    """
     if KEY not in config.stash:
-        from pytest_qbench.session.run import QBench
+        from pytest_qbench.errors import UsageError
+        from pytest_qbench.session.request import without_run_folder
+        from pytest_qbench.session.run import Run
+        from pytest_qbench.session.settings import read_settings
+        from pytest_qbench.session.workers import role_of
 
-        config.stash[KEY] = QBench(config)
+        try:
+            settings = read_settings(config)
+        except UsageError as e:
+            raise pytest.UsageError(str(e)) from e
+        command = without_run_folder(list(map(str, config.invocation_params.args)))
+        config.stash[KEY] = Run.of(settings, role_of(config), command, config.add_cleanup)
     return config.stash[KEY]

@@ -1,4 +1,4 @@
-"""Suite function + dataset -> item nodes; gates last; problems become usage errors."""
+"""Suite function + dataset -> item nodes, gates last. Errors are kept until collection ends, then raised once."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ import pytest
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.plugin.alpha_allocation import FIXTURE, family
-from pytest_qbench.plugin.nodes import ItemNode, Items, expand, is_plain
-from pytest_qbench.session.gc import growing, settle
+from pytest_qbench.plugin.nodes import ItemNode, Items, is_plain, item_nodes
+from pytest_qbench.session.gc import freeze, gc_paused
+from pytest_qbench.session.options import in_use
 from pytest_qbench.session.workers import is_controller, is_worker
 
 if TYPE_CHECKING:
     from pytest_qbench.items import Item, Task
-    from pytest_qbench.session.run import QBench
+    from pytest_qbench.session.run import Run
 
 NO_MODEL = "no model: add --qbench-model=SPEC, for example --qbench-model=tiny (embedded; `qbench models` lists more)"
 
 
 def is_gate(item: pytest.Item) -> bool:
-    """A gate is any test that asks for the results."""
+    """Return whether a test is a gate: it asks for the results."""
     return "qbench_results" in getattr(item, "fixturenames", ())
 
 
@@ -32,36 +33,38 @@ def bench_item(node: pytest.Item) -> Item | None:
     return cast("Item | None", callspec.params.get("qbench_item")) if callspec else None
 
 
-def generate(run: QBench, metafunc: pytest.Metafunc, marker: pytest.Mark) -> None:
+def parametrize_items(run: Run, metafunc: pytest.Metafunc, marker: pytest.Mark) -> None:
     """Parametrize a function marked `qbench` with its items.
 
-    A problem is kept for `arrange`: raised here it would exit with 2, and under xdist with 1 and fifty lines.
+    A usage error is kept for `order_and_check`: raised here it would exit with 2, under xdist with 1 and fifty lines.
     """
     try:
         items = _items(run, metafunc, marker)
     except UsageError as e:
-        run.problem = run.problem or str(e)
+        run.usage_error = run.usage_error or str(e)
         items = []
-    ordinary = metafunc.definition.nodeid in run.ordinary or len({item.id for item in items}) < len(items)
+    ordinary = metafunc.definition.nodeid in run.collected.parametrized_normally or len(
+        {item.id for item in items}
+    ) < len(items)
     if items and is_plain(metafunc) and not ordinary:
-        metafunc.parametrize("qbench_item", [Items(items)], ids=["items"])  # `nodes.expand` makes nodes of them
+        metafunc.parametrize("qbench_item", [Items(items)], ids=["items"])  # `nodes.item_nodes` makes nodes of them
     elif items:
         metafunc.parametrize("qbench_item", items, ids=[item.id for item in items])
     else:  # an empty parametrization would be a skip, and green
-        run.absent.add(metafunc.definition.nodeid)
+        run.collected.without_items.add(metafunc.definition.nodeid)
 
 
-def lighten(run: QBench, collector: Any, name: str, obj: object, found: list[Any]) -> list[Any]:
-    """Put light nodes in the place of a plain suite function's node."""
-    nodes = expand(found, run)
+def replace_with_item_nodes(run: Run, collector: Any, name: str, obj: object, found: list[Any]) -> list[Any]:
+    """Return one node per item in place of a body-less suite function's node."""
+    nodes = item_nodes(found, run)
     if nodes is None:  # another plugin parametrized the function as well: its items are tests like any
-        run.ordinary.add(f"{collector.nodeid}::{name}")
+        run.collected.parametrized_normally.add(f"{collector.nodeid}::{name}")
         again: list[Any] = collector.ihook.pytest_pycollect_makeitem(collector=collector, name=name, obj=obj)
         return again
     return nodes
 
 
-def _items(run: QBench, metafunc: pytest.Metafunc, marker: pytest.Mark) -> list[Item]:
+def _items(run: Run, metafunc: pytest.Metafunc, marker: pytest.Mark) -> list[Item]:
     from pytest_qbench.items import TASKS
 
     where = metafunc.definition.nodeid
@@ -73,13 +76,14 @@ def _items(run: QBench, metafunc: pytest.Metafunc, marker: pytest.Mark) -> list[
     # pytest has no public way to ask whether a conftest overrides a fixture.
     manager = metafunc.definition.session._fixturemanager
     models, judges = (manager.getfixturedefs(f, metafunc.definition) for f in ("qbench_model", "qbench_judge"))
-    if run.spec is None and len(models or ()) == 1:
+    if run.request.spec is None and len(models or ()) == 1:
         raise UsageError(NO_MODEL)
-    run.own_judge = len(judges or ()) > 1
-    return run.ask(task)
+    run.request.has_project_judge = len(judges or ()) > 1
+    run.request.tasks[task] = None
+    return run.request.items_of(task)
 
 
-def _one_model(items: list[pytest.Item]) -> None:
+def _check_one_model(items: list[pytest.Item]) -> None:
     """Refuse two models in one run: a chunk is measured by one, and a baseline is one model's."""
     found = set()
     for suite in dict.fromkeys(item.suite for item in items if isinstance(item, ItemNode)):
@@ -93,51 +97,66 @@ def _one_model(items: list[pytest.Item]) -> None:
         raise UsageError("the suites get different qbench_model fixtures: measure one model a run")
 
 
-def _whole_chunks(config: pytest.Config) -> None:
-    """Refuse ways of distributing tests that break chunks apart, or measure items several times."""
+def _check_distribution(config: pytest.Config) -> None:
+    """Refuse ways to distribute tests that break chunks apart or measure items several times."""
     if not is_worker(config):
         return
     dist = config.workerinput["qbench_dist"]  # type: ignore[attr-defined]
     if dist in ("each", "loadgroup", "worksteal"):
         raise UsageError(f"--dist={dist} breaks batches apart or measures items twice: use -n alone (or --dist=load)")
     if config.workerinput["qbench_folder"] is None:  # type: ignore[attr-defined]
-        raise UsageError("-n needs to know that Q-Bench runs before anything is collected: add --qbench-model=SPEC")
+        raise UsageError("-n must know before collection that Q-Bench runs: add --qbench-model=SPEC")
 
 
-def arrange(run: QBench, items: list[pytest.Item]) -> None:
-    """Order and check a collection; raises `pytest.UsageError` alone, empties the collection on a worker."""
-    if run.absent:
-        items[:] = [item for item in items if item.nodeid.partition("[")[0] not in run.absent]
+def order_and_check(config: pytest.Config, run: Run, items: list[pytest.Item]) -> None:
+    """Order and check a collection. An error raises `pytest.UsageError`; on a worker it empties the collection."""
+    if run.collected.without_items:
+        items[:] = [item for item in items if item.nodeid.partition("[")[0] not in run.collected.without_items]
     gates = [item for item in items if is_gate(item)]
     asking = [gate for gate in gates if FIXTURE in getattr(gate, "fixturenames", ())]
-    run.family = family([gate.function for gate in asking if isinstance(gate, pytest.Function)])
-    if run.gates_only:
+    run.gating.comparisons = family([gate.function for gate in asking if isinstance(gate, pytest.Function)])
+    if run.collected.gates_only:
         items[:] = gates
         return
     try:
-        if run.problem is None and run.asked:
-            _whole_chunks(run.config)
-            _one_model(items)
-            run.check_collected()
+        if run.usage_error is None and run.request.tasks:
+            _check_distribution(config)
+            _check_one_model(items)
+            run.request.check_collected()
     except UsageError as e:
-        run.problem = str(e)
-    if run.problem and not is_worker(run.config):
-        raise pytest.UsageError(run.problem)
-    items[:] = [] if run.problem else [item for item in items if not is_gate(item)]
-    if is_worker(run.config):
+        run.usage_error = str(e)
+    if run.usage_error and not is_worker(config):
+        raise pytest.UsageError(run.usage_error)
+    items[:] = [] if run.usage_error else [item for item in items if not is_gate(item)]
+    if is_worker(config):
         # Workers measure; gates run once, on the controller, which learns their ids when the worker ends.
         # By path, not by node id: a suite may lie outside rootdir.
-        run.gate_ids = [f"{gate.path}::{gate.nodeid.partition('::')[2]}" for gate in gates]
+        run.collected.gate_ids = [f"{gate.path}::{gate.nodeid.partition('::')[2]}" for gate in gates]
     else:
         items += gates
 
 
-def plan(run: QBench, items: list[pytest.Item]) -> None:
-    """Put the gates last once more, after what reorders for its own ends (--ff), and plan the chunks."""
+def plan_measurement(config: pytest.Config, run: Run, items: list[pytest.Item]) -> None:
+    """Order the gates last once more, after plugins that reorder late (--ff), and plan the chunks."""
     items.sort(key=is_gate)
-    if run.asked and not is_controller(run.config):
-        with growing():
+    if run.request.tasks and not is_controller(config):
+        with gc_paused():
             nodes = [(node.nodeid, bench_item(node)) for node in items]
-            following = not is_worker(run.config)
-            run.measuring.plan(nodes, run.chunk_size, run.planned_batch, following=following)
-        settle()  # the nodes live as long as the session
+            request, following = run.request, not is_worker(config)
+            run.recorder.measurer.plan(nodes, request.chunk_size, request.planned_batch, following=following)
+        freeze()  # the nodes live as long as the session
+
+
+def open_run_folder(config: pytest.Config, run: Run) -> None:
+    """Check the paths of all outputs and open the run folder, before anything is measured.
+
+    A controller collects nothing: it opens the folder that its workers may come to need. Raises `pytest.UsageError`.
+    """
+    from pytest_qbench.session.recorder import check_output_paths
+
+    try:
+        check_output_paths(run.request)
+        if run.usage_error is None and (run.request.tasks or (is_controller(config) and in_use(config))):
+            _ = run.recorder.folder
+    except UsageError as e:
+        raise pytest.UsageError(str(e)) from e

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_qbench.errors import UsageError
-from pytest_qbench.plugin.access import qbench
-from pytest_qbench.session.workers import worker_count
+from pytest_qbench.plugin.access import run_of
+from pytest_qbench.session.workers import role_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ def _share_cores(config: pytest.Config) -> None:
 
     import torch
 
-    workers = worker_count(config)
+    workers = role_of(config).worker_count
     if workers > 1 and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
 
@@ -41,20 +41,20 @@ def qbench_model(request: pytest.FixtureRequest) -> Iterator[Model]:
     from pytest_qbench.models.transformers.devices import Worker
     from pytest_qbench.plugin.nodes import stop
 
-    run = qbench(request.config)
-    assert run.spec is not None, "collection has checked it"
-    given = getattr(request.config, "workerinput", {"workerid": "gw0", "workercount": 1})
-    worker = Worker(int(given["workerid"].removeprefix("gw")), int(given["workercount"]))
-    if run.spec.kind == "transformers" and run.settings.ray is None:
+    run, role = run_of(request.config), role_of(request.config)
+    spec, args, ray = run.request.spec, run.request.model_args, run.request.settings.ray
+    assert spec is not None, "collection has checked it"
+    worker = Worker(int((role.worker_id or "gw0").removeprefix("gw")), role.worker_count)
+    if spec.kind == "transformers" and ray is None:
         _share_cores(request.config)
     try:
-        if run.settings.ray is not None:
+        if ray is not None:
             from pytest_qbench.replicas.model import Fleet
 
-            model: Model = Fleet(run.settings.ray, run.spec, run.model_args, run.asking)
+            model: Model = Fleet(ray, spec, args, run.request.asking)
         else:
-            endpoints = run.remote.endpoints if run.spec.kind == "openai" else None
-            model = load_model(run.spec, run.model_args, worker, endpoints=endpoints)
+            endpoints = run.endpoints.client if spec.kind == "openai" else None
+            model = load_model(spec, args, worker, endpoints=endpoints)
     except UsageError as e:
         stop(request.session, run, e)
     yield model
@@ -66,23 +66,28 @@ def qbench_judge(request: pytest.FixtureRequest) -> Judge:
     """The judge of descriptions, from `--qbench-judge`."""
     from pytest_qbench.judges.load import make_judge
 
-    run = qbench(request.config)
-    endpoints = run.remote.endpoints if run.judge_spec.startswith("openai:") else None
-    return make_judge(run.judge_spec, run.settings.judge_args, run.settings.judge_prompts, endpoints)
+    run = run_of(request.config)
+    spec, settings = run.request.judge_spec, run.request.settings
+    endpoints = run.endpoints.client if spec.startswith("openai:") else None
+    return make_judge(spec, settings.judge_args, settings.judge_prompts, endpoints)
 
 
 @pytest.fixture(scope="session")
 def qbench_engine(request: pytest.FixtureRequest, qbench_model: Model) -> Iterator[Engine]:
-    """What measures items with the model; the judge is made when a description needs it."""
+    """The engine that measures items with the model; the judge is made when a description needs it."""
     from pytest_qbench.plugin.nodes import stop
+    from pytest_qbench.session.measurement import build_engine, measure_noise, ray_report
 
-    run = qbench(request.config)
+    run = run_of(request.config)
     try:
-        engine = run.make_engine(qbench_model, lambda: request.getfixturevalue("qbench_judge"))
+        engine = build_engine(
+            run.request, run.recorder, run.endpoints, qbench_model, lambda: request.getfixturevalue("qbench_judge")
+        )
     except UsageError as e:
         stop(request.session, run, e)
+    run.ray_report = ray_report(qbench_model)
     yield engine
-    run.measure_noise(engine)
+    measure_noise(run.request, run.recorder, engine)
     engine.close()
 
 
@@ -91,19 +96,19 @@ def qbench_record(request: pytest.FixtureRequest, qbench_item: Item, qbench_engi
     """The record of this item; asking for it measures the item (with its whole chunk)."""
     from pytest_qbench.plugin.nodes import measure
 
-    return measure(request.node, qbench(request.config), qbench_item, lambda: qbench_engine)
+    return measure(request.node, run_of(request.config), qbench_item, lambda: qbench_engine)
 
 
 @pytest.fixture(scope="session")
 def qbench_results(request: pytest.FixtureRequest) -> Results:
     """Everything measured; a test that asks for it runs once, after the last item, also under xdist."""
-    return qbench(request.config).results
+    return run_of(request.config).results
 
 
 @pytest.fixture(scope="session")
 def qbench_baseline(request: pytest.FixtureRequest) -> Baseline | str:
     """The stored baseline, or the reason why there is none."""
-    return qbench(request.config).baseline
+    return run_of(request.config).baseline
 
 
 @pytest.fixture
@@ -116,7 +121,7 @@ def qbench_gate(
     """
     from pytest_qbench.plugin.alpha_allocation import plan_of
 
-    run, plan, compared = qbench(request.config), plan_of(request.function), 0
+    gating, plan, compared = run_of(request.config).gating, plan_of(request.function), 0
 
     def gate(
         name: str,
@@ -129,11 +134,11 @@ def qbench_gate(
     ) -> GateResult:
         nonlocal compared
         compared += margin is not None
-        result = run.gate(
+        result = gating.judge(
             name, qbench_results, qbench_baseline, plan.share(max(1, compared)),
             margin=margin, minimum=minimum, maximum=maximum, dataset=dataset, slice=slice,
         )  # fmt: skip
-        outcome = run.outcome(result)
+        outcome = gating.outcome(result)
         # In JUnit XML a gate that holds says what it rests on, too.
         request.node.user_properties.append((f"gate {result.name}", f"{result.verdict}: {result.reason}"))
         if outcome == "fail":

@@ -18,14 +18,14 @@ from _pytest.fixtures import TopRequest
 from _pytest.mark.structures import NodeKeywords
 
 from pytest_qbench.errors import UsageError
-from pytest_qbench.session.gc import growing
+from pytest_qbench.session.gc import gc_paused
 from pytest_qbench.session.options import NAME
 
 if TYPE_CHECKING:
     from pytest_qbench.engine.engine import Engine
     from pytest_qbench.items import Item
     from pytest_qbench.records import Record
-    from pytest_qbench.session.run import QBench
+    from pytest_qbench.session.run import Run
 
 _OURS = frozenset({"qbench_item", "qbench_record", "request"})
 # What pytest gives every node at once, and most never need: half a kilobyte.
@@ -55,7 +55,7 @@ def is_plain(metafunc: pytest.Metafunc) -> bool:
     option = metafunc.config.option  # each wants to see a test's phases, or its function
     if option.trace or getattr(option, "setupshow", False) or getattr(option, "setuponly", False):
         return False
-    if any(mark.name != NAME for mark in definition.iter_markers()) or _watched(definition):
+    if any(mark.name != NAME for mark in definition.iter_markers()) or _is_watched(definition):
         return False
     # pytest has no public way to ask what a function's fixtures are.
     known: dict[str, Any] = metafunc._arg2fixturedefs
@@ -68,7 +68,7 @@ def is_plain(metafunc: pytest.Metafunc) -> bool:
     return True
 
 
-def _watched(node: pytest.Item) -> bool:
+def _is_watched(node: pytest.Item) -> bool:
     """Tell whether a conftest watches the running of tests, which light nodes do in one step."""
     for name in _WATCHES:
         for implementation in getattr(node.ihook, f"pytest_runtest_{name}").get_hookimpls():
@@ -127,7 +127,7 @@ class Suite:
 class ItemNode(pytest.Item):
     """The test of one item. Reported in one step where its record is there (see `shortcut`), else like any test."""
 
-    def __init__(self, name: str, parent: Any, nodeid: str, suite: Suite, bench: Item, run: QBench) -> None:
+    def __init__(self, name: str, parent: Any, nodeid: str, suite: Suite, bench: Item, run: Run) -> None:
         super().__init__(name, parent, nodeid=nodeid)
         for empty in _EMPTY:
             delattr(self, empty)
@@ -192,7 +192,7 @@ class ItemNode(pytest.Item):
 
     def setup(self) -> None:
         """Get the session fixtures where the item is still to be measured: what they raise is an error in setup."""
-        if self.run.measuring.wanted(self.nodeid, self.bench):
+        if self.run.recorder.measurer.needs_model(self.nodeid, self.bench):
             self.engine = self.suite.engine(self)
 
     def runtest(self) -> None:
@@ -200,8 +200,8 @@ class ItemNode(pytest.Item):
         measure(self, self.run, self.bench, lambda: self.engine)
 
 
-def expand(found: list[Any], run: QBench) -> list[Any] | None:
-    """Put item nodes in the place of a plain function's node; None where another plugin parametrized it as well."""
+def item_nodes(found: list[Any], run: Run) -> list[Any] | None:
+    """Return one node per item for a body-less suite function; None if another plugin parametrized it too."""
     nodes: list[Any] = []
     for node in found:
         parameters = node.callspec.params if isinstance(node, pytest.Function) and hasattr(node, "callspec") else {}
@@ -212,7 +212,7 @@ def expand(found: list[Any], run: QBench) -> list[Any] | None:
             return None
         else:
             suite = Suite(node)
-            with growing():
+            with gc_paused():
                 for item in items:
                     one = node_name(item.id)
                     own = {"nodeid": suite.nodeid(one), "suite": suite, "bench": item, "run": run}
@@ -228,7 +228,7 @@ def node_name(id_: str) -> str:
     return escaped.replace("\x7f", "\\x7f")
 
 
-def measure(node: pytest.Item, run: QBench, item: Item, engine: Any) -> Record:
+def measure(node: pytest.Item, run: Run, item: Item, engine: Any) -> Record:
     """Measure the item of a test and leave its record for the report; an error fails the test where none is allowed."""
     from pytest_qbench.plugin.stash import RECORD
 
@@ -239,19 +239,19 @@ def measure(node: pytest.Item, run: QBench, item: Item, engine: Any) -> Record:
             asked[:] = [engine()]
             return asked[0]
 
-        record = run.measuring.measure(node.nodeid, item, noted)
+        record = run.recorder.measurer.measure(node.nodeid, item, noted)
         if asked:
-            run.made_with["batch_size"] = asked[0].batch_size  # auto may have halved it
+            run.recorder.made_with.batch_size = asked[0].batch_size  # auto may have halved it
     except UsageError as e:
         stop(node.session, run, e)
     node.stash[RECORD] = record
-    if record.status == "error" and run.settings.max_errors == 0:
+    if record.status == "error" and run.request.settings.max_errors == 0:
         pytest.fail(f"{item.id}: {record.error}", pytrace=False)
     return record
 
 
-def stop(session: pytest.Session, run: QBench, error: UsageError) -> NoReturn:
+def stop(session: pytest.Session, run: Run, error: UsageError) -> NoReturn:
     """End the session in a usage error; the reports of items not run are not wanted."""
-    run.problem = run.problem or str(error)
-    session.shouldstop = run.problem
-    pytest.skip(run.problem)  # this item's own report: the session ends in exit status 4
+    run.usage_error = run.usage_error or str(error)
+    session.shouldstop = run.usage_error
+    pytest.skip(run.usage_error)  # this item's own report: the session ends in exit status 4

@@ -14,17 +14,17 @@ import pytest
 
 from pytest_qbench.plugin.nodes import ItemNode
 from pytest_qbench.plugin.progress import flushed_by_hand
-from pytest_qbench.session.gc import settle
+from pytest_qbench.session.gc import freeze
 from pytest_qbench.session.options import NAME
 from pytest_qbench.session.workers import is_worker
 
 if TYPE_CHECKING:
-    from pytest_qbench.session.run import QBench
+    from pytest_qbench.session.run import Run
 
 SETTLED = 8192  # items whose records and reports the garbage collector looks at more than once
 
 
-def run_short(run: QBench, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+def report_recorded(run: Run, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
     """Report `item` from its record; False where it has to run as any test does."""
     if not isinstance(item, ItemNode) or nextitem is None or nextitem.parent is not item.parent:
         return False
@@ -33,7 +33,7 @@ def run_short(run: QBench, item: pytest.Item, nextitem: pytest.Item | None) -> b
         return False
     began = time.time()
     nodeid = item.nodeid
-    record = run.measuring.take(nodeid, item.bench)
+    record = run.recorder.measurer.take(nodeid, item.bench)
     if record is None:
         return False
     location = item.location
@@ -51,7 +51,7 @@ def run_short(run: QBench, item: pytest.Item, nextitem: pytest.Item | None) -> b
     return True
 
 
-def run_all(run: QBench, session: pytest.Session) -> bool | None:
+def run_session(run: Run, session: pytest.Session) -> bool | None:
     """Run the tests of a session with light nodes: pytest's own loop, without what it puts around short reports.
 
     That is a hook with a dozen plugins and a system call for every dot; here the display moves a chunk at a time, which
@@ -66,8 +66,8 @@ def run_all(run: QBench, session: pytest.Session) -> bool | None:
         for done, (item, following) in enumerate(pairwise((*session.items, None))):
             assert item is not None
             if done % SETTLED == 0:
-                settle()
-            if not run_short(run, item, following):
+                freeze()
+            if not report_recorded(run, item, following):
                 flush()
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if session.shouldfail:

@@ -9,15 +9,15 @@ from pytest_qbench.report.finished_run import Finished
 from pytest_qbench.report.terminal import NOT_QBENCH, section
 
 if TYPE_CHECKING:
-    from pytest_qbench.session.run import QBench
+    from pytest_qbench.session.settings import Settings
 
 
-def header(run: QBench) -> str:
-    """One line for the session header."""
-    data = NOT_QBENCH if run.settings.data == "mini" else run.settings.data
-    blind = ", blind (grey images)" if run.settings.blind else ""
-    ray = f", ray {run.settings.ray}" if run.settings.ray else ""
-    return f"qbench: model {run.settings.model}, data {data}{blind}{ray}"
+def header(settings: Settings) -> str:
+    """Return the line of the session header: model and data."""
+    data = NOT_QBENCH if settings.data == "mini" else settings.data
+    blind = ", blind (grey images)" if settings.blind else ""
+    ray = f", ray {settings.ray}" if settings.ray else ""
+    return f"qbench: model {settings.model}, data {data}{blind}{ray}"
 
 
 def show(reporter: Any, run: Finished) -> None:

@@ -10,14 +10,14 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from pytest_qbench.errors import UsageError
-from pytest_qbench.plugin.access import qbench
+from pytest_qbench.plugin.access import run_of
 from pytest_qbench.plugin.nodes import node_name
 from pytest_qbench.session.chunks import plan_chunks
 from pytest_qbench.session.options import in_use
 from pytest_qbench.session.workers import is_controller
 
 if TYPE_CHECKING:
-    from pytest_qbench.session.run import QBench
+    from pytest_qbench.session.run import Run
 
 ISOLATION = 12  # workers that may die while items that kill them are isolated
 
@@ -81,12 +81,14 @@ class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
 
     def _is_to_blame(self, unfinished: list[str]) -> bool:
         names = {_parameter(nodeid) for nodeid in unfinished}
-        run = qbench(self.config)
-        run.folder.journal.refresh()
-        if any(node_name(id_) in names for _, id_ in run.folder.journal.in_flight()):
+        run = run_of(self.config)
+        run.recorder.folder.journal.refresh()
+        if any(node_name(id_) in names for _, id_ in run.recorder.folder.journal.in_flight()):
             return False
         first = unfinished[0]
-        if not any(_parameter(first) == node_name(item.id) for dataset in run.datasets for item in dataset.items):
+        if not any(
+            _parameter(first) == node_name(item.id) for dataset in run.request.datasets for item in dataset.items
+        ):
             return True
         self._deaths[first] += 1
         return self._deaths[first] > 1
@@ -102,15 +104,15 @@ def _parameter(nodeid: str) -> str:
     return nodeid.partition("[")[2].removesuffix("]")
 
 
-class Controller:
-    """The controller's side of a run."""
+class XdistController:
+    """Hooks of the controller: chunks to workers, their output back, gates at the end."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.gate_ids: list[str] | None = None
         self.scheduler: ChunkScheduling | None = None
-        self.asked = in_use(config)
-        if self.asked and config.option.maxworkerrestart is None and config.option.numprocesses:
+        self.is_in_use = in_use(config)
+        if self.is_in_use and config.option.maxworkerrestart is None and config.option.numprocesses:
             # Isolating an item takes some workers; xdist's own limit is four a process.
             config.option.maxworkerrestart = str(4 * config.option.numprocesses + ISOLATION)
 
@@ -119,41 +121,43 @@ class Controller:
         """Tell a worker how tests are handed out and where the run folder is."""
         node.workerinput["qbench_dist"] = self.config.getvalue("dist")
         try:
-            node.workerinput["qbench_folder"] = str(qbench(self.config).folder_path) if self.asked else None
+            node.workerinput["qbench_folder"] = (
+                str(run_of(self.config).recorder.folder_path) if self.is_in_use else None
+            )
         except UsageError as e:
             raise pytest.UsageError(str(e)) from e
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> ChunkScheduling | None:
         """Replace the default distribution only, and only where Q-Bench is asked for."""
-        if not self.asked or config.getvalue("dist") != "load":
+        if not self.is_in_use or config.getvalue("dist") != "load":
             return None
-        run = qbench(config)
+        request = run_of(config).request
         try:
-            self.scheduler = ChunkScheduling(config, log, run.chunk_size, run.planned_batch)
+            self.scheduler = ChunkScheduling(config, log, request.chunk_size, request.planned_batch)
         except UsageError as e:  # from the project's ini; what was typed was checked before
             raise pytest.UsageError(str(e)) from e
         return self.scheduler
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
-        """Take over what a worker hands over as it ends."""
+        """Take over the output of a worker that ends."""
         output = getattr(node, "workeroutput", {}).get("qbench")
         if output:
-            self.gate_ids = qbench(self.config).take_over(output)
+            self.gate_ids = run_of(self.config).add_worker(output)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Run the gates after the last item; -x, --maxfail and Ctrl-C raise before."""
         result = yield
-        self._check_whole(qbench(session.config))
-        if is_controller(session.config) and self.gate_ids and not qbench(self.config).problem:
+        self._check_complete(run_of(session.config))
+        if is_controller(session.config) and self.gate_ids and not run_of(self.config).usage_error:
             self._run_gates(session, self.gate_ids)
         return result
 
-    def _check_whole(self, run: QBench) -> None:
+    def _check_complete(self, run: Run) -> None:
         """Note what workers that died left undone: a run that lost tests, or its gates, is not green."""
-        if self.scheduler is None or run.problem:
+        if self.scheduler is None or run.usage_error:
             return
         if left := self.scheduler.left:
             run.notes.append(f"{len(left)} tests were not run, their workers died (first: {left[0]})")
@@ -161,20 +165,20 @@ class Controller:
             run.notes.append("no worker ended in order: gates were not run")
 
     def _run_gates(self, session: pytest.Session, gate_ids: list[str]) -> None:
-        config, run = session.config, qbench(session.config)
+        config, collected = session.config, run_of(session.config).collected
         reporter = config.pluginmanager.getplugin("terminalreporter")
-        collected, pyargs = session.testscollected, config.option.pyargs
-        run.gates_only = True
+        count, pyargs = session.testscollected, config.option.pyargs
+        collected.gates_only = True
         if reporter is not None:
             config.pluginmanager.unregister(reporter)  # or a second "collected N items" is printed
         try:
             config.option.pyargs = False  # these are paths
             gates = list(session.perform_collect(gate_ids))
         finally:
-            run.gates_only, config.option.pyargs = False, pyargs
+            collected.gates_only, config.option.pyargs = False, pyargs
             if reporter is not None:
                 config.pluginmanager.register(reporter, "terminalreporter")
-        session.testscollected = collected + len(gates)
+        session.testscollected = count + len(gates)
         for i, gate in enumerate(gates):
             following = gates[i + 1] if i + 1 < len(gates) else None
             config.hook.pytest_runtest_protocol(item=gate, nextitem=following)

@@ -1,44 +1,48 @@
-"""Finds the run with (or without) sight that belongs to this one."""
+"""Accuracy with and without images: a run beside the neighbouring run that differs in sight alone."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import SCHEMA
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from pytest_qbench.session.run import QBench
+from pytest_qbench.runs.read import SUMMARY
 
 
-def sight(run: QBench) -> tuple[float, float] | None:
-    """Perception accuracy with sight and without, each in [0, 1]; None where one of the two runs does not exist."""
-    own = [m.value for m in run.results.metrics if m.name == "perception.accuracy" and m.slice is None]
-    other = _other_accuracy(run) if own else None
-    if not own or own[0] is None or other is None:
-        return None
-    return (other, own[0]) if run.settings.blind else (own[0], other)
+def accuracy_with_and_without_images(
+    results: Results, baseline: Baseline | str, folder: Path
+) -> tuple[float, float] | None:
+    """Return the perception accuracy with images and with grey ones, each in [0, 1]; None where one run is missing.
 
-
-def _other_accuracy(run: QBench) -> float | None:
-    """Perception accuracy of the newest neighbouring run that differs in sight alone; None when there is none.
-
-    Neighbours are the run folders beside this run's; a seeing counterpart may also be the baseline.
+    The other run is the newest of the run folders beside `folder`; for a blind run it may also be the baseline.
     """
-    for summary in _neighbours(run.folder.path):
-        if _same_but_sight(summary, run):
+    own = [m.value for m in results.metrics if m.name == "perception.accuracy" and m.slice is None]
+    if not own or own[0] is None:
+        return None
+    blind = bool(results.fingerprint["blind"])
+    other = _neighbour_accuracy(results, folder)
+    if other is None and blind and not isinstance(baseline, str):
+        stored = [m.value for m in baseline.metrics if m.name == "perception.accuracy" and m.slice is None]
+        other = stored[0] if stored else None
+    if other is None:
+        return None
+    return (other, own[0]) if blind else (own[0], other)
+
+
+def _neighbour_accuracy(results: Results, folder: Path) -> float | None:
+    """Return the accuracy of the newest neighbouring run that differs in sight alone; None when there is none."""
+    for summary in _neighbours(folder):
+        if _differs_in_sight_alone(summary, results):
             return _accuracy(summary)
-    if run.settings.blind and not isinstance(run.baseline, str):
-        stored = [m.value for m in run.baseline.metrics if m.name == "perception.accuracy" and m.slice is None]
-        return stored[0] if stored else None
     return None
 
 
 def _neighbours(folder: Path) -> list[dict[str, Any]]:
     found = []
-    for path in sorted(folder.parent.glob("*/summary.json"), key=lambda p: p.stat().st_mtime, reverse=True):
+    for path in sorted(folder.parent.glob(f"*/{SUMMARY}"), key=lambda p: p.stat().st_mtime, reverse=True):
         if path.parent != folder:
             try:
                 found.append(json.loads(path.read_text(encoding="utf-8")))
@@ -47,8 +51,8 @@ def _neighbours(folder: Path) -> list[dict[str, Any]]:
     return [s for s in found if isinstance(s, dict) and s.get("schema") == SCHEMA]
 
 
-def _same_but_sight(summary: dict[str, Any], run: QBench) -> bool:
-    ours, theirs = run.results.fingerprint, summary["fingerprint"]
+def _differs_in_sight_alone(summary: dict[str, Any], results: Results) -> bool:
+    ours, theirs = results.fingerprint, summary["fingerprint"]
     return theirs.get("blind") is (not ours["blind"]) and all(
         theirs.get(key) == ours[key] for key in ("prompts", "answer", "data", "model", "selection")
     ) and summary["items"]["scored"] == summary["items"]["total"]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The endpoints of one pytest process: made when asked for, and counted over all processes."""
+"""The endpoints of one session: the shared client and the usage over all processes."""
 
 from __future__ import annotations
 
@@ -6,69 +6,70 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import pytest
+from pytest_qbench.models.specs import ModelSpec
+from pytest_qbench.session.settings import Settings
 
-from pytest_qbench.session.workers import worker_count
-
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the client loads openai; a run of a local model needs neither
     from pytest_qbench.endpoints.event_loop import Endpoints
     from pytest_qbench.endpoints.usage import Usage
-    from pytest_qbench.models.specs import ModelSpec
-    from pytest_qbench.session.settings import Settings
 
-IN_FLIGHT = 2  # a batch holds so many times an endpoint's slots: the last requests of a batch wait alone
+BATCH_PER_SLOT = 2  # the last requests of a batch wait alone, so a batch holds twice the slots of its endpoint
 PREFIX = "openai:"
 
 
-class Remote:
-    """What model and judge behind endpoints share in this process, and what all processes asked of them."""
+def endpoint_batch_size(settings: Settings, spec: ModelSpec | None) -> int | None:
+    """Return the items per batch that keep an endpoint's slots filled; None where the run waits for no endpoint.
 
-    def __init__(self, config: pytest.Config, settings: Callable[[], Settings]) -> None:
-        self._config, self._settings = config, settings
-        self._meters: dict[str, Usage] = {}
+    The endpoint is the model's, or the judge's where a replayed or random model answers at once.
+    """
+    kind = spec.kind if spec else None
+    waits = kind == "openai" or (kind in ("replay", "random") and (settings.judge or "").startswith(PREFIX))
+    return BATCH_PER_SLOT * settings.concurrency if waits else None
+
+
+class SessionEndpoints:
+    """What model and judge share in this process, and the usage of all processes.
+
+    `on_close` takes the function that closes the client at the end of the session.
+    """
+
+    def __init__(self, settings: Settings, worker_count: int, on_close: Callable[[Callable[[], None]], None]) -> None:
+        self._settings, self._worker_count, self._on_close = settings, worker_count, on_close
+        self._own: dict[str, Usage] = {}
         self._others: dict[str, dict[str, Any]] = {}
 
-    def batch_size(self, spec: ModelSpec | None) -> int | None:
-        """Items of a batch that waits for an endpoint: as many as keep its slots filled; None where none is waited for.
-
-        The model's endpoint, or the judge's where the texts are there already.
-        """
-        s, kind = self._settings(), spec.kind if spec else None
-        waits = kind == "openai" or (kind in ("replay", "random") and (s.judge or "").startswith(PREFIX))
-        return IN_FLIGHT * s.concurrency if waits else None
-
     @cached_property
-    def endpoints(self) -> Endpoints:
-        """The event loop, the cache, the limits; closed as pytest ends."""
+    def client(self) -> Endpoints:
+        """The event loop, the cache and the limits."""
         from pytest_qbench.endpoints.event_loop import Endpoints
 
-        s = self._settings()
-        folder = s.rootdir / ".qbench" / "cache" if s.cache else None
-        slots = max(1, s.concurrency // worker_count(self._config))  # workers share what the user allows
-        made = Endpoints(timeout=s.timeout, concurrency=slots, cache=folder)
-        self._config.add_cleanup(made.close)
-        return made
+        s = self._settings
+        cache = s.rootdir / ".qbench" / "cache" if s.cache else None
+        slots = max(1, s.concurrency // self._worker_count)  # workers share what the user allows
+        client = Endpoints(timeout=s.timeout, concurrency=slots, cache=cache)
+        self._on_close(client.close)
+        return client
 
-    def meter(self, role: str, made: object) -> None:
-        """Count what a model or a judge asks, if it lies behind an endpoint."""
+    def meter(self, role: str, user: object) -> None:
+        """Count the requests of a model or judge, if it uses an endpoint."""
         from pytest_qbench.endpoints.usage import Metered
 
-        if isinstance(made, Metered):
-            self._meters[role] = made.usage
+        if isinstance(user, Metered):
+            self._own[role] = user.usage
 
-    def take_over(self, usage: Mapping[str, dict[str, Any]]) -> None:
-        """Count what another process asked."""
+    def add_usage(self, usage: Mapping[str, dict[str, Any]]) -> None:
+        """Add the usage of another process."""
         from pytest_qbench.endpoints.usage import added
 
-        for role, own in usage.items():
-            self._others[role] = added(self._others[role], own) if role in self._others else own
+        for role, other in usage.items():
+            self._others[role] = added(self._others[role], other) if role in self._others else other
 
     @property
     def usage(self) -> dict[str, dict[str, Any]]:
-        """What the endpoints of model and judge were asked, by all processes together; plain values."""
+        """The usage of all processes together, by role (model, judge); plain values."""
         from pytest_qbench.endpoints.usage import added
 
         total = dict(self._others)
-        for role, own in self._meters.items():
+        for role, own in self._own.items():
             total[role] = added(total[role], own.to_dict()) if role in total else own.to_dict()
         return total

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def growing() -> Generator[None]:
-    """Make many objects that stay, without a round of the collector."""
+def gc_paused() -> Generator[None]:
+    """Pause the collector while many long-lived objects are built."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -19,7 +19,7 @@ def growing() -> Generator[None]:
             gc.enable()
 
 
-def settle() -> None:
-    """Collect what is garbage by now and take what is left out of the collector's rounds."""
+def freeze() -> None:
+    """Collect the garbage, then exempt the remaining objects from later collections."""
     gc.collect()
     gc.freeze()

@@ -36,7 +36,7 @@ def key_of(item: Item) -> Key:
     return item.task, item.id
 
 
-class Measuring:
+class Measurer:
     """The chunks of this process's collection, and the records that wait for their tests.
 
     `known` finds the record of an item that was measured before: by an earlier run of this folder, or by a worker that
@@ -77,15 +77,15 @@ class Measuring:
         self._ready.pop(nodeid, None)
         return record
 
-    def wanted(self, nodeid: str, item: Item) -> bool:
-        """Tell whether a test needs the model: nothing is recorded, or it is run once more after an error."""
+    def needs_model(self, nodeid: str, item: Item) -> bool:
+        """Return whether a test needs the model: it has no record, or it runs again after an error."""
         return nodeid in self._failed or (nodeid not in self._ready and self._known(key_of(item)) is None)
 
     def measure(self, nodeid: str, item: Item, engine: Callable[[], Engine]) -> Record:
         """Return the record of one test; the first of a chunk measures what is left of it."""
         if nodeid in self._failed:  # run once more, by pytest-rerunfailures say: this one alone
             (self._ready[nodeid],) = engine().measure([item], self)
-        elif self.wanted(nodeid, item):
+        elif self.needs_model(nodeid, item):
             self._measure_chunk(self._chunk_of[nodeid], engine)
         record = self._ready.pop(nodeid, None) or self._known(key_of(item))
         assert record is not None, nodeid

@@ -1,29 +1,27 @@
-"""How a run was asked: what must be the same for a run folder to be gone on with."""
+"""Settings that must match before a run folder can be resumed."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pytest_qbench import prompts
-
-if TYPE_CHECKING:
-    from pytest_qbench.items import Dataset
-    from pytest_qbench.session.request import Asked
+from pytest_qbench.items import Dataset
+from pytest_qbench.session.request import RunRequest
 
 
-def conditions(run: Asked) -> dict[str, Any]:
-    """Return everything of the command line and the data that records depend on, as plain values.
+def resume_settings(request: RunRequest) -> dict[str, Any]:
+    """Return the settings and the digest of the data that records depend on, as plain values.
 
-    What the model itself says is known when it is loaded, and compared then.
+    The model describes itself when it is loaded; `RunFolder.check_made_with` compares that.
     """
-    s = run.settings
+    s = request.settings
     return {
         "model": s.model,
         "model_args": sorted(s.model_args),
-        "answer": run.answer,
-        "scoring": run.scoring.describe(),
+        "answer": request.answer,
+        "scoring": request.scoring.describe(),
         "blind": s.blind,
         "judge": s.judge,
         "judge_args": sorted(s.judge_args),
@@ -32,13 +30,13 @@ def conditions(run: Asked) -> dict[str, Any]:
         "judge_rounds": s.judge_rounds,
         "batch_size": s.batch_size,
         "prompts": prompts.fingerprint(),
-        "selection": run.selection,
-        "items": digest(run.datasets),
+        "selection": request.selection,
+        "items": digest(request.datasets),
     }
 
 
 def digest(datasets: Iterable[Dataset]) -> str:
-    """Hash of what is asked, of all items at once: 16 hex digits."""
+    """Return a hash of the texts, keys and references of all items: 16 hex digits."""
     found = hashlib.sha256()
     for dataset in datasets:
         for i in dataset.items:

@@ -1,183 +1,156 @@
-"""What one pytest process knows of a run: beside what was asked and recorded, how it is judged."""
+"""One run in one process: what it requests, what it recorded, how it was judged."""
 
 from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_qbench.errors import UsageError
-from pytest_qbench.session.recorder import Recording
+from pytest_qbench.items import Item, LeftOut
+from pytest_qbench.runs.made_with import MadeWith
+from pytest_qbench.session.endpoints import SessionEndpoints
+from pytest_qbench.session.gating import Gating
+from pytest_qbench.session.recorder import Recorder
+from pytest_qbench.session.request import RunRequest
+from pytest_qbench.session.settings import Settings
+from pytest_qbench.session.workers import ProcessRole
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # statistics load where gates run; a worker only measures
     from pytest_qbench.baseline.baseline import Baseline
-    from pytest_qbench.gates.evaluate import GateResult
-    from pytest_qbench.items import Item
-    from pytest_qbench.metrics.metrics import Metric
     from pytest_qbench.metrics.results import Results
     from pytest_qbench.report.finished_run import Finished
 
 
 @dataclass
-class QBench(Recording):
-    """State of a run in one process.
+class CollectedTests:
+    """What collection found out about the tests of a session.
 
-    A worker fills `asked`, `gate_ids`, `problem` and `made_with` and hands them over as it ends; the controller takes
-    them over, collects the records and runs the gates. Alone, one process does both.
+    `without_items` are suite functions whose task the data lacks; `parametrized_normally` those that another plugin
+    parametrized too. `gate_ids` are the gates that a worker hands to its controller, which runs them once and collects
+    them alone meanwhile (`gates_only`).
     """
 
-    absent: set[str] = field(default_factory=set)
-    ordinary: set[str] = field(default_factory=set)
+    without_items: set[str] = field(default_factory=set)
+    parametrized_normally: set[str] = field(default_factory=set)
     gate_ids: list[str] = field(default_factory=list)
     gates_only: bool = False
-    gates: list[GateResult] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
-    gates_passed: int = 0
-    family: int = 1
+
+
+@dataclass
+class Run:
+    """State of one run in one process: request, records and gate results.
+
+    A worker measures and hands its part over as it ends (`worker_output`); the controller takes it over (`add_worker`),
+    reads the records and runs the gates. Alone, one process does both. `usage_error` says why the run cannot work,
+    `notes` why it fails although no gate did.
+    """
+
+    request: RunRequest
+    recorder: Recorder
+    endpoints: SessionEndpoints
+    gating: Gating
+    collected: CollectedTests = field(default_factory=CollectedTests)
+    usage_error: str | None = None
     notes: list[str] = field(default_factory=list)
-    submissions: list[str] = field(default_factory=list)
-    baseline_written: Path | None = None
-    changes: list[str] = field(default_factory=list)
+    ray_report: Mapping[str, Any] = field(default_factory=dict)
     finished: Finished | None = None
     began: float = field(default_factory=time.time)
+    _results: tuple[int, Results] | None = None
+
+    @classmethod
+    def of(
+        cls, settings: Settings, role: ProcessRole, command: str, on_close: Callable[[Callable[[], None]], None]
+    ) -> Run:
+        """Return the run of these settings; `on_close` takes what is to be called at the end of the session."""
+        request = RunRequest(settings, command)
+        endpoints = SessionEndpoints(settings, role.worker_count, on_close)
+        return cls(request, Recorder(request, role), endpoints, Gating(settings))
 
     # across processes
 
-    def handover(self) -> dict[str, Any]:
-        """What a worker knows that its reports do not carry; plain values."""
+    def worker_output(self) -> dict[str, Any]:
+        """Return what a worker knows that neither its reports nor the run folder carry; plain values."""
         return {
-            "asked": list(self.asked),
-            "gate_ids": self.gate_ids,
-            "problem": self.problem,
-            "made_with": self.made_with,
-            "noise": self.noise,
-            "usage": self.remote.usage,
+            "tasks": list(self.request.tasks),
+            "gate_ids": self.collected.gate_ids,
+            "usage_error": self.usage_error,
+            "made_with": self.recorder.made_with.to_json(),
+            "noise": self.recorder.noise,
+            "usage": self.endpoints.usage,
         }
 
-    def take_over(self, output: dict[str, Any]) -> list[str]:
-        """Take in what a worker handed over; return the node ids of its gates."""
-        self.asked.update(dict.fromkeys(output["asked"]))
-        self.problem = self.problem or output["problem"]
-        control = self.made_with.get("judge_control") or {}
-        self.made_with.update(output["made_with"])
-        if control.get("failed"):  # a judge that failed in one process is not made good by another
-            self.made_with["judge_control"] = control
-        self.noise = self.noise or output["noise"]
-        self.remote.take_over(output["usage"])
+    def add_worker(self, output: Mapping[str, Any]) -> list[str]:
+        """Take over the output of a worker; return the node ids of its gates."""
+        self.request.tasks.update(dict.fromkeys(output["tasks"]))
+        self.usage_error = self.usage_error or output["usage_error"]
+        self.recorder.made_with.add(MadeWith.from_json(output["made_with"]))
+        self.recorder.noise = self.recorder.noise or output["noise"]
+        self.endpoints.add_usage(output["usage"])
         return list(output["gate_ids"])
 
     # the verdict (alone, or on the controller)
 
-    def note(self, kind: str, nodeid: str, when: str, outcome: str) -> None:
-        """Remember an item or a gate that failed, for whatever reason, and count the gates that passed."""
-        if outcome == "failed":
-            self.failed.append(nodeid)
-        elif kind == "gate" and when == "call" and outcome == "passed":
-            self.gates_passed += 1
-
-    @cached_property
+    @property
     def results(self) -> Results:
-        """The records beside what was expected; asked for by gates, after the last item."""
-        from pytest_qbench.items import LeftOut
+        """The records beside the expected items; gates ask for them after the last item."""
+        if self._results is None or self._results[0] != self.recorder.version:
+            self._results = self.recorder.version, self._collect_results()
+        return self._results[1]
+
+    def _collect_results(self) -> Results:
         from pytest_qbench.metrics.results import Results
         from pytest_qbench.runs.fingerprint import fingerprint
 
-        expected: dict[tuple[str, str], Item] = {(t, item.id): item for t in self.asked for item in self.ask(t)}
-        left_out = tuple(entry for d in self.datasets if d.task in self.asked for entry in d.left_out)
-        made_with = {**self.folder.journal.made_with, **self.made_with}
-        left_out += tuple(LeftOut(*entry) for entry in made_with.pop("left_out", ()))
-        recorded = made_with.pop("conditions", {})  # of the run that is replayed
+        request, settings = self.request, self.request.settings
+        expected: dict[tuple[str, str], Item] = {
+            (t, item.id): item for t in request.tasks for item in request.items_of(t)
+        }
+        made_with = self.recorder.all_made_with
+        left_out = [entry for d in request.datasets if d.task in request.tasks for entry in d.left_out]
+        left_out += [LeftOut(*entry) for entry in made_with.left_out or ()]
+        machine = {"machine": made_with.machine, "judge_control": made_with.judge_control}
+        batch = {"batch_size": made_with.batch_size}
         return Results(
-            [self.records[key] for key in expected if key in self.records],
+            [self.recorder.records[key] for key in expected if key in self.recorder.records],
             expected,
             fingerprint(
-                scoring=self.scoring, answer=self.answer, blind=self.settings.blind, judge=made_with.pop("judge", None),
-                judge_rounds=self.settings.judge_rounds, unparsed=self.settings.judge_unparsed,
-                model=made_with.pop("model", {}), data=self.settings.data,
-                selection=self.selection,
-                **made_with,
+                scoring=request.scoring, answer=request.answer, blind=settings.blind, judge=made_with.judge,
+                judge_rounds=settings.judge_rounds, unparsed=settings.judge_unparsed, model=made_with.model or {},
+                data=settings.data, selection=request.selection,
+                **{key: value for key, value in (machine | batch).items() if value is not None},
             )
-            | recorded,
-            left_out,
-            frozenset(task for task in self.asked if not any(task == t for t, _ in expected)),
-            narrowed=self.settings.limit is not None or self.settings.datasets is not None,
+            | dict(made_with.conditions or {}),
+            tuple(left_out),
+            frozenset(task for task in request.tasks if not any(task == t for t, _ in expected)),
+            narrowed=settings.limit is not None or settings.datasets is not None,
         )  # fmt: skip
 
     @property
     def baseline_name(self) -> str:
-        """Name of the baseline to compare with."""
-        if self.settings.baseline or self.spec:
-            return self.settings.baseline or (self.spec.name if self.spec else "")
-        return re.sub(r"[^\w.-]+", "-", str(self.made_with.get("model", {}).get("name") or "model"))
+        """Name of the baseline to compare with: the option, else the model's name."""
+        spec = self.request.spec
+        if name := self.request.settings.baseline or (spec.name if spec else None):
+            return name
+        model = self.recorder.made_with.model or {}
+        return re.sub(r"[^\w.-]+", "-", str(model.get("name") or "model"))
 
     @cached_property
     def baseline(self) -> Baseline | str:
         """The stored baseline, or the reason why there is none to compare with."""
         from pytest_qbench.baseline.store import find_baseline, read_baseline
 
+        settings = self.request.settings
         try:
-            path = find_baseline(self.settings.baseline_dir, self.baseline_name)
+            path = find_baseline(settings.baseline_dir, self.baseline_name)
+            if path is not None:
+                return read_baseline(path)
         except UsageError as e:
             return str(e)
-        if path is None:
-            missing = f"no baseline {self.baseline_name!r} in {self.settings.baseline_dir.name}/"
-            if self.not_gated or self.settings.update_baseline:
-                return missing
-            return f"{missing}; accept this model with: pytest {self.command} --qbench-update-baseline"
-        try:
-            return read_baseline(path)
-        except UsageError as e:
-            return str(e)
-
-    def gate(self, name: str, results: Results, baseline: Baseline | str, share: float, **bounds: Any) -> GateResult:
-        """Judge one gate, with its `share` of its test's alpha, and keep the result for the summary."""
-        from pytest_qbench.gates.evaluate import Limits, evaluate
-
-        s = self.settings
-        limits = Limits(s.max_errors, s.max_unparsed, self.family / share, s.seed)
-        result = evaluate(name, results, baseline, limits, **bounds)
-        self.gates.append(result)
-        return result
-
-    @cached_property
-    def drifts(self) -> list[tuple[Metric, bool]]:
-        """How far probabilities moved from the baseline's, by dataset, and whether that is more than noise."""
-        from pytest_qbench.gates.comparison import drifts
-
-        return [] if isinstance(self.baseline, str) else drifts(self.results, self.baseline)
-
-    @property
-    def made_otherwise(self) -> list[str]:
-        """What differs from how the baseline was made, and forbids no comparison."""
-        from pytest_qbench.runs.fingerprint import reported
-
-        return [] if isinstance(self.baseline, str) else reported(self.baseline.fingerprint, self.results.fingerprint)
-
-    @property
-    def not_gated(self) -> str | None:
-        """Why this run decides nothing, or None."""
-        if self.settings.shard:
-            part, parts = self.settings.shard
-            return f"shard {part} of {parts}: join the run folders with qbench merge, then judge with qbench compare"
-        if self.settings.blind:
-            return "a blind run decides nothing"
-        if not self.settings.gates:
-            return "--qbench-no-gates"
-        return None
-
-    def outcome(self, result: GateResult) -> str:
-        """What a gate's test ends in: pass, fail, inconclusive or not gated."""
-        s = self.settings
-        if self.not_gated or result.nothing:
-            return "not gated"
-        if result.verdict == "regressed":
-            return "pass" if s.accept_regression else "fail"
-        if result.verdict == "invalid":
-            # A missing or incompatible old baseline is no ground to refuse a new one; anything else invalid is.
-            return "pass" if s.update_baseline and result.incomparable else "fail"
-        if result.verdict == "inconclusive":
-            return "fail" if s.strict else "inconclusive"
-        return "pass"
+        missing = f"no baseline {self.baseline_name!r} in {settings.baseline_dir.name}/"
+        if self.gating.not_gated or settings.update_baseline:
+            return missing
+        return f"{missing}; accept this model with: pytest {self.request.command} --qbench-update-baseline"

@@ -1,25 +1,51 @@
-"""Which xdist worker this process is; imports only pytest."""
+"""The role of this process under xdist; imports only pytest."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import pytest
 
 
+@dataclass(frozen=True, slots=True)
+class ProcessRole:
+    """The role of one pytest process: alone, an xdist worker, or the controller that distributes tests.
+
+    `worker_id` is gw0, gw1, ... on a worker; `run_folder` is the folder that the controller gave to its workers.
+    """
+
+    worker_id: str | None = None
+    worker_count: int = 1
+    is_controller: bool = False
+    run_folder: str | None = None
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether this process is an xdist worker."""
+        return self.worker_id is not None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process runs alone or is the first worker: it does what one process has to do once."""
+        return self.worker_id in (None, "gw0")
+
+
+def role_of(config: pytest.Config) -> ProcessRole:
+    """Return the role of the process that `config` belongs to."""
+    given = getattr(config, "workerinput", {})
+    return ProcessRole(
+        worker_id=given.get("workerid"),
+        worker_count=int(given.get("workercount", 1)),
+        is_controller=is_controller(config),
+        run_folder=given.get("qbench_folder"),
+    )
+
+
 def is_worker(config: pytest.Config) -> bool:
-    """Tell whether this process is an xdist worker."""
+    """Return whether this process is an xdist worker."""
     return hasattr(config, "workerinput")
 
 
-def worker_id(config: pytest.Config) -> str | None:
-    """Name of this xdist worker (gw0, gw1, ...), None elsewhere."""
-    return getattr(config, "workerinput", {}).get("workerid")
-
-
-def worker_count(config: pytest.Config) -> int:
-    """Number of the xdist workers that this one is of; 1 elsewhere."""
-    return int(getattr(config, "workerinput", {}).get("workercount", 1))
-
-
 def is_controller(config: pytest.Config) -> bool:
-    """Tell whether this process only distributes tests."""
+    """Return whether this process only distributes tests."""
     return config.pluginmanager.hasplugin("dsession")

@@ -1,4 +1,4 @@
-"""What the controller makes of several workers."""
+"""The controller takes over the output of several workers."""
 
 from __future__ import annotations
 
@@ -6,29 +6,36 @@ from typing import Any
 
 import pytest
 
-from pytest_qbench.session.run import QBench
+from pytest_qbench.session.run import Run
+from pytest_qbench.session.settings import read_settings
+from pytest_qbench.session.workers import ProcessRole
 
 USAGE = {"requests": 2, "retries": 1, "cache_hits": 0, "prompt_tokens": 10, "completion_tokens": 1, "cost": None}
 
 
-def handed(failed: str | None, cost: float | None) -> dict[str, Any]:
+def output(failed: str | None, cost: float | None) -> dict[str, Any]:
     return {
-        "asked": ["description"], "gate_ids": [], "problem": None, "noise": None,
+        "tasks": ["description"], "gate_ids": [], "usage_error": None, "noise": None,
         "made_with": {"judge_control": {"scores": {}, "failed": failed}}, "usage": {"judge": {**USAGE, "cost": cost}},
     }  # fmt: skip
 
 
+@pytest.fixture
+def run(pytestconfig: pytest.Config) -> Run:
+    return Run.of(read_settings(pytestconfig), ProcessRole(), "", pytestconfig.add_cleanup)
+
+
 @pytest.mark.parametrize("failed", [("kind", None), (None, "kind")])
-def test_a_judge_that_failed_on_one_worker_has_failed(failed: tuple[str | None, str | None]) -> None:
-    run = QBench(None)  # type: ignore[arg-type]
+def test_a_judge_that_failed_on_one_worker_has_failed(run: Run, failed: tuple[str | None, str | None]) -> None:
     for each in failed:
-        run.take_over(handed(each, None))
-    assert run.made_with["judge_control"]["failed"] == "kind"
+        run.add_worker(output(each, None))
+    control = run.recorder.made_with.judge_control
+    assert control is not None
+    assert control["failed"] == "kind"
 
 
-def test_usage_adds_up_and_an_unknown_cost_stays_unknown() -> None:
-    run = QBench(None)  # type: ignore[arg-type]
-    run.take_over(handed(None, None))
-    assert run.remote.usage["judge"]["cost"] is None
-    run.take_over(handed(None, 0.5))
-    assert run.remote.usage == {"judge": {**{k: 2 * (v or 0) for k, v in USAGE.items()}, "cost": 0.5}}
+def test_usage_adds_up_and_an_unknown_cost_stays_unknown(run: Run) -> None:
+    run.add_worker(output(None, None))
+    assert run.endpoints.usage["judge"]["cost"] is None
+    run.add_worker(output(None, 0.5))
+    assert run.endpoints.usage == {"judge": {**{k: 2 * (v or 0) for k, v in USAGE.items()}, "cost": 0.5}}

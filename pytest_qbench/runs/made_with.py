@@ -1,0 +1,48 @@
+"""What produced the records of a run: model, judge, machine. The comparable part of it enters the fingerprint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+
+@dataclass
+class MadeWith:
+    """The model, judge and machine behind the records of a run; None: not known (yet).
+
+    `conditions` are entries of the fingerprint that the model itself knows: those of a replayed run, or the part of the
+    protocol that an endpoint cannot follow. `left_out` names recorded outputs that answer no item.
+    """
+
+    model: Mapping[str, Any] | None = None
+    machine: str | None = None
+    judge: Mapping[str, Any] | None = None
+    judge_control: Mapping[str, Any] | None = None
+    batch_size: int | None = None
+    conditions: Mapping[str, Any] | None = None
+    left_out: list[tuple[str, str, str]] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the known entries as plain values."""
+        return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) is not None}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> MadeWith:
+        """Return the value of what `to_json` returned; raises `TypeError` for other keys."""
+        return cls(**data)
+
+    def add(self, other: MadeWith) -> None:
+        """Take over what another process knows. A judge that failed its control set in one process has failed."""
+        failed = self.judge_control if (self.judge_control or {}).get("failed") else None
+        for f in fields(self):
+            if (value := getattr(other, f.name)) is not None:
+                setattr(self, f.name, value)
+        self.judge_control = failed or self.judge_control
+
+    def identity(self) -> dict[str, Any]:
+        """Return the entries that must stay the same when a run is resumed.
+
+        The batch size may change as memory runs out; a judge's control scores vary from run to run.
+        """
+        return {key: value for key, value in self.to_json().items() if key not in ("batch_size", "judge_control")}

@@ -1,0 +1,94 @@
+"""The engine of a run: built around the loaded model, and what its records are made with noted first."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from pytest_qbench.engine.engine import Engine
+from pytest_qbench.errors import UsageError
+from pytest_qbench.judges.base import Decides, Judge
+from pytest_qbench.judges.control_set import run_control
+from pytest_qbench.judges.rubric import RubricJudge
+from pytest_qbench.models.base import Model, Probed, Sends
+from pytest_qbench.models.replay import ReplayModel
+from pytest_qbench.session.endpoints import SessionEndpoints
+from pytest_qbench.session.noise_floor import measure_otherwise
+from pytest_qbench.session.recorder import Recorder
+from pytest_qbench.session.request import RunRequest
+
+
+def build_engine(
+    request: RunRequest, recorder: Recorder, endpoints: SessionEndpoints, model: Model, judge: Callable[[], Judge]
+) -> Engine:
+    """Return the engine around a loaded model. `judge` makes the judge when a description first needs it.
+
+    Raises `UsageError` where model or judge cannot do what the run requests, or differ from those of earlier records.
+    """
+    settings, made_with = request.settings, recorder.made_with
+    if isinstance(model, Probed):
+        model.probe(request.tasks, request.answer, request.scoring.words)
+        if model.conditions and "assessment" in request.tasks:
+            made_with.conditions = {"scoring": {**request.scoring.describe(), **model.conditions}}
+    endpoints.meter("model", model)
+    made_with.model = {"name": model.name, **model.describe()}
+    made_with.machine = model.machine if isinstance(model, Sends) else platform.machine()
+    if settings.ray is not None and not isinstance(model, Sends):
+        raise UsageError("--qbench-ray: this project's own qbench_model stays in this process; drop --qbench-ray")
+    if isinstance(model, ReplayModel):
+        _check_sight(model, settings.blind)
+        made_with.conditions = model.conditions
+        made_with.left_out = [(e.dataset, e.entry, e.reason) for e in model.left_out]
+    recorder.note_made_with()
+
+    @cache
+    def checked_judge() -> Judge:
+        return _check_judge(request, recorder, endpoints, judge())
+
+    if settings.judge_unparsed and "perception" in request.tasks:
+        checked_judge()  # it is part of the conditions, also of a run in which every reply is parsed
+    return Engine(
+        model, answer=request.answer, batch_size=request.batch_size, blind=settings.blind,
+        judge_rounds=settings.judge_rounds, judge=checked_judge, scoring=request.scoring,
+        decides=settings.judge_unparsed,
+    )  # fmt: skip
+
+
+def ray_report(model: Model) -> Mapping[str, Any]:
+    """Return how a model on a cluster spread the items, kept up to date by the model; empty for other models."""
+    return model.report if isinstance(model, Sends) else {}
+
+
+def _check_sight(model: ReplayModel, blind: bool) -> None:
+    """Raise `UsageError` where outputs recorded with images are replayed blind, or the other way round."""
+    recorded = model.conditions.get("blind", blind)
+    if recorded is not blind:
+        remedy = "add" if recorded else "drop"
+        raise UsageError(f"{model.name} was recorded {'blind' if recorded else 'seeing'}: {remedy} --qbench-blind")
+
+
+def _check_judge(request: RunRequest, recorder: Recorder, endpoints: SessionEndpoints, judge: Judge) -> Judge:
+    """Note what identifies the judge and run its control set before it scores any description."""
+    settings, made_with = request.settings, recorder.made_with
+    if settings.judge_unparsed and not isinstance(judge, Decides):
+        raise UsageError(f"--qbench-judge-unparsed: {judge.name} cannot read replies; name a language model as judge")
+    endpoints.meter("judge", judge.voter if isinstance(judge, RubricJudge) else judge)
+    made_with.judge = {"name": judge.name, **judge.describe()}
+    recorder.note_made_with()
+    if "description" in request.tasks and not request.has_project_judge:  # a project's own judge is not checked
+        made_with.judge_control = run_control(judge, request.items_of("description"), settings.judge_rounds)
+        recorder.note_judge_control()
+    return judge
+
+
+def measure_noise(request: RunRequest, recorder: Recorder, engine: Engine) -> None:
+    """Measure some items again with another dtype and batch size, for the noise floor of a new baseline.
+
+    One process does it, at its end, and only for the tasks that record probabilities: texts have no drift.
+    """
+    if not request.settings.update_baseline or not recorder.role.is_first:
+        return
+    tasks = [t for t in request.tasks if t == "assessment" or (t == "perception" and request.answer == "likelihood")]
+    recorder.noise = measure_otherwise(engine, [item for task in tasks for item in request.items_of(task)])
