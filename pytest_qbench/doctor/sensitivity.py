@@ -84,7 +84,7 @@ def trials() -> Iterator[Trial]:
 
 
 def _judged(name: str, results: Results, baseline: Baseline, *, harmless: bool, drifts_at_least: bool = False) -> Trial:
-    limits = Limits(family=len(DEFAULT_MARGINS))
+    limits = Limits(comparisons=len(DEFAULT_MARGINS))
     gates = [evaluate(gate, results, baseline, limits, margin=margin) for gate, margin in DEFAULT_MARGINS.items()]
     return Trial(name, harmless, drifts_at_least, tuple(gates), tuple(drifts(results, baseline)))
 

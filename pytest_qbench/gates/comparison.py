@@ -49,7 +49,7 @@ def check_comparable(name: str, results: Results, baseline: Baseline, dataset: s
     """
     task = task_of(name)
     if differ := differences(task, baseline.fingerprint, results.fingerprint):
-        raise IncomparableError(f"baseline {baseline.name} differs from this run in: {'; '.join(differ)}")
+        raise IncomparableError(f"this run differs from the baseline in: {'; '.join(differ)}")
     if task == "description":
         old, new = (each.get("judge_control") for each in (baseline.fingerprint, results.fingerprint))
         if moved := control.drift(old, new):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from math import ceil, floor, log10
 
-from pytest_qbench.metrics.metrics import RATES, Metric
+from pytest_qbench.metrics.metrics import ALPHA, RATES, Metric
+from pytest_qbench.stats.intervals import normal_quantile
 
 PERCENT = (*RATES, "perception.confidence")
 
@@ -33,7 +34,8 @@ def _sentence(row: Metric, lower: float, upper: float) -> str:
         return f"IMPROVED: {amount(row.name, delta)} gained, at least {_number(row.name, lower)}"
     if row.verdict == "pass":
         return f"PASS: a drop of more than {amount(row.name, max(0.0, -lower))} is excluded"
-    ways = [f"{row.items_to_pass:,} items"] if row.items_to_pass is not None and row.items_to_pass > row.n else []
+    items = _deciding_items(row, lower, upper)
+    ways = [f"{items:,} items"] if items is not None else []
     ways += [f"a margin of {_above(-lower):g}"] if -lower < 0.5 * RANGES[row.name] and -lower >= margin else []
     between = (
         f"between {_number(row.name, lower, sign=True)} and {_number(row.name, upper, sign=True)}{_unit(row.name)}"
@@ -41,6 +43,23 @@ def _sentence(row: Metric, lower: float, upper: float) -> str:
     return f"CANNOT TELL: {between}" + (f"; {' or '.join(ways)} would decide" if ways else "")
 
 
+def _deciding_items(row: Metric, lower: float, upper: float) -> int | None:
+    """Number of such items with which this change would pass or be red, by the width of its interval; None if unknown.
+
+    At least that with which an unchanged model passes in 80 %.
+    """
+    delta, margin, level = row.delta or 0.0, row.margin or 0.0, row.alpha or ALPHA
+    if delta > -margin:
+        times = ((delta - lower) / (delta + margin)) ** 2
+    elif upper > delta:
+        times = (normal_quantile(level) / normal_quantile(ALPHA) * (upper - delta) / delta) ** 2
+    else:
+        return None
+    items = max(row.items_to_pass or 0, ceil(row.n * times))
+    return items if row.n < items < MOST_ITEMS else None
+
+
+MOST_ITEMS = 10_000_000  # beyond it a number of items is no advice
 # From the worst to the best value of a metric; a margin of half of it would allow any change.
 RANGES = {
     **dict.fromkeys(PERCENT, 1.0),

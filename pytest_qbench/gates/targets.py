@@ -70,6 +70,11 @@ def places(
     return found
 
 
+def gated_tasks(results: Results) -> set[str]:
+    """Tasks of a run that a gate can judge: those with items, and for questions with public answers."""
+    return {t for (t, _), item in results.expected.items() if t != "perception" or item.answer is not None}
+
+
 def check_whole(name: str, dataset: str, results: Results, max_errors: float, max_unparsed: float) -> None:
     """Raise `InvalidError` for missing items, too many errors or unparsed replies, and items without a value."""
     task = task_of(name)

@@ -117,11 +117,17 @@ def qbench_gate(
 ) -> Callable[..., GateResult]:
     """Judge a metric: ``qbench_gate("perception.accuracy", margin=0.01)`` fails when it regressed or is invalid.
 
-    `dataset` and `slice` may be patterns. `margin` compares with the baseline, `minimum` and `maximum` do not.
+    `dataset` and `slice` may be patterns. `margin` compares with the baseline, `minimum` and `maximum` do not. With
+    `each_dataset` every dataset of a correlation has to pass, not only their mean.
     """
-    from pytest_qbench.plugin.alpha_allocation import plan_of
+    from pytest_qbench.gates.targets import gated_tasks
+    from pytest_qbench.plugin.alpha_allocation import comparisons, gate_calls
+    from pytest_qbench.plugin.collection import declared_gates
+    from pytest_qbench.plugin.stash import GATE_CALLS
 
-    gating, plan, compared = run_of(request.config).gating, plan_of(request.function), 0
+    gating, declared, compared = run_of(request.config).gating, declared_gates(request.node), 0
+    calls, measured = gate_calls(request.function, declared), gated_tasks(qbench_results)
+    tests = comparisons(request.config.stash[GATE_CALLS], measured)
 
     def gate(
         name: str,
@@ -131,12 +137,20 @@ def qbench_gate(
         maximum: float | None = None,
         dataset: str | None = None,
         slice: str | None = None,
+        each_dataset: bool = False,
     ) -> GateResult:
         nonlocal compared
         compared += margin is not None
+        if margin is not None and (calls.tasks is None or compared > len(calls.tasks)):
+            known = "cannot be read from its source" if calls.tasks is None else f"is larger than {len(calls.tasks)}"
+            pytest.fail(
+                f"{request.node.nodeid}: the number of gates {known}; give it, as in @pytest.mark.qbench(gates=7), or "
+                "use one gate with a pattern, such as dataset='k*'",
+                pytrace=False,
+            )
         result = gating.judge(
-            name, qbench_results, qbench_baseline, plan.share(max(1, compared)),
-            margin=margin, minimum=minimum, maximum=maximum, dataset=dataset, slice=slice,
+            name, qbench_results, qbench_baseline, tests * max(1, calls.count(measured)),
+            margin=margin, minimum=minimum, maximum=maximum, dataset=dataset, slice=slice, each_dataset=each_dataset,
         )  # fmt: skip
         outcome = gating.outcome(result)
         # In JUnit XML a gate that holds says what it rests on, too.

@@ -15,23 +15,21 @@ if TYPE_CHECKING:  # statistics load where gates run; a worker only measures
 
 @dataclass
 class Gating:
-    """The gate results so far, the tests that failed for any reason, and the number of gate tests that passed.
-
-    `comparisons` is the number of gate tests that compare with the baseline; they share alpha.
-    """
+    """The gate results so far, the tests that failed for any reason, and the number of gate tests that passed."""
 
     settings: Settings
-    comparisons: int = 1
     results: list[GateResult] = field(default_factory=list)
     failed_tests: list[str] = field(default_factory=list)
     passed_tests: int = 0
 
-    def judge(self, name: str, results: Results, baseline: Baseline | str, share: float, **bounds: Any) -> GateResult:
-        """Judge one gate with its `share` of its test's alpha, and keep the result for the summary."""
+    def judge(
+        self, name: str, results: Results, baseline: Baseline | str, comparisons: int, **bounds: Any
+    ) -> GateResult:
+        """Judge one of `comparisons` gates that share alpha, and keep the result for the summary."""
         from pytest_qbench.gates.evaluate import Limits, evaluate
 
         s = self.settings
-        limits = Limits(s.max_errors, s.max_unparsed, self.comparisons / share, s.seed)
+        limits = Limits(s.max_errors, s.max_unparsed, comparisons, s.seed)
         result = evaluate(name, results, baseline, limits, **bounds)
         self.results.append(result)
         return result
