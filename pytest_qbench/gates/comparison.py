@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 from pytest_qbench.baseline.baseline import Baseline
 from pytest_qbench.gates.targets import IncomparableError, InvalidError, fits
 from pytest_qbench.judges import control_set as control
-from pytest_qbench.metrics.drift import drift, floors, judged, words_of
+from pytest_qbench.metrics.drift import Drift, against_floor, drift, floors, judged, words_of
 from pytest_qbench.metrics.metrics import (
     CORRELATIONS,
     DRIFTS,
@@ -195,15 +195,16 @@ def _score(record: Record) -> float:
 
 def drifts(results: Results, baseline: Baseline) -> list[tuple[Metric, bool]]:
     """The drift of every dataset that can be compared, with what it means, and whether it is more than noise."""
-    found: list[tuple[Metric, bool]] = []
-    stored = floors(baseline.noise)
+    found: list[Drift] = []
+    words = words_of(results.fingerprint)
     for name in DRIFTS:
         for dataset in results.datasets(task_of(name)):
+            comparison = Comparison(name, dataset, None, results, baseline)
             try:
                 check_comparable(name, results, baseline, dataset)
-                row = Comparison(name, dataset, None, results, baseline).drift
+                row, pairs = comparison.drift, comparison.pairs
             except InvalidError:
                 continue  # the gates say why
             if row.value is not None:
-                found.append(judged(row, stored[name]))
-    return found
+                found.append(against_floor(row, pairs, words, floors(baseline.noise, name, dataset)))
+    return judged(found)

@@ -50,6 +50,7 @@ class OpenAIModel:
         self.usage = self._client.usage
         self._tokens: dict[tuple[str | None, str], tuple[int, ...]] = {}
         self._sees: str = "not checked"
+        self._sample = 0  # tells equal requests apart in the cache of replies
         self._continues = False  # whether the endpoint is known to continue replies
 
     @property
@@ -66,6 +67,11 @@ class OpenAIModel:
             "backend": "openai", "name": self.name, "target": self._address.model, "base_url": self._address.base_url,
             **told, "extra_body": self._extra, "sees_images": self._sees,
         }  # fmt: skip
+
+    def vary(self) -> str:
+        """Ask again from now on, past the cache: what an endpoint then answers differently is noise."""
+        self._sample = 1
+        return "asked again"
 
     # asking
 
@@ -174,7 +180,7 @@ class OpenAIModel:
     async def _chat(self, text: str, images: Sequence[str], prefix: str | None = None, **body: Any) -> Completion:
         going_on = {} if prefix is None else CONTINUE
         given = {"messages": messages(text, images, prefix), "temperature": 0, **going_on, **body}
-        return await self._client.chat(merged(given, self._extra))
+        return await self._client.chat(merged(given, self._extra), sample=self._sample)
 
     async def _encoded(self, prompt: Prompt) -> list[str]:
         return [await asyncio.to_thread(data_url, image, self._max_pixels) for image in prompt.images]

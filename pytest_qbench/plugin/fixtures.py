@@ -121,13 +121,14 @@ def qbench_gate(
     `each_dataset` every dataset of a correlation has to pass, not only their mean.
     """
     from pytest_qbench.gates.targets import gated_tasks
-    from pytest_qbench.plugin.alpha_allocation import comparisons, gate_calls
+    from pytest_qbench.plugin.alpha_allocation import GateCalls, comparisons, gate_calls
     from pytest_qbench.plugin.collection import declared_gates
     from pytest_qbench.plugin.stash import GATE_CALLS
 
     gating, declared, compared = run_of(request.config).gating, declared_gates(request.node), 0
     calls, measured = gate_calls(request.function, declared), gated_tasks(qbench_results)
-    tests = comparisons(request.config.stash[GATE_CALLS], measured)
+    every: list[GateCalls] = request.config.stash[GATE_CALLS]
+    tests = comparisons(every, measured)
 
     def gate(
         name: str,

@@ -86,7 +86,7 @@ def test_inconclusive_warns_and_fails_when_strict(tmp_path: Path, compare) -> No
     a, b = folder(tmp_path / "a", made(set())), folder(tmp_path / "b", made({1, 2, 3}))
     status, out = compare(a, b)
     assert (status, out.splitlines()[-1]) == (0, "INCONCLUSIVE: perception.accuracy")
-    assert "items show a drop of the margin" in out
+    assert "CANNOT TELL: between -1.9 and +0.0 points" in out
     assert compare(a, b, "--strict")[0] == 1
     # A single gate has all of alpha: p = 1/8 shows nothing yet, and a wider margin excludes it.
     assert compare(a, b, "--gate=perception.accuracy=0.05", "--strict")[0] == 0
@@ -113,7 +113,7 @@ def test_usage_errors_are_one_line(tmp_path: Path, compare) -> None:
     a = folder(tmp_path / "a", made(set()))
     mixed = folder(tmp_path / "mixed", made(set()))
     with (tmp_path / "mixed" / "records.jsonl").open("a") as file:
-        file.write(scored(picture(99, 1.0), 0.5).to_json() + "\n")
+        file.write(scored(picture(999, 1.0), 0.5).to_json() + "\n")
     short = folder(tmp_path / "short", made(set()))
     lines = (tmp_path / "short" / "items.jsonl").read_text().splitlines()
     (tmp_path / "short" / "items.jsonl").write_text("\n".join(lines[:-1]) + "\n")
@@ -122,8 +122,8 @@ def test_usage_errors_are_one_line(tmp_path: Path, compare) -> None:
         ((a, tmp_path), "holds neither baseline.yaml nor summary.json"),
         ((a, a, "--gate=perception.accurracy=0.1"), "METRIC=MARGIN is needed"),
         ((a, a, "--gate=perception.accuracy=-1"), "METRIC=MARGIN is needed"),
-        ((a, mixed), "mini_a/99 is not in items.jsonl"),
-        ((a, short), "items.jsonl: 479 items, 480 in summary.json"),
+        ((a, mixed), "mini_a/999 is not in items.jsonl"),
+        ((a, short), "items.jsonl: 799 items, 800 in summary.json"),
     ):
         status, out = compare(*args)
         assert status == 4
