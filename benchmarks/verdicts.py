@@ -1,7 +1,7 @@
 """How often the default run passes, fails and cannot tell: unchanged models, drops of one margin and of two points.
 
-`python benchmarks/verdicts.py [RUNS]` (400 runs a scene). Seeded. The decisions are the project's own: its paired tests
-and `rule.decide`. Option margins are those of the embedded model's stored baseline, drawn anew in every run, with
+`python benchmarks/verdicts.py [RUNS] [TABLE ...]` (400 runs a scene; tables: default, margin, photos, points). Seeded.
+The decisions are the project's own: its paired tests and `rule.decide`. Option margins are those of the embedded model's stored baseline, drawn anew in every run, with
 numerical noise on both sides that flips the named fraction of the answers.
 """
 
@@ -91,7 +91,7 @@ def answers(rng: Rng, n: int, noise: float, kind: str, size: float, likelihoods:
 
 
 def grouped_answers(rng: Rng, groups: int, n: int, discordance: float, drop: float, correlation: float) -> Paired:
-    """Right/wrong answers of two runs about `groups` photos of log-normal size; photos change as a whole to a degree."""
+    """Right/wrong answers of two runs about `groups` photos of log-normal size, whose items change alike to a degree."""
     weights = rng.lognormal(0, 1, groups)
     sizes = np.maximum(1, np.round(weights / weights.sum() * n)).astype(int)
     shares = np.array([(discordance + drop) / 2, (discordance - drop) / 2, 1 - discordance])
@@ -170,9 +170,8 @@ def dropped(n: int, discordance: float, kind: str, drop: float, likelihoods: boo
     return lambda rng: [verdict([answers(rng, n, noise, kind, size, likelihoods)], ACCURACY)]
 
 
-def main(runs: int) -> None:
-    """Print the tables."""
-    print(f"{runs:,} runs a row; 95 % Clopper-Pearson bounds\n")
+def default(runs: int) -> None:
+    """The default run of an unchanged model."""
     print("| the default run, model unchanged | passes | cannot tell | false alarm |\n|---|---|---|---|")
     for discordance, judged, noise in (
         (0.02, 0.2, 0.05),
@@ -183,7 +182,11 @@ def main(runs: int) -> None:
     ):
         scene = f"{100 * discordance:g} % discordant, judged sums {judged}, scores {noise}"
         print(line(scene, runs, default_run(discordance, judged, noise)), flush=True)
-    print("\n| a drop of one margin | false pass | cannot tell | red |\n|---|---|---|---|")
+
+
+def margin(runs: int) -> None:
+    """A drop of one margin: how often each gate passes it."""
+    print("| a drop of one margin | false pass | cannot tell | red |\n|---|---|---|---|")
     for discordance in (0.02, 0.06, 0.2):
         for kind in ("shift", "scrambled", "broken"):
             one = dropped(1_495, discordance, kind, ACCURACY, True)
@@ -194,7 +197,7 @@ def main(runs: int) -> None:
     for groups, n, discordance in ((25, 450, 0.06), (81, 1_458, 0.06), (300, 1_495, 0.02), (300, 1_495, 0.06)):
         one = lambda rng, g=groups, n=n, d=discordance: [
             verdict([grouped_answers(rng, g, n, d, ACCURACY, 0.2)], ACCURACY)
-        ]  # noqa: E731
+        ]
         print(line(f"accuracy, {n:,} items of {groups} photos, {100 * discordance:g} %", runs, one), flush=True)
     for n, deviation in ((60, 0.2), (499, 0.2), (499, 0.4)):
         one = lambda rng, n=n, s=deviation: [verdict([sums(rng, n, s, JUDGED)], JUDGED)]  # noqa: E731
@@ -202,11 +205,19 @@ def main(runs: int) -> None:
     for sizes in ((400,), (1_169,), DATABASES):
         one = lambda rng, sizes=sizes: [verdict(scores(rng, sizes, 0.1, RANKED), RANKED)]  # noqa: E731
         print(line(f"SRCC, {len(sizes)} databases, {sum(sizes):,} images", runs, one), flush=True)
-    print("\n| unchanged, photos and sizes | passes | cannot tell | false alarm |\n|---|---|---|---|")
+
+
+def photos(runs: int) -> None:
+    """Right/wrong answers by photo, unchanged."""
+    print("| unchanged, photos and sizes | passes | cannot tell | false alarm |\n|---|---|---|---|")
     for groups, n, discordance in ((12, 60, 0.2), (25, 450, 0.06), (81, 1_458, 0.06), (300, 1_495, 0.06)):
         one = lambda rng, g=groups, n=n, d=discordance: [verdict([grouped_answers(rng, g, n, d, 0.0, 0.2)], ACCURACY)]  # noqa: E731
         print(line(f"accuracy, {n:,} items of {groups} photos, {100 * discordance:g} %", runs, one), flush=True)
-    print("\n| a drop of two points | passes | cannot tell | red |\n|---|---|---|---|")
+
+
+def points(runs: int) -> None:
+    """A drop of two points."""
+    print("| a drop of two points | passes | cannot tell | red |\n|---|---|---|---|")
     for discordance in (0.02, 0.06, 0.2):
         for kind in ("shift", "scrambled", "broken"):
             for likelihoods in (True, False):
@@ -215,7 +226,14 @@ def main(runs: int) -> None:
                 print(line(f"{with_them}, {100 * discordance:g} %, {kind}", runs, one), flush=True)
 
 
+TABLES = {"default": default, "margin": margin, "photos": photos, "points": points}
+
+
 if __name__ == "__main__":
     began = time.time()
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 400)
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 400
+    print(f"{count:,} runs a row; 95 % Clopper-Pearson bounds")
+    for name in sys.argv[2:] or TABLES:
+        print()
+        TABLES[name](count)
     print(f"{time.time() - began:.0f} s")
