@@ -1,8 +1,9 @@
 """How often the default run passes, fails and cannot tell: unchanged models, drops of one margin and of two points.
 
 `python benchmarks/verdicts.py [RUNS] [TABLE ...]` (400 runs a scene; tables: default, margin, photos, points). Seeded.
-The decisions are the project's own: its paired tests and `rule.decide`. Option margins are those of the embedded model's stored baseline, drawn anew in every run, with
-numerical noise on both sides that flips the named fraction of the answers.
+The decisions are the project's own: its paired tests and `rule.decide`. Option margins are those of the embedded
+model's stored baseline, drawn anew in every run, with numerical noise on both sides that flips the named fraction of
+the answers.
 """
 
 from __future__ import annotations
@@ -77,7 +78,10 @@ def size_of(kind: str, noise: float, drop: float) -> float:
     rng = np.random.default_rng(2)
     items, error = rng.choice(MARGINS, 200_000), rng.normal(size=200_000)
     right = (items + noise * error > 0).mean()
-    lost = lambda size: float(right - (degraded(rng, kind, items, size) + noise * error > 0).mean())  # noqa: E731
+
+    def lost(size: float) -> float:
+        return float(right - (degraded(rng, kind, items, size) + noise * error > 0).mean())
+
     return bisect(lost, drop, 1.0 if kind == "broken" else 20.0) if drop else 0.0
 
 
@@ -91,7 +95,7 @@ def answers(rng: Rng, n: int, noise: float, kind: str, size: float, likelihoods:
 
 
 def grouped_answers(rng: Rng, groups: int, n: int, discordance: float, drop: float, correlation: float) -> Paired:
-    """Right/wrong answers of two runs about `groups` photos of log-normal size, whose items change alike to a degree."""
+    """Right/wrong answers of two runs about `groups` photos of log-normal size that change alike to a degree."""
     weights = rng.lognormal(0, 1, groups)
     sizes = np.maximum(1, np.round(weights / weights.sum() * n)).astype(int)
     shares = np.array([(discordance + drop) / 2, (discordance - drop) / 2, 1 - discordance])
@@ -116,13 +120,13 @@ def scores(rng: Rng, sizes: Sequence[int], noise: float, drop: float) -> list[Pa
     for n in sizes:
         mos = rng.normal(size=n)
         score = 0.8 * mos + 0.6 * rng.normal(size=n)
-        spoilt = noise if not drop else np.sqrt(noise**2 + DROP_NOISE(drop))
+        spoilt = noise if not drop else np.sqrt(noise**2 + drop_noise(drop))
         new, old = (np.round(24 * (score + s * rng.normal(size=n))) / 24 for s in (spoilt, noise))
         found.append(paired_correlation(new, old, mos, range(n), "srcc", ALPHA))
     return found
 
 
-def DROP_NOISE(drop: float) -> float:  # noqa: N802
+def drop_noise(drop: float) -> float:
     """Variance to add to the scores so that SRCC (about .8 of MOS) falls by `drop`: r = .8 / sqrt(1 + v)."""
     return (0.786 / (0.786 - drop)) ** 2 - 1
 
@@ -170,6 +174,21 @@ def dropped(n: int, discordance: float, kind: str, drop: float, likelihoods: boo
     return lambda rng: [verdict([answers(rng, n, noise, kind, size, likelihoods)], ACCURACY)]
 
 
+def by_photo(groups: int, n: int, discordance: float, drop: float) -> Callable[[Rng], Sequence[str]]:
+    """The accuracy gate on items that share photos."""
+    return lambda rng: [verdict([grouped_answers(rng, groups, n, discordance, drop, 0.2)], ACCURACY)]
+
+
+def judged_drop(n: int, deviation: float) -> Callable[[Rng], Sequence[str]]:
+    """The description gate where the model lost one margin."""
+    return lambda rng: [verdict([sums(rng, n, deviation, JUDGED)], JUDGED)]
+
+
+def ranked_drop(sizes: Sequence[int]) -> Callable[[Rng], Sequence[str]]:
+    """The assessment gate where every database lost one margin."""
+    return lambda rng: [verdict(scores(rng, sizes, 0.1, RANKED), RANKED)]
+
+
 def default(runs: int) -> None:
     """The default run of an unchanged model."""
     print("| the default run, model unchanged | passes | cannot tell | false alarm |\n|---|---|---|---|")
@@ -195,15 +214,13 @@ def margin(runs: int) -> None:
         one = dropped(n, 0.06, "shift", ACCURACY, False)
         print(line(f"accuracy, answers alone, 6 %, {n:,} items", runs, one), flush=True)
     for groups, n, discordance in ((25, 450, 0.06), (81, 1_458, 0.06), (300, 1_495, 0.02), (300, 1_495, 0.06)):
-        one = lambda rng, g=groups, n=n, d=discordance: [
-            verdict([grouped_answers(rng, g, n, d, ACCURACY, 0.2)], ACCURACY)
-        ]
+        one = by_photo(groups, n, discordance, ACCURACY)
         print(line(f"accuracy, {n:,} items of {groups} photos, {100 * discordance:g} %", runs, one), flush=True)
     for n, deviation in ((60, 0.2), (499, 0.2), (499, 0.4)):
-        one = lambda rng, n=n, s=deviation: [verdict([sums(rng, n, s, JUDGED)], JUDGED)]  # noqa: E731
+        one = judged_drop(n, deviation)
         print(line(f"judged sums, {n} items, change {deviation}", runs, one), flush=True)
     for sizes in ((400,), (1_169,), DATABASES):
-        one = lambda rng, sizes=sizes: [verdict(scores(rng, sizes, 0.1, RANKED), RANKED)]  # noqa: E731
+        one = ranked_drop(sizes)
         print(line(f"SRCC, {len(sizes)} databases, {sum(sizes):,} images", runs, one), flush=True)
 
 
@@ -211,7 +228,7 @@ def photos(runs: int) -> None:
     """Right/wrong answers by photo, unchanged."""
     print("| unchanged, photos and sizes | passes | cannot tell | false alarm |\n|---|---|---|---|")
     for groups, n, discordance in ((12, 60, 0.2), (25, 450, 0.06), (81, 1_458, 0.06), (300, 1_495, 0.06)):
-        one = lambda rng, g=groups, n=n, d=discordance: [verdict([grouped_answers(rng, g, n, d, 0.0, 0.2)], ACCURACY)]  # noqa: E731
+        one = by_photo(groups, n, discordance, 0.0)
         print(line(f"accuracy, {n:,} items of {groups} photos, {100 * discordance:g} %", runs, one), flush=True)
 
 
