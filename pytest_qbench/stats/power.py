@@ -15,6 +15,7 @@ from scipy.special import betainc, gammaln, ndtri, xlog1py, xlogy
 from pytest_qbench.stats.intervals import normal_quantile, tango_excludes
 from pytest_qbench.stats.resampling import Floats
 
+FEW_PAIRS = 100
 ROUNDING = 1e-9  # of a difference of two counts over n
 
 
@@ -105,7 +106,10 @@ def items_to_pass(margin: float, discordance: float, alpha: float, power: float 
     if not 0 < margin < 1:
         raise ValueError(f"margin {margin} is not in (0, 1)")
     wide = normal_quantile(alpha) + float(ndtri(power))
-    return max(math.ceil(discordance * (wide / margin) ** 2), math.ceil(math.log(alpha) / math.log1p(-margin)))
+    n = max(math.ceil(discordance * (wide / margin) ** 2), math.ceil(math.log(alpha) / math.log1p(-margin)))
+    while 0 < n * discordance < FEW_PAIRS and pass_probability(0.0, discordance, n, alpha, margin) < power:
+        n = math.ceil(1.03 * n)  # the normal distribution is too short for so few discordant pairs
+    return n
 
 
 def _check(drop: float, discordance: float, n: int, alpha: float) -> None:
