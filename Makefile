@@ -2,15 +2,23 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test campaign vllm lint bench conformance wheel clean
+.PHONY: demo check architecture docs test campaign vllm lint bench conformance wheel clean
 
 demo: .venv/installed ## the main job: the embedded model on the embedded data, against its baseline
 	$(BIN)/pytest --qbench-model=tiny suites/
 
-test: .venv/installed-dev ## lint, types, tests
+check: .venv/installed-dev ## the inner loop: lint, types, imports, and the tests without models, processes and simulations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p tests.unit_tests -n 2 --dist worksteal -q tests
+
+test: .venv/installed-dev ## lint, types, imports, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist worksteal -m "not campaign and not vllm" tests
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/pytest -n 2 --dist worksteal -m "not campaign and not vllm" --durations=10 tests
 
 campaign: .venv/installed-dev ## the slow tests: faults, kills, large runs
 	$(BIN)/pytest -n 2 --dist loadgroup -m campaign tests
@@ -26,10 +34,14 @@ chromium: ## the browser that the tests of the page open; apt installs it where 
 docs: .venv/installed-dev ## the documentation as a site, in build/site
 	$(BIN)/python -m mkdocs build --strict
 
+architecture: ## write the table of packages into docs/architecture.md
+	$(PYTHON) tools/packages.py --write
+
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 bench: .venv/installed-dev ## ratios in one run; results go to benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/startup.py

@@ -47,7 +47,7 @@ from pytest_qbench.items import FileImage, ImageSource, Item  # noqa: E402
 from pytest_qbench.judges.lexicon import LexiconJudge  # noqa: E402
 from pytest_qbench.models import load_model, parse_spec  # noqa: E402
 from pytest_qbench.models.errors import quiet  # noqa: E402
-from pytest_qbench.models.images import Picture  # noqa: E402
+from pytest_qbench.models.images import LazyImage  # noqa: E402
 from pytest_qbench.prompts import QUALITY_WORDS, RATE, RATE_PREFIX, question_text  # noqa: E402
 from tests.models.parts import LLAVA_TEMPLATE, metaspace_tokenizer, randomize  # noqa: E402
 
@@ -224,15 +224,15 @@ def engine(folder: Path) -> Engine:
 def looked_at(ours: Engine, made: Mapping[ImageSource, Any]) -> Iterator[None]:
     """Let the engine find its images decoded and preprocessed."""
 
-    def look(picture: Picture) -> None:
-        picture.made = made[picture._source]
+    def preprocess(picture: LazyImage) -> None:
+        picture.preprocessed = made[picture._source]
 
     encoder = ours.model.encoder  # type: ignore[attr-defined]
-    encoder.look = look
+    encoder.preprocess = preprocess
     try:
         yield
     finally:
-        del encoder.look
+        del encoder.preprocess
 
 
 def look_at(ours: Engine, items: Sequence[Item]) -> dict[ImageSource, Any]:
@@ -240,9 +240,9 @@ def look_at(ours: Engine, items: Sequence[Item]) -> dict[ImageSource, Any]:
     made = {}
     for item in items:
         (source,) = item.images
-        picture = Picture(source)
-        ours.model.look(picture)  # type: ignore[attr-defined]
-        made[source] = picture.made
+        picture = LazyImage(source)
+        ours.model.preprocess(picture)  # type: ignore[attr-defined]
+        made[source] = picture.preprocessed
     return made
 
 

@@ -1,23 +1,23 @@
-"""Errors a user can act on: each message names the thing, the place and the way out, in one line."""
+"""Errors for users. Each message is one line: what is wrong, where, and how to fix it."""
 
 from __future__ import annotations
 
 
 class QBenchError(Exception):
-    """Base of everything this package raises on purpose."""
+    """Base of all errors of this package."""
 
 
 class UsageError(QBenchError):
-    """The command, the options, the data or the model named cannot work; pytest ends with exit status 4."""
+    """The command, options, data or model cannot work. pytest ends with exit status 4."""
 
 
 class DataError(UsageError):
-    """A benchmark file is missing, broken or says something impossible."""
+    """A benchmark file is missing, damaged or inconsistent."""
 
 
 class ModelError(UsageError):
-    """A model cannot be found, loaded or used for what was asked."""
+    """A model cannot be found, loaded or used for these tasks."""
 
 
 class ItemError(QBenchError):
-    """One item could not be measured; the others can."""
+    """One item cannot be measured; other items can."""

@@ -1,4 +1,4 @@
-"""What is asked: one benchmark question or image. Knows nothing of models, records or pytest."""
+"""Benchmark items and datasets. Independent of models, records and pytest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TASKS: tuple[Task, ...] = ("perception", "description", "assessment")
 
 
 class ImageSource(Protocol):
-    """Where an item's image lies; nothing is read before a backend asks. Equal sources are the same image."""
+    """Source of one image; it is read when a model needs it. Equal sources are the same image."""
 
     @property
     def name(self) -> str:
@@ -22,17 +22,17 @@ class ImageSource(Protocol):
         ...
 
     def read(self) -> bytes:
-        """Return the encoded image (PNG, JPEG, ...); raises `ItemError` when it cannot be read."""
+        """Return the encoded image (PNG, JPEG, ...). Raises `ItemError` if it cannot be read."""
         ...
 
     def missing(self) -> bool:
-        """Tell, cheaply and without decoding, whether there is nothing to read."""
+        """Whether the image is missing. Cheap: nothing is decoded."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FileImage:
-    """An image file, `file` in `folder`; `label` is how messages call the folder."""
+    """An image file, `file` in `folder`; messages show the folder as `label`."""
 
     folder: Path
     label: str
@@ -40,12 +40,12 @@ class FileImage:
 
     @property
     def path(self) -> Path:
-        """Where it lies."""
+        """Path of the file."""
         return self.folder / self.file
 
     @property
     def name(self) -> str:
-        """Its name for messages."""
+        """Name for messages."""
         return f"{self.label}/{self.file}"
 
     def read(self) -> bytes:
@@ -58,7 +58,7 @@ class FileImage:
             raise ItemError(f"{self.name}: cannot be read: {e.strerror}") from e
 
     def missing(self) -> bool:
-        """Tell whether the file is absent."""
+        """Whether the file is absent."""
         return not self.path.is_file()
 
 
@@ -66,9 +66,9 @@ class FileImage:
 class Item:
     """One benchmark item.
 
-    `slices` names the parts of the benchmark it counts for, such as ``{"type": "yes_or_no", "concern": "distortion"}``.
-    `answer` is the text of the right option (None where the answers are hidden), `target` the MOS or reference score
-    (greater is better), `golden` the reference descriptions. Items with the same `group` share a source photo.
+    `slices` maps dimensions to slices, such as ``{"type": "yes_or_no", "concern": "distortion"}``. `answer` is
+    the text of the correct option (None for hidden answers), `target` the MOS or reference score (greater is better),
+    `golden` the reference descriptions. Items with the same `group` share a source photo.
     """
 
     id: str
@@ -85,14 +85,14 @@ class Item:
     golden: tuple[str, ...] = ()
 
     def digest(self) -> str:
-        """Hash of what makes two items the same question: texts, options, key, MOS, golden texts; 16 hex digits."""
+        """Return a hash of question, options, answer, MOS and golden texts: 16 hex digits."""
         content = [self.question, list(self.options), self.answer, self.target, list(self.golden)]
         return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """An entry of a benchmark file that did not become an item, and why."""
+    """An entry of a benchmark file that is not an item, and the reason."""
 
     dataset: str
     entry: str
@@ -101,7 +101,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """The items of one task and dataset (and split), as read from one place; `license` is a note where known."""
+    """The items of one task, dataset and split from one source. `license` is a note, None if unknown."""
 
     name: str
     task: Task
@@ -113,3 +113,4 @@ class Dataset:
 
 
 DIMENSIONS = ("completeness", "preciseness", "relevance")
+"""Dimensions on which Q-Bench grades a description."""

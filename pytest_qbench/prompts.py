@@ -30,7 +30,7 @@ class Prompt:
     """One user turn; `prefix` is the beginning of the assistant's turn that the model continues.
 
     `key` (the item's id) lets a model without weights answer the same whatever the batch. Images are RGB, not to be
-    changed in place, and perhaps decoded anew by each look at them (`pictures.Pictures`).
+    changed in place, and perhaps decoded anew by each look at them (`models.images.LazyImages`).
     """
 
     key: str

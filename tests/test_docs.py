@@ -48,7 +48,7 @@ def test_the_slower_commands_of_a_page_run(name: str, tmp_path: Path) -> None:
     in_a_project(ROOT / "docs" / f"{name}.md", tmp_path)
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *DOCS], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS], ids=lambda page: page.stem)
 def test_options_commands_and_files_that_a_page_names_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert set(re.findall(r"--qbench-[a-z-]*[a-z]", text)) <= {option.name for option in OPTIONS}

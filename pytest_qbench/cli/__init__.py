@@ -1,4 +1,4 @@
-"""The console command `qbench`, one module a command."""
+"""The console command `qbench`; each subcommand has a module."""
 
 from pytest_qbench.cli.main import main
 

@@ -1,6 +1,6 @@
-"""The commands of `qbench`, one module each: `add` declares its arguments, `run` does it.
+"""The interface of a subcommand's module: `add` declares its arguments, `run` executes it.
 
-`run` returns the exit status, None for 0, and raises `UsageError` for what cannot be done (exit status 4).
+`run` returns the exit status (None: 0). It raises `UsageError`, exit status 4, for wrong arguments or input.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Protocol
 
 
 class Commands(Protocol):
-    """What `argparse.ArgumentParser.add_subparsers` returns."""
+    """The result of `argparse.ArgumentParser.add_subparsers`."""
 
     def add_parser(self, name: str, *, help: str) -> argparse.ArgumentParser:
-        """Declare a command."""
+        """Add the parser of a subcommand."""
         ...

@@ -1,4 +1,4 @@
-"""`qbench datasets`: the data there is, embedded and in --data."""
+"""`qbench datasets`: list the embedded datasets and those in --data."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pytest_qbench.cli.command import Commands
 
 
 def add(commands: Commands) -> None:
-    """Declare the command."""
-    listed = commands.add_parser("datasets", help="list the data there is: place, items, hash, licence")
-    listed.add_argument("--data", metavar="DIR", help="look in this data folder too, or hf")
-    listed.set_defaults(run=run)
+    """Add the parser of the command."""
+    parser = commands.add_parser("datasets", help="list the available datasets: place, items, hash, licence")
+    parser.add_argument("--data", metavar="DIR", help="also list this data folder, or hf for the hub and its cache")
+    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -21,4 +21,4 @@ def run(arguments: argparse.Namespace) -> None:
 
     print("\n".join(aligned([HEADER, *listing(arguments.data)], left=len(HEADER))))
     if arguments.data is None:
-        print("others: name a data folder with --data=DIR, or --data=hf for the hub and its cache")
+        print("for other datasets: --data=DIR for a data folder, --data=hf for the hub and its cache")

@@ -1,4 +1,4 @@
-"""The console command `qbench`: what there is to run, and what finished runs say, without a model."""
+"""The console command `qbench`: list models and datasets, compare and show finished runs, check a model."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ COMMANDS = (
     "report",
 )
 
-CUT_OFF = 141
-"""Exit status where who reads the output has gone: a shell's for SIGPIPE. Never green, the verdict may be lost."""
+BROKEN_PIPE_STATUS = 141
+"""Exit status after the reader closes the output: a shell uses it for SIGPIPE. Not 0, as the verdict may be lost."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status (4: usage)."""
+    """Run the command and return its exit status (4: usage error)."""
     parser = argparse.ArgumentParser(prog="qbench", description=__doc__)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -40,6 +40,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"qbench: {e}", file=sys.stderr)
         return 4
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
-        return CUT_OFF
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout again at exit
+        return BROKEN_PIPE_STATUS
     return status

@@ -1,4 +1,4 @@
-"""`qbench models`: the aliases that --qbench-model knows."""
+"""`qbench models`: list the aliases of --qbench-model."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pytest_qbench.cli.command import Commands
 
 
 def add(commands: Commands) -> None:
-    """Declare the command."""
-    commands.add_parser("models", help="list the aliases for --qbench-model").set_defaults(run=run)
+    """Add the parser of the command."""
+    commands.add_parser("models", help="list the aliases of --qbench-model").set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:

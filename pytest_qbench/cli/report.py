@@ -1,4 +1,4 @@
-"""`qbench report`: what a finished run measured, and how runs went over time."""
+"""`qbench report`: show a finished run, or the history of several runs."""
 
 from __future__ import annotations
 
@@ -11,20 +11,26 @@ from pytest_qbench.errors import UsageError
 
 
 def add(commands: Commands) -> None:
-    """Declare the command."""
-    told = commands.add_parser("report", help="show a finished run, or with --history how runs went over time")
-    told.add_argument("run_folder", type=Path, nargs="?", metavar="RUN", help="a run folder")
-    told.add_argument("--html", type=Path, metavar="FILE", help="write the page to this file")
-    told.add_argument("--md", type=Path, metavar="FILE", help="write the report as Markdown to this file")
-    told.add_argument("--scoring", choices=["all"], help="compare the ways to a quality score, from recorded logits")
-    told.add_argument("--history", type=Path, metavar="DIR", help="show all run folders in DIR, the oldest first")
-    told.add_argument("--csv", type=Path, metavar="FILE", help="with --history: write every metric of every run")
-    told.add_argument("-v", "--verbose", action="store_true", help="show flips, conditions, all that was left out")
-    told.set_defaults(run=run)
+    """Add the parser of the command."""
+    parser = commands.add_parser("report", help="show a finished run, or the history of several runs with --history")
+    parser.add_argument("run_folder", type=Path, nargs="?", metavar="RUN", help="a run folder")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the page to this file")
+    parser.add_argument("--md", type=Path, metavar="FILE", help="write the report as Markdown to this file")
+    parser.add_argument(
+        "--scoring", choices=["all"], help="compare all ways to compute a quality score from the recorded logits"
+    )
+    parser.add_argument("--history", type=Path, metavar="DIR", help="show all run folders in DIR, oldest first")
+    parser.add_argument(
+        "--csv", type=Path, metavar="FILE", help="with --history: write every metric of every run to this file"
+    )
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="also show flips, conditions and all omitted entries"
+    )
+    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the report, and write what was asked for."""
+    """Print the report and write the requested files."""
     if (arguments.run_folder is None) == (arguments.history is None):
         raise UsageError("report: name one run folder, or --history=DIR")
     if arguments.history is not None:

@@ -13,6 +13,7 @@ from pytest_qbench.data.builder import Source, build
 from pytest_qbench.data.image_paths import ImageFolder, expanded, short_path
 from pytest_qbench.data.manifest import NAME, Entry, read_manifest
 from pytest_qbench.data.readers.formats import FILLED, SUFFIXES, read_rows
+from pytest_qbench.data.readers.parquet import dataset_of
 from pytest_qbench.errors import DataError
 from pytest_qbench.items import TASKS, Dataset, Task
 
@@ -95,8 +96,6 @@ def _choices(folder: DataFolder, name: str, place: Path, split: str | None) -> I
 
 def _is_dataset(folder: DataFolder, name: str, path: Path) -> bool:
     """Tell whether shards at the root of the data folder, where no folder's name says it, belong to a dataset."""
-    from pytest_qbench.data.readers.parquet import dataset_of
-
     return dataset_of(path, folder.called(path)) == name
 
 

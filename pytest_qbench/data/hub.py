@@ -12,6 +12,8 @@ from pytest_qbench.data.readers.parquet import INSTALL, one_line, rows_with_pict
 from pytest_qbench.errors import DataError, ItemError
 from pytest_qbench.items import Dataset
 
+# Imports in functions: datasets and pyarrow are optional dependencies.
+
 REPOSITORIES = {
     "llvisionqa": "q-future/Q-Bench-HF",
     "qbench2": "q-future/Q-Bench2-HF",

@@ -8,6 +8,7 @@ from pathlib import Path
 from pytest_qbench import PACKAGE
 from pytest_qbench.data import published as known
 from pytest_qbench.data.folder import DataFolder, Found, find
+from pytest_qbench.data.hub import REPOSITORIES, read_hub
 from pytest_qbench.data.image_check import check_images
 from pytest_qbench.data.image_paths import expanded, missing_images, short_path
 from pytest_qbench.data.manifest import nearest
@@ -41,8 +42,6 @@ def open_datasets(spec: str, *, rootdir: Path, names: Sequence[str] | None, spli
         raise DataError(f"--qbench-split={split}: no such split; use dev or test")
     wanted = None if names is None else list(dict.fromkeys(known.canonical(name.strip()) for name in names))
     if spec == HUB:
-        from pytest_qbench.data.hub import REPOSITORIES, read_hub
-
         _check_names(wanted, list(REPOSITORIES), "on the hub")
         return [read_hub(name, split) for name in REPOSITORIES if wanted is None or name in wanted]
     folder = data_folder(spec, rootdir)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -110,8 +111,6 @@ def _value(key: object, value: object, place: str) -> Any:
 
 def nearest(name: str, present: Mapping[str, object] | list[str]) -> str:
     """Return the names there are, led by the nearest one to `name` where one is near."""
-    import difflib
-
     close = difflib.get_close_matches(name, list(present), n=1)
     names = ", ".join(present)
     return f"{close[0]} (of {names})" if close else f"one of {names}"

@@ -1,1 +1,1 @@
-"""Checks of a model and of the gates: conformance and fault injection."""
+"""Checks of a model (conformance) and of the gates (fault injection)."""

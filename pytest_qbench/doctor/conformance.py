@@ -1,4 +1,4 @@
-"""What a loaded model must hold to be measured: the same checks for the tested architectures and for a user's model."""
+"""Conformance checks of a loaded model, the same for the tested architectures and for a user's model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from PIL import Image
 
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models.errors import quiet
-from pytest_qbench.models.images import Picture, Pictures
+from pytest_qbench.models.images import LazyImage, LazyImages
 from pytest_qbench.models.transformers.model import TransformersModel
 from pytest_qbench.prompts import QUALITY_WORDS, RATE, RATE_PREFIX, Prompt
 
@@ -23,60 +23,60 @@ Outcome = Literal["ok", "failed", "n/a"]
 Rows = list[list[float]]
 
 QUESTIONS = ("Rate.", RATE, "Is this image blurry?", f"What distortion is most severe in this picture?\n{RATE}")
-# One token, several tokens, two that share their first token, and one more than others have.
+# One token; several tokens; two options with the same first token; one option more than the other prompts have.
 OPTIONS = ("Yes", "motion blur", "motion noise", "overexposure of everything")
 TOLERANCE = {torch.float32: 1e-4}
 COARSE = 0.5
-"""Largest difference of log-probabilities in half precision, where the batch alone moves them by up to this."""
+"""Tolerance for log-probabilities in half precision, where another batch size alone changes them by this much."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: its name, how it went and what was seen (an empty detail where there is nothing to add)."""
+    """Result of one check; `detail` is a measured value or the failure, and may be empty."""
 
     name: str
     outcome: Outcome
     detail: str = ""
 
 
-class Failed(Exception):
-    """A check did not hold."""
+class CheckFailed(Exception):
+    """Raised by a check that fails."""
 
 
 class NotApplicable(Exception):
-    """The architecture does not do what a check is about."""
+    """Raised by a check that does not apply to the architecture."""
 
 
-def checks(model: TransformersModel, again: Callable[[], TransformersModel] | None = None) -> Iterator[Check]:
-    """Run all checks, one after the other; `again` loads the model once more, after this one was closed."""
+def run_checks(model: TransformersModel, again: Callable[[], TransformersModel] | None = None) -> Iterator[Check]:
+    """Run all checks in order. `again` loads the model a second time, after the first one is closed."""
     for name, check in CHECKS.items():
-        yield run(name, lambda check=check: check(model))  # type: ignore[misc]
+        yield run_check(name, lambda check=check: check(model))  # type: ignore[misc]
     if again is not None:
-        yield run("reload offline", lambda: _reload(model, again))
+        yield run_check("reload offline", lambda: _reload(model, again))
 
 
-def run(name: str, check: Callable[[], str]) -> Check:
-    """Run one check; what the model raises over its prompts fails it."""
+def run_check(name: str, check: Callable[[], str]) -> Check:
+    """Run one check. An error of the model fails it."""
     try:
         return Check(name, "ok", check())
     except NotApplicable as e:
         return Check(name, "n/a", str(e))
-    except (Failed, ItemError, ModelError) as e:
+    except (CheckFailed, ItemError, ModelError) as e:
         return Check(name, "failed", str(e))
 
 
-# what is asked
+# inputs of the checks
 
 
 def photo(seed: int, side: int = 40) -> Image.Image:
-    """Return a smooth random picture; every third one is wider than high."""
+    """Return a smooth random image; every third seed gives a landscape format."""
     noise = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     size = (side * 2, side) if seed % 3 == 2 else (side, side)
     return Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
 
 
 def prompts(n: int, *, images: int = 1, prefix: str | None = None) -> list[Prompt]:
-    """Return prompts of different lengths with different pictures."""
+    """Return prompts of different lengths with different images."""
     return [
         Prompt(f"item/{i}", QUESTIONS[i % 4], tuple(photo(10 * i + j) for j in range(images)), prefix) for i in range(n)
     ]
@@ -88,8 +88,8 @@ def options(n: int) -> list[Sequence[str]]:
 
 
 @dataclass(frozen=True)
-class _Drawn:
-    """A picture of `photo` as an image source."""
+class _Photo:
+    """An image of `photo` as an image source."""
 
     seed: int
 
@@ -106,52 +106,54 @@ class _Drawn:
         return False
 
 
-# what must hold
+# the checks
 
 
 def _batch(model: TransformersModel, size: int) -> str:
     few = range(0, size, 1 if size <= 8 else 5)  # five: all questions, in turn
     asked, rated, own = prompts(size), prompts(size, prefix=RATE_PREFIX), options(size)
-    likely = model.option_likelihoods(asked, own)
+    likely = model.option_loglikelihoods(asked, own)
     rows = [likely[i] for i in few]
-    told = _same(model, rows, [model.option_likelihoods([asked[i]], [own[i]])[0] for i in few])
+    difference = _same(model, rows, [model.option_loglikelihoods([asked[i]], [own[i]])[0] for i in few])
     likely = model.next_token_logprobs(rated, QUALITY_WORDS)
     rows = [likely[i] for i in few]
     _same(model, rows, [model.next_token_logprobs([rated[i]], QUALITY_WORDS)[0] for i in few])
     if size <= 8 and _exact(model) and model.generate(asked, 6) != [model.generate([p], 6)[0] for p in asked]:
-        raise Failed("generates other texts than one by one")
-    return told
+        raise CheckFailed("generated texts differ from those one by one")
+    return difference
 
 
 def _several_images(model: TransformersModel) -> str:
-    if 2 not in model.quirks.images:
+    if 2 not in model.architecture.images:
         raise NotApplicable("takes one image")
     asked = prompts(4, images=2)
-    rows = model.option_likelihoods(asked, [OPTIONS] * 4)
-    told = _same(model, rows, [model.option_likelihoods([p], [OPTIONS])[0] for p in asked])
+    rows = model.option_loglikelihoods(asked, [OPTIONS] * 4)
+    difference = _same(model, rows, [model.option_loglikelihoods([p], [OPTIONS])[0] for p in asked])
     swapped = [replace(prompt, images=tuple(prompt.images)[::-1]) for prompt in asked]
-    _differ(rows, model.option_likelihoods(swapped, [OPTIONS] * 4), "the order of the images")
-    return told
+    _differ(rows, model.option_loglikelihoods(swapped, [OPTIONS] * 4), "the order of the images")
+    return difference
 
 
 def _no_image(model: TransformersModel) -> str:
-    if 0 not in model.quirks.images:
+    if 0 not in model.architecture.images:
         raise NotApplicable("needs an image")
-    model.option_likelihoods(prompts(2), options(2))  # positions of an earlier image must not linger
+    model.option_loglikelihoods(prompts(2), options(2))  # state of an earlier image must not affect the next prompts
     asked = prompts(4, images=0)
-    rows = model.option_likelihoods(asked, [OPTIONS] * 4)
-    return _same(model, rows, [model.option_likelihoods([p], [OPTIONS])[0] for p in asked])
+    rows = model.option_loglikelihoods(asked, [OPTIONS] * 4)
+    return _same(model, rows, [model.option_loglikelihoods([p], [OPTIONS])[0] for p in asked])
 
 
 def _continuation(model: TransformersModel) -> str:
-    """The tokens of a word are those by which the processor's own tokens grow when the word is added."""
+    """Compare the tokens of each word with the tokens that the word adds to the processor's encoding."""
     for word in QUALITY_WORDS:
         before, after = (model.encoder(prompts(1, prefix=text)) for text in (RATE_PREFIX, f"{RATE_PREFIX} {word}"))
         key = "decoder_input_ids" if "decoder_input_ids" in before else "input_ids"
         old, new = (batch[key][0].tolist() for batch in (before, after))
         tokens = list(model.encoder.continuation(RATE_PREFIX, word))
         if new != old + tokens:
-            raise Failed(f"{word!r} is scored as tokens {tokens}, but the prompt grows by {new[len(old) :]}")
+            raise CheckFailed(
+                f"{word!r} is scored as tokens {tokens}, but it adds tokens {new[len(old) :]} to the prompt"
+            )
     return ""
 
 
@@ -160,26 +162,26 @@ def _brute_force(model: TransformersModel) -> str:
     tokens = [[model.encoder.continuation(None, option) for option in each] for each in own]
     with torch.inference_mode(), quiet():
         expected = model.score.by_full_forwards(model.to_device(model.encoder(asked)), tokens)
-    return _same(model, model.option_likelihoods(asked, own), expected)
+    return _same(model, model.option_loglikelihoods(asked, own), expected)
 
 
 def _matters(model: TransformersModel) -> str:
     asked = prompts(1)[0]
     changed = [asked, replace(asked, images=(photo(99),)), replace(asked, text=QUESTIONS[2])]
-    rows = [model.option_likelihoods([prompt], [OPTIONS])[0] for prompt in changed]
+    rows = [model.option_loglikelihoods([prompt], [OPTIONS])[0] for prompt in changed]
     _differ(rows[:1], rows[1:2], "the image")
     _differ(rows[:1], rows[2:], "the question")
     return ""
 
 
 def _generation(model: TransformersModel) -> str:
-    """It stops at the limit and at the end token, whichever comes first."""
+    """Check that generation stops at the limit or at the end token, whichever comes first."""
     asked = prompts(1)
     with torch.inference_mode(), quiet():
         batch = model.to_device(model.encoder(asked))
         new = model.new_tokens(asked, batch, 5)[0].tolist()
         if len(new) > 5:
-            raise Failed(f"{len(new)} tokens where 5 are the limit")
+            raise CheckFailed(f"generated {len(new)} tokens, the limit is 5")
         kept, stop = model.greedy.eos_token_id, next((i for i in range(1, len(new)) if new[i] not in new[:i]), 0)
         try:
             model.greedy.eos_token_id = new[stop]
@@ -187,35 +189,35 @@ def _generation(model: TransformersModel) -> str:
         finally:
             model.greedy.eos_token_id = kept
     if stopped != new[: stop + 1]:
-        raise Failed(f"went on behind its end token: {stopped}")
+        raise CheckFailed(f"generated tokens after its end token: {stopped}")
     return ""
 
 
 def _ahead(model: TransformersModel) -> str:
-    """Prompts made ready ahead, with pictures that several of them share, are answered as any others."""
+    """Check that prefetched prompts with shared images get the same answers as plain prompts."""
     asked, rated = prompts(8), prompts(8, prefix=RATE_PREFIX)
-    pictures = [Picture(_Drawn(10 * i), shared=True) for i in range(8)]
-    plain = model.option_likelihoods(asked, [OPTIONS] * 8), model.next_token_logprobs(rated, QUALITY_WORDS)
+    lazy_images = [LazyImage(_Photo(10 * i), shared=True) for i in range(8)]
+    plain = model.option_loglikelihoods(asked, [OPTIONS] * 8), model.next_token_logprobs(rated, QUALITY_WORDS)
     seen = model.image_passes
     ahead = [
-        model.prepare([replace(p, images=Pictures([own])) for p, own in zip(each, pictures, strict=True)])
+        model.prepare([replace(p, images=LazyImages([own])) for p, own in zip(each, lazy_images, strict=True)])
         for each in (asked, rated)
     ]
-    told = _same(model, model.option_likelihoods(ahead[0], [OPTIONS] * 8), plain[0])
+    difference = _same(model, model.option_loglikelihoods(ahead[0], [OPTIONS] * 8), plain[0])
     _same(model, model.next_token_logprobs(ahead[1], QUALITY_WORDS), plain[1])
     if model.image_passes == seen:
-        return told
-    return f"{told}, images seen {'once' if model.image_passes == seen + 1 else 'anew for each prompt'}"
+        return difference
+    return f"{difference}, images seen {'once' if model.image_passes == seen + 1 else 'anew for each prompt'}"
 
 
 def _reload(model: TransformersModel, again: Callable[[], TransformersModel]) -> str:
     asked = prompts(2)
-    before = model.option_likelihoods(asked, options(2))
+    before = model.option_loglikelihoods(asked, options(2))
     model.close()
     with _no_network(), quiet():
         loaded = again()
         try:
-            return _same(loaded, loaded.option_likelihoods(asked, options(2)), before)
+            return _same(loaded, loaded.option_loglikelihoods(asked, options(2)), before)
         finally:
             loaded.close()
 
@@ -233,7 +235,7 @@ CHECKS: dict[str, Callable[[TransformersModel], str]] = {
 }
 
 
-# comparing
+# comparisons
 
 
 def _exact(model: TransformersModel) -> bool:
@@ -241,24 +243,24 @@ def _exact(model: TransformersModel) -> bool:
 
 
 def _same(model: TransformersModel, rows: Rows, expected: Rows) -> str:
-    """Say how far two sets of log-probabilities are apart; `Failed` beyond the dtype's tolerance or with a flip."""
+    """Return the largest difference. Raises `CheckFailed` beyond the dtype's tolerance or for a changed choice."""
     far = max(abs(a - b) for one, other in zip(rows, expected, strict=True) for a, b in zip(one, other, strict=True))
     flips = sum(a.index(max(a)) != b.index(max(b)) for a, b in zip(rows, expected, strict=True))
-    told = f"largest difference {far:.1e}" + (f", {flips} of {len(rows)} choices flip" if flips else "")
+    difference = f"largest difference {far:.1e}" + (f", {flips} of {len(rows)} choices flip" if flips else "")
     if not far <= TOLERANCE.get(model.dtype, COARSE) or (flips and _exact(model)):
-        raise Failed(told)
-    return told
+        raise CheckFailed(difference)
+    return difference
 
 
-def _differ(rows: Rows, others: Rows, what: str) -> None:
+def _differ(rows: Rows, others: Rows, changed: str) -> None:
     if max(abs(a - b) for one, other in zip(rows, others, strict=True) for a, b in zip(one, other, strict=True)) == 0:
-        raise Failed(f"{what} changes nothing")
+        raise CheckFailed(f"{changed} changes nothing")
 
 
 @contextmanager
 def _no_network() -> Iterator[None]:
     def refuse(*_: object) -> None:
-        raise OSError("no connection: this must work offline")
+        raise OSError("no connection: this check runs offline")
 
     kept = socket.socket.connect
     socket.socket.connect = refuse  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""The trial of the gates: the embedded model against its baseline, with every known fault and with harmless changes."""
+"""Sensitivity study of the gates: the embedded model with each known fault and with harmless changes."""
 
 from __future__ import annotations
 
@@ -13,61 +13,64 @@ from pathlib import Path
 from pytest_qbench import packaged
 from pytest_qbench.baseline.baseline import Baseline
 from pytest_qbench.baseline.store import read_baseline
-from pytest_qbench.doctor.faults import FAULTS, Fault, broken_copy
+from pytest_qbench.data.load import open_datasets
+from pytest_qbench.doctor.faults import FAULTS, Fault, inject
+from pytest_qbench.engine.engine import Engine
 from pytest_qbench.errors import UsageError
 from pytest_qbench.gates.comparison import drifts
 from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, GateResult, Limits, evaluate
 from pytest_qbench.items import Item
+from pytest_qbench.judges.load import make_judge
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.models.base import Model
+from pytest_qbench.models.load import load_model
+from pytest_qbench.models.specs import aliases, parse_spec
 from pytest_qbench.runs.fingerprint import fingerprint
+from pytest_qbench.runs.read import read_run
 
 MODEL, DATA, ROUNDS, BATCH_SIZE = "tiny", "mini", 5, 16
 
 
 @dataclass(frozen=True)
-class Trial:
-    """What came of one change: its gates and drifts."""
+class SensitivityResult:
+    """Gate and drift results of one change to the model or to the run."""
 
     name: str
     harmless: bool
-    drifts_at_least: bool
+    must_drift: bool
     gates: tuple[GateResult, ...]
     drifts: tuple[tuple[Metric, bool], ...]
 
     @property
     def verdict(self) -> str:
-        """``caught``, ``green``, ``drift`` (only there), ``too small`` to be seen; ``MISSED``, ``FALSE ALARM``.
+        """``caught``, ``drift`` (drift alone detects it), ``too small``, ``MISSED``; ``green`` or ``FALSE ALARM``.
 
-        A fault is missed where a metric fell by more than margin and MDE without `regressed`, or where drift alone had
-        to show it and did not.
+        The last two are for harmless changes. A fault is missed if a metric falls by more than margin and MDE without
+        the verdict `regressed`, or if drift must detect it and does not.
         """
         verdicts = {gate.verdict for gate in self.gates}
         moved = any(found for _, found in self.drifts)
         if self.harmless:
             return "green" if verdicts <= {"pass", "improved"} and not moved else "FALSE ALARM"
         rows = [row for gate in self.gates for row in gate.rows]
-        if "invalid" in verdicts or any(_is_plain(row) and row.verdict != "regressed" for row in rows):
+        if "invalid" in verdicts or any(_is_detectable(row) and row.verdict != "regressed" for row in rows):
             return "MISSED"
-        if self.drifts_at_least and not moved:
+        if self.must_drift and not moved:
             return "MISSED"
         if "regressed" in verdicts:
             return "caught"
         return "drift" if moved else "too small"
 
 
-def _is_plain(row: Metric) -> bool:
-    """Whether the drop exceeds both what one can live with and what this data can show."""
+def _is_detectable(row: Metric) -> bool:
+    """Whether the drop exceeds both the margin and the minimum detectable effect."""
     drop, margin = -(row.delta or 0.0), row.margin or 0.0
     return row.mde is not None and drop > max(margin, row.mde)
 
 
-def trials() -> Iterator[Trial]:
-    """Run them one after the other, each as soon as it is asked for; minutes in all."""
-    from pytest_qbench.data.load import open_datasets
-    from pytest_qbench.models.specs import aliases
-
+def run_study() -> Iterator[SensitivityResult]:
+    """Yield the result of each change; each runs when the caller asks for it. The study takes minutes."""
     datasets = open_datasets(DATA, rootdir=Path(), names=None, split="dev")
     items = [item for dataset in datasets for item in dataset.items]
     baseline = read_baseline(packaged("baselines") / MODEL)
@@ -76,54 +79,50 @@ def trials() -> Iterator[Trial]:
         ("batch size 5", items, 5),
         ("items in reverse", items[::-1], BATCH_SIZE),
     ):
-        yield _judged(name, _measured(Fault(name), original, order, size), baseline, harmless=True)
-    yield _judged("two processes", _by_two_processes(), baseline, harmless=True)
+        yield _evaluate(name, _measure(Fault(name), original, order, size), baseline, harmless=True)
+    yield _evaluate("two processes", _measure_in_two_processes(), baseline, harmless=True)
     for fault in FAULTS:
-        results = _measured(fault, original, items, BATCH_SIZE)
-        yield _judged(fault.name, results, baseline, harmless=False, drifts_at_least=fault.drifts)
+        results = _measure(fault, original, items, BATCH_SIZE)
+        yield _evaluate(fault.name, results, baseline, harmless=False, must_drift=fault.must_drift)
 
 
-def _judged(name: str, results: Results, baseline: Baseline, *, harmless: bool, drifts_at_least: bool = False) -> Trial:
+def _evaluate(
+    name: str, results: Results, baseline: Baseline, *, harmless: bool, must_drift: bool = False
+) -> SensitivityResult:
     limits = Limits(comparisons=len(DEFAULT_MARGINS))
     gates = [evaluate(gate, results, baseline, limits, margin=margin) for gate, margin in DEFAULT_MARGINS.items()]
-    return Trial(name, harmless, drifts_at_least, tuple(gates), tuple(drifts(results, baseline)))
+    return SensitivityResult(name, harmless, must_drift, tuple(gates), tuple(drifts(results, baseline)))
 
 
-def _measured(fault: Fault, original: Path, items: Sequence[Item], batch_size: int) -> Results:
-    from pytest_qbench.engine.engine import Engine
-    from pytest_qbench.judges.load import make_judge
-    from pytest_qbench.models.load import load_model
-    from pytest_qbench.models.specs import parse_spec
+def _measure(fault: Fault, original: Path, items: Sequence[Item], batch_size: int) -> Results:
 
     judge = make_judge("lexicon")
     with tempfile.TemporaryDirectory(prefix="qbench-") as folder:
-        model = load_model(parse_spec(str(broken_copy(fault, original, Path(folder)))), {})
-        asked: Model = fault.wrap(model) if fault.wrap else model
+        model = load_model(parse_spec(str(inject(fault, original, Path(folder)))), {})
+        faulty: Model = fault.wrap(model) if fault.wrap else model
         engine = Engine(
-            asked, answer="likelihood", batch_size=batch_size, blind=False, judge_rounds=ROUNDS, judge=lambda: judge
+            faulty, answer="likelihood", batch_size=batch_size, blind=False, judge_rounds=ROUNDS, judge=lambda: judge
         )
         try:
             records = engine.measure(items)
         finally:
             engine.close()
-            asked.close()
-    made = fingerprint(
+            faulty.close()
+    conditions = fingerprint(
         answer="likelihood", blind=False, judge={"name": judge.name, **judge.describe()}, judge_rounds=ROUNDS, model={}
     )
-    return Results(records, {(item.task, item.id): item for item in items}, made)
+    return Results(records, {(item.task, item.id): item for item in items}, conditions)
 
 
-def _by_two_processes() -> Results:
-    """The run of two xdist workers, by pytest itself."""
-    from pytest_qbench.runs.read import read_run
-
+def _measure_in_two_processes() -> Results:
+    """Return the results of a pytest run with two xdist workers."""
     with tempfile.TemporaryDirectory(prefix="qbench-") as folder:
         run = Path(folder) / "run"
         command = [sys.executable, "-m", "pytest", "-q", "-n2", "-p", "no:cacheprovider", f"--rootdir={folder}",
                    f"--qbench-model={MODEL}", f"--qbench-data={DATA}", f"--qbench-run-dir={run}", "--qbench-no-gates",
                    str(packaged("suites"))]  # fmt: skip
         done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, env=_plain_environment(), check=False
+            command, cwd=folder, capture_output=True, text=True, env=_environment_without_pytest(), check=False
         )
         if done.returncode != 0:
             raise UsageError(
@@ -132,6 +131,6 @@ def _by_two_processes() -> Results:
         return read_run(run)
 
 
-def _plain_environment() -> dict[str, str]:
-    """This process's environment without the options that pytest takes from it."""
+def _environment_without_pytest() -> dict[str, str]:
+    """Return the environment of this process without the variables that pytest reads."""
     return {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}

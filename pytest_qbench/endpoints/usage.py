@@ -47,7 +47,7 @@ def added(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @runtime_checkable
-class Metered(Protocol):
+class HasUsage(Protocol):
     """A model or a judge behind an endpoint."""
 
     usage: Usage

@@ -1,4 +1,4 @@
-"""Which items share a forward pass: a function of the items alone, never of timing. Pure."""
+"""Plan which items share a forward pass. The plan depends on the items alone, never on timing."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from itertools import groupby
 
 from pytest_qbench.items import Item
 
-Batch = tuple[int, ...]
+Positions = tuple[int, ...]
 
 
-def plan_batches(items: Sequence[Item], size: int, length: Callable[[Item], int]) -> list[tuple[Batch, bool]]:
-    """Cut `items` into batches of one task and at most `size`: their positions, and whether they share images.
+def plan_batches(items: Sequence[Item], size: int, length: Callable[[Item], int]) -> list[tuple[Positions, bool]]:
+    """Cut `items` into batches of one task and at most `size` items.
 
-    Batches of one block follow each other and show the same images in the same order, so that what was made of an image
-    serves all of its prompts. A block needs at least half a batch of images that are asked alike (the same number of
-    prompts of each task); all other items go by task and length of the text, so that little of a batch is padding.
+    Returns for each batch the positions of its items, and whether neighbouring batches show the same images. A block is
+    a group of images with the same number of prompts of each task. The batches of a block follow one another and show
+    the block's images in the same order, so the model preprocesses and encodes each image once for all of its prompts.
+    A block needs at least half a batch of images. All other items are sorted by task and text length, which keeps
+    padding short.
     """
-    batches: list[tuple[Batch, bool]] = []
+    batches: list[tuple[Positions, bool]] = []
     alone: list[int] = []
 
     def order(position: int) -> tuple[str, int, int]:
@@ -25,7 +27,7 @@ def plan_batches(items: Sequence[Item], size: int, length: Callable[[Item], int]
 
     for block, shared in _blocks(items, size, order):
         if shared:
-            # The k-th prompt on each image, task by task: `order` puts an image's prompts of one task by length.
+            # A layer is the k-th prompt of each image. `order` sorts the prompts of an image by task, then by length.
             batches += [(tuple(layer), True) for layer in zip(*block, strict=True)]
         else:
             alone += [position for prompts in block for position in prompts]
@@ -39,17 +41,20 @@ def plan_batches(items: Sequence[Item], size: int, length: Callable[[Item], int]
 def _blocks(
     items: Sequence[Item], size: int, order: Callable[[int], tuple[str, int, int]]
 ) -> list[tuple[list[list[int]], bool]]:
-    """Return groups of images, each as positions of its prompts in `order`, and whether their prompts go together."""
+    """Return blocks of images and whether the prompts of a block share batches.
+
+    An image is a list: the positions of its prompts, sorted by `order`.
+    """
     by_images: dict[object, list[int]] = {}
     for position, item in enumerate(items):
         # Equal sources are the same image; an item without images shares none.
         by_images.setdefault(item.images or position, []).append(position)
-    asked_alike: dict[tuple[str, ...], list[list[int]]] = {}
+    by_tasks: dict[tuple[str, ...], list[list[int]]] = {}
     for positions in by_images.values():
         positions.sort(key=order)
-        asked_alike.setdefault(tuple(items[p].task for p in positions), []).append(positions)
+        by_tasks.setdefault(tuple(items[p].task for p in positions), []).append(positions)
     blocks = []
-    for tasks, images in sorted(asked_alike.items()):
+    for tasks, images in sorted(by_tasks.items()):
         images.sort(key=lambda positions: (max(order(p)[1] for p in positions), positions[0]))
         for start in range(0, len(images), size):
             block = images[start : start + size]

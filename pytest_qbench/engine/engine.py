@@ -1,47 +1,45 @@
-"""Items in, records out: decode and preprocess ahead in threads, ask in batches, score. A bad item costs itself."""
+"""Measure items: prefetch images in threads, ask the model in batches, score. A bad item affects no other item."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from pytest_qbench.engine.batching import plan_batches
-from pytest_qbench.engine.dispatch import FAILURES, Asking, Works
-from pytest_qbench.engine.grader import Marker, failed
-from pytest_qbench.engine.prefetch import Pipeline, Ready, Work
+from pytest_qbench.engine.dispatch import ITEM_FAILURES, BatchBuilder, PromptSettings
+from pytest_qbench.engine.grader import Grader, error_record
+from pytest_qbench.engine.prefetch import Batch, Prefetcher, PreparedBatch
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
-from pytest_qbench.models.base import Model, Prepares, Recalls, Sends
+from pytest_qbench.judges.base import Judge
+from pytest_qbench.models.base import Model, RemoteModel, SupportsPrefetch, SupportsReplay, check_method_names
 from pytest_qbench.models.errors import OutOfMemoryError, WorkerDied
 from pytest_qbench.prompts import AnswerMode, Prompt, question_text
 from pytest_qbench.records import Record, Response
 from pytest_qbench.scoring.score import DEFAULT, Scoring
 
-if TYPE_CHECKING:
-    from pytest_qbench.judges.base import Judge
-
 AUTO_BATCH_SIZE = 16
-"""Where the user names no number and the model no other."""
+"""Batch size when neither the user nor the model names one."""
 
 
-class Watch(Protocol):
-    """Who wants to know which batch is being measured: both are called on the thread that called `Engine.measure`."""
+class BatchObserver(Protocol):
+    """Receives the batches in progress. Both methods run on the thread that called `Engine.measure`."""
 
-    def begun(self, items: Sequence[Item]) -> None:
-        """Called just before a batch is measured; batches follow one another.
+    def batch_started(self, items: Sequence[Item]) -> None:
+        """Take the items of a batch that starts now. Batches never overlap.
 
-        A batch that fails is begun again in parts: then each part is, and only the parts are done.
+        A failed batch is retried in parts. Each part starts and ends with its own calls; the failed batch has no end.
         """
         ...
 
-    def done(self, records: Sequence[Record]) -> None:
-        """Called right after a batch was scored, with the record of each of its items."""
+    def batch_finished(self, records: Sequence[Record]) -> None:
+        """Take the records of the batch that just ended, one for each item."""
         ...
 
 
 class Engine:
-    """Measures items with one model. Results do not depend on which items share a call beyond float rounding."""
+    """Measure items with one model. Beyond float rounding, results do not depend on which items share a call."""
 
     def __init__(
         self,
@@ -53,115 +51,121 @@ class Engine:
         judge_rounds: int,
         judge: Callable[[], Judge],
         scoring: Scoring = DEFAULT,
-        decides: bool = False,
+        reads_unparsed: bool = False,
     ) -> None:
-        """Wrap a loaded model; `batch_size` None is auto: what the model begins with, halved where memory runs out."""
+        """Wrap a loaded model. `batch_size` None starts with the model's own size and halves it when memory runs out.
+
+        Raises `ModelError` for a model whose methods have earlier names.
+        """
+        check_method_names(model)
         self.model, self.answer = model, answer
-        largest = model.largest_batch if isinstance(model, Prepares | Sends) else None
+        largest = model.largest_batch if isinstance(model, SupportsPrefetch | RemoteModel) else None
         self.batch_size = batch_size or largest or AUTO_BATCH_SIZE
-        # Asked once: of a protocol that takes longer than to measure with a model without weights.
-        self._recalls = model if isinstance(model, Recalls) else None
-        self._sends = model if isinstance(model, Sends) else None
+        # Checked once: isinstance with a Protocol takes longer than an item of a model without weights.
+        self._replay = model if isinstance(model, SupportsReplay) else None
+        self._remote = model if isinstance(model, RemoteModel) else None
         self.scoring = scoring
-        self._asking = Asking(answer, blind, scoring.words)
-        self._score = Marker(scoring, judge, judge_rounds, decides)
-        self._pipeline = Pipeline(model)
+        self._settings = PromptSettings(answer, blind, scoring.words)
+        self._score = Grader(scoring, judge, judge_rounds, reads_unparsed)
+        self._prefetcher = Prefetcher(model)
         self._expected: deque[tuple[tuple[Item, ...], int]] = deque()
 
     def measure(
-        self, items: Sequence[Item], watch: Watch | None = None, then: Iterable[Sequence[Item]] = ()
+        self, items: Sequence[Item], observer: BatchObserver | None = None, then: Iterable[Sequence[Item]] = ()
     ) -> list[Record]:
-        """Return the record of each item, in order. What is measured together follows `plan.plan_batches`.
+        """Return the record of each item, in order. `batching.plan_batches` decides which items share a batch.
 
-        `then` are the items that the next calls will be about, call by call: as many as the line has room for are made
-        ready behind these. Only a hint; what was expected in vain is dropped.
+        `then` holds the items of the next calls, call by call. The engine prefetches as many as the queue takes.
+        It is a hint: a call with other items drops what was prefetched.
         """
         batches = self._claim(tuple(items))
         self._expect(then)
         records: dict[int, Record] = {}
         for _ in range(batches):
-            ready = self._pipeline.next()
-            records.update(zip(ready.work.positions, self._measure(ready, watch), strict=True))
+            ready = self._prefetcher.next()
+            records.update(zip(ready.batch.positions, self._measure(ready, observer), strict=True))
         return [records[i] for i in range(len(items))]
 
     def close(self) -> None:
-        """End the threads."""
+        """Stop the threads."""
         self._expected.clear()
-        self._pipeline.close()
+        self._prefetcher.close()
 
     def _claim(self, items: tuple[Item, ...]) -> int:
-        """Have the batches of `items` first in the line and return their number."""
+        """Put the batches of `items` first in the queue and return their number."""
         if self._expected:
             expected, batches = self._expected.popleft()
             if expected == items:
                 return batches
         self._expected.clear()
-        self._pipeline.clear()
-        return self._enter(items)
+        self._prefetcher.clear()
+        return self._enqueue(items)
 
     def _expect(self, then: Iterable[Sequence[Item]]) -> None:
-        """Put what the next calls will be about behind what is in the line, until that is long enough."""
-        standing = 0
+        """Queue the batches of the next calls until the queue is long enough."""
+        queued = 0
         for call, items in enumerate(then):
             if call == len(self._expected):
-                self._expected.append((tuple(items), self._enter(tuple(items))))
-            standing += self._expected[call][1]
-            if standing >= self._pipeline.ahead:
+                self._expected.append((tuple(items), self._enqueue(tuple(items))))
+            queued += self._expected[call][1]
+            if queued >= self._prefetcher.ahead:
                 return
 
-    def _enter(self, items: tuple[Item, ...]) -> int:
+    def _enqueue(self, items: tuple[Item, ...]) -> int:
         plan = plan_batches(items, self.batch_size, self._length)
-        self._pipeline.add(self._works(items, plan))
+        self._prefetcher.add(self._batches(items, plan))
         return len(plan)
 
     def _length(self, item: Item) -> int:
         return len(question_text(item, self.answer)) if item.task == "perception" else 0
 
-    def _works(self, items: tuple[Item, ...], plan: Sequence[tuple[tuple[int, ...], bool]]) -> Iterator[Work]:
-        make = Works(self._asking, sees=self.model.needs_images)
+    def _batches(self, items: tuple[Item, ...], plan: Sequence[tuple[tuple[int, ...], bool]]) -> Iterator[Batch]:
+        build = BatchBuilder(self._settings, vision=self.model.needs_images)
         for positions, shared in plan:
-            yield make(positions, [items[i] for i in positions], shared)
+            yield build(positions, [items[i] for i in positions], shared)
 
-    def _measure(self, ready: Ready, watch: Watch | None) -> list[Record]:
-        """Measure one batch of the plan, in parts where it is larger than what fits by now."""
-        items = ready.work.items
-        whole = [i for i in range(len(items)) if i not in ready.broken]
-        records = {i: failed(items[i], error) for i, error in ready.broken.items()}
-        if records and watch is not None:
-            watch.begun([items[i] for i in records])
-            watch.done(list(records.values()))
-        measured = self._parts([items[i] for i in whole], ready.prompts, self.batch_size, watch)
-        records.update(zip(whole, measured, strict=True))
+    def _measure(self, ready: PreparedBatch, observer: BatchObserver | None) -> list[Record]:
+        """Measure one batch of the plan; in parts if the batch size has shrunk since it was planned."""
+        items = ready.batch.items
+        readable = [i for i in range(len(items)) if i not in ready.broken]
+        records = {i: error_record(items[i], error) for i, error in ready.broken.items()}
+        if records and observer is not None:
+            observer.batch_started([items[i] for i in records])
+            observer.batch_finished(list(records.values()))
+        measured = self._parts([items[i] for i in readable], ready.prompts, self.batch_size, observer)
+        records.update(zip(readable, measured, strict=True))
         return [records[i] for i in range(len(items))]
 
-    def _parts(self, items: list[Item], prompts: Sequence[Prompt], size: int, watch: Watch | None) -> list[Record]:
-        """Measure items `size` at a time, or as many as fit by now."""
+    def _parts(
+        self, items: list[Item], prompts: Sequence[Prompt], size: int, observer: BatchObserver | None
+    ) -> list[Record]:
+        """Measure items `size` at a time, or fewer if the batch size has shrunk."""
         records: list[Record] = []
         while len(records) < len(items):
             start = len(records)
             part = slice(start, start + min(size, self.batch_size))
-            whole = len(items) <= size <= self.batch_size  # not cut: cut prompts have lost their tensors
-            records += self._batch(items[part], prompts if whole else prompts[part], watch)
+            whole = len(items) <= size <= self.batch_size  # a slice of the prompts has no prepared tensors
+            records += self._batch(items[part], prompts if whole else prompts[part], observer)
         return records
 
-    def _batch(self, items: list[Item], prompts: Sequence[Prompt], watch: Watch | None) -> list[Record]:
-        """Measure one batch; where it fails, the same items in smaller ones."""
-        if watch is not None:
-            watch.begun(items)
+    def _batch(self, items: list[Item], prompts: Sequence[Prompt], observer: BatchObserver | None) -> list[Record]:
+        """Measure one batch. If it fails, measure its items in smaller batches."""
+        if observer is not None:
+            observer.batch_started(items)
         try:
             records = self._score(items, self._ask(items, prompts))
-        except FAILURES as e:
+        except ITEM_FAILURES as e:
             if len(items) > 1:
-                return self._parts(items, prompts, self._smaller(len(items), e), watch)
-            records = [failed(items[0], e)]
-        if watch is not None:
-            watch.done(records)
+                return self._parts(items, prompts, self._smaller(len(items), e), observer)
+            records = [error_record(items[0], e)]
+        if observer is not None:
+            observer.batch_finished(records)
         return records
 
     def _smaller(self, size: int, error: Exception) -> int:
-        """Return how many items to try after a batch of `size` failed.
+        """Return the size of the next attempt after a batch of `size` failed.
 
-        Half where memory ran out or processes died, else one by one.
+        Half if memory ran out or a process died, else 1.
         """
         if isinstance(error, WorkerDied):
             return size // 2
@@ -171,8 +175,8 @@ class Engine:
         return 1
 
     def _ask(self, items: list[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
-        if self._recalls is not None:
-            return self._recalls.recall(items)
-        if self._sends is not None:
-            return self._sends.answers(items, prompts)
-        return self._asking.ask(self.model, items, prompts)
+        if self._replay is not None:
+            return self._replay.recall(items)
+        if self._remote is not None:
+            return self._remote.receive(items, prompts)
+        return self._settings.ask(self.model, items, prompts)

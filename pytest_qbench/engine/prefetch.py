@@ -1,4 +1,4 @@
-"""Decoding and preprocessing in threads, some batches ahead of the forward pass."""
+"""Decode and preprocess images in threads, a few batches ahead of the forward pass."""
 
 from __future__ import annotations
 
@@ -10,138 +10,141 @@ from dataclasses import dataclass
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
-from pytest_qbench.models.base import Model, Prepares, Sends
-from pytest_qbench.models.images import Picture
+from pytest_qbench.models.base import Model, RemoteModel, SupportsPrefetch
+from pytest_qbench.models.images import LazyImage
 from pytest_qbench.models.memory import give_memory_back, keep_memory
 from pytest_qbench.prompts import Prompt
 
+# Imports in functions: torch loads with the model that needs it.
+
 AHEAD = 2
-"""Batches made ready while another is in its forward pass: what a run holds does not grow with its items."""
+"""Batches prepared during a forward pass. The limit keeps the memory of a run independent of its number of items."""
 
 
 @dataclass(frozen=True)
-class Work:
-    """One batch: items of one task, their positions among those that were asked for, and what each is to be asked.
+class Batch:
+    """One batch: items of one task, their positions among all items of the call, their prompts and images.
 
-    `shared` tells whether the batches beside it show the same images.
+    `shared`: whether neighbouring batches show the same images.
     """
 
     positions: tuple[int, ...]
     items: tuple[Item, ...]
     prompts: tuple[Prompt, ...]
-    pictures: tuple[tuple[Picture, ...], ...]
+    images: tuple[tuple[LazyImage, ...], ...]
     shared: bool
 
 
 @dataclass(frozen=True)
-class Ready:
-    """A batch to be asked: prompts of the items whose images can be read, and what is wrong with the others.
+class PreparedBatch:
+    """A batch ready for the model: prompts of the items whose images can be read, errors of the others.
 
-    `broken` is by position in `work.items`.
+    `broken` maps positions in `batch.items` to errors.
     """
 
-    work: Work
+    batch: Batch
     prompts: Sequence[Prompt]
     broken: dict[int, ItemError]
 
 
-class Pipeline:
-    """Hands out batches in the order in which they were added. All methods are for one thread."""
+class Prefetcher:
+    """Return batches in the order in which they were added. Not thread-safe."""
 
     def __init__(self, model: Model) -> None:
-        self._model = model if isinstance(model, Prepares) and model.needs_images else None
-        self._elsewhere = model if isinstance(model, Sends) else None
-        self._waiting: deque[Iterator[Work]] = deque()
-        self._begun: deque[tuple[Work, Future[Ready] | Ready]] = deque()
-        self._looking: ThreadPoolExecutor | None = None
+        self._model = model if isinstance(model, SupportsPrefetch) and model.needs_images else None
+        self._remote = model if isinstance(model, RemoteModel) else None
+        self._waiting: deque[Iterator[Batch]] = deque()
+        self._started: deque[tuple[Batch, Future[PreparedBatch] | PreparedBatch]] = deque()
+        self._preprocessing: ThreadPoolExecutor | None = None
         self._preparing: ThreadPoolExecutor | None = None
         self._keeps_memory = False
-        self._own_threads = 0  # of the thread that asks the model, while others prepare
+        self._own_threads = 0  # torch threads of the calling thread, restored by `close`
 
     @property
     def ahead(self) -> int:
-        """How many batches are begun while another is measured."""
-        return self._elsewhere.ahead if self._elsewhere else AHEAD
+        """Number of batches in preparation while another is measured."""
+        return self._remote.ahead if self._remote else AHEAD
 
-    def add(self, batches: Iterable[Work]) -> None:
-        """Put batches at the end of the line; the first of the line are begun at once."""
+    def add(self, batches: Iterable[Batch]) -> None:
+        """Append batches to the queue. Preparation of the first ones starts at once."""
         self._waiting.append(iter(batches))
-        self._begin()
+        self._fill()
 
-    def next(self) -> Ready:
-        """Return the first batch in the line, ready, while those behind it are being made ready."""
-        work, begun = self._begun.popleft()
-        self._begin()
-        if isinstance(begun, Ready):
-            return begun
-        # What went wrong in a thread goes wrong again where the prompts are asked, and is told from there.
-        return Ready(work, work.prompts, {}) if begun.exception() is not None else begun.result()
+    def next(self) -> PreparedBatch:
+        """Return the first batch of the queue once it is prepared; the threads continue with the next ones."""
+        batch, started = self._started.popleft()
+        self._fill()
+        if isinstance(started, PreparedBatch):
+            return started
+        # The model repeats the failed preparation itself, and the engine reports that error.
+        return PreparedBatch(batch, batch.prompts, {}) if started.exception() is not None else started.result()
 
     def clear(self) -> None:
-        """Drop what waits."""
+        """Empty the queue."""
         self._waiting.clear()
-        for _, begun in self._begun:
-            if isinstance(begun, Future):
-                begun.cancel()
-        self._begun.clear()
+        for _, started in self._started:
+            if isinstance(started, Future):
+                started.cancel()
+        self._started.clear()
 
     def close(self) -> None:
-        """Drop what waits and end the threads."""
+        """Empty the queue and stop the threads."""
         self.clear()
-        for pool in (self._looking, self._preparing):
+        for pool in (self._preprocessing, self._preparing):
             if pool is not None:
                 pool.shutdown(cancel_futures=True)
         if self._preparing is not None:
             import torch
 
-            torch.set_num_threads(self._own_threads)  # also what threads get that are yet to come
-        self._looking = self._preparing = None
+            torch.set_num_threads(self._own_threads)  # later threads inherit this value too
+        self._preprocessing = self._preparing = None
         if self._keeps_memory:
             give_memory_back()
             self._keeps_memory = False
 
-    def _begin(self) -> None:
-        while self._waiting and len(self._begun) < self.ahead:
-            work = next(self._waiting[0], None)
-            if work is None:
+    def _fill(self) -> None:
+        while self._waiting and len(self._started) < self.ahead:
+            batch = next(self._waiting[0], None)
+            if batch is None:
                 self._waiting.popleft()
             else:
-                self._begun.append((work, self._start(work)))
+                self._started.append((batch, self._start(batch)))
 
-    def _start(self, work: Work) -> Future[Ready] | Ready:
+    def _start(self, batch: Batch) -> Future[PreparedBatch] | PreparedBatch:
         if self._model is not None:
-            return self._submit(self._model, work)
-        sent = self._elsewhere.send(work.items, work.prompts, work.shared) if self._elsewhere else work.prompts
-        return Ready(work, sent, {})
+            return self._submit(self._model, batch)
+        sent = self._remote.send(batch.items, batch.prompts, batch.shared) if self._remote else batch.prompts
+        return PreparedBatch(batch, sent, {})
 
-    def _submit(self, model: Prepares, work: Work) -> Future[Ready]:
-        if self._looking is None or self._preparing is None:
+    def _submit(self, model: SupportsPrefetch, batch: Batch) -> Future[PreparedBatch]:
+        if self._preprocessing is None or self._preparing is None:
             import torch
 
             threads = os.cpu_count() or 1
             self._keeps_memory = keep_memory(threads)
             self._own_threads = torch.get_num_threads()
-            self._looking = ThreadPoolExecutor(threads, "qbench-look", _work_alone)
-            self._preparing = ThreadPoolExecutor(1, "qbench-prepare", _work_alone)
-        looks = [[self._looking.submit(model.look, picture) for picture in own] for own in work.pictures]
-        return self._preparing.submit(_prepare, model, work, looks)
+            self._preprocessing = ThreadPoolExecutor(threads, "qbench-preprocess", _use_one_thread)
+            self._preparing = ThreadPoolExecutor(1, "qbench-prepare", _use_one_thread)
+        preprocessing = [[self._preprocessing.submit(model.preprocess, image) for image in own] for own in batch.images]
+        return self._preparing.submit(_prepare, model, batch, preprocessing)
 
 
-def _work_alone() -> None:
-    """Let this thread compute without helpers: each would bring as many as there are cores, spinning beside the model.
+def _use_one_thread() -> None:
+    """Limit this thread to one torch thread, so that it does not compete with the forward pass for cores.
 
-    On two cores, what costs 3 ms a batch so took 15 ms from its forward pass.
+    With the default, each thread starts one torch thread per core. On two cores, preprocessing that needs 3 ms a batch
+    then slow the forward pass by 15 ms.
     """
     import torch
 
     torch.set_num_threads(1)
 
 
-def _prepare(model: Prepares, work: Work, looks: Sequence[Sequence[Future[None]]]) -> Ready:
+def _prepare(model: SupportsPrefetch, batch: Batch, preprocessing: Sequence[Sequence[Future[None]]]) -> PreparedBatch:
     broken: dict[int, ItemError] = {}
-    for i, own in enumerate(looks):
-        for look in own:
-            if isinstance(error := look.exception(), ItemError):
+    for i, own in enumerate(preprocessing):
+        for future in own:
+            if isinstance(error := future.exception(), ItemError):
                 broken.setdefault(i, error)
-    prompts = [prompt for i, prompt in enumerate(work.prompts) if i not in broken]
-    return Ready(work, model.prepare(prompts), broken)
+    prompts = [prompt for i, prompt in enumerate(batch.prompts) if i not in broken]
+    return PreparedBatch(batch, model.prepare(prompts), broken)

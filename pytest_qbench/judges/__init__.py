@@ -1,1 +1,1 @@
-"""Judges score descriptions: language models by a rubric, or the embedded word list."""
+"""Judges that grade descriptions: language models with a rubric, or the embedded word list."""

@@ -1,4 +1,4 @@
-"""What a judge must be able to do."""
+"""The protocol of a judge."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ if TYPE_CHECKING:
     from pytest_qbench.errors import ItemError
     from pytest_qbench.items import Item
 
-# Per dimension, one entry a round: 0, 1, 2 (between them where a judge gives its expectation), None if unreadable.
+# For each dimension one verdict a round: 0, 1 or 2, a value between them for an expectation, None if unreadable.
 Verdicts = Mapping[str, Sequence[float | None]]
 
 
 class Judge(Protocol):
-    """Scores a description against its golden texts."""
+    """Grades a description against its golden texts."""
 
     name: str
 
     def describe(self) -> dict[str, Any]:
-        """Return what identifies the judge: plain values for the fingerprint."""
+        """Return the identity and settings of the judge as plain values for the fingerprint."""
         ...
 
     def judge(
         self, descriptions: Sequence[str], golden: Sequence[Sequence[str]], rounds: int
     ) -> Sequence[Verdicts | ItemError]:
-        """Return the verdicts on each description, `rounds` entries per dimension, or why it could not be judged."""
+        """Return the verdicts on each description, `rounds` for each dimension, or the error that prevents them."""
         ...
 
 
 @runtime_checkable
-class Decides(Protocol):
-    """A judge that can read which option a reply means."""
+class SupportsChoice(Protocol):
+    """A judge that can tell which option a reply chooses."""
 
     def decide(
         self, items: Sequence[Item], replies: Sequence[str], rounds: int
     ) -> Sequence[Sequence[int | None] | ItemError]:
-        """Return `rounds` votes on each reply: the position of the option that it chooses, None for none."""
+        """Return `rounds` votes on each reply: the position of the chosen option, or None."""
         ...

@@ -1,7 +1,7 @@
-"""The control set: texts whose verdicts are known, judged first. A judge that fails them decides nothing.
+"""The control set: texts with known verdicts, which a judge grades first. A judge that fails it decides no gate.
 
-A golden text against itself has all of it and contradicts nothing; against another item's it has less; an empty text
-has nothing. Later runs compare: where these scores moved, the judge did.
+A golden text is complete and precise against itself, less complete against another item's golden text. An empty text is
+not complete. Later runs compare their control scores: a difference shows that the judge itself has changed.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from pytest_qbench.items import DIMENSIONS, Item
 from pytest_qbench.judges.base import Judge, Verdicts
 from pytest_qbench.stats.agreement import golden_agreement
 
-SIZE = 8  # items, each judged three ways
+SIZE = 8  # items; each gives up to three texts
 KINDS = ("itself", "another", "empty")
-LEAST_ITSELF = 1.5  # mean completeness and preciseness of a golden text against itself, of 2
-LEAST_GAP = 0.5  # by which completeness against another item's golden text must be lower
-MOST_EMPTY = 0.5  # mean completeness of an empty text
-MOST_UNREADABLE = 0.2  # share of the verdicts
-MOVED, Z = 0.1, 2.576  # drift: a mean that moved by more than this, and beyond 99 % noise
+LEAST_ITSELF = 1.5  # minimum mean completeness and preciseness (of 2) of a golden text against itself
+LEAST_GAP = 0.5  # minimum difference to the mean completeness of another item's golden text
+MOST_EMPTY = 0.5  # maximum mean completeness of an empty text
+MOST_UNREADABLE = 0.2  # maximum share of unreadable verdicts
+MOVED, Z = 0.1, 2.576  # drift: a mean changes by more than MOVED and by more than Z standard errors (99 %)
 
-Scores = dict[str, list[float | None]]  # per text of the control set: the mean verdict of each dimension
+Scores = dict[str, list[float | None]]  # name of a text -> mean verdict on each dimension
 
 
-def run_control(judge: Judge, items: Sequence[Item], rounds: int) -> dict[str, Any]:
-    """Judge the control set of these items; return its scores, and as ``failed`` why the judge is not to be trusted.
+def run_control_set(judge: Judge, items: Sequence[Item], rounds: int) -> dict[str, Any]:
+    """Let the judge grade the control set of these items; return plain values for the fingerprint.
 
-    Plain values for the fingerprint: ``scores`` by kind, then by text. ``failed`` is None for a judge that passed.
+    ``scores`` is by kind and text. ``failed`` is the reason why the judge fails, None if it passes.
     """
     texts = control_texts(items)
-    asked = [text for kind in KINDS for text in texts[kind].values()]
-    if not asked:
+    pairs = [text for kind in KINDS for text in texts[kind].values()]
+    if not pairs:
         return {"scores": {}, "failed": "no item has a golden text"}
-    verdicts = judge.judge([description for description, _ in asked], [golden for _, golden in asked], rounds)
+    verdicts = judge.judge([description for description, _ in pairs], [golden for _, golden in pairs], rounds)
     errors = [v for v in verdicts if isinstance(v, ItemError)]
     if errors:
-        return {"scores": {}, "failed": f"{len(errors)} of {len(asked)} texts could not be judged: {errors[0]}"}
+        return {"scores": {}, "failed": f"{len(errors)} of {len(pairs)} texts could not be judged: {errors[0]}"}
     read = [v for v in verdicts if not isinstance(v, ItemError)]
     rows = iter([[_mean(v[d]) for d in DIMENSIONS] for v in read])
     scores = {kind: {name: next(rows) for name in texts[kind]} for kind in KINDS}
@@ -48,8 +48,8 @@ def run_control(judge: Judge, items: Sequence[Item], rounds: int) -> dict[str, A
 
 
 def control_texts(items: Sequence[Item]) -> dict[str, dict[str, tuple[str, tuple[str, ...]]]]:
-    """Return (description, golden texts) by kind and name: a choice that depends on the items' ids alone."""
-    pool = sorted((item for item in items if item.golden), key=lambda item: _order(item.id))
+    """Return (description, golden texts) by kind and name. The choice depends on the items' ids alone."""
+    pool = sorted((item for item in items if item.golden), key=lambda item: _hash(item.id))
     texts: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {kind: {} for kind in KINDS}
     for item in pool[:SIZE]:
         golden = item.golden[0]
@@ -57,38 +57,39 @@ def control_texts(items: Sequence[Item]) -> dict[str, dict[str, tuple[str, tuple
         texts["empty"][item.id] = "", (golden,)
         others = [o for o in pool if o.golden[0] != golden]
         if others:
-            # The least alike: of two photographs equally dark and blurry either text is right for both.
+            # The least similar text: two equally dark and blurry photographs could have interchangeable texts.
             other = min(others, key=lambda o: golden_agreement((golden, o.golden[0])) or 0.0)
             texts["another"][f"{item.id} by {other.id}"] = other.golden[0], (golden,)
     return texts
 
 
 def why_failed(scores: Mapping[str, Mapping[str, Sequence[float | None]]], unreadable: float) -> str | None:
-    """Say why a judge with these control scores is not to be trusted, or return None. `unreadable` is a share."""
+    """Return why a judge with these control scores fails, or None. `unreadable` is a share in [0, 1]."""
     if unreadable > MOST_UNREADABLE:
         return f"{unreadable:.0%} of its verdicts are unreadable, more than {MOST_UNREADABLE:.0%}"
     mean = {kind: [_mean([row[i] for row in rows.values()]) for i in (0, 1)] for kind, rows in scores.items() if rows}
     itself, empty = mean["itself"], mean["empty"]
     for value, dimension in zip(itself, DIMENSIONS, strict=False):
         if value is None or value < LEAST_ITSELF:
-            return f"a golden text against itself has {dimension} {_told(value)}, less than {LEAST_ITSELF}"
+            return f"a golden text against itself has {dimension} {_format(value)}, less than {LEAST_ITSELF}"
     assert itself[0] is not None
     if empty[0] is None or empty[0] > MOST_EMPTY:
-        return f"an empty text has completeness {_told(empty[0])}, more than {MOST_EMPTY}"
+        return f"an empty text has completeness {_format(empty[0])}, more than {MOST_EMPTY}"
     if "another" in mean:
         other = mean["another"][0]
         if other is None or other > itself[0] - LEAST_GAP:
             return (
-                f"another item's text has completeness {_told(other)}, not lower by {LEAST_GAP} than the right one "
+                f"another item's text has completeness {_format(other)}, not lower by {LEAST_GAP} than the right one "
                 f"({itself[0]:.2f})"
             )
     return None
 
 
 def drift(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> str | None:
-    """Say how the judge's control scores moved between two runs, or return None; over the texts that both judged.
+    """Describe the first change of the judge's control scores between two runs, or return None.
 
-    A mean of a kind and dimension moved when its change exceeds 0.1 and 2.576 standard errors of the paired changes.
+    It compares the texts that both runs graded. The mean of a kind and dimension has changed if the difference is above
+    0.1 and above 2.576 standard errors of the paired differences.
     """
     for kind in KINDS:
         before, after = ((each or {}).get("scores", {}).get(kind, {}) for each in (old, new))
@@ -114,9 +115,9 @@ def _unreadable(verdicts: Sequence[Verdicts]) -> float:
     return sum(entry is None for entry in entries) / len(entries)
 
 
-def _told(value: float | None) -> str:
+def _format(value: float | None) -> str:
     return "unreadable" if value is None else f"{value:.2f}"
 
 
-def _order(text: str) -> str:
+def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()

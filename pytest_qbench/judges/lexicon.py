@@ -1,10 +1,10 @@
-"""The smoke judge: a word list that compares what two descriptions say of low-level attributes.
+"""The smoke judge: a word list that compares the low-level attributes in two descriptions.
 
-It runs offline, costs nothing and gives every text the same verdict every time, so that descriptions can be tested
-without an endpoint. It knows some two hundred English words and no grammar to speak of: **it never replaces a language
-model as judge**, and its numbers compare with nobody's but its own.
+It runs offline, costs nothing and is deterministic, so that descriptions can be tested without an endpoint. It has
+about two hundred English words and almost no grammar: **it never replaces a language model as judge**, and its scores
+compare with its own only.
 
-A text is cut into segments, a segment into claims: an aspect (sharpness, cause of blur, noise, artifacts, brightness,
+It splits a text into segments and these into claims: an aspect (sharpness, cause of blur, noise, artifacts, brightness,
 contrast, color, quality) with a value on a scale, possibly negated ("no noise", "free of artifacts"), a degree (slight
 to extreme) and a part of the image.
 """
@@ -46,7 +46,7 @@ _SIDE = re.compile(rf"\b({'|'.join(SIDES)})(?:most|[ -]hand)? (?:{PARTS})s?\b|\b
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One thing said of an image: the value is a point on the aspect's scale, `degree` 1 to 4, `side` of the image."""
+    """One statement about an image: `value` on the aspect's scale, `degree` from 1 to 4, `side` of the image."""
 
     aspect: str
     value: int
@@ -55,7 +55,7 @@ class Claim:
 
 
 class LexiconJudge:
-    """Compares low-level attributes by a word list; deterministic and offline. A smoke judge, no language model."""
+    """Compare low-level attributes with a word list, deterministically and offline. A smoke judge only."""
 
     name = "lexicon"
 
@@ -64,7 +64,7 @@ class LexiconJudge:
         return {"name": self.name, "version": VERSION, "lexicon": _digest()}
 
     def judge(self, descriptions: Sequence[str], golden: Sequence[Sequence[str]], rounds: int) -> list[Verdicts]:
-        """Return the same verdict in every round; of several golden texts the one with the greatest sum counts."""
+        """Return the same verdict in every round. Of several golden texts, the one with the greatest sum counts."""
         return [
             {
                 dimension: [verdict] * rounds
@@ -75,14 +75,14 @@ class LexiconJudge:
 
 
 def verdict(description: str, golden: str) -> tuple[int | None, int | None, int | None]:
-    """Return completeness, preciseness and relevance, each 0, 1 or 2, after Q-Bench's rubric.
+    """Return completeness, preciseness and relevance, each 0, 1 or 2, following Q-Bench's rubric.
 
-    completeness: 2 when 95% of the golden text's claims are there, 0 when none is, else 1; a claim counts half when
-    its value is near ("vivid" for "natural"), its degree two steps off or its part of the image missing. preciseness:
-    2 when nothing contradicts the golden text, 1 when at most as much contradicts as agrees, 0 when more does or
-    nothing agrees; a defect of an aspect that the golden text does not mention contradicts it. Both are None when the
-    golden text says nothing that the word list knows. relevance: 2 when three quarters of the words (or as many as in
-    the golden text) stand in segments about low-level attributes, 0 when fewer than a quarter do, else 1. An empty
+    completeness: 2 if the text has 95% of the golden text's claims, 0 if it has none, else 1. A claim counts half for
+    a neighbouring value ("vivid" for "natural"), for a degree two steps away and for a missing part of the image.
+    preciseness: 2 if no claim contradicts the golden text, 1 if at most as many claims contradict as agree, 0 if more
+    contradict or none agrees. A defect in an aspect that the golden text does not mention contradicts it. Both are None
+    if the word list finds no claim in the golden text. relevance: 2 if three quarters of the words (or as many as in
+    the golden text) are in segments about low-level attributes, 0 if fewer than a quarter are, else 1. An empty
     description gets 0, 0, 0.
     """
     if not description.strip():
@@ -97,7 +97,9 @@ def verdict(description: str, golden: str) -> tuple[int | None, int | None, int 
     mentioned = {other.aspect for other in expected}
     right = wrong = 0
     for claim in said:
-        rivals = [other for other in expected if other.aspect == claim.aspect and not _apart(claim, other)]
+        rivals = [
+            other for other in expected if other.aspect == claim.aspect and not _about_different_parts(claim, other)
+        ]
         if any(_credit(claim, other) > 0 for other in rivals):
             right += 1
         elif rivals or (claim.value in DEFECTS.get(claim.aspect, ()) and claim.aspect not in mentioned):
@@ -107,7 +109,7 @@ def verdict(description: str, golden: str) -> tuple[int | None, int | None, int 
 
 
 def claims(text: str) -> list[Claim]:
-    """Return what `text` says of low-level attributes, without repetition, in order."""
+    """Return the claims of `text` about low-level attributes, in order and without repetition."""
     return _read(text)[0]
 
 
@@ -117,7 +119,7 @@ def _best(description: str, golden: Sequence[str]) -> tuple[int | None, int | No
 
 
 def _credit(claim: Claim, expected: Claim) -> float:
-    """How much of what is expected a claim says, in [0, 1]."""
+    """Return how much of the expected claim a claim covers, in [0, 1]."""
     if claim.aspect != expected.aspect or (claim.side and expected.side and claim.side != expected.side):
         return 0.0
     same = claim.value == expected.value
@@ -128,12 +130,12 @@ def _credit(claim: Claim, expected: Claim) -> float:
     return (1.0 if same else 0.5) * (0.5 if far else 1) * (0.5 if claim.side != expected.side else 1)
 
 
-def _apart(claim: Claim, other: Claim) -> bool:
-    """Tell whether two claims differ in value because they are about different parts of the image."""
+def _about_different_parts(claim: Claim, other: Claim) -> bool:
+    """Whether two claims differ in value and are about different parts of the image."""
     return bool(claim.side and other.side and claim.side != other.side and claim.value != other.value)
 
 
-# --- reading ---
+# --- parsing ---
 
 
 def _table(entries: dict[str, dict[int, str]], separator: str | None) -> dict[str, list[tuple[str, int]]]:
@@ -162,12 +164,11 @@ def _digest() -> str:
 
 
 def _read(text: str) -> tuple[list[Claim], float]:
-    """Return the claims of a text and the share of its words, in [0, 1], in segments about low-level attributes."""
+    """Return the claims of a text, and the share of words in segments about low-level attributes, in [0, 1]."""
     text = text.lower().replace("’", "'").replace("n't", " not").replace("colour", "color")
     text = re.sub(r"\b(over|under|de)-(?=expos|satur|focus)", r"\1", text).replace("-", " ")
-    degrees: dict[
-        tuple[str, int, str | None], int | None
-    ] = {}  # the first degree given: "slightly out of focus" is one
+    # The first degree of a claim counts, as in "slightly out of focus".
+    degrees: dict[tuple[str, int, str | None], int | None] = {}
     words = relevant = 0
     for segment in _SEGMENTS.split(text):
         tokens = re.findall(r"[^\W_]+", segment)
@@ -187,7 +188,7 @@ def _side(segment: str) -> str | None:
 
 
 def _segment_claims(tokens: list[str], side: str | None) -> Iterator[Claim]:
-    spoken: set[int] = set()  # words that belong to a phrase
+    in_phrase: set[int] = set()  # positions of words that belong to a phrase
     start = 0
     while start < len(tokens):
         lengths = range(min(_LONGEST, len(tokens) - start), 0, -1)
@@ -195,13 +196,13 @@ def _segment_claims(tokens: list[str], side: str | None) -> Iterator[Claim]:
         if end is None:
             start += 1
             continue
-        spoken.update(range(start, end))
+        in_phrase.update(range(start, end))
         for aspect, value in _PHRASES[" ".join(tokens[start:end])]:
             yield from _claim(tokens, start, end, aspect, value, side)
         start = end
-    nouns = {i: _NOUN_ASPECT[token] for i, token in enumerate(tokens) if token in _NOUN_ASPECT and i not in spoken}
+    nouns = {i: _NOUN_ASPECT[token] for i, token in enumerate(tokens) if token in _NOUN_ASPECT and i not in in_phrase}
     for i, token in enumerate(tokens):
-        if token in _ADJECTIVE_WORDS and i not in spoken and nouns:
+        if token in _ADJECTIVE_WORDS and i not in in_phrase and nouns:
             nearest = min(nouns, key=lambda noun: (abs(noun - i), noun < i))
             value_of = _ADJECTIVES.get((nouns[nearest], token))
             if value_of is not None:
@@ -209,7 +210,7 @@ def _segment_claims(tokens: list[str], side: str | None) -> Iterator[Claim]:
 
 
 def _claim(tokens: list[str], start: int, end: int, aspect: str, value: int, side: str | None) -> Iterator[Claim]:
-    """Give the words from `start` to `end` their negation and degree; nothing where a negation leaves no value."""
+    """Yield the claim of words `start` to `end` with negation and degree; none if its negation has no value."""
     before, after = tokens[:start], tokens[end : end + 4]
     negated = any(w in _NEGATOR_WORDS and before[i + 1 : i + 2] != ["only"] for i, w in enumerate(before))
     negated = negated or after[:1] == ["free"] or "absent" in after

@@ -1,8 +1,8 @@
-"""The word list of the smoke judge: what says what of which aspect. Data alone."""
+"""The word list of the smoke judge, as data: phrases with their aspect and value."""
 
 from __future__ import annotations
 
-# aspect -> value -> phrases that say it by themselves, separated by commas. Values of an aspect are points on a scale.
+# aspect -> value -> phrases that state it on their own, separated by commas. Values of an aspect form a scale.
 SAYS: dict[str, dict[int, str]] = {
     "sharpness": {
         -1: "blurry, blurred, blur, blurs, blurriness, blurring, out of focus, poor focus, lack of focus, defocus,"
@@ -37,7 +37,7 @@ SAYS: dict[str, dict[int, str]] = {
     },
     "quality": {},
 }
-# aspect -> value -> adjectives that say it of one of the nouns of the aspect only.
+# aspect -> value -> adjectives that state it together with a noun of the aspect only.
 SAYS_OF: dict[str, dict[int, str]] = {
     "sharpness": {-1: "poor low bad lost loss missing lack lacks lacking", 1: "good high great excellent rich fine"},
     "brightness": {
@@ -69,7 +69,7 @@ NOUNS = {
     "color": "color colors saturation coloration tones hues",
     "quality": "quality",
 }
-# What "not X" means, where it means anything: not dark is normal, not natural says nothing.
+# aspect -> value -> value of its negation: "not dark" is normal. "not natural" has no value.
 NEGATED = {
     "sharpness": {-1: 1, 1: -1},
     "noise": {-1: 1, 1: -1},

@@ -1,4 +1,4 @@
-"""Judges: `make_judge` builds the one that the user named."""
+"""Check and build the judge that the user names."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, cast
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.judges.base import Judge
+from pytest_qbench.judges.lexicon import LexiconJudge
+from pytest_qbench.judges.prompts import read_prompts
+from pytest_qbench.judges.rubric import GradingModel, Mode, RubricJudge
+from pytest_qbench.models.specs import ModelSpec, aliases, check, is_json_object, parse_spec
 
 if TYPE_CHECKING:
     from pytest_qbench.endpoints.event_loop import Endpoints
-    from pytest_qbench.models.specs import ModelSpec
 
-JUDGE_ARGS: Mapping[str, tuple[str, str]] = {  # pattern, and what it means
+JUDGE_ARGS: Mapping[str, tuple[str, str]] = {  # pattern, description
     "mode": (r"rounds|expected", "rounds or expected"),
     "temperature": (r"\d+(\.\d+)?", "a number of at least 0"),
     "max_new_tokens": (r"[1-9]\d*", "a positive integer"),
@@ -29,9 +32,7 @@ _LOCAL = ("mode", "revision", "dtype", "device")
 
 
 def parse_judge_args(spec: str, arguments: Iterable[str]) -> dict[str, str]:
-    """Return the ``KEY=VALUE`` of --qbench-judge-arg that mean something to this judge; raises `UsageError`."""
-    from pytest_qbench.models.specs import is_object
-
+    """Parse the ``KEY=VALUE`` of --qbench-judge-arg. Raises `UsageError` for a key that this judge does not take."""
     valid = _ENDPOINT if spec.startswith("openai:") else _LOCAL if spec.startswith("hf:") else ()
     parsed: dict[str, str] = {}
     for argument in arguments:
@@ -40,76 +41,66 @@ def parse_judge_args(spec: str, arguments: Iterable[str]) -> dict[str, str]:
         if not equals or key not in valid:
             raise UsageError(f"{where}: this judge takes {', '.join(valid) or 'no arguments'}, as KEY=VALUE")
         pattern, meaning = JUDGE_ARGS[key]
-        if not re.fullmatch(pattern, value) or (key == "extra_body" and not is_object(value)):
+        if not re.fullmatch(pattern, value) or (key == "extra_body" and not is_json_object(value)):
             raise UsageError(f"{where}: must be {meaning}")
         parsed[key] = value
     return parsed
 
 
-def check_judge(spec: str, arguments: Iterable[str] = (), texts: Path | None = None, decides: bool = False) -> None:
-    """Raise `UsageError` for a judge that does not exist or cannot work; nothing is loaded and nothing sent.
+def check_judge(
+    spec: str, arguments: Iterable[str] = (), texts: Path | None = None, reads_unparsed: bool = False
+) -> None:
+    """Raise `UsageError` for an unknown or unusable judge. It loads no model and sends nothing.
 
-    `texts` are the user's prompts; `decides` tells whether the judge has to read unparsed replies.
+    `texts` is the user's file of prompts. `reads_unparsed`: whether the judge must read unparsed replies.
     """
-    from pytest_qbench.judges.prompts import read_texts
-
     kind, _, target = spec.partition(":")
     if kind not in ("lexicon", "openai", "hf") or (kind == "lexicon") != (spec == "lexicon"):
         raise UsageError(
-            f"--qbench-judge={spec}: no such judge; there are lexicon (embedded, a smoke judge), "
-            "openai:MODEL@BASE_URL and hf:ID"
+            f"--qbench-judge={spec}: no such judge; use lexicon (embedded smoke judge), openai:MODEL@BASE_URL or hf:ID"
         )
     parse_judge_args(spec, arguments)
     if kind == "lexicon" and texts is not None:
-        raise UsageError("--qbench-judge-prompts: lexicon is a word list and asks nothing; name a language model")
-    if kind == "lexicon" and decides:
+        raise UsageError("--qbench-judge-prompts: lexicon is a word list without prompts; name a language model")
+    if kind == "lexicon" and reads_unparsed:
         raise UsageError("--qbench-judge-unparsed: lexicon cannot read replies; name a language model as judge")
-    read_texts(texts)
+    read_prompts(texts)
     if kind == "openai":
         from pytest_qbench.endpoints.address import parse_address, read_key
 
         parse_address(target)
         read_key("judge")
     if kind == "hf":
-        from pytest_qbench.models.specs import check
-
-        check(_local(target), sees=False)
+        check(_local(target), vision=False)
 
 
 def make_judge(
     spec: str, arguments: Iterable[str] = (), texts: Path | None = None, endpoints: Endpoints | None = None
 ) -> Judge:
-    """Return the judge that `spec` names; `endpoints` is what the session's endpoints share."""
-    from pytest_qbench.judges.prompts import read_texts
-    from pytest_qbench.judges.rubric import Mode, RubricJudge, Voter
-
+    """Return the judge that `spec` names. `endpoints` holds the connections of the session."""
     check_judge(spec, arguments, texts)
     kind, _, target = spec.partition(":")
     if kind == "lexicon":
-        from pytest_qbench.judges.lexicon import LexiconJudge
-
         return LexiconJudge()
     args = parse_judge_args(spec, arguments)
     mode = cast("Mode", args.pop("mode", "rounds"))
-    voter: Voter
+    grader: GradingModel
     if kind == "openai":
         from pytest_qbench.endpoints.event_loop import Endpoints
-        from pytest_qbench.judges.openai import EndpointVoter
+        from pytest_qbench.judges.openai import EndpointGradingModel
 
-        voter = EndpointVoter(target, args, endpoints or Endpoints())
+        grader = EndpointGradingModel(target, args, endpoints or Endpoints())
     else:
-        from pytest_qbench.judges.transformers import LocalVoter
+        from pytest_qbench.judges.transformers import LocalGradingModel
         from pytest_qbench.models.transformers.model import TransformersModel
 
         model = _local(target)
-        voter = LocalVoter(TransformersModel(model, {**model.args, **args}, sees=False))
-    return RubricJudge(voter, read_texts(texts), mode)
+        grader = LocalGradingModel(TransformersModel(model, {**model.args, **args}, vision=False))
+    return RubricJudge(grader, read_prompts(texts), mode)
 
 
 def _local(target: str) -> ModelSpec:
-    """An alias, a folder or a hub id, as --qbench-model takes them; a bare word that is no alias is a hub id too."""
-    from pytest_qbench.models.specs import aliases, parse_spec
-
+    """Parse an alias, a folder or a hub id as --qbench-model does; a single word that is no alias is a hub id."""
     plain = re.fullmatch(r"\w[\w.-]*", target) and target not in aliases()
     named = parse_spec(f"hf:{target}" if plain else target)
     if named.kind != "transformers":

@@ -1,4 +1,4 @@
-"""The judge's prompts: ours, or the user's file in their place."""
+"""The judge's prompts: ours, or those of the user's file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from pytest_qbench.errors import UsageError
 
 OURS = Path(__file__).with_name("prompts.yaml")
-# What each text must hold to make sense.
+# Fields that each prompt must contain.
 FIELDS: Mapping[str, frozenset[str]] = {
     "completeness": frozenset({"golden", "description"}),
     "preciseness": frozenset({"golden", "description"}),
@@ -23,8 +23,8 @@ FIELDS: Mapping[str, frozenset[str]] = {
 _KNOWN = ("golden", "description", "question", "options", "reply")
 
 
-def read_texts(path: Path | None) -> dict[str, str]:
-    """Return the prompts by name, those of `path` in the place of ours; raises `UsageError` naming file and key."""
+def read_prompts(path: Path | None) -> dict[str, str]:
+    """Return the prompts by name; prompts of `path` replace ours. Raises `UsageError` with file and key."""
     ours = _read(OURS)
     if path is None:
         return ours
@@ -32,12 +32,12 @@ def read_texts(path: Path | None) -> dict[str, str]:
 
 
 def digest(texts: Mapping[str, str]) -> str:
-    """Hash of all prompts, 16 hex digits: verdicts under other prompts do not compare."""
+    """Return a hash of all prompts, 16 hex digits. Verdicts compare under equal prompts only."""
     return hashlib.sha256(json.dumps(texts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
 def fill(text: str, fields: Mapping[str, str]) -> str:
-    """Put `fields` into a prompt, each once over: braces inside a description stay what they are."""
+    """Insert `fields` into a prompt in one pass, so that braces inside a description stay unchanged."""
     return re.sub(r"\{(\w+)\}", lambda found: fields.get(found[1], found[0]), text)
 
 
@@ -50,12 +50,12 @@ def _read(path: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as e:
         raise UsageError(f"{where}: cannot be read: {str(e).splitlines()[0]}") from e
     if not isinstance(found, dict) or not found:
-        raise UsageError(f"{where}: no prompts in it; write some of the keys {', '.join(FIELDS)}")
+        raise UsageError(f"{where}: no prompts; use some of the keys {', '.join(FIELDS)}")
     for name, text in found.items():
         if name not in FIELDS:
-            raise UsageError(f"{where}: no prompt is called {name!r}; there are {', '.join(FIELDS)}")
+            raise UsageError(f"{where}: no prompt is called {name!r}; use {', '.join(FIELDS)}")
         if not isinstance(text, str) or not text.strip():
-            raise UsageError(f"{where}: {name} is no text")
+            raise UsageError(f"{where}: {name} is not a text")
         named = set(re.findall(r"\{(\w+)\}", text)) & set(_KNOWN)
         if missing := FIELDS[name] - named:
             raise UsageError(f"{where}: {name} lacks {', '.join(f'{{{field}}}' for field in sorted(missing))}")

@@ -1,4 +1,4 @@
-"""A language model as judge: our prompts around its votes. Where the votes come from is the voter's business."""
+"""A language model as judge with Q-Bench's rubric. A `GradingModel` answers the prompts."""
 
 from __future__ import annotations
 
@@ -14,58 +14,58 @@ from pytest_qbench.prompts import LETTERS
 
 Mode = Literal["rounds", "expected"]
 DIGITS = ("0", "1", "2")
-NONE = "X"  # what a judge writes when a reply chooses no option
+NONE = "X"  # a judge's answer for a reply that chooses no option
 
 
 @dataclass(frozen=True, slots=True)
-class Ballot:
-    """One question to a voter: the prompt, the answers there are, and the word that stands before the answer."""
+class GradingPrompt:
+    """A prompt to a grading model: its text, the possible answers, and the label before the answer."""
 
     text: str
     answers: tuple[str, ...]
     label: str
 
 
-class Voter(Protocol):
-    """A language model that is asked for one of a few answers, several times."""
+class GradingModel(Protocol):
+    """A language model that answers a prompt with one of a few answers, several times."""
 
     name: str
 
     def describe(self) -> dict[str, Any]:
-        """Return what identifies the voter: plain values for the fingerprint."""
+        """Return the identity and settings of the model as plain values for the fingerprint."""
         ...
 
-    def vote(self, ballots: Sequence[Ballot], rounds: int) -> Sequence[Sequence[int | None] | ItemError]:
-        """Return `rounds` votes on each ballot: the position of an answer, None where it was unreadable."""
+    def sample(self, prompts: Sequence[GradingPrompt], rounds: int) -> Sequence[Sequence[int | None] | ItemError]:
+        """Return `rounds` sampled answers to each prompt: the position of the answer, None if unreadable."""
         ...
 
-    def probabilities(self, ballots: Sequence[Ballot]) -> Sequence[Sequence[float] | ItemError | None]:
-        """Return the probability of each answer of each ballot (summing to 1), None where it was unreadable."""
+    def probabilities(self, prompts: Sequence[GradingPrompt]) -> Sequence[Sequence[float] | ItemError | None]:
+        """Return the probabilities of the answers to each prompt (they sum to 1), None if unreadable."""
         ...
 
 
 class RubricJudge:
-    """Completeness, preciseness and relevance on 0, 1, 2, one ballot each; and which option a reply means.
+    """Grade completeness, preciseness and relevance from 0 to 2, one prompt each; read the option of a reply.
 
-    mode "rounds": each round is a vote of its own. "expected": a single round, whose verdict is the expectation over
+    Mode "rounds" samples a verdict in each round. Mode "expected" has one round; its verdict is the expectation over
     the probabilities of 0, 1 and 2.
     """
 
-    def __init__(self, voter: Voter, texts: Mapping[str, str], mode: Mode = "rounds") -> None:
-        self.name = voter.name
-        self.voter, self._texts, self._mode = voter, texts, mode
+    def __init__(self, grader: GradingModel, texts: Mapping[str, str], mode: Mode = "rounds") -> None:
+        self.name = grader.name
+        self.grader, self._texts, self._mode = grader, texts, mode
 
     def describe(self) -> dict[str, Any]:
-        """Return the voter, the mode and the hash of the prompts."""
-        return {"name": self.name, **self.voter.describe(), "mode": self._mode, "prompts": digest(self._texts)}
+        """Return the grading model, the mode and the hash of the prompts."""
+        return {"name": self.name, **self.grader.describe(), "mode": self._mode, "prompts": digest(self._texts)}
 
     def judge(
         self, descriptions: Sequence[str], golden: Sequence[Sequence[str]], rounds: int
     ) -> list[Verdicts | ItemError]:
-        """Return the verdicts on each description; several golden texts are shown together."""
+        """Return the verdicts on each description. Several golden texts go into one prompt."""
         pairs = list(zip(descriptions, golden, strict=True))
-        ballots = [self._ballot(dimension, text, texts) for text, texts in pairs for dimension in DIMENSIONS]
-        rows = iter(self._expected(ballots) if self._mode == "expected" else self.voter.vote(ballots, rounds))
+        prompts = [self._prompt(dimension, text, texts) for text, texts in pairs for dimension in DIMENSIONS]
+        rows = iter(self._expected(prompts) if self._mode == "expected" else self.grader.sample(prompts, rounds))
         judged: list[Verdicts | ItemError] = []
         for _ in pairs:
             own = [next(rows) for _ in DIMENSIONS]
@@ -80,26 +80,26 @@ class RubricJudge:
     def decide(
         self, items: Sequence[Item], replies: Sequence[str], rounds: int
     ) -> list[Sequence[int | None] | ItemError]:
-        """Return votes on which option each reply means."""
-        ballots = []
+        """Return votes on the option that each reply chooses."""
+        prompts = []
         for item, reply in zip(items, replies, strict=True):
             listed = "\n".join(f"{a}. {option}" for a, option in zip(LETTERS, item.options, strict=False))
             fields = {"question": str(item.question), "options": listed, "reply": reply}
             answers = (*LETTERS[: len(item.options)], NONE)
-            ballots.append(Ballot(fill(self._texts["choice"], fields), answers, "Choice"))
-        votes = self.voter.vote(ballots, rounds)
+            prompts.append(GradingPrompt(fill(self._texts["choice"], fields), answers, "Choice"))
+        votes = self.grader.sample(prompts, rounds)
         return [
             row if isinstance(row, ItemError) else [None if v == len(item.options) else v for v in row]
             for item, row in zip(items, votes, strict=True)
         ]
 
-    def _ballot(self, dimension: str, description: str, golden: Sequence[str]) -> Ballot:
+    def _prompt(self, dimension: str, description: str, golden: Sequence[str]) -> GradingPrompt:
         fields = {"description": description, "golden": "\n\n".join(golden)}
         form = self._texts["digit" if self._mode == "expected" else "score"]
-        return Ballot(f"{fill(self._texts[dimension], fields)}\n{form}", DIGITS, "Score")
+        return GradingPrompt(f"{fill(self._texts[dimension], fields)}\n{form}", DIGITS, "Score")
 
-    def _expected(self, ballots: Sequence[Ballot]) -> list[Sequence[float | None] | ItemError]:
-        found = self.voter.probabilities(ballots)
+    def _expected(self, prompts: Sequence[GradingPrompt]) -> list[Sequence[float | None] | ItemError]:
+        found = self.grader.probabilities(prompts)
         return [
             row if isinstance(row, ItemError) else [None if row is None else sum(i * p for i, p in enumerate(row))]
             for row in found

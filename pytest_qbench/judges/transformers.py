@@ -1,4 +1,4 @@
-"""A local model as judge, by the code that runs local models."""
+"""A local model as grading model; it runs on the same backend as measured models."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_qbench.errors import ItemError
-from pytest_qbench.judges.rubric import Ballot
+from pytest_qbench.judges.rubric import GradingPrompt
 from pytest_qbench.models.base import Model
 from pytest_qbench.prompts import Prompt
 
 BATCH = 8
 
 
-class LocalVoter:
-    """Votes of a local model, from the exact probabilities of the answers after ``Score:``.
+class LocalGradingModel:
+    """Sample verdicts from a local model's exact probabilities of the answers after ``Score:``.
 
-    One forward pass a ballot gives the distribution that sampling at temperature 1 would draw from; the rounds are
-    drawn from it here, from a seed that is the ballot's own, so that the same text gets the same votes again.
+    One forward pass for each prompt gives the distribution of sampling at temperature 1. The rounds are drawn from it
+    with a seed that depends on the prompt, so that equal texts get equal verdicts.
     """
 
     def __init__(self, model: Model) -> None:
@@ -28,37 +28,37 @@ class LocalVoter:
         self.name = f"hf:{model.name}"
 
     def describe(self) -> dict[str, Any]:
-        """Return what identifies the model."""
-        told: Mapping[str, Any] = self._model.describe()
-        return {key: told[key] for key in ("target", "weights", "dtype") if key in told}
+        """Return the identity of the model."""
+        description: Mapping[str, Any] = self._model.describe()
+        return {key: description[key] for key in ("target", "weights", "dtype") if key in description}
 
-    def vote(self, ballots: Sequence[Ballot], rounds: int) -> list[Sequence[int | None] | ItemError]:
-        """Return `rounds` drawn votes on each ballot; none is unreadable."""
-        votes: list[Sequence[int | None] | ItemError] = []
-        for ballot, row in zip(ballots, self.probabilities(ballots), strict=True):
+    def sample(self, grading_prompts: Sequence[GradingPrompt], rounds: int) -> list[Sequence[int | None] | ItemError]:
+        """Return `rounds` sampled answers to each prompt; none is unreadable."""
+        samples: list[Sequence[int | None] | ItemError] = []
+        for grading_prompt, row in zip(grading_prompts, self.probabilities(grading_prompts), strict=True):
             if isinstance(row, ItemError):
-                votes.append(row)
+                samples.append(row)
             else:
-                rng = random.Random(hashlib.sha256(ballot.text.encode()).digest())
-                votes.append(rng.choices(range(len(row)), row, k=rounds))
-        return votes
+                rng = random.Random(hashlib.sha256(grading_prompt.text.encode()).digest())
+                samples.append(rng.choices(range(len(row)), row, k=rounds))
+        return samples
 
-    def probabilities(self, ballots: Sequence[Ballot]) -> list[Sequence[float] | ItemError]:
-        """Return the probability of each answer of each ballot among the answers."""
+    def probabilities(self, grading_prompts: Sequence[GradingPrompt]) -> list[Sequence[float] | ItemError]:
+        """Return the probabilities of the answers to each prompt, normalized over the answers."""
         found: list[Sequence[float] | ItemError] = []
-        for first in range(0, len(ballots), BATCH):
-            batch = ballots[first : first + BATCH]
-            same = len({(ballot.answers, ballot.label) for ballot in batch}) == 1
-            for part in [batch] if same else [[ballot] for ballot in batch]:
-                found += self._asked(part)
+        for first in range(0, len(grading_prompts), BATCH):
+            batch = grading_prompts[first : first + BATCH]
+            same = len({(grading_prompt.answers, grading_prompt.label) for grading_prompt in batch}) == 1
+            for part in [batch] if same else [[grading_prompt] for grading_prompt in batch]:
+                found += self._probabilities(part)
         return found
 
-    def _asked(self, ballots: Sequence[Ballot]) -> list[Sequence[float] | ItemError]:
-        prompts = [Prompt(f"ballot {i}", b.text, (), f"{b.label}:") for i, b in enumerate(ballots)]
+    def _probabilities(self, grading_prompts: Sequence[GradingPrompt]) -> list[Sequence[float] | ItemError]:
+        prompts = [Prompt(f"grading prompt {i}", b.text, (), f"{b.label}:") for i, b in enumerate(grading_prompts)]
         try:
-            rows = self._model.next_token_logprobs(prompts, ballots[0].answers)
-        except ItemError as e:  # one of the batch; the others are judged by themselves
-            return [e] if len(ballots) == 1 else [row for ballot in ballots for row in self._asked([ballot])]
+            rows = self._model.next_token_logprobs(prompts, grading_prompts[0].answers)
+        except ItemError as e:  # one prompt of the batch is at fault: repeat each alone
+            return [e] if len(prompts) == 1 else [row for p in grading_prompts for row in self._probabilities([p])]
         return [row if isinstance(row, ItemError) else _softmax(row) for row in rows]
 
 

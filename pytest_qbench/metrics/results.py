@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from pytest_qbench.items import Item, LeftOut
+from pytest_qbench.metrics.diagnostics import diagnose
 from pytest_qbench.metrics.metrics import METRICS, Metric, compute_metrics, task_of
 from pytest_qbench.records import Record
 
@@ -41,8 +42,6 @@ class Results:
     @cached_property
     def diagnostics(self) -> list[Metric]:
         """Numbers beside the metrics, which no gate judges (see `diagnostics.py`)."""
-        from pytest_qbench.metrics.diagnostics import diagnose
-
         return diagnose(self.records, self.expected)
 
     def metric(self, name: str, dataset: str | None = None, slice: str | None = None) -> Metric:

@@ -1,4 +1,4 @@
-"""Vision-language models: what a model must be able to do, what a user names, and the backends that answer."""
+"""Vision-language models: the model protocol, the specs of users, and the backends."""
 
 from pytest_qbench.models.base import Model
 from pytest_qbench.models.load import load_model

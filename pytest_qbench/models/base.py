@@ -1,21 +1,21 @@
-"""What a model must be able to do; backends are files beside this one."""
+"""The protocol of a model, and the optional protocols that a model may support."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, overload, runtime_checkable
 
+from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.records import Response
 
 if TYPE_CHECKING:
-    from pytest_qbench.errors import ItemError
     from pytest_qbench.items import Item
-    from pytest_qbench.models.images import Picture
+    from pytest_qbench.models.images import LazyImage
     from pytest_qbench.prompts import AnswerMode, Prompt
 
 
 class Prompts(Sequence["Prompt"]):
-    """Prompts with what a model keeps for them. A part of them is a tuple of prompts, for which nothing is kept."""
+    """A sequence of prompts to which a model attaches data. A slice is a plain tuple without that data."""
 
     def __init__(self, prompts: Sequence[Prompt]) -> None:
         self._prompts = tuple(prompts)
@@ -31,55 +31,55 @@ class Prompts(Sequence["Prompt"]):
         return self._prompts[index]
 
 
-class AskedAboutItems:
-    """A model that answers items, not prompts: what asks it a prompt itself is refused."""
+class ItemModel:
+    """Base of models that answer whole items. Each method that takes prompts raises `ModelError`."""
 
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
-        """Refuse: it is asked about items."""
+        """Raise `ModelError`: this model answers whole items."""
         self._refuse()
 
-    def option_likelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
-        """Refuse: it is asked about items."""
+    def option_loglikelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
+        """Raise `ModelError`: this model answers whole items."""
         self._refuse()
 
     def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
-        """Refuse: it is asked about items."""
+        """Raise `ModelError`: this model answers whole items."""
         self._refuse()
 
     def _refuse(self) -> NoReturn:
-        """Raise the `ModelError` that says what to do instead."""
+        """Raise a `ModelError` that tells the user what to do."""
         raise NotImplementedError
 
 
 class Model(Protocol):
-    """A vision-language model over batches of prompts. Results are in the order of the prompts.
+    """A vision-language model that answers batches of prompts. Results are in the order of the prompts.
 
-    Each method raises `ModelError` when the model cannot do it at all and `ItemError` when a single prompt is at fault;
-    a model that asks prompts one by one returns the `ItemError` in the place of that prompt's result instead, and the
-    others are not asked again.
+    Each method raises `ModelError` if the model cannot do it at all, and `ItemError` if one prompt is at fault. A model
+    that sends its prompts one by one may return the `ItemError` in place of that prompt's result. The engine then does
+    not repeat the other prompts.
     """
 
     name: str
     needs_images: bool
 
     def describe(self) -> dict[str, Any]:
-        """Return what identifies the model and how it ran: plain values for the fingerprint and the summary."""
+        """Return the identity and settings of the model as plain values, for the fingerprint and the summary."""
         ...
 
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> Sequence[str | ItemError]:
-        """Return the reply of each prompt, greedily decoded, without the prompt and without special tokens."""
+        """Return the reply to each prompt by greedy decoding, without the prompt and without special tokens."""
         ...
 
-    def option_likelihoods(
+    def option_loglikelihoods(
         self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]
     ) -> Sequence[list[float] | ItemError]:
-        """Return for each prompt the summed log-likelihood of each option's tokens as the assistant's reply."""
+        """Return for each prompt the log-likelihood of each option as the assistant's reply, summed over its tokens."""
         ...
 
     def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> Sequence[list[float] | ItemError]:
         """Return for each prompt the log-probability of each word right after `Prompt.prefix`.
 
-        Log-softmax over the vocabulary, computed in float32; a word of several tokens counts by its whole sequence.
+        The log-softmax is over the whole vocabulary, in float32. The value of a word with several tokens is their sum.
         """
         ...
 
@@ -88,20 +88,31 @@ class Model(Protocol):
         ...
 
 
+RENAMED = {"option_likelihoods": "option_loglikelihoods", "look": "preprocess", "vary": "switch_dtype"}
+"""Earlier method names of models, and the present ones."""
+
+
+def check_method_names(model: Model) -> None:
+    """Raise `ModelError` for a model with an earlier method name but not the present one."""
+    for old, new in RENAMED.items():
+        if hasattr(model, old) and not hasattr(model, new):
+            raise ModelError(f"{type(model).__name__}.{old} is now called {new}: rename the model's method")
+
+
 @runtime_checkable
-class Recalls(Protocol):
-    """A model that knows items by what was recorded of them, instead of answering prompts."""
+class SupportsReplay(Protocol):
+    """A model that returns recorded responses of items instead of answering prompts."""
 
     def recall(self, items: Sequence[Item]) -> list[Response]:
-        """Return what was recorded for each item, every word or option included; raises `ItemError` for a gap."""
+        """Return the recorded response of each item (all words or options). Raises `ItemError` for a gap."""
         ...
 
 
 @runtime_checkable
-class Probed(Protocol):
-    """A model that may lack what is going to be asked, and finds out before the first item.
+class SupportsProbe(Protocol):
+    """A model that checks before the first item whether it can answer the run's prompts.
 
-    `conditions` are what it is asked otherwise than the protocol says; they go into the fingerprint.
+    `conditions` lists how its prompts differ from the protocol. They are part of the fingerprint.
     """
 
     @property
@@ -110,64 +121,64 @@ class Probed(Protocol):
         ...
 
     def probe(self, tasks: Iterable[str], answer: AnswerMode, words: Sequence[str]) -> None:
-        """Raise `ModelError` that names what is missing for these tasks."""
+        """Raise `ModelError` if the model lacks something that these tasks need; the message names it."""
         ...
 
 
 @runtime_checkable
-class Prepares(Protocol):
-    """A model that can do part of its work ahead, in threads, while another batch is in its forward pass.
+class SupportsPrefetch(Protocol):
+    """A model that can prepare batches in threads during the forward pass of another batch.
 
-    Nothing depends on it: prompts that were not prepared, or that someone changed on the way, are answered the same.
+    Preparation is optional: the model gives the same answers to prompts that were not prepared or were changed since.
     """
 
     largest_batch: int
-    """Prompts to begin with in one forward pass, where the user names no number; out of memory halves it."""
+    """Default number of prompts in one forward pass. The engine halves it when memory runs out."""
 
-    def look(self, picture: Picture) -> None:
-        """Decode and preprocess one picture; several threads at a time. Raises `ItemError` for a broken one."""
+    def preprocess(self, image: LazyImage) -> None:
+        """Decode and preprocess one image. Several threads call it at once. Raises `ItemError` for a broken image."""
         ...
 
     def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Prompt]:
-        """Return the same prompts with their tensors, to be asked; not in the thread that asks, one at a time."""
+        """Return the same prompts with their tensors attached. One thread calls it, not the one that asks the model."""
         ...
 
 
 @runtime_checkable
-class Sends(Protocol):
-    """A model that computes elsewhere: batches are sent ahead of their turn, and their answers waited for."""
+class RemoteModel(Protocol):
+    """A model that computes in other processes: `send` starts a batch ahead of its turn, `receive` waits for it."""
 
     largest_batch: int | None
-    """As `Prepares.largest_batch`; None where the model elsewhere names no number."""
+    """As `SupportsPrefetch.largest_batch`; None if the remote model names no size."""
     machine: str
-    """Kind of the machines that compute, as `platform.machine` names them."""
+    """Type of the remote machines, as `platform.machine` returns it."""
     report: Mapping[str, Any]
-    """How the work is spread, for the summary; plain values, kept up to date."""
+    """Distribution of the work as plain values for the summary; kept up to date."""
 
     @property
     def ahead(self) -> int:
-        """Batches to be sent while another is waited for."""
+        """Number of batches to send ahead of the one that is awaited."""
         ...
 
     def send(self, items: Sequence[Item], prompts: Sequence[Prompt], shared: bool) -> Sequence[Prompt]:
-        """Send a batch, without waiting; return the same prompts, to be handed to `answers`.
+        """Send a batch without waiting. Return the same prompts, to be passed to `receive`.
 
-        `shared` says that it shows the same images as batches sent just before or after it.
+        `shared`: whether the batches sent just before or after it show the same images.
         """
         ...
 
-    def answers(self, items: Sequence[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
-        """Return the responses of a batch as soon as they are there; a batch that was not sent is sent now.
+    def receive(self, items: Sequence[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
+        """Wait for the responses of a batch and return them. A batch that was not sent yet is sent now.
 
-        Raises what the model elsewhere raised over the batch, and `WorkerDied` where processes died over it.
+        Raises the error that the remote model raised for the batch, or `WorkerDied` if its processes died.
         """
         ...
 
 
 @runtime_checkable
-class Varies(Protocol):
-    """A model that can compute otherwise: what it then answers differently is noise, not change."""
+class SupportsDtypeSwitch(Protocol):
+    """A model that can switch dtype. Differences between its answers then measure numerical noise."""
 
-    def vary(self) -> str | None:
-        """Go over to another dtype, for good; return what changed, or None where that is not possible."""
+    def switch_dtype(self) -> str | None:
+        """Switch to another dtype for good and return its name; None if the model cannot."""
         ...

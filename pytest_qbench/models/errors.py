@@ -1,4 +1,4 @@
-"""What goes wrong inside transformers and torch, as one line with a way out; and their noise, silenced."""
+"""Turn errors of transformers and torch into one line with a remedy, and silence their log output."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from pytest_qbench.errors import ItemError, ModelError, QBenchError
+from pytest_qbench.models.specs import ModelSpec
 
-if TYPE_CHECKING:
-    from pytest_qbench.models.specs import ModelSpec
+# Imports in functions: torch and transformers load with the model that needs them.
 
 FAILURES = (
     ArithmeticError,
@@ -25,20 +24,20 @@ FAILURES = (
     TypeError,
     ValueError,
 )
-"""What third-party model code raises when it cannot go on; an `AssertionError` of ours or an interrupt is not in it."""
+"""Errors of third-party model code. An interrupt or our own `AssertionError` is not among them."""
 
 
-def raised_by(args: Mapping[str, str]) -> tuple[type[Exception], ...]:
-    """Return what a model may raise under these model arguments: code of its own may raise anything."""
+def expected_failures(args: Mapping[str, str]) -> tuple[type[Exception], ...]:
+    """Return the errors that a model may raise. With `trust_remote_code` its own code may raise any."""
     return (Exception,) if args.get("trust_remote_code") == "true" else FAILURES
 
 
 class OutOfMemoryError(ItemError):
-    """The device has too little memory for this batch; a smaller one may fit."""
+    """The device has too little memory for this batch; a smaller batch may fit."""
 
 
 class WorkerDied(ItemError):
-    """Processes elsewhere died over this batch; smaller ones find the item that kills them."""
+    """Remote processes died over this batch; smaller batches find the item at fault."""
 
 
 def one_line(error: BaseException, limit: int = 200) -> str:
@@ -49,7 +48,7 @@ def one_line(error: BaseException, limit: int = 200) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether any backend of torch says that memory ran out; only CUDA has an exception type of its own."""
+    """Whether an error of torch means that memory ran out. Only CUDA has its own exception type."""
     import torch
 
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
@@ -59,7 +58,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def loading_error(spec: ModelSpec, error: BaseException, *, device: str) -> ModelError:
-    """Return the `ModelError` for what loading raised."""
+    """Return the `ModelError` that explains an error raised while loading."""
     causes = [error]
     while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and cause not in causes:
         causes.append(cause)
@@ -77,7 +76,7 @@ def loading_error(spec: ModelSpec, error: BaseException, *, device: str) -> Mode
     if "SafetensorError" in names or "UnpicklingError" in names:
         return ModelError(f"{target}: a weight file is damaged ({one_line(error, 120)}); fetch the model again")
     if "ignore_mismatched_sizes" in texts:
-        return ModelError(f"{target}: weights have other shapes than config.json says; fetch the model again")
+        return ModelError(f"{target}: weight shapes differ from config.json; fetch the model again")
     if "backend tokenizer" in texts:
         return ModelError(f"{target}: tokenizer.json is missing; save the processor beside the weights")
     if "image processor" in texts:
@@ -87,27 +86,27 @@ def loading_error(spec: ModelSpec, error: BaseException, *, device: str) -> Mode
             return ModelError(f"{target} is gated: accept its licence on huggingface.co, then set HF_TOKEN")
         if "RepositoryNotFoundError" in names or "HFValidationError" in names:
             return ModelError(
-                f"no model {target} on the hub, and no folder of that name here (private ones need HF_TOKEN)"
+                f"no model {target} on the hub and no local folder of that name (private models need HF_TOKEN)"
             )
         if "RevisionNotFoundError" in names:
-            return ModelError(f"{target} has no such revision on the hub")
+            return ModelError(f"{target}: no such revision on the hub")
         if names & {"LocalEntryNotFoundError", "OfflineModeIsEnabled", "ConnectError", "ConnectTimeout"} or (
             "connect" in texts.lower() and isinstance(error, OSError)
         ):
-            return ModelError(f"{target} is no folder here and not in the hub's cache, and the hub cannot be reached")
+            return ModelError(f"{target} is no local folder and not in the hub's cache; the hub cannot be reached")
     return ModelError(f"{target} cannot be loaded: {one_line(error)}")
 
 
 @contextmanager
 def item_errors(keys: Sequence[str], batch: int, failures: tuple[type[Exception], ...] = FAILURES) -> Iterator[None]:
-    """Turn what a model raises over a batch (`failures`) into `ItemError` (or `OutOfMemoryError`), in one line."""
+    """Convert the errors of a model (`failures`) to `ItemError` or `OutOfMemoryError`, in one line."""
     try:
         yield
     except QBenchError:
         raise
     except failures as error:
         if is_out_of_memory(error):
-            traceback.clear_frames(error.__traceback__)  # they hold the tensors that did not fit
+            traceback.clear_frames(error.__traceback__)  # the frames hold tensors of the batch
             raise OutOfMemoryError(
                 f"out of memory with a batch of {batch}; use a smaller --qbench-batch-size"
             ) from None
@@ -117,7 +116,7 @@ def item_errors(keys: Sequence[str], batch: int, failures: tuple[type[Exception]
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence warnings, log lines and progress bars of transformers and the hub client, and restore them after."""
+    """Silence warnings, logs and progress bars of transformers and the hub client inside this block."""
     import transformers
     from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 

@@ -1,4 +1,4 @@
-"""The images of a batch, decoded when a model asks for them."""
+"""Images of a batch. They are decoded when a model reads them."""
 
 from __future__ import annotations
 
@@ -14,27 +14,29 @@ if TYPE_CHECKING:
 
     from pytest_qbench.items import ImageSource
 
+# Imports in functions: Pillow loads with the first image; recorded outputs need none.
+
 GREY = (128, 128, 128)
 
 
-class Picture:
-    """One image to be shown to a model; grey of the same size where the run is blind.
+class LazyImage:
+    """An image that a model will see. In a blind run it decodes to grey of the same size.
 
-    `shared` says that several prompts show it. `lock`, `made` and `features` belong to the model: what it made of the
-    picture ahead of its forward pass, and what its vision tower saw. They live as long as prompts hold the picture.
+    `shared`: whether several prompts show it. The model owns `lock`, `preprocessed` (tensors of its image processor)
+    and `features` (output of its vision tower). They live as long as a prompt holds the image.
     """
 
-    __slots__ = ("_blind", "_source", "features", "lock", "made", "shared")
+    __slots__ = ("_blind", "_source", "features", "lock", "preprocessed", "shared")
 
     def __init__(self, source: ImageSource, *, blind: bool = False, shared: bool = False) -> None:
         self._source, self._blind = source, blind
         self.shared = shared
         self.lock = threading.Lock()
-        self.made: Any = None
+        self.preprocessed: Any = None
         self.features: Any = None
 
     def decode(self) -> Image:
-        """Return the pixels, RGB, decoded anew by each call; raises `ItemError` naming the file."""
+        """Decode the image and return it in RGB. Raises `ItemError` with the name of the file."""
         from PIL import Image, UnidentifiedImageError
 
         try:
@@ -48,16 +50,16 @@ class Picture:
         return image if image.mode == "RGB" else image.convert("RGB")
 
 
-class Pictures(Sequence["Image"]):
-    """The images of a prompt. Looking at one decodes it; `pictures` are what stands behind."""
+class LazyImages(Sequence["Image"]):
+    """The images of a prompt. Each access decodes; `lazy_images` are the images before decoding."""
 
-    __slots__ = ("pictures",)
+    __slots__ = ("lazy_images",)
 
-    def __init__(self, pictures: Sequence[Picture]) -> None:
-        self.pictures = tuple(pictures)
+    def __init__(self, lazy_images: Sequence[LazyImage]) -> None:
+        self.lazy_images = tuple(lazy_images)
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.lazy_images)
 
     @overload
     def __getitem__(self, index: int) -> Image: ...
@@ -65,8 +67,8 @@ class Pictures(Sequence["Image"]):
     def __getitem__(self, index: slice) -> Sequence[Image]: ...
     def __getitem__(self, index: int | slice) -> Image | Sequence[Image]:
         if isinstance(index, slice):
-            return Pictures(self.pictures[index])
-        return self.pictures[index].decode()
+            return LazyImages(self.lazy_images[index])
+        return self.lazy_images[index].decode()
 
     def __iter__(self) -> Iterator[Image]:
-        return (picture.decode() for picture in self.pictures)
+        return (image.decode() for image in self.lazy_images)

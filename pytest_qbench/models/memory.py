@@ -1,25 +1,28 @@
-"""Memory of the process while a model runs: garbage collection, Pillow's allocator."""
+"""Process memory during a run: garbage collection and Pillow's allocator."""
 
 from __future__ import annotations
 
 import gc
 
+# Imports in functions: Pillow loads with the first image; recorded outputs need none.
+
 _BLOCKS = 4
-"""Blocks of 16 MiB that Pillow keeps for each thread: a photograph of 16 megapixels."""
+"""Blocks of 16 MiB that Pillow keeps for each thread: enough for a photograph of 16 megapixels."""
 _ALL_BLOCKS = 32
+"""Limit over all threads: 512 MiB."""
 
 
-def release() -> None:
-    """Collect what is garbage by now, in a model that was settled too."""
+def collect_garbage() -> None:
+    """Collect all garbage, including objects that `gc.freeze` has exempted."""
     gc.unfreeze()
     gc.collect()
 
 
 def keep_memory(threads: int) -> bool:
-    """Let Pillow decode into the memory of images that are gone; return False where it does so already.
+    """Let Pillow reuse the memory of freed images. Return False if it does so already.
 
-    Else the system hands out each photograph's 48 MB anew, zeroed page by page: a third of the time of decoding, and
-    threads wait for one another there.
+    By default the system allocates and zeroes 48 MB for each photograph. That takes a third of the decoding time, and
+    threads block one another in it.
     """
     from PIL import Image
 

@@ -17,63 +17,61 @@ from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.prompts import ONE_WORD, RATE, RATE_PREFIX, AnswerMode, Prompt
 
-TOP = 20  # the most candidates that closed endpoints give
-_INSTEAD = (
-    "or ask for one word instead, with scores that compare only with their like: --qbench-model-arg=assessment=ask"
-)
+TOP = 20  # candidates for a token: the most that closed endpoints return
+_INSTEAD = "or ask for one word with --qbench-model-arg=assessment=ask (scores then compare with such runs only)"
 
 
 class OpenAIModel:
-    """Prompts as requests, as many at a time as the endpoint's slots; a prompt that fails costs itself alone.
+    """Send prompts as requests, as many at once as the endpoint has slots. A failed prompt affects no other.
 
-    Quality scores and option likelihoods need a server that continues the assistant's turn and gives log-probabilities
-    of named tokens (vLLM does); `probe` finds out. ``assessment=ask`` works with closed endpoints: the user's turn
-    asks for one of the two words, and their log-probabilities come from the likeliest 20 first tokens.
+    Quality scores and option log-likelihoods need a server that continues the assistant's turn and reports
+    log-probabilities of given tokens, as vLLM does; `probe` checks this. With ``assessment=ask``, for closed endpoints,
+    the prompt asks for one of the two words. Their log-probabilities come from the 20 likeliest first tokens.
     """
 
     needs_images = True
 
     def __init__(self, spec: ModelSpec, args: Mapping[str, str], endpoints: Endpoints) -> None:
-        """Make the client; nothing is sent yet. Raises `UsageError` for an unusable address or key."""
+        """Create the client without sending anything. Raises `UsageError` for an unusable address or key."""
         self.name = spec.name
         self._address = parse_address(spec.target)
         self._endpoints = endpoints
         self._args = dict(args)
         self._extra: dict[str, Any] = json.loads(args.get("extra_body", "{}"))
         self._max_pixels = int(args["max_pixels"]) if "max_pixels" in args else None
-        self._asks = args.get("assessment") == "ask"
+        self._asks_one_word = args.get("assessment") == "ask"
         self._client = endpoints.connect(
             self._address, "model", price=parse_price(args.get("price")), revision=args.get("revision"),
-            # Weights can change behind a name, and old replies would then pass for the new model's.
+            # The weights behind a name can change. Without a revision, a cached reply may come from other weights.
             cached="revision" in args,
         )  # fmt: skip
         self.usage = self._client.usage
         self._tokens: dict[tuple[str | None, str], tuple[int, ...]] = {}
-        self._sees: str = "not checked"
+        self._sees_images: str = "not checked"
         self._sample = 0  # tells equal requests apart in the cache of replies
-        self._continues = False  # whether the endpoint is known to continue replies
+        self._continues = False  # whether a probe has shown that the endpoint continues replies
 
     @property
     def conditions(self) -> dict[str, Any]:
-        """What is asked otherwise than the protocol says; it goes into the fingerprint."""
-        return {"asked": ONE_WORD} if self._asks else {}
+        """Differences between the prompts and the protocol, for the fingerprint."""
+        return {"asked": ONE_WORD} if self._asks_one_word else {}
 
     def describe(self) -> dict[str, Any]:
-        """Return address and parameters; an endpoint does not say which weights it runs."""
-        told: dict[str, Any] = {
+        """Return address and parameters. The weights are unknown: an endpoint does not report them."""
+        given: dict[str, Any] = {
             key: self._args[key] for key in ("revision", "max_pixels", "max_new_tokens") if key in self._args
         }
         return {
             "backend": "openai", "name": self.name, "target": self._address.model, "base_url": self._address.base_url,
-            **told, "extra_body": self._extra, "sees_images": self._sees,
+            **given, "extra_body": self._extra, "sees_images": self._sees_images,
         }  # fmt: skip
 
-    def vary(self) -> str:
-        """Ask again from now on, past the cache: what an endpoint then answers differently is noise."""
+    def switch_dtype(self) -> str:
+        """Ask again from now on, past the cache: an endpoint keeps its dtype, but its answers vary by call."""
         self._sample = 1
         return "asked again"
 
-    # asking
+    # answers
 
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str | ItemError]:
         """Return the replies at temperature 0; at most `max_new_tokens` tokens (a model argument overrides it)."""
@@ -85,14 +83,14 @@ class OpenAIModel:
 
         return self._endpoints.each(prompts, one)
 
-    def option_likelihoods(
+    def option_loglikelihoods(
         self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]
     ) -> list[list[float] | ItemError]:
-        """Return for each prompt the summed log-likelihood of each option's tokens as the assistant's reply.
+        """Return the log-likelihood of each option of each prompt as the assistant's reply, summed over tokens.
 
-        One request an option: no endpoint scores several replies to one conversation.
+        Each option takes one request, as no endpoint scores several replies to one conversation.
         """
-        self._learn(None, {option for own in options for option in own})
+        self._fetch_tokens(None, {option for own in options for option in own})
 
         async def one(asked: tuple[Prompt, Sequence[str]]) -> list[float]:
             prompt, own = asked
@@ -104,21 +102,21 @@ class OpenAIModel:
     def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float] | ItemError]:
         """Return for each prompt the log-probability of each word after `Prompt.prefix`.
 
-        With ``assessment=ask``: as the first word of a reply to a question for one word.
+        With ``assessment=ask`` the word is the first word of a reply to a prompt that asks for one word.
         """
-        if self._asks:
+        if self._asks_one_word:
             return self._endpoints.each(prompts, lambda prompt: self._ask_word(prompt, words))
         for prefix in {prompt.prefix for prompt in prompts}:
-            self._learn(prefix, words)
+            self._fetch_tokens(prefix, words)
         return self._endpoints.each(prompts, lambda prompt: self._continue(prompt, words))
 
     def close(self) -> None:
-        """Do nothing: connections belong to the session's `Endpoints`."""
+        """Do nothing: the session's `Endpoints` owns the connections."""
 
-    # finding out what the endpoint does
+    # what the endpoint supports
 
     def probe(self, tasks: Iterable[str], answer: AnswerMode, words: Sequence[str]) -> None:
-        """Ask small questions first; raises `ModelError` that names what the endpoint cannot do or silently drops."""
+        """Send small requests first. Raises `ModelError` that names what the endpoint lacks or silently ignores."""
         from PIL import Image
 
         asked, image = set(tasks), data_url(Image.new("RGB", (64, 64), (128, 128, 128)))
@@ -138,22 +136,22 @@ class OpenAIModel:
         except EndpointError as e:
             if e.status not in (400, 422):
                 raise
-            self._sees = "yes"  # it refuses a question without an image, so it looks for one
+            self._sees_images = "yes"  # it rejects a prompt without an image, so it reads images
             return
         counts = [reply.usage.get("prompt_tokens") for reply in (seeing, blind)]
         if not all(isinstance(count, int) for count in counts):
-            self._sees = "not checked: the endpoint counts no tokens"
+            self._sees_images = "not checked: the endpoint counts no tokens"
         elif counts[0] == counts[1]:
-            raise ItemError("drops images without a word: a prompt with one has as many tokens as without")
+            raise ItemError("silently ignores images: a prompt has as many tokens with an image as without")
         else:
-            self._sees = "yes"
+            self._sees_images = "yes"
 
     async def _probe_options(self, image: str) -> None:
         missing = (
-            "option likelihoods need a server that scores given replies, as vLLM does; use --qbench-answer=generate"
+            "option log-likelihoods need a server that scores given replies, as vLLM does; use --qbench-answer=generate"
         )
         try:
-            await self._learned(None, ["Yes"])
+            await self._store_tokens(None, ["Yes"])
             await self._likelihood(Prompt("probe", RATE), [image], None, "Yes")
         except ItemError as e:
             raise ItemError(f"{e}; {missing}") from None
@@ -161,25 +159,25 @@ class OpenAIModel:
     async def _probe_words(self, image: str, words: Sequence[str]) -> None:
         prompt = Prompt("probe", RATE, (), RATE_PREFIX)
         try:
-            if self._asks:
+            if self._asks_one_word:
                 reply = await self._chat(_one_word(RATE, words), [image], **_FIRST_TOKEN, top_logprobs=TOP)
                 if len(reply.choices[0].top or ()) < 2:
-                    raise ItemError("drops logprobs or top_logprobs without a word")
+                    raise ItemError("silently ignores logprobs or top_logprobs")
                 return
-            await self._learned(RATE_PREFIX, words)
+            await self._store_tokens(RATE_PREFIX, words)
             await self._words_after(prompt, [image], words)
         except ItemError as e:
             raise ItemError(
                 f"{e}; quality scores need a server that continues a reply, as vLLM does, {_INSTEAD}"
-                if not self._asks
+                if not self._asks_one_word
                 else f"{e}; quality scores need log-probabilities"
             ) from None
 
     # the requests
 
     async def _chat(self, text: str, images: Sequence[str], prefix: str | None = None, **body: Any) -> Completion:
-        going_on = {} if prefix is None else CONTINUE
-        given = {"messages": messages(text, images, prefix), "temperature": 0, **going_on, **body}
+        continuation = {} if prefix is None else CONTINUE
+        given = {"messages": messages(text, images, prefix), "temperature": 0, **continuation, **body}
         return await self._client.chat(merged(given, self._extra), sample=self._sample)
 
     async def _encoded(self, prompt: Prompt) -> list[str]:
@@ -189,7 +187,7 @@ class OpenAIModel:
         return await self._words_after(prompt, await self._encoded(prompt), words)
 
     async def _words_after(self, prompt: Prompt, images: Sequence[str], words: Sequence[str]) -> list[float]:
-        """Words of one token by one request, longer ones by the likelihood of their sequence."""
+        """Return the log-probability of each word: one request if each has one token, else one request a word."""
         tokens = [self._tokens[prompt.prefix, word] for word in words]
         if any(len(each) > 1 for each in tokens):
             scores = (self._likelihood(prompt, images, prompt.prefix, word) for word in words)
@@ -200,10 +198,10 @@ class OpenAIModel:
         )
         top = reply.choices[0].top
         if top is None:
-            raise ItemError("drops logprobs without a word")
+            raise ItemError("silently ignores logprobs")
         missing = [word for word, token in zip(words, ids, strict=True) if f"token_id:{token}" not in top]
         if missing:
-            raise ItemError(f"drops logprob_token_ids without a word: no log-probability of {', '.join(missing)}")
+            raise ItemError(f"silently ignores logprob_token_ids: no log-probability of {', '.join(missing)}")
         return [top[f"token_id:{token}"] for token in ids]
 
     async def _likelihood(self, prompt: Prompt, images: Sequence[str], prefix: str | None, text: str) -> float:
@@ -213,7 +211,7 @@ class OpenAIModel:
             prompt.text, images, _joined(prefix, text), max_tokens=1, prompt_logprobs=0, return_token_ids=True
         )
         if reply.prompt_ids is None or reply.prompt_logprobs is None:
-            raise ItemError("drops prompt_logprobs or return_token_ids without a word")
+            raise ItemError("silently ignores prompt_logprobs or return_token_ids")
         n = len(tokens)
         values = reply.prompt_logprobs[-n:]
         if reply.prompt_ids[-n:] != tokens or not all(v is not None and math.isfinite(v) for v in values):
@@ -226,28 +224,28 @@ class OpenAIModel:
         top = reply.choices[0].top or {}
         scores = []
         for word in words:
-            # "Good", " good" and "good" are one word to the reader.
+            # "Good", " good" and "good" are the same word: add their probabilities.
             found = [value for token, value in top.items() if token.strip().casefold() == word.casefold()]
             if not found:
-                raise ItemError(f"{word!r} is not among the {len(top)} likeliest words: no score")
+                raise ItemError(f"{word!r} is not among the {len(top)} likeliest first tokens: no score")
             best = max(found)
             scores.append(best + math.log(math.fsum(math.exp(value - best) for value in found)))
         return scores
 
-    # tokens of words and options, which only the server knows
+    # tokens of words and options: only the server has the tokenizer
 
-    def _learn(self, prefix: str | None, texts: Iterable[str]) -> None:
+    def _fetch_tokens(self, prefix: str | None, texts: Iterable[str]) -> None:
         new = [text for text in texts if (prefix, text) not in self._tokens]
         if new:
             try:
-                self._endpoints.run(self._learned(prefix, new))
+                self._endpoints.run(self._store_tokens(prefix, new))
             except ItemError as e:
                 raise ModelError(f"openai:{self._address}: {e}") from None
 
-    async def _learned(self, prefix: str | None, texts: Iterable[str]) -> None:
-        """Note the token ids of `texts` as the reply, or as the words after `prefix` in it.
+    async def _store_tokens(self, prefix: str | None, texts: Iterable[str]) -> None:
+        """Store the token ids of `texts` as the reply, or as the words after `prefix` in the reply.
 
-        The ids of a text alone are wrong (a leading space, merges), so this is what it adds to a prompt.
+        A text alone has other ids (leading space, merges), so these are the ids that the text adds to a prompt.
         """
         before = await self._prompt_ids(prefix)
         if not self._continues:
@@ -256,28 +254,30 @@ class OpenAIModel:
         async def one(text: str) -> None:
             after = await self._prompt_ids(_joined(prefix, text))
             if len(after) <= len(before) or after[: len(before)] != before:
-                raise ItemError(f"cannot score {text!r}: its tokens merge into what stands before it")
+                raise ItemError(f"cannot score {text!r}: its tokens merge with the text before it")
             self._tokens[prefix, text] = after[len(before) :]
 
         await asyncio.gather(*(one(text) for text in sorted(texts)))
 
     async def _check_continues(self, reply: str) -> None:
-        """Raise where the assistant's turn is closed in spite of what is asked: its end would be scored too."""
+        """Raise `ItemError` if the server closes the assistant's turn: the score would include the end token."""
         open_, closed = await self._prompt_ids(reply), await self._prompt_ids(reply, continue_final_message=False)
-        if open_ == closed:  # or the template closes no turn: a server that knows both options refuses both together
+        if (
+            open_ == closed
+        ):  # ignored, or the template closes no turn; a server that supports both options rejects them together
             try:
                 await self._prompt_ids(reply, add_generation_prompt=True)
             except EndpointError as e:
                 if e.status not in (400, 422):
                     raise
             else:
-                raise ItemError("drops continue_final_message without a word")
+                raise ItemError("silently ignores continue_final_message")
         self._continues = True
 
     async def _prompt_ids(self, prefix: str | None, **options: bool) -> tuple[int, ...]:
         reply = await self._chat(RATE, [], prefix, max_tokens=1, return_token_ids=True, **options)
         if reply.prompt_ids is None:
-            raise ItemError("drops return_token_ids without a word")
+            raise ItemError("silently ignores return_token_ids")
         return reply.prompt_ids
 
 
@@ -285,7 +285,7 @@ _FIRST_TOKEN: Mapping[str, Any] = {"max_tokens": 1, "logprobs": True}
 
 
 def parse_price(text: str | None) -> tuple[float, float] | None:
-    """Return ``IN/OUT`` as dollars per million prompt and completion tokens."""
+    """Parse ``IN/OUT``, US dollars per million prompt and completion tokens."""
     if text is None:
         return None
     given, written = text.split("/")

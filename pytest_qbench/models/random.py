@@ -1,4 +1,4 @@
-"""`random:SEED`: a model without weights. What it scores is what guessing scores."""
+"""`random:SEED`: a model without weights. Its scores are the scores of guessing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SENTENCE = "The image is of average quality, with acceptable clarity, lighting a
 
 
 class RandomModel:
-    """Answers that depend on the seed, the prompt's key and the options alone: not on batch, order or process."""
+    """Answer from the seed, the prompt's key and the options alone, independent of batch, order and process."""
 
     needs_images = False
 
@@ -27,11 +27,11 @@ class RandomModel:
         return {"backend": "random", "name": self.name, "seed": self._seed}
 
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
-        """Return a letter, uniform over those listed in the prompt, or a fixed sentence where none are."""
+        """Return a letter, uniform over the prompt's options, or a fixed sentence if the prompt lists none."""
         return [self._reply(prompt) for prompt in prompts]
 
-    def option_likelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
-        """Return log-probabilities over each prompt's options; each option is equally often the likeliest."""
+    def option_loglikelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
+        """Return log-probabilities over each prompt's options. Each option is equally likely to have the maximum."""
         return [self._logprobs(prompt.key, "option", own) for prompt, own in zip(prompts, options, strict=True)]
 
     def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
@@ -49,8 +49,8 @@ class RandomModel:
             return SENTENCE
         return max(letters, key=lambda letter: self._uniform(prompt.key, "letter", letter))
 
-    def _logprobs(self, key: str, what: str, words: Sequence[str]) -> list[float]:
-        draws = [self._uniform(key, what, f"{i} {word}") for i, word in enumerate(words)]
+    def _logprobs(self, key: str, kind: str, words: Sequence[str]) -> list[float]:
+        draws = [self._uniform(key, kind, f"{i} {word}") for i, word in enumerate(words)]
         total = math.fsum(draws)
         return [math.log(draw / total) for draw in draws]
 

@@ -8,12 +8,12 @@ from typing import Any, NoReturn
 
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.items import Item, LeftOut
-from pytest_qbench.models.base import AskedAboutItems
+from pytest_qbench.models.base import ItemModel
 from pytest_qbench.models.recorded_outputs import Output, read_outputs
 from pytest_qbench.records import Response
 
 
-class ReplayModel(AskedAboutItems):
+class ReplayModel(ItemModel):
     """Answers items from recorded outputs; an item without one is an error by name."""
 
     needs_images = False

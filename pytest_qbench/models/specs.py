@@ -1,4 +1,4 @@
-"""What `--qbench-model` and `--qbench-model-arg` say, checked without loading weights (and without importing torch)."""
+"""Parse and check `--qbench-model` and `--qbench-model-arg` without weights and without torch."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ class Alias:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model as the user named it.
+    """A parsed `--qbench-model`.
 
-    `target` is an absolute folder or file, a hub id, ``MODEL@BASE_URL`` or a seed. `name` is safe as a folder name:
-    baselines carry it. `answer` is how the alias wants multiple choice asked (None: the protocol's default). `args` are
-    defaults that the user's own model arguments override.
+    `target` is an absolute folder or file, a hub id, ``MODEL@BASE_URL`` or a seed. `name` is safe as a folder name, as
+    baselines use it. `answer` is the answer mode that the alias asks for (None: the protocol's default). `args` are the
+    alias's model arguments; the user's override them.
     """
 
     kind: Kind
@@ -110,9 +110,9 @@ def aliases() -> Mapping[str, Alias]:
 
 
 def parse_spec(spec: str) -> ModelSpec:
-    """Return what `spec` names. An alias wins over a folder of the same name (write ``./tiny`` for the folder).
+    """Parse `spec`. An alias wins over a folder of the same name (write ``./tiny`` for the folder).
 
-    Raises `ModelError` for anything else, naming the nearest aliases. Nothing is read but the alias file; see `check`.
+    Raises `ModelError` for an unknown name, with the nearest aliases. It reads the alias file only; `check` reads more.
     """
     spec = spec.strip()
     prefix, colon, rest = spec.partition(":")
@@ -120,7 +120,7 @@ def parse_spec(spec: str) -> ModelSpec:
         return ModelSpec("random", rest, f"random-{_safe(rest)}")
     if prefix == "replay" and colon:
         path = Path(rest).expanduser().resolve()
-        # A run folder may be named by its records; a file of outputs by itself.
+        # The path is a run folder, its records file, or a file of outputs.
         name = path.parent.name if path.name == RECORDS else path.stem if path.is_file() else path.name
         return ModelSpec("replay", str(path), _safe(name))
     if prefix == "openai" and colon:
@@ -128,7 +128,7 @@ def parse_spec(spec: str) -> ModelSpec:
         return ModelSpec("openai", str(address), _safe(address.model.rpartition("/")[2]))
     if prefix == "hf" and colon:
         if not _is_hub_id(rest):
-            raise ModelError(f"{spec!r}: {rest!r} is no hub id; write hf:ORG/NAME")
+            raise ModelError(f"{spec!r}: {rest!r} is not a hub id; write hf:ORG/NAME")
         return ModelSpec("transformers", rest, _safe(rest.rpartition("/")[2]))
     if alias := aliases().get(spec):
         return ModelSpec("transformers", alias.target, alias.name, alias.name, alias.answer, alias.args)
@@ -144,10 +144,10 @@ def parse_spec(spec: str) -> ModelSpec:
     raise ModelError(f"no model {spec!r}: {hint} {FORMS}")
 
 
-def check(spec: ModelSpec, sees: bool = True) -> None:
-    """Raise `ModelError` for what can be known to fail without loading weights; hub ids are looked up only at load.
+def check(spec: ModelSpec, vision: bool = True) -> None:
+    """Raise `ModelError` for a model that cannot load, as far as its files show. Hub ids are looked up at load only.
 
-    `sees` tells whether it has to take images; a judge need not.
+    `vision`: whether the model must read images; a judge need not.
     """
     if spec.kind == "random":
         if not re.fullmatch(r"[0-9]+", spec.target):
@@ -155,17 +155,17 @@ def check(spec: ModelSpec, sees: bool = True) -> None:
         return
     if spec.kind == "replay" and not Path(spec.target).exists():
         raise ModelError(
-            f"replay:{spec.target}: no such file or folder; name a run folder or what a model put out, for example "
+            f"replay:{spec.target}: no such file or folder; name a run folder or outputs of a model, for example "
             "replay:outputs/ with koniq.json in it"
         )
     if spec.is_local:
-        _check_folder(Path(spec.target), sees)
+        _check_folder(Path(spec.target), vision)
 
 
 def paper_words(spec: ModelSpec | None) -> tuple[str, str]:
-    """Return the words whose logits the published A3 scores of a model come from.
+    """Return the two words whose logits give the published A3 scores of a model.
 
-    A model is known by its alias, its hub id or, for recorded outputs, its name (`instructblip_t5`).
+    The model is found by its alias, its hub id or, for recorded outputs, its name (`instructblip_t5`).
     """
     if spec is not None:
         name = spec.name.lower().replace("_", "-")
@@ -176,7 +176,7 @@ def paper_words(spec: ModelSpec | None) -> tuple[str, str]:
 
 
 def parse_model_args(arguments: Iterable[str]) -> dict[str, str]:
-    """Return ``KEY=VALUE`` arguments as a dict of checked strings; a later one overrides an earlier one."""
+    """Parse ``KEY=VALUE`` arguments into a dict of checked strings. A later argument overrides an earlier one."""
     parsed: dict[str, str] = {}
     for argument in arguments:
         key, equals, value = (part.strip() for part in argument.partition("="))
@@ -188,7 +188,7 @@ def parse_model_args(arguments: Iterable[str]) -> dict[str, str]:
             raise ModelError(f"unknown model argument {key!r}{hint}; valid are {', '.join(MODEL_ARGS)}")
         if key in ("dtype", "device", "trust_remote_code", "share_gpu"):
             value = value.lower()
-        valid = is_object(value) if key in _OBJECTS else re.fullmatch(_PATTERNS.get(key, ".+"), value)
+        valid = is_json_object(value) if key in _OBJECTS else re.fullmatch(_PATTERNS.get(key, ".+"), value)
         if not valid:
             raise ModelError(f"model argument {key}={value}: must be {MODEL_ARGS[key]}")
         parsed[key] = value
@@ -196,7 +196,7 @@ def parse_model_args(arguments: Iterable[str]) -> dict[str, str]:
 
 
 def check_args(spec: ModelSpec, args: Iterable[str]) -> None:
-    """Raise `ModelError` for model arguments that mean nothing to this kind of model."""
+    """Raise `ModelError` for model arguments that do not apply to this kind of model."""
     if spec.kind in ("random", "replay"):
         wrong = [key for key in args if key != "share_gpu"]
         if wrong:
@@ -204,23 +204,23 @@ def check_args(spec: ModelSpec, args: Iterable[str]) -> None:
     valid = ENDPOINT_ARGS if spec.kind == "openai" else [key for key in MODEL_ARGS if key not in _ENDPOINT_ONLY]
     if wrong := [key for key in args if key not in valid]:
         kind = "an endpoint" if spec.kind == "openai" else "a local model"
-        raise ModelError(f"model argument {wrong[0]} means nothing to {kind}; valid are {', '.join(valid)}")
+        raise ModelError(f"model argument {wrong[0]} does not apply to {kind}; valid are {', '.join(valid)}")
 
 
-def _check_folder(folder: Path, sees: bool) -> None:
+def _check_folder(folder: Path, vision: bool) -> None:
     if not folder.is_dir():
         raise ModelError(f"no model folder {folder}; use {FORMS}")
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
     except FileNotFoundError:
-        raise ModelError(f"{folder} has no config.json: not a model saved by transformers") from None
+        raise ModelError(f"{folder} has no config.json: it is not a model saved by transformers") from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder / 'config.json'} cannot be read: {error}") from None
     if not isinstance(config, dict) or not config.get("model_type"):
-        raise ModelError(f"{folder / 'config.json'} names no model_type: not a model saved by transformers")
-    if sees and _is_text_only(config):
+        raise ModelError(f"{folder / 'config.json'} names no model_type: it is not a model saved by transformers")
+    if vision and _is_text_only(config):
         kind = ", ".join(config["architectures"])
-        raise ModelError(f"{folder} is a text-only model ({kind}): Q-Bench needs one that sees images")
+        raise ModelError(f"{folder} is a text-only model ({kind}): Q-Bench needs a vision-language model")
     _check_weights(folder)
 
 
@@ -239,7 +239,7 @@ def _check_weights(folder: Path) -> None:
 
 
 def _is_text_only(config: Mapping[str, Any]) -> bool:
-    """Tell a language model from its config: a plain LM head and no key about images. Remote code may be anything."""
+    """Whether a config is of a language model: an LM head and no key about images. False with remote code."""
     heads = config.get("architectures") or []
     if not heads or "auto_map" in config or not all(re.search(r"(CausalLM|LMHeadModel|MaskedLM)$", h) for h in heads):
         return False
@@ -250,8 +250,8 @@ def _is_hub_id(text: str) -> bool:
     return re.fullmatch(r"(\w[\w.-]*/)?\w[\w.-]*", text) is not None
 
 
-def is_object(text: str) -> bool:
-    """Tell whether a text is a JSON object."""
+def is_json_object(text: str) -> bool:
+    """Whether a text is a JSON object."""
     try:
         return isinstance(json.loads(text), dict)
     except ValueError:

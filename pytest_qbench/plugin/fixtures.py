@@ -49,9 +49,9 @@ def qbench_model(request: pytest.FixtureRequest) -> Iterator[Model]:
         _share_cores(request.config)
     try:
         if ray is not None:
-            from pytest_qbench.replicas.model import Fleet
+            from pytest_qbench.replicas.model import ReplicatedModel
 
-            model: Model = Fleet(ray, spec, args, run.request.asking)
+            model: Model = ReplicatedModel(ray, spec, args, run.request.prompt_settings)
         else:
             endpoints = run.endpoints.client if spec.kind == "openai" else None
             model = load_model(spec, args, worker, endpoints=endpoints)

@@ -1,1 +1,1 @@
-"""One local model as replicas on a Ray cluster."""
+"""Replicas of one local model on a Ray cluster."""

@@ -1,4 +1,4 @@
-"""One model on many machines: replicas of a local model as Ray actors. Ray is imported where the option is given."""
+"""Check the option --qbench-ray without importing Ray."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ OPTION = "--qbench-ray"
 
 
 def check(address: str, spec: ModelSpec | None, args: Mapping[str, str], *, distributed: bool) -> None:
-    """Raise `UsageError`, without importing Ray, for what cannot work with replicas.
+    """Raise `UsageError` for settings that do not work with replicas.
 
-    `spec` is None where the project brings a model of its own; `distributed` tells whether xdist spreads the tests.
+    `spec` is None for a model from the project's own fixture. `distributed`: whether xdist distributes the tests.
     """
     here = f"{OPTION}={address}"
     if address != AUTO and not re.fullmatch(r"[^\s/]+:\d{1,5}", address):
         raise UsageError(f"{here}: write HOST:PORT of the cluster's head node (its port is 6379 by default), or {AUTO}")
     if distributed:
-        raise UsageError(f"{here} and -n both spread the items: drop -n, Ray keeps all replicas busy from one process")
+        raise UsageError(f"{here} and -n both distribute the items: drop -n, one process keeps all replicas busy")
     if spec is None:
-        raise UsageError(f"{here} needs --qbench-model: a model of the project's own stays in this process")
+        raise UsageError(
+            f"{here} needs --qbench-model: a model from a fixture of the project runs in this process only"
+        )
     if spec.kind != "transformers":
-        raise UsageError(f"{here}: there is nothing to replicate of {spec.kind}:{spec.target}; drop {OPTION}")
+        raise UsageError(f"{here}: {spec.kind}:{spec.target} cannot be replicated; drop {OPTION}")
     if (device := args.get("device", "auto")).startswith("cuda:"):
-        raise UsageError(f"device={device}: Ray gives each replica a GPU of its own; use device=cuda with {OPTION}")
+        raise UsageError(f"device={device}: Ray assigns a GPU to each replica; use device=cuda with {OPTION}")
     if importlib.util.find_spec("ray") is None:
         raise UsageError(f"{here}: Ray is not installed: pip install 'pytest-qbench[ray]'")

@@ -1,4 +1,4 @@
-"""The replicas as one model, to the engine: batches are sent ahead, answers come back in the order of the plan."""
+"""Present the replicas to the engine as one model: it sends batches ahead and receives answers in plan order."""
 
 from __future__ import annotations
 
@@ -7,120 +7,121 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pytest_qbench.engine.crash_isolation import next_size
-from pytest_qbench.engine.dispatch import Asking
+from pytest_qbench.engine.crash_isolation import next_batch_size
+from pytest_qbench.engine.dispatch import PromptSettings
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.items import Item
-from pytest_qbench.models.base import AskedAboutItems, Prompts
+from pytest_qbench.models.base import ItemModel, Prompts
 from pytest_qbench.models.errors import WorkerDied
 from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.prompts import Prompt
 from pytest_qbench.records import Key, Response
 from pytest_qbench.replicas.check import OPTION
 from pytest_qbench.replicas.cluster import Cluster
-from pytest_qbench.replicas.pool import Crew, Job, Member
+from pytest_qbench.replicas.pool import PendingBatch, ReplicaHandle, ReplicaPool
 
-AHEAD = 3  # batches a replica: one is computed, one made ready, one may be done and wait for its turn
+AHEAD = 3  # batches a replica: one in the forward pass, one in preparation, one finished and waiting its turn
 
 
-class Sent(Prompts):
-    """The prompts of a batch that was sent. A part of them makes another batch, and that was not."""
+class SentPrompts(Prompts):
+    """The prompts of a sent batch. A slice of them is another batch, not yet sent."""
 
-    def __init__(self, prompts: Sequence[Prompt], job: Job) -> None:
+    def __init__(self, prompts: Sequence[Prompt], batch: PendingBatch) -> None:
         super().__init__(prompts)
-        self.job = job
+        self.batch = batch
 
 
-class Fleet(AskedAboutItems):
-    """Replicas of one local model over a Ray cluster; see `models.base.Sends`.
+class ReplicatedModel(ItemModel):
+    """Replicas of one local model on a Ray cluster; a `models.base.RemoteModel`.
 
-    A batch whose replica died is repeated as it was, alone on another one; what dies again goes on in halves, and an
-    item that kills its process alone is an error by name: the rules of `journal.next_size`, as with pytest's processes.
+    If a replica dies, its batch is repeated unchanged and alone on another replica. If that one dies too, the batch is
+    halved. An item that kills its process alone becomes an error. The rules are `crash_isolation.next_batch_size`, as
+    for the processes of pytest-xdist.
     """
 
-    def __init__(self, address: str, spec: ModelSpec, args: Mapping[str, str], asking: Asking) -> None:
-        """Join the cluster and load the replicas. Raises `UsageError`, in one line, for all that can go wrong."""
+    def __init__(self, address: str, spec: ModelSpec, args: Mapping[str, str], settings: PromptSettings) -> None:
+        """Join the cluster and load the replicas. Raises `UsageError` in one line if that fails."""
         if spec.is_local:
-            spec = replace(spec, target=str(Path(spec.target).absolute()))  # a node's own working directory is another
+            spec = replace(spec, target=str(Path(spec.target).absolute()))  # a node has another working directory
         self._cluster = Cluster(address)
         try:
-            self._crew = Crew(self._cluster.size(args.get("device", "auto")), spec, args, asking)
-        except BaseException:  # an interrupt too must not leave a cluster running
+            self._pool = ReplicaPool(self._cluster.size(args.get("device", "auto")), spec, args, settings)
+        except BaseException:  # an interrupt must not leave a cluster running either
             self._cluster.close()
             raise
-        hello = self._crew.hello
-        self.name, self.needs_images, self.machine = hello.name, hello.needs_images, hello.machine
-        self.largest_batch = hello.largest_batch
+        handshake = self._pool.handshake
+        self.name, self.needs_images, self.machine = handshake.name, handshake.needs_images, handshake.machine
+        self.largest_batch = handshake.largest_batch
         self._died: dict[Key, list[int]] = {}
-        self._last: Member | None = None
+        self._last: ReplicaHandle | None = None
         self.report: dict[str, Any] = {
-            "replicas": self._crew.size.replicas,
-            "nodes": self._crew.nodes,
+            "replicas": self._pool.size.replicas,
+            "nodes": self._pool.nodes,
             "started": self._cluster.started,
-            "deaths": self._crew.deaths,
+            "deaths": self._pool.deaths,
         }
 
     @property
     def ahead(self) -> int:
-        """Batches to be sent while another is waited for."""
-        return AHEAD * max(1, len(self._crew.members))
+        """Number of batches to send ahead of the one that is awaited."""
+        return AHEAD * max(1, len(self._pool.replicas))
 
     def describe(self) -> dict[str, Any]:
-        """Return what each replica says of itself: they say the same."""
-        return dict(self._crew.hello.description)
+        """Return the description of a replica; it is equal for all."""
+        return dict(self._pool.handshake.description)
 
     def send(self, items: Sequence[Item], prompts: Sequence[Prompt], shared: bool) -> Sequence[Prompt]:
-        """Send a batch to the replica with least to do; batches that share images to the same one."""
-        members = {member: len(self._crew.pending(member)) for member in self._crew.members}
-        members = {member: pending for member, pending in members.items() if member in self._crew.members}
-        if not members or self._limit(items) is not None:
-            return prompts  # when it is waited for
-        member = self._last if shared and self._last in members else min(members, key=members.__getitem__)
-        self._last = member if shared else None
-        return Sent(prompts, self._crew.send(member, items, shared))
+        """Send a batch to the replica with the fewest pending batches; batches with shared images go to one replica."""
+        replicas = {replica: len(self._pool.pending(replica)) for replica in self._pool.replicas}
+        replicas = {replica: pending for replica, pending in replicas.items() if replica in self._pool.replicas}
+        if not replicas or self._limit(items) is not None:
+            return prompts  # `receive` sends it
+        replica = self._last if shared and self._last in replicas else min(replicas, key=replicas.__getitem__)
+        self._last = replica if shared else None
+        return SentPrompts(prompts, self._pool.send(replica, items, shared))
 
-    def answers(self, items: Sequence[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
-        """Return the responses of a batch as soon as they are there; raises what the model raised over it.
+    def receive(self, items: Sequence[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
+        """Wait for the responses of a batch and return them. Errors of the model propagate.
 
-        Raises `WorkerDied` for a batch over which replicas died, to be tried in halves, and for an item that kills.
+        Raises `WorkerDied` if replicas died over the batch, so that the engine halves it, or over its single item.
         """
-        job = prompts.job if isinstance(prompts, Sent) else None
+        batch = prompts.batch if isinstance(prompts, SentPrompts) else None
         while True:
             self._check(items)
-            job = job or self._send_alone(items)
-            self._crew.settle(job)
-            if job.answers is not None:
-                if isinstance(job.answers, Exception):
-                    raise job.answers
-                return job.answers
+            batch = batch or self._send_alone(items)
+            self._pool.resolve(batch)
+            if batch.answers is not None:
+                if isinstance(batch.answers, Exception):
+                    raise batch.answers
+                return batch.answers
             for item in items:
                 self._died.setdefault((item.task, item.id), []).append(len(items))
-            job = None
+            batch = None
 
-    def vary(self) -> str | None:
-        """Have all replicas compute in another dtype; None where they cannot."""
-        return self._crew.vary()
+    def switch_dtype(self) -> str | None:
+        """Switch all replicas to another dtype and return its name; None if they cannot."""
+        return self._pool.switch_dtype()
 
     def close(self) -> None:
-        """End the replicas and leave the cluster; one that was started for this run is stopped."""
-        self.report["deaths"] = self._crew.deaths
-        self._crew.close()
+        """Stop the replicas and leave the cluster. A cluster that this run started stops."""
+        self.report["deaths"] = self._pool.deaths
+        self._pool.close()
         self._cluster.close()
 
-    def _send_alone(self, items: Sequence[Item]) -> Job:
-        """Send a batch to a replica that has nothing else to do: if it dies, this batch did it, or its node."""
+    def _send_alone(self, items: Sequence[Item]) -> PendingBatch:
+        """Send a batch to an idle replica: if the replica dies, the batch or its node is the cause."""
         while True:
-            self._crew.need_one()
-            members = {member: self._crew.pending(member) for member in self._crew.members}
-            member = min(members, key=lambda member: len(members[member]))
-            for job in members[member]:
-                self._crew.settle(job)
-            if member in self._crew.members:
-                return self._crew.send(member, items, False)
+            self._pool.require_one()
+            replicas = {replica: self._pool.pending(replica) for replica in self._pool.replicas}
+            replica = min(replicas, key=lambda replica: len(replicas[replica]))
+            for batch in replicas[replica]:
+                self._pool.resolve(batch)
+            if replica in self._pool.replicas:
+                return self._pool.send(replica, items, False)
 
     def _limit(self, items: Sequence[Item]) -> int | None:
-        """In a batch of how many these items may be measured, after what died over them; None: any."""
-        sizes = [next_size(self._died.get((item.task, item.id), [])) for item in items]
+        """Return the largest batch in which these items may be retried; None: any size."""
+        sizes = [next_batch_size(self._died.get((item.task, item.id), [])) for item in items]
         return min((size for size in sizes if size is not None), default=None)
 
     def _check(self, items: Sequence[Item]) -> None:
@@ -128,10 +129,10 @@ class Fleet(AskedAboutItems):
         if limit is None or limit >= len(items):
             return
         times = max(len(self._died.get((item.task, item.id), [])) for item in items)
-        about = items[0].id if len(items) == 1 else f"a batch of {len(items)} from {items[0].id}"
+        subject = items[0].id if len(items) == 1 else f"a batch of {len(items)} from {items[0].id}"
         raise WorkerDied(
-            f"the process died {times} times while it measured {about}" + (", at last alone" if limit == 0 else "")
+            f"the process died {times} times while it measured {subject}" + (", at last alone" if limit == 0 else "")
         )
 
     def _refuse(self) -> NoReturn:
-        raise ModelError(f"{OPTION}: a model wrapped around the replicas would stay in this process; drop {OPTION}")
+        raise ModelError(f"{OPTION}: a wrapper around the replicas would run the model in this process; drop {OPTION}")

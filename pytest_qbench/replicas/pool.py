@@ -1,4 +1,4 @@
-"""The replicas that live: started, compared, watched, replaced. All methods are for one thread."""
+"""Start, compare and replace replicas. The pool is not thread-safe."""
 
 from __future__ import annotations
 
@@ -21,141 +21,148 @@ from ray.exceptions import (
 from pytest_qbench.errors import ItemError, UsageError
 from pytest_qbench.records import Response
 from pytest_qbench.replicas.check import OPTION
-from pytest_qbench.replicas.replica import CALLS, Hello, Replica
-from pytest_qbench.replicas.serialization import carried
+from pytest_qbench.replicas.replica import CONCURRENT_CALLS, Handshake, Replica
+from pytest_qbench.replicas.serialization import portable_items
 
 if TYPE_CHECKING:
-    from pytest_qbench.engine.dispatch import Asking
+    from pytest_qbench.engine.dispatch import PromptSettings
     from pytest_qbench.items import Item
     from pytest_qbench.models.specs import ModelSpec
-    from pytest_qbench.replicas.cluster import Size
+    from pytest_qbench.replicas.cluster import PoolSize
 
-LOST = (RayActorError, WorkerCrashedError, NodeDiedError, ObjectLostError, OutOfMemoryError)
-"""A replica, its node or what it returned is gone; `OutOfMemoryError` is of Ray's watchdog, who killed the process."""
+REPLICA_LOST = (RayActorError, WorkerCrashedError, NodeDiedError, ObjectLostError, OutOfMemoryError)
+"""Errors that mean a replica is lost. Ray's memory monitor raises `OutOfMemoryError` when it kills one."""
 PLACING_SECONDS = 60
-"""How long a run waits for the cluster to give a place to its first replica, or to the only one it has left."""
+"""Time limit for the cluster to place a replica while no other replica is available."""
 Answers = list[Response | ItemError] | Exception
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
-class Job:
-    """A batch that was sent; `answers` are there once it is settled, `lost` tells that they will not come."""
+class PendingBatch:
+    """A sent batch. `resolve` sets `answers`, or `lost` if its replica died."""
 
     items: Sequence[Item]
-    member: Member
+    replica: ReplicaHandle
     reference: Any
     answers: Answers | None = None
     lost: bool = False
 
 
 @dataclass(eq=False)
-class Member:
-    """A replica that has loaded the model. Jobs that nobody waits for any more leave by themselves."""
+class ReplicaHandle:
+    """A replica that has loaded the model. Batches without another reference disappear from it."""
 
     actor: Any
-    hello: Hello
-    jobs: WeakSet[Job] = field(default_factory=WeakSet)
+    handshake: Handshake
+    batches: WeakSet[PendingBatch] = field(default_factory=WeakSet)
 
 
-class Crew:
+class ReplicaPool:
     """The replicas of one run."""
 
-    def __init__(self, size: Size, spec: ModelSpec, args: Mapping[str, str], asking: Asking) -> None:
-        """Start them and wait until all that have found a place have loaded the model.
+    def __init__(self, size: PoolSize, spec: ModelSpec, args: Mapping[str, str], settings: PromptSettings) -> None:
+        """Start the replicas and wait until each replica with a node has loaded the model.
 
-        Raises `UsageError`: what loading raises, no place for any of them, replicas that differ.
+        Raises `UsageError` if loading fails, if no replica gets a node, or if replicas differ.
         """
         self.size = size
-        self._load = (spec, dict(args), asking, max(1, size.cpus))
-        self._varied = False
-        self._first: Hello | None = None
-        self._members: list[Member] = []
-        self._coming: dict[Any, tuple[Any, Any]] = {}  # by what loading returns: the actor, what placing returns
+        self._load = (spec, dict(args), settings, max(1, size.cpus))
+        self._switched = False
+        self._first: Handshake | None = None
+        self._replicas: list[ReplicaHandle] = []
+        self._starting: dict[Any, tuple[Any, Any]] = {}  # future of `load` -> actor, future of `place`
         self._died_early = ""
         self.deaths = 0
         for _ in range(size.replicas):
             self._start()
-        self._wait(lambda: not self._coming)
-        self.need_one()
+        self._wait(lambda: not self._starting)
+        self.require_one()
 
     @property
-    def hello(self) -> Hello:
-        """What each replica is: they do not differ."""
+    def handshake(self) -> Handshake:
+        """Description of the replicas; equal for all."""
         assert self._first is not None
         return self._first
 
     @property
     def nodes(self) -> int:
-        """On how many nodes they are."""
-        return len({member.hello.node_id for member in self._members})
+        """Number of nodes that run a replica."""
+        return len({replica.handshake.node_id for replica in self._replicas})
 
     @property
-    def members(self) -> list[Member]:
-        """The replicas that can be sent work now."""
-        self._greet(0)
-        return list(self._members)
+    def replicas(self) -> list[ReplicaHandle]:
+        """The replicas that accept batches now."""
+        self._admit(0)
+        return list(self._replicas)
 
-    def need_one(self) -> None:
-        """Wait until there is a replica; raises `UsageError` where none is left and none can come."""
-        self._wait(lambda: bool(self._members))
+    def require_one(self) -> None:
+        """Wait for a replica. Raises `UsageError` if none is left and none can start."""
+        self._wait(lambda: bool(self._replicas))
 
-    def send(self, member: Member, items: Sequence[Item], shared: bool) -> Job:
+    def send(self, replica: ReplicaHandle, items: Sequence[Item], shared: bool) -> PendingBatch:
         """Send a batch to a replica."""
-        job = Job(items, member, member.actor.answers.remote(carried(items, sees=self.hello.needs_images), shared))
-        member.jobs.add(job)
-        return job
+        batch = PendingBatch(
+            items,
+            replica,
+            replica.actor.respond.remote(portable_items(items, vision=self.handshake.needs_images), shared),
+        )
+        replica.batches.add(batch)
+        return batch
 
-    def pending(self, member: Member) -> list[Job]:
-        """Return the jobs of a replica that are not settled; finds out whether it died meanwhile."""
-        jobs = {job.reference: job for job in member.jobs if job.answers is None and not job.lost}
-        if not jobs:
+    def pending(self, replica: ReplicaHandle) -> list[PendingBatch]:
+        """Return the pending batches of a replica, after a check whether it has died."""
+        batches = {batch.reference: batch for batch in replica.batches if batch.answers is None and not batch.lost}
+        if not batches:
             return []
-        ready, _ = ray.wait(list(jobs), num_returns=len(jobs), timeout=0)
+        ready, _ = ray.wait(list(batches), num_returns=len(batches), timeout=0)
         for reference in ready:
-            self.settle(jobs[reference])
-        return [job for job in jobs.values() if job.answers is None and not job.lost]
+            self.resolve(batches[reference])
+        return [batch for batch in batches.values() if batch.answers is None and not batch.lost]
 
-    def settle(self, job: Job) -> None:
-        """Wait for a job: it has answers then, or is lost, and with it all others of its replica."""
-        if job.answers is not None or job.lost:
+    def resolve(self, batch: PendingBatch) -> None:
+        """Wait until a batch has answers or is lost; a lost batch means a lost replica with all of its batches."""
+        if batch.answers is not None or batch.lost:
             return
         try:
-            job.answers = ray.get(job.reference)
-        except LOST:
-            job.lost = True
-            self._lose(job.member)
+            batch.answers = ray.get(batch.reference)
+        except REPLICA_LOST:
+            batch.lost = True
+            self._lose(batch.replica)
 
-    def vary(self) -> str | None:
-        """Have all replicas go over to another dtype, those to come as well (see `Varies`)."""
-        self._varied = True
-        found = [self._vary(member.actor) for member in self.members]
+    def switch_dtype(self) -> str | None:
+        """Switch all present and future replicas to another dtype (see `SupportsDtypeSwitch`)."""
+        self._switched = True
+        found = [self._switch_dtype(replica.actor) for replica in self.replicas]
         return found[0] if found else None
 
     def close(self) -> None:
-        """End all replicas."""
-        for actor in [*(member.actor for member in self._members), *(actor for actor, _ in self._coming.values())]:
+        """Stop all replicas."""
+        for actor in [*(replica.actor for replica in self._replicas), *(actor for actor, _ in self._starting.values())]:
             ray.kill(actor)
-        self._members.clear()
-        self._coming.clear()
+        self._replicas.clear()
+        self._starting.clear()
 
     def _start(self) -> None:
         remote = ray.remote(Replica).options(
-            num_cpus=self.size.cpus, num_gpus=self.size.gpus, max_concurrency=CALLS, scheduling_strategy="SPREAD"
+            num_cpus=self.size.cpus,
+            num_gpus=self.size.gpus,
+            max_concurrency=CONCURRENT_CALLS,
+            scheduling_strategy="SPREAD",
         )
         actor = remote.remote()
-        self._coming[actor.load.remote(*self._load)] = actor, actor.place.remote()
+        self._starting[actor.load.remote(*self._load)] = actor, actor.place.remote()
 
     def _wait(self, met: Callable[[], bool]) -> None:
-        """Wait for replicas to come; who has no place after a time is not waited for, unless there is no other."""
+        """Wait until `met`. After the time limit, replicas without a node count only if there is no other."""
         end = time.monotonic() + PLACING_SECONDS
         while not met():
-            if not self._coming:
-                if self._members:
+            if not self._starting:
+                if self._replicas:
                     return
                 raise UsageError(f"{OPTION}: no replica is left: {self._died_early or 'all died'}")
-            self._greet(1.0)
+            self._admit(1.0)
             if time.monotonic() > end and not self._placed():
-                if self._members:
+                if self._replicas:
                     return
                 wanted = f"{self.size.cpus} CPUs" + (" and a GPU" if self.size.gpus else "")
                 left = "no replica is left and " if self.deaths else ""
@@ -164,67 +171,67 @@ class Crew:
                 )
 
     def _placed(self) -> bool:
-        """Tell whether a replica to come has a place, and is loading."""
-        places = [place for _, place in self._coming.values()]
+        """Whether a starting replica has a node and is loading."""
+        places = [place for _, place in self._starting.values()]
         return bool(ray.wait(places, num_returns=1, timeout=0)[0]) if places else False
 
-    def _greet(self, timeout: float) -> None:
-        """Take in the replicas that have loaded; those that died at it are not started again."""
-        if not self._coming:
+    def _admit(self, timeout: float) -> None:
+        """Add the replicas that have loaded. A replica that died while loading is not replaced."""
+        if not self._starting:
             return
-        coming = list(self._coming)
+        coming = list(self._starting)
         ready, _ = ray.wait(coming, num_returns=1, timeout=timeout)
         if ready:
             ready, _ = ray.wait(coming, num_returns=len(coming), timeout=0)
         for loaded in ready:
-            actor, _ = self._coming.pop(loaded)
+            actor, _ = self._starting.pop(loaded)
             try:
-                hello = ray.get(loaded)
+                handshake = ray.get(loaded)
             except RayError as e:
                 self.deaths += 1
-                self._died_early = f"a process died as it loaded the model ({_line(e)})"
+                self._died_early = f"a process died while it loaded the model ({_line(e)})"
                 continue
-            if isinstance(hello, UsageError):
-                raise hello
-            self._compare(hello)
-            if self._varied:
-                self._vary(actor)
-            self._members.append(Member(actor, hello))
+            if isinstance(handshake, UsageError):
+                raise handshake
+            self._compare(handshake)
+            if self._switched:
+                self._switch_dtype(actor)
+            self._replicas.append(ReplicaHandle(actor, handshake))
 
-    def _compare(self, hello: Hello) -> None:
-        first = self._first = self._first or hello
-        if differs := _differences(first.identity, hello.identity):
+    def _compare(self, handshake: Handshake) -> None:
+        first = self._first = self._first or handshake
+        if differs := _differences(first.identity, handshake.identity):
             raise UsageError(
-                f"{OPTION}: replicas differ ({'; '.join(differs)}; on {first.node} and {hello.node}): "
+                f"{OPTION}: replicas differ ({'; '.join(differs)}; on {first.node} and {handshake.node}): "
                 "bring the nodes to the same versions, weights and devices"
             )
 
-    def _lose(self, member: Member) -> None:
-        """Take a replica out, with all that was sent to it, and start another."""
-        if member not in self._members:
+    def _lose(self, replica: ReplicaHandle) -> None:
+        """Remove a replica with all batches sent to it, and start another."""
+        if replica not in self._replicas:
             return
-        self._members.remove(member)
-        ray.kill(member.actor)  # one that cannot be reached may still compute
+        self._replicas.remove(replica)
+        ray.kill(replica.actor)  # a replica that cannot be reached may still run
         self.deaths += 1
-        for job in list(member.jobs):
-            if job.answers is None and not job.lost and not self._answered(job):
-                job.lost = True
+        for batch in list(replica.batches):
+            if batch.answers is None and not batch.lost and not self._answered(batch):
+                batch.lost = True
         self._start()
 
     @staticmethod
-    def _answered(job: Job) -> bool:
-        """Take the answers that arrived before the replica died."""
-        if not ray.wait([job.reference], timeout=0)[0]:
+    def _answered(batch: PendingBatch) -> bool:
+        """Store the answers if they arrived before the replica died; return whether they did."""
+        if not ray.wait([batch.reference], timeout=0)[0]:
             return False
         try:
-            job.answers = ray.get(job.reference)
-        except LOST:
+            batch.answers = ray.get(batch.reference)
+        except REPLICA_LOST:
             return False
         return True
 
     @staticmethod
-    def _vary(actor: Any) -> str | None:
-        found: str | RuntimeError | None = ray.get(actor.vary.remote())
+    def _switch_dtype(actor: Any) -> str | None:
+        found: str | RuntimeError | None = ray.get(actor.switch_dtype.remote())
         if isinstance(found, RuntimeError):
             raise found
         return found

@@ -1,4 +1,4 @@
-"""What runs on a node of the cluster: the model, and the threads that decode and preprocess for it."""
+"""The process on a node of the cluster: the model, and the threads that prepare its batches."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_qbench import __version__
-from pytest_qbench.engine.dispatch import FAILURES, Asking, Works
-from pytest_qbench.engine.prefetch import Pipeline
+from pytest_qbench.engine.dispatch import ITEM_FAILURES, BatchBuilder, PromptSettings
+from pytest_qbench.engine.prefetch import Prefetcher
 from pytest_qbench.errors import ItemError, UsageError
-from pytest_qbench.models.base import Prepares, Varies
+from pytest_qbench.models.base import SupportsDtypeSwitch, SupportsPrefetch
 from pytest_qbench.records import Response
 
 if TYPE_CHECKING:
     from pytest_qbench.items import Item
     from pytest_qbench.models.specs import ModelSpec
 
-CALLS = 2  # at once: one batch is decoded and preprocessed while another is in its forward pass
+CONCURRENT_CALLS = 2  # one batch in preparation while another is in the forward pass
 
 
 @dataclass(frozen=True)
-class Hello:
-    """What a replica is. Those of one run must not differ in `identity`."""
+class Handshake:
+    """Description of a replica. The replicas of one run must have equal `identity`."""
 
     node: str
     node_id: str
@@ -37,62 +37,64 @@ class Hello:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """All that answers may depend on."""
+        """Everything that affects answers."""
         return {"machine": self.machine, "pytest_qbench": self.pytest_qbench, **self.description}
 
 
 class Replica:
-    """A model in a process of its own. What goes wrong is returned, not raised: so its type and text arrive as here."""
+    """A model in its own process. Errors are returned, not raised: Ray would change their type and text."""
 
     def __init__(self) -> None:
-        self._making, self._asking = threading.Lock(), threading.Lock()
+        self._preparing, self._computing = threading.Lock(), threading.Lock()
 
     def place(self) -> str:
-        """Return the name of this node: the replica has found a place."""
+        """Return the name of this node; the answer shows that the replica has a node."""
         return platform.node()
 
-    def load(self, spec: ModelSpec, args: Mapping[str, str], asking: Asking, threads: int) -> Hello | UsageError:
-        """Load the model, to compute with so many threads."""
+    def load(
+        self, spec: ModelSpec, args: Mapping[str, str], settings: PromptSettings, threads: int
+    ) -> Handshake | UsageError:
+        """Load the model. `threads`: number of torch threads."""
         import ray
         import torch
 
         from pytest_qbench.models.load import load_model
 
-        torch.set_num_threads(threads)  # or sums are cut, and rounded, as the node has cores
+        torch.set_num_threads(threads)  # with one thread per core, rounding would depend on the node
         try:
             self._model = load_model(spec, args)
         except UsageError as e:
             return e
-        self._how = asking
-        self._works = Works(asking, sees=self._model.needs_images)
-        self._pipeline = Pipeline(self._model)
-        return Hello(
+        self._settings = settings
+        self._build_batch = BatchBuilder(settings, vision=self._model.needs_images)
+        self._prefetcher = Prefetcher(self._model)
+        return Handshake(
             node=platform.node(),
             node_id=ray.get_runtime_context().get_node_id(),
             name=self._model.name,
             needs_images=self._model.needs_images,
-            largest_batch=self._model.largest_batch if isinstance(self._model, Prepares) else None,
+            largest_batch=self._model.largest_batch if isinstance(self._model, SupportsPrefetch) else None,
             description=self._model.describe(),
             machine=platform.machine(),
             pytest_qbench=__version__,
         )
 
-    def answers(self, items: Sequence[Item], shared: bool) -> list[Response | ItemError] | Exception:
-        """Return the response of each item of one batch, or what the model raised over it."""
+    def respond(self, items: Sequence[Item], shared: bool) -> list[Response | ItemError] | Exception:
+        """Return the response of each item of one batch, or the error of the model."""
         try:
-            with self._making:
-                self._pipeline.add([self._works(range(len(items)), items, shared)])
-                ready = self._pipeline.next()
-            whole = [item for i, item in enumerate(items) if i not in ready.broken]
-            with self._asking:
-                found = iter(self._how.ask(self._model, whole, ready.prompts) if whole else ())
+            with self._preparing:
+                self._prefetcher.add([self._build_batch(range(len(items)), items, shared)])
+                ready = self._prefetcher.next()
+            readable = [item for i, item in enumerate(items) if i not in ready.broken]
+            with self._computing:
+                found = iter(self._settings.ask(self._model, readable, ready.prompts) if readable else ())
             return [ready.broken[i] if i in ready.broken else next(found) for i in range(len(items))]
-        except (*FAILURES, UsageError) as e:
+        except (*ITEM_FAILURES, UsageError) as e:
             return e
 
-    def vary(self) -> str | RuntimeError | None:
-        """As `Varies.vary`; None also for a model that cannot."""
+    def switch_dtype(self) -> str | RuntimeError | None:
+        """Switch the model's dtype (`SupportsDtypeSwitch.switch_dtype`); None if it cannot."""
         try:
-            return self._model.vary() if isinstance(self._model, Varies) else None
+            return self._model.switch_dtype() if isinstance(self._model, SupportsDtypeSwitch) else None
         except RuntimeError as e:
             return e

@@ -1,4 +1,4 @@
-"""Items as they travel to a replica: paths for image files, bytes for images inside tables."""
+"""Prepare items for transfer to a replica: paths for image files, bytes for images inside tables."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from pytest_qbench.items import FileImage, ImageSource, Item
 
 
 @dataclass(frozen=True, slots=True)
-class CarriedImage:
-    """An encoded image, or why it cannot be read."""
+class EmbeddedImage:
+    """An encoded image, or the error of reading it."""
 
     name: str
     content: bytes = field(repr=False)
-    problem: str | None = None
+    error: str | None = None
 
     def read(self) -> bytes:
-        """Return the encoded image; raises `ItemError` as where it came from."""
-        if self.problem is not None:
-            raise ItemError(self.problem)
+        """Return the encoded image. Raises `ItemError` with the error of the original source."""
+        if self.error is not None:
+            raise ItemError(self.error)
         return self.content
 
     def missing(self) -> bool:
-        """Tell whether there is nothing to read."""
-        return self.problem is not None
+        """Whether the image could not be read."""
+        return self.error is not None
 
 
-def carried(items: Sequence[Item], *, sees: bool) -> tuple[Item, ...]:
-    """Return the same items, fit to be sent; `sees` tells whether their images are needed."""
-    return tuple(replace(item, images=tuple(map(_carried, item.images)) if sees else ()) for item in items)
+def portable_items(items: Sequence[Item], *, vision: bool) -> tuple[Item, ...]:
+    """Return the items in a form that can be sent. `vision`: whether to include the images."""
+    return tuple(replace(item, images=tuple(map(_portable, item.images)) if vision else ()) for item in items)
 
 
-def _carried(image: ImageSource) -> ImageSource:
+def _portable(image: ImageSource) -> ImageSource:
     if isinstance(image, FileImage):
-        return replace(image, folder=image.folder.absolute())  # a node's own working directory is another
+        return replace(image, folder=image.folder.absolute())  # a node has another working directory
     try:
-        return CarriedImage(image.name, image.read())
+        return EmbeddedImage(image.name, image.read())
     except ItemError as e:
-        return CarriedImage(image.name, b"", str(e))
+        return EmbeddedImage(image.name, b"", str(e))

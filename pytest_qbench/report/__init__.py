@@ -1,0 +1,1 @@
+"""A finished run shown: terminal, page, Markdown, JUnit, item table, history, comparison."""

@@ -52,9 +52,9 @@ class SessionEndpoints:
 
     def meter(self, role: str, user: object) -> None:
         """Count the requests of a model or judge, if it uses an endpoint."""
-        from pytest_qbench.endpoints.usage import Metered
+        from pytest_qbench.endpoints.usage import HasUsage
 
-        if isinstance(user, Metered):
+        if isinstance(user, HasUsage):
             self._own[role] = user.usage
 
     def add_usage(self, usage: Mapping[str, dict[str, Any]]) -> None:

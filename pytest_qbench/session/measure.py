@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from pytest_qbench.engine.crash_isolation import next_size
+from pytest_qbench.engine.crash_isolation import next_batch_size
 from pytest_qbench.errors import UsageError
 from pytest_qbench.records import Key, Record
 from pytest_qbench.session.chunks import plan_chunks
@@ -103,7 +103,7 @@ class Measurer:
         for group in groups:
             items = [left[nodeid] for nodeid in group]
             sizes = lost.get(key_of(items[0]), [])
-            if next_size(sizes) == 0:
+            if next_batch_size(sizes) == 0:
                 records = [_killer(item, len(sizes)) for item in items]
                 folder.append(records)
             else:
@@ -120,14 +120,14 @@ class Measurer:
 
     # what the engine tells
 
-    def begun(self, items: Sequence[Item]) -> None:
+    def batch_started(self, items: Sequence[Item]) -> None:
         """Journal a batch before it is measured."""
         if os.getppid() != self._parent:
             raise UsageError("the process that started this one is gone")
         folder = self._folder()
         folder.write(lambda: folder.journal.begin(items))
 
-    def done(self, records: Sequence[Record]) -> None:
+    def batch_finished(self, records: Sequence[Record]) -> None:
         """Write a batch as soon as it is measured."""
         self._folder().append(records)
 
@@ -136,7 +136,7 @@ def _groups(left: dict[str, Item], lost: dict[Key, list[int]]) -> list[list[str]
     """Cut what is left of a chunk: first all that nothing is held against, then suspects, in ever smaller batches."""
     by_size: dict[int | None, list[str]] = {None: []}
     for nodeid, item in left.items():
-        by_size.setdefault(next_size(lost.get(key_of(item), [])), []).append(nodeid)
+        by_size.setdefault(next_batch_size(lost.get(key_of(item), [])), []).append(nodeid)
     groups = [by_size.pop(None)]
     for size, nodeids in by_size.items():
         step = size or 1

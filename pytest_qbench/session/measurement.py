@@ -9,10 +9,10 @@ from typing import Any
 
 from pytest_qbench.engine.engine import Engine
 from pytest_qbench.errors import UsageError
-from pytest_qbench.judges.base import Decides, Judge
-from pytest_qbench.judges.control_set import run_control
+from pytest_qbench.judges.base import Judge, SupportsChoice
+from pytest_qbench.judges.control_set import run_control_set
 from pytest_qbench.judges.rubric import RubricJudge
-from pytest_qbench.models.base import Model, Probed, Sends
+from pytest_qbench.models.base import Model, RemoteModel, SupportsProbe
 from pytest_qbench.models.replay import ReplayModel
 from pytest_qbench.session.endpoints import SessionEndpoints
 from pytest_qbench.session.noise_floor import measure_otherwise
@@ -28,14 +28,14 @@ def build_engine(
     Raises `UsageError` where model or judge cannot do what the run requests, or differ from those of earlier records.
     """
     settings, made_with = request.settings, recorder.made_with
-    if isinstance(model, Probed):
+    if isinstance(model, SupportsProbe):
         model.probe(request.tasks, request.answer, request.scoring.words)
         if model.conditions and "assessment" in request.tasks:
             made_with.conditions = {"scoring": {**request.scoring.describe(), **model.conditions}}
     endpoints.meter("model", model)
     made_with.model = {"name": model.name, **model.describe()}
-    made_with.machine = model.machine if isinstance(model, Sends) else platform.machine()
-    if settings.ray is not None and not isinstance(model, Sends):
+    made_with.machine = model.machine if isinstance(model, RemoteModel) else platform.machine()
+    if settings.ray is not None and not isinstance(model, RemoteModel):
         raise UsageError("--qbench-ray: this project's own qbench_model stays in this process; drop --qbench-ray")
     if isinstance(model, ReplayModel):
         _check_sight(model, settings.blind)
@@ -52,13 +52,13 @@ def build_engine(
     return Engine(
         model, answer=request.answer, batch_size=request.batch_size, blind=settings.blind,
         judge_rounds=settings.judge_rounds, judge=checked_judge, scoring=request.scoring,
-        decides=settings.judge_unparsed,
+        reads_unparsed=settings.judge_unparsed,
     )  # fmt: skip
 
 
 def ray_report(model: Model) -> Mapping[str, Any]:
     """Return how a model on a cluster spread the items, kept up to date by the model; empty for other models."""
-    return model.report if isinstance(model, Sends) else {}
+    return model.report if isinstance(model, RemoteModel) else {}
 
 
 def _check_sight(model: ReplayModel, blind: bool) -> None:
@@ -72,13 +72,13 @@ def _check_sight(model: ReplayModel, blind: bool) -> None:
 def _check_judge(request: RunRequest, recorder: Recorder, endpoints: SessionEndpoints, judge: Judge) -> Judge:
     """Note what identifies the judge and run its control set before it scores any description."""
     settings, made_with = request.settings, recorder.made_with
-    if settings.judge_unparsed and not isinstance(judge, Decides):
+    if settings.judge_unparsed and not isinstance(judge, SupportsChoice):
         raise UsageError(f"--qbench-judge-unparsed: {judge.name} cannot read replies; name a language model as judge")
-    endpoints.meter("judge", judge.voter if isinstance(judge, RubricJudge) else judge)
+    endpoints.meter("judge", judge.grader if isinstance(judge, RubricJudge) else judge)
     made_with.judge = {"name": judge.name, **judge.describe()}
     recorder.note_made_with()
     if "description" in request.tasks and not request.has_project_judge:  # a project's own judge is not checked
-        made_with.judge_control = run_control(judge, request.items_of("description"), settings.judge_rounds)
+        made_with.judge_control = run_control_set(judge, request.items_of("description"), settings.judge_rounds)
         recorder.note_judge_control()
     return judge
 

@@ -8,7 +8,7 @@ from typing import Any
 from pytest_qbench.engine.engine import Engine
 from pytest_qbench.items import Item
 from pytest_qbench.metrics.drift import noise_items
-from pytest_qbench.models.base import Varies
+from pytest_qbench.models.base import SupportsDtypeSwitch
 
 
 def measure_otherwise(engine: Engine, items: Sequence[Item]) -> dict[str, Any] | None:
@@ -18,10 +18,10 @@ def measure_otherwise(engine: Engine, items: Sequence[Item]) -> dict[str, Any] |
 
     None where the model cannot, or fails at it: its memory may hold no second dtype. The engine is of no use after it.
     """
-    if not items or not isinstance(engine.model, Varies):
+    if not items or not isinstance(engine.model, SupportsDtypeSwitch):
         return None
     try:
-        dtype = engine.model.vary()
+        dtype = engine.model.switch_dtype()
     except RuntimeError:  # torch's out of memory among them
         return None
     if dtype is None:

@@ -11,7 +11,7 @@ from typing import Any
 from pytest_qbench.data import check_images, open_datasets, select
 from pytest_qbench.data.load import MINI
 from pytest_qbench.data.sharding import take_shard
-from pytest_qbench.engine.dispatch import Asking
+from pytest_qbench.engine.dispatch import PromptSettings
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import Dataset, Item, Task
 from pytest_qbench.models.specs import ModelSpec, check, check_args, paper_words, parse_model_args, parse_spec
@@ -67,9 +67,9 @@ class RunRequest:
         return DEFAULT
 
     @property
-    def asking(self) -> Asking:
+    def prompt_settings(self) -> PromptSettings:
         """How items become prompts."""
-        return Asking(self.answer, self.settings.blind, self.scoring.words)
+        return PromptSettings(self.answer, self.settings.blind, self.scoring.words)
 
     @property
     def batch_size(self) -> int | None:

@@ -12,6 +12,8 @@ import numpy as np
 
 from pytest_qbench.stats.resampling import Undefined
 
+# Imports in functions: krippendorff loads where rounds of a judge are compared.
+
 Rounds = Sequence[Sequence[float | None]]  # items x rounds
 
 

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 from pytest_qbench.stats.correlation import check_pairs
 from pytest_qbench.stats.resampling import Floats, Undefined
 
+# Imports in functions: the optimizer of SciPy loads where a curve is fitted.
+
 EVALUATIONS = 1000  # of the logistic function; a fit that needs more has nothing to find
 SCALES = (-7.0, 4.0)  # logarithm of the logistic function's s over the standard deviation of the scores
 STARTS = (0.0, -2.0)  # two searches: from a gentle rise and from a steep one

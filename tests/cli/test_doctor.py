@@ -1,4 +1,4 @@
-"""`qbench doctor` from outside."""
+"""`qbench doctor` as a subprocess."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ def doctor(*args: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.campaign
-def test_tiny_is_well() -> None:
+def test_tiny_passes_all_checks() -> None:
     found = doctor("--model=tiny")
     assert (found.returncode, found.stderr) == (0, "")
     lines = found.stdout.splitlines()
     assert lines[0] == "tiny: LlavaForConditionalGeneration, float32 on cpu"
     assert lines[1].split() == ["check", "outcome", "detail"]
     assert len(lines) == 13
-    assert lines[-1] == "all checks hold (10)"
+    assert lines[-1] == "all checks passed (10)"
 
 
 @pytest.mark.campaign
-def test_a_processor_that_pads_wrong_is_found(tmp_path: Path) -> None:
+def test_a_processor_that_blanks_images_fails(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(TINY, tmp_path / "blank"))
     config = json.loads((folder / "processor_config.json").read_text())
     config["image_processor"] |= {"do_rescale": True, "rescale_factor": 0.0, "do_normalize": False}

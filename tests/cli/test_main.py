@@ -65,7 +65,7 @@ def test_report_of_every_scoring(run_folder: Path, capsys: pytest.CaptureFixture
     (lambda folder: (folder / "records.jsonl").write_text(""), "no log-probabilities of quality words"),
     (lambda folder: (folder / "records.jsonl").unlink(), "No such file"),
 ])  # fmt: skip
-def test_what_is_no_run_is_a_usage_error(run_folder: Path, capsys: pytest.CaptureFixture[str], change: Any, message: str) -> None:  # fmt: skip
+def test_a_folder_without_a_run_is_a_usage_error(run_folder: Path, capsys: pytest.CaptureFixture[str], change: Any, message: str) -> None:  # fmt: skip
     change(run_folder)
     assert main(["report", str(run_folder), "--scoring=all"]) == 4
     error = capsys.readouterr().err
@@ -103,13 +103,13 @@ def test_datasets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert listed()["koniq"].split()[3] != hash_
 
 
-def test_no_such_data(capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_data(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["datasets", "--data=nowhere"]) == 4
     assert "nowhere" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_reader_that_goes_ends_it_without_a_traceback_and_never_green(unbuffered: str) -> None:
+def test_a_closed_output_gives_no_traceback_and_no_success(unbuffered: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     command = [sys.executable, "-c", "import sys; from pytest_qbench.cli import main; sys.exit(main())", "models"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from pytest_qbench.doctor.conformance import CHECKS, Check, checks
+from pytest_qbench.doctor.conformance import CHECKS, Check, run_checks
 from pytest_qbench.models import parse_spec
 from pytest_qbench.models.transformers.model import TransformersModel
 
@@ -18,11 +18,11 @@ BEGIN, END = "<!-- conformance: make conformance -->", "<!-- end of conformance 
 COLUMNS = (*CHECKS, "reload offline", "images preprocessed one by one", "images seen once for several prompts")
 
 
-def row(name: str, found: Sequence[Check], *, comes_apart: bool) -> str:
-    """One line of the table, without measured differences: they are the machine's."""
+def row(name: str, found: Sequence[Check], *, preprocesses_separately: bool) -> str:
+    """One line of the table, without measured differences, which depend on the machine."""
     (ahead,) = (check for check in found if check.name == "made ready ahead")
     cells = [check.outcome for check in found]
-    cells += ["yes" if comes_apart else "no", "yes" if "seen once" in ahead.detail else "no"]
+    cells += ["yes" if preprocesses_separately else "no", "yes" if "seen once" in ahead.detail else "no"]
     return f"| {name} | {' | '.join(cells)} |"
 
 
@@ -32,12 +32,16 @@ def main() -> None:
     torch.set_num_threads(1)
     lines = [f"| architecture | {' | '.join(COLUMNS)} |", "| --- " * (len(COLUMNS) + 1) + "|"]
     for name in ARCHITECTURES:
-        with tempfile.TemporaryDirectory() as place:
-            spec = parse_spec(str(build(name, Path(place))))
+        with tempfile.TemporaryDirectory() as choose_device:
+            spec = parse_spec(str(build(name, Path(choose_device))))
             model = TransformersModel(spec, {})
-            apart = model.encoder.comes_apart
+            apart = model.encoder.preprocesses_separately
             lines.append(
-                row(name, list(checks(model, lambda spec=spec: TransformersModel(spec, {}))), comes_apart=apart)
+                row(
+                    name,
+                    list(run_checks(model, lambda spec=spec: TransformersModel(spec, {}))),
+                    preprocesses_separately=apart,
+                )
             )
             print(lines[-1], file=sys.stderr)
     text = DOCUMENTATION.read_text("utf-8")

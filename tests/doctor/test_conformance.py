@@ -1,4 +1,4 @@
-"""Every architecture through the one backend, against transformers alone and against itself in other batches."""
+"""Every architecture in the backend, compared with transformers alone and with other batch sizes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from pytest_qbench.doctor.conformance import CHECKS, OPTIONS, checks, options, photo, prompts, run
+from pytest_qbench.doctor.conformance import CHECKS, OPTIONS, options, photo, prompts, run_check, run_checks
 from pytest_qbench.errors import ItemError
 from pytest_qbench.models import parse_spec
 from pytest_qbench.models.transformers.model import TransformersModel
@@ -50,14 +50,17 @@ def same(one: list[list[float]], other: list[list[float]]) -> None:
 
 
 @architectures(ARCHITECTURES)
-def test_all_checks_hold_and_the_documentation_says_so(
+def test_all_checks_pass_and_match_the_documentation(
     name: str, loaded: Load, checkpoint: Callable[[str], Path]
 ) -> None:
     spec = parse_spec(str(checkpoint(name)))
     model = TransformersModel(spec, {})
-    found = list(checks(model, lambda: TransformersModel(spec, {})))
+    found = list(run_checks(model, lambda: TransformersModel(spec, {})))
     assert [check for check in found if check.outcome == "failed"] == []
-    assert row(name, found, comes_apart=model.encoder.comes_apart) in DOCUMENTATION.read_text("utf-8").splitlines()
+    assert (
+        row(name, found, preprocesses_separately=model.encoder.preprocesses_separately)
+        in DOCUMENTATION.read_text("utf-8").splitlines()
+    )
 
 
 def counted_over_padding(batch: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -65,7 +68,7 @@ def counted_over_padding(batch: dict[str, torch.Tensor]) -> torch.Tensor:
 
 
 def look_at_another(model: TransformersModel, picture: Any) -> None:
-    picture.made = model.encoder._work.make(photo(99))
+    picture.preprocessed = model.encoder._images.preprocess(photo(99))
 
 
 @architectures(["llava"])
@@ -73,22 +76,22 @@ def look_at_another(model: TransformersModel, picture: Any) -> None:
     (lambda m, p: p.setattr(m.score, "_model_positions", counted_over_padding), "batch of 8"),
     (lambda m, p: p.setattr(m.score, "_add_rest", lambda *_: None), "options by full forwards"),
     (lambda m, p: p.setattr(m.encoder, "continuation", lambda prefix, text: (7,)), "words after the prefix"),
-    (lambda m, p: p.setattr(m, "option_likelihoods", lambda asked, own: [[-1.0] * 4 for _ in own]), "several images"),
-    (lambda m, p: p.setattr(m, "option_likelihoods", lambda asked, own: [[-1.0] * 4 for _ in own]), "image and question matter"),
+    (lambda m, p: p.setattr(m, "option_loglikelihoods", lambda asked, own: [[-1.0] * 4 for _ in own]), "several images"),
+    (lambda m, p: p.setattr(m, "option_loglikelihoods", lambda asked, own: [[-1.0] * 4 for _ in own]), "image and question matter"),
     (lambda m, p: p.setattr(m, "new_tokens", lambda asked, batch, limit: torch.ones(1, limit + 1)), "generation stops"),
-    (lambda m, p: p.setattr(m.encoder, "look", partial(look_at_another, m)), "made ready ahead"),
+    (lambda m, p: p.setattr(m.encoder, "preprocess", partial(look_at_another, m)), "made ready ahead"),
 ])  # fmt: skip
 def test_each_check_can_fail(
     name: str, fault: Any, caught: str, checkpoint: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = TransformersModel(parse_spec(str(checkpoint(name))), {})
     fault(model, monkeypatch)
-    assert run(caught, lambda: CHECKS[caught](model)).outcome == "failed"
+    assert run_check(caught, lambda: CHECKS[caught](model)).outcome == "failed"
 
 
 @architectures(ARCHITECTURES)
 class TestEveryArchitecture:
-    def test_words_after_the_prefix_are_what_transformers_says(
+    def test_words_after_the_prefix_match_transformers(
         self, name: str, loaded: Load, checkpoint: Callable[[str], Path]
     ) -> None:
         asked, oracle = prompts(4, prefix=RATE_PREFIX), Oracle(checkpoint(name))
@@ -96,12 +99,10 @@ class TestEveryArchitecture:
         expected = [[oracle.likelihood(prompt, word, RATE_PREFIX) for word in words] for prompt in asked]
         same(loaded(name).next_token_logprobs(asked, words), expected)
 
-    def test_options_are_what_transformers_says(
-        self, name: str, loaded: Load, checkpoint: Callable[[str], Path]
-    ) -> None:
+    def test_options_match_transformers(self, name: str, loaded: Load, checkpoint: Callable[[str], Path]) -> None:
         asked, oracle = prompts(4), Oracle(checkpoint(name))
         expected = [[oracle.likelihood(prompt, option) for option in OPTIONS] for prompt in asked]
-        same(loaded(name).option_likelihoods(asked, [OPTIONS] * 4), expected)
+        same(loaded(name).option_loglikelihoods(asked, [OPTIONS] * 4), expected)
 
     def test_literal_control_tokens_in_a_question(self, name: str, loaded: Load) -> None:
         model = loaded(name)
@@ -110,11 +111,11 @@ class TestEveryArchitecture:
         plain = replace(asked, text="What does it mean?")
         images = [int(v.numel()) for k, v in model.encoder([asked]).items() if k.startswith("pixel")]
         assert images == [int(v.numel()) for k, v in model.encoder([plain]).items() if k.startswith("pixel")]
-        assert model.option_likelihoods([asked], [OPTIONS])[0]
+        assert model.option_loglikelihoods([asked], [OPTIONS])[0]
 
 
 @architectures([name for name in ARCHITECTURES if name != "instructblip_t5"])
-def test_the_head_sees_one_position_of_a_rating(name: str, loaded: Load) -> None:
+def test_the_head_computes_one_position_in_assessment(name: str, loaded: Load) -> None:
     model, seen = loaded(name), []
     hook = model._model.get_output_embeddings().register_forward_hook(lambda _, given, out: seen.append(out.shape[:2]))
     try:
@@ -127,17 +128,17 @@ def test_the_head_sees_one_position_of_a_rating(name: str, loaded: Load) -> None
 @architectures(MULTI_IMAGE)
 def test_several_images(name: str, loaded: Load, checkpoint: Callable[[str], Path]) -> None:
     model, asked, oracle = loaded(name), prompts(4, images=2), Oracle(checkpoint(name))
-    rows = model.option_likelihoods(asked, [OPTIONS] * 4)
+    rows = model.option_loglikelihoods(asked, [OPTIONS] * 4)
     same(rows, [[oracle.likelihood(prompt, option) for option in OPTIONS] for prompt in asked])
     swapped = [replace(prompt, images=prompt.images[::-1]) for prompt in asked]
-    assert (flat(rows) - flat(model.option_likelihoods(swapped, [OPTIONS] * 4))).abs().max() > TOLERANCE
+    assert (flat(rows) - flat(model.option_loglikelihoods(swapped, [OPTIONS] * 4))).abs().max() > TOLERANCE
 
 
 @architectures(NO_IMAGE)
 def test_no_image(name: str, loaded: Load, checkpoint: Callable[[str], Path]) -> None:
     model, asked, oracle = loaded(name), prompts(4, images=0), Oracle(checkpoint(name))
-    model.option_likelihoods(prompts(2), options(2))  # positions of an earlier image must not linger
-    rows = model.option_likelihoods(asked, [OPTIONS] * 4)
+    model.option_loglikelihoods(prompts(2), options(2))  # state of an earlier image must not affect the next prompts
+    rows = model.option_loglikelihoods(asked, [OPTIONS] * 4)
     same(rows, [[oracle.likelihood(prompt, option) for option in OPTIONS] for prompt in asked])
     assert model.generate(asked, 4) == [model.generate([prompt], 4)[0] for prompt in asked]
 

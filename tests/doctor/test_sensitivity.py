@@ -1,4 +1,4 @@
-"""The gates see known faults of the embedded model, and stay quiet at harmless changes."""
+"""The gates detect known faults of the embedded model and pass harmless changes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pytest_qbench.doctor.faults import FAULTS, Faulty, broken_copy, halved, swapped
-from pytest_qbench.doctor.sensitivity import Trial
+from pytest_qbench.doctor.faults import FAULTS, FaultyModel, halve_resolution, inject, swap_channels
+from pytest_qbench.doctor.sensitivity import SensitivityResult
 from pytest_qbench.gates.evaluate import GateResult
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.models.specs import aliases
@@ -28,35 +28,35 @@ def row(delta: float, mde: float | None = 0.02, verdict: str = "inconclusive") -
     )
 
 
-def trial(*rows: Metric, verdict: str, moved: bool = False, harmless: bool = False, drifts: bool = False) -> str:
+def result(*rows: Metric, verdict: str, moved: bool = False, harmless: bool = False, drifts: bool = False) -> str:
     gate = GateResult("perception.accuracy", verdict, "", rows)  # type: ignore[arg-type]
     found = ((replace(rows[0], name="perception.drift", value=0.1), moved),)
-    return Trial("x", harmless, drifts, (gate,), found).verdict
+    return SensitivityResult("x", harmless, drifts, (gate,), found).verdict
 
 
-def test_a_trial_is_judged_by_what_could_be_seen() -> None:
-    assert trial(row(-0.05, verdict="regressed"), verdict="regressed") == "caught"
-    assert trial(row(-0.05), verdict="inconclusive") == "MISSED"  # beyond margin and MDE
-    assert trial(row(-0.015), verdict="inconclusive") == "too small"
-    assert trial(row(-0.015), verdict="inconclusive", moved=True) == "drift"
-    assert trial(row(-0.015), verdict="inconclusive", drifts=True) == "MISSED"
-    assert trial(row(-0.05, verdict="regressed"), row(-0.05), verdict="regressed") == "MISSED"  # one of two datasets
-    assert trial(row(-0.05), verdict="invalid") == "MISSED"
-    assert trial(row(0.0), verdict="pass", harmless=True) == "green"
-    assert trial(row(0.0), verdict="pass", harmless=True, moved=True) == "FALSE ALARM"
-    assert trial(row(-0.05), verdict="inconclusive", harmless=True) == "FALSE ALARM"
+def test_the_verdict_on_a_fault_depends_on_its_size_and_the_mde() -> None:
+    assert result(row(-0.05, verdict="regressed"), verdict="regressed") == "caught"
+    assert result(row(-0.05), verdict="inconclusive") == "MISSED"  # beyond margin and MDE
+    assert result(row(-0.015), verdict="inconclusive") == "too small"
+    assert result(row(-0.015), verdict="inconclusive", moved=True) == "drift"
+    assert result(row(-0.015), verdict="inconclusive", drifts=True) == "MISSED"
+    assert result(row(-0.05, verdict="regressed"), row(-0.05), verdict="regressed") == "MISSED"  # one of two datasets
+    assert result(row(-0.05), verdict="invalid") == "MISSED"
+    assert result(row(0.0), verdict="pass", harmless=True) == "green"
+    assert result(row(0.0), verdict="pass", harmless=True, moved=True) == "FALSE ALARM"
+    assert result(row(-0.05), verdict="inconclusive", harmless=True) == "FALSE ALARM"
 
 
-def test_image_faults_change_what_they_say() -> None:
+def test_image_faults_modify_the_image_as_named() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (8, 6, 3), dtype=np.uint8)
     image = Image.fromarray(pixels)
-    assert (np.asarray(swapped(image)) == pixels[:, :, ::-1]).all()
-    assert halved(image).size == image.size
-    assert np.asarray(halved(image)).std() < pixels.std()
+    assert (np.asarray(swap_channels(image)) == pixels[:, :, ::-1]).all()
+    assert halve_resolution(image).size == image.size
+    assert np.asarray(halve_resolution(image)).std() < pixels.std()
 
 
 class Fixed:
-    """Scores every option by its text and replies as long as it may."""
+    """Score every option by its text and reply with the maximum length."""
 
     name, needs_images = "fixed", False
 
@@ -66,7 +66,7 @@ class Fixed:
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
         return ["x" * max_new_tokens for _ in prompts]
 
-    def option_likelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
+    def option_loglikelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
         return [[-float(ord(option)) for option in own] for own in options]
 
     def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
@@ -75,29 +75,31 @@ class Fixed:
     def close(self) -> None: ...
 
 
-def test_a_wrapper_changes_what_goes_in_and_out() -> None:
+def test_a_wrapper_changes_inputs_and_outputs() -> None:
     prompts = [Prompt(str(i), "q") for i in range(40)]
     options = [("a", "b", "c")] * 40
-    straight, shuffled = (m.option_likelihoods(prompts, options) for m in (Fixed(), Faulty(Fixed(), shuffles=True)))
-    assert [sorted(r) for r in straight] == [sorted(r) for r in shuffled]  # the same numbers, at other options
+    straight, shuffled = (
+        m.option_loglikelihoods(prompts, options) for m in (Fixed(), FaultyModel(Fixed(), shuffles=True))
+    )
+    assert [sorted(r) for r in straight] == [sorted(r) for r in shuffled]  # the same values for other options
     assert 20 < sum(a != b for a, b in zip(straight, shuffled, strict=True)) < 40
-    assert Faulty(Fixed(), most_tokens=1).generate(prompts[:1], 32) == ["x"]
-    assert Faulty(Fixed(), shuffles=True).generate(prompts[:1], 3) == ["xxx"]
+    assert FaultyModel(Fixed(), most_tokens=1).generate(prompts[:1], 32) == ["x"]
+    assert FaultyModel(Fixed(), shuffles=True).generate(prompts[:1], 3) == ["xxx"]
 
 
 @pytest.mark.parametrize("fault", [f for f in FAULTS if f.edit], ids=lambda f: f.name)
 def test_an_edited_copy_differs_and_the_original_does_not(tmp_path: Path, fault) -> None:  # type: ignore[no-untyped-def]
     original = Path(aliases()["tiny"].target)
     before = {file.name: file.read_bytes() for file in original.iterdir()}
-    copy = broken_copy(fault, original, tmp_path)
+    copy = inject(fault, original, tmp_path)
     assert {file.name: file.read_bytes() for file in original.iterdir()} == before
     changed = [name for name, content in before.items() if (copy / name).read_bytes() != content]
     assert len(changed) == 1
 
 
 @pytest.mark.campaign
-def test_every_plain_fault_is_caught_and_every_harmless_change_is_green() -> None:
-    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # threads of several processes wait for each other
+def test_every_detectable_fault_is_caught_and_every_harmless_change_passes() -> None:
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # threads of several processes would block one another
     command = [
         sys.executable,
         "-c",

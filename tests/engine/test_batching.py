@@ -1,4 +1,4 @@
-"""What is measured together."""
+"""Which items share a batch."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ items = st.lists(
 
 
 @given(items, st.integers(1, 9))
-def test_every_item_once_in_batches_of_one_task(items: list[Item], size: int) -> None:
+def test_each_item_is_in_one_batch_of_its_task(items: list[Item], size: int) -> None:
     plan = plan_batches(items, size, length)
     assert sorted(i for batch, _ in plan for i in batch) == list(range(len(items)))
     for batch, shared in plan:
@@ -48,7 +48,7 @@ def test_every_item_once_in_batches_of_one_task(items: list[Item], size: int) ->
             images = [items[i].images for i in batch]
             assert len(set(images)) == len(images)
             assert 2 * len(images) >= size
-    # Batches on one set of images are neighbours, so that what is kept of an image is kept for a moment only.
+    # Batches on the same images are neighbours, so that the features of an image are kept for a short time only.
     shown = [tuple(items[i].images for i in batch) for batch, shared in plan if shared]
     assert all(shown.index(s) + shown.count(s) > i for i, s in enumerate(shown))
 
@@ -63,7 +63,7 @@ def test_a_question_and_a_rating_on_each_image_share_it() -> None:
         assert [asked[i].images for i in ratings] == [asked[i].images for i in questions]
 
 
-def test_items_that_share_no_image_go_by_length_in_full_batches() -> None:
+def test_items_without_shared_images_are_sorted_by_length_into_full_batches() -> None:
     asked = [item("perception", i, "?" * (7 * i % 10)) for i in range(10)]
     plan = plan_batches(asked, 4, length)
     assert [len(batch) for batch, _ in plan] == [4, 4, 2]
@@ -71,6 +71,6 @@ def test_items_that_share_no_image_go_by_length_in_full_batches() -> None:
     assert lengths == sorted(lengths)
 
 
-def test_too_few_images_to_fill_a_batch_are_not_torn_out() -> None:
+def test_images_too_few_for_half_a_batch_form_no_block() -> None:
     asked = [item("perception", i) for i in range(10)] + [item("assessment", 0)]
     assert [(len(batch), shared) for batch, shared in plan_batches(asked, 16, length)] == [(1, False), (10, False)]

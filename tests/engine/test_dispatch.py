@@ -1,4 +1,4 @@
-"""Models that compute elsewhere: what is sent ahead, and what happens to a batch over which processes die there."""
+"""Remote models: batches are sent ahead, and a batch is halved when its process dies."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.engine.test_engine import Picture, Scripted, engine, item
 
 
 @dataclass
-class Elsewhere(Scripted):
-    """Answers batches of at most `fits` in which no item is poison."""
+class Remote(Scripted):
+    """Answer batches of at most `fits` items without poison."""
 
     ahead: int = 5
     fits: int = 100
@@ -32,7 +32,7 @@ class Elsewhere(Scripted):
         self.sent.append([i.id for i in items])
         return prompts
 
-    def answers(self, items: Sequence[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
+    def receive(self, items: Sequence[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
         self.asked.append([i.id for i in items])
         if len(items) > self.fits:
             raise OutOfMemoryError("out of memory")
@@ -45,19 +45,19 @@ def scored(*numbers: int) -> list[Item]:
     return [item(i, "assessment", Picture(f"{i}.png")) for i in numbers]
 
 
-def test_what_the_next_calls_are_about_is_sent_ahead_as_far_as_there_is_room() -> None:
-    model = Elsewhere(ahead=5)
+def test_batches_of_the_next_calls_are_sent_ahead_up_to_the_limit() -> None:
+    model = Remote(ahead=5)
     measuring = engine(model, batch_size=2)
     calls = [scored(*range(4 * k, 4 * k + 4)) for k in range(6)]
     for k, call in enumerate(calls):
         measuring.measure(call, then=calls[k + 1 :])
-        assert len(model.sent) == min(12, 2 * (k + 1) + 5)  # its own batches, and as many as may be ahead
+        assert len(model.sent) == min(12, 2 * (k + 1) + 5)  # its own batches and the limit
     assert model.asked == model.sent
     assert len(model.sent) == 12  # none twice
 
 
-def test_a_batch_over_which_processes_died_is_halved_and_the_others_stay_whole() -> None:
-    model = Elsewhere(poison=("d/assessment/5",))
+def test_only_a_batch_whose_process_died_is_halved() -> None:
+    model = Remote(poison=("d/assessment/5",))
     measuring = engine(model, batch_size=4)
     records = measuring.measure(scored(*range(12)))
     assert [r.error for r in records if r.status == "error"] == ["WorkerDied: it died"]
@@ -65,8 +65,8 @@ def test_a_batch_over_which_processes_died_is_halved_and_the_others_stay_whole()
     assert measuring.batch_size == 4
 
 
-def test_memory_that_runs_out_elsewhere_makes_the_batches_smaller_for_good() -> None:
-    model = Elsewhere(fits=2)
+def test_out_of_memory_in_a_remote_model_reduces_the_batch_size_for_good() -> None:
+    model = Remote(fits=2)
     measuring = engine(model, batch_size=4)
     records = measuring.measure(scored(*range(12)))
     assert {r.status for r in records} == {"measured"}
@@ -75,5 +75,5 @@ def test_memory_that_runs_out_elsewhere_makes_the_batches_smaller_for_good() -> 
 
 
 @pytest.mark.parametrize("named, expected", [(None, 16), (64, 64)])
-def test_the_first_batch_size_is_that_of_the_model_elsewhere(named: int | None, expected: int) -> None:
-    assert engine(Elsewhere(largest_batch=named), batch_size=None).batch_size == expected
+def test_the_first_batch_size_is_that_of_the_remote_model(named: int | None, expected: int) -> None:
+    assert engine(Remote(largest_batch=named), batch_size=None).batch_size == expected

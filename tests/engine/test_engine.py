@@ -1,4 +1,4 @@
-"""The engine: every item ends as a record, whatever fails beside it."""
+"""The engine: every item gets a record, whatever fails in its batch."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Picture:
 
 @dataclass
 class Scripted:
-    """A model that answers A, notes what it was asked, and fails for the keys it is told to fail for."""
+    """A model that answers A, stores the prompts, and fails for the keys in `poison`."""
 
     poison: tuple[str, ...] = ()
     error: Exception = field(default_factory=lambda: ItemError("melted"))
@@ -63,7 +63,7 @@ class Scripted:
         self._note(prompts)
         return ["A" if LETTER_INSTRUCTION in p.text else "The image is blurry." for p in prompts]
 
-    def option_likelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
+    def option_loglikelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
         self._note(prompts)
         return [[-float(i + 1) for i in range(len(o))] for o in options]
 
@@ -95,7 +95,7 @@ tasks = st.lists(st.sampled_from(["perception", "description", "assessment"]), m
 
 
 @given(tasks, st.integers(1, 7), st.sets(st.integers(0, 19), max_size=4), st.sampled_from(["generate", "likelihood"]))
-def test_one_record_an_item_in_order_and_only_the_poisoned_fail(
+def test_each_item_gets_a_record_in_order_and_only_poisoned_items_fail(
     kinds: list[str], size: int, bad: set[int], answer: str
 ) -> None:
     items = [item(i, task) for i, task in enumerate(kinds)]
@@ -118,9 +118,21 @@ def test_one_record_an_item_in_order_and_only_the_poisoned_fail(
         assert len({p.prefix for p in call}) == 1
 
 
+@pytest.mark.parametrize(("old", "new"), [("option_likelihoods", "option_loglikelihoods"), ("vary", "switch_dtype")])
+def test_a_method_under_its_earlier_name_is_refused(old: str, new: str) -> None:
+    class Earlier:
+        def __getattr__(self, name: str) -> Any:
+            if name == new:
+                raise AttributeError(name)
+            return None
+
+    with pytest.raises(ModelError, match=f"^Earlier.{old} is now called {new}: rename the model's method$"):
+        engine(Earlier())  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("fits", [1, 2, 3, 7])
 @pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory"), OutOfMemoryError("too little")])
-def test_out_of_memory_halves_the_batch_and_costs_no_item(fits: int, error: Exception) -> None:
+def test_out_of_memory_halves_the_batch_and_loses_no_item(fits: int, error: Exception) -> None:
     class Small(Scripted):
         def _note(self, prompts: Sequence[Prompt]) -> None:
             self.calls.append(list(prompts))
@@ -134,45 +146,45 @@ def test_out_of_memory_halves_the_batch_and_costs_no_item(fits: int, error: Exce
     assert [r.status for r in records] == ["measured"] * 40
     assert fits / 2 < measuring.batch_size <= fits  # the largest that fits, and it stays
     failed = [len(call) for call in model.calls if len(call) > fits]
-    assert failed == [16 >> i for i in range(len(failed))]  # each size is tried in vain once
+    assert failed == [16 >> i for i in range(len(failed))]  # each size fails once
 
 
-class Watching:
+class Observer:
     def __init__(self) -> None:
         self.events: list[tuple[str, list[str]]] = []
         self.thread = threading.get_ident()
 
-    def begun(self, items: Sequence[Item]) -> None:
+    def batch_started(self, items: Sequence[Item]) -> None:
         assert threading.get_ident() == self.thread
         self.events.append(("begun", [i.id for i in items]))
 
-    def done(self, records: Sequence[Any]) -> None:
+    def batch_finished(self, records: Sequence[Any]) -> None:
         assert threading.get_ident() == self.thread
         self.events.append(("done", [r.item for r in records]))
 
 
-def test_who_watches_sees_every_batch_begin_and_end() -> None:
+def test_an_observer_receives_the_start_and_end_of_every_batch() -> None:
     items = [item(i, "assessment", Picture(f"{i}.png")) for i in range(5)]
-    watch = Watching()
-    engine(Scripted(poison=(items[1].id,))).measure(items, watch)
+    observer = Observer()
+    engine(Scripted(poison=(items[1].id,))).measure(items, observer)
     ids = [i.id for i in items]
-    assert watch.events == [
-        ("begun", ids[:3]),  # fails, and is begun again one by one
+    assert observer.events == [
+        ("begun", ids[:3]),  # fails, then starts again one by one
         ("begun", ids[:1]), ("done", ids[:1]), ("begun", ids[1:2]), ("done", ids[1:2]), ("begun", ids[2:3]),
         ("done", ids[2:3]), ("begun", ids[3:]), ("done", ids[3:]),
     ]  # fmt: skip
 
 
 @dataclass
-class Looking(Scripted):
-    """A model that looks at pictures ahead, in threads, at a pace that differs from picture to picture."""
+class Prefetching(Scripted):
+    """A model that preprocesses images in threads, with a different delay for each image."""
 
     largest_batch: int = 4
     looked: list[int] = field(default_factory=list)
     threads: set[str] = field(default_factory=set)
     broken_prepare: bool = False
 
-    def look(self, picture: Any) -> None:
+    def preprocess(self, picture: Any) -> None:
         with picture.lock:
             image = picture.decode()
             time.sleep(image.getpixel((0, 0))[0] / 20000)
@@ -191,12 +203,12 @@ def coloured(n: int, task: str = "assessment", broken: int | None = None) -> lis
     return [item(i, task, picture) for i, picture in enumerate(pictures)]
 
 
-def test_pictures_are_looked_at_ahead_in_threads_and_batches_do_not_depend_on_the_pace() -> None:
-    model = Looking()
+def test_images_are_preprocessed_in_threads_and_batches_do_not_depend_on_timing() -> None:
+    model = Prefetching()
     measuring = engine(model, batch_size=None)
     records = measuring.measure(coloured(14))
     measuring.close()
-    assert model.threads == {"qbench-look", "qbench-prepare"}
+    assert model.threads == {"qbench-preprocess", "qbench-prepare"}
     assert len(model.looked) == 14
     assert [[p.key for p in call] for call in model.calls] == [
         [f"d/assessment/{i}" for i in range(s, min(s + 4, 14))] for s in range(0, 14, 4)
@@ -204,24 +216,24 @@ def test_pictures_are_looked_at_ahead_in_threads_and_batches_do_not_depend_on_th
     assert [r.status for r in records] == ["measured"] * 14
 
 
-def test_an_unreadable_picture_costs_its_item_and_no_second_pass() -> None:
-    model, watch = Looking(), Watching()
+def test_an_unreadable_image_affects_its_item_only_and_causes_no_second_pass() -> None:
+    model, observer = Prefetching(), Observer()
     measuring = engine(model, batch_size=4)
-    records = measuring.measure(coloured(8, broken=2), watch)
+    records = measuring.measure(coloured(8, broken=2), observer)
     measuring.close()
     assert [r.status for r in records] == ["measured"] * 2 + ["error"] + ["measured"] * 5
     assert "2.png: not a readable image" in str(records[2].error)
     assert [len(call) for call in model.calls] == [3, 4]
-    assert [item for kind, ids in watch.events if kind == "done" for item in ids].count("d/assessment/2") == 1
+    assert [item for kind, ids in observer.events if kind == "done" for item in ids].count("d/assessment/2") == 1
 
 
-def test_pillow_keeps_memory_while_the_threads_live_and_where_the_user_says_so() -> None:
+def test_pillow_keeps_memory_while_the_threads_run_or_if_the_user_sets_it() -> None:
     core = Image.core  # type: ignore[attr-defined]
     before = core.get_blocks_max()
     try:
         for own, meanwhile in ((0, min(4 * (os.cpu_count() or 1), 32)), (5, 5)):
             core.set_blocks_max(own)
-            measuring = engine(Looking(), batch_size=4)
+            measuring = engine(Prefetching(), batch_size=4)
             measuring.measure(coloured(6))
             assert core.get_blocks_max() == meanwhile
             measuring.close()
@@ -230,8 +242,8 @@ def test_pillow_keeps_memory_while_the_threads_live_and_where_the_user_says_so()
         core.set_blocks_max(before)
 
 
-class Counting(Looking):
-    """Notes with how many threads torch computes where."""
+class Counting(Prefetching):
+    """Stores the number of torch threads in each step."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -240,8 +252,8 @@ class Counting(Looking):
     def count(self, where: str) -> None:
         self.counted.setdefault(where, set()).add(torch.get_num_threads())
 
-    def look(self, picture: Any) -> None:
-        self.count("look")
+    def preprocess(self, picture: Any) -> None:
+        self.count("preprocess")
 
     def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Prompt]:
         self.count("prepare")
@@ -252,7 +264,7 @@ class Counting(Looking):
         return super().next_token_logprobs(prompts, words)
 
 
-def test_what_runs_beside_the_model_takes_no_threads_from_it() -> None:
+def test_prefetching_takes_no_threads_from_the_model() -> None:
     before, model, later = torch.get_num_threads(), Counting(), []
     torch.set_num_threads(3)
     try:
@@ -264,23 +276,23 @@ def test_what_runs_beside_the_model_takes_no_threads_from_it() -> None:
         thread.join()
     finally:
         torch.set_num_threads(before)
-    assert model.counted == {"look": {1}, "prepare": {1}, "ask": {3}}
+    assert model.counted == {"preprocess": {1}, "prepare": {1}, "ask": {3}}
     assert later == [3]
 
 
-def test_what_fails_in_a_thread_is_done_where_it_is_asked() -> None:
-    measuring = engine(Looking(broken_prepare=True))
+def test_the_model_repeats_a_preparation_that_failed_in_a_thread() -> None:
+    measuring = engine(Prefetching(broken_prepare=True))
     assert {r.status for r in measuring.measure(coloured(7))} == {"measured"}
     measuring.close()
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["expected", "in vain"])
-def test_the_next_call_is_made_ready_behind_this_one(kept: bool) -> None:
-    model = Looking()
+def test_the_next_call_is_prefetched_during_this_one(kept: bool) -> None:
+    model = Prefetching()
     measuring = engine(model, batch_size=4)
     first, second, other = coloured(4), coloured(4, "description"), coloured(5)
     measuring.measure(first, then=[second])
-    measuring._pipeline._preparing.submit(lambda: None).result()  # all that was begun is ready
+    measuring._prefetcher._preparing.submit(lambda: None).result()  # all started batches are prepared
     assert len(model.looked) == 8
     records = measuring.measure(second if kept else other)
     measuring.close()
@@ -288,14 +300,14 @@ def test_the_next_call_is_made_ready_behind_this_one(kept: bool) -> None:
     assert len(model.looked) == (8 if kept else 13)
 
 
-def test_pictures_that_prompts_share_are_the_same_object() -> None:
-    class Keeping(Looking):
+def test_prompts_on_one_image_share_one_object() -> None:
+    class Keeping(Prefetching):
         def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Prompt]:
             return prompts
 
         def _note(self, prompts: Sequence[Prompt]) -> None:
-            self.seen = [id(p.images.pictures[0]) for p in prompts]  # type: ignore[attr-defined]
-            self.shared = [p.images.pictures[0].shared for p in prompts]  # type: ignore[attr-defined]
+            self.seen = [id(p.images.lazy_images[0]) for p in prompts]  # type: ignore[attr-defined]
+            self.shared = [p.images.lazy_images[0].shared for p in prompts]  # type: ignore[attr-defined]
             order.append((self.seen, self.shared))
 
     order: list[tuple[list[int], list[bool]]] = []
@@ -310,14 +322,14 @@ def test_pictures_that_prompts_share_are_the_same_object() -> None:
     assert all(all(shared) for _, shared in order)
 
 
-def test_a_broken_image_costs_one_item() -> None:
+def test_a_broken_image_affects_one_item() -> None:
     items = [item(0, "assessment"), item(1, "assessment", Picture("torn.png", broken=True)), item(2, "assessment")]
     records = engine(Scripted()).measure(items)
     assert [r.status for r in records] == ["measured", "error", "measured"]
     assert "torn.png: not a readable image" in str(records[1].error)
 
 
-def test_what_the_model_cannot_do_at_all_is_no_item_error() -> None:
+def test_a_model_error_ends_the_run_and_is_not_an_item_error() -> None:
     model = Scripted(poison=("d/assessment/0",), error=ModelError("no word 'good'"))
     with pytest.raises(ModelError):
         engine(model).measure([item(0, "assessment")])
@@ -331,7 +343,7 @@ def test_blind_shows_grey_of_the_same_size() -> None:
     assert image.getcolors() == [(63, GREY)]
 
 
-def test_prompts_are_the_protocols() -> None:
+def test_prompts_follow_the_protocol() -> None:
     model = Scripted()
     engine(model).measure([item(0, "perception"), item(1, "assessment")])
     texts = {p.key: p for call in model.calls for p in call}
@@ -342,12 +354,12 @@ def test_prompts_are_the_protocols() -> None:
     assert texts["d/assessment/1"].prefix == RATE_PREFIX == "The quality of the image is"
 
 
-def test_a_model_without_eyes_reads_no_image() -> None:
+def test_a_text_only_model_reads_no_image() -> None:
     records = engine(Scripted(needs_images=False)).measure([item(0, "assessment", Picture(broken=True))])
     assert records[0].status == "measured"
 
 
-def test_an_error_in_the_place_of_a_result_costs_its_item_and_nothing_is_asked_again() -> None:
+def test_an_error_in_place_of_a_result_affects_its_item_only_and_repeats_no_prompt() -> None:
     class OneByOne(Scripted):
         def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[Any]:
             self._note(prompts)
@@ -360,7 +372,7 @@ def test_an_error_in_the_place_of_a_result_costs_its_item_and_nothing_is_asked_a
     assert len(model.calls) == 1
 
 
-def test_a_text_that_could_not_be_judged_is_an_error_that_keeps_the_text() -> None:
+def test_a_text_that_the_judge_fails_on_is_an_error_with_its_text() -> None:
     class Half(LexiconJudge):
         def judge(self, descriptions: Sequence[str], golden: Sequence[Sequence[str]], rounds: int) -> list[Any]:
             return [ItemError("no reply"), *super().judge(descriptions[1:], golden[1:], rounds)]
@@ -372,7 +384,7 @@ def test_a_text_that_could_not_be_judged_is_an_error_that_keeps_the_text() -> No
     assert (second.status, len((second.judge or {})["relevance"])) == ("measured", 2)
 
 
-def test_a_judge_reads_only_what_extraction_left_open() -> None:
+def test_a_judge_reads_unparsed_replies_only() -> None:
     class Reader(LexiconJudge):
         def decide(self, items: Sequence[Item], replies: Sequence[str], rounds: int) -> list[Any]:
             asked.extend(replies)
@@ -392,7 +404,7 @@ def test_a_judge_reads_only_what_extraction_left_open() -> None:
     ):
         made = Engine(
             Says(), answer="generate", batch_size=8, blind=False, judge_rounds=2, judge=Reader, scoring=DEFAULT,
-            decides=True,
+            reads_unparsed=True,
         )  # fmt: skip
         asked.clear()
         records = made.measure([item(i, "perception") for i in range(4)])
@@ -401,7 +413,7 @@ def test_a_judge_reads_only_what_extraction_left_open() -> None:
         assert asked == ["hm", "melted"]
 
 
-def test_a_score_that_is_none_costs_its_item_and_nothing_is_asked_again() -> None:
+def test_a_missing_score_affects_its_item_only_and_repeats_no_prompt() -> None:
     class Broken(Scripted):
         def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
             self._note(prompts)

@@ -1,4 +1,4 @@
-"""The engine around a real model: what it shares and prepares changes nothing, and saves what it should."""
+"""The engine with a real model: sharing and prefetching change no record and save the expected work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pytest_qbench.doctor.conformance import photo
 from pytest_qbench.engine.engine import Engine
 from pytest_qbench.items import Item
 from pytest_qbench.judges.lexicon import LexiconJudge
-from pytest_qbench.models.images import Picture, Pictures
+from pytest_qbench.models.images import LazyImage, LazyImages
 from pytest_qbench.models.transformers.model import TransformersModel
 from pytest_qbench.prompts import Prompt
 from pytest_qbench.records import Record
@@ -63,7 +63,7 @@ def measure(model: Any, asked: Sequence[Item], size: int = 4, **how: Any) -> lis
 
 
 class Plain:
-    """The same model behind nothing but the three ways to ask."""
+    """The same model with the three methods of the protocol only."""
 
     needs_images = True
 
@@ -76,8 +76,8 @@ class Plain:
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
         return self._model.generate([self._change(p) for p in prompts], max_new_tokens)
 
-    def option_likelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
-        return self._model.option_likelihoods([self._change(p) for p in prompts], options)
+    def option_loglikelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
+        return self._model.option_loglikelihoods([self._change(p) for p in prompts], options)
 
     def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
         return self._model.next_token_logprobs([self._change(p) for p in prompts], words)
@@ -86,7 +86,7 @@ class Plain:
 
 
 @NAMES
-def test_two_runs_and_the_plain_way_write_identical_records(name: str, loaded: Load) -> None:
+def test_two_runs_and_a_plain_model_give_identical_records(name: str, loaded: Load) -> None:
     asked = items(10, "perception", "assessment")
     first = [record.to_json() for record in measure(loaded(name), asked)]
     assert [record.to_json() for record in measure(loaded(name), asked)] == first
@@ -94,7 +94,7 @@ def test_two_runs_and_the_plain_way_write_identical_records(name: str, loaded: L
 
 
 @pytest.mark.parametrize("name, times", [("llava", 1), ("qwen2_vl", 1), ("llava_next", 1), ("internvl", 2)])
-def test_a_question_and_a_rating_see_an_image_once(name: str, times: int, loaded: Load) -> None:
+def test_two_tasks_on_an_image_share_one_pass_of_the_vision_tower(name: str, times: int, loaded: Load) -> None:
     model = loaded(name)
     before = model.image_passes
     measure(model, items(8, "perception", "assessment"))
@@ -102,14 +102,14 @@ def test_a_question_and_a_rating_see_an_image_once(name: str, times: int, loaded
 
 
 @NAMES
-def test_what_someone_changes_on_the_way_counts(name: str, loaded: Load) -> None:
+def test_a_changed_prompt_counts_not_the_prepared_one(name: str, loaded: Load) -> None:
     def other(prompt: Prompt) -> Prompt:
         return replace(prompt, images=tuple(Image.new("RGB", image.size, (9, 99, 9)) for image in prompt.images))
 
     model, asked = loaded(name), items(4, "assessment")
     changed = measure(Plain(model, other), asked)
     assert [r.logprobs for r in changed] != [r.logprobs for r in measure(model, asked)]
-    # The same through a model that does prepare, where only the asking was replaced.
+    # The same with a model that prepares; only the scoring method is replaced.
     kept = model.next_token_logprobs
     model.next_token_logprobs = lambda prompts, words: kept([other(p) for p in prompts], words)  # type: ignore[method-assign]
     try:
@@ -118,22 +118,22 @@ def test_what_someone_changes_on_the_way_counts(name: str, loaded: Load) -> None
         del model.next_token_logprobs
 
 
-def test_an_unshared_picture_keeps_nothing(loaded: Load) -> None:
-    model, picture = loaded("llava"), Picture(Photo(1))
-    model.look(picture)
-    assert picture.made["pixel_values"].shape == (1, 3, 32, 32)
-    prompts = model.prepare([Prompt("a", "Rate.", Pictures([picture]), "This is")])
+def test_an_unshared_image_keeps_no_tensors(loaded: Load) -> None:
+    model, picture = loaded("llava"), LazyImage(Photo(1))
+    model.preprocess(picture)
+    assert picture.preprocessed["pixel_values"].shape == (1, 3, 32, 32)
+    prompts = model.prepare([Prompt("a", "Rate.", LazyImages([picture]), "This is")])
     model.next_token_logprobs(prompts, ["good"])
-    assert (picture.made, picture.features) == (None, None)
+    assert (picture.preprocessed, picture.features) == (None, None)
 
 
 @pytest.mark.parametrize("name", ["llava", "qwen2_vl", "internvl", "gemma3", "paligemma", "kosmos2", "instructblip_t5"])
 @pytest.mark.parametrize("seeds", [(0, 1, 3), (0, 2)], ids=["squares", "square and wide"])
-def test_one_text_is_tokenized_once_where_images_are_alike(
+def test_one_text_is_tokenized_once_for_images_of_one_size(
     name: str, seeds: Sequence[int], loaded: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = loaded(name).encoder
-    drawn = [Prompt(str(seed), "Rate it.", Pictures([Picture(Photo(seed))]), "This is") for seed in seeds]
+    drawn = [Prompt(str(seed), "Rate it.", LazyImages([LazyImage(Photo(seed))]), "This is") for seed in seeds]
     asked = [replace(prompt, images=tuple(prompt.images)) for prompt in drawn]
     expected, encode, sizes = encoder(asked), encoder._encode, []
     monkeypatch.setattr(
@@ -147,15 +147,15 @@ def test_one_text_is_tokenized_once_where_images_are_alike(
 
 
 @pytest.mark.parametrize("side", [(4000, 3000), (33, 47), (32, 32)])
-def test_pixels_as_they_lie_in_the_image_give_the_same_values(side: tuple[int, int]) -> None:
+def test_channels_last_pixels_give_the_same_values(side: tuple[int, int]) -> None:
     import transformers as tf
 
-    from pytest_qbench.models.transformers.vision import ImageWork
+    from pytest_qbench.models.transformers.vision import ImagePreprocessor
 
     noise = np.random.default_rng(0).integers(0, 256, (side[1], side[0], 3), dtype=np.uint8)
     for make in (tf.CLIPImageProcessor, tf.SiglipImageProcessor, tf.Qwen2VLImageProcessor):
         own, ours = make(), make()
-        ImageWork(ours)
+        ImagePreprocessor(ours)
         for image in (Image.fromarray(noise), Image.fromarray(noise[..., 0])):
             expected, found = (p(images=[image], return_tensors="pt")["pixel_values"] for p in (own, ours))
             assert torch.equal(expected, found)
@@ -165,7 +165,7 @@ def test_pixels_as_they_lie_in_the_image_give_the_same_values(side: tuple[int, i
 def test_memory_does_not_grow_with_the_items(checkpoint: Callable[[str], Path], loaded: Load) -> None:
     alive, most = set(), []
 
-    class Counted(Picture):
+    class Counted(LazyImage):
         def __init__(self, *args: Any, **keywords: Any) -> None:
             super().__init__(*args, **keywords)
             alive.add(id(self))
@@ -177,7 +177,7 @@ def test_memory_does_not_grow_with_the_items(checkpoint: Callable[[str], Path], 
     for n in (12, 60):
         most.clear()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("pytest_qbench.engine.dispatch.Picture", Counted)
+            patch.setattr("pytest_qbench.engine.dispatch.LazyImage", Counted)
             measure(loaded("llava"), items(n, "assessment"))
-        assert max(most) <= 4 * 4  # the batch being asked, two ahead, and one being made
+        assert max(most) <= 4 * 4  # one batch in the model, two prefetched, one in preparation
         assert not alive

@@ -1,4 +1,4 @@
-"""The control set: which judges it lets through, and what it calls drift."""
+"""The control set: which judges pass, and which changes are drift."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_qbench.data.load import open_datasets
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import DIMENSIONS, Item
 from pytest_qbench.judges.base import Verdicts
-from pytest_qbench.judges.control_set import control_texts, drift, run_control
+from pytest_qbench.judges.control_set import control_texts, drift, run_control_set
 from pytest_qbench.judges.lexicon import LexiconJudge
 from tests.builders import text as item
 
@@ -21,7 +21,7 @@ ITEMS = [replace(item(i), golden=(golden,)) for i, golden in enumerate(GOLDEN)]
 
 
 class Rule:
-    """A judge by a rule of (description, golden) -> completeness, preciseness, relevance."""
+    """A judge that applies a rule to (description, golden) -> completeness, preciseness, relevance."""
 
     name = "rule"
 
@@ -46,7 +46,7 @@ def honest(description: str, golden: str) -> tuple[int, int, int]:
 
 
 def test_an_honest_judge_passes() -> None:
-    control = run_control(Rule(honest), ITEMS, 5)
+    control = run_control_set(Rule(honest), ITEMS, 5)
     assert control["failed"] is None
     assert set(control["scores"]) == {"itself", "another", "empty"}
     assert list(control["scores"]["itself"].values()) == [[2.0, 2.0, 2.0]] * 4
@@ -65,13 +65,13 @@ def test_an_honest_judge_passes() -> None:
         (lambda d, g: ItemError("no reply"), "could not be judged: no reply"),
     ],
 )
-def test_what_a_bad_judge_fails_for(rule: Any, why: str | None) -> None:
-    failed = run_control(Rule(rule), ITEMS, 2)["failed"]
+def test_a_bad_judge_fails_with_the_reason(rule: Any, why: str | None) -> None:
+    failed = run_control_set(Rule(rule), ITEMS, 2)["failed"]
     assert failed is None if why is None else why in failed
 
 
 def test_without_golden_texts_no_judge_is_trusted() -> None:
-    assert "no item has a golden text" in run_control(Rule(honest), [replace(item(0), golden=())], 1)["failed"]
+    assert "no item has a golden text" in run_control_set(Rule(honest), [replace(item(0), golden=())], 1)["failed"]
 
 
 def test_the_choice_depends_on_the_items_alone_and_the_others_differ_most() -> None:
@@ -85,7 +85,7 @@ def test_the_choice_depends_on_the_items_alone_and_the_others_differ_most() -> N
 
 def test_the_lexicon_passes_on_mini(tmp_path: Any) -> None:
     (mini,) = (d for d in open_datasets("mini", rootdir=tmp_path, names=None, split="dev") if d.task == "description")
-    control: Any = run_control(LexiconJudge(), list[Item](mini.items), 5)
+    control: Any = run_control_set(LexiconJudge(), list[Item](mini.items), 5)
     assert control["failed"] is None
     assert drift(control, control) is None
 
@@ -99,13 +99,13 @@ def scores(itself: float, noise: float = 0.0) -> dict[str, Any]:
     [
         (scores(1.9), scores(1.4), True),
         (scores(1.4), scores(1.9), True),  # a kinder judge is no better model
-        (scores(1.9), scores(1.85), False),  # within what no one would call a move
+        (scores(1.9), scores(1.85), False),  # below the threshold
         (scores(1.5, 0.5), scores(1.3, -0.5), False),  # within the noise of eight texts
         (scores(1.9), {"scores": {}, "failed": "x"}, False),
         (None, scores(1.9), False),
     ],
 )
-def test_drift_is_a_move_beyond_noise(old: Any, new: Any, moved: bool) -> None:
+def test_drift_is_a_change_beyond_noise(old: Any, new: Any, moved: bool) -> None:
     found = drift(old, new)
     assert (found is not None) is moved
     assert found is None or "completeness of the control set (itself)" in found

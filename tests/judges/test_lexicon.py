@@ -1,4 +1,4 @@
-"""The smoke judge against verdicts that follow from the rubric by hand."""
+"""The smoke judge against verdicts derived from the rubric by hand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_qbench.items import DIMENSIONS
 from pytest_qbench.judges.base import Judge
 from pytest_qbench.judges.lexicon import Claim, LexiconJudge, claims, verdict
 
-PROPERTY = settings(deadline=None)  # a busy machine is no bug
+PROPERTY = settings(deadline=None)  # a busy machine may be slow
 MINI = Path(pytest_qbench.__file__).parent / "mini" / "description.json"
 
 MOTION = (
@@ -58,7 +58,7 @@ VIVID = (
         ("", set()),
     ],
 )
-def test_claims_are_what_a_reader_would_note(text: str, expected: set[tuple[str, int, int | None]]) -> None:
+def test_claims_match_a_human_reading(text: str, expected: set[tuple[str, int, int | None]]) -> None:
     assert {(c.aspect, c.value, c.degree) for c in claims(text)} == expected
 
 
@@ -67,11 +67,11 @@ def test_claims_are_what_a_reader_would_note(text: str, expected: set[tuple[str,
     [("The left part of the image is noisy", "left"), ("The lower half is noisy", "bottom"), ("noisy at the top", "top"),
      ("noisy on the right", "right"), ("The right degree of noise", None), ("The image is noisy", None)],
 )  # fmt: skip
-def test_claims_know_their_part_of_the_image(text: str, side: str | None) -> None:
+def test_claims_have_their_part_of_the_image(text: str, side: str | None) -> None:
     assert [c.side for c in claims(text)] == [side]
 
 
-def test_a_claim_about_one_part_does_not_spread() -> None:
+def test_a_claim_about_one_part_is_for_that_part_only() -> None:
     assert claims("The left part of the image is noisy and the colors are natural.") == [
         Claim("noise", -1, None, "left"),
         Claim("color", 0),
@@ -83,7 +83,7 @@ def test_a_claim_about_one_part_does_not_spread() -> None:
     [
         (MOTION, MOTION, (2, 2, 2)),
         (VIVID, VIVID, (2, 2, 2)),
-        # other words, same sense
+        # other words, same meaning
         ("The photo is very blurred due to camera shake, without noise or artifacts. The lighting is good, the colors look "
          "natural. Poor quality.", MOTION, (2, 2, 2)),
         # everything wrong
@@ -93,11 +93,11 @@ def test_a_claim_about_one_part_does_not_spread() -> None:
         # one right, one wrong; one right, two wrong
         ("The image is blurry and has faded colors.", MOTION, (1, 1, 2)),
         ("The image is blurry. It is dark. It has faded colors.", MOTION, (1, 0, 2)),
-        # a defect that the golden text does not know
+        # a defect that the golden text does not mention
         ("The image is blurry. It has low contrast.", MOTION, (1, 1, 2)),
-        # an attribute that is no defect and that the golden text does not know
+        # an attribute that is no defect and is not in the golden text
         ("The image is blurry. The contrast is good.", MOTION, (1, 2, 2)),
-        # nothing of low level
+        # no low-level attribute
         ("A dog runs along the beach with a ball in its mouth.", MOTION, (0, 0, 0)),
         # half about other things
         ("A dog runs along the beach with a ball. The image is blurry because of motion.", MOTION, (1, 2, 1)),
@@ -121,7 +121,7 @@ def test_a_claim_about_one_part_does_not_spread() -> None:
         ("Vivid colors.", "The colors are natural.", (1, 2, 2)),
         ("Faded colors.", "The colors are natural.", (0, 0, 2)),
         ("The image is bright.", "The brightness is normal.", (1, 2, 2)),
-        # a golden text of which the word list knows nothing cannot be compared with
+        # a golden text without any claim has no completeness
         ("The image is blurry.", "A dog.", (None, None, 2)),
     ],
 )  # fmt: skip
@@ -133,7 +133,7 @@ def goldens() -> list[str]:
     return sorted({text for entry in json.loads(MINI.read_text(encoding="utf-8")) for text in entry["golden"]})
 
 
-def test_control_set_golden_against_itself_another_and_nothing() -> None:
+def test_control_set_golden_text_against_itself_another_and_an_empty_one() -> None:
     said = {text: {(c.aspect, c.value) for c in claims(text)} for text in goldens()}
     for text in said:
         assert verdict(text, text) == (2, 2, 2), text
@@ -143,7 +143,7 @@ def test_control_set_golden_against_itself_another_and_nothing() -> None:
             assert sum(v or 0 for v in verdict(other, text)) < 6, (other, text)
 
 
-def test_the_judge_repeats_itself_in_every_round() -> None:
+def test_every_round_has_the_same_verdict() -> None:
     judge: Judge = LexiconJudge()
     verdicts = judge.judge([MOTION, "", "The image is blurry."], [[MOTION], [MOTION], [MOTION]], rounds=3)
     assert verdicts == [
@@ -188,14 +188,14 @@ TEXTS = st.one_of(st.text(), st.lists(WORDS, max_size=25).map(" ".join))
 
 @PROPERTY
 @given(TEXTS)
-def test_any_text_that_says_something_agrees_with_itself(text: str) -> None:
+def test_any_text_with_claims_agrees_with_itself(text: str) -> None:
     assume(claims(text))
     assert verdict(text, text) == (2, 2, 2)
 
 
 @PROPERTY
 @given(TEXTS, TEXTS)
-def test_verdicts_are_points_of_the_rubric(description: str, golden: str) -> None:
+def test_verdicts_are_values_of_the_rubric(description: str, golden: str) -> None:
     found = verdict(description, golden)
     assert all(v in (0, 1, 2, None) for v in found)
     assert (None in found) == (not claims(golden) and bool(description.strip()))

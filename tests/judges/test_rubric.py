@@ -1,4 +1,4 @@
-"""Language models as judges: what is asked, how votes become verdicts, what a server may get wrong."""
+"""Language models as judges: prompts, samples and verdicts, and faults of servers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pytest
 from pytest_qbench.endpoints.event_loop import Endpoints
 from pytest_qbench.errors import ItemError, UsageError
 from pytest_qbench.items import DIMENSIONS
-from pytest_qbench.judges.base import Decides, Judge
+from pytest_qbench.judges.base import Judge, SupportsChoice
 from pytest_qbench.judges.load import check_judge, make_judge
-from pytest_qbench.judges.prompts import OURS, digest, fill, read_texts
+from pytest_qbench.judges.prompts import OURS, digest, fill, read_prompts
 from pytest_qbench.judges.rubric import RubricJudge
-from pytest_qbench.judges.transformers import LocalVoter
+from pytest_qbench.judges.transformers import LocalGradingModel
 from tests.builders import question
 from tests.endpoints.server import Reply, Server, completion, serving, text_of
 
@@ -42,7 +42,7 @@ def ignores_n(body: dict[str, Any], attempt: int) -> Any:
     return completion("Score: 1")
 
 
-def test_one_request_a_dimension_gives_all_rounds() -> None:
+def test_one_request_for_each_dimension_gives_all_rounds() -> None:
     with judging(scores) as (judge, server):
         assert judge.judge(TEXTS, GOLDEN, 5) == [{d: [0, 1, 2, 0, 1] for d in DIMENSIONS}] * 2
     assert len(server.bodies) == 6
@@ -59,7 +59,7 @@ def test_a_server_that_ignores_n_is_asked_again_and_no_round_is_invented() -> No
     assert sum("n" in body for body in server.bodies) == 1  # noticed once
 
 
-def test_a_server_that_refuses_n_is_asked_one_by_one() -> None:
+def test_a_server_that_rejects_n_gets_one_request_for_each_round() -> None:
     def answer(body: dict[str, Any], attempt: int) -> Any:
         return Reply({"error": "n must be 1"}, 400) if "n" in body else completion("2")
 
@@ -68,13 +68,13 @@ def test_a_server_that_refuses_n_is_asked_one_by_one() -> None:
     assert len(server.bodies) == 1 + 9
 
 
-def test_more_choices_than_asked_for_are_no_more_rounds() -> None:
+def test_surplus_choices_give_no_additional_rounds() -> None:
     with judging(lambda body, attempt: completion(*["Score: 2"] * 9)) as (judge, _):
         assert judge.judge(TEXTS[:1], GOLDEN[:1], 3) == [dict.fromkeys(DIMENSIONS, [2] * 3)]
 
 
 @pytest.mark.parametrize("answer", [scores, ignores_n])
-def test_the_second_run_asks_nothing(tmp_path: Path, answer: Any) -> None:
+def test_a_second_run_sends_no_request(tmp_path: Path, answer: Any) -> None:
     with serving(answer) as server:
         found = []
         for _ in range(2):
@@ -88,7 +88,7 @@ def test_the_second_run_asks_nothing(tmp_path: Path, answer: Any) -> None:
     assert found[0] == found[1]
 
 
-def test_unreadable_verdicts_are_none_and_a_failed_request_is_an_error_of_its_text() -> None:
+def test_unreadable_verdicts_are_none_and_a_failed_request_affects_its_text_only() -> None:
     def answer(body: dict[str, Any], attempt: int) -> Any:
         if "It is sharp." in text_of(body):
             return Reply({"error": {"message": "Score: 2"}}, 403)
@@ -112,22 +112,22 @@ def test_expected_scores_come_from_one_request_a_dimension() -> None:
     assert all(body["logprobs"] and text_of(body).endswith("nothing else.\n") for body in server.bodies)
 
 
-def test_dropped_logprobs_are_named() -> None:
+def test_ignored_logprobs_are_an_error() -> None:
     with judging(lambda body, attempt: completion("2"), "mode=expected") as (judge, _):
         (found,) = judge.judge(TEXTS[:1], GOLDEN[:1], 5)
-    assert "drops logprobs without a word" in str(found)
+    assert "silently ignores logprobs" in str(found)
 
 
 def test_votes_on_unparsed_replies() -> None:
     with judging(lambda body, attempt: completion("Choice: B", "X", "b", "?", "Choice: C")) as (judge, server):
-        assert isinstance(judge, Decides)
+        assert isinstance(judge, SupportsChoice)
         assert judge.decide([question(0)], ["Hardly."], 5) == [[1, None, 1, None, None]]
     assert "A. Yes\nB. No" in text_of(server.bodies[0])
     assert "Hardly." in text_of(server.bodies[0])
 
 
 class Local:
-    """A local model that finds each answer as likely as told."""
+    """A local model with given answer probabilities."""
 
     name = "local"
     needs_images = True
@@ -147,21 +147,21 @@ class Local:
         return [[math.log(w) for w in self.weights]] * len(prompts)
 
 
-def test_rounds_of_a_local_judge_are_drawn_from_its_probabilities_and_stay() -> None:
+def test_rounds_of_a_local_judge_are_sampled_from_its_probabilities_and_repeatable() -> None:
     texts = [f"text {i}" for i in range(400)]
-    judge = RubricJudge(LocalVoter(Local(0.2, 0.3, 0.5)), read_texts(None))  # type: ignore[arg-type]
+    judge = RubricJudge(LocalGradingModel(Local(0.2, 0.3, 0.5)), read_prompts(None))  # type: ignore[arg-type]
     verdicts = judge.judge(texts, [("g",)] * 400, 5)
     assert verdicts == judge.judge(texts, [("g",)] * 400, 5)
     drawn = [v for each in verdicts if not isinstance(each, ItemError) for d in DIMENSIONS for v in each[d]]
     for value, share in enumerate((0.2, 0.3, 0.5)):
         assert drawn.count(value) / 6000 == pytest.approx(share, abs=0.03)  # five standard errors
-    expected = RubricJudge(LocalVoter(Local(0.2, 0.3, 0.5)), read_texts(None), "expected")  # type: ignore[arg-type]
+    expected = RubricJudge(LocalGradingModel(Local(0.2, 0.3, 0.5)), read_prompts(None), "expected")  # type: ignore[arg-type]
     (found,) = expected.judge(texts[:1], [("g",)], 5)
     assert found == {d: [pytest.approx(1.3)] for d in DIMENSIONS}
 
 
-def test_one_text_that_a_local_judge_chokes_on_costs_itself() -> None:
-    judge = RubricJudge(LocalVoter(Local(0.1, 0.1, 0.8)), read_texts(None))  # type: ignore[arg-type]
+def test_a_text_that_fails_in_a_local_judge_affects_no_other() -> None:
+    judge = RubricJudge(LocalGradingModel(Local(0.1, 0.1, 0.8)), read_prompts(None))  # type: ignore[arg-type]
     found = judge.judge(["good", "poison", "good"], [("g",)] * 3, 2)
     assert [isinstance(each, ItemError) for each in found] == [False, True, False]
 
@@ -169,7 +169,7 @@ def test_one_text_that_a_local_judge_chokes_on_costs_itself() -> None:
 # prompts
 
 
-def test_a_description_cannot_pull_in_what_is_not_its_own() -> None:
+def test_a_description_cannot_insert_other_fields() -> None:
     assert fill("{golden} | {description} | {other}", {"golden": "{description}", "description": "{golden}"}) == (
         "{description} | {golden} | {other}"
     )
@@ -178,17 +178,17 @@ def test_a_description_cannot_pull_in_what_is_not_its_own() -> None:
 def test_own_prompts_replace_ours_and_change_the_hash(tmp_path: Path) -> None:
     own = tmp_path / "p.yaml"
     own.write_text("relevance: 'Judge {description}'\n")
-    texts = read_texts(own)
+    texts = read_prompts(own)
     assert texts["relevance"] == "Judge {description}"
-    assert texts["completeness"] == read_texts(None)["completeness"]
-    assert digest(texts) != digest(read_texts(OURS))
+    assert texts["completeness"] == read_prompts(None)["completeness"]
+    assert digest(texts) != digest(read_prompts(OURS))
 
 
 @pytest.mark.parametrize(
     "content, why",
     [
         ("", "no prompts"), ("- a", "no prompts"), ("relevant: x", "no prompt is called 'relevant'"),
-        ("relevance: 3", "is no text"), ("relevance: judge it", "lacks {description}"),
+        ("relevance: 3", "is not a text"), ("relevance: judge it", "lacks {description}"),
         ("completeness: '{description}'", "lacks {golden}"), ("a: [", "cannot be read"), (None, "cannot be read"),
     ],
 )  # fmt: skip
@@ -216,8 +216,8 @@ def test_judges_that_cannot_work(spec: str, args: tuple[str, ...], why: str) -> 
         check_judge(spec, args)
 
 
-def test_what_lexicon_cannot_do(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="asks nothing"):
+def test_lexicon_rejects_prompts_and_unparsed_replies(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="without prompts"):
         check_judge("lexicon", (), OURS)
     with pytest.raises(UsageError, match="cannot read replies"):
-        check_judge("lexicon", decides=True)
+        check_judge("lexicon", reads_unparsed=True)

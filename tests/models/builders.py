@@ -1,4 +1,4 @@
-"""One function an architecture: config, processor and weights of a tiny model, saved in a folder."""
+"""Build tiny models: one function for each architecture saves config, processor and weights in a folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tiny randomly initialised checkpoints of many architectures, with tokenizers of their own: no download.
+"""Tiny randomly initialised checkpoints of many architectures, with their own tokenizers: no download.
 
 `build(name, folder)` saves model and processor as a user would find them. Weights are large enough for a wrong
 position, mask or image to move the logits by far more than the tolerances of the tests.

@@ -1,4 +1,4 @@
-"""What a reply's likelihood must be, from transformers alone: one prompt, no padding, no cache, no positions given.
+"""Reference log-likelihoods from transformers alone: one prompt, no padding, no cache, default positions.
 
 Shares no code with the backend. The reply stands in the text that the processor tokenizes (for encoder-decoders in the
 labels), and its tokens are those by which the text with it is longer than the text without.

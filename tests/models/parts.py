@@ -1,4 +1,4 @@
-"""What the tiny checkpoints are made of: tokenizers of two kinds, chat templates, halves of configs, weights."""
+"""Parts of the tiny checkpoints: two kinds of tokenizers, chat templates, config parts, weights."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LLAVA_TEMPLATE = (
 
 
 def chatml(image: str) -> str:
-    """A template in the manner of Qwen, where the reply follows a newline."""
+    """A chat template like Qwen's: the reply follows a newline."""
     return (
         "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
         "{% for c in m['content'] %}{% if c['type'] == 'image' %}"
@@ -115,6 +115,6 @@ def randomize(model: Any, seed: int = 0) -> Any:
 
 
 def save(model: Any, processor: Any, folder: Path) -> None:
-    """Write what `from_pretrained` reads."""
+    """Save the files that `from_pretrained` reads."""
     randomize(model).save_pretrained(folder)
     processor.save_pretrained(folder)

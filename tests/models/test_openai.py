@@ -130,7 +130,7 @@ def test_own_parameters_are_added_and_taken_out() -> None:
     assert server.bodies[0]["max_completion_tokens"] == 9
 
 
-def test_words_after_the_prefix_by_one_request_an_image() -> None:
+def test_words_after_the_prefix_take_one_request_for_each_image() -> None:
     with served(Vllm()) as (model, server):
         model.probe(["assessment"], "generate", WORDS)
         server.bodies.clear()
@@ -143,7 +143,7 @@ def test_words_after_the_prefix_by_one_request_an_image() -> None:
         assert (body["continue_final_message"], body["add_generation_prompt"], body["max_tokens"]) == (True, False, 1)
 
 
-def test_words_of_several_tokens_count_by_their_sequence() -> None:
+def test_words_of_several_tokens_sum_over_their_tokens() -> None:
     words = ("very good", "poor")
     with served(Vllm()) as (model, _):
         rows = model.next_token_logprobs(prompts(2, RATE_PREFIX), words)
@@ -151,12 +151,12 @@ def test_words_of_several_tokens_count_by_their_sequence() -> None:
     assert rows == [pytest.approx(expected)] * 2
 
 
-def test_options_count_by_their_tokens_as_the_reply() -> None:
+def test_options_sum_over_their_tokens_as_the_reply() -> None:
     options = [("Yes", "No"), ("Very blurry", "Not blurry at all", "Fine")]
     with served(Vllm()) as (model, server):
         model.probe(["perception"], "likelihood", WORDS)
         server.bodies.clear()
-        rows = model.option_likelihoods(prompts(2), options)
+        rows = model.option_loglikelihoods(prompts(2), options)
     expected = [[math.fsum(Vllm.logprob(i) for i in Vllm.ids(option)) for option in own] for own in options]
     assert rows == [pytest.approx(row) for row in expected]
     assert sum(bool(images_of(body)) for body in server.bodies) == 5
@@ -165,15 +165,15 @@ def test_options_count_by_their_tokens_as_the_reply() -> None:
 @pytest.mark.parametrize(
     "server, tasks, answer, why",
     [
-        (Vllm("logprobs"), ["assessment"], "generate", "drops logprobs without a word"),
-        (Vllm("logprob_token_ids"), ["assessment"], "generate", "drops logprob_token_ids without a word"),
-        (Vllm("continue_final_message"), ["assessment"], "generate", "drops continue_final_message"),
-        (Vllm("return_token_ids"), ["assessment"], "generate", "drops return_token_ids without a word"),
-        (Vllm("prompt_logprobs"), ["perception"], "likelihood", "drops prompt_logprobs"),
-        (Vllm("continue_final_message"), ["perception"], "likelihood", "drops continue_final_message"),
-        (Vllm("continue_final_message", "add_generation_prompt"), ["perception"], "likelihood", "drops continue_final"),
-        (Vllm("continue_final_message", closes=False), ["assessment"], "generate", "drops continue_final_message"),
-        (Vllm(images=False), ["description"], "generate", "drops images without a word"),
+        (Vllm("logprobs"), ["assessment"], "generate", "silently ignores logprobs"),
+        (Vllm("logprob_token_ids"), ["assessment"], "generate", "silently ignores logprob_token_ids"),
+        (Vllm("continue_final_message"), ["assessment"], "generate", "silently ignores continue_final_message"),
+        (Vllm("return_token_ids"), ["assessment"], "generate", "silently ignores return_token_ids"),
+        (Vllm("prompt_logprobs"), ["perception"], "likelihood", "silently ignores prompt_logprobs"),
+        (Vllm("continue_final_message"), ["perception"], "likelihood", "silently ignores continue_final_message"),
+        (Vllm("continue_final_message", "add_generation_prompt"), ["perception"], "likelihood", "silently ignores continue_final"),
+        (Vllm("continue_final_message", closes=False), ["assessment"], "generate", "silently ignores continue_final_message"),
+        (Vllm(images=False), ["description"], "generate", "silently ignores images"),
         (lambda b, a: Reply({"error": {"message": "no such model"}}, 404), ["perception"], "generate", "no such model"),
         (lambda b, a: Reply({"error": {"message": "bad key"}}, 401), ["description"], "generate", "HTTP 401: bad key"),
     ],
@@ -204,7 +204,7 @@ def test_the_probe_asks_for_no_more_than_the_tasks_need(server: Any, tasks: list
 
 
 def closed(top: dict[str, float]) -> Callable[[dict[str, Any], int], Any]:
-    """An endpoint that continues no reply and gives the likeliest words."""
+    """An endpoint that continues no reply and returns the likeliest tokens."""
 
     def answer(body: dict[str, Any], attempt: int) -> Any:
         if "continue_final_message" in body:
@@ -216,7 +216,7 @@ def closed(top: dict[str, float]) -> Callable[[dict[str, Any], int], Any]:
     return answer
 
 
-def test_a_closed_endpoint_is_asked_for_one_word_where_the_user_says_so() -> None:
+def test_assessment_ask_prompts_a_closed_endpoint_for_one_word() -> None:
     with (
         served(closed({"good": 0.5, " Good": 0.1, "poor": 0.2, "The": 0.1})) as (model, _),
         pytest.raises(ModelError) as e,
@@ -231,14 +231,14 @@ def test_a_closed_endpoint_is_asked_for_one_word_where_the_user_says_so() -> Non
     assert model.conditions == {"asked": "Answer with one word: {} or {}."}
 
 
-def test_a_word_out_of_sight_is_no_score() -> None:
+def test_a_word_outside_the_likeliest_tokens_has_no_score() -> None:
     with served(closed({"good": 0.9, "fine": 0.1}), assessment="ask") as (model, _):
         (row,) = model.next_token_logprobs(prompts(1, RATE_PREFIX), WORDS)
     assert isinstance(row, ItemError)
-    assert "'poor' is not among the 2 likeliest words" in str(row)
+    assert "'poor' is not among the 2 likeliest first tokens" in str(row)
 
 
-def test_replies_are_cached_only_where_the_weights_are_named(tmp_path: Any) -> None:
+def test_replies_are_cached_only_with_a_revision(tmp_path: Any) -> None:
     with serving(lambda body, attempt: completion("x")) as server:
         for args, expected in (({}, 4), ({"revision": "v1"}, 2), ({"revision": "v2"}, 2)):
             for _ in range(2):
@@ -252,11 +252,11 @@ def test_replies_are_cached_only_where_the_weights_are_named(tmp_path: Any) -> N
 @pytest.mark.parametrize(
     "spec, args, why",
     [
-        ("openai:m", {}, "BASE_URL"), ("openai:m@http://h/v1", {"dtype": "float32"}, "means nothing to an endpoint"),
-        ("tiny", {"price": "1/2"}, "means nothing to a local model"),
+        ("openai:m", {}, "BASE_URL"), ("openai:m@http://h/v1", {"dtype": "float32"}, "does not apply to an endpoint"),
+        ("tiny", {"price": "1/2"}, "does not apply to a local model"),
     ],
 )  # fmt: skip
-def test_what_cannot_work(spec: str, args: dict[str, str], why: str) -> None:
+def test_wrong_specs_and_arguments(spec: str, args: dict[str, str], why: str) -> None:
     with pytest.raises(UsageError, match=why):
         load_model(parse_spec(spec), args)
 

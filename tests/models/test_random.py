@@ -17,11 +17,11 @@ def asked(n: int, letters: str = "ABC") -> list[Prompt]:
     return [Prompt(f"item/{i}", f"Which?\n{lines}\n{LETTER_INSTRUCTION}") for i in range(n)]
 
 
-def test_same_whatever_the_batch_order_and_process() -> None:
+def test_answers_do_not_depend_on_batch_order_or_process() -> None:
     model, prompts = RandomModel(3), asked(20)
     options = [["Yes", "No", "Yes"]] * 20
     assert model.generate(prompts, 8) == [model.generate([prompt], 8)[0] for prompt in prompts]
-    assert model.option_likelihoods(prompts[::-1], options) == model.option_likelihoods(prompts, options)[::-1]
+    assert model.option_loglikelihoods(prompts[::-1], options) == model.option_loglikelihoods(prompts, options)[::-1]
     code = (
         "from pytest_qbench.models.random import RandomModel as R; from tests.models.test_random import asked;"
         "print(R(3).generate(asked(20), 8), R(3).next_token_logprobs(asked(2), ('good', 'poor')))"
@@ -45,14 +45,14 @@ def test_letters_are_uniform(letters: str) -> None:
 
 
 def test_the_likeliest_option_is_uniform() -> None:
-    rows = RandomModel(0).option_likelihoods(asked(6000), [["a", "b", "c"]] * 6000)
+    rows = RandomModel(0).option_loglikelihoods(asked(6000), [["a", "b", "c"]] * 6000)
     best = [row.index(max(row)) for row in rows]
     assert all(abs(best.count(i) - 2000) < 4 * math.sqrt(6000 * 2 / 9) for i in range(3))
     assert all(math.isclose(math.fsum(map(math.exp, row)), 1) for row in rows)
 
 
-def test_equal_options_have_likelihoods_of_their_own() -> None:
-    first, second = RandomModel(0).option_likelihoods(asked(1), [["Yes", "Yes"]])[0]
+def test_equal_options_have_different_log_likelihoods() -> None:
+    first, second = RandomModel(0).option_loglikelihoods(asked(1), [["Yes", "Yes"]])[0]
     assert first != second
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pytest_qbench.errors import DataError, ItemError, ModelError, QBenchError, UsageError
 from pytest_qbench.items import Item
 from pytest_qbench.models import load_model, parse_spec
-from pytest_qbench.models.base import Recalls
+from pytest_qbench.models.base import SupportsReplay
 from pytest_qbench.models.recorded_outputs import dataset_of
 from pytest_qbench.records import Record, Response
 from tests.builders import picture
@@ -44,7 +44,7 @@ A3 = {"img_path": "1.jpg", "gt_score": 3.8, "logit_good": " 17.5 ", "logit_poor"
 def test_official_outputs_keep_every_word(tmp_path: Path, file: str, dataset: str, separator: str) -> None:
     write(tmp_path / file, A3, {**A3, "img_path": "2.jpg", "logit_good": 1.0}, separator=separator)
     model = replay(tmp_path)
-    assert isinstance(model, Recalls)
+    assert isinstance(model, SupportsReplay)
     assert model.recall([picture("2.jpg", 1.0, dataset), picture("1.jpg", 1.0, dataset)]) == [  # type: ignore[arg-type]
         Response(logprobs={"good": 1.0, "poor": 14.5, "excellent": 1.0}),
         Response(logprobs={"good": 17.5, "poor": 14.5, "excellent": 1.0}),

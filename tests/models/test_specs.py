@@ -62,8 +62,8 @@ def test_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("zzzzzz", r"no model 'zzzzzz': use an alias"),
     ("gemini:flash", r"no backend 'gemini:' in this version .*random:SEED"),
     ("openai:gpt", r"openai:gpt: no BASE_URL; write openai:MODEL@BASE_URL"),
-    ("hf:", r"is no hub id; write hf:ORG/NAME"),
-    ("hf:a b", r"is no hub id"),
+    ("hf:", r"is not a hub id; write hf:ORG/NAME"),
+    ("hf:a b", r"is not a hub id"),
 ])  # fmt: skip
 def test_bad_specs_are_one_line(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
@@ -99,7 +99,7 @@ def test_replay_names_a_model_after_its_outputs(tmp_path: Path) -> None:
     ("replay:outputs/instructblip_vicuna", ("good", "poor")),
     ("llava", ("good", "poor")),
 ])  # fmt: skip
-def test_words_of_the_published_scores(spec: str, words: tuple[str, str]) -> None:
+def test_words_of_published_scores(spec: str, words: tuple[str, str]) -> None:
     assert paper_words(parse_spec(spec)) == words
 
 
@@ -131,7 +131,7 @@ def test_check_refuses(tmp_path: Path, files: dict[str, object], message: str) -
     {"model_type": "own", "architectures": ["OwnForCausalLM"], "auto_map": {"AutoModel": "x.Own"}},
     {"model_type": "t5", "architectures": ["T5ForConditionalGeneration"]},
 ])  # fmt: skip
-def test_check_lets_pass_what_only_loading_can_tell(tmp_path: Path, config: dict[str, object]) -> None:
+def test_check_accepts_models_that_only_loading_can_reject(tmp_path: Path, config: dict[str, object]) -> None:
     write(tmp_path, {"config.json": config, "model.safetensors": ""})
     check(parse_spec(str(tmp_path)))
 

@@ -226,7 +226,7 @@ def test_unparsed_replies_are_read_by_the_judge_where_asked(project: pytest.Pyte
     [
         (("--qbench-model=openai:m",), "BASE_URL"),
         (("--qbench-model=openai:m@http://u:pw@127.0.0.1:9/v1",), "keys come from"),
-        (("--qbench-model=openai:m@http://127.0.0.1:9/v1", "--qbench-model-arg=dtype=float32"), "means nothing to an endpoint"),
+        (("--qbench-model=openai:m@http://127.0.0.1:9/v1", "--qbench-model-arg=dtype=float32"), "does not apply to an endpoint"),
         (("--qbench-model=openai:m@http://127.0.0.1:9/v1", "--qbench-timeout=1"), "no reply within 1 s"),
         (("--qbench-model=random:0", "--qbench-judge=openai:j"), "BASE_URL"),
         (("--qbench-model=random:0", "--qbench-judge-unparsed"), "lexicon cannot read replies"),
@@ -244,4 +244,4 @@ def test_usage_errors(project: pytest.Pytester, args: tuple[str, ...], expected:
 
 def test_an_endpoint_that_lacks_something_ends_the_run_in_one_line_under_workers_too(project: pytest.Pytester) -> None:
     result, _ = run(project, Vllm("logprobs"), "-n2", "test_assessment.py", judge=False)
-    assert_usage(result, "drops logprobs without a word")
+    assert_usage(result, "silently ignores logprobs")

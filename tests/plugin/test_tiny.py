@@ -133,7 +133,7 @@ def test_half_the_resolution_fails(project: pytest.Pytester) -> None:
         def qbench_model(qbench_model):
             def half(prompts):
                 return [replace(p, images=tuple(i.resize((64, 64)).resize((128, 128)) for i in p.images)) for p in prompts]
-            for name in ("generate", "option_likelihoods", "next_token_logprobs"):
+            for name in ("generate", "option_loglikelihoods", "next_token_logprobs"):
                 ask = getattr(qbench_model, name)
                 setattr(qbench_model, name, lambda prompts, *rest, ask=ask: ask(half(prompts), *rest))
             return qbench_model

@@ -1,4 +1,4 @@
-"""A Ray cluster of two nodes on this machine, one CPU each, and runs on it as a user starts them."""
+"""A Ray cluster of two nodes with one CPU each on this machine, and pytest runs on it."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ import pytest
 
 from tests.plugin.killing import SUITES, Run
 
-# In the processes of the cluster: the image named in the file kills who decodes it, and decoding takes its time.
+# Code in the cluster's processes: decoding is slow, and the image named in the file kills the process.
 SITE = """
 import os, pathlib, signal, time
 if "QBENCH_TEST_FOLDER" in os.environ:
-    from pytest_qbench.pictures import Picture
-    folder, decode = pathlib.Path(os.environ["QBENCH_TEST_FOLDER"]), Picture.decode
+    from pytest_qbench.models.images import LazyImage
+    folder, decode = pathlib.Path(os.environ["QBENCH_TEST_FOLDER"]), LazyImage.decode
     def watched(self):
         if (folder / "killer").exists() and self._source.name == (folder / "killer").read_text():
             os.kill(os.getpid(), signal.SIGKILL)
         if (folder / "pause").exists():
             time.sleep(float((folder / "pause").read_text()))
         return decode(self)
-    Picture.decode = watched
+    LazyImage.decode = watched
 """
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_ADDRESS": ""}
 QUICK = ("--qbench-batch-size=4", "--qbench-answer=likelihood")
 
 
 class TwoNodes:
-    """The cluster; `second` is the node that a test may lose, `folder` what its processes look into."""
+    """The cluster; a test may stop the node `second`, and the processes read `folder`."""
 
     def __init__(self, folder: Path) -> None:
         from ray.cluster_utils import Cluster
@@ -44,7 +44,7 @@ class TwoNodes:
         self.temporary = tempfile.mkdtemp(prefix="qbench-", dir="/tmp")  # a socket's path must be short
         self.folder = folder
         self._own = {**ENVIRONMENT, "QBENCH_TEST_FOLDER": str(folder), "PYTHONPATH": str(folder)}
-        self._own["RAY_TMPDIR"] = self.temporary  # `auto` of other tests, and of who runs them, finds it nowhere else
+        self._own["RAY_TMPDIR"] = self.temporary  # hides it from `auto` in other tests and for the user
         with self._environment():
             self.cluster: Any = Cluster(
                 initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
@@ -57,7 +57,7 @@ class TwoNodes:
 
     @contextmanager
     def _environment(self) -> Iterator[None]:
-        """What the processes of a node inherit."""
+        """Environment of the processes of a node."""
         with pytest.MonkeyPatch.context() as patch:
             for name, value in self._own.items():
                 patch.setenv(name, value)
@@ -68,16 +68,16 @@ class TwoNodes:
         return str(self.cluster.address)
 
     def lose_second(self) -> None:
-        """Take a node away as a failing machine does."""
+        """Kill a node as a machine failure does."""
         self.cluster.remove_node(self.second, allow_graceful=False)
 
     def replace_second(self) -> None:
-        """Add another one in its place."""
+        """Add a node in its place."""
         self.second = self.add()
         self.cluster.wait_for_nodes()
 
     def say(self, name: str, text: str | None) -> None:
-        """Tell the processes of the cluster something, or nothing more."""
+        """Write an instruction for the cluster's processes, or remove it."""
         if text is None:
             (self.folder / name).unlink(missing_ok=True)
         else:
@@ -113,13 +113,13 @@ def processes_with(mark: str) -> list[str]:
         try:
             if mark.encode() in (path / "environ").read_bytes():
                 found.append((path / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-        except OSError:  # it is gone, or another user's
+        except OSError:  # the process has ended or belongs to another user
             continue
     return found
 
 
 def ended(folder: Path, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run pytest to its end."""
+    """Run pytest and wait for it."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--qbench-no-gates", *args]
     return subprocess.run(
         command,

@@ -1,4 +1,4 @@
-"""Replicas on a Ray cluster: the records of a run without it, whatever is lost; and nothing left behind."""
+"""Replicas on a Ray cluster: records equal those of a local run after any loss, and no process stays behind."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def summary(folder: Path) -> dict[str, object]:
 
 
 @pytest.mark.campaign
-def test_two_nodes_give_the_records_and_the_fingerprint_of_a_run_without_them(
+def test_two_nodes_give_the_records_and_fingerprint_of_a_local_run(
     nodes: TwoNodes, local: Path, tmp_path: Path
 ) -> None:
     folder = suites(tmp_path, *TASKS)
@@ -60,7 +60,7 @@ def test_two_nodes_give_the_records_and_the_fingerprint_of_a_run_without_them(
 
 
 @pytest.mark.campaign
-def test_a_node_lost_in_the_middle_costs_no_item(nodes: TwoNodes, local: Path, tmp_path: Path) -> None:
+def test_a_lost_node_loses_no_item(nodes: TwoNodes, local: Path, tmp_path: Path) -> None:
     folder, rng = suites(tmp_path, *TASKS), random.Random(3)
     nodes.say("pause", "0.05")
     try:
@@ -93,7 +93,7 @@ def test_an_item_that_kills_its_replica_is_isolated_and_named(nodes: TwoNodes, l
     (dead,) = (r for r in map(json.loads, records(folder)) if r["status"] == "error")
     assert dead["error"] == f"WorkerDied: the process died 4 times while it measured {dead['item']}, at last alone"
     sizes = [len(batch) for batch in begun(folder) if ("assessment", dead["item"]) in batch]
-    assert sizes == [4, 2, 1]  # the second time as it was: nobody begins it anew
+    assert sizes == [4, 2, 1]  # unchanged the first time, then halved
     (batch,) = (batch for batch in begun(folder) if len(batch) == 4 and ("assessment", dead["item"]) in batch)
     apart = {item for _, item in batch}
     others = [line for line in records(local) if '"mini_a"' in line and json.loads(line)["item"] not in apart]
@@ -101,14 +101,14 @@ def test_an_item_that_kills_its_replica_is_isolated_and_named(nodes: TwoNodes, l
 
 
 def names(folder: Path) -> list[str]:
-    """The names of images, as the run's items tell."""
+    """Names of the images of a run's items."""
     lines = (folder / "run" / "items.jsonl").read_text().splitlines()
     return [name for line in lines for name in json.loads(line).get("images", ())]
 
 
-def test_a_cluster_that_a_run_started_is_gone_after_it(tmp_path: Path) -> None:
+def test_a_cluster_that_a_run_started_ends_with_it(tmp_path: Path) -> None:
     folder, mark = suites(tmp_path, "assessment"), uuid.uuid4().hex
-    # At its exit Ray would stop the cluster by itself, but that may be long after a session.
+    # Ray also stops the cluster when the process exits, which may be long after the session.
     (folder / "conftest.py").write_text(
         "import pathlib, ray\n"
         "def pytest_unconfigure():\n"
@@ -142,14 +142,16 @@ def refused(done: object) -> str:
     [
         (("--qbench-model=tiny", "--qbench-ray=nowhere"), "write HOST:PORT"),
         (("--qbench-model=tiny", "--qbench-ray=auto", "-n2"), "drop -n"),
-        (("--qbench-model=random:0", "--qbench-ray=auto"), "nothing to replicate of random:0"),
-        (("--qbench-model=replay:.", "--qbench-ray=auto"), "nothing to replicate of replay:"),
-        (("--qbench-model=openai:m@http://localhost:1/v1", "--qbench-ray=auto"), "nothing to replicate of openai:m"),
+        (("--qbench-model=random:0", "--qbench-ray=auto"), "random:0 cannot be replicated"),
+        (("--qbench-model=replay:.", "--qbench-ray=auto"), "cannot be replicated"),
+        (("--qbench-model=openai:m@http://localhost:1/v1", "--qbench-ray=auto"), "cannot be replicated"),
         (("--qbench-ray=auto",), "needs --qbench-model"),
         (("--qbench-model=tiny", "--qbench-ray=auto", "--qbench-model-arg=device=cuda:1"), "use device=cuda"),
     ],
 )
-def test_what_cannot_be_spread_is_a_usage_error(tmp_path: Path, args: tuple[str, ...], expected: str) -> None:
+def test_models_that_cannot_be_replicated_are_usage_errors(
+    tmp_path: Path, args: tuple[str, ...], expected: str
+) -> None:
     assert expected in refused(ended(suites(tmp_path, "assessment"), *args))
 
 
@@ -158,18 +160,18 @@ def test_without_ray_the_error_says_what_to_install(tmp_path: Path) -> None:
     assert "pip install 'pytest-qbench[ray]'" in refused(ended(tmp_path, "--qbench-model=tiny", "--qbench-ray=auto"))
 
 
-def test_an_address_without_a_cluster_is_a_usage_error_at_once(tmp_path: Path) -> None:
+def test_an_address_without_a_cluster_is_a_usage_error(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     folder = suites(tmp_path, "assessment")
     line = refused(ended(folder, "--qbench-model=tiny", "--qbench-limit=4", f"--qbench-ray={address}"))
-    assert f"--qbench-ray={address}: no Ray cluster answers there (Connection refused)" in line
+    assert f"--qbench-ray={address}: no Ray cluster answers (Connection refused)" in line
     line = refused(ended(folder, "--qbench-model=tiny", "--qbench-limit=4", "--qbench-ray=auto", RAY_ADDRESS=address))
     assert f"RAY_ADDRESS={address}" in line
 
 
-def test_a_model_of_the_projects_own_is_refused(tmp_path: Path) -> None:
+def test_a_model_from_a_fixture_is_a_usage_error(tmp_path: Path) -> None:
     own = "import pytest\nfrom pytest_qbench.models.random import RandomModel\n@pytest.fixture(scope='session')\n"
     own += "def qbench_model():\n    return RandomModel(0)\n"
     (suites(tmp_path, "assessment") / "conftest.py").write_text(own)
@@ -178,7 +180,7 @@ def test_a_model_of_the_projects_own_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.campaign
-def test_a_killed_or_interrupted_run_leaves_nothing_behind_and_is_gone_on_with(local: Path, tmp_path: Path) -> None:
+def test_a_killed_or_interrupted_run_leaves_no_process_and_can_be_resumed(local: Path, tmp_path: Path) -> None:
     folder = suites(tmp_path, *TASKS)
     for stop in (signal.SIGKILL, signal.SIGINT):
         mark = uuid.uuid4().hex
@@ -188,7 +190,7 @@ def test_a_killed_or_interrupted_run_leaves_nothing_behind_and_is_gone_on_with(l
         assert spread.until(lambda before=before, spread=spread: spread.lines() >= before + 12), spread.text
         os.kill(spread.process.pid, stop)
         assert spread.wait() == (2 if stop == signal.SIGINT else -stop), spread.text
-        # Two helpers of Ray's look once a minute whether their node lives; they hold nothing.
+        # Two processes of Ray check once a minute whether their node lives; they hold no resources.
         agents = ("ray::DashboardAgent", "ray::RuntimeEnvAgent") if stop == signal.SIGKILL else ()
         end = time.monotonic() + 30
         while (left := [p for p in processes_with(mark) if not p.startswith(agents)]) and time.monotonic() < end:
@@ -204,7 +206,7 @@ def test_a_killed_or_interrupted_run_leaves_nothing_behind_and_is_gone_on_with(l
 
 
 @pytest.mark.campaign
-def test_what_listens_but_is_no_cluster_is_a_usage_error(tmp_path: Path) -> None:
+def test_a_server_that_is_no_cluster_is_a_usage_error(tmp_path: Path) -> None:
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen()

@@ -1,4 +1,4 @@
-"""What is sent to a replica can be pickled, and is read there as here."""
+"""Items for a replica can be pickled and read in another process."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import FileImage, Item
-from pytest_qbench.replicas.serialization import carried
+from pytest_qbench.replicas.serialization import portable_items
 
 
 @dataclass
 class Open:
-    """An image inside a file that this process has open."""
+    """An image inside an open file of this process."""
 
     name: str
     content: bytes | None
@@ -36,8 +36,8 @@ def item(*images: object) -> Item:
     return Item("d/1", "assessment", "d", None, "d/1", images, target=1.0)  # type: ignore[arg-type]
 
 
-def test_images_in_tables_travel_as_bytes_with_what_is_wrong_with_them() -> None:
-    (sent,) = pickle.loads(pickle.dumps(carried([item(Open("a", b"png"), Open("b", None))], sees=True)))
+def test_images_in_tables_become_bytes_or_their_error() -> None:
+    (sent,) = pickle.loads(pickle.dumps(portable_items([item(Open("a", b"png"), Open("b", None))], vision=True)))
     first, second = sent.images
     assert (first.name, first.read(), first.missing()) == ("a", b"png", False)
     assert second.missing()
@@ -45,12 +45,12 @@ def test_images_in_tables_travel_as_bytes_with_what_is_wrong_with_them() -> None
         second.read()
 
 
-def test_image_files_travel_as_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_image_files_become_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (sent,) = carried([item(FileImage(Path(), "images", "x.png"))], sees=True)
+    (sent,) = portable_items([item(FileImage(Path(), "images", "x.png"))], vision=True)
     assert sent.images == (FileImage(tmp_path, "images", "x.png"),)
 
 
-def test_a_model_without_eyes_is_sent_no_images() -> None:
-    (sent,) = carried([item(Open("a", b"png"))], sees=False)
+def test_a_text_only_model_gets_no_images() -> None:
+    (sent,) = portable_items([item(Open("a", b"png"))], vision=False)
     assert sent.images == ()

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_qbench.engine.crash_isolation import next_size
+from pytest_qbench.engine.crash_isolation import next_batch_size
 from pytest_qbench.errors import UsageError
 from pytest_qbench.records import Record, read_records
 from pytest_qbench.runs.append_log import SharedLines
@@ -136,7 +136,7 @@ def test_the_journal_tells_what_dead_processes_were_at(tmp_path: Path) -> None:
 @given(st.integers(1, 512))
 def test_isolating_an_item_ends(size: int) -> None:
     died: list[int] = []
-    while (following := next_size(died)) != 0:
+    while (following := next_batch_size(died)) != 0:
         died.append(size if following is None else following)
     assert died[:2] == [size, size]  # innocent until it happens again: the same batch gives the same bits
     assert died[-1] == 1

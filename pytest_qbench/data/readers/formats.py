@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pytest_qbench.data.readers.csv import read_table
 from pytest_qbench.data.readers.json import read_objects
+from pytest_qbench.data.readers.parquet import read_parquet
 from pytest_qbench.data.readers.row import Row
 from pytest_qbench.errors import DataError
 
@@ -20,11 +22,7 @@ def read_rows(path: Path, label: str) -> list[Row]:
     if suffix in (".json", ".jsonl"):
         return [Row(label, number, fields) for number, fields in enumerate(read_objects(path, label), 1)]
     if suffix in (".csv", ".tsv"):
-        from pytest_qbench.data.readers.csv import read_table
-
         return read_table(path, label)
     if suffix == ".parquet":
-        from pytest_qbench.data.readers.parquet import read_parquet
-
         return read_parquet(path, label)
     raise DataError(f"{label}: unknown format {path.suffix!r}; one of {', '.join(SUFFIXES)} is needed")

@@ -15,6 +15,8 @@ from pytest_qbench.data.readers.row import Row
 from pytest_qbench.errors import DataError, ItemError
 from pytest_qbench.items import ImageSource
 
+# Imports in functions: pyarrow is an optional dependency.
+
 #: How to get what this module and the hub need.
 INSTALL = "pip install 'pytest-qbench[hub]'"
 

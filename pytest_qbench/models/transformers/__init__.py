@@ -1,1 +1,1 @@
-"""Local models by the transformers library."""
+"""Local models, loaded with the transformers library."""

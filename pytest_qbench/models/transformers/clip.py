@@ -1,6 +1,6 @@
-"""CLIP as a baseline for assessment: which sentence is nearer to the image. It can neither answer nor describe.
+"""CLIP as a baseline for assessment: similarity of an image and a sentence. It can neither answer nor describe.
 
-`SENTENCE` is that of the notebook which made the paper's row: Q-Future/Q-Bench, leaderboards/IQA_outputs/clip_vit_l14.
+`SENTENCE` comes from the notebook behind the paper's row: Q-Future/Q-Bench, leaderboards/IQA_outputs/clip_vit_l14.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import torch
 
 from pytest_qbench.errors import ItemError, ModelError
-from pytest_qbench.models import memory as garbage
+from pytest_qbench.models import memory
 from pytest_qbench.models.errors import item_errors, quiet
 from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.models.transformers import loading
@@ -22,32 +22,32 @@ from pytest_qbench.prompts import Prompt
 SENTENCE = "a photo of {word} quality"
 
 
-class ContrastiveModel:
-    """A CLIP model: words' log-probabilities are those of a softmax over image-text similarities, times its scale."""
+class ClipModel:
+    """A CLIP model. The log-probabilities of words are a log-softmax over its scaled image-text similarities."""
 
     needs_images = True
 
     def __init__(self, spec: ModelSpec, args: Mapping[str, str], worker: Worker = ALONE) -> None:
-        """Load it. Raises `ModelError`, in one line, for all that can go wrong."""
+        """Load the model. Raises `ModelError` in one line if that fails."""
         self.name = spec.name
         self._spec = spec
         self._model, self._processor, self._device = loading.load(spec, args, worker)
 
     def describe(self) -> dict[str, Any]:
-        """Return what identifies the model and how it ran (`loading.describe`)."""
+        """Return the identity and settings of the model (`loading.describe`)."""
         described = loading.describe(self._spec, self._model, self._processor, self._device)
         return {**described, "sentence": SENTENCE}
 
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
-        """Refuse: it has no words of its own."""
+        """Raise `ModelError`: CLIP generates no text."""
         self._refuse()
 
-    def option_likelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
-        """Refuse: it reads no questions."""
+    def option_loglikelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
+        """Raise `ModelError`: CLIP reads no questions."""
         self._refuse()
 
     def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
-        """Return for each prompt's image log-probabilities over `words` (they add up to one), in float32."""
+        """Return log-probabilities over `words` for the image of each prompt, in float32. Probabilities sum to 1."""
         for prompt in prompts:
             if len(prompt.images) != 1:
                 raise ItemError(f"{prompt.key}: {self.name} cannot take {len(prompt.images)} images in a prompt")
@@ -67,11 +67,11 @@ class ContrastiveModel:
     def close(self) -> None:
         """Release the weights; a second call does nothing."""
         self.__dict__.pop("_model", None)
-        garbage.release()
+        memory.collect_garbage()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
     def _refuse(self) -> NoReturn:
         raise ModelError(
-            f"{self.name} compares images with sentences, it cannot answer or describe: run the assessment suite alone"
+            f"{self.name} compares images with sentences and cannot answer or describe: run the assessment suite alone"
         )

@@ -1,4 +1,4 @@
-"""Log-probabilities of given continuations: the image and the prompt are read once, whatever the number of options."""
+"""Log-probabilities of given continuations. All options share one forward pass over the image and the prompt."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pytest_qbench.models.transformers.architectures import Quirks, multimodal_rope
+from pytest_qbench.models.transformers.architectures import Architecture, multimodal_rope
 from pytest_qbench.models.transformers.encoding import Encoder
-from pytest_qbench.models.transformers.padding import Batch, positions, ragged
+from pytest_qbench.models.transformers.padding import Tensors, positions, ragged
 
 Tokens = Sequence[int]
 _CACHES = ("cache", "past_key_values")
-"""What a forward pass calls the keys and values of what it has read: since transformers 5.24, and before."""
+"""Argument of a forward pass for cached keys and values: since transformers 5.24, and before."""
 _ROWS = 16384
-"""Rows of the head multiplied at a time: 256 MiB in float32 at a width of 4096."""
+"""Rows of the output head in one matrix product: 256 MiB in float32 at a width of 4096."""
 
 
-class Scorer:
-    """Scores continuations of encoded prompts. Log-probabilities are natural and computed in float32."""
+class LoglikelihoodScorer:
+    """Score continuations of encoded prompts. Log-probabilities are natural logarithms, computed in float32."""
 
-    def __init__(self, model: Any, encoder: Encoder, quirks: Quirks) -> None:
+    def __init__(self, model: Any, encoder: Encoder, architecture: Architecture) -> None:
         self._model = model
         self._encoder = encoder
-        self._quirks = quirks
+        self._architecture = architecture
         self._rope = multimodal_rope(model)
         parameters = inspect.signature(model.forward).parameters
         self._takes_positions = "position_ids" in parameters
         self._keeps_logits = "logits_to_keep" in parameters
-        self._cache = next((name for name in _CACHES if name in parameters), "") if quirks.continues else ""
+        self._cache = next((name for name in _CACHES if name in parameters), "") if architecture.continues_cache else ""
 
-    def __call__(self, batch: Batch, continuations: Sequence[Sequence[Tokens]]) -> list[list[float]]:
-        """Return, per row of `batch`, the summed log-probability of each of its continuations (at least one token)."""
+    def __call__(self, batch: Tensors, continuations: Sequence[Sequence[Tokens]]) -> list[list[float]]:
+        """Return the log-probability of each continuation of each row, summed over its tokens (at least one)."""
         if "decoder_input_ids" in batch:
             return self._by_full_forwards(batch, continuations)
         several = any(len(tokens) > 1 for row in continuations for tokens in row)
@@ -53,17 +53,17 @@ class Scorer:
                 self._add_rest(batch, continuations, cache, scores)
         return [row.tolist() for row in scores]
 
-    def by_full_forwards(self, batch: Batch, continuations: Sequence[Sequence[Tokens]]) -> list[list[float]]:
-        """Return the same by one forward pass over everything for each continuation: slow, and the reference."""
+    def by_full_forwards(self, batch: Tensors, continuations: Sequence[Sequence[Tokens]]) -> list[list[float]]:
+        """Return the same from one full forward pass for each continuation. This is slow and serves as reference."""
         with float32_head(self._model):
             return self._by_full_forwards(batch, continuations)
 
     def _add_rest(
-        self, batch: Batch, continuations: Sequence[Sequence[Tokens]], cache: Any, scores: list[Tensor]
+        self, batch: Tensors, continuations: Sequence[Sequence[Tokens]], cache: Any, scores: list[Tensor]
     ) -> None:
-        """Add to `scores` the tokens after the first, one pass a continuation over the prompts' cached keys."""
+        """Add the tokens after the first to `scores`, with one forward pass a continuation over the cached prompts."""
         mask = batch["attention_mask"]
-        # M-RoPE: an image takes fewer positions than tokens; the first pass left the difference of each row, (B, 1).
+        # M-RoPE: an image has fewer positions than tokens; `rope_deltas` (B, 1) is the difference of each row.
         shift: Any = 0 if self._model_positions(batch) is not None else getattr(self._rope, "rope_deltas", 0)
         for column in range(max(len(row) for row in continuations)):
             own = [row[column] if column < len(row) else () for row in continuations]
@@ -71,18 +71,18 @@ class Scorer:
                 continue
             ids, new = ragged([tokens[:-1] for tokens in own], self._encoder.tokenizer.pad_token_id, mask.device)
             whole = torch.cat([mask, new.to(mask.dtype)], dim=1)
-            where = positions(whole)[:, -ids.shape[1] :] + self._quirks.first_position + shift
+            where = positions(whole)[:, -ids.shape[1] :] + self._architecture.first_position + shift
             given = {"position_ids": where} if self._takes_positions else {}
             given[self._cache] = cache
             logits = self._model(input_ids=ids, attention_mask=whole, use_cache=True, **given).logits
             targets, real = ragged([tokens[1:] for tokens in own], 0, mask.device)
-            sums = _gathered(logits, targets, real)
+            sums = _sum_logprobs(logits, targets, real)
             for i, tokens in enumerate(own):
                 if tokens:
                     scores[i][column] += sums[i]
             cache.crop(-ids.shape[1])
 
-    def _by_full_forwards(self, batch: Batch, continuations: Sequence[Sequence[Tokens]]) -> list[list[float]]:
+    def _by_full_forwards(self, batch: Tensors, continuations: Sequence[Sequence[Tokens]]) -> list[list[float]]:
         device = batch["attention_mask"].device
         columns = []
         for column in range(max(len(row) for row in continuations)):
@@ -95,10 +95,10 @@ class Scorer:
                 logits = self._model(**extended).logits[:, -length:]
             else:
                 logits = self._forward(self._encoder.append(batch, own), length + 1).logits[:, -length - 1 : -1]
-            columns.append(_gathered(logits, targets, real))
+            columns.append(_sum_logprobs(logits, targets, real))
         return [[float(columns[j][i]) for j in range(len(row))] for i, row in enumerate(continuations)]
 
-    def _forward(self, batch: Batch, keep: int, use_cache: bool = False) -> Any:
+    def _forward(self, batch: Tensors, keep: int, use_cache: bool = False) -> Any:
         given: dict[str, Any] = {"logits_to_keep": keep} if self._keeps_logits else {}
         if (where := self._model_positions(batch)) is not None and self._takes_positions:
             given["position_ids"] = where
@@ -107,18 +107,18 @@ class Scorer:
         with nullcontext() if self._keeps_logits else last_positions(self._model, keep):
             return self._model(**batch, **given)
 
-    def _model_positions(self, batch: Batch) -> Tensor | None:
-        """Return positions from the mask, or None where the model computes its own from the images."""
+    def _model_positions(self, batch: Tensors) -> Tensor | None:
+        """Return positions from the mask, or None if the model computes them from the images."""
         if self._rope is not None and any(key.startswith("pixel") for key in batch):
             return None
-        return positions(batch["attention_mask"]) + self._quirks.first_position
+        return positions(batch["attention_mask"]) + self._architecture.first_position
 
 
 @contextmanager
 def float32_head(model: Any) -> Iterator[None]:
-    """Let the output head of a half-precision model multiply in float32; what follows it (soft caps) then does too.
+    """Compute the output head of a half-precision model in float32, and with it later operations (soft caps).
 
-    bf16 logits have 8 bits: the scores of thousands of images collapse onto a few dozen values.
+    bf16 logits have 8 bits of precision: the scores of thousands of images would take a few dozen values.
     """
     head = model.get_output_embeddings()
     if (
@@ -144,9 +144,9 @@ def float32_head(model: Any) -> Iterator[None]:
 
 @contextmanager
 def last_positions(model: Any, keep: int) -> Iterator[None]:
-    """Let the output head see the last `keep` positions alone: for models whose forward pass has no `logits_to_keep`.
+    """Limit the output head to the last `keep` positions, for models without `logits_to_keep`.
 
-    Over all positions of a prompt it is the largest tensor of all, (B, L, V), and nobody reads it.
+    Logits of all positions, (B, L, V), would be the largest tensor of the pass, and only the last positions are read.
     """
     hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, given: (given[0][:, -keep:],))
     try:
@@ -156,14 +156,14 @@ def last_positions(model: Any, keep: int) -> Iterator[None]:
 
 
 def _can_crop(cache: Any) -> bool:
-    """Tell whether tokens can be taken off the end again: growing layers only, not windows or recurrent states."""
+    """Whether a cache can drop its last tokens. Sliding windows and recurrent states cannot."""
     from transformers.cache_utils import DynamicLayer
 
     layers = getattr(cache, "layers", None) or ()
     return len(layers) > 0 and all(type(layer) is DynamicLayer for layer in layers)
 
 
-def _gathered(logits: Tensor, targets: Tensor, real: Tensor) -> Tensor:
-    """Return (B,) sums of the log-probabilities of `targets` (B, L), where `real`, under `logits` (B, L, V)."""
+def _sum_logprobs(logits: Tensor, targets: Tensor, real: Tensor) -> Tensor:
+    """Return sums (B,) over the log-probabilities of `targets` (B, L) where `real` is 1, from `logits` (B, L, V)."""
     picked = logits.float().log_softmax(-1).gather(-1, targets.unsqueeze(-1)).squeeze(-1)
     return torch.where(real.bool(), picked, 0.0).sum(-1)

@@ -1,4 +1,4 @@
-"""From a spec to a model and a processor in memory, and what identifies them."""
+"""Load the model and processor of a spec, and describe them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from typing import Any
 import torch
 
 from pytest_qbench.errors import ModelError, QBenchError
-from pytest_qbench.models.errors import FAILURES, loading_error, quiet, raised_by
+from pytest_qbench.models.errors import FAILURES, expected_failures, loading_error, quiet
 from pytest_qbench.models.specs import ModelSpec
-from pytest_qbench.models.transformers.devices import Machine, Worker, place
+from pytest_qbench.models.transformers.devices import Accelerators, Worker, choose_device
 from pytest_qbench.models.transformers.text_processor import TextProcessor
 
+# Imports in functions: transformers loads a model class, and with it seconds of code, when one is asked for.
+
 _MIB = 1 << 20
-CONTRASTIVE = "clip"
+CLIP = "clip"
 
 
-def is_contrastive(spec: ModelSpec, args: Mapping[str, str]) -> bool:
-    """Tell whether the model compares images with texts instead of writing. Raises `ModelError` like `load`."""
+def is_clip(spec: ModelSpec, args: Mapping[str, str]) -> bool:
+    """Whether the checkpoint is a CLIP model. Raises `ModelError` as `load` does."""
     from transformers import PreTrainedConfig
 
     where: dict[str, Any] = {"local_files_only": True} if spec.is_local else {"revision": args.get("revision", "main")}
@@ -33,18 +35,20 @@ def is_contrastive(spec: ModelSpec, args: Mapping[str, str]) -> bool:
             config, _ = PreTrainedConfig.get_config_dict(spec.target, **where)
     except FAILURES as error:
         raise loading_error(spec, error, device="cpu") from error
-    return bool(config.get("model_type") == CONTRASTIVE)
+    return bool(config.get("model_type") == CLIP)
 
 
 def pick_device(args: Mapping[str, str], worker: Worker) -> torch.device:
-    """Return the device for this process. Raises `ModelError` when it is not there or others sit on it."""
-    machine = Machine(torch.cuda.device_count() if torch.cuda.is_available() else 0, torch.backends.mps.is_available())
+    """Return the device of this process. Raises `ModelError` if it is missing or another worker has it."""
+    accelerators = Accelerators(
+        torch.cuda.device_count() if torch.cuda.is_available() else 0, torch.backends.mps.is_available()
+    )
     share = args.get("share_gpu") == "true"
-    return torch.device(place(args.get("device", "auto"), machine, worker, share=share))
+    return torch.device(choose_device(args.get("device", "auto"), accelerators, worker, share=share))
 
 
 def pick_dtype(wanted: str, device: torch.device) -> torch.dtype | str:
-    """Return the dtype to load in. `auto` is the checkpoint's, but float32 on a CPU, where half precision is slow."""
+    """Return the dtype to load in. `auto` is the checkpoint's; on a CPU, float32, as half precision is slow there."""
     if wanted != "auto":
         dtype: torch.dtype = getattr(torch, wanted)
         return dtype
@@ -52,22 +56,22 @@ def pick_dtype(wanted: str, device: torch.device) -> torch.dtype | str:
 
 
 def load(
-    spec: ModelSpec, args: Mapping[str, str], worker: Worker, *, sees: bool = True
+    spec: ModelSpec, args: Mapping[str, str], worker: Worker, *, vision: bool = True
 ) -> tuple[Any, Any, torch.device]:
-    """Return model (in eval mode, on its device), processor and device. Raises `ModelError`, in one line."""
+    """Return model (in eval mode, on its device), processor and device. Raises `ModelError` in one line."""
     device = pick_device(args, worker)
     trust = args.get("trust_remote_code") == "true"
-    with told(spec, args, device):
-        return *_load(spec, args, device, trust, sees), device
+    with loading_errors(spec, args, device):
+        return *_load(spec, args, device, trust, vision), device
 
 
 @contextmanager
-def told(spec: ModelSpec, args: Mapping[str, str], device: torch.device) -> Iterator[None]:
-    """Turn what a checkpoint that cannot work raises into `ModelError`, in one line."""
-    from jinja2 import TemplateError  # of a chat template
+def loading_errors(spec: ModelSpec, args: Mapping[str, str], device: torch.device) -> Iterator[None]:
+    """Convert the errors of an unusable checkpoint to `ModelError`, in one line."""
+    from jinja2 import TemplateError  # raised by a chat template
     from safetensors import SafetensorError
 
-    failures: tuple[type[Exception], ...] = (*raised_by(args), SafetensorError, TemplateError)
+    failures: tuple[type[Exception], ...] = (*expected_failures(args), SafetensorError, TemplateError)
     try:
         with quiet():
             yield
@@ -77,7 +81,7 @@ def told(spec: ModelSpec, args: Mapping[str, str], device: torch.device) -> Iter
         raise loading_error(spec, error, device=str(device)) from error
 
 
-def _load(spec: ModelSpec, args: Mapping[str, str], device: torch.device, trust: bool, sees: bool) -> tuple[Any, Any]:
+def _load(spec: ModelSpec, args: Mapping[str, str], device: torch.device, trust: bool, vision: bool) -> tuple[Any, Any]:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoProcessor
 
     common: dict[str, Any] = {"trust_remote_code": trust}
@@ -86,10 +90,10 @@ def _load(spec: ModelSpec, args: Mapping[str, str], device: torch.device, trust:
     elif "revision" in args:
         common["revision"] = args["revision"]
     config = AutoConfig.from_pretrained(spec.target, **common)
-    reads = not sees and _reads_only(config)
-    auto = AutoModelForCausalLM if reads else _auto_class(spec, config, trust)
+    text_only = not vision and _is_language_model(config)
+    auto = AutoModelForCausalLM if text_only else _auto_class(spec, config, trust)
     processor = (
-        TextProcessor.of(spec.target, **common) if reads else AutoProcessor.from_pretrained(spec.target, **common)
+        TextProcessor.load(spec.target, **common) if text_only else AutoProcessor.from_pretrained(spec.target, **common)
     )
     if not hasattr(processor, "image_processor"):
         raise ModelError(
@@ -102,7 +106,7 @@ def _load(spec: ModelSpec, args: Mapping[str, str], device: torch.device, trust:
     if "quantization_config" in args:
         options["quantization_config"] = _quantization(args["quantization_config"])
     if "quantization_config" in args or getattr(config, "quantization_config", None):
-        options["device_map"] = {"": str(device)}  # quantised weights are made where they stay
+        options["device_map"] = {"": str(device)}  # quantized weights cannot move afterwards
     model, info = auto.from_pretrained(spec.target, config=config, output_loading_info=True, **options, **common)
     if missing := sorted(info["missing_keys"]):
         raise ModelError(f"{spec.target}: {len(missing)} weights missing (first: {missing[0]}); fetch the model again")
@@ -111,7 +115,7 @@ def _load(spec: ModelSpec, args: Mapping[str, str], device: torch.device, trust:
     return model.eval(), processor
 
 
-def _reads_only(config: Any) -> bool:
+def _is_language_model(config: Any) -> bool:
     from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
     known = type(config)
@@ -119,17 +123,17 @@ def _reads_only(config: Any) -> bool:
 
 
 def _auto_class(spec: ModelSpec, config: Any, trust: bool) -> Any:
-    """Return the Auto class that knows this config; the second is a superset that has a few more models."""
+    """Return the Auto class that supports this config. The second one has a few more models."""
     from transformers import AutoModel, AutoModelForImageTextToText, AutoModelForMultimodalLM
 
-    if config.model_type == CONTRASTIVE:
+    if config.model_type == CLIP:
         return AutoModel
 
     for auto in (AutoModelForImageTextToText, AutoModelForMultimodalLM):
         if type(config) in auto._model_mapping or (trust and auto.__name__ in getattr(config, "auto_map", {})):
             return auto
     raise ModelError(
-        f"{spec.target} is a {config.model_type!r} model: no vision-language model that transformers knows"
+        f"{spec.target} is a {config.model_type!r} model: transformers has no vision-language model of this type"
     )
 
 
@@ -140,7 +144,7 @@ def _quantization(text: str) -> Any:
 
 
 def _bound_pixels(spec: ModelSpec, processor: Any, args: Mapping[str, str]) -> None:
-    """Set the least and most pixels of an image, for processors whose image tokens grow with the image."""
+    """Set the minimum and maximum pixels of an image, for processors whose image tokens grow with the image."""
     edges = {"min_pixels": "shortest_edge", "max_pixels": "longest_edge"}
     bounds = {edge: int(args[key]) for key, edge in edges.items() if key in args}
     if not bounds:
@@ -148,14 +152,14 @@ def _bound_pixels(spec: ModelSpec, processor: Any, args: Mapping[str, str]) -> N
     known = getattr(getattr(processor.image_processor, "valid_kwargs", None), "__annotations__", {})
     if "max_pixels" not in known:
         raise ModelError(
-            f"{spec.target}: min_pixels and max_pixels mean nothing to its image processor; leave them out"
+            f"{spec.target}: min_pixels and max_pixels do not apply to its image processor; leave them out"
         )
     for edge, pixels in bounds.items():
         processor.image_processor.size[edge] = pixels
 
 
 class Deterministic:
-    """A fixed seed and, on a GPU, deterministic algorithms where torch has them, until it is undone."""
+    """Set a fixed seed and, on a GPU, deterministic algorithms where torch has them. `undo` restores the settings."""
 
     def __init__(self, device: torch.device) -> None:
         torch.manual_seed(0)
@@ -184,7 +188,7 @@ class Deterministic:
 
 
 def describe(spec: ModelSpec, model: Any, processor: Any, device: torch.device) -> dict[str, Any]:
-    """Return what identifies the loaded model and how it runs, as plain values."""
+    """Return the identity and settings of the loaded model as plain values."""
     images = processor.image_processor
     return {
         "backend": "transformers",
@@ -203,7 +207,7 @@ def describe(spec: ModelSpec, model: Any, processor: Any, device: torch.device) 
 
 
 def weights_hash(folder: Path) -> str:
-    """Return sha256 over names and contents of the weight files of `folder`, by name; 64 hex digits."""
+    """Return the SHA-256 of names and contents of the weight files in `folder`, sorted by name; 64 hex digits."""
     files = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
     digest = hashlib.sha256()
     for file in files:

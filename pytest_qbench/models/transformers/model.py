@@ -1,4 +1,4 @@
-"""Any vision-language model that transformers can load."""
+"""Vision-language models that transformers can load."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from pytest_qbench.errors import ItemError, ModelError
-from pytest_qbench.models import memory as garbage
+from pytest_qbench.models import memory
 from pytest_qbench.models.base import Prompts
-from pytest_qbench.models.errors import item_errors, quiet, raised_by
-from pytest_qbench.models.images import Picture, Pictures
+from pytest_qbench.models.errors import expected_failures, item_errors, quiet
+from pytest_qbench.models.images import LazyImage, LazyImages
 from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.models.transformers import loading
-from pytest_qbench.models.transformers.architectures import is_encoder_decoder, quirks
+from pytest_qbench.models.transformers.architectures import architecture_of, is_encoder_decoder
 from pytest_qbench.models.transformers.devices import ALONE, Worker
 from pytest_qbench.models.transformers.encoding import Encoder
-from pytest_qbench.models.transformers.likelihood import Scorer
-from pytest_qbench.models.transformers.padding import Batch
-from pytest_qbench.models.transformers.vision import SeenImages
+from pytest_qbench.models.transformers.likelihood import LoglikelihoodScorer
+from pytest_qbench.models.transformers.padding import Tensors
+from pytest_qbench.models.transformers.vision import VisionFeatureCache
 from pytest_qbench.prompts import Prompt
 
 T = TypeVar("T")
-Kind = tuple[int, str | None]
-"""What prompts of one forward pass have in common: the number of images and the prefix."""
+PromptKind = tuple[int, str | None]
+"""Number of images and prefix: equal for all prompts of one forward pass."""
 
 LARGEST_BATCH = {"cuda": 64}
-"""Where memory says what fits, a batch begins large; elsewhere running out ends the process instead of the batch."""
+"""First batch size on a GPU, where a batch that does not fit raises an error. Elsewhere the process may be killed."""
 OTHER_BATCH = 16
 
 _TOKEN_SETTINGS = (
@@ -45,63 +45,65 @@ _TOKEN_SETTINGS = (
 )
 
 
-class Prepared(Prompts):
-    """Prompts with their tensors. Who changes a prompt makes another list of them, and that has no tensors."""
+class PreparedPrompts(Prompts):
+    """Prompts with their tensors. A changed copy of the list has no tensors."""
 
-    def __init__(self, prompts: Sequence[Prompt], batches: Mapping[Kind, Batch]) -> None:
+    def __init__(self, prompts: Sequence[Prompt], batches: Mapping[PromptKind, Tensors]) -> None:
         super().__init__(prompts)
         self.batches = batches
 
 
 class TransformersModel:
-    """A model loaded by `AutoProcessor` and `AutoModelForImageTextToText`; one code path for all architectures."""
+    """A model loaded with `AutoProcessor` and an Auto class of transformers; one code path for all architectures."""
 
     needs_images = True
 
-    def __init__(self, spec: ModelSpec, args: Mapping[str, str], worker: Worker = ALONE, *, sees: bool = True) -> None:
-        """Load it. Raises `ModelError`, in one line, for all that can go wrong."""
+    def __init__(
+        self, spec: ModelSpec, args: Mapping[str, str], worker: Worker = ALONE, *, vision: bool = True
+    ) -> None:
+        """Load the model. Raises `ModelError` in one line if that fails. `vision`: whether it must read images."""
         self.name = spec.name
         self._spec = spec
-        self._failures = raised_by(args)
-        self._model, self._processor, self._device = loading.load(spec, args, worker, sees=sees)
+        self._failures = expected_failures(args)
+        self._model, self._processor, self._device = loading.load(spec, args, worker, vision=vision)
         self._deterministic = loading.Deterministic(self._device)
         config = self._model.config
         self._encoder_decoder = is_encoder_decoder(config)
-        self.quirks = quirks(config)
-        with loading.told(spec, args, self._device):
+        self.architecture = architecture_of(config)
+        with loading.loading_errors(spec, args, self._device):
             start = config.get_text_config().decoder_start_token_id if self._encoder_decoder else None
-            self.encoder = Encoder(spec.name, self._processor, self.quirks, start)
-        self.score = Scorer(self._model, self.encoder, self.quirks)
-        self._seen = SeenImages(self._model)
+            self.encoder = Encoder(spec.name, self._processor, self.architecture, start)
+        self.score = LoglikelihoodScorer(self._model, self.encoder, self.architecture)
+        self._vision_cache = VisionFeatureCache(self._model)
         self.largest_batch = LARGEST_BATCH.get(self._device.type, OTHER_BATCH)
         self._max_new_tokens = int(args["max_new_tokens"]) if "max_new_tokens" in args else None
         self.greedy = _greedy_settings(self._model, self.encoder.tokenizer)
 
     @property
     def dtype(self) -> torch.dtype:
-        """In what it computes."""
+        """The dtype of the weights."""
         dtype: torch.dtype = self._model.dtype
         return dtype
 
     @property
     def image_passes(self) -> int:
-        """How often the vision tower has run."""
-        return self._seen.passes
+        """Number of forward passes of the vision tower so far."""
+        return self._vision_cache.passes
 
     def describe(self) -> dict[str, Any]:
-        """Return what identifies the model and how it ran (`loading.describe`)."""
+        """Return the identity and settings of the model (`loading.describe`)."""
         return loading.describe(self._spec, self._model, self._processor, self._device)
 
-    def look(self, picture: Picture) -> None:
-        """Decode and preprocess one picture, on any thread."""
+    def preprocess(self, lazy_image: LazyImage) -> None:
+        """Decode and preprocess one image. Thread-safe."""
         with torch.inference_mode():
-            self.encoder.look(picture)
+            self.encoder.preprocess(lazy_image)
 
-    def prepare(self, prompts: Sequence[Prompt]) -> Prepared:
+    def prepare(self, prompts: Sequence[Prompt]) -> PreparedPrompts:
         """Return the prompts with the tensors of their forward pass, on the CPU."""
         with torch.inference_mode():
             kinds = _kinds(prompts)
-            return Prepared(
+            return PreparedPrompts(
                 prompts, {kind: self.encoder([prompts[i] for i in indices]) for kind, indices in kinds.items()}
             )
 
@@ -110,19 +112,19 @@ class TransformersModel:
         limit = self._max_new_tokens or max_new_tokens
         return self._in_groups(prompts, lambda group, _, batch: self._generate(group, batch, limit))
 
-    def option_likelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
-        """Return for each prompt the summed log-likelihood of each option's tokens as the assistant's reply."""
+    def option_loglikelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
+        """Return the log-likelihood of each option of each prompt as the assistant's reply, summed over tokens."""
         return self._in_groups(
             prompts,
-            lambda group, indices, batch: self._likelihoods(group, batch, (), [options[i] for i in indices]),
+            lambda group, indices, batch: self._loglikelihoods(group, batch, (), [options[i] for i in indices]),
         )
 
     def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
         """Return for each prompt the log-probability of each word after `Prompt.prefix`, over the whole vocabulary."""
-        return self._in_groups(prompts, lambda group, _, batch: self._likelihoods(group, batch, words))
+        return self._in_groups(prompts, lambda group, _, batch: self._loglikelihoods(group, batch, words))
 
-    def vary(self) -> str | None:
-        """Go over from float32 to bfloat16, from any other floating type to float32; None for quantised weights."""
+    def switch_dtype(self) -> str | None:
+        """Switch from float32 to bfloat16, from any other dtype to float32; None for quantized weights."""
         if getattr(self._model, "hf_quantizer", None) is not None:
             return None
         dtype = torch.bfloat16 if self._model.dtype == torch.float32 else torch.float32
@@ -131,18 +133,18 @@ class TransformersModel:
 
     def close(self) -> None:
         """Release the weights; a second call does nothing."""
-        for holder in ("_model", "score", "_seen"):
+        for holder in ("_model", "score", "_vision_cache"):
             self.__dict__.pop(holder, None)
         self._deterministic.undo()
-        garbage.release()
+        memory.collect_garbage()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
     def _in_groups(
-        self, prompts: Sequence[Prompt], work: Callable[[list[Prompt], list[int], Batch], list[T]]
+        self, prompts: Sequence[Prompt], work: Callable[[list[Prompt], list[int], Tensors], list[T]]
     ) -> list[T]:
-        """Run `work` over prompts of one kind at a time: processors mix no numbers of images, templates no prefixes."""
-        batches = prompts.batches if isinstance(prompts, Prepared) else {}
+        """Run `work` on groups of one kind: a processor needs equal numbers of images, a template equal prefixes."""
+        batches = prompts.batches if isinstance(prompts, PreparedPrompts) else {}
         results: dict[int, T] = {}
         for kind, indices in _kinds(prompts).items():
             group = [prompts[i] for i in indices]
@@ -152,15 +154,15 @@ class TransformersModel:
                 results.update(zip(indices, work(group, indices, batch), strict=True))
         return [results[i] for i in range(len(prompts))]
 
-    def _likelihoods(
-        self, prompts: list[Prompt], batch: Batch, words: Sequence[str], options: list[Sequence[str]] | None = None
+    def _loglikelihoods(
+        self, prompts: list[Prompt], batch: Tensors, words: Sequence[str], options: list[Sequence[str]] | None = None
     ) -> list[list[float]]:
-        """Score the same words for every prompt, or options of its own for each."""
+        """Score the same words for every prompt or, if given, each prompt's own options."""
         if options is None:
             tokens = [[self.encoder.continuation(prompts[0].prefix, word) for word in words]] * len(prompts)
         else:
             tokens = [self._options(prompt, own) for prompt, own in zip(prompts, options, strict=True)]
-        with self._seen.of(_pictures(prompts)):
+        with self._vision_cache.for_images(_lazy_images(prompts)):
             scores = self.score(self.to_device(batch), tokens)
         for prompt, row in zip(prompts, scores, strict=True):
             if not all(map(math.isfinite, row)):
@@ -173,9 +175,9 @@ class TransformersModel:
         except ModelError as error:
             raise ItemError(f"{prompt.key}: {error}") from None
 
-    def _generate(self, prompts: list[Prompt], batch: Batch, limit: int) -> list[str]:
+    def _generate(self, prompts: list[Prompt], batch: Tensors, limit: int) -> list[str]:
         lengths = batch["attention_mask"].sum(-1).tolist()
-        if self.quirks.pads_in_generate or len(set(lengths)) == 1:
+        if self.architecture.pads_in_generate or len(set(lengths)) == 1:
             return self._decode(prompts, self.to_device(batch), limit)
         texts = [""] * len(prompts)
         for length in sorted(set(lengths)):
@@ -185,48 +187,48 @@ class TransformersModel:
                 texts[i] = text
         return texts
 
-    def _decode(self, prompts: list[Prompt], batch: Batch, limit: int) -> list[str]:
+    def _decode(self, prompts: list[Prompt], batch: Tensors, limit: int) -> list[str]:
         output = self.new_tokens(prompts, batch, limit)
         return [text.strip() for text in self.encoder.tokenizer.batch_decode(output, skip_special_tokens=True)]
 
-    def new_tokens(self, prompts: Sequence[Prompt], batch: Batch, limit: int) -> torch.Tensor:
-        """Return the greedily chosen tokens behind an encoded batch, (B, at most `limit`); padded behind their end."""
+    def new_tokens(self, prompts: Sequence[Prompt], batch: Tensors, limit: int) -> torch.Tensor:
+        """Return the greedy continuation of an encoded batch, (B, at most `limit`) token ids, padded on the right."""
         settings = copy.deepcopy(self.greedy)
         settings.max_new_tokens = limit
-        checks = LogitsProcessorList([_RefuseNaN([prompt.key for prompt in prompts])])
-        with self._seen.of(_pictures(prompts)):
+        checks = LogitsProcessorList([_NaNCheck([prompt.key for prompt in prompts])])
+        with self._vision_cache.for_images(_lazy_images(prompts)):
             output: torch.Tensor = self._model.generate(**batch, generation_config=settings, logits_processor=checks)
         asked = batch["input_ids"]
-        # Models that generate from embeddings may or may not return the prompt.
+        # Models that generate from embeddings may return the prompt or not.
         if not self._encoder_decoder and torch.equal(output[:, : asked.shape[1]], asked):
             output = output[:, asked.shape[1] :]
-        return output[:, 1:] if self._encoder_decoder else output  # a decoder begins with a token of its own
+        return output[:, 1:] if self._encoder_decoder else output  # drop the decoder's start token
 
-    def to_device(self, batch: Batch) -> Batch:
-        """Return a batch on the model's device, in its dtype."""
+    def to_device(self, batch: Tensors) -> Tensors:
+        """Return a batch on the model's device; floating tensors in its dtype."""
         dtype = self._model.dtype
         return {
             key: value.to(self._device, dtype if value.is_floating_point() else None) for key, value in batch.items()
         }
 
 
-def _kinds(prompts: Sequence[Prompt]) -> dict[Kind, list[int]]:
-    """Return where the prompts of each kind are."""
-    kinds: dict[Kind, list[int]] = {}
+def _kinds(prompts: Sequence[Prompt]) -> dict[PromptKind, list[int]]:
+    """Return the positions of the prompts of each kind."""
+    kinds: dict[PromptKind, list[int]] = {}
     for i, prompt in enumerate(prompts):
         kinds.setdefault((len(prompt.images), prompt.prefix), []).append(i)
     return kinds
 
 
-def _pictures(prompts: Sequence[Prompt]) -> list[Picture]:
-    """Return the pictures of all prompts in order; none where an image is no `Picture`, whose content nobody knows."""
-    if not all(isinstance(prompt.images, Pictures) for prompt in prompts):
+def _lazy_images(prompts: Sequence[Prompt]) -> list[LazyImage]:
+    """Return the images of all prompts in order; empty if one of them is not a `LazyImage`."""
+    if not all(isinstance(prompt.images, LazyImages) for prompt in prompts):
         return []
-    return [picture for prompt in prompts for picture in prompt.images.pictures]  # type: ignore[attr-defined]
+    return [lazy_image for prompt in prompts for lazy_image in prompt.images.lazy_images]  # type: ignore[attr-defined]
 
 
-class _RefuseNaN(LogitsProcessor):  # type: ignore[misc]
-    """Greedy decoding would answer NaN with the first token of the vocabulary."""
+class _NaNCheck(LogitsProcessor):  # type: ignore[misc]
+    """Raise on NaN logits, for which greedy decoding would choose the first token of the vocabulary."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = keys
@@ -239,9 +241,9 @@ class _RefuseNaN(LogitsProcessor):  # type: ignore[misc]
 
 
 def _greedy_settings(model: Any, tokenizer: Any) -> Any:
-    """Return generation settings with the checkpoint's special tokens alone: no sampling, beams, penalties or lengths.
+    """Return greedy settings with the checkpoint's special tokens: no sampling, beams, penalties or lengths.
 
-    They also replace those of submodules, from which BLIP-like models and Kosmos-2 generate.
+    They also replace the settings of submodules, as BLIP-like models and Kosmos-2 generate from those.
     """
     given = model.generation_config
     text = model.config.get_text_config()

@@ -1,4 +1,4 @@
-"""Where padding, positions and appended tokens go. Shapes: B prompts of S tokens, L appended tokens."""
+"""Place padding, positions and appended tokens. Shapes: B prompts of S tokens, L appended tokens."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Batch = dict[str, Tensor]
+Tensors = dict[str, Tensor]
 Side = Literal["left", "right"]
 
 
-def align(batch: Mapping[str, Tensor], side: Side) -> Batch:
+def align(batch: Mapping[str, Tensor], side: Side) -> Tensors:
     """Return `batch` with the padding of each row moved to `side`.
 
-    Processors do not always pad where they are told: BLIP-2 and InstructBLIP put padding between image and text, and
-    Kosmos-2 asks its tokenizer. InstructBLIP's Q-Former has absolute positions, so its text is padded on the right.
+    Some processors ignore the side they are given: BLIP-2 and InstructBLIP pad between image and text, Kosmos-2 pads as
+    its tokenizer does. InstructBLIP's Q-Former has absolute positions, so its text is padded on the right.
     """
     aligned = dict(batch)
     _move(aligned, "attention_mask", _per_token(batch), side)
@@ -25,12 +25,11 @@ def align(batch: Mapping[str, Tensor], side: Side) -> Batch:
     return aligned
 
 
-def append(batch: Mapping[str, Tensor], tokens: Sequence[Sequence[int]], pad: int, token_type: int = 0) -> Batch:
-    """Return `batch` (padded on the left) with a sequence of tokens after each row, padded on the right to the longest.
+def append(batch: Mapping[str, Tensor], tokens: Sequence[Sequence[int]], pad: int, token_type: int = 0) -> Tensors:
+    """Return `batch` (padded on the left) with a token sequence after each row, padded on the right to the longest.
 
-    Causal attention keeps the padding out of sight. Other tensors that run along the tokens (marks of image tokens)
-    are zero there; those of three and more dimensions (which image a token sees) repeat their last token, as `generate`
-    does.
+    Causal attention hides the padding on the right. In other tensors with an entry per token, such as masks of image
+    tokens, the new entries are zero. Tensors of three or more dimensions repeat their last entry, as in `generate`.
     """
     ids, mask = ragged(tokens, pad, batch["input_ids"].device)
     extended = dict(batch)
@@ -49,7 +48,7 @@ def append(batch: Mapping[str, Tensor], tokens: Sequence[Sequence[int]], pad: in
 
 
 def ragged(tokens: Sequence[Sequence[int]], pad: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return ids and mask, both int64 of shape (B, L), of sequences padded on the right."""
+    """Pad sequences on the right. Returns ids and mask, both int64 of shape (B, L)."""
     length = max((len(row) for row in tokens), default=0)
     ids = torch.full((len(tokens), length), pad, dtype=torch.long)
     mask = torch.zeros_like(ids)
@@ -60,17 +59,17 @@ def ragged(tokens: Sequence[Sequence[int]], pad: int, device: torch.device) -> t
 
 
 def positions(mask: Tensor) -> Tensor:
-    """Return each token's position among the real tokens of its row, (B, S) int64; padding gets 0."""
+    """Return the position of each token among the unmasked tokens of its row, (B, S) int64; 0 for padding."""
     return (mask.long().cumsum(-1) - 1).clamp(min=0)
 
 
 def _per_token(batch: Mapping[str, Tensor]) -> tuple[str, ...]:
-    """Name the integer tensors whose first two dimensions are (B, S)."""
+    """Return the keys of integer tensors whose first two dimensions are (B, S)."""
     shape = batch["input_ids"].shape
     return tuple(k for k, v in batch.items() if v.ndim >= 2 and v.shape[:2] == shape and not v.is_floating_point())
 
 
-def _move(batch: Batch, mask_key: str, keys: Sequence[str], side: Side) -> None:
+def _move(batch: Tensors, mask_key: str, keys: Sequence[str], side: Side) -> None:
     mask = batch[mask_key]
     order = mask.argsort(dim=1, descending=side == "right", stable=True)
     for key in {mask_key, *keys}:

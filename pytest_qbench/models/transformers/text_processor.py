@@ -1,4 +1,4 @@
-"""A language model's tokenizer in the shape of a processor, so that judges run by the code that runs models."""
+"""Give the tokenizer of a language model the interface of a processor, so that a judge runs as a model does."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 
 class NoImages:
-    """Stands where a processor has its image processor."""
+    """Stands in for an image processor and rejects images."""
 
     def preprocess(self, images: Any, **how: Any) -> Any:
-        """Raise `ValueError`: there are no eyes."""
-        raise ValueError("the model reads text alone, and was given an image")
+        """Raise `ValueError`: the model is text-only."""
+        raise ValueError("the model is text-only and was given an image")
 
 
 class TextProcessor:
-    """What `Encoder` asks of a processor, for prompts without images."""
+    """The parts of a processor that `Encoder` uses, for prompts without images."""
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
@@ -23,20 +23,20 @@ class TextProcessor:
         self.chat_template = tokenizer.chat_template
 
     @classmethod
-    def of(cls, target: str, **common: Any) -> TextProcessor:
+    def load(cls, target: str, **common: Any) -> TextProcessor:
         """Load the tokenizer of a model."""
         from transformers import AutoTokenizer
 
         return cls(AutoTokenizer.from_pretrained(target, **common))
 
     def __call__(self, images: Any = None, *, text: Sequence[str], **how: Any) -> Any:
-        """Return the tensors of plain prompts; raises `ValueError` for one with an image."""
+        """Return the tensors of plain prompts. Raises `ValueError` for a prompt with an image."""
         if images:
             self.image_processor.preprocess(images)
         return self.tokenizer(list(text), **how)
 
     def apply_chat_template(self, conversation: Any, **how: Any) -> Any:
-        """Render or encode conversations; content is plain text, for templates of language models join strings."""
+        """Render or encode conversations. Content becomes a string, as templates of language models expect."""
         how.update(how.pop("processor_kwargs", {}))
         return self.tokenizer.apply_chat_template(_plain(conversation), **how)
 

@@ -1,4 +1,4 @@
-"""What happens to images before and inside a model: preprocessed one by one, ahead; seen once by the vision tower."""
+"""Preprocess images one by one, and cache the vision tower's features of each image."""
 
 from __future__ import annotations
 
@@ -13,67 +13,67 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pytest_qbench.models.images import Picture
+from pytest_qbench.models.images import LazyImage
 
-Made = dict[str, Any]
-"""What an image processor returns for one image: tensors and lists with one entry, or one entry a crop."""
+Preprocessed = dict[str, Any]
+"""Output of an image processor for one image: tensors and lists with one entry, or one entry per crop."""
 _STRIP = 1 << 18
-"""Pixels copied at a time: 1 MiB as Pillow keeps them."""
+"""Pixels in one copy: 1 MiB in Pillow's format."""
 
 
-class ImageWork:
-    """Takes an image processor's work apart, so that the pictures of a batch are processed one by one, ahead.
+class ImagePreprocessor:
+    """Let the images of a batch be preprocessed one by one and ahead of time.
 
-    A decoded photograph of 12 megapixels holds 48 MB, what is made of it 1 MB: one by one, a batch never holds all of
-    its photographs. `alone` and `joined` around two calls of the processor tell how it asks for one image; whether
-    the parts joined equal what it makes of the whole, its caller finds out by trying.
+    A decoded photograph of 12 megapixels takes 48 MB, its tensors about 1 MB. One by one, a batch never holds all of
+    its photographs. This class wraps `preprocess` of an image processor and records how the processor calls it. The
+    caller must check that the joined results equal the result for the whole batch.
     """
 
     def __init__(self, images: Any) -> None:
         self._process = images.preprocess
         self._how: tuple[bool, dict[str, Any]] | None = None
-        self._joining = threading.local()
+        self._substituting = threading.local()
         _keep_channels_last(images)
         images.preprocess = self._preprocess
 
-    def make(self, image: Image.Image) -> Made:
-        """Return what the processor makes of one image; any thread. Only after a call of the processor was seen."""
+    def preprocess(self, image: Image.Image) -> Preprocessed:
+        """Return the processor's result for one image. Thread-safe; needs an earlier call by the processor."""
         assert self._how is not None
         nested, keywords = self._how
         return dict(self._process([[image]] if nested else [image], **keywords))
 
     @contextmanager
-    def joining(self, made: Made) -> Iterator[None]:
-        """Let the processor, on this thread, get what was made before, whatever images it is called with."""
-        self._joining.made = made
+    def substituting(self, preprocessed: Preprocessed) -> Iterator[None]:
+        """Let the processor's calls on this thread return `preprocessed`, whatever the images."""
+        self._substituting.preprocessed = preprocessed
         try:
             yield
         finally:
-            self._joining.made = None
+            self._substituting.preprocessed = None
 
     def _preprocess(self, images: Any, *args: Any, **keywords: Any) -> Any:
-        made = getattr(self._joining, "made", None)
-        if made is None:
+        preprocessed = getattr(self._substituting, "made", None)
+        if preprocessed is None:
             if not args and isinstance(images, list):
                 self._how = isinstance(images[0], list), keywords
             return self._process(images, *args, **keywords)
         from transformers import BatchFeature
 
-        return BatchFeature(dict(made))
+        return BatchFeature(dict(preprocessed))
 
 
-def join(made: Sequence[Made]) -> Made:
-    """Return one dict of all: tensors one after the other, lists likewise. `RuntimeError` where shapes differ."""
-    joined: Made = {}
-    for key, first in made[0].items():
-        values = [each[key] for each in made]
+def join(preprocessed: Sequence[Preprocessed]) -> Preprocessed:
+    """Concatenate the tensors and lists of several images. Raises `RuntimeError` if shapes differ."""
+    joined: Preprocessed = {}
+    for key, first in preprocessed[0].items():
+        values = [each[key] for each in preprocessed]
         joined[key] = torch.cat(values) if isinstance(first, Tensor) else [part for value in values for part in value]
     return joined
 
 
-def alike(made: Sequence[Made]) -> bool:
-    """Tell whether images differ in their pixels alone: the text around them is the same, placeholders included."""
-    first, *others = made
+def differ_in_pixels_only(preprocessed: Sequence[Preprocessed]) -> bool:
+    """Whether images differ in their pixels only, so that their prompts have the same image placeholders."""
+    first, *others = preprocessed
     return all(
         value.shape == other[key].shape if key.startswith("pixel") else _equal(value, other[key])
         for other in others
@@ -86,9 +86,9 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def _keep_channels_last(images: Any) -> None:
-    """Let a torchvision processor take the pixels as they lie in a PIL image: the same values, several times faster.
+    """Keep the pixels of PIL images in channels-last memory in a torchvision processor: same values, faster.
 
-    Bringing 12 megapixels into planes costs more than all the rest, and resizing planes five times as much.
+    At 12 megapixels, conversion to planes takes longer than all other steps, and resizing planes five times as long.
     """
     from transformers.image_processing_backends import TorchvisionBackend
 
@@ -106,9 +106,10 @@ def _keep_channels_last(images: Any) -> None:
 
 
 def _pixels(image: Image.Image) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Return the uint8 pixels of an RGB image, (height, width, 3): what `np.array` returns, a strip at a time.
+    """Return the uint8 pixels of an RGB image, (height, width, 3), copied strip by strip.
 
-    `np.array` makes three copies of the whole on its way; a strip stays in the cache: half the time at 12 megapixels.
+    `np.array` returns the same but copies the whole image three times. A strip stays in the CPU cache, which halves the
+    time at 12 megapixels.
     """
     width, height = image.size
     pixels = np.empty((height, width, 3), np.uint8)
@@ -119,61 +120,61 @@ def _pixels(image: Image.Image) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return pixels
 
 
-class SeenImages:
-    """What the vision tower saw, kept where it is needed again: by the options of one batch, by prompts on one image.
+class VisionFeatureCache:
+    """Cache the features of the vision tower for the options of one batch and for several prompts on one image.
 
-    Stands in front of `get_image_features` of a model. Within one `of` the same tensors give the same features; across
-    batches features go with the `Picture`, for models whose features come apart by image.
+    It wraps `get_image_features` of the model. In one `for_images` block, the same tensors return the same features.
+    Across batches the features are stored with the `LazyImage`, if the model's features can be split by image.
     """
 
     def __init__(self, model: Any) -> None:
         owner: Any = getattr(model, "model", None)
         if not hasattr(owner, "get_image_features"):
             owner = model
-        self._pictures: tuple[Picture, ...] | None = None
+        self._lazy_images: tuple[LazyImage, ...] | None = None
         self._last: tuple[list[Any], Any] | None = None
         self.passes = 0
         if hasattr(owner, "get_image_features"):
-            self._see = owner.get_image_features
+            self._compute = owner.get_image_features
 
-            @wraps(self._see)  # `generate` looks at its parameters
-            def see(*args: Any, **keywords: Any) -> Any:
+            @wraps(self._compute)  # `generate` inspects its parameters
+            def cached(*args: Any, **keywords: Any) -> Any:
                 return self._features(*args, **keywords)
 
-            owner.get_image_features = see
+            owner.get_image_features = cached
 
     @contextmanager
-    def of(self, pictures: Sequence[Picture]) -> Iterator[None]:
-        """Say whose images the forward passes inside are about, in order; empty where nobody knows."""
-        self._pictures, self._last = tuple(pictures), None
+    def for_images(self, lazy_images: Sequence[LazyImage]) -> Iterator[None]:
+        """Declare the images of the forward passes inside this block, in prompt order (empty: unknown)."""
+        self._lazy_images, self._last = tuple(lazy_images), None
         try:
             yield
         finally:
-            self._pictures = self._last = None
+            self._lazy_images = self._last = None
 
     def _features(self, *args: Any, **keywords: Any) -> Any:
-        if self._pictures is None:
-            return self._see(*args, **keywords)
+        if self._lazy_images is None:
+            return self._compute(*args, **keywords)
         given = [*args, *keywords.values()]
         if self._last is not None and _same(given, self._last[0]):
             return self._last[1]
-        kept = [picture.features for picture in self._pictures]
+        kept = [lazy_image.features for lazy_image in self._lazy_images]
         if kept and None not in kept:
-            output = _assemble(kept)
+            output = _join_features(kept)
         else:
             self.passes += 1
-            output = self._see(*args, **keywords)
-            if any(picture.shared for picture in self._pictures):
+            output = self._compute(*args, **keywords)
+            if any(lazy_image.shared for lazy_image in self._lazy_images):
                 self._keep(output)
         self._last = given, output
         return output
 
     def _keep(self, output: Any) -> None:
-        assert self._pictures is not None
-        parts = _take_apart(output, len(self._pictures))
-        for picture, part in zip(self._pictures, parts, strict=False):
-            if picture.shared:
-                picture.features = part
+        assert self._lazy_images is not None
+        parts = _split_features(output, len(self._lazy_images))
+        for lazy_image, part in zip(self._lazy_images, parts, strict=False):
+            if lazy_image.shared:
+                lazy_image.features = part
 
 
 def _same(given: Sequence[Any], other: Sequence[Any]) -> bool:
@@ -183,10 +184,10 @@ def _same(given: Sequence[Any], other: Sequence[Any]) -> bool:
     )
 
 
-def _take_apart(output: Any, images: int) -> list[tuple[Any, Any, Tensor]]:
-    """Return the features of each image with the types to put them together again; empty where they do not come apart.
+def _split_features(output: Any, images: int) -> list[tuple[Any, Any, Tensor]]:
+    """Split features by image; return each part with the types of the output. Empty if they cannot be split.
 
-    They do where the output has as many parts as there are images and nothing else that the model reads on.
+    They can if the output has one part per image and no other field that the model uses.
     """
     features = getattr(output, "pooler_output", None)
     others = set(getattr(output, "keys", list)()) - {
@@ -200,7 +201,7 @@ def _take_apart(output: Any, images: int) -> list[tuple[Any, Any, Tensor]]:
     return [(type(output), type(features), part.clone()) for part in features]
 
 
-def _assemble(kept: Sequence[tuple[Any, Any, Tensor]]) -> Any:
+def _join_features(kept: Sequence[tuple[Any, Any, Tensor]]) -> Any:
     output, kind, _ = kept[0]
     parts = [part for *_, part in kept]
     return output(pooler_output=torch.stack(parts) if issubclass(kind, Tensor) else kind(parts))

@@ -1,4 +1,4 @@
-"""Models that cannot work, from outside: exit status 4 and one line that says why, alone and with two workers."""
+"""Unusable models, through pytest: exit status 4 and one line with the reason, with one process and two workers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ OWN_CODE = """
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """A project that rates images, whose models and downloads stay in it."""
+    """A project with the assessment suite; its models and downloads stay inside its folder."""
     (pytester.path / "test_assessment.py").write_text((SUITES / "test_assessment.py").read_text())
     monkeypatch.setenv("HF_HOME", str(pytester.path / "hub"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -72,7 +72,7 @@ def test_an_alias_mistyped_names_the_nearest(project: pytest.Pytester, workers: 
 
 
 @BOTH
-def test_a_model_that_reads_text_alone(copy: Path, project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_a_text_only_model(copy: Path, project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     (copy / "config.json").write_text('{"model_type": "llama", "architectures": ["LlamaForCausalLM"]}')
     assert_usage(project.runpytest_subprocess(*RATINGS, *workers), "is a text-only model (LlamaForCausalLM)")
 
@@ -87,7 +87,7 @@ def test_a_model_without_the_words(copy: Path, project: pytest.Pytester, workers
 
 
 @BOTH
-def test_a_chat_template_that_is_none(copy: Path, project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_an_invalid_chat_template(copy: Path, project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     (copy / "chat_template.jinja").write_text("{% for message in messages %}")
     result = project.runpytest_subprocess(*RATINGS, *workers)
     assert_usage(result, "copy cannot be loaded: TemplateSyntaxError: Unexpected end of template")
@@ -95,16 +95,16 @@ def test_a_chat_template_that_is_none(copy: Path, project: pytest.Pytester, work
 
 @pytest.mark.parametrize(
     "offline, workers",
-    [(True, ()), (True, ("-n2",)), (False, ())],  # what is unreachable is tried again for half a minute
+    [(True, ()), (True, ("-n2",)), (False, ())],  # retries take half a minute
     ids=["offline-alone", "offline-n2", "unreachable"],
 )
 def test_a_hub_that_does_not_answer(
     project: pytest.Pytester, offline: bool, workers: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", str(int(offline)))
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # the port of `discard`, where nobody listens
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # the port of `discard`, without a server
     result = project.runpytest_subprocess("--qbench-limit=4", "--qbench-model=some/model", *workers)
-    assert_usage(result, "some/model is no folder here and not in the hub's cache, and the hub cannot be reached")
+    assert_usage(result, "some/model is no local folder and not in the hub's cache; the hub cannot be reached")
 
 
 @BOTH
@@ -118,7 +118,7 @@ def test_too_little_memory(copy: Path, project: pytest.Pytester, workers: tuple[
 @pytest.mark.parametrize(
     "trust, expected", [("true", "cannot be loaded: Odd: first line"), ("false", "trust_remote_code=true")]
 )
-def test_code_of_its_own_that_crashes_as_it_loads(
+def test_remote_code_that_crashes_while_loading(
     copy: Path, project: pytest.Pytester, workers: tuple[str, ...], trust: str, expected: str
 ) -> None:
     own_code(copy, "__init__")
@@ -127,7 +127,7 @@ def test_code_of_its_own_that_crashes_as_it_loads(
 
 
 @BOTH
-def test_code_of_its_own_that_crashes_over_items_costs_the_items(
+def test_remote_code_that_crashes_on_items_makes_them_errors(
     copy: Path, project: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
     own_code(copy, "forward")
@@ -139,7 +139,9 @@ def test_code_of_its_own_that_crashes_over_items_costs_the_items(
 
 
 @BOTH
-def test_nan_costs_the_items_and_is_never_green(copy: Path, project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_nan_makes_items_errors_and_never_passes(
+    copy: Path, project: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
     edit_weights(copy, lambda weights: weights[HEAD][3].fill_(torch.nan))
     result = project.runpytest_subprocess("--qbench-limit=4", "--qbench-model=./copy", *workers)
     assert result.ret == 1

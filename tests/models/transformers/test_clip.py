@@ -12,7 +12,7 @@ from pytest_qbench.doctor.conformance import prompts
 from pytest_qbench.errors import ModelError
 from pytest_qbench.models import check, load_model, parse_spec
 from pytest_qbench.models.errors import quiet
-from pytest_qbench.models.transformers.clip import SENTENCE, ContrastiveModel
+from pytest_qbench.models.transformers.clip import SENTENCE, ClipModel
 from pytest_qbench.prompts import QUALITY_WORDS, RATE_PREFIX
 from tests.models.parts import IMAGE, PATCH, SIZE, WIDTH, metaspace_tokenizer, save, text, vision
 
@@ -20,7 +20,7 @@ from tests.models.parts import IMAGE, PATCH, SIZE, WIDTH, metaspace_tokenizer, s
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clip")
-    # An end token of id 2 means something else to CLIP.
+    # CLIP treats an end token of id 2 in a special way.
     tokenizer = metaspace_tokenizer([], end="</s>", first=("<unk>", "<s>", "<pad>", "</s>"))
     images = tf.CLIPImageProcessor(size={"shortest_edge": IMAGE}, crop_size=SIZE)
     config = tf.CLIPConfig(
@@ -37,7 +37,7 @@ def test_scores_are_the_softmax_of_similarities(folder: Path) -> None:
     spec = parse_spec(str(folder))
     check(spec)
     model = load_model(spec, {})
-    assert isinstance(model, ContrastiveModel)
+    assert isinstance(model, ClipModel)
     asked = prompts(5, prefix=RATE_PREFIX)
     rows = torch.tensor(model.next_token_logprobs(asked, QUALITY_WORDS))
     with quiet(), torch.no_grad():
@@ -54,9 +54,9 @@ def test_scores_are_the_softmax_of_similarities(folder: Path) -> None:
     model.close()
 
 
-def test_it_refuses_questions_in_one_line(folder: Path) -> None:
+def test_it_rejects_questions_in_one_line(folder: Path) -> None:
     model = load_model(parse_spec(str(folder)), {})
-    for ask in (lambda: model.generate(prompts(1), 3), lambda: model.option_likelihoods(prompts(1), [["Yes"]])):
+    for ask in (lambda: model.generate(prompts(1), 3), lambda: model.option_loglikelihoods(prompts(1), [["Yes"]])):
         with pytest.raises(ModelError, match="run the assessment suite alone"):
             ask()
     model.close()

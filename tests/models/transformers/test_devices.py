@@ -1,4 +1,4 @@
-"""Which process computes where, on machines that are only imagined."""
+"""The device of each process, on hypothetical machines."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ import torch
 
 from pytest_qbench.errors import ModelError
 from pytest_qbench.models import load_model, parse_spec
-from pytest_qbench.models.transformers.devices import ALONE, Machine, Worker, place
+from pytest_qbench.models.transformers.devices import ALONE, Accelerators, Worker, choose_device
 from pytest_qbench.models.transformers.loading import Deterministic
 
 
 @pytest.mark.parametrize("wanted, machine, worker, device", [
-    ("auto", Machine(), ALONE, "cpu"),
-    ("auto", Machine(mps=True), ALONE, "mps"),
-    ("auto", Machine(gpus=4, mps=True), ALONE, "cuda:0"),
-    ("auto", Machine(gpus=4), Worker(3, 4), "cuda:3"),
-    ("cuda", Machine(gpus=4), Worker(1, 2), "cuda:1"),
-    ("cuda:2", Machine(gpus=4), ALONE, "cuda:2"),
-    ("cpu", Machine(gpus=1), Worker(7, 8), "cpu"),
-    ("auto", Machine(), Worker(7, 8), "cpu"),
+    ("auto", Accelerators(), ALONE, "cpu"),
+    ("auto", Accelerators(mps=True), ALONE, "mps"),
+    ("auto", Accelerators(gpus=4, mps=True), ALONE, "cuda:0"),
+    ("auto", Accelerators(gpus=4), Worker(3, 4), "cuda:3"),
+    ("cuda", Accelerators(gpus=4), Worker(1, 2), "cuda:1"),
+    ("cuda:2", Accelerators(gpus=4), ALONE, "cuda:2"),
+    ("cpu", Accelerators(gpus=1), Worker(7, 8), "cpu"),
+    ("auto", Accelerators(), Worker(7, 8), "cpu"),
 ])  # fmt: skip
-def test_place(wanted: str, machine: Machine, worker: Worker, device: str) -> None:
-    assert place(wanted, machine, worker, share=False) == device
+def test_choose_device(wanted: str, machine: Accelerators, worker: Worker, device: str) -> None:
+    assert choose_device(wanted, machine, worker, share=False) == device
 
 
 @pytest.mark.parametrize("wanted, machine, workers, message, shared", [
-    ("auto", Machine(gpus=2), 3, "3 workers for 2 cuda devices: use -n 2, or .*share_gpu=true", "cuda:0"),
-    ("cuda:1", Machine(gpus=2), 2, "2 workers for 1 cuda device: use -n 1", "cuda:1"),
-    ("mps", Machine(mps=True), 2, "2 workers for 1 mps device", "mps"),
+    ("auto", Accelerators(gpus=2), 3, "3 workers for 2 cuda devices: use -n 2, or .*share_gpu=true", "cuda:0"),
+    ("cuda:1", Accelerators(gpus=2), 2, "2 workers for 1 cuda device: use -n 1", "cuda:1"),
+    ("mps", Accelerators(mps=True), 2, "2 workers for 1 mps device", "mps"),
 ])  # fmt: skip
-def test_more_workers_than_devices(wanted: str, machine: Machine, workers: int, message: str, shared: str) -> None:
+def test_more_workers_than_devices(wanted: str, machine: Accelerators, workers: int, message: str, shared: str) -> None:
     last = Worker(workers - 1, workers)
     with pytest.raises(ModelError, match=message):
-        place(wanted, machine, last, share=False)
-    assert place(wanted, machine, last, share=True) == shared
+        choose_device(wanted, machine, last, share=False)
+    assert choose_device(wanted, machine, last, share=True) == shared
 
 
 @pytest.mark.parametrize("wanted, message", [
@@ -44,10 +44,10 @@ def test_more_workers_than_devices(wanted: str, machine: Machine, workers: int, 
     ("cuda:0", "device=cuda:0: this machine has 0 CUDA devices"),
     ("mps", "device=mps is not available"),
 ])  # fmt: skip
-def test_a_device_that_is_not_there(wanted: str, message: str) -> None:
+def test_a_missing_device(wanted: str, message: str) -> None:
     for share in (False, True):
         with pytest.raises(ModelError, match=message):
-            place(wanted, Machine(), ALONE, share=share)
+            choose_device(wanted, Accelerators(), ALONE, share=share)
 
 
 def test_the_loader_asks_for_the_worker_s_device(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Broken and odd checkpoints: one line that names the thing and the way out, and never random weights in silence."""
+"""Broken and unusual checkpoints: one line with cause and remedy, and never silent random weights."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def remote_code(folder: Path) -> None:
     (truncate, "a weight file is damaged .*fetch the model again"),
     (lambda folder: (folder / "model.safetensors").write_bytes(bytes(999)), "a weight file is damaged"),
     (drop_a_tensor, r"1 weights missing \(first: .*\); fetch the model again"),
-    (change_a_shape, "weights have other shapes than config.json says"),
+    (change_a_shape, "weight shapes differ from config.json"),
     (lambda folder: (folder / "processor_config.json").unlink(), "preprocessor_config.json is missing"),
     (lambda folder: (folder / "tokenizer.json").unlink(), "tokenizer.json is missing"),
     (unknown_type, "model type `nonsense`"),
@@ -93,7 +93,7 @@ def test_crashing_remote_code_is_one_line(copy: Path, monkeypatch: pytest.Monkey
         load_model(parse_spec(str(copy)), {"trust_remote_code": "true"})
 
 
-def test_a_text_model_that_only_transformers_knows(tmp_path: Path) -> None:
+def test_a_text_model_that_only_loading_detects(tmp_path: Path) -> None:
     config = transformers.T5Config(d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2, vocab_size=9)
     with quiet():
         transformers.T5ForConditionalGeneration(config).save_pretrained(tmp_path)
@@ -105,7 +105,7 @@ def test_a_text_model_that_only_transformers_knows(tmp_path: Path) -> None:
     ({"device": "cuda:77"}, "this machine has \\d+ CUDA devices"),
     ({"attn_implementation": "nonsense"}, "attn_implementation"),
     ({"quantization_config": "{}"}, "quant"),
-    ({"max_pixels": "100"}, "mean nothing to its image processor"),
+    ({"max_pixels": "100"}, "do not apply to its image processor"),
 ])  # fmt: skip
 def test_arguments_the_model_cannot_take(checkpoint: Checkpoint, args: dict[str, str], message: str) -> None:
     with pytest.raises(ModelError, match=message):
@@ -117,7 +117,7 @@ def test_nan_is_an_error_of_the_item(copy: Path) -> None:
     model = load_model(parse_spec(str(copy)), {})
     for ask in (
         lambda: model.next_token_logprobs(prompts(2, prefix=RATE_PREFIX), QUALITY_WORDS),
-        lambda: model.option_likelihoods(prompts(2), [["Yes", "No"], ["motion blur"]]),
+        lambda: model.option_loglikelihoods(prompts(2), [["Yes", "No"], ["motion blur"]]),
         lambda: model.generate(prompts(2), 4),
     ):
         with pytest.raises(ItemError, match=r"^item/0: the model returned NaN"):
@@ -129,16 +129,16 @@ def test_texts_that_cannot_be_scored(loaded: Callable[[str], TransformersModel])
     with pytest.raises(ModelError, match="cannot score an empty text"):
         model.next_token_logprobs(prompts(1, prefix=RATE_PREFIX), ["good", ""])
     with pytest.raises(ItemError, match=r"^item/1: llava: cannot score an empty text"):
-        model.option_likelihoods(prompts(2), [["Yes"], ["Yes", " "]])
+        model.option_loglikelihoods(prompts(2), [["Yes"], ["Yes", " "]])
 
 
-def test_a_word_that_merges_into_the_prefix_is_refused(
+def test_a_word_that_merges_with_the_prefix_is_rejected(
     loaded: Callable[[str], TransformersModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = loaded("llava").encoder
     ids = {"The quality is": [1, 2, 3], "The quality is good": [1, 2, 9]}
     monkeypatch.setattr(encoder, "_ids", lambda text: ids[text[text.index("The") :]])
-    with pytest.raises(ModelError, match=r"cannot score 'good' after .* its tokens merge into it"):
+    with pytest.raises(ModelError, match=r"cannot score 'good' after .* their tokens merge"):
         encoder._continuation("The quality is", "good")
 
 
@@ -194,7 +194,9 @@ def test_older_names_of_vision_tensors_load(copy: Path, loaded: Callable[[str], 
     edit_weights(copy, rename)
     assert any(name.startswith("vision_tower.vision_model.") for name in load_file(copy / "model.safetensors"))
     model = load_model(parse_spec(str(copy)), {})
-    assert model.option_likelihoods(prompts(1), [["Yes"]]) == loaded("llava").option_likelihoods(prompts(1), [["Yes"]])
+    assert model.option_loglikelihoods(prompts(1), [["Yes"]]) == loaded("llava").option_loglikelihoods(
+        prompts(1), [["Yes"]]
+    )
 
 
 def test_describe(copy: Path, loaded: Callable[[str], TransformersModel]) -> None:
@@ -233,7 +235,7 @@ def test_sampling_settings_of_the_checkpoint_are_ignored(
     assert model.generate(prompts(4), 8) == loaded("llava").generate(prompts(4), 8)
 
 
-def test_out_of_memory_is_told_apart() -> None:
+def test_out_of_memory_errors_are_recognized() -> None:
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory."))
     assert is_out_of_memory(RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"))
     assert is_out_of_memory(RuntimeError("MPS backend out of memory"))
@@ -258,7 +260,7 @@ def test_hub_errors(name: str, message: str) -> None:
     assert "\n" not in str(found)
 
 
-def test_a_batch_that_did_not_fit_is_let_go() -> None:
+def test_a_batch_that_does_not_fit_is_freed() -> None:
     def forward() -> None:
         activations = torch.zeros(10)
         held.append(weakref.ref(activations))
@@ -269,7 +271,7 @@ def test_a_batch_that_did_not_fit_is_let_go() -> None:
         with item_errors(["a"], 8):
             forward()
     except OutOfMemoryError:
-        assert held[0]() is None  # here an engine asks again with a smaller batch
+        assert held[0]() is None  # the engine retries with a smaller batch
 
 
 def test_quiet_restores_what_it_silences() -> None:

@@ -1,4 +1,4 @@
-"""Language models without eyes, as judges: loaded and scored by the code of the others."""
+"""Text-only language models as judges, on the same backend as vision-language models."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEMPLATE = (
 
 @pytest.fixture(scope="module", params=["chat", "plain"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("judge") / request.param
+    choose_device = tmp_path_factory.mktemp("judge") / request.param
     torch.manual_seed(0)
     tokenizer = byte_tokenizer(["<|im_start|>", "<|im_end|>"])
     tokenizer.chat_template = TEMPLATE if request.param == "chat" else None
@@ -34,13 +34,13 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         num_key_value_heads=4, max_position_embeddings=4096,
     )  # fmt: skip
     with quiet():
-        tf.Qwen2ForCausalLM(config).save_pretrained(place)
-        tokenizer.save_pretrained(place)
-    return place
+        tf.Qwen2ForCausalLM(config).save_pretrained(choose_device)
+        tokenizer.save_pretrained(choose_device)
+    return choose_device
 
 
-def test_words_after_the_prefix_are_the_models_own(folder: Path) -> None:
-    model = TransformersModel(parse_spec(str(folder)), {}, sees=False)
+def test_words_after_the_prefix_match_transformers(folder: Path) -> None:
+    model = TransformersModel(parse_spec(str(folder)), {}, vision=False)
     asked = [Prompt(f"b{i}", f"Judge this: {'text ' * i}", (), "Score:") for i in range(4)]
     rows = model.next_token_logprobs(asked, ("0", "1", "2"))
     with quiet():
@@ -68,11 +68,11 @@ def test_it_judges(folder: Path) -> None:
     assert len(judge.describe()["weights"]) == 64
 
 
-def test_it_is_no_model_to_be_measured(folder: Path) -> None:
+def test_it_cannot_be_measured(folder: Path) -> None:
     with pytest.raises(ModelError, match="text-only"):
         check(parse_spec(str(folder)))
 
 
-def test_a_model_that_sees_judges_too() -> None:
+def test_a_vision_language_model_can_be_a_judge() -> None:
     (verdicts,) = make_judge("hf:tiny").judge(["Blurry."], [("Blurry.",)], 2)
     assert all(v in (0, 1, 2) for d in DIMENSIONS for v in verdicts[d])  # type: ignore[index]

@@ -1,0 +1,76 @@
+"""Plugin of `make check`: collect the tests that need no model, no other process and no simulation.
+
+A file is left out as a whole when it names what such tests do not need, before it is imported: importing torch alone
+takes seconds. A test that starts a process or imports a model library all the same fails with a line that says so.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from hypothesis import settings
+
+LIBRARIES = ("torch", "transformers", "ray", "playwright")
+PROCESSES = ("subprocess.Popen", "os.fork", "os.posix_spawn", "os.exec")
+NOT_A_UNIT = re.compile(
+    rf"^ *(?:import|from) (?:{'|'.join(LIBRARIES)}|subprocess)\b"
+    r"|^from tests\.(?:endpoints|engine\.test_engine|plugin|replicas|report\.browser|report import hostile)\b"
+    r"|\b(?:pytester|loaded|checkpoint|browser)\b|\brun: Path",
+    re.M,
+)
+"""Libraries, helpers of tests that start processes or serve, and fixtures that do: see the conftests."""
+SIMULATION = re.compile("false_alarms|covers|missed_too_often|bootstrap|swap_test|sandwich|statsmodels")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure() -> None:
+    """Try few examples of each property: `make test` tries all."""
+    settings.register_profile("unit", deadline=None, max_examples=10)
+    sys.meta_path.insert(0, _Refusing())
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out a file of tests that names what a unit test does not need."""
+    if not collection_path.name.startswith("test_"):
+        return None
+    return bool(NOT_A_UNIT.search(collection_path.read_text(encoding="utf-8"))) or None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the simulations."""
+    settings.load_profile("unit")  # after tests/conftest.py has loaded its own
+    left_out = [item for item in items if SIMULATION.search(item.name)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_collection_finish() -> None:
+    """Refuse processes from here on; xdist has started its workers."""
+    sys.addaudithook(_refuse_processes)
+
+
+class _Refusing(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        spec = importlib.machinery.PathFinder.find_spec(name, path) if name in LIBRARIES else None
+        if spec is not None:
+            spec.loader = self
+        return spec
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        pytest.fail(f"a test that imports {spec.name} is no unit test: see tests/unit_tests.py")
+
+    def exec_module(self, module: ModuleType) -> None: ...
+
+
+def _refuse_processes(event: str, args: object) -> None:
+    if event in PROCESSES:
+        pytest.fail(f"a test that starts a process ({event}) is no unit test: see tests/unit_tests.py")
