@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtri, stdtr, stdtrit
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from pytest_qbench.stats.intervals import POWER, mean_interval, normal_quantile, skewed_reach, spread
 from pytest_qbench.stats.power import items_to_pass, mcnemar_mde
@@ -125,8 +125,9 @@ def mean_of_comparisons(parts: Sequence[Paired], alpha: float) -> Paired:
         p_value = 1.0 if delta >= 0 or not math.isfinite(total) else 0.0
         p_gain = 1.0 if delta <= 0 or not math.isfinite(total) else 0.0
         return Paired(delta, lower, upper, p_value, p_gain, error, n, 0, test=test)
-    df = total**2 / sum(s**2 / max(p.df, 1) for s, p in zip(squares, parts, strict=True) if s > 0)
-    p_value = float(stdtr(df, delta / error))
+    inverse = sum(s**2 / max(p.df, 1) for s, p in zip(squares, parts, strict=True)) / total**2
+    df = 1 / inverse if inverse > 0 else math.inf
+    p_value = float(ndtr(delta / error) if math.isinf(df) else stdtr(df, delta / error))
     found = Paired(delta, lower, upper, p_value, 1 - p_value, error, n, df, test=test)
     return in_agreement(found, alpha)
 

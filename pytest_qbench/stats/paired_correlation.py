@@ -88,7 +88,7 @@ def paired_correlation(
     if same:
         return Paired(0.0, -half, half, 1.0, 1.0, error, n, n_groups - 1, test="difference of Fisher's z")
     if method == "bootstrap" or permute:
-        samples = pair.bootstrap(seed, max(500, min(draws, CELLS // n)))
+        samples = pair.bootstrap(seed, min(draws, max(500, CELLS // n)))
         test = "permutation by group" if permute else "bootstrap by group"
         if permute:
             p_value, p_gain = pair.swap_p_values(seed)
@@ -165,7 +165,7 @@ class _Pair:
         return p_value, *zou_difference(r[0], bounds[0], r[1], bounds[1], shared)
 
     def swap_p_values(self, seed: int) -> tuple[float, float]:
-        """Permutation p-values of a drop and a gain: candidate and baseline swapped by group, difference / error."""
+        """Permutation p-values of a drop and a gain, by difference / error; 1 for the direction that was not seen."""
         n = self.mos.size
         codes = np.repeat(np.arange(self.members.size), self.members.astype(np.int64))
         observed = self._studentised(np.zeros((1, n), dtype=np.bool_))[0]
@@ -177,7 +177,7 @@ class _Pair:
             draws=SWAPS,
             width=n,
         )
-        return (p_value, 1 - p_value) if sign > 0 else (1 - p_value, p_value)
+        return (p_value, 1.0) if sign > 0 else (1.0, p_value)
 
     def _studentised(self, swapped: Bools) -> Floats:
         """Difference / standard error (rows,) with the items `swapped` (rows, n)."""

@@ -173,7 +173,7 @@ def test_fast_path_agrees_with_the_bootstrap(kind: Kind, make, size: int) -> Non
     assert fast.delta == slow.delta
     assert (fast.lower, fast.upper) == pytest.approx((slow.lower, slow.upper), abs=0.12 * half)
     assert norm.ppf(fast.p_value) == pytest.approx(norm.ppf(slow.p_value), abs=0.25)
-    assert fast.mde == slow.mde
+    assert fast.error == slow.error
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -268,8 +268,6 @@ def test_identical_scores_are_no_evidence_but_bounded(kind: Kind, n: int, method
     bound = math.sqrt(2) * tango(0, 0, n, 0.05)[1]
     assert (result.delta, result.p_value) == (0, 1)
     assert (result.lower, result.upper) == pytest.approx((-bound, bound))
-    assert result.mde is not None
-    assert result.mde > bound
 
 
 def test_perfect_and_inverted_scores() -> None:
@@ -289,7 +287,7 @@ def test_order_of_items_and_names_of_groups_do_not_matter(kind: Kind, n: int) ->
     order = np.random.default_rng(2).permutation(n)
     result = paired_correlation(new, old, mos, groups.tolist(), kind, 0.05)
     again = paired_correlation(new[order], old[order], mos[order], [f"g{g}" for g in groups[order]], kind, 0.05)
-    assert (again.delta, again.mde, again.n) == (pytest.approx(result.delta), pytest.approx(result.mde), n)
+    assert (again.delta, again.error, again.n) == (pytest.approx(result.delta), pytest.approx(result.error), n)
     assert again.p_value == pytest.approx(result.p_value, abs=0.03 if n == 30 else 1e-9)
     assert (again.lower, again.upper) == pytest.approx((result.lower, result.upper), abs=0.02 if n == 30 else 1e-9)
 
@@ -309,7 +307,7 @@ def test_items_that_repeat_each_other_count_once(kind: Kind) -> None:
     once = paired_correlation(new, old, mos, range(200), kind, 0.05, method="fast")
     lists = (np.repeat(values, 5) for values in (new, old, mos))
     often = paired_correlation(*lists, np.repeat(range(200), 5).tolist(), kind, 0.05, method="fast")
-    for field in ("delta", "lower", "upper", "p_value", "mde"):
+    for field in ("delta", "lower", "upper", "p_value", "error"):
         assert getattr(often, field) == pytest.approx(getattr(once, field), rel=1e-6)
 
 
@@ -318,9 +316,12 @@ def test_items_that_repeat_each_other_count_once(kind: Kind) -> None:
 def test_interval_is_never_narrower_than_its_standard_error(kind: Kind, n: int) -> None:
     for seed in range(20):
         result = paired_correlation(*score_lists(n, seed), range(n), kind, 0.05, draws=200)
-        half = (result.mde or math.nan) / (1 + t.ppf(0.8, n - 1) / t.ppf(0.95, n - 1))
-        assert result.lower <= result.delta - half + 1e-12
-        assert result.upper >= result.delta + half - 1e-12
+        half = result.error * t.ppf(0.95, n - 1)
+        # On the side of zero the test decides: the bound excludes zero exactly where the p-value does.
+        assert result.lower <= result.delta - half + 1e-12 or result.p_gain < 0.05
+        assert result.upper >= result.delta + half - 1e-12 or result.p_value < 0.05
+        assert (result.lower > 0) == (result.p_gain < 0.05)
+        assert (result.upper < 0) == (result.p_value < 0.05)
 
 
 def test_mde_predicts_the_power() -> None:
