@@ -38,7 +38,7 @@ DATABASES = (1169, 2982, 3000, 6000, 2500, 4000)
 def stored_margins() -> Floats:
     """Log-probability of the right option less that of the best wrong one, of every question of the baseline."""
     found = []
-    for line in BASELINE.open(encoding="utf-8"):
+    for line in BASELINE.read_text(encoding="utf-8").splitlines():
         record = json.loads(line)
         wrong = [value for option, value in record["logprobs"].items() if option != record["target"]]
         found.append(record["logprobs"][record["target"]] - max(wrong))

@@ -47,7 +47,7 @@ def compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
 
 
 def test_a_drop_is_told_with_its_numbers_and_the_items(tmp_path: Path, compare) -> None:
-    a, b = folder(tmp_path / "a", made({390})), folder(tmp_path / "b", made(set(range(20)), reverse=40))
+    a, b = folder(tmp_path / "a", made({390})), folder(tmp_path / "b", made(set(range(20)), reverse=200))
     status, out = compare(a, b)
     assert status == 1
     rows = [line.split() for line in out.splitlines()]
@@ -56,7 +56,7 @@ def test_a_drop_is_told_with_its_numbers_and_the_items(tmp_path: Path, compare) 
     assert float(accuracy[-2]) == pytest.approx((binom.sf(19, 21, 0.5) + binom.sf(20, 21, 0.5)) / 2, rel=0.1)
     assert accuracy[-1] == "regressed"
     srcc = next(r for r in rows if r[:2] == ["assessment.srcc", "mini_a"])
-    scores = [(40 - i if i < 40 else i) for i in range(N)]
+    scores = [(200 - i if i < 200 else i) for i in range(N)]
     assert float(srcc[3]) == pytest.approx(spearmanr(scores, range(N)).statistic, abs=1e-4)
     assert "perception.accuracy: 20 items lost (A -> B):" in out
     assert "mini/0: Is image 0 blurry? 'Yes' -> 'No'" in out

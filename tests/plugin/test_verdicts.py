@@ -183,7 +183,7 @@ def test_a_failing_gate_prints_what_it_saw(project: pytest.Pytester) -> None:
     assert found.ret == 1
     found.stdout.fnmatch_lines_random(
         [
-            "*perception.accuracy regressed: mini: -0.*",
+            "*perception.accuracy regressed: mini: REGRESSED: * points lost, at least *",
             "*now *baseline *p *alpha *verdict *interval *margin *MDE",
             "  mini *0.8*1.0000*regressed *-0.*",
             "* items lost, 0 gained; before -> now:",
@@ -206,5 +206,5 @@ def test_finished_runs_compare_as_they_were_judged(
     for a, b, status in ((base, "run1", 0), ("run0", "run1", 0), (base, "run2", 1), ("run0", "run2", 1)):
         assert main(["compare", str(project.path / a), str(project.path / b)]) == status
         out = capsys.readouterr().out
-        assert ("PASS: 3 of 3 gates hold" in out) is (status == 0)
+        assert ("INCONCLUSIVE: " in out) is (status == 0)  # identical, but mini is too small for its margins
         assert ("REGRESSED: perception.accuracy, description.sum, assessment.srcc" in out) is (status == 1)
