@@ -73,6 +73,11 @@ def places(
     return found
 
 
+def gated_tasks(results: Results) -> set[str]:
+    """Return the tasks of a run that a gate can judge: those with items, and for questions with public answers."""
+    return {t for (t, _), item in results.expected.items() if t != "perception" or item.answer is not None}
+
+
 def check_whole(
     name: str, dataset: str, results: Results, max_errors: float, max_unparsed: float, max_cut: float
 ) -> None:
