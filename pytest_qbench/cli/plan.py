@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_qbench.baseline.baseline import MissingBaseline
 from pytest_qbench.cli.command import Commands
 from pytest_qbench.errors import UsageError
 
@@ -109,8 +110,8 @@ def _from_runs(arguments: argparse.Namespace, target: PowerTarget) -> list[str]:
 
     a, b = arguments.runs
     old = reference(a, 0.0, 1.0, 1.0)
-    if isinstance(old, str):
-        raise UsageError(old)
+    if isinstance(old, MissingBaseline):
+        raise UsageError(old.reason)
     head = ["metric", "dataset", "items", "discordant", "turns red", "drop", "items needed", "unchanged passes"]
     new = candidate(b)
     planned = list(from_runs(new, align(old, new.expected), DEFAULT_MARGINS, target, arguments.drop))
@@ -135,8 +136,8 @@ def _suggested(paths: Sequence[Path], gates: int) -> list[str]:
     from pytest_qbench.gates.margins import suggest
 
     old = reference(paths[0], 0.0, 1.0, 1.0)
-    if isinstance(old, str):
-        raise UsageError(old)
+    if isinstance(old, MissingBaseline):
+        raise UsageError(old.reason)
     found = suggest(DEFAULT_MARGINS, old, candidate(paths[1]) if len(paths) == 2 else None, gates)
     if not found:
         raise UsageError(f"{' and '.join(map(str, paths))}: nothing in them tells how a model varies")

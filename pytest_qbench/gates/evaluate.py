@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from statistics import fmean
 
-from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.gates.comparison import Comparison, check_comparable, metric_of, paired_items
 from pytest_qbench.gates.flips import Flip, flips, together
 from pytest_qbench.gates.reasons import RANGES, reason
@@ -82,7 +82,7 @@ def shares(name: str, rows: int, datasets: int) -> int:
 def evaluate(
     name: str,
     results: Results,
-    baseline: Baseline | str,
+    baseline: Baseline | MissingBaseline,
     limits: Limits,
     *,
     margin: float | None = None,
@@ -141,10 +141,10 @@ def evaluate(
 
 
 def _comparisons(
-    name: str, chosen: Sequence[Place], dataset: str | None, results: Results, baseline: Baseline | str
+    name: str, chosen: Sequence[Place], dataset: str | None, results: Results, baseline: Baseline | MissingBaseline
 ) -> list[Comparison]:
-    if isinstance(baseline, str):
-        raise IncomparableError(baseline)
+    if isinstance(baseline, MissingBaseline):
+        raise IncomparableError(baseline.reason)
     check_comparable(name, results, baseline, dataset)
     return [Comparison(name, place.dataset, place.slice, results, baseline) for place in chosen]
 

@@ -13,7 +13,7 @@ from pytest_qbench.session.workers import role_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pytest_qbench.baseline.baseline import Baseline
+    from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
     from pytest_qbench.engine.engine import Engine
     from pytest_qbench.gates.evaluate import GateResult
     from pytest_qbench.items import Item
@@ -106,14 +106,14 @@ def qbench_results(request: pytest.FixtureRequest) -> Results:
 
 
 @pytest.fixture(scope="session")
-def qbench_baseline(request: pytest.FixtureRequest) -> Baseline | str:
+def qbench_baseline(request: pytest.FixtureRequest) -> Baseline | MissingBaseline:
     """The stored baseline, or the reason why there is none."""
     return run_of(request.config).baseline
 
 
 @pytest.fixture
 def qbench_gate(
-    request: pytest.FixtureRequest, qbench_results: Results, qbench_baseline: Baseline | str
+    request: pytest.FixtureRequest, qbench_results: Results, qbench_baseline: Baseline | MissingBaseline
 ) -> Iterator[Callable[..., GateResult]]:
     """Judge a metric: ``qbench_gate("perception.accuracy", margin=0.01)`` fails when it regressed or is invalid.
 

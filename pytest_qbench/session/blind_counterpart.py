@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import SCHEMA
 from pytest_qbench.runs.read import SUMMARY
 
 
 def accuracy_with_and_without_images(
-    results: Results, baseline: Baseline | str, folder: Path
+    results: Results, baseline: Baseline | MissingBaseline, folder: Path
 ) -> tuple[float, float] | None:
     """Return the perception accuracy with images and with grey ones, each in [0, 1]; None where one run is missing.
 
@@ -24,7 +24,7 @@ def accuracy_with_and_without_images(
         return None
     blind = bool(results.fingerprint["blind"])
     other = _neighbour_accuracy(results, folder)
-    if other is None and blind and not isinstance(baseline, str):
+    if other is None and blind and not isinstance(baseline, MissingBaseline):
         stored = [m.value for m in baseline.metrics if m.name == "perception.accuracy" and m.slice is None]
         other = stored[0] if stored else None
     if other is None:

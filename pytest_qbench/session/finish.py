@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_qbench.baseline.baseline import Baseline, as_baseline, changes
+from pytest_qbench.baseline.baseline import Baseline, MissingBaseline, as_baseline, changes
 from pytest_qbench.baseline.eligibility import why_not_whole
 from pytest_qbench.baseline.snapshot import before, write_before
 from pytest_qbench.baseline.store import write_baseline
@@ -101,7 +101,7 @@ def _update_baseline(run: Run, results: Results, exitstatus: int) -> BaselineUpd
     except UsageError as e:
         return BaselineUpdate(refused=str(e), changes=changes(run.baseline, results))
     told = changes(run.baseline, results)
-    if isinstance(run.baseline, str):  # the first one: how wide must a margin be on this data?
+    if isinstance(run.baseline, MissingBaseline):  # the first one: how wide must a margin be on this data?
         metrics = [name for name in DEFAULT_MARGINS if task_of(name) in gated_tasks(results)]
         found = suggest(metrics, as_baseline(written, results), None, max(1, len(metrics)))
         told = [*told, *(f"suggested margin: {one}" for one in found)]
@@ -116,7 +116,7 @@ def _may_have_regressed(gate: GateResult) -> bool:
     )
 
 
-def _why_not_recorded(results: Results, old: Baseline | str, gating: Gating, exitstatus: int) -> str | None:
+def _why_not_recorded(results: Results, old: Baseline | MissingBaseline, gating: Gating, exitstatus: int) -> str | None:
     """Return why this run may not replace the baseline, or None."""
     s = gating.settings
     if reason := why_not_whole(results, s.max_errors, s.max_unparsed, s.max_cut):
@@ -134,7 +134,7 @@ def _why_not_recorded(results: Results, old: Baseline | str, gating: Gating, exi
         return f"{failing[0].name if failing else gating.failed_tests[0]} failed"
     if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         return "the run did not end"
-    if isinstance(old, str):
+    if isinstance(old, MissingBaseline):
         return None
     measured = {(r.task, r.dataset) for r in results.records}
     if not gating.settings.accept_lost_items and (lost := sorted(set(old.records) - set(results.expected))):

@@ -10,7 +10,7 @@ import pytest
 from pytest_qbench.session.settings import Settings
 
 if TYPE_CHECKING:  # statistics load where gates run; a worker only measures
-    from pytest_qbench.baseline.baseline import Baseline
+    from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
     from pytest_qbench.gates.evaluate import GateResult
     from pytest_qbench.metrics.results import Results
 
@@ -37,7 +37,13 @@ class Gating:
     failed_by_verdict: int = 0
 
     def judge(
-        self, test: str, name: str, results: Results, baseline: Baseline | str, comparisons: int, **bounds: Any
+        self,
+        test: str,
+        name: str,
+        results: Results,
+        baseline: Baseline | MissingBaseline,
+        comparisons: int,
+        **bounds: Any,
     ) -> GateResult:
         """Judge one of `comparisons` gates that share alpha, and keep the result for the summary."""
         from pytest_qbench.gates.evaluate import Limits, evaluate

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from pytest_qbench.baseline.baseline import MissingBaseline
 from pytest_qbench.baseline.eligibility import why_not_whole
 from pytest_qbench.baseline.store import read_baseline, write_baseline
 from pytest_qbench.errors import UsageError
@@ -21,6 +22,7 @@ from pytest_qbench.stats.power import pass_probability
 from tests.builders import answered, judged, picture, question, results, scored, text
 
 N = 400
+NO_BASELINE = MissingBaseline("none")
 QUESTIONS = [question(i) for i in range(N)]
 
 
@@ -66,7 +68,9 @@ def test_the_share_of_cut_replies_is_a_rate_that_is_shown_where_there_are_any() 
     assert "perception.cut_rate" not in {m.name for m in perception(set()).metrics}
     assert why_not_whole(cut(21), 0, 0.05, 0.05) == "5.2% of the perception items are cut, more than 5.0%"
     assert why_not_whole(cut(20), 0, 0.05, 0.05) is None
-    assert gate(cut(21), "none", "perception.cut_rate", limits=Limits(max_cut=1), maximum=0.05).verdict == "regressed"
+    assert (
+        gate(cut(21), NO_BASELINE, "perception.cut_rate", limits=Limits(max_cut=1), maximum=0.05).verdict == "regressed"
+    )
 
 
 def paired(delta: float, lower: float, upper: float, p: float = 0.5) -> Paired:
@@ -151,7 +155,7 @@ def test_whatever_is_not_whole_is_invalid(stored: Any) -> None:
 def test_whatever_cannot_be_compared_is_invalid_and_incomparable(stored: Any) -> None:
     good = perception(set())
     for new, base in (
-        (good, "no baseline"),
+        (good, MissingBaseline("no baseline")),
         (perception(set(), answer="generate"), stored(good)),
         (perception(set(), prompts="other"), stored(good)),
         (perception(set(), blind=True), stored(good)),
@@ -185,7 +189,9 @@ def test_a_subset_is_compared_on_the_subset_when_options_chose_it(stored: Any) -
 
 def test_hidden_answers_gate_nothing() -> None:
     items = [question(i, answer=None) for i in range(5)]
-    found = gate(results(items, [Record.of(q, "measured", choice="Yes") for q in items]), "no baseline")
+    found = gate(
+        results(items, [Record.of(q, "measured", choice="Yes") for q in items]), MissingBaseline("no baseline")
+    )
     assert found.nothing
 
 
@@ -193,7 +199,7 @@ def test_a_task_that_neither_data_nor_baseline_has_is_not_judged(stored: Any) ->
     good = perception(set())
     lacking = Results(good.records, good.expected, good.fingerprint, absent=frozenset({"assessment"}))
     assert gate(lacking, stored(good), "assessment.srcc").nothing
-    assert gate(lacking, "no baseline", "assessment.srcc").nothing
+    assert gate(lacking, MissingBaseline("no baseline"), "assessment.srcc").nothing
     assert not gate(lacking, stored(assessed(0.1)), "assessment.srcc").nothing  # the baseline has it
     assert not gate(good, stored(good), "assessment.srcc").nothing  # no suite asked
     assert gate(lacking, stored(good), "assessment.srcc", dataset="koniq", margin=0.01).verdict == "invalid"
@@ -202,13 +208,13 @@ def test_a_task_that_neither_data_nor_baseline_has_is_not_judged(stored: Any) ->
 
 def test_floors_and_ceilings_need_no_baseline() -> None:
     new = perception(set(range(40)))
-    assert gate(new, "none", minimum=0.9).verdict == "pass"
-    assert gate(new, "none", minimum=0.91).verdict == "regressed"
-    assert gate(new, "none", "perception.unparsed_rate", maximum=0.0).verdict == "pass"
+    assert gate(new, NO_BASELINE, minimum=0.9).verdict == "pass"
+    assert gate(new, NO_BASELINE, minimum=0.91).verdict == "regressed"
+    assert gate(new, NO_BASELINE, "perception.unparsed_rate", maximum=0.0).verdict == "pass"
     with pytest.raises(ValueError, match="give margin="):
-        evaluate("perception.accuracy", new, "none", Limits())
+        evaluate("perception.accuracy", new, NO_BASELINE, Limits())
     with pytest.raises(ValueError, match="no metric"):
-        gate(new, "none", "perception.accurracy")
+        gate(new, NO_BASELINE, "perception.accurracy")
 
 
 def assessed(noise: float, seed: int = 0, anti: bool = False) -> Results:
@@ -505,13 +511,13 @@ def test_few_equal_values_are_not_green(stored: Any) -> None:
 @pytest.mark.parametrize("margin", [1, 0.5])
 def test_a_margin_that_allows_any_drop_is_refused(margin: float) -> None:
     with pytest.raises(ValueError, match="would allow any drop; give less than 0.5, such as 0.01 for one point"):
-        gate(perception(set()), "none", margin=margin)
+        gate(perception(set()), NO_BASELINE, margin=margin)
 
 
 @pytest.mark.parametrize("margin", [-0.1, float("nan"), float("inf")])
 def test_a_margin_is_a_finite_drop(margin: float) -> None:
     with pytest.raises(ValueError, match="must be >= 0"):
-        gate(perception(set()), "none", margin=margin)
+        gate(perception(set()), NO_BASELINE, margin=margin)
 
 
 def test_confidence_sees_what_accuracy_does_not(stored: Any) -> None:

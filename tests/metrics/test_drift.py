@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 from scipy.stats import binomtest
 
-from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.baseline.store import read_baseline, write_baseline
 from pytest_qbench.gates.comparison import drifts
 from pytest_qbench.gates.evaluate import Limits, evaluate
@@ -142,7 +142,9 @@ def test_drift_gates_only_where_asked(tmp_path: Path) -> None:
     for maximum, verdict in ((value + 0.001, "pass"), (value - 0.001, "regressed")):
         found = evaluate("assessment.drift", assessed(0.2), base, Limits(), maximum=maximum)
         assert found.verdict == verdict
-    assert evaluate("assessment.drift", assessed(0.2), "none", Limits(), maximum=0.1).verdict == "invalid"
+    assert (
+        evaluate("assessment.drift", assessed(0.2), MissingBaseline("none"), Limits(), maximum=0.1).verdict == "invalid"
+    )
     for bounds in ({"margin": 0.1}, {"minimum": 0.1}, {"maximum": 0.1, "margin": 0.1}):
         with pytest.raises(ValueError, match="takes maximum= alone"):
             evaluate("assessment.drift", assessed(0.2), base, Limits(), **bounds)
