@@ -149,7 +149,7 @@ def test_what_was_made_otherwise_is_told_and_forbids_nothing(tmp_path: Path, com
 
 
 def test_a_comparison_is_written_as_page_markdown_data_and_junit(tmp_path: Path, compare) -> None:
-    a, b = folder(tmp_path / "a", made({390})), folder(tmp_path / "b", made(set(range(20)), reverse=40))
+    a, b = folder(tmp_path / "a", made({390})), folder(tmp_path / "b", made(set(range(20)), reverse=120))
     wanted = {kind: tmp_path / f"c.{kind}" for kind in ("html", "md", "json", "junit")}
     status, out = compare(a, b, *(f"--{kind}={path}" for kind, path in wanted.items()))
     assert status == 1

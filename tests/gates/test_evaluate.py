@@ -11,9 +11,11 @@ from scipy.stats import binom
 from pytest_qbench.baseline.baseline import MissingBaseline
 from pytest_qbench.baseline.eligibility import why_not_whole
 from pytest_qbench.baseline.store import read_baseline, write_baseline
+from pytest_qbench.data.sampling import select
 from pytest_qbench.errors import UsageError
 from pytest_qbench.gates.evaluate import GateResult, Limits, evaluate
 from pytest_qbench.gates.rule import decide
+from pytest_qbench.items import Dataset
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import CUT, Record
 from pytest_qbench.stats.intervals import tango
@@ -178,13 +180,17 @@ def test_what_is_only_reported_does_not_forbid_a_comparison(stored: Any) -> None
 def test_a_subset_is_compared_on_the_subset_when_options_chose_it(stored: Any) -> None:
     base = stored(perception(set(range(200, 400))))
     half = QUESTIONS[:200]
-    new = results(half, [answered(q, "Yes") for q in half])
-    lost = gate(new, base)
+    lost = gate(results(half, [answered(q, "Yes") for q in half]), base)
     assert (lost.verdict, lost.incomparable) == ("invalid", True)
     assert "200 of the 400 perception items of baseline old are not in this data (first: mini/200)" in lost.reason
-    new.narrowed = True
+    (sample,) = select([Dataset("mini", "perception", None, tuple(QUESTIONS), "x")], limit=200, seed=3)
+    chosen = [answered(q, "Yes") for q in sample.items]
+    new = results(list(sample.items), chosen, selection={"limit": 200, "seed": 3})
     (row,) = gate(new, base).rows
-    assert (row.baseline, row.delta, row.n) == (1.0, 0.0, 200)
+    assert (row.value, row.n) == (1.0, 200)
+    assert row.baseline == sum(int(q.id.removeprefix("mini/")) < 200 for q in sample.items) / 200
+    vanished = results(list(sample.items[1:]), chosen[1:], selection={"limit": 200, "seed": 3})
+    assert "1 of the 200 perception items of baseline old are not in this data" in gate(vanished, base).reason
 
 
 def test_hidden_answers_gate_nothing() -> None:

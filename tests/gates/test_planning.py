@@ -147,7 +147,7 @@ def test_what_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     (("--items=0",), "--items=0: at least 1"),
     (("--gates=0",), "--gates=0: at least 1"),
     (("--discordance", "0.1", "1.5"), "--discordance=1.5: a number"),
-    (("--runs", "none", "none"), "none: no such folder"),
+    (("--runs", "none", "none"), "none: no such file or folder"),
     (("--runs", "a", "b", "--items=5"), "--runs takes discordance and items from the runs"),
 ])  # fmt: skip
 def test_usage_errors_are_one_line(args: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:

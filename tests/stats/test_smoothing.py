@@ -36,7 +36,7 @@ def test_false_alarms_and_power() -> None:
         smoothed = paired_smoothed(new, old, range(600), 0.05)
         assert smoothed is not None
         false += smoothed.p_value < 0.05
-        new, old = runs(rng, 600, 0.6, 0.35)
+        new, old = runs(rng, 600, 0.6, 0.12)
         smoothed = paired_smoothed(new, old, range(600), 0.05)
         assert smoothed is not None
         found += smoothed.p_value < 0.05

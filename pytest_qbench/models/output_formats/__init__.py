@@ -1,6 +1,4 @@
-"""Readers of recorded outputs, one a format; the first that knows a file reads it."""
-
-from __future__ import annotations
+"""Readers of recorded outputs, one per format."""
 
 from pytest_qbench.models.output_formats.base import (
     NoOutputsError,
@@ -10,13 +8,6 @@ from pytest_qbench.models.output_formats.base import (
     RawFile,
     ReadingOptions,
 )
-from pytest_qbench.models.output_formats.entries import Entries
-from pytest_qbench.models.output_formats.inspect_ai import InspectLogs
-from pytest_qbench.models.output_formats.run_records import RunRecords
-from pytest_qbench.models.output_formats.samples import SampleLogs
+from pytest_qbench.models.output_formats.formats import FORMATS, SUFFIXES
 
 __all__ = ["FORMATS", "SUFFIXES", "NoOutputsError", "Output", "OutputFile", "OutputFormat", "RawFile", "ReadingOptions"]
-
-#: `Entries` comes last: it takes any file whose entries name an item and hold an answer.
-FORMATS: tuple[OutputFormat, ...] = (RunRecords(), SampleLogs(), InspectLogs(), Entries())
-SUFFIXES = tuple(dict.fromkeys(suffix for one in FORMATS for suffix in one.suffixes))
