@@ -76,7 +76,7 @@ def qbench_judge(request: pytest.FixtureRequest) -> Judge:
 def qbench_engine(request: pytest.FixtureRequest, qbench_model: Model) -> Iterator[Engine]:
     """The engine that measures items with the model; the judge is made when a description needs it."""
     from pytest_qbench.plugin.nodes import stop
-    from pytest_qbench.session.measurement import build_engine, measure_noise, ray_report
+    from pytest_qbench.session.engine_setup import build_engine, measure_noise, ray_report
 
     run = run_of(request.config)
     try:
