@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from pytest_qbench.data.load import open_datasets
 from pytest_qbench.engine.engine import Engine
-from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, decide
+from pytest_qbench.gates.evaluate import DEFAULT_MARGINS
+from pytest_qbench.gates.rule import decide
 from pytest_qbench.metrics.metrics import ALPHA
 from pytest_qbench.models import load_model, parse_spec
 from pytest_qbench.models.specs import paper_words
@@ -62,7 +63,7 @@ class Comparison:
     @property
     def verdicts(self) -> tuple[str, str]:
         """The verdict by the fast path and by the bootstrap."""
-        fast, slow = (decide(one, MARGIN, ALPHA, one.p_value) for one in (self.fast, self.slow))
+        fast, slow = (decide(one, MARGIN, ALPHA, one.p_value, one.p_gain) for one in (self.fast, self.slow))
         return fast, slow
 
 
@@ -103,7 +104,7 @@ def compare(database: Database, draws: int) -> Iterator[Comparison]:
         p_value = float((1 + (samples >= 0).sum()) / (1 + samples.size))
         yield Comparison(
             database.name, candidate, baseline, fast,
-            Paired(fast.delta, float(lower), float(upper), p_value, None, fast.n),
+            Paired(fast.delta, float(lower), float(upper), p_value, 1 - p_value, fast.error, fast.n),
         )  # fmt: skip
 
 

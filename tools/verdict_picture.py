@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pytest_qbench.gates.evaluate import decide
+from pytest_qbench.gates.rule import decide
 from pytest_qbench.stats.paired import Paired
 
 MARGIN, ALPHA = 0.01, 0.05
@@ -47,7 +47,7 @@ def main() -> None:
         parts.append(f'<text x="{x(value)}" y="30" text-anchor="{anchor}" fill="#57606a">{text}</text>')
     for row, (delta, lower, upper, p_value) in enumerate(CASES):
         y = 64 + 38 * row
-        verdict = decide(Paired(delta, lower, upper, p_value, None, 1), MARGIN, ALPHA, p_value)
+        verdict = decide(Paired(delta, lower, upper, p_value, 1 - p_value, 0.0, 1), MARGIN, ALPHA, p_value, 1 - p_value)
         colour = COLOURS[verdict]
         parts += [
             f'<text x="{LEFT - 20}" y="{y + 5}" text-anchor="end" font-weight="bold" fill="{colour}">{verdict}</text>',

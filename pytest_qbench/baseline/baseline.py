@@ -15,6 +15,13 @@ from pytest_qbench.records import Record
 from pytest_qbench.runs.fingerprint import is_narrowed
 
 
+@dataclass(frozen=True, slots=True)
+class MissingBaseline:
+    """There is no baseline to compare with; `reason` says why, and what records one."""
+
+    reason: str
+
+
 @dataclass(frozen=True)
 class Baseline:
     """A baseline as read: records, item digests and item identities by (task, item id).
@@ -43,9 +50,9 @@ class Baseline:
         return None
 
 
-def changes(old: Baseline | str, new: Results) -> list[str]:
+def changes(old: Baseline | MissingBaseline, new: Results) -> list[str]:
     """Say what recording `new` over `old` changes: metrics that differ, and how many items came out otherwise."""
-    if isinstance(old, str):
+    if isinstance(old, MissingBaseline):
         return []
     lines = []
     for m in new.metrics:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.metrics.metrics import Metric, compute_metrics
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import Record
@@ -15,12 +15,12 @@ from pytest_qbench.runs.fingerprint import differences
 BEFORE = "baseline.jsonl"
 
 
-def before(results: Results, baseline: Baseline | str) -> list[Record]:
+def before(results: Results, baseline: Baseline | MissingBaseline) -> list[Record]:
     """The baseline's records of what this run measured, of each dataset that may be compared as a whole.
 
     That is: the same conditions, and every item a part of the baseline with the same text, key and reference.
     """
-    if isinstance(baseline, str):
+    if isinstance(baseline, MissingBaseline):
         return []
     by_place: dict[tuple[str, str], list[Record]] = {}
     for record in results.records:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from pytest_qbench.baseline.baseline import Baseline, as_baseline, as_results
+from pytest_qbench.baseline.baseline import Baseline, MissingBaseline, as_baseline, as_results
 from pytest_qbench.baseline.eligibility import why_not_whole
 from pytest_qbench.baseline.store import FILE, read_baseline
 from pytest_qbench.errors import UsageError
@@ -43,10 +43,12 @@ def candidate(path: Path, score_outputs: ScoreOutputs | None = None) -> Results:
 
 def reference(
     path: Path, max_errors: float, max_unparsed: float, max_cut: float, score_outputs: ScoreOutputs | None = None
-) -> Baseline | str:
+) -> Baseline | MissingBaseline:
     """Return the baseline to compare with, or why it cannot be one: it must be as complete as a recorded baseline."""
     if kind_of(path) == "baseline":
         return read_baseline(path)
     results = candidate(path, score_outputs)
     reason = why_not_whole(results, max_errors, max_unparsed, max_cut)
-    return f"{path} cannot serve as a baseline: {reason}" if reason else as_baseline(path, results)
+    if reason:
+        return MissingBaseline(f"{path} cannot serve as a baseline: {reason}")
+    return as_baseline(path, results)

@@ -1,4 +1,4 @@
-"""`qbench plan`: how many items find which drop."""
+"""`qbench plan`: what a number of items can decide."""
 
 from __future__ import annotations
 
@@ -7,44 +7,50 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_qbench.baseline.baseline import MissingBaseline
 from pytest_qbench.cli.command import Commands, show
 from pytest_qbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from pytest_qbench.gates.planning import Aim, Row
+    from pytest_qbench.gates.planning import PowerTarget, Row
 
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    told = commands.add_parser("plan", help="tell how many items find which drop")
+    told = commands.add_parser("plan", help="tell what a number of items can decide, and suggest margins")
     told.add_argument(
         "--drop",
         type=float,
         metavar="D",
-        help="items needed for this drop. Default: 1, 2, 3, 5 points; with --runs twice the gates' margins",
+        help="items with which this drop turns a run red. Default: 1.5, 2, 3, 5 points; with --runs twice the margin",
     )
-    told.add_argument("--items", type=int, metavar="N", help="drop shown by N items. Default: 450, 1,495 and 2,990")
-    told.add_argument("--power", type=float, default=0.8, metavar="P", help="chance to find the drop. Default: 0.8")
+    told.add_argument("--items", type=int, metavar="N", help="drop found by N items. Default: 450, 1,495 and 2,990")
+    told.add_argument("--margin", type=float, default=0.01, metavar="M", help="margin of the gate. Default: 0.01")
+    told.add_argument("--power", type=float, default=0.8, metavar="P", help="chance to decide. Default: 0.8")
     told.add_argument("--alpha", type=float, default=0.05, metavar="A", help="false alarms of a run. Default: 0.05")
     told.add_argument("--gates", type=int, default=3, metavar="K", help="gates that share alpha. Default: 3")
     told.add_argument(
         "--discordance", type=float, nargs="+", metavar="S",
-        help="share of the items that come out otherwise in the two runs. Default: 0.06 and 0.20",
+        help="fraction of the answers that differ between the two runs. Default: 0.02, 0.06 and 0.20",
     )  # fmt: skip
     told.add_argument(
         "--runs", type=Path, nargs=2, metavar=("A", "B"), help="plan from two run folders or baselines instead"
     )
+    told.add_argument(
+        "--suggest", type=Path, nargs="+", metavar="RUN",
+        help="suggest margins from a baseline, or from two runs of one model",
+    )  # fmt: skip
     told.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the plan."""
-    from pytest_qbench.gates.planning import DISCORDANCES, Aim
+    from pytest_qbench.gates.planning import DISCORDANCES, PowerTarget
 
-    for option in ("drop", "power", "alpha"):
+    for option in ("drop", "power", "alpha", "margin"):
         value = getattr(arguments, option)
         if value is not None and not 0 < value < 1:
-            raise UsageError(f"--{option}={value:g}: a share between 0 and 1 is needed")
+            raise UsageError(f"--{option}={value:g}: a number between 0 and 1 is needed")
     for option in ("items", "gates"):
         value = getattr(arguments, option)
         if value is not None and value < 1:
@@ -53,39 +59,49 @@ def run(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--alpha={arguments.alpha:g}: below 0.5 is needed")
     discordances = arguments.discordance or DISCORDANCES
     if wrong := [share for share in discordances if not 0 <= share <= 1]:
-        raise UsageError(f"--discordance={wrong[0]:g}: a share between 0 and 1 is needed")
+        raise UsageError(f"--discordance={wrong[0]:g}: a number between 0 and 1 is needed")
     if arguments.runs and (arguments.discordance or arguments.items):
         raise UsageError("--runs takes discordance and items from the runs: drop --discordance and --items")
-    aim = Aim(arguments.power, arguments.alpha, arguments.gates)
-    each = f"alpha {aim.alpha:g} shared by {aim.gates} gates" if aim.gates > 1 else f"alpha {aim.alpha:g}"
-    lines = _from_runs(arguments, aim) if arguments.runs else _tables(arguments, discordances, aim)
-    show(f"paired comparison, one-sided, {each}, power {aim.power:g}")
+    if arguments.suggest:
+        if len(arguments.suggest) > 2 or arguments.runs:
+            raise UsageError("--suggest takes one baseline, or two runs of one model, and no --runs")
+        show("\n".join(_suggested(arguments.suggest, arguments.gates)))
+        return
+    if not arguments.runs and arguments.drop is not None and arguments.drop <= arguments.margin:
+        raise UsageError(f"--drop={arguments.drop:g}: no number of items turns a drop within --margin red")
+    target = PowerTarget(arguments.power, arguments.alpha, arguments.gates)
+    each = f"alpha {target.alpha:g} shared by {target.gates} gates" if target.gates > 1 else f"alpha {target.alpha:g}"
+    lines = _from_runs(arguments, target) if arguments.runs else _tables(arguments, discordances, target)
+    show(f"paired comparison, one-sided, {each}, power {target.power:g}")
     show("\n".join(lines))
-    show("a gate regresses only beyond its margin too: plan for a drop of about twice the margin")
 
 
-def _tables(arguments: argparse.Namespace, discordances: Sequence[float], aim: Aim) -> list[str]:
-    from pytest_qbench.gates.planning import DROPS, SIZES, needed, shown
+def _tables(arguments: argparse.Namespace, discordances: Sequence[float], target: PowerTarget) -> list[str]:
+    from pytest_qbench.gates.planning import DROPS, SIZES, detectable_drop, needed, to_pass
     from pytest_qbench.report.text_table import aligned
 
+    margin = arguments.margin
     head = [f"{100 * share:g} % discordant" for share in discordances]
-    lines: list[str] = []
+    lines = [f"margin {margin:g}"]
     if arguments.drop or not arguments.items:
-        drops = [arguments.drop] if arguments.drop else DROPS
-        rows = [[f"{drop:g}", *(f"{needed(drop, share, aim):,}" for share in discordances)] for drop in drops]
-        lines += aligned([["items needed for a drop of", *head], *rows])
+        drops = [arguments.drop] if arguments.drop else [drop for drop in DROPS if drop > margin]
+        rows = [
+            [f"{drop:g}", *(f"{needed(drop, share, margin, target):,}" for share in discordances)] for drop in drops
+        ]
+        lines += aligned([["items with which a drop turns red", *head], *rows])
     if arguments.items or not arguments.drop:
         sizes = [arguments.items] if arguments.items else SIZES
-        drops_shown = [[shown(size, share, aim) for share in discordances] for size in sizes]
+        found = [[detectable_drop(size, share, margin, target) for share in discordances] for size in sizes]
         rows = [
-            [f"{size:,}", *("none" if drop is None else f"{drop:.4f}" for drop in found)]
-            for size, found in zip(sizes, drops_shown, strict=True)
+            [f"{size:,}", *("none" if drop is None else f"{drop:.4f}" for drop in drops)]
+            for size, drops in zip(sizes, found, strict=True)
         ]
-        lines += aligned([["drop shown by items", *head], *rows])
-    return lines
+        lines += aligned([["drop that turns red with items", *head], *rows])
+    passing = [f"{to_pass(share, margin, target):,}" for share in discordances]
+    return lines + aligned([["items with which an unchanged model passes", *head], [f"margin {margin:g}", *passing]])
 
 
-def _from_runs(arguments: argparse.Namespace, aim: Aim) -> list[str]:
+def _from_runs(arguments: argparse.Namespace, target: PowerTarget) -> list[str]:
     from pytest_qbench.baseline.matching import align
     from pytest_qbench.baseline.sources import candidate, reference
     from pytest_qbench.gates.evaluate import DEFAULT_MARGINS
@@ -94,12 +110,11 @@ def _from_runs(arguments: argparse.Namespace, aim: Aim) -> list[str]:
 
     a, b = arguments.runs
     old = reference(a, 0.0, 1.0, 1.0)
-    if isinstance(old, str):
-        raise UsageError(old)
-    drops = {name: arguments.drop or 2 * margin for name, margin in DEFAULT_MARGINS.items()}
-    head = ["metric", "dataset", "items", "discordant", "drop shown", "drop", "items needed"]
+    if isinstance(old, MissingBaseline):
+        raise UsageError(old.reason)
+    head = ["metric", "dataset", "items", "discordant", "turns red", "drop", "items needed", "unchanged passes"]
     new = candidate(b)
-    planned = list(from_runs(new, align(old, new.expected), drops, aim))
+    planned = list(from_runs(new, align(old, new.expected), DEFAULT_MARGINS, target, arguments.drop))
     found = [row for row in planned if isinstance(row, Row)]
     if not found:
         raise UsageError(f"{a} and {b}: nothing in them can be compared; `qbench compare` says why")
@@ -110,5 +125,20 @@ def _from_runs(arguments: argparse.Namespace, aim: Aim) -> list[str]:
 
 def _cells(row: Row) -> list[str]:
     discordant = "" if row.discordance is None else f"{100 * row.discordance:.1f} %"
-    mde = "none" if row.mde is None else f"{row.mde:.4f}"
-    return [discordant, mde, f"{row.drop:g}", "-" if row.needed is None else f"{row.needed:,}"]
+    red = "none" if row.detectable_drop is None else f"{row.detectable_drop:.4f}"
+    counts = ["-" if count is None else f"{count:,}" for count in (row.needed, row.to_pass)]
+    return [discordant, red, f"{row.drop:g}", counts[0], f"with {counts[1]}"]
+
+
+def _suggested(paths: Sequence[Path], gates: int) -> list[str]:
+    from pytest_qbench.baseline.sources import candidate, reference
+    from pytest_qbench.gates.evaluate import DEFAULT_MARGINS
+    from pytest_qbench.gates.margins import suggest
+
+    old = reference(paths[0], 0.0, 1.0, 1.0)
+    if isinstance(old, MissingBaseline):
+        raise UsageError(old.reason)
+    found = suggest(DEFAULT_MARGINS, old, candidate(paths[1]) if len(paths) == 2 else None, gates)
+    if not found:
+        raise UsageError(f"{' and '.join(map(str, paths))}: nothing in them tells how a model varies")
+    return [str(one) for one in found]

@@ -89,7 +89,7 @@ def run_study() -> Iterator[SensitivityResult]:
 def _evaluate(
     name: str, results: Results, baseline: Baseline, *, harmless: bool, must_drift: bool = False
 ) -> SensitivityResult:
-    limits = Limits(family=len(DEFAULT_MARGINS))
+    limits = Limits(comparisons=len(DEFAULT_MARGINS))
     gates = [evaluate(gate, results, baseline, limits, margin=margin) for gate, margin in DEFAULT_MARGINS.items()]
     return SensitivityResult(name, harmless, must_drift, tuple(gates), tuple(drifts(results, baseline)))
 

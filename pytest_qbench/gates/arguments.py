@@ -32,8 +32,14 @@ def check_bounds(name: str, margin: object, minimum: object, maximum: object) ->
         for word, value in (("margin", margin), ("minimum", minimum), ("maximum", maximum))
     )
     told = f"{name} lies from {least:g} to {greatest:g}"
-    if drop is not None and not 0 <= drop < greatest - least:
-        raise ValueError(f"qbench_gate({name!r}): margin={drop:g} must be >= 0 and below {greatest - least:g}: {told}")
+    half = (greatest - least) / 2
+    if drop is not None and drop < 0:
+        raise ValueError(f"qbench_gate({name!r}): margin={drop:g} must be >= 0")
+    if drop is not None and drop >= half:
+        example = ", such as 0.01 for one point" if half == 0.5 else ""
+        raise ValueError(
+            f"qbench_gate({name!r}): margin={drop:g} would allow any drop; give less than {half:g}{example}"
+        )
     if floor is not None and not least < floor <= greatest:
         raise ValueError(f"qbench_gate({name!r}): minimum={floor:g} decides nothing: {told}")
     if ceiling is not None and not least <= ceiling < greatest:

@@ -13,7 +13,7 @@ from pytest_qbench.baseline.baseline import Baseline
 from pytest_qbench.baseline.expectation import expected_keys
 from pytest_qbench.gates.targets import IncomparableError, InvalidError, fits
 from pytest_qbench.judges import control_set as control
-from pytest_qbench.metrics.drift import drift, floors, judged, words_of
+from pytest_qbench.metrics.drift import Drift, against_floor, drift, floors, judged, words_of
 from pytest_qbench.metrics.metrics import (
     CORRELATIONS,
     DRIFTS,
@@ -25,11 +25,14 @@ from pytest_qbench.metrics.metrics import (
     task_of,
     usable,
 )
+from pytest_qbench.metrics.probabilities import option_margin
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import Record
 from pytest_qbench.runs.fingerprint import differences
-from pytest_qbench.stats.paired import Paired, paired_binary, paired_mean
-from pytest_qbench.stats.paired_correlation import mean_paired, paired_correlation
+from pytest_qbench.stats.paired import Paired, mean_of_comparisons, paired_mean
+from pytest_qbench.stats.paired_binary import paired_binary
+from pytest_qbench.stats.paired_correlation import paired_correlation
+from pytest_qbench.stats.smoothing import paired_smoothed
 
 
 def metric_of(name: str, records: Sequence[Record], slice_: str | None, halves: bool) -> Metric | None:
@@ -48,7 +51,7 @@ def check_comparable(name: str, results: Results, baseline: Baseline, dataset: s
     """
     task = task_of(name)
     if differ := differences(task, baseline.fingerprint, results.fingerprint):
-        raise IncomparableError(f"baseline {baseline.name} was recorded otherwise: {'; '.join(differ)}")
+        raise IncomparableError(f"this run differs from the baseline in: {'; '.join(differ)}")
     if task == "description":
         old, new = (each.get("judge_control") for each in (baseline.fingerprint, results.fingerprint))
         if moved := control.drift(old, new):
@@ -111,9 +114,9 @@ class Comparison:
     def paired(self, alpha: float, seed: int) -> Paired:
         """Run the paired test of this metric."""
         if self.name not in CORRELATIONS:
-            return paired_items(self.name, self.pairs, alpha, seed)
+            return paired_items(self.name, self.pairs, alpha)
         parts = [self._correlated(part, alpha, seed) for part in self._parts()]
-        return mean_paired(parts) if len(parts) > 1 else parts[0]
+        return mean_of_comparisons(parts, alpha) if len(parts) > 1 else parts[0]
 
     def _parts(self) -> list[list[tuple[Record, Record]]]:
         """What is correlated on its own: the halves of a dataset that counts by their mean, else all of it."""
@@ -130,16 +133,16 @@ class Comparison:
 
     @property
     def identical(self) -> bool:
-        """Tell whether the metric counts every item as in the baseline; SRCC counts ranks, not scores."""
+        """Whether every item came out as in the baseline: the same answer, mean verdict, or rank of the score."""
         if self.name == "assessment.srcc":
             columns = [([_score(r) for r in side] for side in zip(*part, strict=True)) for part in self._parts()]
             return all(np.array_equal(rankdata(new), rankdata(old)) for new, old in columns)
         value_of = _score if self.name in CORRELATIONS else ITEM_VALUES[self.name]
-        return all(value_of(new) == value_of(old) for new, old in self.pairs)
+        return all((value_of(new), new.choice) == (value_of(old), old.choice) for new, old in self.pairs)
 
     @property
     def discordance(self) -> float:
-        """Share of the items that a rate counts otherwise than in the baseline, in [0, 1]."""
+        """Fraction of items whose outcome differs from the baseline (the discordance), in [0, 1]."""
         value_of = ITEM_VALUES[self.name]
         return sum(value_of(new) != value_of(old) for new, old in self.pairs) / len(self.pairs)
 
@@ -155,8 +158,11 @@ class Comparison:
         return drift(self.name, self.dataset, self.pairs, words_of(self.results.fingerprint))
 
 
-def paired_items(name: str, pairs: Sequence[tuple[Record, Record]], alpha: float, seed: int) -> Paired:
-    """Run the paired test of a metric that is a mean over items."""
+def paired_items(name: str, pairs: Sequence[tuple[Record, Record]], alpha: float) -> Paired:
+    """Run the paired test of a metric that is a mean over items.
+
+    Accuracy is smoothed over its likelihoods where both sides have them (`smoothing.paired_smoothed`).
+    """
     value_of = ITEM_VALUES[name]
     both = [(value_of(new), value_of(old), new.group) for new, old in pairs]
     complete = [(a, b, g) for a, b, g in both if a is not None and b is not None]
@@ -169,11 +175,27 @@ def paired_items(name: str, pairs: Sequence[tuple[Record, Record]], alpha: float
             f"(first: {first})"
         )
     a, b, g = (list(column) for column in zip(*complete, strict=True))
+    if name == "perception.accuracy" and (margins := _margins(pairs)):
+        smoothed = paired_smoothed(*margins, g, alpha)
+        if smoothed is not None:
+            return smoothed
     if name in LOWER_IS_BETTER:
         a, b = [1 - v for v in a], [1 - v for v in b]
     if name in RATES:
-        return paired_binary([v == 1 for v in a], [v == 1 for v in b], g, alpha, seed)
-    return paired_mean(a, b, g, alpha, seed)
+        return paired_binary([v == 1 for v in a], [v == 1 for v in b], g, alpha)
+    return paired_mean(a, b, g, alpha)
+
+
+def _margins(pairs: Sequence[tuple[Record, Record]]) -> tuple[list[float], list[float]] | None:
+    """Margins of the right option, candidate and baseline; None unless they decide every answer of both sides."""
+    columns: tuple[list[float], list[float]] = ([], [])
+    for pair in pairs:
+        for record, column in zip(pair, columns, strict=True):
+            margin = option_margin(record)
+            if margin is None or (margin > 0) != (record.status == "correct"):
+                return None
+            column.append(margin)
+    return columns
 
 
 def _score(record: Record) -> float:
@@ -184,15 +206,16 @@ def _score(record: Record) -> float:
 
 def drifts(results: Results, baseline: Baseline) -> list[tuple[Metric, bool]]:
     """The drift of every dataset that can be compared, with what it means, and whether it is more than noise."""
-    found: list[tuple[Metric, bool]] = []
-    stored = floors(baseline.noise)
+    found: list[Drift] = []
+    words = words_of(results.fingerprint)
     for name in DRIFTS:
         for dataset in results.datasets(task_of(name)):
+            comparison = Comparison(name, dataset, None, results, baseline)
             try:
                 check_comparable(name, results, baseline, dataset)
-                row = Comparison(name, dataset, None, results, baseline).drift
+                row, pairs = comparison.drift, comparison.pairs
             except InvalidError:
                 continue  # the gates say why
             if row.value is not None:
-                found.append(judged(row, stored[name]))
-    return found
+                found.append(against_floor(row, pairs, words, floors(baseline.noise, name, dataset)))
+    return judged(found)

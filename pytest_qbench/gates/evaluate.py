@@ -1,56 +1,57 @@
 """Metrics + baseline + margin -> verdict. Fails closed: what could not be measured or compared is `invalid`.
 
-The rule, with d = candidate - baseline (more is better), m the margin, [L, U] the paired 1 - 2 alpha interval and p the
+The rule, with d = candidate - baseline (more is better), m the margin, [L, U] the paired 90 % interval and p the
 one-sided p-value of a drop:
 
 - `invalid`: nothing comparable (missing or incompatible baseline, incomplete items, too many errors or unparsed
   replies, undefined metric);
-- `regressed`: p < alpha and d < -m;
-- `pass`: not regressed and L > -m, or equal item by item; `improved`: pass and L > 0;
+- `regressed`: p < level and d < -m;
+- `pass`: not regressed and L > -m; `improved`: pass, and a gain has p < level;
 - `inconclusive`: anything else.
 
-`invalid` and `regressed` fail, `inconclusive` warns. The k gates of a run share alpha = 0.05 (each is judged at
-alpha / k); the rows of one gate (several datasets or slices) share what it has, p-values by Holm. Accuracy over several
-datasets has one row more, all their items together: a small drop everywhere is none anywhere.
+`invalid` and `regressed` fail, `inconclusive` warns. The k gates of a run share alpha = 0.05: the level of each is
+alpha / k; the rows of one gate (several datasets or slices) share it by Holm. Accuracy over several datasets has one
+row more, all their items together: a small drop everywhere is none anywhere. SRCC and PLCC over several datasets have
+their mean, which Q-Bench publishes, as one row more: the mean decides `pass`, every dataset can turn the gate red.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, isfinite
-from typing import Literal
+from math import isfinite
+from statistics import fmean
 
-from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.gates.arguments import check_bounds
 from pytest_qbench.gates.comparison import Comparison, check_comparable, metric_of, paired_items
 from pytest_qbench.gates.flips import Flip, flips, together
+from pytest_qbench.gates.reasons import reason
+from pytest_qbench.gates.rule import SEVERITY, Verdict, decide
 from pytest_qbench.gates.targets import IncomparableError, InvalidError, NothingError, Place, check_whole, places
-from pytest_qbench.metrics.metrics import ALPHA, DRIFTS, ITEM_VALUES, RATES, Metric, mean_metric
+from pytest_qbench.metrics.metrics import ALPHA, CORRELATIONS, DRIFTS, RATES, Metric, mean_metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.stats.multiplicity import holm
-from pytest_qbench.stats.paired import Paired
+from pytest_qbench.stats.paired import Paired, mean_of_comparisons
 from pytest_qbench.stats.resampling import Undefined
 
-Verdict = Literal["pass", "improved", "inconclusive", "regressed", "invalid"]
-# Worst first: a gate over several rows is as good as its worst row.
-SEVERITY: tuple[Verdict, ...] = ("invalid", "regressed", "inconclusive", "pass", "improved")
-# The gates of the suites, and of `qbench compare`.
+MEAN, POOLED = "mean of datasets", "all items together"
+# The gates of the suites, and of `qbench compare`: one hundredth of what each metric can reach.
 DEFAULT_MARGINS: Mapping[str, float] = {
     "perception.accuracy": 0.01,
-    "description.sum": 0.05,
+    "description.sum": 0.06,
     "assessment.srcc": 0.01,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a gate tolerates, and how many equal shares alpha is cut into (a gate may have a smaller one)."""
+    """What a gate tolerates, and how many gates share alpha."""
 
     max_errors: float = 0.0
     max_unparsed: float = 0.05
     max_cut: float = 0.05
-    family: float = 1
+    comparisons: int = 1
     seed: int = 0
 
 
@@ -74,24 +75,15 @@ class GateResult:
     gained_count: int = 0
 
 
-def decide(paired: Paired, margin: float, alpha: float, p_value: float) -> Verdict:
-    """Apply the rule of this module to one comparison."""
-    if p_value < alpha and paired.delta < -margin:
-        return "regressed"
-    if paired.lower > -margin:
-        return "improved" if paired.lower > 0 else "pass"
-    return "inconclusive"
-
-
 def shares(name: str, rows: int, datasets: int) -> int:
-    """Into how many equal parts a gate cuts its alpha: its rows, and the pooled one of rates over several datasets."""
-    return rows + (name in RATES and datasets > 1)
+    """Into how many equal parts a gate cuts its level: its rows, and the one over several datasets."""
+    return rows + (datasets > 1 and (name in RATES or (name in CORRELATIONS and rows == datasets)))
 
 
 def evaluate(
     name: str,
     results: Results,
-    baseline: Baseline | str,
+    baseline: Baseline | MissingBaseline,
     limits: Limits,
     *,
     margin: float | None = None,
@@ -99,10 +91,12 @@ def evaluate(
     maximum: float | None = None,
     dataset: str | None = None,
     slice: str | None = None,
+    each_dataset: bool = False,
 ) -> GateResult:
     """Judge one gate: against the baseline with `margin`, against fixed bounds with `minimum` and `maximum`.
 
-    `dataset` and `slice` may be patterns (``k*``, ``type=*``). A drift takes `maximum` alone. `baseline` is a string
+    `dataset` and `slice` may be patterns (``k*``, ``type=*``). With `each_dataset` every dataset has to pass, not only
+    the mean of their correlations. A drift takes `maximum` alone. `baseline` is a string
     that says why there is none. Raises `ValueError` for an unknown metric or a gate without a bound.
     """
     check_bounds(name, margin, minimum, maximum)
@@ -127,82 +121,90 @@ def evaluate(
     except (InvalidError, Undefined) as e:
         incomparable, nothing = isinstance(e, IncomparableError), isinstance(e, NothingError)
         return GateResult(label, "invalid", str(e), tuple(rows), incomparable=incomparable, nothing=nothing)
-    verdict = next(v for v in SEVERITY if any(row.verdict == v for row in rows))
-    reason = "; ".join(_reason(row) for row in rows if row.verdict == verdict)
+    verdict, deciding = _verdict(rows, each_dataset)
     moved = together([flips(name, comparison.pairs, results.expected) for comparison in comparisons])
     return GateResult(
-        label, verdict, reason, tuple(rows), moved.lost, moved.gained,
+        label, verdict, "; ".join(map(reason, deciding)), tuple(rows), moved.lost, moved.gained,
         lost_count=len(moved.all_lost), gained_count=len(moved.all_gained),
     )  # fmt: skip
 
 
 def _comparisons(
-    name: str, chosen: Sequence[Place], dataset: str | None, results: Results, baseline: Baseline | str
+    name: str, chosen: Sequence[Place], dataset: str | None, results: Results, baseline: Baseline | MissingBaseline
 ) -> list[Comparison]:
-    if isinstance(baseline, str):
-        raise IncomparableError(baseline)
+    if isinstance(baseline, MissingBaseline):
+        raise IncomparableError(baseline.reason)
     check_comparable(name, results, baseline, dataset)
     return [Comparison(name, place.dataset, place.slice, results, baseline) for place in chosen]
+
+
+def _verdict(rows: Sequence[Metric], each_dataset: bool) -> tuple[Verdict, list[Metric]]:
+    """The verdict of a gate and the rows that decide it: the worst, or the mean of datasets where none regressed."""
+    if any(row.note == MEAN for row in rows) and not each_dataset:
+        deciding = [row for row in rows if row.verdict == "regressed" or row.note == MEAN]
+    else:
+        deciding = list(rows)
+    verdict = next(v for v in SEVERITY if any(row.verdict == v for row in deciding))
+    return verdict, [row for row in deciding if row.verdict == verdict]
 
 
 def _judge(
     name: str, rows: Sequence[Metric], comparisons: Sequence[Comparison], margin: float, limits: Limits
 ) -> list[Metric]:
-    """The rows with their verdicts; a pooled one at the end where several datasets of right and wrong are judged."""
+    """The rows with their verdicts; where several datasets are judged, one over all of them at the end."""
     parts = shares(name, len(rows), len({c.dataset for c in comparisons}))
-    pooled = parts > len(rows)
-    alpha = ALPHA / limits.family
-    share = alpha / parts
-    judged = [
-        _with(row, c.paired(share, limits.seed), margin, share, c.old_value, c.identical)
-        for row, c in zip(rows, comparisons, strict=True)
+    level = ALPHA / limits.comparisons
+    judged = [(row, c.paired(ALPHA, limits.seed)) for row, c in zip(rows, comparisons, strict=True)]
+    for row, paired in judged:
+        _check_decidable(row, paired, comparisons)
+    filled = [
+        _filled(row, paired, margin, level / parts, c.old_value, c.identical)
+        for (row, paired), c in zip(judged, comparisons, strict=True)
     ]
-    if pooled:
-        pairs = list({(new.task, new.item): (new, old) for c in comparisons for new, old in c.pairs}.values())
-        value_of = ITEM_VALUES[name]
-        new, old = (mean_metric([pair[i] for pair in pairs], name, "", None, None) for i in (0, 1))
-        same = all(value_of(a) == value_of(b) for a, b in pairs)
-        row = replace(new, dataset=None, note="all items together")
-        judged.append(_with(row, paired_items(name, pairs, share, limits.seed), margin, share, old.value, same))
-    adjusted = holm([p.p_value for _, p, _ in judged])
+    if parts > len(rows):
+        row, paired = _together(name, filled, [paired for _, paired in judged], comparisons)
+        judged.append((row, paired))
+        filled.append(_filled(row, paired, margin, level / parts, row.baseline, all(r.identical for r in filled)))
+    drops, gains = (holm([getattr(p, field) for _, p in judged]) for field in ("p_value", "p_gain"))
     return [
-        replace(row, verdict="pass" if same else decide(p, margin, alpha, p_adjusted))
-        for (row, p, same), p_adjusted in zip(judged, adjusted, strict=True)
+        replace(row, verdict=decide(paired, margin, level, drop, gain))
+        for row, (_, paired), drop, gain in zip(filled, judged, drops, gains, strict=True)
     ]
 
 
-def _with(
-    row: Metric, paired: Paired, margin: float, alpha: float, old: float | None, same: bool
-) -> tuple[Metric, Paired, bool]:
-    if not isfinite(paired.lower) and not same:
-        raise InvalidError(f"{row.dataset}: all items share one photo: nothing tells noise from change")
-    note = "identical" if same else row.note
-    if not same and paired.mde is not None and margin > 0:
-        # The width of an interval and the drop that can be seen shrink as 1 / sqrt(n).
-        note = f"about {ceil(paired.n * (paired.mde / margin) ** 2)} items show a drop of the margin"
-    filled = replace(
+def _together(
+    name: str, rows: Sequence[Metric], parts: Sequence[Paired], comparisons: Sequence[Comparison]
+) -> tuple[Metric, Paired]:
+    """The row over several datasets: all right/wrong answers pooled, or the mean of the correlations."""
+    if name in CORRELATIONS:
+        now, before = (
+            fmean(v for v in values if v is not None)
+            for values in zip(*((r.value, r.baseline) for r in rows), strict=True)
+        )
+        row = Metric(name, None, None, None, now, sum(r.n for r in rows), baseline=before, note=MEAN)
+        return row, mean_of_comparisons(parts, ALPHA)
+    pairs = list({(new.task, new.item): (new, old) for c in comparisons for new, old in c.pairs}.values())
+    new, old = (mean_metric([pair[i] for pair in pairs], name, "", None, None) for i in (0, 1))
+    row = replace(new, dataset=None, baseline=old.value, note=POOLED)
+    return row, paired_items(name, pairs, ALPHA)
+
+
+def _check_decidable(row: Metric, paired: Paired, comparisons: Sequence[Comparison]) -> None:
+    """Raise `InvalidError` where too few photos leave an interval without bounds."""
+    if isfinite(paired.lower):
+        return
+    groups = {new.group for c in comparisons if c.dataset == row.dataset for new, _ in c.pairs}
+    items = f"{paired.n} item{'s' * (paired.n > 1)}"
+    of = f"{items} of {len(groups)} photo{'s' * (len(groups) > 1)}" if paired.n > len(groups) else items
+    raise InvalidError(f"{row.dataset}: {of}: too few to tell noise from change; measure at least four photos")
+
+
+def _filled(row: Metric, paired: Paired, margin: float, level: float, old: float | None, same: bool) -> Metric:
+    return replace(
         row, baseline=old, delta=paired.delta, delta_ci=(paired.lower, paired.upper), p_value=paired.p_value,
-        alpha=alpha, margin=margin, mde=paired.mde, note=note,
+        alpha=level, margin=margin, mde=paired.detectable_drop(level, margin), test=paired.test,
+        items_to_pass=paired.items_to_pass(ALPHA, margin), identical=same or None,
     )  # fmt: skip
-    return filled, paired, same
-
-
-def _reason(row: Metric) -> str:
-    """Say in one line what a row's verdict rests on."""
-    assert row.delta is not None
-    assert row.delta_ci is not None
-    assert row.p_value is not None
-    lower, upper = row.delta_ci
-    place = " ".join(p for p in (row.dataset or "all datasets together", row.slice) if p)
-    if row.note == "identical":
-        return f"{place}: identical on {row.n} items (bound {lower:+.4f})"
-    text = f"{place}: {row.delta:+.4f} in [{lower:+.4f}, {upper:+.4f}], margin {row.margin:g}"
-    text += f", p = {row.p_value:.2g}"
-    if row.mde is not None:
-        text += f", MDE {row.mde:.4f}"
-    if row.verdict == "inconclusive":
-        text += f": {row.note or 'no number of these items shows any drop'}"
-    return text
 
 
 def _row(name: str, place: Place, results: Results) -> Metric:

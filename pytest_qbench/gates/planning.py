@@ -1,12 +1,13 @@
-"""How many items a drop needs, and which drop a number of items shows: before any run, or from two of them. Pure."""
+"""What a number of items can decide: the drop that turns a run red, and whether an unchanged model passes. Pure.
+
+Before any run by enumeration, from two runs by the width of their comparison.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import ceil
-
-from scipy.special import ndtri
 
 from pytest_qbench.baseline.baseline import Baseline
 from pytest_qbench.gates.comparison import Comparison, check_comparable
@@ -15,17 +16,19 @@ from pytest_qbench.gates.targets import InvalidError
 from pytest_qbench.metrics.metrics import ALPHA, RATES, task_of
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.stats.intervals import POWER
-from pytest_qbench.stats.power import items_needed, mcnemar_mde
+from pytest_qbench.stats.paired import Paired
+from pytest_qbench.stats.power import items_needed, items_to_pass, mcnemar_mde
 from pytest_qbench.stats.resampling import Undefined
 
-DISCORDANCES = (0.06, 0.20)
-DROPS = (0.01, 0.02, 0.03, 0.05)
+DISCORDANCES = (0.02, 0.06, 0.20)
+MARGIN = 0.01
+DROPS = (0.015, 0.02, 0.03, 0.05)
 SIZES = (450, 1_495, 2_990)
 
 
 @dataclass(frozen=True, slots=True)
-class Aim:
-    """What is wanted: to find a drop with `power` where `gates` gates share `alpha`."""
+class PowerTarget:
+    """What is wanted: to decide with `power` where `gates` gates share `alpha`."""
 
     power: float = POWER
     alpha: float = ALPHA
@@ -36,24 +39,19 @@ class Aim:
         """The one-sided level of one gate."""
         return self.alpha / self.gates
 
-    @property
-    def stretch(self) -> float:
-        """How much larger the drop shown is than at the power of `Paired.mde`."""
-        z = float(ndtri(1 - self.level))
-        return (z + float(ndtri(self.power))) / (z + float(ndtri(POWER)))
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One comparison of two runs: its discordance (rates only), the drop it shows, the items that a drop needs."""
+    """One comparison of two runs: the drop that turns it red, and the items that a drop or a pass needs."""
 
     metric: str
     dataset: str
     items: int
     discordance: float | None
-    mde: float | None
+    detectable_drop: float | None
     drop: float
     needed: int | None
+    to_pass: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,44 +63,68 @@ class Unplanned:
     reason: str
 
 
-def needed(drop: float, discordance: float, aim: Aim) -> int:
-    """Paired items with which a net drop of accuracy is found by the exact McNemar test (`power.items_needed`).
+def needed(drop: float, discordance: float, margin: float, target: PowerTarget) -> int:
+    """Items with which a net drop of accuracy turns a gate red (`power.items_needed`).
 
-    A drop brings at least as much discordance; raises ValueError unless 0 < drop <= 1.
+    A drop brings at least as much discordance; raises ValueError unless margin < drop <= 1.
     """
-    return items_needed(drop, max(drop, discordance), aim.level, aim.power)
+    return items_needed(drop, max(drop, discordance), target.level, target.power, margin)
 
 
-def shown(items: int, discordance: float, aim: Aim) -> float | None:
-    """Smallest net drop of accuracy that `items` paired items show (`power.mcnemar_mde`); None for none at all."""
-    return mcnemar_mde(discordance, items, aim.level, aim.power)
+def detectable_drop(items: int, discordance: float, margin: float, target: PowerTarget) -> float | None:
+    """Smallest net drop of accuracy that turns a gate on `items` items red; None for none at all."""
+    return mcnemar_mde(discordance, items, target.level, target.power, margin)
+
+
+def to_pass(discordance: float, margin: float, target: PowerTarget) -> int:
+    """Items with which an unchanged model passes a gate on accuracy; its interval has the undivided alpha."""
+    return items_to_pass(margin, discordance, target.alpha, target.power)
 
 
 def from_runs(
-    new: Results, old: Baseline, drops: Mapping[str, float], aim: Aim, seed: int = 0
+    new: Results,
+    old: Baseline,
+    margins: Mapping[str, float],
+    target: PowerTarget,
+    drop: float | None = None,
+    seed: int = 0,
 ) -> Iterator[Row | Unplanned]:
-    """Plan from a pair of runs, for each metric (with the drop to find) and dataset that can be compared.
+    """Plan from a pair of runs, for each metric (with its margin) and dataset that can be compared.
 
-    Right and wrong answers of independent items by their discordance and the exact test. Scores, and items that share
-    photos, by the width of this comparison: it shrinks as one over the root of the number of items, so that
-    n (MDE / drop)^2 are needed; for another power than 0.8 the MDE is taken in proportion to z[1 - level] + z[power].
-    Each row is planned at the share of alpha that a gate over these datasets gives it (`gates.shares`).
+    Right/wrong answers of independent items by their discordance and the exact test. Other metrics by the standard
+    error of this comparison: it shrinks as one over the root of the number of items. `drop` is the drop to find, twice
+    the margin by default. Each row is planned at the share of alpha that a gate over these datasets gives it.
     """
-    for name, drop in drops.items():
+    for name, margin in margins.items():
         datasets = new.datasets(task_of(name))
-        part = replace(aim, gates=aim.gates * shares(name, len(datasets), len(datasets)))
+        part = replace(target, gates=target.gates * shares(name, len(datasets), len(datasets)))
+        wanted = 2 * margin if drop is None else drop
         for dataset in datasets:
             comparison = Comparison(name, dataset, None, new, old)
             try:
                 check_comparable(name, new, old, dataset)
-                paired = comparison.paired(part.level, seed)
+                paired = comparison.paired(target.alpha, seed)
             except (InvalidError, Undefined) as e:
                 yield Unplanned(name, dataset, str(e))
                 continue
-            share = comparison.discordance if name in RATES else None
-            if share is not None and len({r.group for r, _ in comparison.pairs}) == paired.n:
-                yield Row(name, dataset, paired.n, share, shown(paired.n, share, part), drop, needed(drop, share, part))
-            else:
-                wide = None if paired.mde is None else paired.mde * part.stretch
-                more = None if wide is None else ceil(paired.n * (wide / drop) ** 2)
-                yield Row(name, dataset, paired.n, share, wide, drop, more)
+            yield Row(
+                name, dataset, paired.n, comparison.discordance if name in RATES else None,
+                paired.detectable_drop(part.level, margin, part.power), wanted,
+                _items_for(paired, wanted, margin, part), paired.items_to_pass(target.alpha, margin, target.power),
+            )  # fmt: skip
+
+
+def _items_for(paired: Paired, drop: float, margin: float, target: PowerTarget) -> int | None:
+    """Items of such a comparison with which a drop turns it red; None if no number does."""
+    if drop <= margin:
+        return None
+    if paired.discordance is not None:
+        found = items_needed(drop, max(drop, paired.discordance), target.level, target.power, margin)
+        return ceil(found * paired.effect)
+    if not paired.error > 0:
+        return None
+    seen = paired.detectable_drop(target.level, 0.0, target.power)
+    beyond = paired.detectable_drop(0.5, 0.0, target.power)  # z[power] standard errors
+    assert seen is not None
+    assert beyond is not None
+    return ceil(paired.n * max(seen / drop, beyond / (drop - margin)) ** 2)

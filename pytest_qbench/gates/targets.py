@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.baseline.expectation import expected_keys
 from pytest_qbench.metrics.metrics import CORRELATIONS, task_of, without_value
 from pytest_qbench.metrics.results import Results, has, share
@@ -36,7 +36,7 @@ class Place(NamedTuple):
 
 
 def places(
-    name: str, dataset: str | None, slice_: str | None, results: Results, baseline: Baseline | str
+    name: str, dataset: str | None, slice_: str | None, results: Results, baseline: Baseline | MissingBaseline
 ) -> list[Place]:
     """The datasets and slices of a gate, in the order of the data; `dataset` and `slice_` may be patterns.
 
@@ -48,7 +48,7 @@ def places(
         if task not in results.absent:
             raise InvalidError(f"{task} was not measured: no suite asked for it")
         selection = results.fingerprint.get("selection") or {}
-        wanted = set() if isinstance(baseline, str) else expected_keys(baseline, selection)
+        wanted = set() if isinstance(baseline, MissingBaseline) else expected_keys(baseline, selection)
         if dataset is None and not any(t == task for t, _ in wanted):
             raise NothingError(f"{task} was not measured: no such items were selected")
         raise InvalidError(f"{task} was not measured: the baseline has it, but the data has no such items")
@@ -71,6 +71,11 @@ def places(
         known = dict.fromkeys(f"{k}={v}" for item in items for k, v in item.slices.items())
         raise InvalidError(f"no item in slice {slice_}; {', '.join(chosen)} has {', '.join(sorted(known)) or 'none'}")
     return found
+
+
+def gated_tasks(results: Results) -> set[str]:
+    """Return the tasks of a run that a gate can judge: those with items, and for questions with public answers."""
+    return {t for (t, _), item in results.expected.items() if t != "perception" or item.answer is not None}
 
 
 def check_whole(

@@ -1,33 +1,45 @@
 """Drift: how far a model's probabilities moved from the baseline's, item by item. Pure.
 
 An early warning: a model that is not the one it was moves every item a little long before answers flip or ranks
-change. What the same model moves by at another batch size and dtype is the noise floor, stored with the baseline.
+change. How far the same model moves the same items in a second measurement is the noise floor, stored with the
+baseline item by item. A run drifts where these items moved further than in that second measurement.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+
 from pytest_qbench.items import Item
-from pytest_qbench.metrics.metrics import ALPHA, DRIFTS, Metric
+from pytest_qbench.metrics.metrics import ALPHA, Metric
 from pytest_qbench.metrics.probabilities import change
 from pytest_qbench.records import Record
 from pytest_qbench.scoring.score import DEFAULT
-from pytest_qbench.stats.resampling import bootstrap_mean
+from pytest_qbench.stats.resampling import bootstrap_mean, group_codes
+from pytest_qbench.stats.sign_flips import flip_p_value
 
-NOISE_ITEMS = 64
+NOISE_ITEMS = 64  # for each task and dataset
+FEWEST_ITEMS = 8  # with fewer no test can warn once several datasets share alpha
+# Changes of a probability below this are rounding, and equally small.
+ROUNDING = 1e-6
+
+Floor = Mapping[str, float]  # change of each item in the second measurement, by item id
 
 
 @dataclass(frozen=True, slots=True)
-class Floor:
-    """Drift of a model against itself: the mean over `items` items and its upper 95 % bound, in [0, 1]."""
+class Drift:
+    """The drift of one dataset: its row, and how its items compare with the noise floor.
 
-    mean: float
-    upper: float
-    items: int
+    `p_value` is small where they moved further than noise; None: not judged, and the row's note says why.
+    """
+
+    row: Metric
+    ratio: float | None = None
+    p_value: float | None = None
 
 
 def words_of(fingerprint: Mapping[str, Any]) -> Sequence[str]:
@@ -49,51 +61,69 @@ def drift(name: str, dataset: str, pairs: Sequence[tuple[Record, Record]], words
     return Metric(name, dataset, row.split, None, fmean(v for v, _ in found), len(found), _interval(found))
 
 
-def judged(row: Metric, floor: Floor | None) -> tuple[Metric, bool]:
-    """The row with what it means, and whether it moved: its whole interval lies above the floor's upper bound."""
+def against_floor(row: Metric, pairs: Sequence[tuple[Record, Record]], words: Sequence[str], floor: Floor) -> Drift:
+    """Compare the items of the floor with themselves: did they move further than in the second measurement?
+
+    The one-sided sign-flip test by group of the logarithm of the two changes' ratio; exact for a model against itself,
+    whatever its items' sensitivity. `ratio` is the geometric mean.
+    """
     if row.value is None:
-        return row, False
-    if floor is None:
-        return _noted(row, "not judged: the baseline stores no noise floor"), False
-    if row.ci is None:
-        return _noted(row, "not judged: all items share one photo"), False
-    moved = row.ci[0] > floor.upper
-    where = "above" if moved else "within"
-    return _noted(row, f"{where} the noise floor {floor.mean:.4f} (up to {floor.upper:.4f})", floor.mean), moved
+        return Drift(row)
+    moved = [(moved, floor[new.item], new.group) for new, old in pairs
+             if new.item in floor and (moved := change(new, old, words)) is not None]  # fmt: skip
+    if not floor:
+        return Drift(_noted(row, "not judged: the baseline stores no noise floor"))
+    if len({group for *_, group in moved}) < min(FEWEST_ITEMS, len(floor)) or len(moved) < 2:
+        return Drift(_noted(row, f"not judged: {len(moved)} items of the noise floor were measured"))
+    now, noise = (np.maximum([pair[i] for pair in moved], ROUNDING) for i in (0, 1))
+    logs = np.log(now / noise)
+    sums = np.bincount(group_codes([group for *_, group in moved], len(moved)), weights=logs)
+    p_value = flip_p_value(-sums.astype(np.float64)) if sums.any() else 1.0
+    return Drift(replace(row, baseline=fmean(floor.values())), float(np.exp(logs.mean())), p_value)
 
 
-def floors(noise: Mapping[str, Any] | None) -> dict[str, Floor | None]:
-    """The floors that a baseline stores, by metric."""
-    return {name: Floor(**found) if (found := (noise or {}).get(name)) else None for name in DRIFTS}
+def judged(found: Sequence[Drift], alpha: float = ALPHA) -> list[tuple[Metric, bool]]:
+    """The rows with what they mean, and whether each moved beyond noise; the datasets share `alpha` equally."""
+    tested = sum(one.p_value is not None for one in found)
+    rows = []
+    for one in found:
+        if one.p_value is None:
+            rows.append((one.row, False))
+            continue
+        moved = one.p_value < alpha / tested
+        where = "above" if moved else "within"
+        note = f"{where} the noise floor {one.row.baseline:.4f}; the same items moved {one.ratio:.1f} times as far"
+        rows.append((_noted(one.row, note, one.row.baseline), moved))
+    return rows
+
+
+def floors(noise: Mapping[str, Any] | None, name: str, dataset: str) -> Floor:
+    """The floor that a baseline stores for a metric and dataset; empty where there is none."""
+    found = ((noise or {}).get(name) or {}).get(dataset)
+    return found if isinstance(found, Mapping) else {}
 
 
 def noise_items(items: Sequence[Item], most: int = NOISE_ITEMS) -> list[Item]:
-    """At most `most` items, as evenly from every dataset as they come; a function of the items alone."""
+    """At most `most` items of each task and dataset, evenly spread over it; a function of the items alone."""
     by_dataset: dict[tuple[str, str], list[Item]] = {}
     for item in items:
         by_dataset.setdefault((item.task, item.dataset), []).append(item)
-    chosen: list[Item] = []
-    queues = [_spread(group, most) for group in by_dataset.values()]
-    for rank in range(most):
-        chosen += [queue[rank] for queue in queues if rank < len(queue)]
-    return chosen[:most]
+    return [item for group in by_dataset.values() for item in _spread(group, most)]
 
 
 def noise(how: str, records: Mapping[tuple[str, str], Record], varied: Sequence[Record], words: Sequence[str]) -> Any:
-    """What a baseline stores: a floor for each kind of drift, and how it was varied; None where none is known."""
-    pairs = [(new, old) for new in varied if (old := records.get((new.task, new.item))) is not None]
+    """What a baseline stores: the change of each item measured twice, and how it was varied; None if none is known."""
     found: dict[str, Any] = {}
-    for name in DRIFTS:
-        moved = changes([pair for pair in pairs if name.startswith(pair[0].task)], words)
-        interval = _interval(moved)
-        if interval:
-            found[name] = asdict(Floor(fmean(v for v, _ in moved), interval[1], len(moved)))
+    for new in varied:
+        old = records.get((new.task, new.item))
+        moved = None if old is None else change(new, old, words)
+        if moved is not None:
+            found.setdefault(f"{new.task}.drift", {}).setdefault(new.dataset, {})[new.item] = float(f"{moved:.4g}")
     return {"how": how, **found} if found else None
 
 
 def _spread(items: list[Item], most: int) -> list[Item]:
-    step = max(1, len(items) // most)
-    return items[::step]
+    return [items[i * len(items) // most] for i in range(most)] if len(items) > most else items
 
 
 def _interval(found: Sequence[tuple[float, str]]) -> tuple[float, float] | None:

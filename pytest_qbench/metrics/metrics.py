@@ -10,8 +10,7 @@ from pytest_qbench.items import DIMENSIONS
 from pytest_qbench.metrics.probabilities import confidence
 from pytest_qbench.records import CUT, Record
 from pytest_qbench.stats.correlation import Kind, correlation_interval, plcc, srcc
-from pytest_qbench.stats.intervals import wilson
-from pytest_qbench.stats.paired_correlation import mean_interval
+from pytest_qbench.stats.intervals import mean_interval, wilson
 from pytest_qbench.stats.resampling import Undefined, bootstrap_mean
 
 CORRELATIONS: dict[str, Kind] = {"assessment.srcc": "srcc", "assessment.plcc": "plcc"}
@@ -23,7 +22,8 @@ class Metric:
     """One number of a run. `dataset` None is the plain mean over datasets; `slice` is such as ``type=what``.
 
     `value` is None where it is undefined, and `note` says why. `ci` is the two-sided 95 % interval. The fields from
-    `baseline` on are filled by a gate.
+    `baseline` on are filled by a gate. `delta` and `delta_ci` are those of the deciding `test`; `items_to_pass` is the
+    number of items with which an unchanged model passes in 80 %.
     """
 
     name: str
@@ -42,6 +42,9 @@ class Metric:
     mde: float | None = None
     verdict: str | None = None
     note: str | None = None
+    test: str | None = None
+    items_to_pass: int | None = None
+    identical: bool | None = None
 
 
 def judged_mean(record: Record, dimension: str) -> float | None:

@@ -25,6 +25,14 @@ def confidence(record: Record) -> float | None:
     return probabilities(record.logprobs)[record.target]
 
 
+def option_margin(record: Record) -> float | None:
+    """Log-probability of the right option minus that of the best wrong one; None where they were not recorded."""
+    if record.logprobs is None or not isinstance(record.target, str) or record.target not in record.logprobs:
+        return None
+    wrong = [value for option, value in record.logprobs.items() if option != record.target]
+    return record.logprobs[record.target] - max(wrong) if wrong else None
+
+
 def outlook(record: Record, words: Sequence[str]) -> dict[str, float] | None:
     """What a record's probabilities are about: the options, or the first of the two quality `words` against the second.
 

@@ -49,6 +49,7 @@ class OpenAIModel:
         self.usage = self._client.usage
         self._tokens: dict[tuple[str | None, str], tuple[int, ...]] = {}
         self._sees_images: str = "not checked"
+        self._sample = 0  # tells equal requests apart in the cache of replies
         self._continues = False  # whether a probe has shown that the endpoint continues replies
 
     @property
@@ -63,6 +64,11 @@ class OpenAIModel:
             "backend": "openai", "name": self.name, "target": self._address.model, "base_url": self._address.base_url,
             **given, "extra_body": self._extra, "sees_images": self._sees_images,
         }  # fmt: skip
+
+    def switch_dtype(self) -> str:
+        """Ask again from now on, past the cache: an endpoint keeps its dtype, but its answers vary by call."""
+        self._sample = 1
+        return "asked again"
 
     # answers
 
@@ -172,7 +178,7 @@ class OpenAIModel:
     async def _chat(self, text: str, images: Sequence[str], prefix: str | None = None, **body: Any) -> Completion:
         continuation = {} if prefix is None else CONTINUE
         given = {"messages": messages(text, images, prefix), "temperature": 0, **continuation, **body}
-        return await self._client.chat(merged(given, self._extra))
+        return await self._client.chat(merged(given, self._extra), sample=self._sample)
 
     async def _encoded(self, prompt: Prompt) -> list[str]:
         return [await asyncio.to_thread(data_url, image, self._max_pixels) for image in prompt.images]

@@ -11,7 +11,7 @@ from typing import Any
 from pytest_qbench.errors import ModelError
 from pytest_qbench.items import LeftOut
 from pytest_qbench.models.output_formats.base import NoOutputsError, OutputFile, RawFile, ReadingOptions
-from pytest_qbench.models.output_formats.readers import FORMATS, SUFFIXES
+from pytest_qbench.models.output_formats.formats import FORMATS, SUFFIXES
 from pytest_qbench.models.output_names import dataset_of, is_published, model_of
 from pytest_qbench.records import RECORDS
 

@@ -41,7 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check the command line and register the listeners of this process."""
     config.addinivalue_line(
         "markers",
-        "qbench(task): run this function once per benchmark item of the task perception, description or assessment.",
+        "qbench(task): run this function once per benchmark item of the task perception, description or assessment; "
+        "qbench(gates): number of gates that a test makes in a loop.",
     )
     if is_worker(config):
         return
@@ -84,7 +85,7 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrize suite functions with their items."""
     marker = metafunc.definition.get_closest_marker(NAME)
-    if marker is not None:
+    if marker is not None and "gates" not in marker.kwargs:
         from pytest_qbench.plugin.collection import parametrize_items
 
         parametrize_items(run_of(metafunc.config), metafunc, marker)

@@ -1,7 +1,8 @@
-"""How the gates of a run share alpha: the family is known before anything is measured, from the source of the tests.
+"""How the gates of a run share alpha: the number of comparisons, read from the source of the gate tests.
 
-A gate test counts for the family if it compares with the baseline (``margin=``); floors and ceilings do not count. What
-cannot be read off the source (the fixture handed to a helper, ``**bounds``) is taken to compare.
+A gate test takes a share if it compares with the baseline (``margin=``) on a task that has data; floors and ceilings
+take none. Where the number of gates cannot be read from the source (a loop, the fixture handed to a helper,
+``**bounds``) the author gives it: ``@pytest.mark.qbench(gates=7)``.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,39 +20,33 @@ _NESTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """The comparing gates of one test: `calls` of them, each made once; None where their number is open."""
+class GateCalls:
+    """The comparing gates of one test: the task of each, None where it is computed; `tasks` None: an unknown number."""
 
-    calls: int | None
+    tasks: tuple[str | None, ...] | None
 
-    @property
-    def compares(self) -> bool:
-        """Whether the test counts for the family."""
-        return self.calls != 0
-
-    def share(self, nth: int) -> float:
-        """Share of the test's alpha for its `nth` comparing gate (1, 2, ...), in (0, 1]; the shares sum to at most 1.
-
-        Equal ones where their number is known, else 1 / (n (n + 1)): 1/2, 1/6, 1/12, ...
-        """
-        if self.calls and nth <= self.calls:
-            return 1 / self.calls
-        return 1 / (nth * (nth + 1))
+    def count(self, measured: Set[str]) -> int:
+        """Number of the gates that have data, one for an unknown number; `measured` are the tasks with data."""
+        if self.tasks is None:
+            return 1
+        return sum(task is None or task in measured for task in self.tasks)
 
 
-def plan_of(function: Callable[..., Any]) -> Plan:
-    """Read off a test's source how many gates it compares with the baseline."""
+def gate_calls(function: Callable[..., Any], declared: int | None = None) -> GateCalls:
+    """Read from a test's source which gates compare with the baseline; `declared` is the number its author gave."""
+    if declared is not None:
+        return GateCalls((None,) * declared)
     if FIXTURE not in inspect.signature(function).parameters:
-        return Plan(None)  # it comes through another fixture
+        return GateCalls(None)  # it comes through another fixture
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError, SyntaxError):
-        return Plan(None)
+        return GateCalls(None)
     uses = sum(isinstance(n, ast.Name) and n.id == FIXTURE and isinstance(n.ctx, ast.Load) for n in ast.walk(tree))
     calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and _is_gate(n.func)]
     bounds = [{keyword.arg for keyword in call.keywords} for call in calls]
     if uses != len(calls) or any(None in names for names in bounds):
-        return Plan(None)
+        return GateCalls(None)
     comparing = [call for call, names in zip(calls, bounds, strict=True) if "margin" in names]
     repeated = {
         id(inner)
@@ -59,13 +54,20 @@ def plan_of(function: Callable[..., Any]) -> Plan:
         if isinstance(outer, _LOOPS) or (isinstance(outer, _NESTED) and outer is not tree.body[0])
         for inner in ast.walk(outer)
     }
-    return Plan(None if any(id(call) in repeated for call in comparing) else len(comparing))
+    return GateCalls(None if any(id(call) in repeated for call in comparing) else tuple(map(_task, comparing)))
 
 
-def family(functions: Iterable[Callable[..., Any]]) -> int:
-    """Number of the gate tests that compare with the baseline, at least 1."""
-    return max(1, sum(plan_of(function).compares for function in functions))
+def comparisons(tests: Iterable[GateCalls], measured: Set[str]) -> int:
+    """Number of the gate tests that compare with the baseline on a task with data, at least 1."""
+    return max(1, sum(calls.count(measured) > 0 for calls in tests))
 
 
 def _is_gate(function: ast.expr) -> bool:
     return isinstance(function, ast.Name) and function.id == FIXTURE
+
+
+def _task(call: ast.Call) -> str | None:
+    """Task of the metric that a gate names; None where the name is no literal."""
+    given = [*call.args[:1], *(keyword.value for keyword in call.keywords if keyword.arg == "name")]
+    name = given[0].value if given and isinstance(given[0], ast.Constant) else None
+    return name.partition(".")[0] if isinstance(name, str) else None

@@ -8,8 +8,9 @@ import pytest
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.plugin.access import KEY
-from pytest_qbench.plugin.alpha_allocation import FIXTURE, family
+from pytest_qbench.plugin.alpha_allocation import FIXTURE, gate_calls
 from pytest_qbench.plugin.nodes import ItemNode, Items, is_plain, item_nodes
+from pytest_qbench.plugin.stash import GATE_CALLS
 from pytest_qbench.session.gc import freeze, gc_paused
 from pytest_qbench.session.options import NAME, in_use
 from pytest_qbench.session.workers import is_controller, is_worker
@@ -24,6 +25,17 @@ NO_MODEL = "no model: add --qbench-model=SPEC, for example --qbench-model=tiny (
 def is_gate(item: pytest.Item) -> bool:
     """Return whether a test is a gate: it asks for the results."""
     return "qbench_results" in getattr(item, "fixturenames", ())
+
+
+def declared_gates(node: pytest.Item) -> int | None:
+    """The number of gates that ``@pytest.mark.qbench(gates=N)`` declares, or None; raises `pytest.UsageError`."""
+    for marker in node.iter_markers("qbench"):
+        if "gates" in marker.kwargs:
+            number = marker.kwargs["gates"]
+            if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+                raise pytest.UsageError(f"{node.nodeid}: @pytest.mark.qbench(gates={number!r}): a number from 1 on")
+            return number
+    return None
 
 
 def bench_item(node: pytest.Item) -> Item | None:
@@ -120,8 +132,9 @@ def order_and_check(config: pytest.Config, run: Run, items: list[pytest.Item]) -
     if run.collected.without_items:
         items[:] = [item for item in items if item.nodeid.partition("[")[0] not in run.collected.without_items]
     gates = [item for item in items if is_gate(item)]
-    prompt_settings = [gate for gate in gates if FIXTURE in getattr(gate, "fixturenames", ())]
-    run.gating.comparisons = family([gate.function for gate in prompt_settings if isinstance(gate, pytest.Function)])
+    asking = [gate for gate in gates if FIXTURE in getattr(gate, "fixturenames", ())]
+    functions = [gate for gate in asking if isinstance(gate, pytest.Function)]
+    config.stash[GATE_CALLS] = [gate_calls(gate.function, declared_gates(gate)) for gate in functions]
     if run.collected.gates_only:
         items[:] = gates
         return

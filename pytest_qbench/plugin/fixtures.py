@@ -14,7 +14,7 @@ from pytest_qbench.session.workers import role_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pytest_qbench.baseline.baseline import Baseline
+    from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
     from pytest_qbench.engine.engine import Engine
     from pytest_qbench.gates.evaluate import GateResult
     from pytest_qbench.items import Item
@@ -77,7 +77,7 @@ def qbench_judge(request: pytest.FixtureRequest) -> Judge:
 def qbench_engine(request: pytest.FixtureRequest, qbench_model: Model) -> Iterator[Engine]:
     """The engine that measures items with the model; the judge is made when a description needs it."""
     from pytest_qbench.plugin.nodes import stop
-    from pytest_qbench.session.measurement import build_engine, measure_noise, ray_report
+    from pytest_qbench.session.engine_setup import build_engine, measure_noise, ray_report
 
     run = run_of(request.config)
     try:
@@ -107,24 +107,30 @@ def qbench_results(request: pytest.FixtureRequest) -> Results:
 
 
 @pytest.fixture(scope="session")
-def qbench_baseline(request: pytest.FixtureRequest) -> Baseline | str:
+def qbench_baseline(request: pytest.FixtureRequest) -> Baseline | MissingBaseline:
     """The stored baseline, or the reason why there is none."""
     return run_of(request.config).baseline
 
 
 @pytest.fixture
 def qbench_gate(
-    request: pytest.FixtureRequest, qbench_results: Results, qbench_baseline: Baseline | str
+    request: pytest.FixtureRequest, qbench_results: Results, qbench_baseline: Baseline | MissingBaseline
 ) -> Iterator[Callable[..., GateResult]]:
     """Judge a metric: ``qbench_gate("perception.accuracy", margin=0.01)`` fails when it regressed or is invalid.
 
-    `dataset` and `slice` may be patterns. `margin` compares with the baseline, `minimum` and `maximum` do not.
+    `dataset` and `slice` may be patterns. `margin` compares with the baseline, `minimum` and `maximum` do not. With
+    `each_dataset` every dataset of a correlation has to pass, not only their mean.
     """
-    from pytest_qbench.plugin.alpha_allocation import plan_of
-    from pytest_qbench.plugin.stash import FAILED_BY_VERDICT, VERDICT
+    from pytest_qbench.gates.targets import gated_tasks
+    from pytest_qbench.plugin.alpha_allocation import GateCalls, comparisons, gate_calls
+    from pytest_qbench.plugin.collection import declared_gates
+    from pytest_qbench.plugin.stash import FAILED_BY_VERDICT, GATE_CALLS, VERDICT
     from pytest_qbench.report.terminal import gate_text
 
-    gating, plan, calls, compared = run_of(request.config).gating, plan_of(request.function), 0, 0
+    gating, declared, called, compared = run_of(request.config).gating, declared_gates(request.node), 0, 0
+    calls, measured = gate_calls(request.function, declared), gated_tasks(qbench_results)
+    every: list[GateCalls] = request.config.stash[GATE_CALLS]
+    tests = comparisons(every, measured)
 
     def gate(
         name: str,
@@ -134,13 +140,21 @@ def qbench_gate(
         maximum: float | None = None,
         dataset: str | None = None,
         slice: str | None = None,
+        each_dataset: bool = False,
     ) -> GateResult:
-        nonlocal calls, compared
-        calls += 1
+        nonlocal called, compared
+        called += 1
         compared += margin is not None
+        if margin is not None and (calls.tasks is None or compared > len(calls.tasks)):
+            known = "cannot be read from its source" if calls.tasks is None else f"is larger than {len(calls.tasks)}"
+            pytest.fail(
+                f"{request.node.nodeid}: the number of gates {known}; give it, as in @pytest.mark.qbench(gates=7), or "
+                "use one gate with a pattern, such as dataset='k*'",
+                pytrace=False,
+            )
         result = gating.judge(
-            request.node.nodeid, name, qbench_results, qbench_baseline, plan.share(max(1, compared)),
-            margin=margin, minimum=minimum, maximum=maximum, dataset=dataset, slice=slice,
+            request.node.nodeid, name, qbench_results, qbench_baseline, tests * max(1, calls.count(measured)),
+            margin=margin, minimum=minimum, maximum=maximum, dataset=dataset, slice=slice, each_dataset=each_dataset,
         )  # fmt: skip
         outcome = gating.outcome(result)
         # In JUnit XML a gate that holds says what it rests on, too.
@@ -156,5 +170,5 @@ def qbench_gate(
         return result
 
     yield gate
-    if calls == 0:
+    if called == 0:
         gating.uncalled.append(request.node.nodeid)

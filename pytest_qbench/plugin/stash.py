@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from pytest_qbench.plugin.alpha_allocation import GateCalls
     from pytest_qbench.records import Record
 
 RECORD: pytest.StashKey[Record] = pytest.StashKey()
@@ -16,4 +17,9 @@ STATUS = pytest.StashKey[str]()
 
 
 VERDICT = pytest.StashKey[str]()
+
+
 FAILED_BY_VERDICT = pytest.StashKey[bool]()
+
+
+GATE_CALLS: pytest.StashKey[list[GateCalls]] = pytest.StashKey()

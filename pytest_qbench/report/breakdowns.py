@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from pytest_qbench.items import DIMENSIONS
 from pytest_qbench.metrics.metrics import PUBLISHED
 from pytest_qbench.records import Record
-from pytest_qbench.stats.paired import mcnemar_drop
+from pytest_qbench.stats.sign_flips import flip_p_value
 
 # The order of the published tables.
 _TYPES, _CONCERNS = ([s.partition("=")[2] for s in PUBLISHED if s.startswith(key)] for key in ("type", "concern"))
@@ -32,8 +34,9 @@ class Cell:
 
     @property
     def is_clear(self) -> bool:
-        """Whether chance alone gives such a change in less than 1 of 20 cases (exact McNemar test, two-sided)."""
-        return 2 * min(mcnemar_drop(self.lost, self.gained), mcnemar_drop(self.gained, self.lost)) < 0.05
+        """Whether chance alone gives such a change in less than 1 of 20 cases (McNemar's mid-p test, two-sided)."""
+        changes = np.repeat([-1.0, 1.0], [self.lost, self.gained])
+        return changes.size > 0 and 2 * min(flip_p_value(changes), flip_p_value(-changes)) < 0.05
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.baseline.matching import align, describe_match
 from pytest_qbench.baseline.snapshot import before
 from pytest_qbench.gates.comparison import Comparison, check_comparable, drifts
@@ -38,19 +38,21 @@ class Compared:
     gates: list[GateResult]
 
 
-def compare(new: Results, old: Baseline | str, margins: Mapping[str, float], limits: Limits, flips: int) -> Compared:
+def compare(
+    new: Results, old: Baseline | MissingBaseline, margins: Mapping[str, float], limits: Limits, flips: int
+) -> Compared:
     """Judge run B (`new`) against A (`old`) by one gate a metric of `margins`; they share alpha, as in a run.
 
     `flips`: how many items are listed each way. `holds` is False where a gate regressed or is invalid, and where
     nothing could be judged.
     """
-    old = old if isinstance(old, str) else align(old, new.expected)
+    old = old if isinstance(old, MissingBaseline) else align(old, new.expected)
     gates = [evaluate(name, new, old, limits, margin=margin) for name, margin in margins.items()]
     verdicts = {(m.name, m.dataset, m.slice): m.verdict for gate in gates for m in gate.rows}
     rows = [HEAD, *(_row(m, new, old, verdicts, limits.seed) for m in new.metrics if m.name in METRICS)]
     lines = aligned(rows, left=3)
     lines += [f"gate {g.name}: {'not measured' if g.nothing else g.verdict} ({g.reason})" for g in gates]
-    if not isinstance(old, str):
+    if not isinstance(old, MissingBaseline):
         lines += [told for told in [describe_match(old.matched)] if told]
         lines += [
             f"drift of {m.name.partition('.')[0]} {m.dataset}: {m.value:.4f}, {m.note}" for m, _ in drifts(new, old)
@@ -64,13 +66,15 @@ def compare(new: Results, old: Baseline | str, margins: Mapping[str, float], lim
     return Compared(lines, verdict, verdict.startswith(("PASS", "INCONCLUSIVE")), gates)
 
 
-def as_finished(found: Compared, new: Results, old: Baseline | str, a: Path, b: Path, strict: bool) -> Finished:
+def as_finished(
+    found: Compared, new: Results, old: Baseline | MissingBaseline, a: Path, b: Path, strict: bool
+) -> Finished:
     """The comparison of folder `b` with folder `a` as a finished run: what page, Markdown and data show."""
     known = before(new, old)
     # A baseline keeps no options, which the diagnostics of questions need.
     is_whole = all(item.options for item in new.expected.values() if item.task == "perception")
     beside = new.diagnostics if is_whole else []
-    moved = [] if isinstance(old, str) else drifts(new, old)
+    moved = [] if isinstance(old, MissingBaseline) else drifts(new, old)
     summary = run_summary(new, old, found.gates, lambda gate: _outcome(gate, strict), moved, known, beside) | {
         "began": datetime.now(UTC).isoformat(timespec="seconds"),
         "verdict": found.verdict,
@@ -105,7 +109,7 @@ def _verdict(judged: Sequence[GateResult]) -> str:
 def _row(
     m: Metric,
     new: Results,
-    old: Baseline | str,
+    old: Baseline | MissingBaseline,
     verdicts: Mapping[tuple[str, str | None, str | None], str | None],
     seed: int,
 ) -> list[str]:
@@ -115,7 +119,12 @@ def _row(
         before = old.value(m.name, None, None)  # of the same datasets, or the gates are invalid
         change = "-" if before is None else f"{m.value - before:+.4f}"
         return [*cells[:3], "-" if before is None else f"{before:.4f}", cells[4], change, "", "", ""]
-    if m.dataset is None or m.value is None or isinstance(old, str) or m.slice in ("half=mean", "half=together"):
+    if (
+        m.dataset is None
+        or m.value is None
+        or isinstance(old, MissingBaseline)
+        or m.slice in ("half=mean", "half=together")
+    ):
         return [*cells, "-", "", "", verdict]
     comparison = Comparison(m.name, m.dataset, m.slice, new, old)
     try:

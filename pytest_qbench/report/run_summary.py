@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.baseline.snapshot import beside
 from pytest_qbench.gates.evaluate import GateResult
 from pytest_qbench.items import TASKS
@@ -20,7 +20,7 @@ NAMED = 20  # items in error, and missing ones, that the summary names
 
 def run_summary(
     results: Results,
-    baseline: Baseline | str,
+    baseline: Baseline | MissingBaseline,
     gates: Sequence[GateResult],
     outcome: Callable[[GateResult], str],
     drifts: Sequence[tuple[Metric, bool]],
@@ -42,14 +42,16 @@ def run_summary(
         "missing": [item for task in TASKS for item in results.missing(task)][:NAMED],
         "left_out": [asdict(entry) for entry in results.left_out],
         "drifts": [{"name": row.name, "dataset": row.dataset, "moved": moved} for row, moved in drifts],
-        "made_otherwise": [] if isinstance(baseline, str) else reported(baseline.fingerprint, results.fingerprint),
+        "made_otherwise": []
+        if isinstance(baseline, MissingBaseline)
+        else reported(baseline.fingerprint, results.fingerprint),
     }
 
 
-def baseline_entry(name: str, baseline: Baseline | str) -> dict[str, Any]:
+def baseline_entry(name: str, baseline: Baseline | MissingBaseline) -> dict[str, Any]:
     """The baseline of a summary: where it lies and when it was recorded, or why there is none."""
-    if isinstance(baseline, str):
-        return {"name": name, "missing": baseline}
+    if isinstance(baseline, MissingBaseline):
+        return {"name": name, "missing": baseline.reason}
     return {
         "name": baseline.name, "path": str(baseline.path), "recorded": baseline.recorded,
         "matched": dict(baseline.matched),

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.errors import UsageError
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.runs.read import SUMMARY, read_summary
 
 
 def accuracy_with_and_without_images(
-    results: Results, baseline: Baseline | str, folder: Path
+    results: Results, baseline: Baseline | MissingBaseline, folder: Path
 ) -> tuple[float, float] | None:
     """Return the perception accuracy with images and with grey ones, each in [0, 1]; None where one run is missing.
 
@@ -23,7 +23,7 @@ def accuracy_with_and_without_images(
         return None
     blind = bool(results.fingerprint["blind"])
     other = _neighbour_accuracy(results, folder)
-    if other is None and blind and not isinstance(baseline, str):
+    if other is None and blind and not isinstance(baseline, MissingBaseline):
         stored = [m.value for m in baseline.metrics if m.name == "perception.accuracy" and m.slice is None]
         other = stored[0] if stored else None
     if other is None:

@@ -9,13 +9,17 @@ from typing import Any
 
 import pytest
 
-from pytest_qbench.baseline.baseline import Baseline, changes
+from pytest_qbench.baseline.baseline import Baseline, MissingBaseline, as_baseline, changes
 from pytest_qbench.baseline.eligibility import why_not_whole
 from pytest_qbench.baseline.snapshot import before, write_before
 from pytest_qbench.baseline.store import write_baseline
 from pytest_qbench.errors import UsageError
+from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, GateResult
+from pytest_qbench.gates.margins import suggest
+from pytest_qbench.gates.targets import gated_tasks
 from pytest_qbench.metrics.direction import reversed_scales
 from pytest_qbench.metrics.drift import noise
+from pytest_qbench.metrics.metrics import task_of
 from pytest_qbench.metrics.results import Results, share
 from pytest_qbench.records import Record
 from pytest_qbench.report.finished_run import Finished
@@ -96,10 +100,23 @@ def _update_baseline(run: Run, results: Results, exitstatus: int) -> BaselineUpd
         written = write_baseline(settings.baseline_dir, run.baseline_name, results, floor)
     except UsageError as e:
         return BaselineUpdate(refused=str(e), changes=changes(run.baseline, results))
-    return BaselineUpdate(written=written, changes=changes(run.baseline, results))
+    told = changes(run.baseline, results)
+    if isinstance(run.baseline, MissingBaseline):  # the first one: how wide must a margin be on this data?
+        metrics = [name for name in DEFAULT_MARGINS if task_of(name) in gated_tasks(results)]
+        found = suggest(metrics, as_baseline(written, results), None, max(1, len(metrics)))
+        told = [*told, *(f"suggested margin: {one}" for one in found)]
+    return BaselineUpdate(written=written, changes=told)
 
 
-def _why_not_recorded(results: Results, old: Baseline | str, gating: Gating, exitstatus: int) -> str | None:
+def _may_have_regressed(gate: GateResult) -> bool:
+    """Whether an inconclusive gate saw a drop beyond its margin; recorded again and again, such drops add up."""
+    return gate.verdict == "inconclusive" and any(
+        row.verdict == "inconclusive" and row.delta is not None and row.margin is not None and row.delta < -row.margin
+        for row in gate.rows
+    )
+
+
+def _why_not_recorded(results: Results, old: Baseline | MissingBaseline, gating: Gating, exitstatus: int) -> str | None:
     """Return why this run may not replace the baseline, or None."""
     s = gating.settings
     if reason := why_not_whole(results, s.max_errors, s.max_unparsed, s.max_cut):
@@ -107,11 +124,17 @@ def _why_not_recorded(results: Results, old: Baseline | str, gating: Gating, exi
     failing = [gate for gate in gating.results if gating.outcome(gate) == "fail"]
     if regressed := [gate.name for gate in failing if gate.verdict == "regressed"]:
         return f"{', '.join(regressed)} regressed (accept with --qbench-accept-regression)"
+    accepted = gating.settings.accept_regression
+    if unproven := [gate.name for gate in gating.results if not accepted and _may_have_regressed(gate)]:
+        return (
+            f"{', '.join(unproven)} fell by more than the margin, though noise may explain it: measure more items "
+            "(or accept with --qbench-accept-regression)"
+        )
     if failing or gating.failed_tests:
         return f"{failing[0].name if failing else gating.failed_tests[0]} failed"
     if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         return "the run did not end"
-    if isinstance(old, str):
+    if isinstance(old, MissingBaseline):
         return None
     measured = {(r.task, r.dataset) for r in results.records}
     if not gating.settings.accept_lost_items and (lost := sorted(set(old.records) - set(results.expected))):

@@ -10,7 +10,7 @@ import pytest
 from pytest_qbench.session.settings import Settings
 
 if TYPE_CHECKING:  # statistics load where gates run; a worker only measures
-    from pytest_qbench.baseline.baseline import Baseline
+    from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
     from pytest_qbench.gates.evaluate import GateResult
     from pytest_qbench.metrics.results import Results
 
@@ -19,15 +19,13 @@ if TYPE_CHECKING:  # statistics load where gates run; a worker only measures
 class Gating:
     """The gate results so far, and what happened to the tests of the session.
 
-    `comparisons` is the number of gate tests that compare with the baseline; they share alpha. `collected` are the gate
-    tests to run, `ended` those that ran to their end; `uncalled` asked for `qbench_gate` and never called it.
-    `own_checks` is the number of passed tests that judge `qbench_results` themselves. `failed_tests` are the failed
-    tests without the `failed_by_verdict` ones, `failed_gate_tests` the gates among them. `tests` names the test of each
-    result.
+    `collected` are the gate tests to run, `ended` those that ran to their end; `uncalled` asked for `qbench_gate` and
+    never called it. `own_checks` is the number of passed tests that judge `qbench_results` themselves. `failed_tests`
+    are the failed tests without the `failed_by_verdict` ones, `failed_gate_tests` the gates among them. `tests` names
+    the test of each result.
     """
 
     settings: Settings
-    comparisons: int = 1
     results: list[GateResult] = field(default_factory=list)
     tests: list[str] = field(default_factory=list)
     collected: list[str] = field(default_factory=list)
@@ -39,13 +37,19 @@ class Gating:
     failed_by_verdict: int = 0
 
     def judge(
-        self, test: str, name: str, results: Results, baseline: Baseline | str, share: float, **bounds: Any
+        self,
+        test: str,
+        name: str,
+        results: Results,
+        baseline: Baseline | MissingBaseline,
+        comparisons: int,
+        **bounds: Any,
     ) -> GateResult:
-        """Judge one gate with its `share` of its test's alpha, and keep the result for the summary."""
+        """Judge one of `comparisons` gates that share alpha, and keep the result for the summary."""
         from pytest_qbench.gates.evaluate import Limits, evaluate
 
         s = self.settings
-        limits = Limits(s.max_errors, s.max_unparsed, s.max_cut, self.comparisons / share, s.seed)
+        limits = Limits(s.max_errors, s.max_unparsed, s.max_cut, comparisons, s.seed)
         result = evaluate(name, results, baseline, limits, **bounds)
         self.results.append(result)
         self.tests.append(test)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.baseline.expectation import expected_keys
 from pytest_qbench.items import TASKS, Item
 from pytest_qbench.metrics.metrics import task_of
@@ -16,7 +16,9 @@ from pytest_qbench.session.options import CANNOT_TELL, NOT_MEASURED
 from pytest_qbench.session.request import RunRequest
 
 
-def shortfalls(request: RunRequest, gating: Gating, results: Results, baseline: Baseline | str) -> list[str]:
+def shortfalls(
+    request: RunRequest, gating: Gating, results: Results, baseline: Baseline | MissingBaseline
+) -> list[str]:
     """Return what keeps a run from counting as measured, one sentence each; empty where a verdict may be green.
 
     A run is measured when (a) every selected item has a record, (b) the items are those that the baseline expects,
@@ -25,7 +27,7 @@ def shortfalls(request: RunRequest, gating: Gating, results: Results, baseline: 
     """
     if gating.not_gated:
         return []
-    expected = set() if isinstance(baseline, str) else expected_keys(baseline, request.selection)
+    expected = set() if isinstance(baseline, MissingBaseline) else expected_keys(baseline, request.selection)
     return [
         *_without_record(results),
         *([] if request.settings.update_baseline else _gone(expected, results)),

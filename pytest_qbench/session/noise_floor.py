@@ -1,4 +1,4 @@
-"""What the same model answers when it computes otherwise: the noise floor of drift, measured for a new baseline."""
+"""A second measurement of some items by the same model: the noise floor of drift, for a new baseline."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from pytest_qbench.models.base import SupportsDtypeSwitch
 
 
 def measure_otherwise(engine: Engine, items: Sequence[Item]) -> dict[str, Any] | None:
-    """Measure some of `items` at another batch size and dtype: how, and the records as plain values.
+    """Measure 64 items of each dataset again, with another batch size and dtype: how, and the records as plain values.
+
+    An endpoint is asked twice.
 
     None where the model cannot, or fails at it: its memory may hold no second dtype. The engine is of no use after it.
     """

@@ -20,7 +20,7 @@ from pytest_qbench.session.settings import Settings
 from pytest_qbench.session.workers import ProcessRole
 
 if TYPE_CHECKING:  # statistics load where gates run; a worker only measures
-    from pytest_qbench.baseline.baseline import Baseline
+    from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
     from pytest_qbench.metrics.results import Results
     from pytest_qbench.report.finished_run import Finished
 
@@ -146,8 +146,9 @@ class Run:
         return re.sub(r"[^\w.-]+", "-", str(model.get("name") or "model"))
 
     @cached_property
-    def baseline(self) -> Baseline | str:
+    def baseline(self) -> Baseline | MissingBaseline:
         """The stored baseline under the ids of this run, or the reason why there is none to compare with."""
+        from pytest_qbench.baseline.baseline import MissingBaseline
         from pytest_qbench.baseline.matching import align
         from pytest_qbench.baseline.store import find_baseline, read_baseline
 
@@ -157,8 +158,9 @@ class Run:
             if path is not None:
                 return align(read_baseline(path), self.request.expected)
         except UsageError as e:
-            return str(e)
+            return MissingBaseline(str(e))
         missing = f"no baseline {self.baseline_name!r} in {settings.baseline_dir.name}/"
         if self.gating.not_gated or settings.update_baseline:
-            return missing
-        return f"{missing}; accept this model with: pytest {self.request.command} --qbench-update-baseline"
+            return MissingBaseline(missing)
+        remedy = f"accept this model with: pytest {self.request.command} --qbench-update-baseline"
+        return MissingBaseline(f"{missing}; {remedy}")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pytest_qbench.baseline.baseline import MissingBaseline
 from pytest_qbench.gates.comparison import drifts
 from pytest_qbench.items import TASKS
 from pytest_qbench.metrics.results import Results
@@ -69,7 +70,7 @@ def summarize(
 ) -> dict[str, Any]:
     """Return the summary, JSON-ready. `stored` are the baseline's records of the same items."""
     gating, baseline = run.gating, run.baseline
-    drift_rows = [] if isinstance(baseline, str) else drifts(results, baseline)
+    drift_rows = [] if isinstance(baseline, MissingBaseline) else drifts(results, baseline)
     sight = accuracy_with_and_without_images(results, baseline, run.recorder.folder.path)
     shared = run_summary(results, baseline, gating.results, gating.outcome, drift_rows, stored, results.diagnostics)
     return shared | {

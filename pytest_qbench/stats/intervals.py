@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri, stdtrit
 
 from pytest_qbench.stats.resampling import (
@@ -50,19 +52,25 @@ def tango(lost: float, gained: float, n: float, alpha: float) -> tuple[float, fl
 
 
 def _tango_upper(lost: float, gained: float, n: float, z: float) -> float:
-    """Largest difference d with gained - lost - n d + z sqrt(n (2 q + d (1 - d))) >= 0."""
+    """Largest difference d that the score test does not reject from below."""
     low, high = max(-1.0, (gained - lost) / n), 1.0
     while high - low > 1e-12:
         d = (low + high) / 2
-        b = -lost - gained + (2 * n - gained + lost) * d
-        q = (math.sqrt(b * b + 8 * n * lost * d * (1 - d)) - b) / (4 * n)
-        inside = gained - lost - n * d + z * math.sqrt(max(0.0, n * (2 * q + d * (1 - d)))) >= 0
-        low, high = (d, high) if inside else (low, d)
+        low, high = (low, d) if bool(tango_excludes(gained, lost, n, -d, z)) else (d, high)
     return high
 
 
+def tango_excludes(lost: ArrayLike, gained: ArrayLike, n: float, difference: float, z: float) -> NDArray[np.bool_]:
+    """Whether Tango's lower bound lies above `difference`, a value below (gained - lost) / n; elementwise."""
+    fewer, more, d = np.asarray(gained, dtype=np.float64), np.asarray(lost, dtype=np.float64), -difference
+    b = -fewer - more + (2 * n - more + fewer) * d
+    q = (np.sqrt(b * b + 8 * n * fewer * d * (1 - d)) - b) / (4 * n)
+    excluded: NDArray[np.bool_] = more - fewer - n * d + z * np.sqrt(np.maximum(0.0, n * (2 * q + d * (1 - d)))) < 0
+    return excluded
+
+
 def spread(influence: Floats, members: Floats, change: float, alpha: float) -> tuple[float, float]:
-    """Half width of the 1 - 2 alpha interval of a mean over n items, and the smallest drop seen with 80 % power.
+    """Half width of the 1 - 2 alpha interval of a mean over n items, and its standard error.
 
     `influence` (G,) sums the items' deviations over each group, `members` (G,) are the group sizes, G >= 2. The
     standard error is sqrt(G / (G - 1) * sum(influence^2)) / n (Liang & Zeger 1986), with G - 1 degrees of freedom. The
@@ -71,15 +79,37 @@ def spread(influence: Floats, members: Floats, change: float, alpha: float) -> t
     effective number of groups n^2 / sum(members^2) (Kish 1965).
     """
     n, df, z2 = float(members.sum()), members.size - 1, normal_quantile(alpha) ** 2
-    t = float(stdtrit(df, 1 - alpha))
     error = math.sqrt((df + 1) / df * float((influence**2).sum())) / n
     largest = float(np.abs(influence).max()) * members.size / n
     if largest > 1e-9 * change:
         floor = largest * z2 / (members.size + z2)
     else:
         floor = change * z2 / (n**2 / float((members**2).sum()) + z2)
-    half = max(t * error, floor)
-    return half, half * (1 + float(stdtrit(df, POWER)) / t)
+    return max(float(stdtrit(df, 1 - alpha)) * error, floor), error
+
+
+def skewed_reach(influence: Floats, alpha: float) -> tuple[float, float]:
+    """How many standard errors the bounds of a mean lie below and above it, with the skewness of `influence` (G,).
+
+    The inverse of Hall's (1992) monotone transformation of the t statistic, at normal quantiles.
+    """
+    square = float((influence**2).mean())
+    z = normal_quantile(alpha)
+    if square == 0:
+        return z, z
+    skew = float((influence**3).mean()) / square**1.5 / math.sqrt(influence.size)
+    if abs(skew) < 1e-6:
+        return z, z
+    lower, upper = (3 / skew * (math.cbrt(1 + skew * (quantile - skew / 6)) - 1) for quantile in (z, -z))
+    return lower, -upper
+
+
+def mean_interval(values: Sequence[float], bounds: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Interval of the mean of independent estimates from the interval of each (Zou 2007, for a sum)."""
+    down = sum((value - lower) ** 2 for value, (lower, _) in zip(values, bounds, strict=True))
+    up = sum((upper - value) ** 2 for value, (_, upper) in zip(values, bounds, strict=True))
+    centre = sum(values) / len(values)
+    return centre - math.sqrt(down) / len(values), centre + math.sqrt(up) / len(values)
 
 
 def normal_quantile(alpha: float) -> float:

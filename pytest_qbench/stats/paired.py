@@ -1,4 +1,4 @@
-"""Paired comparison of two models on the same items: right/wrong answers or scores; pure functions.
+"""Paired comparison of two models on the same items: its result, the comparison of means, and means of comparisons.
 
 Everywhere delta = candidate - baseline with more being better, `alpha` is the one-sided level, the interval of a
 comparison leaves `alpha` in each tail, and `groups` labels the items that share a source.
@@ -8,127 +8,156 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import betainc, stdtrit
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from pytest_qbench.stats.intervals import POWER, normal_quantile, spread, tango
-from pytest_qbench.stats.power import mcnemar_mde
-from pytest_qbench.stats.resampling import (
-    Floats,
-    Ints,
-    bootstrap_mean,
-    finite,
-    group_codes,
-    sign_flip_drop,
-)
+from pytest_qbench.stats.intervals import POWER, mean_interval, normal_quantile, skewed_reach, spread
+from pytest_qbench.stats.power import items_to_pass, mcnemar_mde
+from pytest_qbench.stats.resampling import Floats, finite, group_codes
+from pytest_qbench.stats.sign_flips import flip_bound, flip_p_value
 
 
 @dataclass(frozen=True, slots=True)
 class Paired:
     """A paired comparison on `n` items: candidate - baseline, more is better, in the units of the metric.
 
-    `lower` and `upper` bound the 1 - 2 * alpha interval, `p_value` is one-sided (small: the candidate is worse), `mde`
-    is the smallest drop (positive) that this comparison would show with 80 % power at its alpha; None: none at all.
+    `lower` and `upper` bound the 1 - 2 * alpha interval. `p_value` is the one-sided p-value of a drop and `p_gain` that
+    of a gain. `error` is the standard error of `delta`, with `df` degrees of freedom. `discordance` is the fraction of
+    right/wrong answers that differ, None for other metrics; `effect` divides `n` to the effective number of items.
+    `test` names the test that made the p-values.
     """
 
     delta: float
     lower: float
     upper: float
     p_value: float
-    mde: float | None
+    p_gain: float
+    error: float
     n: int
+    df: float = math.inf
+    discordance: float | None = None
+    effect: float = 1.0
+    test: str = ""
+
+    def detectable_drop(self, level: float, margin: float, power: float = POWER) -> float | None:
+        """Smallest drop (positive) that such a comparison finds: p < `level` and a drop seen beyond `margin`.
+
+        Found means with probability `power`. Exact for right/wrong answers, from the t distribution for other metrics.
+        None where not even the loss of everything would be found, or nothing varies.
+        """
+        if self.discordance is not None:
+            return mcnemar_mde(self.discordance, max(1, int(self.n / self.effect)), level, power, margin)
+        if not (self.error > 0 and math.isfinite(self.error)):
+            return None
+        reach = _quantile(self.df, power) * self.error
+        return max(margin, _quantile(self.df, 1 - level) * self.error) + reach
+
+    def items_to_pass(self, alpha: float, margin: float, power: float = POWER) -> int | None:
+        """Number of such items with which an unchanged model passes with probability `power`; None if unknown."""
+        if margin <= 0 or not math.isfinite(self.error):
+            return None
+        if self.discordance is not None:
+            return math.ceil(items_to_pass(margin, self.discordance, alpha, power) * self.effect)
+        width = (_quantile(self.df, 1 - alpha) + _quantile(self.df, power)) * self.error
+        return max(1, math.ceil(self.n * (width / margin) ** 2)) if self.error > 0 else None
 
 
-def mcnemar_drop(lost: int, gained: int) -> float:
-    """One-sided exact McNemar p-value of a drop: P(X >= lost), X ~ Bin(lost + gained, 1/2); 1 without discordance.
-
-    `lost` items were right in the baseline only, `gained` in the candidate only. Source: McNemar 1947; as a regression
-    test of models arXiv 2602.10144. Raises ValueError for negative counts.
-    """
-    if lost < 0 or gained < 0:
-        raise ValueError(f"negative counts: lost {lost}, gained {gained}")
-    return float(betainc(lost, gained + 1, 0.5)) if lost else 1.0
-
-
-def paired_binary(
-    candidate: ArrayLike, baseline: ArrayLike, groups: Sequence[Hashable], alpha: float, seed: int = 0
-) -> Paired:
-    """Compare right/wrong answers: the difference of two accuracies on the same `n` items, in [-1, 1].
-
-    `candidate`, `baseline` (n,) are boolean, `groups` (n,) labels. The p-value is the exact sign-flip test by group,
-    which is McNemar's exact test when every group has one item. The interval is Tango's; where groups repeat, of the
-    effective counts lost, gained, n divided by the design effect (Kish 1965; Obuchowski 1998 for paired proportions).
-    A bootstrap by group would return [0, 0] when nothing is discordant, and a design effect estimated from two or three
-    discordant items is noise: so it is estimated with one more discordant item, of a group that moves as a whole, it
-    is never below 1, and with G groups it is widened from the normal to the t distribution of G - 1 degrees. The MDE is
-    that of McNemar's test on the effective number of items at the discordance seen. A single group of several items
-    has the interval [-1, 1] and no MDE. Raises `Undefined` for no items, ValueError for lists of different lengths.
-    """
-    new, old = np.asarray(candidate, dtype=bool), np.asarray(baseline, dtype=bool)
-    deltas = _deltas(new, old)
-    lost, gained, n = int((deltas < 0).sum()), int((deltas > 0).sum()), deltas.size
-    p_value = sign_flip_drop(deltas, groups, seed)
-    effect = _design_effect(deltas, group_codes(groups, n), alpha)
-    if math.isinf(effect):
-        return Paired((gained - lost) / n, -1.0, 1.0, p_value, None, n)
-    lower, upper = tango(lost / effect, gained / effect, n / effect, alpha)
-    return Paired(
-        delta=(gained - lost) / n,
-        lower=lower,
-        upper=upper,
-        p_value=p_value,
-        mde=mcnemar_mde((lost + gained) / n, int(n / effect), alpha, POWER),
-        n=n,
-    )
-
-
-def _design_effect(deltas: Floats, codes: Ints, alpha: float) -> float:
-    """How many times larger the variance of the mean of `deltas` is than for independent items; see `paired_binary`."""
-    members = np.bincount(codes).astype(np.float64)
-    if members.max() == 1:
-        return 1.0
-    if members.size == 1:
-        return math.inf
-    mean = deltas.mean()
-    between = float(((np.bincount(codes, weights=deltas) - members * mean) ** 2).sum())
-    within = float(((deltas - mean) ** 2).sum())
-    whole_group = float((members**2).sum()) / deltas.size
-    df = members.size - 1
-    few_groups = (df + 1) / df * (float(stdtrit(df, 1 - alpha)) / normal_quantile(alpha)) ** 2
-    return max(1.0, (between + whole_group) / (within + 1) * few_groups)
-
-
-def paired_mean(
-    candidate: ArrayLike, baseline: ArrayLike, groups: Sequence[Hashable], alpha: float, seed: int = 0
-) -> Paired:
+def paired_mean(candidate: ArrayLike, baseline: ArrayLike, groups: Sequence[Hashable], alpha: float) -> Paired:
     """Compare scores (per-item means of judge scores, confidences): the difference of two means over the same items.
 
     `candidate`, `baseline` (n,) are finite, in any unit; `groups` (n,) labels. The p-value is the sign-flip test by
-    group, exact under exchangeability. The interval is the hull of the BCa bootstrap by group (Efron 1987), which
-    follows skew, and of `spread` around the mean, which holds where BCa undercuts: n = 20..60 with ties, or nothing
-    changed. There a change is taken as sqrt(2) standard deviations of the scores, as if items were exchanged; only
-    equal constants leave an interval of no width, and no MDE. A single group has the interval (-inf, inf) and no MDE.
-    MDE = (t[1 - alpha] + t[0.8]) * standard error. Raises `Undefined` for no items or values that are not finite,
-    ValueError for lists of different lengths.
+    group (`sign_flips.flip_p_value`), valid under exchangeability. The interval inverts this test. On a side where the
+    test does not exclude 0 it reaches at least as far as `intervals.spread` and `intervals.skewed_reach`: the inverted
+    test alone takes changes for symmetric, and knows nothing of rare large ones that the sample lacks. Equal constants
+    leave an interval of no width. Fewer than four groups leave the interval (-inf, inf). Raises `Undefined` for no
+    items or values that are not finite, ValueError for lists of different lengths.
     """
     new, old = finite(candidate, "candidate"), finite(baseline, "baseline")
-    deltas = _deltas(new, old)
-    codes = group_codes(groups, deltas.size)
-    sums, members = np.bincount(codes, weights=deltas), np.bincount(codes).astype(np.float64)
-    mean, p_value = float(deltas.mean()), sign_flip_drop(deltas, groups, seed)
+    deltas = paired_deltas(new, old)
+    sums, members = by_group(deltas, groups)
+    mean = float(deltas.mean())
     if sums.size == 1:
-        return Paired(mean, -math.inf, math.inf, p_value, None, deltas.size)
-    half, mde = spread(sums - members * mean, members, math.sqrt(2) * float(np.std([new, old])), alpha)
-    lower, upper = bootstrap_mean(deltas, groups, 2 * alpha, seed)
-    return Paired(mean, min(lower, mean - half), max(upper, mean + half), p_value, mde or None, deltas.size)
+        return Paired(mean, -math.inf, math.inf, *_p_values(sums), math.inf, deltas.size, 0, test="sign flips by group")
+    influence = sums - members * mean
+    half, error = spread(influence, members, math.sqrt(2) * float(np.std([new, old])), alpha)
+    lower, upper = -flip_bound(-sums, members, alpha), flip_bound(sums, members, alpha)
+    down, up = skewed_reach(influence, alpha)
+    found = Paired(
+        mean, min(lower, mean - half, mean - down * error), max(upper, mean + half, mean + up * error),
+        *_p_values(sums), error, deltas.size, sums.size - 1, test="sign flips by group",
+    )  # fmt: skip
+    return in_agreement(found, alpha)
 
 
-def _deltas(candidate: ArrayLike, baseline: ArrayLike) -> Floats:
+def in_agreement(found: Paired, alpha: float) -> Paired:
+    """Return the comparison with an interval that excludes 0 exactly where its test rejects at `alpha`.
+
+    Where they disagree about 0, the bound becomes the test-based one, delta (1 - z[alpha] / z[p]) (Miettinen 1976).
+    """
+    lower, upper = found.lower, found.upper
+    if found.p_value < alpha:
+        upper = min(upper, _test_based(found.delta, found.p_value, alpha)) if upper >= 0 else upper
+    else:
+        upper = max(upper, 0.0)
+    if found.p_gain < alpha:
+        lower = max(lower, _test_based(found.delta, found.p_gain, alpha)) if lower <= 0 else lower
+    else:
+        lower = min(lower, 0.0)
+    return replace(found, lower=lower, upper=upper)
+
+
+def mean_of_comparisons(parts: Sequence[Paired], alpha: float) -> Paired:
+    """Mean of paired comparisons of disjoint items; the p-value is that of the mean over its standard error.
+
+    The standard errors add in squares; their degrees of freedom follow Welch (1947) and Satterthwaite (1946), and the
+    bounds of the parts give those of the mean (Zou 2007).
+    """
+    deltas, count = [p.delta for p in parts], len(parts)
+    delta, n = sum(deltas) / count, sum(p.n for p in parts)
+    lower, upper = mean_interval(deltas, [(p.lower, p.upper) for p in parts])
+    squares = [p.error**2 for p in parts]
+    total = sum(squares)
+    error, test = math.sqrt(total) / count, "z of the mean over its standard error"
+    if not math.isfinite(total) or total == 0:
+        p_value = 1.0 if delta >= 0 or not math.isfinite(total) else 0.0
+        p_gain = 1.0 if delta <= 0 or not math.isfinite(total) else 0.0
+        return Paired(delta, lower, upper, p_value, p_gain, error, n, 0, test=test)
+    inverse = sum(s**2 / max(p.df, 1) for s, p in zip(squares, parts, strict=True)) / total**2
+    df = 1 / inverse if inverse > 0 else math.inf
+    p_value = float(ndtr(delta / error) if math.isinf(df) else stdtr(df, delta / error))
+    found = Paired(delta, lower, upper, p_value, 1 - p_value, error, n, df, test=test)
+    return in_agreement(found, alpha)
+
+
+def paired_deltas(candidate: ArrayLike, baseline: ArrayLike) -> Floats:
     """Candidate - baseline as floats, (n,); raises `Undefined` for no items, ValueError for different shapes."""
     new, old = np.asarray(candidate, dtype=np.float64), np.asarray(baseline, dtype=np.float64)
     if new.shape != old.shape or new.ndim != 1:
         raise ValueError(f"candidate {new.shape} and baseline {old.shape} are not lists of the same items")
     return finite(new - old, "deltas")
+
+
+def by_group(deltas: Floats, groups: Sequence[Hashable]) -> tuple[Floats, Floats]:
+    """Sum of the changes and number of the items of each group, (G,) each."""
+    codes = group_codes(groups, deltas.size)
+    sums: Floats = np.bincount(codes, weights=deltas).astype(np.float64)
+    return sums, np.bincount(codes).astype(np.float64)
+
+
+def _p_values(sums: Floats) -> tuple[float, float]:
+    """One-sided p-values of a drop and of a gain; 1 where no group changed."""
+    if not sums.any():
+        return 1.0, 1.0
+    p_value = flip_p_value(sums)
+    return p_value, 1 - p_value
+
+
+def _test_based(delta: float, p_value: float, alpha: float) -> float:
+    return delta * (1 - normal_quantile(alpha) / -float(ndtri(max(p_value, 1e-300))))
+
+
+def _quantile(df: float, probability: float) -> float:
+    return float(ndtri(probability)) if math.isinf(df) else float(stdtrit(max(df, 1), probability))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
+from scipy.special import stdtr, stdtrit
 
 from pytest_qbench.stats.correlation import Kind, inside_unit, same_items, scaled_to_unit
 from pytest_qbench.stats.influence import (
@@ -21,15 +21,15 @@ from pytest_qbench.stats.influence import (
     weighted_values,
 )
 from pytest_qbench.stats.intervals import spread
-from pytest_qbench.stats.paired import Paired
+from pytest_qbench.stats.paired import Paired, in_agreement
 from pytest_qbench.stats.resampling import (
     Bools,
     Floats,
     Ints,
     Undefined,
     bca_limits,
-    flip_p_value,
     group_codes,
+    permutation_p_value,
     resamples,
 )
 
@@ -38,14 +38,11 @@ Method = Literal["auto", "fast", "bootstrap"]
 
 # Below so many groups the closed form gives way to permutation and bootstrap; ranks are bounded and settle earlier.
 FEW_GROUPS: dict[Kind, int] = {"srcc": 50, "plcc": 100}
-
-
-SWAPS = 5_000  # permutations, each of which ranks the lists anew ...
-
-
-SWAP_CELLS = 10_000_000  # ... fewer where few groups hold many items, at least 1,000
-
-
+FEW_ITEMS = 200  # up to which permutations are cheap; beyond it they are taken for at most ...
+FEWEST_GROUPS = 10  # ... so many groups, of which all patterns are counted
+SWAPS = 5_000  # permutations, each of which ranks the lists anew
+RARE = 20  # permutations at least as extreme below which their number is too small for a p-value
+CELLS = 4_000_000  # items ranked in all bootstrap samples together
 ZERO = 1e-9  # correlations and influences are of order 1; below this they differ by rounding
 
 
@@ -70,29 +67,47 @@ def paired_correlation(
     `bootstrap`: BCa interval of `draws` paired resamples by group, ranks anew in each; the p-value is the share of them
     without a drop, but with few groups (SRCC below 50, PLCC below 100) a permutation test that swaps candidate and
     baseline by group and compares difference / standard error: exact if the two are exchangeable, and right in large
-    samples if only their correlations agree, say after a change of scale (Janssen 1997). `auto` is `bootstrap` there
-    and `fast` elsewhere. Either interval is at least delta -+ t times the clustered standard error.
+    samples if only their correlations agree, say after a change of scale (Janssen 1997). `auto` is `bootstrap` there,
+    for at most 200 items or 10 groups, and `fast` elsewhere. Where fewer than 20 permutations are as extreme as the
+    data, the p-value is that of `fast` if it is smaller. The interval is at least delta -+ t times the clustered
+    standard error, and excludes 0 exactly where the test rejects at `alpha`.
 
-    Lists that no item tells apart (for SRCC: equal ranks) give delta 0, p 1 and the bound of `stats.spread` for a
+    Lists that no item tells apart (for SRCC: equal ranks) give delta 0, p 1 and the bound of `intervals.spread` for a
     change of sqrt(2), that of a standardised score exchanged with another item's. A single group has the interval
-    [-2, 2] and no MDE. Raises `Undefined` as `srcc` does, ValueError for lists of different lengths.
+    [-2, 2]. Raises `Undefined` as `srcc` does, ValueError for lists of different lengths.
     """
     pair = _Pair.of(candidate, baseline, mos, groups, kind)
     n_groups, n = pair.members.size, pair.mos.size
-    permute = method != "fast" and n_groups < FEW_GROUPS[kind]
+    few = n_groups < FEW_GROUPS[kind] and (n <= FEW_ITEMS or n_groups <= FEWEST_GROUPS)
+    permute = n_groups < FEW_GROUPS[kind] if method == "bootstrap" else few and method == "auto"
     delta, by_group, same = pair.difference()
     if n_groups == 1:
-        return Paired(delta, -2.0, 2.0, pair.swap_p_value(seed), None, n)
-    half, mde = spread(by_group, pair.members, math.sqrt(2), alpha)
+        p_values = pair.swap_p_values(seed)
+        return Paired(delta, -2.0, 2.0, *p_values, math.inf, n, 0, test="permutation by group")
+    half, error = spread(by_group, pair.members, math.sqrt(2), alpha)
     if same:
-        return Paired(0.0, -half, half, 1.0, mde, n)
+        return Paired(0.0, -half, half, 1.0, 1.0, error, n, n_groups - 1, test="difference of Fisher's z")
     if method == "bootstrap" or permute:
-        samples = pair.bootstrap(seed, draws)
-        p_value = pair.swap_p_value(seed) if permute else float((1 + (samples >= -ZERO).sum()) / (1 + samples.size))
+        samples = pair.bootstrap(seed, min(draws, max(500, CELLS // n)))
+        test = "permutation by group" if permute else "bootstrap by group"
+        if permute:
+            p_value, p_gain = pair.swap_p_values(seed)
+            if min(p_value, p_gain) * SWAPS < RARE and 2**n_groups > RARE * SWAPS:
+                closed = pair.closed_form(alpha)[0]
+                p_value, p_gain = (min(p_value, closed), p_gain) if delta < 0 else (p_value, min(p_gain, 1 - closed))
+        else:
+            p_value = float((1 + (samples >= -ZERO).sum()) / (1 + samples.size))
+            p_gain = float((1 + (samples <= ZERO).sum()) / (1 + samples.size))
         lower, upper = bca_limits(samples, delta, by_group, alpha)
     else:
         p_value, lower, upper = pair.closed_form(alpha)
-    return Paired(delta, max(-2.0, min(lower, delta - half)), min(2.0, max(upper, delta + half)), p_value, mde, n)
+        p_gain = 1 - p_value
+        test = "difference of Fisher's z"
+    found = Paired(
+        delta, max(-2.0, min(lower, delta - half)), min(2.0, max(upper, delta + half)), p_value, p_gain, error, n,
+        n_groups - 1, test=test,
+    )  # fmt: skip
+    return in_agreement(found, alpha)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,18 +164,20 @@ class _Pair:
         shared = float(by_group_z[0] @ by_group_z[1]) / norm if norm else 0.0
         return p_value, *zou_difference(r[0], bounds[0], r[1], bounds[1], shared)
 
-    def swap_p_value(self, seed: int) -> float:
-        """Permutation p-value of a drop: candidate and baseline swapped by group, difference / standard error."""
+    def swap_p_values(self, seed: int) -> tuple[float, float]:
+        """Permutation p-values of a drop and a gain, by difference / error; 1 for the direction that was not seen."""
         n = self.mos.size
         codes = np.repeat(np.arange(self.members.size), self.members.astype(np.int64))
         observed = self._studentised(np.zeros((1, n), dtype=np.bool_))[0]
-        return flip_p_value(
-            lambda swapped: self._studentised(swapped[:, codes]) <= observed + ZERO,
+        sign = 1.0 if observed <= 0 else -1.0
+        p_value = permutation_p_value(
+            lambda swapped: sign * self._studentised(swapped[:, codes]) <= sign * observed + ZERO,
             self.members.size,
             seed,
-            draws=max(1_000, min(SWAPS, SWAP_CELLS // n)),
+            draws=SWAPS,
             width=n,
         )
+        return (p_value, 1.0) if sign > 0 else (1.0, p_value)
 
     def _studentised(self, swapped: Bools) -> Floats:
         """Difference / standard error (rows,) with the items `swapped` (rows, n)."""
@@ -201,26 +218,3 @@ def zou_difference(
     down = (r1 - l1) ** 2 + (u2 - r2) ** 2 - 2 * shared * (r1 - l1) * (u2 - r2)
     up = (u1 - r1) ** 2 + (r2 - l2) ** 2 - 2 * shared * (u1 - r1) * (r2 - l2)
     return float(r1 - r2 - math.sqrt(max(0.0, down))), float(r1 - r2 + math.sqrt(max(0.0, up)))
-
-
-def mean_interval(values: Sequence[float], bounds: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """Interval of the mean of independent estimates from the interval of each (Zou 2007, for a sum)."""
-    down = sum((value - lower) ** 2 for value, (lower, _) in zip(values, bounds, strict=True))
-    up = sum((upper - value) ** 2 for value, (_, upper) in zip(values, bounds, strict=True))
-    centre = sum(values) / len(values)
-    return centre - math.sqrt(down) / len(values), centre + math.sqrt(up) / len(values)
-
-
-def mean_paired(parts: Sequence[Paired]) -> Paired:
-    """Mean of paired comparisons of disjoint items.
-
-    p by Stouffer's weighted z; each part weighs as its standard error does in that of the mean.
-    """
-    deltas, count = [p.delta for p in parts], len(parts)
-    lower, upper = mean_interval(deltas, [(p.lower, p.upper) for p in parts])
-    weights = np.array([max(p.delta - p.lower, ZERO) for p in parts])
-    z = ndtri(np.clip([p.p_value for p in parts], 1e-300, 1 - 1e-16))
-    p_value = float(ndtr((weights @ z) / np.linalg.norm(weights)))
-    found = [p.mde for p in parts if p.mde is not None]
-    mde = math.sqrt(sum(m * m for m in found)) / count if len(found) == count else None
-    return Paired(sum(deltas) / count, lower, upper, p_value, mde, sum(p.n for p in parts))

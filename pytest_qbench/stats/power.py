@@ -1,39 +1,64 @@
-"""What a run of right/wrong answers can see: the exact power of the one-sided McNemar test, and its inverses.
+"""Power of the accuracy gate by enumeration: how often a drop is found, how often an unchanged model passes; inverses.
 
-Of n paired items a share `discordance` differs between candidate and baseline; a net `drop` (both in [0, 1]) means that
-(discordance + drop) / 2 of the items are lost and (discordance - drop) / 2 gained. The test is `p < alpha`.
+Of n paired items a fraction `discordance` differs between candidate and baseline; a net `drop` (both in [0, 1]) means
+that (discordance + drop) / 2 of the items are lost and (discordance - drop) / 2 gained. A drop is found if the mid-p
+value of McNemar's test lies below `alpha` and the drop seen is beyond the `margin`. Nothing here is simulated.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy.special import betainc, gammaln, ndtri, xlog1py, xlogy
 
+from pytest_qbench.stats.intervals import normal_quantile, tango_excludes
 from pytest_qbench.stats.resampling import Floats
 
+FEW_PAIRS = 100
+ROUNDING = 1e-9  # of a difference of two counts over n
 
-def mcnemar_power(drop: float, discordance: float, n: int, alpha: float) -> float:
-    """Probability that the one-sided exact McNemar test finds a net `drop` on `n` paired items.
 
-    Exact: the number of discordant pairs m is Bin(n, discordance), the lost among them are
+def mcnemar_power(drop: float, discordance: float, n: int, alpha: float, margin: float = 0.0) -> float:
+    """Probability that McNemar's mid-p test finds a net `drop` on `n` paired items, seen beyond `margin`.
+
+    The number of discordant pairs m is Bin(n, discordance), the lost among them are
     Bin(m, (1 + drop / discordance) / 2) (Connor 1987, unconditional power). Pairs of m further than 10 standard
     deviations from their mean are left out. Raises ValueError unless 0 <= drop <= discordance <= 1 and n >= 1.
     """
-    if not 0 <= drop <= discordance <= 1:
-        raise ValueError(f"0 <= drop <= discordance <= 1 is needed, not drop {drop}, discordance {discordance}")
-    if n < 1 or not 0 < alpha < 1:
-        raise ValueError(f"n >= 1 and 0 < alpha < 1 are needed, not n {n}, alpha {alpha}")
+    _check(drop, discordance, n, alpha)
     if discordance == 0:
         return 0.0
-    reach = 10 * np.sqrt(n * discordance * (1 - discordance)) + 10
-    pairs = np.arange(max(0.0, np.floor(n * discordance - reach)), min(n, np.ceil(n * discordance + reach)) + 1)
-    log_pmf = gammaln(n + 1) - gammaln(pairs + 1) - gammaln(n - pairs + 1)
-    log_pmf += xlogy(pairs, discordance) + xlog1py(n - pairs, -discordance)
-    found = _tail(_critical(pairs, alpha), pairs, min(1.0, (1 + drop / discordance) / 2))
-    return float(min(1.0, np.exp(log_pmf) @ found))
+    pairs, log_pmf = _pairs(discordance, n)
+    beyond = np.floor((pairs + margin * n) / 2 + ROUNDING) + 1
+    found = _tail(np.maximum(_critical(pairs, alpha), beyond), pairs, min(1.0, (1 + drop / discordance) / 2))
+    return min(1.0, float(np.exp(log_pmf) @ found))
 
 
-def mcnemar_mde(discordance: float, n: int, alpha: float, power: float = 0.8) -> float | None:
+def pass_probability(drop: float, discordance: float, n: int, alpha: float, margin: float) -> float:
+    """Probability that the lower bound at `alpha` lies above -`margin` while the model lost a net `drop`.
+
+    Single items; the bound is that of `paired_binary`. Arguments and errors as for `mcnemar_power`.
+    """
+    _check(drop, discordance, n, alpha)
+    least = math.log(alpha) / math.log1p(-margin) if 0 < margin < 1 else math.inf
+    if discordance == 0:
+        return float(n > least)
+    pairs, log_pmf = _pairs(discordance, n)
+    z, total = normal_quantile(alpha), 0.0
+    share = min(1.0, (1 + drop / discordance) / 2)
+    for m, weight in zip(pairs, np.exp(log_pmf), strict=True):
+        if m == 0:
+            total += weight * (n > least)
+            continue
+        lost = np.arange(m + 1)
+        inner = gammaln(m + 1) - gammaln(lost + 1) - gammaln(m - lost + 1) + xlogy(lost, share)
+        inner += xlog1py(m - lost, -share)
+        total += weight * float(np.exp(inner) @ tango_excludes(lost, m - lost, n, -margin, z))
+    return min(1.0, total)
+
+
+def mcnemar_mde(discordance: float, n: int, alpha: float, power: float = 0.8, margin: float = 0.0) -> float | None:
     """Smallest net drop that `n` items show with `power`; None where even the loss of every item would not be seen.
 
     A drop of d needs a discordance of at least d, so beyond `discordance` the drop brings its own. Found by bisection
@@ -41,7 +66,7 @@ def mcnemar_mde(discordance: float, n: int, alpha: float, power: float = 0.8) ->
     """
 
     def reaches(drop: float) -> bool:
-        return mcnemar_power(drop, max(discordance, drop), n, alpha) >= power
+        return mcnemar_power(drop, max(discordance, drop), n, alpha, margin) >= power
 
     if not 0 <= discordance <= 1:
         raise ValueError(f"discordance {discordance} is not in [0, 1]")
@@ -54,31 +79,68 @@ def mcnemar_mde(discordance: float, n: int, alpha: float, power: float = 0.8) ->
     return high
 
 
-def items_needed(drop: float, discordance: float, alpha: float, power: float = 0.8) -> int:
+def items_needed(drop: float, discordance: float, alpha: float, power: float = 0.8, margin: float = 0.0) -> int:
     """Number of items with which a net `drop` is found with `power`, while one item less does not do.
 
     Power rises with n but for steps of a fraction of a percent (the test is discrete); the answer is found by bisection
-    and may lie within such a step. Raises ValueError unless 0 < drop <= discordance <= 1.
+    and may lie within such a step. Raises ValueError unless margin < drop <= discordance <= 1.
     """
-    if drop <= 0:
-        raise ValueError(f"drop {drop} is not positive: no number of items shows it")
+    if drop <= max(0.0, margin):
+        raise ValueError(f"drop {drop} is not beyond the margin {margin}: no number of items shows it")
     low, high = 0, 1
-    while mcnemar_power(drop, discordance, high, alpha) < power:
+    while mcnemar_power(drop, discordance, high, alpha, margin) < power:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if mcnemar_power(drop, discordance, middle, alpha) >= power else (middle, high)
+        enough = mcnemar_power(drop, discordance, middle, alpha, margin) >= power
+        low, high = (low, middle) if enough else (middle, high)
     return high
 
 
+def items_to_pass(margin: float, discordance: float, alpha: float, power: float = 0.8) -> int:
+    """Number of items with which an unchanged model passes with `power`: its lower bound lies above -`margin`.
+
+    The change has the standard error sqrt(discordance / n), so n = discordance ((z[1 - alpha] + z[power]) / margin)^2;
+    without any change n items exclude a drop of the margin from log(alpha) / log(1 - margin) on.
+    """
+    if not 0 < margin < 1:
+        raise ValueError(f"margin {margin} is not in (0, 1)")
+    wide = normal_quantile(alpha) + float(ndtri(power))
+    n = max(math.ceil(discordance * (wide / margin) ** 2), math.ceil(math.log(alpha) / math.log1p(-margin)))
+    while 0 < n * discordance < FEW_PAIRS and pass_probability(0.0, discordance, n, alpha, margin) < power:
+        n = math.ceil(1.03 * n)  # the normal distribution is too short for so few discordant pairs
+    return n
+
+
+def _check(drop: float, discordance: float, n: int, alpha: float) -> None:
+    if not 0 <= drop <= discordance <= 1:
+        raise ValueError(f"0 <= drop <= discordance <= 1 is needed, not drop {drop}, discordance {discordance}")
+    if n < 1 or not 0 < alpha < 1:
+        raise ValueError(f"n >= 1 and 0 < alpha < 1 are needed, not n {n}, alpha {alpha}")
+
+
+def _pairs(discordance: float, n: int) -> tuple[Floats, Floats]:
+    """Likely numbers of discordant pairs, and the logarithm of their probabilities."""
+    reach = 10 * np.sqrt(n * discordance * (1 - discordance)) + 10
+    pairs = np.arange(max(0.0, np.floor(n * discordance - reach)), min(n, np.ceil(n * discordance + reach)) + 1)
+    log_pmf = gammaln(n + 1) - gammaln(pairs + 1) - gammaln(n - pairs + 1)
+    log_pmf += xlogy(pairs, discordance) + xlog1py(n - pairs, -discordance)
+    return pairs, log_pmf
+
+
 def _critical(pairs: Floats, alpha: float) -> Floats:
-    """Smallest number of lost pairs with P(Bin(pairs, 1/2) >= lost) < alpha; pairs + 1 where there is none."""
+    """Smallest number of lost pairs whose mid-p value lies below `alpha`; pairs + 1 where there is none."""
     lost: Floats = np.clip(np.ceil(pairs / 2 + ndtri(1 - alpha) * np.sqrt(pairs) / 2), 1, pairs + 1)
-    while (short := _tail(lost, pairs, 0.5) >= alpha).any():
+    while (short := (_mid_p(lost, pairs) >= alpha) & (lost <= pairs)).any():
         lost += short
-    while (spare := _tail(lost - 1, pairs, 0.5) < alpha).any():
+    while (spare := (_mid_p(lost - 1, pairs) < alpha) & (lost > 0)).any():
         lost -= spare
     return lost
+
+
+def _mid_p(lost: Floats, pairs: Floats) -> Floats:
+    """Mid-p value of `lost` of the pairs: P(X > lost) + P(X = lost) / 2 for X ~ Bin(pairs, 1/2)."""
+    return (_tail(lost, pairs, 0.5) + _tail(lost + 1, pairs, 0.5)) / 2
 
 
 def _tail(k: Floats, pairs: Floats, share: float) -> Floats:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gammaln, ndtr, ndtri
+from scipy.special import ndtr, ndtri
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -44,7 +44,7 @@ def group_codes(groups: Sequence[Hashable], n: int) -> Ints:
     return np.fromiter((seen.setdefault(group, len(seen)) for group in groups), dtype=np.int64, count=n)
 
 
-def flip_p_value(
+def permutation_p_value(
     extreme: Callable[[Bools], Bools], n_groups: int, seed: int, *, draws: int = FLIPS, width: int | None = None
 ) -> float:
     """Share of the sign patterns of `n_groups` groups that are at least as extreme as the observed one.
@@ -67,45 +67,6 @@ def flip_p_value(
         coins = np.unpackbits(rng.integers(0, 256, size, dtype=np.uint8), axis=1, count=n_groups)
         hits += int(extreme(coins.view(np.bool_)).sum())
     return (1 + hits) / (1 + draws)
-
-
-def sign_flip_drop(deltas: ArrayLike, groups: Sequence[Hashable], seed: int) -> float:
-    """One-sided p-value of a drop: how often the sum of `deltas` is as low when each group's sign is a coin's.
-
-    `deltas` (n,) are candidate - baseline, finite; `groups` (n,) labels. Exact if candidate and baseline are
-    exchangeable within each group (Fisher 1935; Pitman 1937): P(p <= a) <= a for every a and n. All patterns are
-    enumerated up to 14 groups that differ; beyond that whole-numbered group sums (right/wrong answers) still get their
-    exact distribution, a convolution of binomials, and others 20,000 seeded flips. Raises `Undefined`, ValueError.
-    """
-    values = finite(deltas, "deltas")
-    sums = np.bincount(group_codes(groups, values.size), weights=values)
-    sums = sums[sums != 0]
-    if not sums.size:
-        return 1.0
-    scale = np.abs(sums).sum()
-    if sums.size > np.log2(EXACT) and scale <= WHOLE and (sums == np.round(sums)).all():
-        return _integer_flip_p(sums.astype(np.int64))
-    # Flipping the groups in F changes the sum by -2 * sum(F); sums that tie must count in spite of rounding.
-    tolerance = 1e-10 * scale
-    return flip_p_value(lambda flipped: flipped @ sums >= -tolerance, sums.size, seed)
-
-
-def _integer_flip_p(sums: Ints) -> float:
-    """P(sum of +-sums <= sum(sums)): the groups with |sum| = v add v * (2 Bin(count, 1/2) - count)."""
-    pmf = np.ones(1)
-    for size, count in zip(*np.unique(np.abs(sums), return_counts=True), strict=True):
-        spread = np.zeros(int(size) * int(count) + 1)
-        spread[:: int(size)] = _half_binomial(int(count))
-        pmf = np.convolve(pmf, spread)
-    raised = int(sums.sum() + np.abs(sums).sum()) // 2
-    return min(1.0, float(pmf[: raised + 1].sum()))
-
-
-def _half_binomial(count: int) -> Floats:
-    """Probabilities of Bin(count, 1/2), shape (count + 1,)."""
-    k = np.arange(count + 1)
-    log: Floats = gammaln(count + 1) - gammaln(k + 1) - gammaln(count - k + 1) - count * np.log(2)
-    return np.exp(log)
 
 
 def resamples(n_groups: int, seed: int, draws: int, width: int | None = None) -> Iterator[Floats]:

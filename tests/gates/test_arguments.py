@@ -38,7 +38,7 @@ def test_a_bound_is_taken_where_some_value_breaks_it_and_another_keeps_it(name: 
 
     assert taken(minimum=bound) == (least < bound <= greatest)
     assert taken(maximum=bound) == (least <= bound < greatest)
-    assert taken(margin=bound) == (0 <= bound < greatest - least)
+    assert taken(margin=bound) == (0 <= bound < (greatest - least) / 2)
 
 
 @pytest.mark.parametrize("name, span", [

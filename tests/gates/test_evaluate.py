@@ -6,20 +6,25 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binom
 
+from pytest_qbench.baseline.baseline import MissingBaseline
 from pytest_qbench.baseline.eligibility import why_not_whole
-from pytest_qbench.baseline.expectation import expected_keys
 from pytest_qbench.baseline.store import read_baseline, write_baseline
+from pytest_qbench.data.sampling import select
 from pytest_qbench.errors import UsageError
-from pytest_qbench.gates.evaluate import GateResult, Limits, decide, evaluate
+from pytest_qbench.gates.evaluate import GateResult, Limits, evaluate
+from pytest_qbench.gates.rule import decide
+from pytest_qbench.items import Dataset
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import CUT, Record
+from pytest_qbench.stats.intervals import tango
 from pytest_qbench.stats.paired import Paired
-from pytest_qbench.stats.power import mcnemar_power
+from pytest_qbench.stats.power import pass_probability
 from tests.builders import answered, judged, picture, question, results, scored, text
 
 N = 400
+NO_BASELINE = MissingBaseline("none")
 QUESTIONS = [question(i) for i in range(N)]
 
 
@@ -65,11 +70,13 @@ def test_the_share_of_cut_replies_is_a_rate_that_is_shown_where_there_are_any() 
     assert "perception.cut_rate" not in {m.name for m in perception(set()).metrics}
     assert why_not_whole(cut(21), 0, 0.05, 0.05) == "5.2% of the perception items are cut, more than 5.0%"
     assert why_not_whole(cut(20), 0, 0.05, 0.05) is None
-    assert gate(cut(21), "none", "perception.cut_rate", limits=Limits(max_cut=1), maximum=0.05).verdict == "regressed"
+    assert (
+        gate(cut(21), NO_BASELINE, "perception.cut_rate", limits=Limits(max_cut=1), maximum=0.05).verdict == "regressed"
+    )
 
 
 def paired(delta: float, lower: float, upper: float, p: float = 0.5) -> Paired:
-    return Paired(delta, lower, upper, p, None, 100)
+    return Paired(delta, lower, upper, p, 1 - p, 0.01, 100)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +92,7 @@ def paired(delta: float, lower: float, upper: float, p: float = 0.5) -> Paired:
     ],
 )
 def test_the_rule(comparison: Paired, p: float, verdict: str) -> None:
-    assert decide(comparison, 0.01, 0.05, p) == verdict
+    assert decide(comparison, 0.01, 0.05, p, 1 - p) == verdict
 
 
 def test_identical_runs_pass_with_the_bound_shown(stored: Any) -> None:
@@ -102,7 +109,7 @@ def test_a_drop_regresses_with_the_exact_p_value_and_names_the_items(stored: Any
     found = gate(perception(set(range(20))), stored(perception({0, 390, 391})))
     assert found.verdict == "regressed"
     (row,) = found.rows
-    assert row.p_value == pytest.approx(binomtest(19, 21, alternative="greater").pvalue)
+    assert row.p_value == pytest.approx((binom.sf(18, 21, 0.5) + binom.sf(19, 21, 0.5)) / 2)
     assert row.value == pytest.approx(380 / 400)
     assert row.baseline == pytest.approx(397 / 400)
     assert row.delta == pytest.approx(-17 / 400)
@@ -117,9 +124,10 @@ def test_an_improvement_is_said(stored: Any) -> None:
 
 def test_alpha_is_shared_by_the_family(stored: Any) -> None:
     base = stored(perception(set()))
-    lost = set(range(6))  # exact p = 1/64: below 0.05, not below 0.05 / 4
+    lost = set(range(6))  # mid-p = 1/128: below 0.05 and 0.05 / 4, not below 0.05 / 7
     assert gate(perception(lost), base).verdict == "regressed"
-    assert gate(perception(lost), base, limits=Limits(family=4)).verdict == "inconclusive"
+    assert gate(perception(lost), base, limits=Limits(comparisons=4)).verdict == "regressed"
+    assert gate(perception(lost), base, limits=Limits(comparisons=7)).verdict == "inconclusive"
 
 
 def without(r: Results, *items: str) -> Results:
@@ -149,7 +157,7 @@ def test_whatever_is_not_whole_is_invalid(stored: Any) -> None:
 def test_whatever_cannot_be_compared_is_invalid_and_incomparable(stored: Any) -> None:
     good = perception(set())
     for new, base in (
-        (good, "no baseline"),
+        (good, MissingBaseline("no baseline")),
         (perception(set(), answer="generate"), stored(good)),
         (perception(set(), prompts="other"), stored(good)),
         (perception(set(), blind=True), stored(good)),
@@ -170,21 +178,26 @@ def test_what_is_only_reported_does_not_forbid_a_comparison(stored: Any) -> None
 
 
 def test_a_subset_is_compared_on_the_subset_when_options_chose_it(stored: Any) -> None:
-    selection = {"limit": 200}
-    chosen = {item for _, item in expected_keys(stored(perception(set())), selection)}
-    base = stored(perception({i for i, q in enumerate(QUESTIONS) if q.id not in chosen}))
-    half = [q for q in QUESTIONS if q.id in chosen]
+    base = stored(perception(set(range(200, 400))))
+    half = QUESTIONS[:200]
     lost = gate(results(half, [answered(q, "Yes") for q in half]), base)
     assert (lost.verdict, lost.incomparable) == ("invalid", True)
-    assert "200 of the 400 perception items of baseline old are not in this data" in lost.reason
-    new = results(half, [answered(q, "Yes") for q in half], selection=selection)
+    assert "200 of the 400 perception items of baseline old are not in this data (first: mini/200)" in lost.reason
+    (sample,) = select([Dataset("mini", "perception", None, tuple(QUESTIONS), "x")], limit=200, seed=3)
+    chosen = [answered(q, "Yes") for q in sample.items]
+    new = results(list(sample.items), chosen, selection={"limit": 200, "seed": 3})
     (row,) = gate(new, base).rows
-    assert (row.baseline, row.delta, row.n) == (1.0, 0.0, 200)
+    assert (row.value, row.n) == (1.0, 200)
+    assert row.baseline == sum(int(q.id.removeprefix("mini/")) < 200 for q in sample.items) / 200
+    vanished = results(list(sample.items[1:]), chosen[1:], selection={"limit": 200, "seed": 3})
+    assert "1 of the 200 perception items of baseline old are not in this data" in gate(vanished, base).reason
 
 
 def test_hidden_answers_gate_nothing() -> None:
     items = [question(i, answer=None) for i in range(5)]
-    found = gate(results(items, [Record.of(q, "measured", choice="Yes") for q in items]), "no baseline")
+    found = gate(
+        results(items, [Record.of(q, "measured", choice="Yes") for q in items]), MissingBaseline("no baseline")
+    )
     assert found.nothing
 
 
@@ -192,7 +205,7 @@ def test_a_task_that_neither_data_nor_baseline_has_is_not_judged(stored: Any) ->
     good = perception(set())
     lacking = Results(good.records, good.expected, good.fingerprint, absent=frozenset({"assessment"}))
     assert gate(lacking, stored(good), "assessment.srcc").nothing
-    assert gate(lacking, "no baseline", "assessment.srcc").nothing
+    assert gate(lacking, MissingBaseline("no baseline"), "assessment.srcc").nothing
     assert not gate(lacking, stored(assessed(0.1)), "assessment.srcc").nothing  # the baseline has it
     assert not gate(good, stored(good), "assessment.srcc").nothing  # no suite asked
     assert gate(lacking, stored(good), "assessment.srcc", dataset="koniq", margin=0.01).verdict == "invalid"
@@ -201,13 +214,13 @@ def test_a_task_that_neither_data_nor_baseline_has_is_not_judged(stored: Any) ->
 
 def test_floors_and_ceilings_need_no_baseline() -> None:
     new = perception(set(range(40)))
-    assert gate(new, "none", minimum=0.9).verdict == "pass"
-    assert gate(new, "none", minimum=0.91).verdict == "regressed"
-    assert gate(new, "none", "perception.unparsed_rate", maximum=0.0).verdict == "pass"
+    assert gate(new, NO_BASELINE, minimum=0.9).verdict == "pass"
+    assert gate(new, NO_BASELINE, minimum=0.91).verdict == "regressed"
+    assert gate(new, NO_BASELINE, "perception.unparsed_rate", maximum=0.0).verdict == "pass"
     with pytest.raises(ValueError, match="give margin="):
-        evaluate("perception.accuracy", new, "none", Limits())
+        evaluate("perception.accuracy", new, NO_BASELINE, Limits())
     with pytest.raises(ValueError, match="no metric"):
-        gate(new, "none", "perception.accurracy")
+        gate(new, NO_BASELINE, "perception.accurracy")
 
 
 def inside(score: float) -> float:
@@ -229,10 +242,33 @@ def assessed(noise: float, seed: int = 0, anti: bool = False) -> Results:
 
 def test_each_dataset_is_a_row_and_the_worst_decides(stored: Any) -> None:
     base = stored(assessed(0.1))
-    assert gate(assessed(0.1), base, "assessment.srcc").verdict == "pass"
-    found = gate(assessed(0.1, anti=True), base, "assessment.srcc")
+    assert gate(assessed(0.1), base, "assessment.srcc", margin=0.05).verdict == "pass"
+    assert gate(assessed(0.1), base, "assessment.srcc", margin=0.01).verdict == "inconclusive"  # 150 items each
+    found = gate(assessed(0.1, anti=True), base, "assessment.srcc", margin=0.05)
     assert found.verdict == "regressed"
-    assert {row.dataset: row.verdict for row in found.rows} == {"mini_a": "pass", "mini_b": "regressed"}
+    assert {row.dataset: row.verdict for row in found.rows} == {
+        "mini_a": "pass", "mini_b": "regressed", None: "regressed",
+    }  # fmt: skip
+
+
+def test_the_mean_of_the_datasets_decides_that_a_correlation_passes(stored: Any) -> None:
+    base, new = stored(assessed(0.3)), assessed(0.3, seed=0)
+    moved = [
+        replace(r, score=(r.score or 0.0) + 0.03 * float(e))
+        for r, e in zip(new.records, np.random.default_rng(4).normal(size=len(new.records)), strict=True)
+    ]
+    new = Results(moved, new.expected, new.fingerprint)
+    loose = gate(new, base, "assessment.srcc", margin=0.03)
+    rows = {row.dataset: row for row in loose.rows}
+    mean = rows[None]
+    assert mean.delta == pytest.approx(((rows["mini_a"].delta or 0) + (rows["mini_b"].delta or 0)) / 2)
+    assert mean.delta_ci is not None
+    widths = [(row.delta_ci or (0, 0))[1] - (row.delta_ci or (0, 0))[0] for row in loose.rows]
+    assert widths[-1] < min(widths[:-1])
+    margin = 0.5 * (-mean.delta_ci[0] + max(-(rows[d].delta_ci or (0, 0))[0] for d in ("mini_a", "mini_b")))
+    assert gate(new, base, "assessment.srcc", margin=margin).verdict == "pass"
+    strict = evaluate("assessment.srcc", new, base, Limits(), margin=margin, each_dataset=True)
+    assert strict.verdict == "inconclusive"
 
 
 def test_a_constant_score_is_invalid_never_green(stored: Any) -> None:
@@ -353,53 +389,146 @@ def test_a_pattern_chooses_datasets_and_slices(stored: Any) -> None:
 
 def test_rows_share_alpha_by_holm_and_each_has_its_verdict(stored: Any) -> None:
     base = stored(several({}))
-    # p = 2^-8 = 0.0039 in each of two datasets, 2^-16 together: below 0.05 / 4, 0.05 / 3, ... whatever the order.
+    # Mid-p = 2^-9 = 0.002 in each of two datasets, 2^-17 together: below 0.05 / 4, 0.05 / 3, ... whatever the order.
     found = gate(several({"kadid": 8, "koniq": 8}), base)
     assert verdicts(found) == {
         ("kadid", None): "regressed", ("koniq", None): "regressed", ("spaq", None): "pass", (None, None): "regressed",
     }  # fmt: skip
-    # p = 2^-6 = 0.0156: alone it would be shown at 0.05, not as the smallest of four at 0.0125.
-    found = gate(several({"kadid": 6}), base)
+    # Mid-p = 2^-6 = 0.0156: alone it would be shown at 0.05, not as the smallest of four at 0.0125.
+    found = gate(several({"kadid": 5}), base)
     assert verdicts(found)[("kadid", None)] == "inconclusive"
     assert [row.alpha for row in found.rows] == [0.05 / 4] * 4
     assert gate(several({"kadid": 6}), base, dataset="kadid", margin=0.01).verdict == "regressed"
 
 
 def test_a_small_drop_everywhere_is_found_together(stored: Any) -> None:
-    found = gate(several({"kadid": 5, "koniq": 5, "spaq": 5}), stored(several({})))
+    found = gate(several({"kadid": 4, "koniq": 4, "spaq": 4}), stored(several({})))
     assert verdicts(found) == {
         ("kadid", None): "inconclusive", ("koniq", None): "inconclusive", ("spaq", None): "inconclusive",
         (None, None): "regressed",
     }  # fmt: skip
     pooled = found.rows[-1]
-    assert pooled.p_value == pytest.approx(2**-15)
-    assert (pooled.value, pooled.baseline, pooled.n) == (885 / 900, 1.0, 900)
-    assert "all datasets together" in found.reason
+    assert pooled.p_value == pytest.approx(2**-13)
+    assert (pooled.value, pooled.baseline, pooled.n) == (888 / 900, 1.0, 900)
+    assert "all items together" in found.reason
 
 
-def test_an_inconclusive_gate_says_how_many_items_would_do(stored: Any) -> None:
+def test_an_inconclusive_gate_says_what_would_decide(stored: Any) -> None:
     found = gate(perception({1, 2, 3}), stored(perception(set())))
     assert found.verdict == "inconclusive"
     (row,) = found.rows
-    assert row.mde is not None
-    needed = int(found.reason.rpartition("about ")[2].split()[0])
-    assert needed == pytest.approx(N * (row.mde / 0.01) ** 2, abs=1)
-    # That many items with the same discordance do show a drop of the margin, by the exact power of the test.
-    assert mcnemar_power(0.01, max(0.01, 3 / N), needed, 0.05) > 0.75
+    assert row.items_to_pass is not None
+    assert row.delta_ci is not None
+    assert f"CANNOT TELL: between {100 * row.delta_ci[0]:+.1f} and +0.0 points; " in found.reason
+    assert " items or a margin of 0.019 would decide" in found.reason
+    needed = int(found.reason.partition("points; ")[2].partition(" items")[0].replace(",", ""))
+    lower, _ = tango(3 * needed / N, 0, needed, 0.05)
+    assert lower == pytest.approx(-0.01, abs=2e-3)  # the same change among so many items is about decided
+    # That many items pass an unchanged model with the same discordance in 80 %, and that margin passes now.
+    assert pass_probability(0.0, 3 / N, row.items_to_pass, 0.05, 0.01) > 0.75
+    assert gate(perception({1, 2, 3}), stored(perception(set())), margin=0.019).verdict == "pass"
 
 
-def test_equal_values_pass_on_a_single_item(stored: Any) -> None:
+def test_verdicts_are_sentences(stored: Any) -> None:
+    base = stored(perception(set(range(100, 104))))
+    assert "mini: PASS: a drop of more than 0.7 points is excluded (identical on 400 items, " in (
+        gate(perception(set(range(100, 104))), base).reason
+    )
+    found = gate(perception(set(range(30))), stored(perception(set())))
+    (row,) = found.rows
+    assert row.delta_ci is not None
+    assert f"mini: REGRESSED: 7.5 points lost, at least {-100 * row.delta_ci[1]:.1f} (" in found.reason
+    assert "by McNemar, mid-p" in found.reason
+    assert "IMPROVED: 7.5 points gained, at least" in gate(perception(set()), stored(perception(set(range(30))))).reason
+
+
+def test_a_regression_lies_below_zero_and_fewer_changes_never_widen_the_interval(stored: Any) -> None:
+    """450 questions about 25 photos, as in mini; what is lost and gained is spread over the photos."""
+    questions = [question(i, group=f"photo{i % 25}") for i in range(450)]
+
+    def run(wrong: set[int]) -> Results:
+        return results(questions, [answered(q, "No" if i in wrong else "Yes") for i, q in enumerate(questions)])
+
+    widths = []
+    for k in (0, 1, 3, 6, 12, 20):
+        (row,) = gate(run(set(range(200, 200 + k))), stored(run(set(range(k)))), margin=0.01).rows
+        assert row.delta_ci is not None
+        widths.append(row.delta_ci[1] - row.delta_ci[0])
+    assert widths == sorted(widths)
+    assert widths[0] < 0.06  # 25 independent items would give 0.2
+    for k in (5, 6, 10):
+        found = gate(run(set(range(k))), stored(run(set())), margin=0.01)
+        (row,) = found.rows
+        assert found.verdict == "regressed"
+        assert row.delta_ci is not None
+        assert row.delta_ci[1] < 0
+
+
+def test_answers_are_compared_not_only_right_and_wrong(stored: Any) -> None:
+    items = [replace(q, options=("Yes", "No", "Perhaps")) for q in QUESTIONS]
+
+    def run(choice: str) -> Results:
+        return results(items, [answered(q, choice if i < 200 else "Yes") for i, q in enumerate(items)])
+
+    assert "identical" in gate(run("No"), stored(run("No"))).reason
+    assert "identical" not in gate(run("Perhaps"), stored(run("No"))).reason
+
+
+def likely(noise: float, shift: float = 0.0, seed: int = 0) -> Results:
+    """Answers by likelihood: the margin of the right option is that of the item, less a shift, with noise."""
+    own = np.random.default_rng(99).normal(1.5, 3, N)
+    margins = own - shift + noise * np.random.default_rng(seed).normal(size=N)
+    records = [
+        Record.of(q, "correct" if m > 0 else "wrong", choice="Yes" if m > 0 else "No",
+                  logprobs={"Yes": float(-np.logaddexp(0, -m)), "No": float(-np.logaddexp(0, m))})
+        for q, m in zip(QUESTIONS, margins, strict=True)
+    ]  # fmt: skip
+    return results(QUESTIONS, records)
+
+
+def test_accuracy_is_tested_on_likelihoods_where_both_sides_have_them(stored: Any) -> None:
+    base = stored(likely(0.3, seed=1))
+    found = gate(likely(0.3, seed=2), base, margin=0.02)
+    (row,) = found.rows
+    assert "smoothed accuracy" in (row.test or "")
+    assert row.value == likely(0.3, seed=2).metric("perception.accuracy", "mini").value  # printed plain
+    without_them = [replace(r, logprobs=None) for r in likely(0.3, seed=2).records]
+    plain = gate(Results(without_them, base_items(), found_conditions()), base, margin=0.02)
+    (other,) = plain.rows
+    assert other.test == "McNemar, mid-p"
+    assert row.delta_ci is not None
+    assert other.delta_ci is not None
+    assert row.delta_ci[1] - row.delta_ci[0] < other.delta_ci[1] - other.delta_ci[0]
+    worse = gate(likely(0.3, shift=0.5, seed=2), base, margin=0.01)
+    assert worse.verdict == "regressed"
+
+
+def base_items() -> Any:
+    return likely(0.3).expected
+
+
+def found_conditions() -> Any:
+    return likely(0.3).fingerprint
+
+
+def test_few_equal_values_are_not_green(stored: Any) -> None:
     one = results([question(0)], [answered(question(0), "No")])
     found = gate(one, stored(one))
     (row,) = found.rows
-    assert (found.verdict, row.delta, row.p_value, row.verdict) == ("pass", 0.0, 1.0, "pass")
-    assert "identical on 1 items (bound -" in found.reason
+    assert (found.verdict, row.delta, row.p_value, row.verdict) == ("inconclusive", 0.0, 1.0, "inconclusive")
+    assert "identical on 1 items" in found.reason
+
+
+@pytest.mark.parametrize("margin", [1, 0.5])
+def test_a_margin_that_allows_any_drop_is_refused(margin: float) -> None:
+    with pytest.raises(ValueError, match="would allow any drop; give less than 0.5, such as 0.01 for one point"):
+        gate(perception(set()), NO_BASELINE, margin=margin)
 
 
 @pytest.mark.parametrize("margin", [-0.1, float("nan"), float("inf")])
-def test_a_margin_is_a_drop_one_can_live_with(margin: float) -> None:
-    with pytest.raises(ValueError, match="margin"):
-        gate(perception(set()), "none", margin=margin)
+def test_a_margin_is_a_finite_drop(margin: float) -> None:
+    with pytest.raises(ValueError, match="must be >= 0|is no finite number"):
+        gate(perception(set()), NO_BASELINE, margin=margin)
 
 
 def test_confidence_sees_what_accuracy_does_not(stored: Any) -> None:
@@ -448,12 +577,12 @@ def test_scores_that_differ_by_rounding_alone_are_identical_to_srcc(stored: Any)
     """Another batch size moves scores by 1e-7 and no rank: there is no change that could be noise."""
     old = assessed(0.1)
     new = Results([replace(r, score=(r.score or 0.0) * (1 + 1e-9)) for r in old.records], old.expected, old.fingerprint)
-    found = gate(new, stored(old), "assessment.srcc")
+    found = gate(new, stored(old), "assessment.srcc", margin=0.02)
     assert found.verdict == "pass"
-    assert "identical on 150 items" in found.reason
+    assert "identical on 300 items" in found.reason
     swapped = [replace(r, score=-(r.score or 0.0)) if i < 1 else r for i, r in enumerate(old.records)]
     assert (
-        "identical on 150 items"
+        "identical"
         not in gate(
             Results(swapped, old.expected, old.fingerprint),
             stored(old),

@@ -1,4 +1,4 @@
-"""The simulation of false alarms and power, on a small scale; docs/power.md has it in full."""
+"""The tables of docs/power.md, and the simulated verdicts on a small scale; benchmarks/verdicts.py has them in full."""
 
 from __future__ import annotations
 
@@ -11,66 +11,41 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from pytest_qbench.gates.evaluate import decide
-from pytest_qbench.stats.paired import paired_binary, paired_mean
-from pytest_qbench.stats.paired_correlation import paired_correlation
-
-PATH = Path(__file__).parents[2] / "benchmarks" / "power.py"
-PAIRS = 300
+ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def power() -> Any:
-    spec = importlib.util.spec_from_file_location("power_benchmark", PATH)
+def benchmark(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(f"{name}_benchmark", ROOT / "benchmarks" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["power_benchmark"] = module
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
 
-@pytest.mark.parametrize("n", [60, 400])
-def test_false_alarms_of_the_default_gates_stay_below_alpha(power: Any, n: int) -> None:
-    rng = np.random.default_rng(n)
-    others = power.other_gates(rng, n, PAIRS)
-    for discordance in power.DISCORDANCES:
-        found = power.cell(rng, n, discordance, PAIRS, others)
-        assert found.lower <= 0.05
-        assert found.tolerances[0] > found.family  # one point of tolerance cries wolf more often
+def test_the_page_on_power_is_what_is_computed() -> None:
+    assert (ROOT / "docs" / "power.md").read_text(encoding="utf-8") == benchmark("power").page()
 
 
-def test_a_drop_of_two_points_is_found(power: Any) -> None:
-    quiet = [(power.Seen(0.0, 1.0), power.Seen(0.0, 1.0))] * PAIRS
-    found = power.cell(np.random.default_rng(0), 1_495, 0.06, PAIRS, quiet, drop=0.02)
-    # The exact powers are .926 and .832; 300 pairs leave 0.05 to chance.
-    assert found.single > 0.88
-    assert found.family > 0.78
-    assert found.tolerances[2] == 0
-    assert found.unpaired < 0.2
+def test_the_simulated_answers_are_as_discordant_and_as_much_worse_as_named() -> None:
+    verdicts = benchmark("verdicts")
+    noise = verdicts.noise_of(0.06)
+    plain = [verdicts.answers(np.random.default_rng(i), 1_495, noise, "shift", 0.0, False) for i in range(20)]
+    assert np.mean([found.discordance for found in plain]) == pytest.approx(0.06, abs=0.01)
+    size = verdicts.size_of("shift", noise, 0.02)
+    worse = [verdicts.answers(np.random.default_rng(i), 1_495, noise, "shift", size, False) for i in range(40)]
+    assert np.mean([found.delta for found in worse]) == pytest.approx(-0.02, abs=0.004)
+    assert verdicts.bounds(3, 50) == pytest.approx(tuple(binomtest(3, 50).proportion_ci()))
 
 
-def test_the_simulated_decision_is_the_verdict(power: Any) -> None:
-    """What the simulation leaves out (intervals, p-values of rises) never turns a verdict into or out of regressed."""
-    alpha = power.ALPHA / power.FAMILY
-    groups = range(60)
-    for seed in range(25):
-        (seen, new, old), (first, second, mos) = (
-            power.seen_answers(np.random.default_rng(seed), 60, 0.2, 0.1), power.scores(np.random.default_rng(seed), 60)
-        )  # fmt: skip
-        whole = paired_binary(new, old, groups, alpha)
-        assert seen.regressed(0.01, alpha) == (decide(whole, 0.01, alpha, whole.p_value) == "regressed")
-        ranked = paired_correlation(first, second, mos, groups, "srcc", alpha)
-        assert power.seen_scores(np.random.default_rng(seed), 60).regressed(0.01, alpha) == (
-            decide(ranked, 0.01, alpha, ranked.p_value) == "regressed"
-        )
-        a, b = power.verdicts(np.random.default_rng(seed), 60)
-        judged = paired_mean(a, b, groups, alpha)
-        assert power.seen_verdicts(np.random.default_rng(seed), 60).regressed(0.05, alpha) == (
-            decide(judged, 0.05, alpha, judged.p_value) == "regressed"
-        )
-
-
-def test_clopper_pearson_is_scipys(power: Any) -> None:
-    for hits in (0, 1, 70, 2000):
-        assert power.clopper_pearson_lower(hits, 2000) == pytest.approx(binomtest(hits, 2000).proportion_ci().low)
+@pytest.mark.campaign
+def test_the_default_run_of_an_unchanged_model_mostly_passes() -> None:
+    verdicts = benchmark("verdicts")
+    for discordance, judged, noise, least in ((0.02, 0.2, 0.05, 0.9), (0.06, 0.4, 0.1, 0.7)):
+        one, rng = verdicts.default_run(discordance, judged, noise), np.random.default_rng(0)
+        found = [one(rng) for _ in range(150)]
+        passed = sum(all(v in ("pass", "improved") for v in run) for run in found)
+        assert binomtest(passed, 150, least, alternative="less").pvalue > 0.01
+        false = sum("regressed" in run for run in found)
+        assert binomtest(false, 150, 0.05, alternative="greater").pvalue > 0.01

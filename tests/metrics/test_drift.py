@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
+from scipy.stats import binomtest
 
-from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.baseline.store import read_baseline, write_baseline
 from pytest_qbench.gates.comparison import drifts
 from pytest_qbench.gates.evaluate import Limits, evaluate
-from pytest_qbench.metrics.drift import Floor, drift, judged, noise, noise_items
+from pytest_qbench.metrics.drift import against_floor, drift, judged, noise, noise_items
 from pytest_qbench.metrics.probabilities import confidence, probabilities
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import Record
@@ -63,23 +64,54 @@ def test_drift_is_undefined_unless_every_pair_has_its_probabilities() -> None:
     assert row.note == "1 of 1 items have no recorded probabilities"
 
 
-def test_it_moved_when_the_whole_interval_lies_above_the_floor() -> None:
-    pairs = [(asked(i, [-0.5 - i / 50, -1.0]), asked(i, [-0.5, -1.0])) for i in range(50)]
+def second_measurement(rng: np.random.Generator, sensitivity: np.ndarray, ratio: float) -> list[tuple[Record, Record]]:
+    """Pairs of records whose log-odds moved by noise in proportion to each item's sensitivity."""
+    return [
+        (asked(i, [float(ratio * s * e), 0.0]), asked(i, [0.0, 0.0]))
+        for i, (s, e) in enumerate(zip(sensitivity, rng.normal(size=sensitivity.size), strict=True))
+    ]
+
+
+def test_a_run_that_moves_as_far_as_noise_seldom_warns_and_twice_as_far_it_does() -> None:
+    rng = np.random.default_rng(2)
+    warned = {1.0: 0, 3.0: 0}
+    for _ in range(100):
+        sensitivity = np.exp(rng.normal(-6, 2, 64))  # as heavy-tailed as the embedded model's
+        records = {(old.task, old.item): old for _, old in second_measurement(rng, sensitivity, 1.0)}
+        twice = [new for new, _ in second_measurement(rng, sensitivity, 1.0)]
+        floor = noise("again", records, twice, WORDS)["perception.drift"]["mini"]
+        for ratio in warned:
+            pairs = second_measurement(rng, sensitivity, ratio)
+            found = against_floor(drift("perception.drift", "mini", pairs, WORDS), pairs, WORDS, floor)
+            warned[ratio] += judged([found])[0][1]
+    assert binomtest(warned[1.0], 100, 0.05, alternative="greater").pvalue > 0.01
+    assert warned[3.0] > 95
+
+
+def test_several_datasets_share_alpha_and_an_unknown_floor_judges_nothing() -> None:
+    rng = np.random.default_rng(0)
+    pairs = second_measurement(rng, np.full(40, 0.01), 1.6)
     row = drift("perception.drift", "mini", pairs, WORDS)
-    assert row.ci is not None
-    low = row.ci[0]
-    assert judged(row, Floor(0.0, low - 1e-6, 64))[1]
-    assert not judged(row, Floor(0.0, low + 1e-6, 64))[1]
-    unjudged, moved = judged(row, None)
-    assert (unjudged.note, moved) == ("not judged: the baseline stores no noise floor", False)
+    floor = {new.item: 0.0025 for new, _ in pairs}
+    found = against_floor(row, pairs, WORDS, floor)
+    assert found.p_value is not None
+    alpha = 1.5 * found.p_value
+    assert judged([found], alpha)[0][1]
+    assert not any(moved for _, moved in judged([found, found], alpha))
+    unknown = against_floor(row, pairs, WORDS, {})
+    assert judged([unknown])[0][0].note == "not judged: the baseline stores no noise floor"
+    other = against_floor(row, pairs, WORDS, {f"mini/{i}": 0.1 for i in range(1000, 1040)})
+    assert judged([other])[0] == (replace(row, note="not judged: 0 items of the noise floor were measured"), False)
 
 
-def test_noise_items_are_few_and_from_every_dataset() -> None:
+def test_noise_items_are_64_of_every_dataset() -> None:
     items = [picture(i, 0.1, "big") for i in range(1000)] + [picture(i, 0.1, "small") for i in range(5)]
-    chosen = noise_items(items)
-    assert len(chosen) == len({i.id for i in chosen}) == 64
-    assert [i.dataset for i in chosen].count("small") == 5
-    assert max(int(i.id.partition("/")[2]) for i in chosen) > 800  # not the first of them alone
+    chosen = noise_items([*items, *(question(i) for i in range(200))])
+    assert len(chosen) == len({(i.task, i.id) for i in chosen})
+    assert {d: [i.dataset for i in chosen].count(d) for d in ("big", "small", "mini")} == {
+        "big": 64, "small": 5, "mini": 64,
+    }  # fmt: skip
+    assert max(int(i.id.partition("/")[2]) for i in chosen if i.dataset == "big") > 950  # not the first of them alone
     assert len(noise_items([text(0)])) == 1
 
 
@@ -99,6 +131,7 @@ def test_drift_is_judged_against_what_the_baseline_stores(tmp_path: Path) -> Non
     for floor, moved in ((0.5, False), (0.05, True), (None, False)):
         ((row, found),) = drifts(assessed(0.2), stored(tmp_path, floor))
         assert found is moved
+        assert (floor is None) == ("not judged" in (row.note or ""))
         assert row.value == pytest.approx(np.mean([1 / (1 + np.exp(-0.2 * (i % 5))) - 0.5 for i in range(40)]))
 
 
@@ -109,7 +142,9 @@ def test_drift_gates_only_where_asked(tmp_path: Path) -> None:
     for maximum, verdict in ((value + 0.001, "pass"), (value - 0.001, "regressed")):
         found = evaluate("assessment.drift", assessed(0.2), base, Limits(), maximum=maximum)
         assert found.verdict == verdict
-    assert evaluate("assessment.drift", assessed(0.2), "none", Limits(), maximum=0.1).verdict == "invalid"
+    assert (
+        evaluate("assessment.drift", assessed(0.2), MissingBaseline("none"), Limits(), maximum=0.1).verdict == "invalid"
+    )
     for bounds in ({"margin": 0.1}, {"minimum": 0.1}, {"maximum": 0.1, "margin": 0.1}):
         with pytest.raises(ValueError, match="takes maximum= alone"):
             evaluate("assessment.drift", assessed(0.2), base, Limits(), **bounds)

@@ -1,4 +1,4 @@
-"""The family of a run is read off the source of its gate tests."""
+"""The number of comparisons is read from the source of the gate tests."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from pytest_qbench.plugin.alpha_allocation import Plan, family, plan_of
+from pytest_qbench.plugin.alpha_allocation import GateCalls, comparisons, gate_calls
 
 
 def one(qbench_gate):
@@ -64,23 +62,31 @@ def renamed(qbench_gate):
 
 
 @pytest.mark.parametrize(
-    "function, calls",
+    "function, tasks",
     [
-        (one, 1), (floor, 0), (floor_and_two, 2), (loop, None), (comprehension, None), (floors_in_a_loop, 0),
-        (inner, None), (handed_on, None), (spread, None), (renamed, None), (lambda gate: gate("a", margin=0.1), None), (eval("lambda qbench_gate: 1"), None),
+        (one, ("perception",)), (floor, ()), (floor_and_two, ("assessment",) * 2), (loop, None), (comprehension, None),
+        (floors_in_a_loop, ()), (inner, None), (handed_on, None), (spread, None), (renamed, None),
+        (lambda gate: gate("a", margin=0.1), None), (eval("lambda qbench_gate: 1"), None),
     ],
 )  # fmt: skip
-def test_calls_that_compare_are_counted(function: Callable[..., Any], calls: int | None) -> None:
-    assert plan_of(function) == Plan(calls)
+def test_calls_that_compare_are_read_with_their_task(
+    function: Callable[..., Any], tasks: tuple[str | None, ...] | None
+) -> None:
+    assert gate_calls(function) == GateCalls(tasks)
 
 
-def test_the_family_counts_tests_not_calls_and_no_floors() -> None:
-    assert family([one, floor_and_two, loop, floor]) == 3
-    assert family([floor]) == 1
-    assert family([]) == 1
+def test_a_declared_number_stands_for_a_loop() -> None:
+    assert gate_calls(loop, 7) == GateCalls((None,) * 7)
+    assert gate_calls(loop, 7).count({"perception"}) == 7
 
 
-@given(st.none() | st.integers(1, 5), st.integers(1, 300))
-def test_shares_never_exceed_the_whole(calls: int | None, made: int) -> None:
-    made = min(made, calls) if calls else made
-    assert sum(Plan(calls).share(i) for i in range(1, made + 1)) <= 1 + 1e-12
+def test_only_tests_that_compare_on_a_task_with_data_take_a_share() -> None:
+    every = {"perception", "description", "assessment"}
+    tests = [gate_calls(f) for f in (one, floor_and_two, loop, floor)]
+    assert comparisons(tests, every) == 3
+    assert comparisons(tests, {"perception"}) == 2  # the loop may be about anything
+    assert comparisons([gate_calls(one)], {"assessment"}) == 1
+    assert comparisons([gate_calls(floor)], every) == 1
+    assert comparisons([], every) == 1
+    assert gate_calls(floor_and_two).count(every) == 2
+    assert gate_calls(floor_and_two).count({"perception"}) == 0

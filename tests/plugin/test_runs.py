@@ -52,7 +52,7 @@ def test_a_baseline_is_recorded_once_and_holds_for_the_same_model(
     record_baseline(project, *workers)
     again = project.runpytest_subprocess(*SMALL, "--qbench-json=s.json", *workers)
     assert again.ret == 0, again.stdout.str()
-    again.stdout.fnmatch_lines(["PASS: 3 of 3 gates hold", "*3 passed*"])
+    again.stdout.fnmatch_lines(["INCONCLUSIVE: *"])  # identical, but 40 items exclude no drop of the margin
     gates = summary(project)["gates"]
     assert [g["name"] for g in sorted(gates, key=lambda g: g["name"])] == [
         "assessment.srcc", "description.sum", "perception.accuracy",

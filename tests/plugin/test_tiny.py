@@ -37,7 +37,8 @@ def value(found: dict[str, Any], name: str, dataset: str, slice_: str | None = N
 
 def assert_same(project: pytest.Pytester, found: dict[str, Any]) -> None:
     """The run passed against the stored baseline of the same model, item by item."""
-    assert {g["verdict"] for g in found["gates"]} == {"pass"}
+    # Unchanged, but mini is too small to exclude drops of its margins.
+    assert {g["verdict"] for g in found["gates"]} <= {"pass", "inconclusive"}
     stored = {}
     for file in (Path(pytest_qbench.__file__).parents[1] / "baselines" / "tiny").glob("*.jsonl"):
         stored.update({(r["task"], r["item"]): r for r in map(json.loads, file.read_text().splitlines())})

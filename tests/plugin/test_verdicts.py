@@ -92,7 +92,9 @@ def test_drift_warns_and_gates_only_where_asked(project: pytest.Pytester, worker
 
 
 @BOTH
-def test_the_family_is_known_from_the_collection(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_the_number_of_comparisons_is_known_from_the_collection(
+    project: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
     for suite in project.path.glob("test_*.py"):
         suite.unlink()
     project.makepyfile(
@@ -117,6 +119,7 @@ def test_the_family_is_known_from_the_collection(project: pytest.Pytester, worke
             qbench_gate("perception.accuracy", slice="type=how", margin=0.01)
             qbench_gate("perception.accuracy", slice="type=what", margin=0.01)
 
+        @pytest.mark.qbench(gates=2)
         def test_open(qbench_gate):
             for kind in ("distortion", "other"):
                 qbench_gate("perception.accuracy", slice=f"concern={kind}", margin=0.01)
@@ -131,7 +134,7 @@ def test_the_family_is_known_from_the_collection(project: pytest.Pytester, worke
     assert alphas == pytest.approx(
         {
             ("mini_a", None): test, ("mini_b", None): test, ("mini", "type=how"): test / 2, ("mini", "type=what"): test / 2,
-            ("mini", "concern=distortion"): test / 2, ("mini", "concern=other"): test / 6,
+            ("mini", "concern=distortion"): test / 2, ("mini", "concern=other"): test / 2,
         }
     )  # fmt: skip
     selected = project.runpytest_subprocess(*args, "-k", "perception or assessment or test_each")
@@ -178,7 +181,7 @@ def test_a_failing_gate_prints_what_it_saw(project: pytest.Pytester) -> None:
     assert found.ret == 1
     found.stdout.fnmatch_lines_random(
         [
-            "*perception.accuracy regressed: mini: -0.*",
+            "*perception.accuracy regressed: mini: REGRESSED: * points lost, at least *",
             "*before *now *change *interval *margin *sees *verdict",
             "  accuracy mini *100.0 % *8?.? % *-*regressed",
             "* items lost, 0 gained; before -> now:",
@@ -201,5 +204,5 @@ def test_finished_runs_compare_as_they_were_judged(
     for a, b, status in ((base, "run1", 0), ("run0", "run1", 0), (base, "run2", 1), ("run0", "run2", 1)):
         assert main(["compare", str(project.path / a), str(project.path / b)]) == status
         out = capsys.readouterr().out
-        assert ("PASS: 3 of 3 gates hold" in out) is (status == 0)
+        assert ("INCONCLUSIVE: " in out) is (status == 0)  # identical, but mini is too small for its margins
         assert ("REGRESSED: perception.accuracy, description.sum, assessment.srcc" in out) is (status == 1)

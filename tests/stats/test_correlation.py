@@ -14,8 +14,8 @@ from pytest_qbench.stats import resampling
 from pytest_qbench.stats.correlation import Kind, correlation_interval, plcc, srcc
 from pytest_qbench.stats.influence import level_codes, linear_influence, rank_influence
 from pytest_qbench.stats.intervals import tango
-from pytest_qbench.stats.paired import Paired
-from pytest_qbench.stats.paired_correlation import mean_paired, paired_correlation, zou_difference
+from pytest_qbench.stats.paired import Paired, mean_of_comparisons
+from pytest_qbench.stats.paired_correlation import paired_correlation, zou_difference
 from pytest_qbench.stats.resampling import Undefined
 
 KINDS: list[Kind] = ["srcc", "plcc"]
@@ -173,7 +173,7 @@ def test_fast_path_agrees_with_the_bootstrap(kind: Kind, make, size: int) -> Non
     assert fast.delta == slow.delta
     assert (fast.lower, fast.upper) == pytest.approx((slow.lower, slow.upper), abs=0.12 * half)
     assert norm.ppf(fast.p_value) == pytest.approx(norm.ppf(slow.p_value), abs=0.25)
-    assert fast.mde == slow.mde
+    assert fast.error == slow.error
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -268,8 +268,6 @@ def test_identical_scores_are_no_evidence_but_bounded(kind: Kind, n: int, method
     bound = math.sqrt(2) * tango(0, 0, n, 0.05)[1]
     assert (result.delta, result.p_value) == (0, 1)
     assert (result.lower, result.upper) == pytest.approx((-bound, bound))
-    assert result.mde is not None
-    assert result.mde > bound
 
 
 def test_perfect_and_inverted_scores() -> None:
@@ -289,7 +287,7 @@ def test_order_of_items_and_names_of_groups_do_not_matter(kind: Kind, n: int) ->
     order = np.random.default_rng(2).permutation(n)
     result = paired_correlation(new, old, mos, groups.tolist(), kind, 0.05)
     again = paired_correlation(new[order], old[order], mos[order], [f"g{g}" for g in groups[order]], kind, 0.05)
-    assert (again.delta, again.mde, again.n) == (pytest.approx(result.delta), pytest.approx(result.mde), n)
+    assert (again.delta, again.error, again.n) == (pytest.approx(result.delta), pytest.approx(result.error), n)
     assert again.p_value == pytest.approx(result.p_value, abs=0.03 if n == 30 else 1e-9)
     assert (again.lower, again.upper) == pytest.approx((result.lower, result.upper), abs=0.02 if n == 30 else 1e-9)
 
@@ -309,7 +307,7 @@ def test_items_that_repeat_each_other_count_once(kind: Kind) -> None:
     once = paired_correlation(new, old, mos, range(200), kind, 0.05, method="fast")
     lists = (np.repeat(values, 5) for values in (new, old, mos))
     often = paired_correlation(*lists, np.repeat(range(200), 5).tolist(), kind, 0.05, method="fast")
-    for field in ("delta", "lower", "upper", "p_value", "mde"):
+    for field in ("delta", "lower", "upper", "p_value", "error"):
         assert getattr(often, field) == pytest.approx(getattr(once, field), rel=1e-6)
 
 
@@ -318,9 +316,12 @@ def test_items_that_repeat_each_other_count_once(kind: Kind) -> None:
 def test_interval_is_never_narrower_than_its_standard_error(kind: Kind, n: int) -> None:
     for seed in range(20):
         result = paired_correlation(*score_lists(n, seed), range(n), kind, 0.05, draws=200)
-        half = (result.mde or math.nan) / (1 + t.ppf(0.8, n - 1) / t.ppf(0.95, n - 1))
-        assert result.lower <= result.delta - half + 1e-12
-        assert result.upper >= result.delta + half - 1e-12
+        half = result.error * t.ppf(0.95, n - 1)
+        # On the side of zero the test decides: the bound excludes zero exactly where the p-value does.
+        assert result.lower <= result.delta - half + 1e-12 or result.p_gain < 0.05
+        assert result.upper >= result.delta + half - 1e-12 or result.p_value < 0.05
+        assert (result.lower > 0) == (result.p_gain < 0.05)
+        assert (result.upper < 0) == (result.p_value < 0.05)
 
 
 def test_mde_predicts_the_power() -> None:
@@ -332,7 +333,7 @@ def test_mde_predicts_the_power() -> None:
         new = new + 0.55 * np.random.default_rng(seed).normal(size=n)
         results.append(paired_correlation(new, old, mos, range(n), "plcc", 0.05))
     drop = 0.6 / math.sqrt(1 + 0.4**2) - 0.6 / math.sqrt(1 + 0.4**2 + 0.55**2)
-    mde = float(np.mean([result.mde or 0.0 for result in results]))
+    mde = float(np.mean([result.detectable_drop(0.05, 0.0) or 0.0 for result in results]))
     assert 0.8 < drop / mde < 1.2
     expected = norm.cdf(drop / mde * (1.6449 + 0.8416) - 1.6449)
     assert np.mean([result.p_value < 0.05 for result in results]) == pytest.approx(expected, abs=0.06)
@@ -340,7 +341,8 @@ def test_mde_predicts_the_power() -> None:
 
 def test_one_group_says_nothing() -> None:
     result = paired_correlation([3, 2, 1], [1, 2, 3], [1, 2, 3], "aaa", "srcc", 0.05)
-    assert result == Paired(pytest.approx(-2), -2, 2, 0.5, None, 3)
+    assert (result.delta, result.lower, result.upper, result.p_value, result.n) == (pytest.approx(-2), -2, 2, 0.5, 3)
+    assert result.detectable_drop(0.05, 0.0) is None
 
 
 def test_auto_is_the_closed_form_from_enough_groups_on() -> None:
@@ -382,15 +384,13 @@ def test_ten_thousand_images_are_fast_and_lean() -> None:
 
 
 def test_a_mean_of_independent_comparisons_narrows_as_a_mean_does() -> None:
-    one = Paired(-0.1, -0.2, 0.05, 0.04, 0.12, 50)
-    assert mean_paired([one]) == Paired(
-        pytest.approx(-0.1), pytest.approx(-0.2), pytest.approx(0.05), pytest.approx(0.04), pytest.approx(0.12), 50
-    )
-    both = mean_paired([one, one])
+    one = Paired(-0.1, -0.2, 0.05, 0.04, 0.96, 0.06, 50)
+    both = mean_of_comparisons([one, one], 0.05)
     assert (both.delta, both.n) == (pytest.approx(-0.1), 100)
-    assert (both.lower, both.upper) == pytest.approx((-0.1 - 0.1 / 2**0.5, -0.1 + 0.15 / 2**0.5))
-    assert both.p_value == pytest.approx(norm.cdf(norm.ppf(0.04) * 2**0.5))
-    assert mean_paired([Paired(0, -0.1, 0.1, 1.0, None, 5), Paired(0, -0.1, 0.1, 0.0, None, 5)]).mde is None
+    assert both.error == pytest.approx(0.06 / 2**0.5)
+    assert both.lower == pytest.approx(-0.1 - 0.1 / 2**0.5)
+    assert both.p_value == pytest.approx(norm.cdf(-0.1 / 0.06 * 2**0.5))
+    assert both.upper < 0  # the test rejects at 0.05, and the interval agrees
 
 
 def test_the_p_value_of_a_mean_is_uniform_where_nothing_differs() -> None:
@@ -400,6 +400,7 @@ def test_the_p_value_of_a_mean_is_uniform_where_nothing_differs() -> None:
         parts = []
         for error in (0.01, 0.05):
             delta = rng.normal(0, error)
-            parts.append(Paired(delta, delta - 1.64 * error, delta + 1.64 * error, norm.cdf(delta / error), None, 9))
-        found.append(mean_paired(parts).p_value)
+            p = norm.cdf(delta / error)
+            parts.append(Paired(delta, delta - 1.64 * error, delta + 1.64 * error, p, 1 - p, error, 9))
+        found.append(mean_of_comparisons(parts, 0.05).p_value)
     assert kstest(found, "uniform").pvalue > 0.01

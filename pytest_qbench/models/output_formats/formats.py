@@ -1,4 +1,4 @@
-"""All readers of recorded outputs; the first that knows a file reads it."""
+"""The formats of recorded outputs; the first that recognises a file reads it."""
 
 from __future__ import annotations
 

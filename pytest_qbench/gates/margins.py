@@ -1,0 +1,139 @@
+"""The smallest margin at which an unchanged model passes, for each gate: from two runs, or from a baseline alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import fmean, variance
+
+import numpy as np
+from scipy.special import ndtri
+
+from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.gates.comparison import Comparison, check_comparable
+from pytest_qbench.gates.reasons import amount
+from pytest_qbench.gates.targets import InvalidError
+from pytest_qbench.items import DIMENSIONS
+from pytest_qbench.metrics.metrics import ALPHA, CORRELATIONS, RATES, task_of, usable
+from pytest_qbench.metrics.results import Results
+from pytest_qbench.records import Record
+from pytest_qbench.stats.intervals import POWER, normal_quantile
+from pytest_qbench.stats.paired import Paired, mean_of_comparisons
+from pytest_qbench.stats.paired_correlation import paired_correlation
+from pytest_qbench.stats.resampling import Undefined
+
+PASSES = 0.9  # of the runs of an unchanged model
+ASSUMED_DISCORDANCE = 0.06  # of answers, where one baseline tells nothing of a second run
+ASSUMED_NOISE = 0.1  # of quality scores, in their standard deviations, in each of two runs
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """The smallest margin at which an unchanged model passes in 90 %, and the drop that is then found in 80 %."""
+
+    metric: str
+    datasets: int
+    items: int
+    margin: float
+    drop: float
+    basis: str
+
+    def __str__(self) -> str:
+        over = f", mean of {self.datasets} datasets" if self.datasets > 1 else ""
+        return (
+            f"{self.metric}{over}: margin {self.margin:g} ({amount(self.metric, self.margin)}); an unchanged model "
+            f"passes in 90 %, a drop of {amount(self.metric, self.drop)} is found in 80 % ({self.basis})"
+        )
+
+
+def suggest(metrics: Iterable[str], old: Baseline, new: Results | None, gates: int) -> list[Suggestion]:
+    """Suggest a margin for each metric that was measured; `new` is a second run of the same model, if there is one.
+
+    A baseline alone tells the noise of a judge from its rounds. For answers and scores it is assumed: 6 % of the
+    answers change, and scores move by 0.1 standard deviations in either run.
+    """
+    found = []
+    for name in metrics:
+        datasets = list(dict.fromkeys(r.dataset for r in old.records.values() if r.task == task_of(name)))
+        parts = [part for dataset in datasets if (part := _noise(name, dataset, old, new)) is not None]
+        if parts and len(parts) == len(datasets):
+            found.append(_suggestion(name, parts, gates, "from two runs" if new else _basis(name)))
+    return found
+
+
+def _suggestion(name: str, parts: list[Paired], gates: int, basis: str) -> Suggestion:
+    if name in CORRELATIONS and len(parts) > 1:
+        paired, worst = mean_of_comparisons(parts, ALPHA), 1
+    else:
+        paired, worst = max(parts, key=lambda part: part.error), len(parts)
+    error = paired.error
+    # z[0.95] + z[power] standard errors; an unchanged row passes more often where several have to.
+    power = PASSES ** (1 / worst)
+    margin = (normal_quantile(ALPHA) + float(ndtri(power))) * error
+    if name in RATES:
+        margin = max(margin, -math.expm1(math.log(ALPHA) / paired.n))
+    margin = _rounded_up(margin)
+    drop = max(margin, normal_quantile(ALPHA / gates) * error) + float(ndtri(POWER)) * error
+    return Suggestion(name, len(parts), sum(p.n for p in parts), margin, drop, basis)
+
+
+def _noise(name: str, dataset: str, old: Baseline, new: Results | None) -> Paired | None:
+    """A comparison of two runs of one model on one dataset: the one measured, or one as wide as it is expected."""
+    if new is not None:
+        try:
+            check_comparable(name, new, old, dataset)
+            return Comparison(name, dataset, None, new, old).paired(ALPHA, 0)
+        except (InvalidError, Undefined):
+            return None
+    records = [r for r in usable(old.records.values(), name) if r.dataset == dataset]
+    n = len(records)
+    if not n:
+        return None
+    if name in RATES:
+        return _of_error(math.sqrt(ASSUMED_DISCORDANCE / n), n)
+    if name in CORRELATIONS:
+        return _noisy_scores(name, records)
+    if (spread := _judge_noise(records)) is not None:
+        return _of_error(math.sqrt(2 * spread / n), n)
+    return None
+
+
+def _of_error(error: float, n: int) -> Paired:
+    return Paired(0.0, -math.inf, math.inf, 0.5, 0.5, error, n)
+
+
+def _judge_noise(records: list[Record]) -> float | None:
+    """Variance of an item's judged sum over its rounds, divided by their number; None for a single round."""
+    found = []
+    for record in records:
+        rounds = [[v for v in (record.judge or {}).get(d, ()) if v is not None] for d in DIMENSIONS]
+        if all(len(values) > 1 for values in rounds):
+            found.append(sum(variance(values) / len(values) for values in rounds))
+    return fmean(found) if found and any(found) else None
+
+
+def _noisy_scores(name: str, records: list[Record]) -> Paired | None:
+    scored = [r for r in records if r.score is not None and r.target is not None]
+    scores = np.array([r.score for r in scored], dtype=np.float64)
+    rng = np.random.default_rng(0)
+    first, second = (scores + ASSUMED_NOISE * scores.std() * rng.normal(size=scores.size) for _ in range(2))
+    targets = [float(r.target) for r in scored if r.target is not None]
+    try:
+        return paired_correlation(first, second, targets, [r.group for r in scored], CORRELATIONS[name], ALPHA)
+    except Undefined:
+        return None
+
+
+def _basis(name: str) -> str:
+    if name in RATES:
+        return f"assuming that {100 * ASSUMED_DISCORDANCE:g} % of the answers change"
+    if name in CORRELATIONS:
+        return f"assuming noise of {ASSUMED_NOISE:g} standard deviations"
+    return "from the judge's rounds"
+
+
+def _rounded_up(value: float) -> float:
+    """`value` with two digits, rounded up."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1) if value > 0 else 1.0
+    return float(f"{math.ceil(value / unit - 1e-9) * unit:.6g}")

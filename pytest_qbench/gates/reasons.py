@@ -1,0 +1,97 @@
+"""What a verdict means, in one sentence: what is excluded, what was lost, or what would decide."""
+
+from __future__ import annotations
+
+from math import ceil, floor, log10
+
+from pytest_qbench.metrics.metrics import ALPHA, RATES, Metric
+from pytest_qbench.stats.intervals import normal_quantile
+
+PERCENT = (*RATES, "perception.confidence")
+
+
+def reason(row: Metric) -> str:
+    """Say in one line what the verdict of a row rests on."""
+    assert row.delta is not None
+    assert row.delta_ci is not None
+    assert row.p_value is not None
+    assert row.margin is not None
+    lower, upper = row.delta_ci
+    place = " ".join(p for p in (row.dataset or row.note or "all datasets", row.slice) if p)
+    details = [f"margin {row.margin:g}", f"p = {row.p_value:.2g} by {row.test}"]
+    if row.mde is not None:
+        details.append(f"finds drops of {amount(row.name, row.mde)}")
+    if row.identical:
+        details.insert(0, f"identical on {row.n:,} items")
+    return f"{place}: {_sentence(row, lower, upper)} ({', '.join(details)})"
+
+
+def _sentence(row: Metric, lower: float, upper: float) -> str:
+    delta, margin = row.delta or 0.0, row.margin or 0.0
+    if row.verdict == "regressed":
+        return f"REGRESSED: {amount(row.name, -delta)} lost, at least {_number(row.name, -upper)}"
+    if row.verdict == "improved":
+        return f"IMPROVED: {amount(row.name, delta)} gained, at least {_number(row.name, lower)}"
+    if row.verdict == "pass":
+        return f"PASS: a drop of more than {amount(row.name, max(0.0, -lower))} is excluded"
+    items = _deciding_items(row, lower, upper)
+    ways = [f"{items:,} items"] if items is not None else []
+    ways += [f"a margin of {_above(-lower):g}"] if -lower < 0.5 * RANGES[row.name] and -lower >= margin else []
+    between = (
+        f"between {_number(row.name, lower, sign=True)} and {_number(row.name, upper, sign=True)}{_unit(row.name)}"
+    )
+    return f"CANNOT TELL: {between}" + (f"; {' or '.join(ways)} would decide" if ways else "")
+
+
+def _deciding_items(row: Metric, lower: float, upper: float) -> int | None:
+    """Number of such items with which this change would pass or be red, by the width of its interval; None if unknown.
+
+    At least that with which an unchanged model passes in 80 %.
+    """
+    delta, margin, level = row.delta or 0.0, row.margin or 0.0, row.alpha or ALPHA
+    if delta > -margin:
+        times = ((delta - lower) / (delta + margin)) ** 2
+    elif upper > delta:
+        times = (normal_quantile(level) / normal_quantile(ALPHA) * (upper - delta) / delta) ** 2
+    else:
+        return None
+    items = max(row.items_to_pass or 0, ceil(row.n * times))
+    return items if row.n < items < MOST_ITEMS else None
+
+
+MOST_ITEMS = 10_000_000  # beyond it a number of items is no advice
+# From the worst to the best value of a metric; a margin of half of it would allow any change.
+RANGES = {
+    **dict.fromkeys(PERCENT, 1.0),
+    **dict.fromkeys(("description.completeness", "description.preciseness", "description.relevance"), 2.0),
+    "description.sum": 6.0,
+    **dict.fromkeys(("assessment.srcc", "assessment.plcc"), 2.0),
+}
+
+
+def amount(name: str, value: float) -> str:
+    """A change of a metric in the units that people use: points of accuracy, or the metric's own."""
+    return _number(name, value) + _unit(name)
+
+
+def _number(name: str, value: float, sign: bool = False) -> str:
+    text = f"{100 * value:{'+' if sign else ''}.1f}" if name in PERCENT else f"{value:{'+' if sign else ''}.3f}"
+    return (
+        text.replace("-", "+")
+        if float(text) == 0 and sign
+        else text.replace("-0.0", "0.0")
+        if float(text) == 0
+        else text
+    )
+
+
+def _unit(name: str) -> str:
+    return " points" if name in PERCENT else ""
+
+
+def _above(value: float) -> float:
+    """The next number above `value` with two digits."""
+    if value <= 0:
+        return 0.0
+    unit = 10.0 ** (floor(log10(value)) - 1)
+    return float(f"{(floor(value / unit) + 1) * unit:.6g}") if value < 1 else float(ceil(value))

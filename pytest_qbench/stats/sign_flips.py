@@ -1,0 +1,119 @@
+"""Distribution of a sum whose terms have random signs: the test of a paired change, and its inversion. Pure.
+
+If candidate and baseline are exchangeable, the change of each group (of all items about one photo) is as likely to be
++s as -s. The one-sided p-value compares the observed sum with the sums under all sign patterns (Fisher 1935; Pitman
+1937) and counts half of those that tie with it: the mid-p value (Lancaster 1961). With one right/wrong item per group
+this is McNemar's mid-p test, which Fagerland, Lydersen & Laake (2013) recommend over the exact one.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import bdtr, gammaln, ndtr, ndtri
+
+Floats = NDArray[np.float64]
+
+ENUMERATED = 14  # groups whose 2**14 sign patterns are all counted
+CONVOLVED = 50_000  # total change up to which whole numbers are convolved: at most half a second
+TIE = 1e-10  # sums of which the difference is a rounding error
+
+
+def flip_p_value(sums: Floats) -> float:
+    """Mid-p value of a drop, P(S < s) + P(S = s) / 2, for the observed s = sum(sums) and S = sum(+-sums).
+
+    `sums` (G,) are the changes of independent groups. Exact where at most 14 groups changed and where all changes are
+    whole numbers (right/wrong answers). Elsewhere it is the saddlepoint approximation (Robinson 1982; Lugannani & Rice
+    1980), which keeps its relative error in the far tail. The p-value of a gain is 1 minus that of a drop.
+    """
+    changed = sums[sums != 0]
+    if not changed.size:
+        return 0.5
+    sizes = np.abs(changed)
+    if np.ptp(sizes) <= TIE * sizes.max():
+        ups = int((changed > 0).sum())
+        return float(bdtr(ups, changed.size, 0.5) - math.exp(_log_half_binomial(changed.size, np.array(ups))) / 2)
+    if changed.size <= ENUMERATED:
+        return _enumerated(changed)
+    if sizes.sum() <= CONVOLVED and (sizes == np.round(sizes)).all():
+        return _convolved(changed)
+    return _saddlepoint(changed)
+
+
+def flip_bound(sums: Floats, members: Floats, alpha: float) -> float:
+    """Largest mean change d that a test at `alpha` does not reject: the p-value of a drop from d to the mean is alpha.
+
+    The test of d flips the signs of sums - d * members (Hartigan 1969); `members` (G,) are the group sizes. Infinite
+    where not even a drop of every group would be rejected, 2**-G / 2 >= alpha.
+    """
+    if 0.5 ** (sums.size + 1) >= alpha:
+        return math.inf
+    mean, most = float(sums.sum() / members.sum()), float((sums / members).max())
+    if most - mean <= TIE * max(1.0, abs(most)):
+        return most
+    # The normal score bound is close; the p-value falls from 1/2 at the mean to its least value at the largest change.
+    wanted = float(ndtri(alpha))
+    error = math.sqrt(float(((sums - mean * members) ** 2).sum())) / float(members.sum())
+
+    def excess(change: float) -> float:
+        return float(ndtri(flip_p_value(sums - change * members))) - wanted
+
+    low, high = mean, min(most, mean - 1.2 * wanted * error)
+    while high < most and excess(high) > 0:
+        low, high = high, min(most, high + error)
+    if excess(high) > 0:
+        return most
+    return float(brentq(excess, low, high, xtol=1e-6 * error, rtol=1e-12))
+
+
+def _enumerated(changed: Floats) -> float:
+    patterns = np.arange(2**changed.size)[:, None] >> np.arange(changed.size) & 1
+    raised = patterns @ changed  # flipping the groups in a set F lowers the sum by 2 * sum(F)
+    tie = TIE * np.abs(changed).sum()
+    return float(((raised > tie).sum() + (np.abs(raised) <= tie).sum() / 2) / patterns.shape[0])
+
+
+def _convolved(changed: Floats) -> float:
+    """Exact for whole numbers: the k groups that change by v in size add v * (2 Bin(k, 1/2) - k)."""
+    pmf = np.ones(1)
+    for size, count in zip(*np.unique(np.abs(changed).astype(np.int64), return_counts=True), strict=True):
+        part = np.zeros(int(size * count) + 1)
+        part[:: int(size)] = np.exp(_log_half_binomial(int(count), np.arange(count + 1)))
+        pmf = np.convolve(pmf, part)
+    at = int(changed.sum() + np.abs(changed).sum()) // 2
+    return float(min(1.0, pmf[:at].sum() + pmf[at] / 2))
+
+
+def _log_half_binomial(count: int, k: NDArray[np.int64]) -> Floats:
+    """Logarithm of the probabilities of k successes among `count` with share 1/2."""
+    log: Floats = gammaln(count + 1) - gammaln(k + 1) - gammaln(count - k + 1) - count * math.log(2)
+    return log
+
+
+def _saddlepoint(changed: Floats) -> float:
+    """P(S <= s) by Lugannani & Rice: the cumulants of S are those of sum log cosh(t * changed)."""
+    sizes = np.abs(changed) / np.sqrt((changed**2).sum())  # S gets variance 1
+    total, most = abs(float(changed.sum())) / math.sqrt(float((changed**2).sum())), float(sizes.sum())
+    below = changed.sum() < 0
+    if total >= most * (1 - 1e-9):
+        tail = 0.5 ** (changed.size + 1)
+        return tail if below else 1 - tail
+    t = 0.0  # Newton's method: the derivative of the cumulants is concave for t > 0, so t rises to the root
+    for _ in range(200):
+        slope = np.tanh(t * sizes)
+        step = (total - float(sizes @ slope)) / float((sizes**2) @ (1 - slope**2))
+        t += step
+        if step <= 1e-9 * (1 + t):
+            break
+    angle = t * sizes
+    cumulant = float((angle + np.log1p(np.exp(-2 * angle)) - math.log(2)).sum())
+    w = math.sqrt(max(0.0, 2 * (t * total - cumulant)))
+    v = t * math.sqrt(float((sizes**2) @ (1 - np.tanh(angle) ** 2)))
+    tail = float(ndtr(-w))
+    if w > 1e-3:
+        tail -= math.exp(-w * w / 2) / math.sqrt(2 * math.pi) * (1 / w - 1 / v)
+    tail = min(0.5, max(tail, 0.5 ** (changed.size + 1)))
+    return tail if below else 1 - tail

@@ -1,0 +1,80 @@
+"""Sums of random signs against brute force, SciPy, and their own inversion."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binom, permutation_test
+
+from pytest_qbench.stats import sign_flips
+from pytest_qbench.stats.sign_flips import flip_bound, flip_p_value
+
+
+def by_hand(sums: list[float]) -> float:
+    totals = [
+        sum(s * v for s, v in zip(signs, sums, strict=True)) for signs in itertools.product((1, -1), repeat=len(sums))
+    ]
+    own = sum(sums)
+    return sum((t < own - 1e-9) + (abs(t - own) <= 1e-9) / 2 for t in totals) / len(totals)
+
+
+@given(st.lists(st.floats(-5, 5).map(lambda v: round(v, 2)), min_size=1, max_size=9).filter(any))
+@settings(deadline=None, max_examples=50)
+def test_it_is_the_enumeration_of_all_patterns(sums: list[float]) -> None:
+    assert flip_p_value(np.array(sums)) == pytest.approx(by_hand(sums))
+
+
+@pytest.mark.parametrize("lost, gained", [(5, 0), (0, 4), (30, 12), (400, 350)])
+def test_single_answers_are_a_binomial(lost: int, gained: int) -> None:
+    sums = np.array([-1.0] * lost + [1.0] * gained)
+    expected = binom.sf(lost, lost + gained, 0.5) + binom.pmf(lost, lost + gained, 0.5) / 2
+    assert flip_p_value(sums) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whole_numbers_are_convolved(seed: int) -> None:
+    sums = np.random.default_rng(seed).integers(-4, 4, 12).astype(float)
+    assert sign_flips._convolved(sums[sums != 0]) == pytest.approx(by_hand(sums.tolist()))
+
+
+@pytest.mark.parametrize("shift, relative", [(0.0, 0.02), (-0.4, 0.05), (-0.9, 0.15)])
+def test_the_saddlepoint_is_close_to_the_enumeration_also_in_the_tail(shift: float, relative: float) -> None:
+    for seed in range(5):
+        sums = np.random.default_rng(seed).normal(shift, 1, 16)
+        assert sign_flips._saddlepoint(sums) == pytest.approx(sign_flips._enumerated(sums), rel=relative)
+
+
+def test_many_changes_agree_with_scipys_permutations() -> None:
+    rng = np.random.default_rng(0)
+    sums = rng.normal(-0.15, 1, 200)
+    oracle = permutation_test(
+        (sums,), np.mean, permutation_type="samples", n_resamples=20_000, alternative="less", rng=1
+    )
+    assert flip_p_value(sums) == pytest.approx(oracle.pvalue, abs=0.005)
+
+
+def test_a_total_loss_is_as_unlikely_as_it_is() -> None:
+    rng = np.random.default_rng(0)
+    sums = -rng.uniform(0.5, 1.5, 400)
+    assert flip_p_value(sums) == pytest.approx(0.5**401)
+    assert flip_p_value(-sums) == 1.0
+    assert 0 < flip_p_value(rng.normal(-3, 1, 400)) < 1e-50
+
+
+@given(st.integers(0, 1000), st.sampled_from([6, 14, 40]), st.sampled_from([0.05, 0.0167]))
+@settings(deadline=None, max_examples=40)
+def test_the_bound_is_where_the_test_stops_rejecting(seed: int, n: int, alpha: float) -> None:
+    rng = np.random.default_rng(seed)
+    members = rng.integers(1, 5, n).astype(float)
+    sums = rng.normal(-0.3, 1, n) * members
+    bound = flip_bound(sums, members, alpha)
+    assert flip_p_value(sums - (bound + 1e-4) * members) <= alpha + 1e-9
+    assert flip_p_value(sums - (bound - 1e-4) * members) >= alpha - 1e-2  # a step of the enumeration at most
+
+
+def test_three_groups_bound_nothing() -> None:
+    assert flip_bound(np.array([-1.0, -2.0, -3.0]), np.ones(3), 0.05) == np.inf
