@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.stats import beta
 
 from pytest_qbench.gates.evaluate import DEFAULT_MARGINS
-from pytest_qbench.gates.rule import decide
+from pytest_qbench.gates.verdict import decide
 from pytest_qbench.metrics.metrics import ALPHA
 from pytest_qbench.stats.multiplicity import holm
 from pytest_qbench.stats.paired import Paired, mean_of_comparisons, paired_mean

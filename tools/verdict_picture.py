@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pytest_qbench.gates.rule import decide
+from pytest_qbench.gates.verdict import decide
 from pytest_qbench.stats.paired import Paired
 
 MARGIN, ALPHA = 0.01, 0.05

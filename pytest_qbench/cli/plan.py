@@ -102,7 +102,7 @@ def _tables(arguments: argparse.Namespace, discordances: Sequence[float], target
 
 
 def _from_runs(arguments: argparse.Namespace, target: PowerTarget) -> list[str]:
-    from pytest_qbench.baseline.matching import align
+    from pytest_qbench.baseline.align import align
     from pytest_qbench.baseline.sources import candidate, reference
     from pytest_qbench.gates.evaluate import DEFAULT_MARGINS
     from pytest_qbench.gates.planning import Row, from_runs

@@ -17,10 +17,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pytest_qbench.extraction.commitment import committed
 from pytest_qbench.extraction.container import marked_answer
 from pytest_qbench.extraction.mentions import Mention, Reading
 from pytest_qbench.extraction.normalize import plain, plain_option, tokens
-from pytest_qbench.extraction.opening import committed
 from pytest_qbench.extraction.refusal import is_refusal
 from pytest_qbench.extraction.vocabulary import (
     ERROR,

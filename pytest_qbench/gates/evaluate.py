@@ -27,8 +27,8 @@ from pytest_qbench.gates.arguments import check_bounds
 from pytest_qbench.gates.comparison import Comparison, check_comparable, metric_of, paired_items
 from pytest_qbench.gates.flips import Flip, flips, together
 from pytest_qbench.gates.reasons import reason
-from pytest_qbench.gates.rule import SEVERITY, Verdict, decide
 from pytest_qbench.gates.targets import IncomparableError, InvalidError, NothingError, Place, check_whole, places
+from pytest_qbench.gates.verdict import SEVERITY, Verdict, decide
 from pytest_qbench.metrics.metrics import ALPHA, CORRELATIONS, DRIFTS, RATES, Metric, mean_metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.stats.multiplicity import holm

@@ -124,7 +124,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """Report an item in one step where its record is there."""
     if KEY in item.config.stash:
-        from pytest_qbench.plugin.runtestloop import report_recorded
+        from pytest_qbench.plugin.fast_path import report_recorded
 
         return report_recorded(item.config.stash[KEY], item, nextitem) or None
     return None
@@ -173,7 +173,7 @@ class ReportListener:
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         """Run a session with item nodes faster than pytest's own loop does."""
         if KEY in session.config.stash:
-            from pytest_qbench.plugin.runtestloop import run_session
+            from pytest_qbench.plugin.fast_path import run_session
 
             return run_session(session.config.stash[KEY], session)
         return None

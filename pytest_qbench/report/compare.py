@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pytest_qbench.baseline.align import align, describe_match
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
-from pytest_qbench.baseline.matching import align, describe_match
 from pytest_qbench.baseline.snapshot import before
 from pytest_qbench.gates.comparison import Comparison, check_comparable, drifts
 from pytest_qbench.gates.evaluate import GateResult, Limits, evaluate

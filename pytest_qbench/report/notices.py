@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_qbench.baseline.matching import describe_match
+from pytest_qbench.baseline.align import describe_match
 from pytest_qbench.metrics.direction import reversed_scales
 from pytest_qbench.records import Record, error_kind
 from pytest_qbench.report.finished_run import Finished

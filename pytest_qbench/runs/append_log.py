@@ -12,7 +12,7 @@ from pytest_qbench.untrusted.files import open_regular
 _PIECE = 1 << 16
 
 
-class SharedLines:
+class AppendLog:
     """Appends whole lines, in one step for every other process, and reads what others appended.
 
     A process may be killed and a disk may be full at any moment: what was appended before stays readable, and the rest

@@ -16,7 +16,7 @@ from typing import Any
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import Item
 from pytest_qbench.records import SCHEMA, Key
-from pytest_qbench.runs.append_log import SharedLines
+from pytest_qbench.runs.append_log import AppendLog
 from pytest_qbench.untrusted.parsing import parse_json
 from pytest_qbench.untrusted.shape import Shape, check_shape
 
@@ -32,7 +32,7 @@ class Journal:
     """The journal, as one process of the run writes and reads it."""
 
     def __init__(self, folder: Path) -> None:
-        self._lines = SharedLines(folder / JOURNAL)
+        self._lines = AppendLog(folder / JOURNAL)
         self._process = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._at: dict[str, list[Key]] = {}
         self.conditions: dict[str, Any] | None = None

@@ -18,7 +18,7 @@ from pytest_qbench.judges.rubric import RubricJudge
 from pytest_qbench.models.base import MODEL_MEMBERS, Model, RemoteModel, SupportsProbe, check_method_names
 from pytest_qbench.models.replay import ReplayModel
 from pytest_qbench.session.endpoints import SessionEndpoints
-from pytest_qbench.session.noise_floor import measure_otherwise
+from pytest_qbench.session.noise_floor import measure_again
 from pytest_qbench.session.recorder import Recorder
 from pytest_qbench.session.request import RunRequest
 
@@ -124,4 +124,4 @@ def measure_noise(request: RunRequest, recorder: Recorder, engine: Engine) -> No
     if not request.settings.update_baseline or not recorder.role.is_first:
         return
     tasks = [t for t in request.tasks if t == "assessment" or (t == "perception" and request.answer == "likelihood")]
-    recorder.noise = measure_otherwise(engine, [item for task in tasks for item in request.items_of(task)])
+    recorder.noise = measure_again(engine, [item for task in tasks for item in request.items_of(task)])

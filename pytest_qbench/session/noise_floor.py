@@ -11,7 +11,7 @@ from pytest_qbench.metrics.drift import noise_items
 from pytest_qbench.models.base import SupportsDtypeSwitch
 
 
-def measure_otherwise(engine: Engine, items: Sequence[Item]) -> dict[str, Any] | None:
+def measure_again(engine: Engine, items: Sequence[Item]) -> dict[str, Any] | None:
     """Measure 64 items of each dataset again, with another batch size and dtype: how, and the records as plain values.
 
     An endpoint is asked twice.

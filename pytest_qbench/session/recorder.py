@@ -10,12 +10,12 @@ from typing import Any
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.records import Key, Record
-from pytest_qbench.runs.folder import RunFolder
 from pytest_qbench.runs.journal import JOURNAL
 from pytest_qbench.runs.made_with import MadeWith
-from pytest_qbench.session.measurer import Measurer
+from pytest_qbench.runs.run_folder import RunFolder
+from pytest_qbench.session.chunk_measurer import Measurer
 from pytest_qbench.session.request import RunRequest
-from pytest_qbench.session.resume import resume_settings
+from pytest_qbench.session.resume_settings import resume_settings
 from pytest_qbench.session.workers import ProcessRole
 
 

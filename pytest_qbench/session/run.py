@@ -148,8 +148,8 @@ class Run:
     @cached_property
     def baseline(self) -> Baseline | MissingBaseline:
         """The stored baseline under the ids of this run, or the reason why there is none to compare with."""
+        from pytest_qbench.baseline.align import align
         from pytest_qbench.baseline.baseline import MissingBaseline
-        from pytest_qbench.baseline.matching import align
         from pytest_qbench.baseline.store import find_baseline, read_baseline
 
         settings = self.request.settings

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_qbench.data.identity import identity_of
-from pytest_qbench.data.matching import match
+from pytest_qbench.data.item_matching import match
 from pytest_qbench.data.readers.json import read_objects
 from pytest_qbench.items import Dataset
 from tests.official import OFFICIAL

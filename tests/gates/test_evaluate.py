@@ -14,7 +14,7 @@ from pytest_qbench.baseline.store import read_baseline, write_baseline
 from pytest_qbench.data.sampling import select
 from pytest_qbench.errors import UsageError
 from pytest_qbench.gates.evaluate import GateResult, Limits, evaluate
-from pytest_qbench.gates.rule import decide
+from pytest_qbench.gates.verdict import decide
 from pytest_qbench.items import Dataset
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import CUT, Record

@@ -12,7 +12,7 @@ from typing import Any
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.records import RECORDS, Key, Record, read_records
-from pytest_qbench.runs.append_log import SharedLines
+from pytest_qbench.runs.append_log import AppendLog
 from pytest_qbench.runs.journal import JOURNAL, Journal
 from pytest_qbench.untrusted.files import open_regular, told
 from pytest_qbench.untrusted.parsing import parse_json
@@ -30,7 +30,7 @@ class RunFolder:
         self._own: list[Record] = []
         try:
             self.held_records = (path / RECORDS).exists() and (path / RECORDS).stat().st_size > 0
-            self._records = SharedLines(path / RECORDS)
+            self._records = AppendLog(path / RECORDS)
             self.journal = Journal(path)
         except OSError as e:
             os.close(lock)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_qbench.data.identity import Identity, asked_hash, identity_of, picture_hash
-from pytest_qbench.data.matching import Matching, match
+from pytest_qbench.data.item_matching import Matching, match
 from pytest_qbench.items import FileImage, Item
 
 

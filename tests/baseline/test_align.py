@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from pytest_qbench.baseline.align import align, describe_match
 from pytest_qbench.baseline.baseline import Baseline, as_baseline
-from pytest_qbench.baseline.matching import align, describe_match
 from pytest_qbench.baseline.store import read_baseline, write_baseline
 from pytest_qbench.gates.evaluate import Limits, evaluate
 from pytest_qbench.items import FileImage, Item

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pytest_qbench.baseline.baseline import Baseline, StoredItem
 from pytest_qbench.data.identity import Identity, identity_of
-from pytest_qbench.data.matching import match
+from pytest_qbench.data.item_matching import match
 from pytest_qbench.items import Item
 from pytest_qbench.records import Key
 

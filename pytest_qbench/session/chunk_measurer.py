@@ -16,7 +16,7 @@ from pytest_qbench.session.chunks import plan_chunks
 if TYPE_CHECKING:
     from pytest_qbench.engine.engine import Engine
     from pytest_qbench.items import Item
-    from pytest_qbench.runs.folder import RunFolder
+    from pytest_qbench.runs.run_folder import RunFolder
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from pytest_qbench.engine.crash_isolation import next_batch_size
 from pytest_qbench.errors import UsageError
 from pytest_qbench.records import Record, read_records
-from pytest_qbench.runs.append_log import SharedLines
-from pytest_qbench.runs.folder import RunFolder
+from pytest_qbench.runs.append_log import AppendLog
 from pytest_qbench.runs.journal import Journal
+from pytest_qbench.runs.run_folder import RunFolder
 from tests.builders import question
 
 RECORDS = [Record.of(question(i), "correct", choice="Yes") for i in range(6)]
@@ -64,8 +64,8 @@ def test_what_a_killed_process_left_of_a_line_is_cut_off(folder: RunFolder) -> N
 
 APPEND = """
 import pathlib, sys
-from pytest_qbench.runs.append_log import SharedLines
-lines = SharedLines(pathlib.Path(sys.argv[1]))
+from pytest_qbench.runs.append_log import AppendLog
+lines = AppendLog(pathlib.Path(sys.argv[1]))
 for i in range(200):
     lines.append(f"{sys.argv[2]} {i} {'x' * (i % 7 * 1000)}\\n{sys.argv[2]} {i} second\\n")
 """
@@ -74,7 +74,7 @@ for i in range(200):
 def test_processes_append_whole_lines_and_one_that_is_killed_harms_none(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     processes = [subprocess.Popen([sys.executable, "-c", APPEND, str(path), name]) for name in "abc"]
-    reader = SharedLines(path)
+    reader = AppendLog(path)
     end = time.monotonic() + 30
     while sum(1 for _ in reader.news()) == 0 and time.monotonic() < end:
         time.sleep(0.001)
