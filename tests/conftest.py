@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
 
 if TYPE_CHECKING:
     from pytest_qbench.models.transformers.model import TransformersModel
@@ -18,11 +18,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Tests and what they start run side by side; threads of several processes on the same cores wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A first example may import SciPy, and the machine may be busy.
-settings.register_profile("qbench", deadline=None)
-settings.load_profile("qbench")
-
 LONGEST = ("test_sensitivity.py", "test_tiny.py")
+
+
+def pytest_configure() -> None:
+    """Give properties no deadline. `make demo` installs no hypothesis, and `pytest --help` must work beside it."""
+    if find_spec("hypothesis"):
+        from hypothesis import settings
+
+        settings.register_profile("qbench", deadline=None)  # a first example may import SciPy on a busy machine
+        settings.load_profile("qbench")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -69,7 +69,7 @@ def test_drift_warns_and_gates_only_where_asked(project: pytest.Pytester, worker
     again.stdout.fnmatch_lines(["drift of perception mini: 0.0000, within the noise floor 0.00*"])
     # A shift of all good words alike keeps every rank: no gate on SRCC can see it.
     project.makeconftest(MODEL.replace("SHIFT", "0.2"))
-    shifted = project.runpytest_subprocess(*args, "test_assessment.py")
+    shifted = project.runpytest_subprocess(*args, "--qbench-tasks=assessment", "test_assessment.py")
     assert shifted.ret == 0, shifted.stdout.str()
     shifted.stdout.fnmatch_lines(["! drift * times the noise floor: model or stack changed*"])
     (mini_a, _) = rows(summary(project), "assessment.drift")
@@ -86,7 +86,7 @@ def test_drift_warns_and_gates_only_where_asked(project: pytest.Pytester, worker
             qbench_gate("assessment.drift", maximum=0.02)
         """
     )
-    gated = project.runpytest_subprocess(*args, "test_drift.py")
+    gated = project.runpytest_subprocess(*args, "--qbench-tasks=assessment", "test_drift.py")
     assert gated.ret == 1
     gated.stdout.fnmatch_lines(["gate assessment.drift: out of bounds (mini_a: 0.0* is above the maximum 0.02)"])
 
