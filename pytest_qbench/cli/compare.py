@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     from pytest_qbench.baseline.sources import candidate, reference
     from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, Limits
     from pytest_qbench.gates.targets import gated_tasks
-    from pytest_qbench.metrics.metrics import task_of
+    from pytest_qbench.metrics.specs import task_of
     from pytest_qbench.report.compare import as_finished, compare
     from pytest_qbench.report.write import write_reports
 
@@ -120,7 +120,7 @@ def _scorer(arguments: argparse.Namespace, other: Path) -> OutputScorer:
 
 def _margin(text: str) -> tuple[str, float]:
     from pytest_qbench.gates.arguments import check_bounds
-    from pytest_qbench.metrics.metrics import METRICS
+    from pytest_qbench.metrics.specs import METRICS
 
     name, _, value = text.partition("=")
     if name not in METRICS or not re.fullmatch(r"(\d+(\.\d*)?|\.\d+)(e-?\d+)?", value):

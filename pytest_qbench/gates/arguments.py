@@ -5,28 +5,18 @@ from __future__ import annotations
 from math import isfinite
 from numbers import Real
 
-from pytest_qbench.items import DIMENSIONS
-from pytest_qbench.metrics.metrics import CORRELATIONS, DRIFTS, METRICS
-
-
-def value_range(name: str) -> tuple[float, float]:
-    """Return the least and the greatest value that a metric can have."""
-    if name in CORRELATIONS:
-        return -1.0, 1.0
-    if name == "description.sum":
-        return 0.0, 2.0 * len(DIMENSIONS)
-    return 0.0, 2.0 if name.startswith("description.") else 1.0
+from pytest_qbench.metrics.specs import SPECS
 
 
 def check_bounds(name: str, margin: object, minimum: object, maximum: object) -> None:
     """Raise `ValueError` for an unknown metric, no bound at all, and bounds that no result could break or keep."""
-    if name not in (*METRICS, *DRIFTS):
-        raise ValueError(f"qbench_gate: no metric {name!r}; there are {', '.join((*METRICS, *DRIFTS))}")
+    if (spec := SPECS.get(name)) is None:
+        raise ValueError(f"qbench_gate: no metric {name!r}; there are {', '.join(SPECS)}")
     if margin is None and minimum is None and maximum is None:
         raise ValueError(f"qbench_gate({name!r}): give margin=, minimum= or maximum=")
-    if name in DRIFTS and (maximum is None or margin is not None or minimum is not None):
+    if spec.is_drift and (maximum is None or margin is not None or minimum is not None):
         raise ValueError(f"qbench_gate({name!r}): a drift takes maximum= alone")
-    least, greatest = value_range(name)
+    least, greatest = spec.least, spec.greatest
     drop, floor, ceiling = (
         None if value is None else _number(name, word, value)
         for word, value in (("margin", margin), ("minimum", minimum), ("maximum", maximum))

@@ -14,19 +14,10 @@ from pytest_qbench.baseline.expectation import expected_keys
 from pytest_qbench.gates.targets import IncomparableError, InvalidError, fits
 from pytest_qbench.judges import control_set as control
 from pytest_qbench.metrics.drift import Drift, against_floor, drift, floors, judged, words_of
-from pytest_qbench.metrics.metrics import (
-    CORRELATIONS,
-    DRIFTS,
-    ITEM_VALUES,
-    LOWER_IS_BETTER,
-    RATES,
-    Metric,
-    compute_metrics,
-    task_of,
-    usable,
-)
+from pytest_qbench.metrics.metrics import Metric, compute_metrics, usable
 from pytest_qbench.metrics.probabilities import option_margin
 from pytest_qbench.metrics.results import Results
+from pytest_qbench.metrics.specs import CORRELATIONS, DRIFTS, SPECS, kind_of, task_of
 from pytest_qbench.records import Record
 from pytest_qbench.runs.fingerprint import differences
 from pytest_qbench.stats.paired import Paired, mean_of_comparisons, paired_mean
@@ -129,7 +120,7 @@ class Comparison:
         new, old = ([_score(r) for r in column] for column in zip(*pairs, strict=True))
         mos = [float(r.target) for r, _ in pairs if r.target is not None]
         groups = [r.group for r, _ in pairs]
-        return paired_correlation(new, old, mos, groups, CORRELATIONS[self.name], alpha, seed)
+        return paired_correlation(new, old, mos, groups, kind_of(self.name), alpha, seed)
 
     @property
     def identical(self) -> bool:
@@ -137,13 +128,13 @@ class Comparison:
         if self.name == "assessment.srcc":
             columns = [([_score(r) for r in side] for side in zip(*part, strict=True)) for part in self._parts()]
             return all(np.array_equal(rankdata(new), rankdata(old)) for new, old in columns)
-        value_of = _score if self.name in CORRELATIONS else ITEM_VALUES[self.name]
+        value_of = _score if self.name in CORRELATIONS else SPECS[self.name].item_value
         return all((value_of(new), new.choice) == (value_of(old), old.choice) for new, old in self.pairs)
 
     @property
     def discordance(self) -> float:
         """Fraction of items whose outcome differs from the baseline (the discordance), in [0, 1]."""
-        value_of = ITEM_VALUES[self.name]
+        value_of = SPECS[self.name].item_value
         return sum(value_of(new) != value_of(old) for new, old in self.pairs) / len(self.pairs)
 
     @property
@@ -163,7 +154,7 @@ def paired_items(name: str, pairs: Sequence[tuple[Record, Record]], alpha: float
 
     Accuracy is smoothed over its likelihoods where both sides have them (`smoothing.paired_smoothed`).
     """
-    value_of = ITEM_VALUES[name]
+    value_of = SPECS[name].item_value
     both = [(value_of(new), value_of(old), new.group) for new, old in pairs]
     complete = [(a, b, g) for a, b, g in both if a is not None and b is not None]
     if not complete:
@@ -179,9 +170,9 @@ def paired_items(name: str, pairs: Sequence[tuple[Record, Record]], alpha: float
         smoothed = paired_smoothed(*margins, g, alpha)
         if smoothed is not None:
             return smoothed
-    if name in LOWER_IS_BETTER:
+    if SPECS[name].lower_is_better:
         a, b = [1 - v for v in a], [1 - v for v in b]
-    if name in RATES:
+    if SPECS[name].is_rate:
         return paired_binary([v == 1 for v in a], [v == 1 for v in b], g, alpha)
     return paired_mean(a, b, g, alpha)
 

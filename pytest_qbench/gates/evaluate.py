@@ -29,8 +29,9 @@ from pytest_qbench.gates.flips import Flip, flips, together
 from pytest_qbench.gates.reasons import reason
 from pytest_qbench.gates.targets import IncomparableError, InvalidError, NothingError, Place, check_whole, places
 from pytest_qbench.gates.verdict import SEVERITY, Verdict, decide
-from pytest_qbench.metrics.metrics import ALPHA, CORRELATIONS, DRIFTS, RATES, Metric, mean_metric
+from pytest_qbench.metrics.metrics import ALPHA, Metric, mean_metric
 from pytest_qbench.metrics.results import Results
+from pytest_qbench.metrics.specs import CORRELATIONS, DRIFTS, SPECS
 from pytest_qbench.stats.multiplicity import holm
 from pytest_qbench.stats.paired import Paired, mean_of_comparisons
 from pytest_qbench.stats.resampling import Undefined
@@ -77,7 +78,7 @@ class GateResult:
 
 def shares(name: str, rows: int, datasets: int) -> int:
     """Into how many equal parts a gate cuts its level: its rows, and the one over several datasets."""
-    return rows + (datasets > 1 and (name in RATES or (name in CORRELATIONS and rows == datasets)))
+    return rows + (datasets > 1 and (SPECS[name].is_rate or (name in CORRELATIONS and rows == datasets)))
 
 
 def evaluate(

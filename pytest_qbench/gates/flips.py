@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from pytest_qbench.items import Item
-from pytest_qbench.metrics.metrics import judged_mean
+from pytest_qbench.metrics.specs import judged_mean
 from pytest_qbench.records import Record
 
 MOVED = 0.1  # share of a dataset by which a score's rank must move against the rank of its MOS to be listed

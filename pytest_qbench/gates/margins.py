@@ -15,8 +15,9 @@ from pytest_qbench.gates.comparison import Comparison, check_comparable
 from pytest_qbench.gates.reasons import amount
 from pytest_qbench.gates.targets import InvalidError
 from pytest_qbench.items import DIMENSIONS
-from pytest_qbench.metrics.metrics import ALPHA, CORRELATIONS, RATES, task_of, usable
+from pytest_qbench.metrics.metrics import ALPHA, usable
 from pytest_qbench.metrics.results import Results
+from pytest_qbench.metrics.specs import CORRELATIONS, SPECS, kind_of, task_of
 from pytest_qbench.records import Record
 from pytest_qbench.stats.intervals import POWER, normal_quantile
 from pytest_qbench.stats.paired import Paired, mean_of_comparisons
@@ -71,7 +72,7 @@ def _suggestion(name: str, parts: list[Paired], gates: int, basis: str) -> Sugge
     # z[0.95] + z[power] standard errors; an unchanged row passes more often where several have to.
     power = PASSES ** (1 / worst)
     margin = (normal_quantile(ALPHA) + float(ndtri(power))) * error
-    if name in RATES:
+    if SPECS[name].is_rate:
         margin = max(margin, -math.expm1(math.log(ALPHA) / paired.n))
     margin = _rounded_up(margin)
     drop = max(margin, normal_quantile(ALPHA / gates) * error) + float(ndtri(POWER)) * error
@@ -90,7 +91,7 @@ def _noise(name: str, dataset: str, old: Baseline, new: Results | None) -> Paire
     n = len(records)
     if not n:
         return None
-    if name in RATES:
+    if SPECS[name].is_rate:
         return _of_error(math.sqrt(ASSUMED_DISCORDANCE / n), n)
     if name in CORRELATIONS:
         return _noisy_scores(name, records)
@@ -120,13 +121,13 @@ def _noisy_scores(name: str, records: list[Record]) -> Paired | None:
     first, second = (scores + ASSUMED_NOISE * scores.std() * rng.normal(size=scores.size) for _ in range(2))
     targets = [float(r.target) for r in scored if r.target is not None]
     try:
-        return paired_correlation(first, second, targets, [r.group for r in scored], CORRELATIONS[name], ALPHA)
+        return paired_correlation(first, second, targets, [r.group for r in scored], kind_of(name), ALPHA)
     except Undefined:
         return None
 
 
 def _basis(name: str) -> str:
-    if name in RATES:
+    if SPECS[name].is_rate:
         return f"assuming that {100 * ASSUMED_DISCORDANCE:g} % of the answers change"
     if name in CORRELATIONS:
         return f"assuming noise of {ASSUMED_NOISE:g} standard deviations"

@@ -13,8 +13,9 @@ from pytest_qbench.baseline.baseline import Baseline
 from pytest_qbench.gates.comparison import Comparison, check_comparable
 from pytest_qbench.gates.evaluate import shares
 from pytest_qbench.gates.targets import InvalidError
-from pytest_qbench.metrics.metrics import ALPHA, RATES, task_of
+from pytest_qbench.metrics.metrics import ALPHA
 from pytest_qbench.metrics.results import Results
+from pytest_qbench.metrics.specs import SPECS, task_of
 from pytest_qbench.stats.intervals import POWER
 from pytest_qbench.stats.paired import Paired
 from pytest_qbench.stats.power import items_needed, items_to_pass, mcnemar_mde
@@ -108,7 +109,7 @@ def from_runs(
                 yield Unplanned(name, dataset, str(e))
                 continue
             yield Row(
-                name, dataset, paired.n, comparison.discordance if name in RATES else None,
+                name, dataset, paired.n, comparison.discordance if SPECS[name].is_rate else None,
                 paired.detectable_drop(part.level, margin, part.power), wanted,
                 _items_for(paired, wanted, margin, part), paired.items_to_pass(target.alpha, margin, target.power),
             )  # fmt: skip

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from math import ceil, floor, log10
 
-from pytest_qbench.metrics.metrics import ALPHA, RATES, Metric
+from pytest_qbench.metrics.metrics import ALPHA, Metric
+from pytest_qbench.metrics.specs import SPECS
 from pytest_qbench.stats.intervals import normal_quantile
-
-PERCENT = (*RATES, "perception.confidence")
 
 
 def reason(row: Metric) -> str:
@@ -36,7 +35,7 @@ def _sentence(row: Metric, lower: float, upper: float) -> str:
         return f"PASS: a drop of more than {amount(row.name, max(0.0, -lower))} is excluded"
     items = _deciding_items(row, lower, upper)
     ways = [f"{items:,} items"] if items is not None else []
-    ways += [f"a margin of {_above(-lower):g}"] if -lower < 0.5 * RANGES[row.name] and -lower >= margin else []
+    ways += [f"a margin of {_above(-lower):g}"] if -lower < 0.5 * SPECS[row.name].span and -lower >= margin else []
     between = (
         f"between {_number(row.name, lower, sign=True)} and {_number(row.name, upper, sign=True)}{_unit(row.name)}"
     )
@@ -60,13 +59,6 @@ def _deciding_items(row: Metric, lower: float, upper: float) -> int | None:
 
 
 MOST_ITEMS = 10_000_000  # beyond it a number of items is no advice
-# From the worst to the best value of a metric; a margin of half of it would allow any change.
-RANGES = {
-    **dict.fromkeys(PERCENT, 1.0),
-    **dict.fromkeys(("description.completeness", "description.preciseness", "description.relevance"), 2.0),
-    "description.sum": 6.0,
-    **dict.fromkeys(("assessment.srcc", "assessment.plcc"), 2.0),
-}
 
 
 def amount(name: str, value: float) -> str:
@@ -75,7 +67,7 @@ def amount(name: str, value: float) -> str:
 
 
 def _number(name: str, value: float, sign: bool = False) -> str:
-    text = f"{100 * value:{'+' if sign else ''}.1f}" if name in PERCENT else f"{value:{'+' if sign else ''}.3f}"
+    text = f"{100 * value:{'+' if sign else ''}.1f}" if SPECS[name].is_fraction else f"{value:{'+' if sign else ''}.3f}"
     return (
         text.replace("-", "+")
         if float(text) == 0 and sign
@@ -86,7 +78,7 @@ def _number(name: str, value: float, sign: bool = False) -> str:
 
 
 def _unit(name: str) -> str:
-    return " points" if name in PERCENT else ""
+    return " points" if SPECS[name].is_fraction else ""
 
 
 def _above(value: float) -> float:

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.baseline.expectation import expected_keys
-from pytest_qbench.metrics.metrics import CORRELATIONS, task_of, without_value
+from pytest_qbench.metrics.metrics import without_value
 from pytest_qbench.metrics.results import Results, has, share
+from pytest_qbench.metrics.specs import CORRELATIONS, task_of
 from pytest_qbench.prompts import token_option
 
 

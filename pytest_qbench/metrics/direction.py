@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from pytest_qbench.metrics.metrics import CORRELATIONS, Metric
+from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.specs import CORRELATIONS
 
 
 def reversed_scales(metrics: Sequence[Metric], stated: Collection[str] = ()) -> list[str]:

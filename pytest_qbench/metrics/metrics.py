@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from pytest_qbench.items import DIMENSIONS
-from pytest_qbench.metrics.probabilities import confidence
-from pytest_qbench.records import CUT, Record
-from pytest_qbench.stats.correlation import Kind, correlation_interval, plcc, srcc
+from pytest_qbench.metrics.specs import CORRELATIONS, CUT_RATES, METRICS, SPECS, judged_mean, kind_of, task_of
+from pytest_qbench.records import Record
+from pytest_qbench.stats.correlation import correlation_interval, plcc, srcc
 from pytest_qbench.stats.intervals import mean_interval, wilson
 from pytest_qbench.stats.resampling import Undefined, bootstrap_mean
 
-CORRELATIONS: dict[str, Kind] = {"assessment.srcc": "srcc", "assessment.plcc": "plcc"}
 ALPHA = 0.05
 
 
@@ -47,43 +45,6 @@ class Metric:
     identical: bool | None = None
 
 
-def judged_mean(record: Record, dimension: str) -> float | None:
-    """Mean verdict of one item over the readable rounds, in [0, 2]; `dimension` "sum" adds the three, in [0, 6].
-
-    None when a dimension has no readable verdict at all.
-    """
-    if record.judge is None:
-        return None
-    if dimension == "sum":
-        parts = [judged_mean(record, d) for d in DIMENSIONS]
-        return None if None in parts else float(sum(p for p in parts if p is not None))
-    readable = [v for v in record.judge.get(dimension, []) if v is not None]
-    return fmean(readable) if readable else None
-
-
-# What one record contributes to a metric that is a mean over items; None: it does not count for it.
-ITEM_VALUES: dict[str, Callable[[Record], float | None]] = {
-    "perception.accuracy": lambda r: float(r.status == "correct"),
-    "perception.unparsed_rate": lambda r: float(r.status == "unparsed"),
-    **{f"{task}.cut_rate": (lambda r: float(r.finish == CUT)) for task in ("perception", "description")},
-    "perception.yes_rate": lambda r: (
-        float((r.choice or "").casefold() == "yes") if r.slices.get("type") == "yes_or_no" else None
-    ),
-    "perception.confidence": confidence,
-    **{f"description.{d}": (lambda r, d=d: judged_mean(r, d)) for d in (*DIMENSIONS, "sum")},  # type: ignore[misc]
-}
-CUT_RATES = ("perception.cut_rate", "description.cut_rate")
-RATES = ("perception.accuracy", "perception.unparsed_rate", "perception.yes_rate", *CUT_RATES)
-LOWER_IS_BETTER = ("perception.unparsed_rate", *CUT_RATES)
-METRICS = (*ITEM_VALUES, *CORRELATIONS)
-DRIFTS = ("perception.drift", "assessment.drift")  # against a baseline only: see drift.py
-
-
-def task_of(name: str) -> str:
-    """Return the task of a metric: the part before the dot."""
-    return name.partition(".")[0]
-
-
 def in_slice(record: Record, slice_: str | None) -> bool:
     """Tell whether `record` counts for ``key=value``; every record counts for None."""
     if slice_ is None:
@@ -96,7 +57,7 @@ def usable(records: Iterable[Record], name: str, slice_: str | None = None) -> l
     """The records that count for a metric: of its task, measured, in the slice; errors never count."""
     task = task_of(name)
     chosen = [r for r in records if r.task == task and r.status != "error" and in_slice(r, slice_)]
-    if name in ("perception.accuracy", "perception.confidence"):  # hidden answers are measured, not marked
+    if SPECS[name].needs_answer_key:  # hidden answers are measured, not marked
         return [r for r in chosen if r.status != "measured"]
     return chosen
 
@@ -116,9 +77,9 @@ def without_value(records: Iterable[Record]) -> list[Record]:
 
 def mean_metric(records: Sequence[Record], name: str, dataset: str, split: str | None, slice_: str | None) -> Metric:
     """Mean over items with a Wilson interval (rates) or a bootstrap interval by group (judged means)."""
-    value_of = ITEM_VALUES[name]
+    spec = SPECS[name]
     chosen = usable(records, name, slice_)
-    pairs = [(v, r.group) for r in chosen if (v := value_of(r)) is not None]
+    pairs = [(v, r.group) for r in chosen if (v := spec.item_value(r)) is not None]
     if not pairs:
         return Metric(name, dataset, split, slice_, None, 0, note="no item counts for it")
     if name == "perception.confidence" and len(pairs) < len(chosen):
@@ -126,7 +87,7 @@ def mean_metric(records: Sequence[Record], name: str, dataset: str, split: str |
         return Metric(name, dataset, split, slice_, None, len(pairs), note=note)
     values = [v for v, _ in pairs]
     ci: tuple[float, float] | None = None
-    if name in RATES:
+    if spec.is_rate:
         ci = wilson(round(sum(values)), len(values), ALPHA)
     elif len({g for _, g in pairs}) > 1:
         ci = bootstrap_mean(values, [g for _, g in pairs], ALPHA)
@@ -136,7 +97,7 @@ def mean_metric(records: Sequence[Record], name: str, dataset: str, split: str |
 def correlation_metric(records: Sequence[Record], name: str, dataset: str, split: str | None) -> Metric:
     """SRCC or PLCC of the scores of one dataset with MOS, signed, with a Fisher-z interval."""
     chosen = [(r.score, float(r.target)) for r in usable(records, name) if r.score is not None and r.target is not None]
-    kind = CORRELATIONS[name]
+    kind = kind_of(name)
     try:
         scores, mos = [s for s, _ in chosen], [t for _, t in chosen]
         value = srcc(scores, mos) if kind == "srcc" else plcc(scores, mos)
@@ -194,7 +155,7 @@ def compute_metrics(records: Iterable[Record], halves: bool = False) -> list[Met
         for name in METRICS:
             if task_of(name) != task:
                 continue
-            if name in CORRELATIONS:
+            if SPECS[name].correlation:
                 metrics += correlation_rows(group, name, dataset, split, halves)
                 continue
             if name in CUT_RATES and all(r.finish is None for r in group):

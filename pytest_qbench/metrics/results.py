@@ -9,7 +9,8 @@ from typing import Any
 
 from pytest_qbench.items import Item, LeftOut
 from pytest_qbench.metrics.diagnostics import diagnose
-from pytest_qbench.metrics.metrics import METRICS, Metric, compute_metrics, task_of
+from pytest_qbench.metrics.metrics import Metric, compute_metrics
+from pytest_qbench.metrics.specs import METRICS, task_of
 from pytest_qbench.records import CUT, Record
 
 

@@ -14,8 +14,9 @@ from pytest_qbench.gates.comparison import Comparison, check_comparable, drifts
 from pytest_qbench.gates.evaluate import GateResult, Limits, evaluate
 from pytest_qbench.gates.flips import Flip
 from pytest_qbench.gates.targets import InvalidError
-from pytest_qbench.metrics.metrics import ALPHA, METRICS, Metric
+from pytest_qbench.metrics.metrics import ALPHA, Metric
 from pytest_qbench.metrics.results import Results
+from pytest_qbench.metrics.specs import METRICS
 from pytest_qbench.records import Record
 from pytest_qbench.report.finished_run import Finished, Held
 from pytest_qbench.report.labels import plural, shortened_id

@@ -12,7 +12,8 @@ from pytest_qbench.baseline.snapshot import BEFORE
 from pytest_qbench.errors import UsageError
 from pytest_qbench.gates.flips import Flip
 from pytest_qbench.items import Item
-from pytest_qbench.metrics.metrics import Metric, task_of
+from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.specs import task_of
 from pytest_qbench.records import RECORDS, Record, read_records
 from pytest_qbench.report.thumbnails import read_thumbnails
 from pytest_qbench.runs.items_file import read_items

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_qbench.items import TASKS, Item
-from pytest_qbench.metrics.metrics import judged_mean
+from pytest_qbench.metrics.specs import judged_mean
 from pytest_qbench.records import Record
 from pytest_qbench.report.finished_run import Finished, Key
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pytest_qbench.items import DIMENSIONS
-from pytest_qbench.metrics.metrics import CORRELATIONS, CUT_RATES, DRIFTS, Metric, task_of
+from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.specs import CORRELATIONS, CUT_RATES, DRIFTS, task_of
 
 # What stands beside a judged mean: the shares of 0, 1 and 2, agreement of the rounds (Krippendorff), variances.
 TRUST = {

@@ -10,8 +10,9 @@ from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.baseline.snapshot import beside
 from pytest_qbench.gates.evaluate import GateResult
 from pytest_qbench.items import TASKS
-from pytest_qbench.metrics.metrics import DRIFTS, Metric
+from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.metrics.results import Results
+from pytest_qbench.metrics.specs import DRIFTS
 from pytest_qbench.records import SCHEMA, Record
 from pytest_qbench.runs.fingerprint import reported
 

@@ -17,8 +17,8 @@ from typing import Any
 from pytest_qbench.errors import ItemError, UsageError
 from pytest_qbench.gates.evaluate import GateResult
 from pytest_qbench.items import ImageSource
-from pytest_qbench.metrics.metrics import task_of
 from pytest_qbench.metrics.results import Results
+from pytest_qbench.metrics.specs import task_of
 from pytest_qbench.models.pixels import to_rgb
 from pytest_qbench.report.outliers import outliers
 from pytest_qbench.untrusted.files import LARGE

@@ -19,8 +19,8 @@ from pytest_qbench.gates.margins import suggest
 from pytest_qbench.gates.targets import gated_tasks
 from pytest_qbench.metrics.direction import reversed_scales
 from pytest_qbench.metrics.drift import noise
-from pytest_qbench.metrics.metrics import task_of
 from pytest_qbench.metrics.results import Results, share
+from pytest_qbench.metrics.specs import task_of
 from pytest_qbench.records import Record
 from pytest_qbench.report.finished_run import Finished
 from pytest_qbench.report.submission import write_submissions

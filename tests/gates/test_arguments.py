@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_qbench.cli.main import main
-from pytest_qbench.gates.arguments import check_bounds, value_range
-from pytest_qbench.metrics.metrics import DRIFTS, METRICS
+from pytest_qbench.gates.arguments import check_bounds
+from pytest_qbench.metrics.specs import DRIFTS, METRICS, SPECS
 
 STRANGE = [math.nan, math.inf, -math.inf, True, False, np.bool_(True), "0.1", [0.1], 1j, 10**400]
 
@@ -27,7 +27,7 @@ def test_what_is_no_finite_number_is_no_bound(word: str, value: object) -> None:
 
 @given(st.sampled_from(METRICS), st.floats(allow_nan=False, allow_infinity=False))
 def test_a_bound_is_taken_where_some_value_breaks_it_and_another_keeps_it(name: str, bound: float) -> None:
-    least, greatest = value_range(name)
+    least, greatest = (SPECS[name].least, SPECS[name].greatest)
 
     def taken(**bounds: float) -> bool:
         try:
@@ -46,7 +46,7 @@ def test_a_bound_is_taken_where_some_value_breaks_it_and_another_keeps_it(name: 
     ("description.sum", (0, 6)), ("assessment.srcc", (-1, 1)), *((name, (0, 1)) for name in DRIFTS),
 ])  # fmt: skip
 def test_ranges(name: str, span: tuple[float, float]) -> None:
-    assert value_range(name) == span
+    assert (SPECS[name].least, SPECS[name].greatest) == span
 
 
 def test_numbers_of_other_libraries_are_numbers() -> None:
