@@ -10,6 +10,7 @@ from typing import Any
 from pytest_qbench.data.identity import Identity, identity_of
 from pytest_qbench.items import TASKS, Item
 from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.noise_floor import NoiseFloor
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import Record
 from pytest_qbench.runs.fingerprint import is_narrowed
@@ -37,7 +38,7 @@ class Baseline:
     metrics: tuple[Metric, ...]
     records: Mapping[tuple[str, str], Record]
     digests: Mapping[tuple[str, str], str]
-    noise: Mapping[str, Any] | None = None
+    noise: NoiseFloor | None = None
     identities: Mapping[tuple[str, str], Identity] = field(default_factory=dict)
     matched: Mapping[str, int] = field(default_factory=dict)
     ambiguous: Mapping[tuple[str, str], str] = field(default_factory=dict)

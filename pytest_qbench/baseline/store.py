@@ -27,6 +27,7 @@ from pytest_qbench.data.identity import Identity, identity_from, stored_form
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import TASKS, Item
 from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.noise_floor import NoiseFloor
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import SCHEMA, Record
 from pytest_qbench.untrusted.files import LARGE, read_text
@@ -90,7 +91,7 @@ def _read(path: Path) -> Baseline:
                 )
         if seal(head) != head["seal"]:
             raise UsageError(f"{path / FILE}: was changed since it was recorded; {_REMEDY}")
-        noise = head["noise"]
+        noise = NoiseFloor.from_json(head["noise"]) if head["noise"] else None
         return Baseline(
             path.name, path, head["recorded"], head["fingerprint"], metrics, records, digests, noise, identities
         )
@@ -98,7 +99,9 @@ def _read(path: Path) -> Baseline:
         raise UsageError(f"{path}: not a whole baseline: {type(e).__name__}: {e}; {_REMEDY}") from e
 
 
-def write_baseline(folder: Path, name: str, results: Results, noise: Any = None, now: datetime | None = None) -> Path:
+def write_baseline(
+    folder: Path, name: str, results: Results, noise: NoiseFloor | None = None, now: datetime | None = None
+) -> Path:
     """Write (or replace) a baseline in one step: a reader sees the old folder or the new one, never a mixture."""
     target, work, old = folder / name, folder / f".{name}.new", folder / _aside(name)
     try:
@@ -182,7 +185,7 @@ def seal(head: Mapping[str, Any]) -> str:
     return _hash(json.dumps({k: v for k, v in head.items() if k != "seal"}, sort_keys=True, ensure_ascii=False))
 
 
-def _write_files(work: Path, name: str, results: Results, noise: Any, now: datetime) -> None:
+def _write_files(work: Path, name: str, results: Results, noise: NoiseFloor | None, now: datetime) -> None:
     import yaml
 
     files = []
@@ -201,7 +204,7 @@ def _write_files(work: Path, name: str, results: Results, noise: Any, now: datet
         "recorded": now.isoformat(timespec="seconds"),
         "files": files,
         "metrics": [_metric_line(m) for m in results.metrics],
-        "noise": noise,
+        "noise": noise.to_json() if noise else None,
         "fingerprint": dict(results.fingerprint),
     }
     head = json.loads(json.dumps(head, allow_nan=False))  # as it will be read

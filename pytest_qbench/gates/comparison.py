@@ -13,7 +13,7 @@ from pytest_qbench.baseline.baseline import Baseline
 from pytest_qbench.baseline.expectation import expected_keys
 from pytest_qbench.gates.targets import IncomparableError, InvalidError, fits
 from pytest_qbench.judges import control_set as control
-from pytest_qbench.metrics.drift import Drift, against_floor, drift, floors, judged, words_of
+from pytest_qbench.metrics.drift import Drift, against_floor, drift, judged, words_of
 from pytest_qbench.metrics.metrics import Metric, compute_metrics, usable
 from pytest_qbench.metrics.probabilities import option_margin
 from pytest_qbench.metrics.results import Results
@@ -208,5 +208,7 @@ def drifts(results: Results, baseline: Baseline) -> list[tuple[Metric, bool]]:
             except InvalidError:
                 continue  # the gates say why
             if row.value is not None:
-                found.append(against_floor(row, pairs, words, floors(baseline.noise, name, dataset)))
+                found.append(
+                    against_floor(row, pairs, words, baseline.noise.of(name, dataset) if baseline.noise else {})
+                )
     return judged(found)

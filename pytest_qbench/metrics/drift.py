@@ -14,20 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from pytest_qbench.items import Item
 from pytest_qbench.metrics.metrics import ALPHA, Metric
+from pytest_qbench.metrics.noise_floor import Floor
 from pytest_qbench.metrics.probabilities import change
 from pytest_qbench.records import Record
 from pytest_qbench.scoring.score import DEFAULT
 from pytest_qbench.stats.resampling import bootstrap_mean, group_codes
 from pytest_qbench.stats.sign_flips import flip_p_value
 
-NOISE_ITEMS = 64  # for each task and dataset
 FEWEST_ITEMS = 8  # with fewer no test can warn once several datasets share alpha
 # Changes of a probability below this are rounding, and equally small.
 ROUNDING = 1e-6
-
-Floor = Mapping[str, float]  # change of each item in the second measurement, by item id
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,35 +92,6 @@ def judged(found: Sequence[Drift], alpha: float = ALPHA) -> list[tuple[Metric, b
         note = f"{where} the noise floor {one.row.baseline:.4f}; the same items moved {one.ratio:.1f} times as far"
         rows.append((_noted(one.row, note, one.row.baseline), moved))
     return rows
-
-
-def floors(noise: Mapping[str, Any] | None, name: str, dataset: str) -> Floor:
-    """The floor that a baseline stores for a metric and dataset; empty where there is none."""
-    found = ((noise or {}).get(name) or {}).get(dataset)
-    return found if isinstance(found, Mapping) else {}
-
-
-def noise_items(items: Sequence[Item], most: int = NOISE_ITEMS) -> list[Item]:
-    """At most `most` items of each task and dataset, evenly spread over it; a function of the items alone."""
-    by_dataset: dict[tuple[str, str], list[Item]] = {}
-    for item in items:
-        by_dataset.setdefault((item.task, item.dataset), []).append(item)
-    return [item for group in by_dataset.values() for item in _spread(group, most)]
-
-
-def noise(how: str, records: Mapping[tuple[str, str], Record], varied: Sequence[Record], words: Sequence[str]) -> Any:
-    """What a baseline stores: the change of each item measured twice, and how it was varied; None if none is known."""
-    found: dict[str, Any] = {}
-    for new in varied:
-        old = records.get((new.task, new.item))
-        moved = None if old is None else change(new, old, words)
-        if moved is not None:
-            found.setdefault(f"{new.task}.drift", {}).setdefault(new.dataset, {})[new.item] = float(f"{moved:.4g}")
-    return {"how": how, **found} if found else None
-
-
-def _spread(items: list[Item], most: int) -> list[Item]:
-    return [items[i * len(items) // most] for i in range(most)] if len(items) > most else items
 
 
 def _interval(found: Sequence[tuple[float, str]]) -> tuple[float, float] | None:

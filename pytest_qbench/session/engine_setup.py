@@ -124,4 +124,4 @@ def measure_noise(request: RunRequest, recorder: Recorder, engine: Engine) -> No
     if not request.settings.update_baseline or not recorder.role.is_first:
         return
     tasks = [t for t in request.tasks if t == "assessment" or (t == "perception" and request.answer == "likelihood")]
-    recorder.noise = measure_again(engine, [item for task in tasks for item in request.items_of(task)])
+    recorder.second = measure_again(engine, [item for task in tasks for item in request.items_of(task)])

@@ -18,10 +18,9 @@ from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, GateResult
 from pytest_qbench.gates.margins import suggest
 from pytest_qbench.gates.targets import gated_tasks
 from pytest_qbench.metrics.direction import reversed_scales
-from pytest_qbench.metrics.drift import noise
+from pytest_qbench.metrics.noise_floor import noise_floor
 from pytest_qbench.metrics.results import Results, share
 from pytest_qbench.metrics.specs import task_of
-from pytest_qbench.records import Record
 from pytest_qbench.report.finished_run import Finished
 from pytest_qbench.report.submission import write_submissions
 from pytest_qbench.report.thumbnails import pictured, write_thumbnails
@@ -93,9 +92,7 @@ def _update_baseline(run: Run, results: Results, exitstatus: int) -> BaselineUpd
     reason = _why_not_recorded(results, run.baseline, run.gating, exitstatus)
     if reason := reason or next(iter(reversed_scales(results.metrics, stated)), None):
         return BaselineUpdate(refused=reason)
-    measured = run.recorder.noise or {"how": None, "records": []}
-    varied = [Record(**data) for data in measured["records"]]
-    floor = noise(measured["how"], run.recorder.records, varied, run.request.scoring.words)
+    floor = noise_floor(run.recorder.second, run.recorder.records, run.request.scoring.words)
     try:
         written = write_baseline(settings.baseline_dir, run.baseline_name, results, floor)
     except UsageError as e:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from pytest_qbench.engine.engine import Engine
 from pytest_qbench.items import Item
-from pytest_qbench.metrics.drift import noise_items
+from pytest_qbench.metrics.noise_floor import SecondMeasurement, noise_items
 from pytest_qbench.models.base import SupportsDtypeSwitch
 
 
-def measure_again(engine: Engine, items: Sequence[Item]) -> dict[str, Any] | None:
-    """Measure 64 items of each dataset again, with another batch size and dtype: how, and the records as plain values.
+def measure_again(engine: Engine, items: Sequence[Item]) -> SecondMeasurement | None:
+    """Measure 64 items of each dataset again, with another batch size and dtype; an endpoint answers a second time.
 
-    An endpoint is asked twice.
-
-    None where the model cannot, or fails at it: its memory may hold no second dtype. The engine is of no use after it.
+    None where the model cannot do it, or fails: its memory may hold no second dtype. Do not use the engine afterwards.
     """
     if not items or not isinstance(engine.model, SupportsDtypeSwitch):
         return None
@@ -30,4 +27,4 @@ def measure_again(engine: Engine, items: Sequence[Item]) -> dict[str, Any] | Non
     records = engine.measure(noise_items(items))
     if all(record.status == "error" for record in records):
         return None
-    return {"how": f"batch size {engine.batch_size}, {dtype}", "records": [record.to_dict() for record in records]}
+    return SecondMeasurement(f"batch size {engine.batch_size}, {dtype}", records)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from pytest_qbench.errors import UsageError
+from pytest_qbench.metrics.noise_floor import SecondMeasurement
 from pytest_qbench.records import Key, Record
 from pytest_qbench.runs.journal import JOURNAL
 from pytest_qbench.runs.made_with import MadeWith
@@ -23,7 +23,7 @@ from pytest_qbench.session.workers import ProcessRole
 class Recorder:
     """The run folder, the records in it and what produced them, as one process sees them.
 
-    `noise` is the second measurement of a new baseline (see `noise_floor`), `resumed` the number of records that an
+    `second` is the second measurement of a new baseline (see `noise_floor`), `resumed` the number of records that an
     earlier run had written, `version` a number that grows with every record read.
     `is_verified` says that the model was compared with the one that made the earlier records.
     """
@@ -31,7 +31,7 @@ class Recorder:
     request: RunRequest
     role: ProcessRole
     made_with: MadeWith = field(default_factory=MadeWith)
-    noise: dict[str, Any] | None = None
+    second: SecondMeasurement | None = None
     records: dict[Key, Record] = field(default_factory=dict)
     resumed: int = 0
     version: int = 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import LeftOut
+from pytest_qbench.metrics.noise_floor import SecondMeasurement
 from pytest_qbench.runs.made_with import MadeWith
 from pytest_qbench.session.endpoints import SessionEndpoints
 from pytest_qbench.session.gating import Gating
@@ -83,7 +84,7 @@ class Run:
             "gate_ids": self.collected.gate_ids,
             "usage_error": self.usage_error,
             "made_with": self.recorder.made_with.to_json(),
-            "noise": self.recorder.noise,
+            "second": self.recorder.second.to_json() if self.recorder.second else None,
             "tracebacks": self.tracebacks,
             "usage": self.endpoints.usage,
         }
@@ -93,7 +94,8 @@ class Run:
         self.request.tasks.update(dict.fromkeys(output["tasks"]))
         self.usage_error = self.usage_error or output["usage_error"]
         self.recorder.made_with.add(MadeWith.from_json(output["made_with"]))
-        self.recorder.noise = self.recorder.noise or output["noise"]
+        if output["second"]:
+            self.recorder.second = SecondMeasurement.from_json(output["second"])
         self.tracebacks.update(output["tracebacks"])
         self.endpoints.add_usage(output["usage"])
         return list(output["gate_ids"])

@@ -18,6 +18,7 @@ from pytest_qbench.baseline.baseline import as_baseline, as_results
 from pytest_qbench.baseline.store import find_baseline, read_baseline, write_baseline
 from pytest_qbench.errors import UsageError
 from pytest_qbench.gates.evaluate import Limits, evaluate
+from pytest_qbench.metrics.noise_floor import NoiseFloor
 from pytest_qbench.metrics.results import Results
 from tests.builders import answered, picture, question, results, scored
 
@@ -66,7 +67,9 @@ def test_files_of_two_baselines_do_not_make_one(tmp_path: Path) -> None:
 
 
 def test_noise_and_fingerprint_come_back(tmp_path: Path) -> None:
-    noise = {"how": "batch size 8, bfloat16", "assessment.drift": {"mean": 1e-5, "upper": 0.1 + 0.2, "items": 64}}
+    noise = NoiseFloor(
+        "batch size 8, bfloat16", {"assessment.drift": {"mini_a": {"mini_a/1": 1e-5, "mini_a/2": 0.1 + 0.2}}}
+    )
     back = read_baseline(write_baseline(tmp_path, "x", run(), noise))
     assert back.noise == noise
     assert back.fingerprint == run().fingerprint

@@ -16,7 +16,8 @@ from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.baseline.store import read_baseline, write_baseline
 from pytest_qbench.gates.comparison import drifts
 from pytest_qbench.gates.evaluate import Limits, evaluate
-from pytest_qbench.metrics.drift import against_floor, drift, judged, noise, noise_items
+from pytest_qbench.metrics.drift import against_floor, drift, judged
+from pytest_qbench.metrics.noise_floor import SecondMeasurement, noise_floor, noise_items
 from pytest_qbench.metrics.probabilities import confidence, probabilities
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import Record
@@ -79,7 +80,7 @@ def test_a_run_that_moves_as_far_as_noise_seldom_warns_and_twice_as_far_it_does(
         sensitivity = np.exp(rng.normal(-6, 2, 64))  # as heavy-tailed as the embedded model's
         records = {(old.task, old.item): old for _, old in second_measurement(rng, sensitivity, 1.0)}
         twice = [new for new, _ in second_measurement(rng, sensitivity, 1.0)]
-        floor = noise("again", records, twice, WORDS)["perception.drift"]["mini"]
+        floor = noise_floor(SecondMeasurement("again", twice), records, WORDS).of("perception.drift", "mini")
         for ratio in warned:
             pairs = second_measurement(rng, sensitivity, ratio)
             found = against_floor(drift("perception.drift", "mini", pairs, WORDS), pairs, WORDS, floor)
@@ -123,7 +124,11 @@ def assessed(shift: float) -> Results:
 def stored(tmp_path: Path, how_far: float | None) -> Baseline:
     old = assessed(0.0)
     records = {(r.task, r.item): r for r in old.records}
-    found = None if how_far is None else noise("bfloat16", records, assessed(how_far).records, WORDS)
+    found = (
+        None
+        if how_far is None
+        else noise_floor(SecondMeasurement("bfloat16", assessed(how_far).records), records, WORDS)
+    )
     return read_baseline(write_baseline(tmp_path, "x", old, found))
 
 

@@ -1,0 +1,82 @@
+"""The noise floor of drift: how far the same model moves its items in a second measurement. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_qbench.items import Item
+from pytest_qbench.metrics.probabilities import change
+from pytest_qbench.records import Key, Record
+
+NOISE_ITEMS = 64  # for each task and dataset
+
+Floor = Mapping[str, float]  # change of each item in the second measurement, by item id
+
+
+@dataclass(frozen=True, slots=True)
+class SecondMeasurement:
+    """Items that the model of a new baseline measured again; `how` says what was varied."""
+
+    how: str
+    records: Sequence[Record]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values: a worker hands them to its controller."""
+        return {"how": self.how, "records": [record.to_dict() for record in self.records]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> SecondMeasurement:
+        """Return the value of what `to_json` returned."""
+        return cls(data["how"], [Record(**record) for record in data["records"]])
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseFloor:
+    """The changes of the items measured twice, by metric and dataset, as a baseline stores them."""
+
+    how: str
+    changes: Mapping[str, Mapping[str, Floor]]
+
+    def of(self, metric: str, dataset: str) -> Floor:
+        """Return the changes by item id; empty where that dataset was not measured again."""
+        return self.changes.get(metric, {}).get(dataset, {})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry `noise` of `baseline.yaml`."""
+        return {"how": self.how, **{name: dict(found) for name, found in self.changes.items()}}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> NoiseFloor:
+        """Return the noise floor of an entry; raises `TypeError` for another shape, an earlier version's for one."""
+        changes = {name: found for name, found in data.items() if name != "how"}
+        for name, found in changes.items():
+            if not isinstance(found, Mapping) or not all(isinstance(floor, Mapping) for floor in found.values()):
+                raise TypeError(f"noise of {name} is not the changes of items by dataset")
+        return cls(data["how"], changes)
+
+
+def noise_items(items: Sequence[Item], most: int = NOISE_ITEMS) -> list[Item]:
+    """Return at most `most` items of each task and dataset, evenly spread over it; depends on the items alone."""
+    by_dataset: dict[tuple[str, str], list[Item]] = {}
+    for item in items:
+        by_dataset.setdefault((item.task, item.dataset), []).append(item)
+    return [item for group in by_dataset.values() for item in _spread(group, most)]
+
+
+def noise_floor(
+    second: SecondMeasurement | None, records: Mapping[Key, Record], words: Sequence[str]
+) -> NoiseFloor | None:
+    """Return the change of each item measured twice; None if none is known. `records` are the first measurement."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for new in second.records if second else ():
+        old = records.get((new.task, new.item))
+        moved = None if old is None else change(new, old, words)
+        if moved is not None:
+            found.setdefault(f"{new.task}.drift", {}).setdefault(new.dataset, {})[new.item] = float(f"{moved:.4g}")
+    return NoiseFloor(second.how, found) if second and found else None
+
+
+def _spread(items: list[Item], most: int) -> list[Item]:
+    return [items[i * len(items) // most] for i in range(most)] if len(items) > most else items
