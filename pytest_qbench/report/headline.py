@@ -23,7 +23,7 @@ TILES = 4
 _URGENCY = ("fail", "inconclusive", "not gated", "pass")
 _ROW_URGENCY = ("invalid", "regressed", "inconclusive")
 _GOOD = ("PASS", "BASELINE RECORDED")
-_BAD = ("REGRESSED", "INVALID", "FAILED", "OUT OF BOUNDS")
+_BAD = ("NOT MEASURED", "REGRESSED", "INVALID", "FAILED", "OUT OF BOUNDS")
 MINI = "trial data, not Q-Bench"
 
 
@@ -109,7 +109,7 @@ def headline(run: Finished) -> str:
         return verdict
     rows = [one for one in judged_rows(run) if one.row is not None and one.row.delta is not None]
     deciding = [one for one in rows if one.gate.outcome in ("fail", "inconclusive") and one.verdict == one.gate.verdict]
-    if not deciding or tone_of(word) == "good" or word.startswith(("FAILED", "NOT", "PARTLY")):
+    if not deciding or tone_of(word) == "good" or word.startswith(("FAILED", "NOT")):
         return verdict
     first = deciding[0]
     assert first.row is not None

@@ -20,7 +20,7 @@ class Gating:
     """The gate results so far, and what happened to the tests of the session.
 
     `collected` are the gate tests to run, `ended` those that ran to their end; `uncalled` asked for `qbench_gate` and
-    never called it. `own_checks` is the number of passed tests that judge `qbench_results` themselves. `failed_tests`
+    never called it. `own_checks` is the number of ended tests that judge `qbench_results` themselves. `failed_tests`
     are the failed tests without the `failed_by_verdict` ones, `failed_gate_tests` the gates among them. `tests` names
     the test of each result.
     """
@@ -66,7 +66,7 @@ class Gating:
                 self.failed_gate_tests.append(report.nodeid)
         if kind is not None and report.when == "call" and (not report.skipped or hasattr(report, "wasxfail")):
             self.ended.add(report.nodeid)
-            self.own_checks += kind == "check" and report.passed
+            self.own_checks += kind == "check"
 
     def failures(self) -> list[str]:
         """Return every kind of failure, the worst first, each with its gates; then gate tests that failed otherwise."""

@@ -176,7 +176,7 @@ def test_a_judge_that_fails_its_control_set_decides_nothing_and_is_recorded(
         return completion(*["Score: 2"] * body.get("n", 1)) if scored else everything(body, attempt)
 
     result, _ = run(project, kind, *RUN, "test_description.py", "--qbench-update-baseline", *workers)
-    assert result.ret == 1
+    assert result.ret == 10
     result.stdout.fnmatch_lines(["*gate description.sum: invalid (the judge failed its control set: *empty text*"])
     records = read_records(project.path / "run" / "records.jsonl")
     assert [r.judge for r in records] == [dict.fromkeys(("completeness", "preciseness", "relevance"), [2] * 5)] * 12
@@ -196,7 +196,7 @@ def test_a_judge_that_changed_is_judge_drift(project: pytest.Pytester) -> None:
     first, _ = run(project, everything, *args, "--qbench-update-baseline")
     assert first.ret == 0, first.stdout.str()
     second, _ = run(project, severe, *args)
-    assert second.ret == 1
+    assert second.ret == 10
     second.stdout.fnmatch_lines(
         ["*gate description.sum: invalid (judge drift, not model drift: *(itself) 2.00 -> 1.60*"]
     )

@@ -89,7 +89,7 @@ def test_the_protocol_of_the_paper(folders: pytest.Pytester, workers: tuple[str,
 def test_another_protocol_is_not_comparable(folders: pytest.Pytester, workers: tuple[str, ...]) -> None:
     assert folders.runpytest_subprocess(*REPLAY, "--qbench-update-baseline", *workers).ret == 0
     result = folders.runpytest_subprocess(*REPLAY, "--qbench-protocol=paper", *workers)
-    assert result.ret == 1
+    assert result.ret == 10
     result.stdout.fnmatch_lines(["*assessment.srcc: invalid (this run differs from the baseline in: scoring*"])
 
 
@@ -98,7 +98,7 @@ def test_items_without_an_output_are_errors_by_name(folders: pytest.Pytester, wo
     path = folders.path / "outputs" / "instructblip_t5" / "koniq.json"
     path.write_text(path.read_text().replace('"7.jpg"', '"77.jpg"'))
     result = folders.runpytest_subprocess(*REPLAY, *workers)
-    assert result.ret == 1
+    assert result.ret == 10
     result.stdout.fnmatch_lines(["*koniq/7.jpg: ItemError: koniq/7.jpg: no recorded output in *instructblip_t5*"])
     assert summary(folders)["items"]["errors"] == 1
 
@@ -129,7 +129,7 @@ def test_a_task_that_a_baseline_has_may_not_be_absent(folders: pytest.Pytester, 
     both = ("--qbench-model=random:0", "--qbench-baseline=b")
     assert folders.runpytest_subprocess(*both, "--qbench-limit=20", "--qbench-update-baseline", *workers).ret == 0
     result = folders.runpytest_subprocess(*both, "--qbench-data=data", *workers)
-    assert result.ret == 1
+    assert result.ret == 10
     result.stdout.fnmatch_lines(["*perception.accuracy: invalid (perception was not measured*"])
 
 

@@ -69,7 +69,7 @@ def test_every_report_is_rebuilt_from_the_run_folder_alone(
     failed = [g for g in summary["gates"] if g["outcome"] == "fail"]
     told = "".join(str(f.get("message")) for case in gates.values() for f in case.iterfind("failure"))
     assert all(g["name"] in told for g in failed)
-    assert (done.ret == 1) == bool(failed)
+    assert (done.ret != 0) == bool(failed)
     verdicts = {p.get("value") for case in gates.values() for p in case.iterfind("properties/property")}
     assert verdicts == {f"{g['verdict']}: {g['reason']}" for g in summary["gates"]}
 
