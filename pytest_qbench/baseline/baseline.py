@@ -52,7 +52,7 @@ class Baseline:
 
 
 def changes(old: Baseline | MissingBaseline, new: Results) -> list[str]:
-    """Say what recording `new` over `old` changes: metrics that differ, and how many items came out otherwise."""
+    """Return what recording `new` over `old` changes: the metrics that differ, and the number of changed items."""
     if isinstance(old, MissingBaseline):
         return []
     lines = []
@@ -69,7 +69,7 @@ def changes(old: Baseline | MissingBaseline, new: Results) -> list[str]:
         and (o.status, o.choice, o.score) == (r.status, r.choice, r.score)
         for r in new.records
     )
-    lines.append(f"{len(new.records) - same} of {len(new.records)} items came out otherwise or are new")
+    lines.append(f"{len(new.records) - same} of {len(new.records)} items changed or are new")
     return lines
 
 

@@ -212,7 +212,7 @@ class _Index:
         return found
 
     def find(self, output: Output, file: OutputFile) -> tuple[Item | None, Rule, Item | None]:
-        """Return the item of an output, the rule that found it, and an item that it names but asks otherwise.
+        """Return the item of an output, the rule that found it, and an item named by it with another question.
 
         Raises `ModelError` for an output that fits several items.
         """

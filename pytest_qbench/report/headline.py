@@ -218,7 +218,7 @@ def minute(stamp: str) -> str:
 
 
 def next_step(run: Finished) -> list[str]:
-    """What to do about a verdict that is not green, in one line; nothing otherwise."""
+    """What to do about a verdict that is not green, in one line; empty for a green one."""
     word = word_of(run)
     failed = {gate.verdict for gate in run.gates if gate.outcome == "fail"}
     if "regressed" in failed:

@@ -1,4 +1,4 @@
-"""The quality scores of a finished run made otherwise: `qbench report RUN --scoring=all`."""
+"""The quality scores of a finished run by other scoring strategies: `qbench report RUN --scoring=all`."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def _check_alike(runs: Mapping[Path, Results]) -> None:
             if key in (*_MACHINE, _CONTROL) or (key in _JUDGED and None in (old, new)):
                 continue
             if old != new:
-                raise UsageError(f"{first} and {folder} were made otherwise: {key}: {old} -> {new}")
+                raise UsageError(f"{first} and {folder} differ: {key}: {old} -> {new}")
 
 
 def _check_whole(folder: Path, run: Results, part: int, parts: int) -> None:
@@ -103,7 +103,7 @@ def _check_whole(folder: Path, run: Results, part: int, parts: int) -> None:
             raise UsageError(f"{folder}: {item} does not belong to shard {part}/{parts}")
     if missing := [id_ for task in dict.fromkeys(t for t, _ in run.expected) for id_ in run.missing(task)]:
         raise UsageError(
-            f"{folder}: {len(missing)} items were not measured (first: {missing[0]}); go on with it first: "
+            f"{folder}: {len(missing)} items were not measured (first: {missing[0]}); resume it first: "
             f"--qbench-resume --qbench-run-dir={folder}"
         )
 

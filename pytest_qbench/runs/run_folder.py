@@ -40,7 +40,7 @@ class RunFolder:
 
     @classmethod
     def begin(cls, path: Path, conditions: Mapping[str, Any], *, resume: bool) -> RunFolder:
-        """Begin a run in `path`, or go on with the one it holds; raises `UsageError`.
+        """Begin a run in `path`, or resume the one it holds; raises `UsageError`.
 
         Items that ended in an error are forgotten and measured again; so are lines that a crash cut short.
         """
@@ -53,7 +53,7 @@ class RunFolder:
         new = not (path / RECORDS).exists() and not (path / JOURNAL).exists()
         if not new and not resume:
             raise UsageError(
-                f"--qbench-run-dir={path}: already holds {RECORDS}; name a new folder, or go on with --qbench-resume"
+                f"--qbench-run-dir={path}: holds {RECORDS} already; name a new folder, or add --qbench-resume"
             )
         lock = _locked(path, fcntl.LOCK_EX)
         try:
@@ -105,9 +105,9 @@ class RunFolder:
 
     def _check(self, old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> None:
         if old is None:
-            raise UsageError(f"{self.path}: has records but no {JOURNAL} to go on with; name a new folder")
+            raise UsageError(f"{self.path}: has records but no {JOURNAL} to resume; name a new folder")
         if changed := [f"{key}: {a} -> {b}" for key, a, b in _differences(old, new)]:
-            raise UsageError(f"{self.path}: was run otherwise ({'; '.join(changed)}); name another folder")
+            raise UsageError(f"{self.path}: was run with other settings: ({'; '.join(changed)}); name another folder")
 
     def append(self, records: Iterable[Record]) -> None:
         """Write records, in one step and at once: a crash later loses none of them; raises `UsageError`."""
@@ -126,7 +126,7 @@ class RunFolder:
             step()
         except OSError as e:
             raise UsageError(
-                f"{self.path}: cannot be written: {e.strerror}; what was measured is kept: make room, then go on with "
+                f"{self.path}: cannot be written: {e.strerror}; what was measured is kept: make room, then resume with "
                 f"--qbench-resume --qbench-run-dir={self.path}"
             ) from e
 

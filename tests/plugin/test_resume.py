@@ -1,4 +1,4 @@
-"""A run that died is gone on with: the same records, nothing lost, at most one batch a worker measured twice."""
+"""A run that died is resumed: the same records, nothing lost, at most one batch a worker measured twice."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_interrupted_by_hand(tmp_path: Path, undisturbed: list[str], workers: tu
     assert run.until(lambda: run.lines() >= 8)
     os.killpg(run.process.pid, signal.SIGINT)
     assert run.wait() == 2, run.text
-    assert "go on with --qbench-resume --qbench-run-dir=" in run.text
+    assert "resume with --qbench-resume --qbench-run-dir=" in run.text
     again = Run(folder, *SMALL, "--qbench-resume", *workers)
     assert again.wait() == 0, again.text
     assert records(folder) == undisturbed
