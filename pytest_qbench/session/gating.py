@@ -69,7 +69,7 @@ class Gating:
             self.own_checks += kind == "check"
 
     def failures(self) -> list[str]:
-        """Return every kind of failure with its gates, the worst first; then gate tests that failed for other reasons."""
+        """Return every kind of failure with its gates, worst first; then gate tests that failed for other reasons."""
         failing = [
             (gate, test) for gate, test in zip(self.results, self.tests, strict=True) if self.outcome(gate) == "fail"
         ]

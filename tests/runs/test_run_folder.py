@@ -88,7 +88,7 @@ def test_processes_append_whole_lines_and_one_that_is_killed_harms_none(tmp_path
 
 def test_a_folder_with_a_run_is_refused_and_gone_on_with(tmp_path: Path) -> None:
     begun = RunFolder.begin(tmp_path / "run", ASKED, resume=False)
-    with pytest.raises(UsageError, match="already holds records.jsonl"):
+    with pytest.raises(UsageError, match="holds records.jsonl already"):
         RunFolder.begin(tmp_path / "run", ASKED, resume=False)
     with pytest.raises(UsageError, match="another run is using it"):
         RunFolder.begin(tmp_path / "run", ASKED, resume=True)
