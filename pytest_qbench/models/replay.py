@@ -1,7 +1,8 @@
-"""`replay:PATH`: answers items from what a model put out elsewhere. Needs no images and no torch."""
+"""`replay:PATH`: answers items from recorded outputs. Needs no images and no torch."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -9,6 +10,7 @@ from typing import Any, NoReturn, cast
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.items import Item, LeftOut
 from pytest_qbench.models.base import ItemModel
+from pytest_qbench.models.output_formats import OutputFile
 from pytest_qbench.models.output_matching import Duplicates, Found, Matches, match, place
 from pytest_qbench.models.recorded_outputs import read_outputs
 from pytest_qbench.records import Key, Response
@@ -32,9 +34,11 @@ class ReplayModel(ItemModel):
         self._matches = Matches()
 
     def describe(self) -> dict[str, Any]:
-        """Return the backend, the files that were read and how their outputs were matched with the items."""
+        """Return the backend, the files that were read with a hash of their content, and the model arguments."""
         chosen = {"arguments": self._arguments} if self._arguments else {}
-        return {"backend": "replay", "name": self.name, "files": [file.name for file in self._outputs.files], **chosen}
+        files = self._outputs.files
+        names = [file.name for file in files]
+        return {"backend": "replay", "name": self.name, "files": names, "content": _digest(files), **chosen}
 
     @property
     def conditions(self) -> dict[str, Any]:
@@ -103,6 +107,14 @@ class ReplayModel(ItemModel):
             return f"no recorded output in {self._path}"
         asked = other.output.question
         return f"{place(other.file, other.output)}: answers another question ({asked!r})"
+
+
+def _digest(files: Sequence[OutputFile]) -> str:
+    """Return a hash of the bytes of the files: 16 hex digits."""
+    found = hashlib.sha256()
+    for file in files:
+        found.update(file.path.read_bytes())
+    return found.hexdigest()[:16]
 
 
 def _by_option(item: Item, found: Found) -> dict[str, float]:

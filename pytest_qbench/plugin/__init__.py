@@ -75,9 +75,9 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     """State how the columns of the quality databases are understood."""
-    if not given(config):
+    if not given(config) or (run := run_of(config)).usage_error:
         return []
-    request = run_of(config).request
+    request = run.request
     found = [d.meaning for d in request.datasets if d.meaning and d.task in request.tasks] if request.tasks else []
     return [f"qbench: {meaning}" for meaning in found]
 

@@ -212,9 +212,9 @@ def test_own_prompts_replace_ours_and_change_the_hash(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content, why",
     [
-        ("", "no prompts"), ("- a", "no prompts"), ("relevant: x", "no prompt is called 'relevant'"),
+        ("", "is empty"), ("- a", "no prompts"), ("relevant: x", "no prompt is called 'relevant'"),
         ("relevance: 3", "is not a text"), ("relevance: judge it", "lacks {description}"),
-        ("completeness: '{description}'", "lacks {golden}"), ("a: [", "cannot be read"), (None, "cannot be read"),
+        ("completeness: '{description}'", "lacks {golden}"), ("a: [", "correct the YAML"), (None, "no such file"),
     ],
 )  # fmt: skip
 def test_prompts_that_cannot_work(tmp_path: Path, content: str | None, why: str) -> None:

@@ -137,7 +137,7 @@ def test_items_that_vanish_are_missing_also_under_a_limit(small: pytest.Pytester
     file = small.path / "data" / "llvisionqa" / "llvisionqa_dev.json"
     file.write_text(json.dumps([q for i, q in enumerate(json.loads(file.read_text())) if i % 10 < 2]))
     for narrowed in ((), ("--qbench-limit=1000",), ("--qbench-datasets=llvisionqa,lab",)):
-        code, text = status(small, *narrowed, model="worse")
+        code, text = status(small, *narrowed)
         assert code == 10, text
     refused = small.runpytest_subprocess(
         "--qbench-model=replay:good", DATA, "--qbench-baseline=b", "--qbench-update-baseline"

@@ -27,7 +27,7 @@ def test_pace(done: int, total: int, seconds: float, told: str) -> None:
 def test_a_long_run_shows_its_pace_and_a_short_one_does_not(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     short = project.runpytest_subprocess(*SMALL, "--qbench-no-gates", *workers)
     assert "items/s" not in short.stdout.str()
-    project.makeconftest("import pytest_qbench.progress as p\np.LONG = 0.0")
+    project.makeconftest("import pytest_qbench.plugin.progress as p\np.LONG = 0.0")
     result = project.runpytest_subprocess(*SMALL, "--qbench-no-gates", *workers)
     assert result.ret == 0
     result.stdout.re_match_lines([r".*\[ *\d+%, [\d.e+]+ items/s, \d+:\d\d left\]$"])

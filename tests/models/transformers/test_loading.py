@@ -98,7 +98,7 @@ def test_a_text_model_that_only_loading_detects(tmp_path: Path) -> None:
     config = transformers.T5Config(d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2, vocab_size=9)
     with quiet():
         transformers.T5ForConditionalGeneration(config).save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="is a 't5' model: no vision-language model"):
+    with pytest.raises(ModelError, match="is a 't5' model: transformers has no vision-language model"):
         load_model(parse_spec(str(tmp_path)), {})
 
 
