@@ -46,8 +46,9 @@ class SensitivityResult:
     def verdict(self) -> str:
         """``caught``, ``drift`` (drift alone detects it), ``too small``, ``MISSED``; ``green`` or ``FALSE ALARM``.
 
-        The last two are for harmless changes: on so few items a gate may stay open, but may not turn red. A fault is missed if a metric falls by more than margin and MDE without
-        the verdict `regressed`, or if drift must detect it and does not.
+        The last two are for harmless changes: on so few items a gate may stay open, but it may not turn red. A fault is
+        missed if a metric falls by more than margin and MDE without the verdict `regressed`, or if drift must detect it
+        and does not.
         """
         verdicts = {gate.verdict for gate in self.gates}
         moved = any(found for _, found in self.drifts)
