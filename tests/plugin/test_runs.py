@@ -42,7 +42,7 @@ def test_without_a_baseline_the_gates_are_invalid_and_say_what_records_one(
     result.stdout.fnmatch_lines(["*no baseline 'random-0'*--qbench-update-baseline*", "INVALID: *"])
     found = summary(project)
     assert {g["verdict"] for g in found["gates"]} == {"invalid"}
-    assert found["items"] == {"total": 160, "scored": 160, "unparsed": 0, "errors": 0}
+    assert found["items"] == {"total": 160, "scored": 160, "unparsed": 0, "errors": 0, "cut": 0}
 
 
 @BOTH
@@ -167,7 +167,7 @@ def test_an_item_that_fails_is_an_error_with_its_reason(project: pytest.Pytester
     result = project.runpytest_subprocess(*args)
     assert result.ret == 10
     result.stdout.fnmatch_lines(["*mini_a/koala-04.webp: ItemError: the image melted*"])
-    assert summary(project)["items"] == {"total": 150, "scored": 149, "unparsed": 0, "errors": 1}
+    assert summary(project)["items"] == {"total": 150, "scored": 149, "unparsed": 0, "errors": 1, "cut": 0}
     assert project.runpytest_subprocess(*args, "--qbench-no-gates").ret == 1  # above the limit without gates too
     tolerated = project.runpytest_subprocess(*args, "--qbench-no-gates", "--qbench-max-errors=0.1")
     assert tolerated.ret == 0

@@ -89,7 +89,7 @@ def test_an_item_that_kills_its_replica_is_isolated_and_named(nodes: TwoNodes, l
         assert spread.wait() == 1, spread.text
     finally:
         nodes.say("killer", None)
-    assert counts(folder) == {"total": 60, "scored": 59, "unparsed": 0, "errors": 1}
+    assert counts(folder) == {"total": 60, "scored": 59, "unparsed": 0, "errors": 1, "cut": 0}
     (dead,) = (r for r in map(json.loads, records(folder)) if r["status"] == "error")
     assert dead["error"] == f"WorkerDied: the process died 4 times while it measured {dead['item']}, at last alone"
     sizes = [len(batch) for batch in begun(folder) if ("assessment", dead["item"]) in batch]
