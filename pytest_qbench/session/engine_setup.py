@@ -53,7 +53,7 @@ def build_engine(
     def checked_judge() -> Judge:
         return _check_judge(request, recorder, endpoints, judge())
 
-    judges_earlier_texts = recorder.has_earlier_records and "description" in request.tasks
+    judges_earlier_texts = recorder.has_earlier_records and request.needs_judge
     if judges_earlier_texts or (settings.judge_unparsed and "perception" in request.tasks):
         checked_judge()  # it is part of the conditions, also of a run in which it has nothing left to judge
     return Engine(
