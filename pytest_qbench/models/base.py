@@ -61,6 +61,8 @@ MODEL_MEMBERS = (
     "close",
 )
 """What every model has, by name (see `Model`)."""
+REPLAY_MEMBERS = ("name", "needs_images", "describe", "recall", "close")
+"""What a model has that answers items instead of prompts (see `SupportsReplay`)."""
 
 
 class Model(Protocol):

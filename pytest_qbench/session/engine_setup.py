@@ -15,7 +15,15 @@ from pytest_qbench.errors import UsageError
 from pytest_qbench.judges.base import Judge, SupportsChoice
 from pytest_qbench.judges.control_set import run_control_set
 from pytest_qbench.judges.rubric import RubricJudge
-from pytest_qbench.models.base import MODEL_MEMBERS, Model, RemoteModel, SupportsProbe, check_method_names
+from pytest_qbench.models.base import (
+    MODEL_MEMBERS,
+    REPLAY_MEMBERS,
+    Model,
+    RemoteModel,
+    SupportsProbe,
+    SupportsReplay,
+    check_method_names,
+)
 from pytest_qbench.models.replay import ReplayModel
 from pytest_qbench.session.endpoints import SessionEndpoints
 from pytest_qbench.session.noise_floor import measure_again
@@ -66,10 +74,11 @@ def build_engine(
 def _check_project_model(request: RunRequest, model: Model) -> None:
     """Raise `UsageError` for an object that is no model, or for another model than the one that the option names."""
     check_method_names(model)
-    if missing := [name for name in MODEL_MEMBERS if not hasattr(model, name)]:
+    needed = REPLAY_MEMBERS if isinstance(model, SupportsReplay) else MODEL_MEMBERS
+    if missing := [name for name in needed if not hasattr(model, name)]:
         raise UsageError(
             f"qbench_model: {type(model).__name__} has no {', '.join(missing)}; "
-            f"a model needs {', '.join(MODEL_MEMBERS)} (docs: your own model)"
+            f"a model needs {', '.join(needed)} (docs: your own model)"
         )
     if request.spec is not None and model.name != request.spec.name:
         raise UsageError(

@@ -177,9 +177,9 @@ def test_an_item_that_fails_is_an_error_with_its_reason(project: pytest.Pytester
 def test_node_ids_work_as_everywhere(project: pytest.Pytester) -> None:
     node = "test_perception.py::test_perception[mini/astronaut-01-q1]"
     result = project.runpytest_subprocess("--qbench-model=random:0", "-v", node)
-    assert result.ret == 0
+    assert result.ret == 10
     shown = node.replace("[", "?").replace("]", "?")  # brackets are a pattern of their own
-    result.stdout.fnmatch_lines([f"{shown} *", "NOTHING GATED: no gate ran*"])
+    result.stdout.fnmatch_lines([f"{shown} *", "NOT MEASURED: *"])
     collected = project.runpytest_subprocess("--qbench-model=random:0", "--collect-only", "-q")
     assert collected.ret == 0
     assert len([line for line in collected.outlines if "::" in line]) == 450 + 60 + 300 + 3
@@ -199,7 +199,7 @@ def test_an_inconclusive_gate_warns_and_fails_when_strict(project: pytest.Pytest
     reseal(path.parent)
     result = project.runpytest_subprocess(*SMALL)
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["INCONCLUSIVE: perception.accuracy*", "*= 1 INCONCLUSIVE, *"])
+    result.stdout.fnmatch_lines(["INCONCLUSIVE: *", "*INCONCLUSIVE, *"])
     assert project.runpytest_subprocess(*SMALL, "--qbench-strict").ret == 11
 
 
@@ -229,7 +229,7 @@ def test_a_folder_with_one_task_is_gated_on_that_task(project: pytest.Pytester, 
     assert recorded.ret == 0, recorded.stdout.str()
     result = project.runpytest_subprocess(*args)
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["PASS: 1 of 1 gates hold (not measured: description, assessment)", "*2 not gated*"])
+    result.stdout.fnmatch_lines(["INCONCLUSIVE: * (not measured: description, assessment)", "*2 not gated*"])
 
 
 @BOTH
