@@ -48,7 +48,8 @@ from pytest_qbench.judges.lexicon import LexiconJudge  # noqa: E402
 from pytest_qbench.models import load_model, parse_spec  # noqa: E402
 from pytest_qbench.models.errors import quiet  # noqa: E402
 from pytest_qbench.models.images import LazyImage  # noqa: E402
-from pytest_qbench.prompts import QUALITY_WORDS, RATE, RATE_PREFIX, question_text  # noqa: E402
+from pytest_qbench.prompt_sets.read import packaged_set  # noqa: E402
+from pytest_qbench.prompts import QUALITY_WORDS, RATE, RATE_PREFIX  # noqa: E402
 from tests.models.parts import LLAVA_TEMPLATE, metaspace_tokenizer, randomize  # noqa: E402
 
 BATCH = 16
@@ -128,7 +129,7 @@ class ByHand:
         with quiet():
             self.model = tf.LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
             self.processor = tf.AutoProcessor.from_pretrained(folder)
-        question = question_text(items_of([Path("x")], "A1")[0], "likelihood")
+        question = packaged_set("default").likelihood.fill(items_of([Path("x")], "A1")[0])[0]
         self.texts = {
             "A1": f"USER: <image>\n{question} ASSISTANT:",
             "A3": f"USER: <image>\n{RATE} ASSISTANT: {RATE_PREFIX}",

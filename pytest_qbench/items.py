@@ -72,7 +72,7 @@ class Item:
     the text of the correct option (None for hidden answers), `target` the MOS or reference score (greater is better),
     `golden` the reference descriptions. Items with the same `group` share a source photo.
     `image_names` are the images' file names as the data states them; empty where it states none. `aliases` are further
-    ids of the item in the data.
+    ids of the item in the data. `context` is a text about the image that a prompt may add.
     """
 
     id: str
@@ -89,10 +89,13 @@ class Item:
     golden: tuple[str, ...] = ()
     image_names: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    context: str | None = None
 
     def digest(self) -> str:
-        """Return a hash of question, options, answer, MOS and golden texts: 16 hex digits."""
+        """Return a hash of question, options, answer, MOS, golden texts and context: 16 hex digits."""
         content = [self.question, list(self.options), self.answer, self.target, list(self.golden)]
+        if self.context is not None:  # the digests of items without one stay as they were
+            content.append(self.context)
         return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:16]
 
 

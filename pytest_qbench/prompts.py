@@ -1,8 +1,10 @@
-"""The texts of the protocol: what each task asks a model, and how long a reply may be."""
+"""What each task asks a model: templates, the prompts that they give for an item, and how long a reply may be."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -15,17 +17,21 @@ if TYPE_CHECKING:
 AnswerMode = Literal["generate", "likelihood"]
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-LETTER_INSTRUCTION = "Answer with the option's letter from the given choices directly."
-SHORT_ANSWER_INSTRUCTION = "Answer the question using a single word or phrase."
-DESCRIBE = "Describe the quality, aesthetics and other low-level appearance of the image in details."
+# What checks of a model ask, whatever the prompts of the run are.
 RATE = "Rate the quality of the image."
 RATE_PREFIX = "The quality of the image is"
 QUALITY_WORDS = ("good", "poor")
-# For endpoints that cannot continue a reply. Not in `fingerprint`: a run that asks this says so in its conditions.
+# For endpoints that cannot continue a reply. Not in a prompt set: a run that asks this says so in its conditions.
 ONE_WORD = "Answer with one word: {} or {}."
+DEFAULT_PROMPTS = "default"
+"""The prompt set that is used where none is named."""
 MAX_NEW_TOKENS: Mapping[str, int] = {"perception": 32, "description": 256}
 # The name of each task's token limit in fingerprints and, see `token_option`, among the options.
 TOKEN_LIMITS: Mapping[str, str] = {"perception": "answer_tokens", "description": "description_tokens"}
+
+_IMAGES = re.compile(r"\{image([12]?)\}")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_CONTEXT_LINE = re.compile(r"[^\n]*\{context\}[^\n]*\n?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,42 +39,125 @@ class Prompt:
     """One user turn; `prefix` is the beginning of the assistant's turn that the model continues.
 
     `key` is the item's id: from it, a model without weights gives the same answer in every batch. Images are RGB. Do
-    not change them in place; each access may decode them again (`models.images.LazyImages`).
+    not change them in place; each access may decode them again (`models.images.LazyImages`). `system` is the system's
+    turn. `places` says where each image stands in `text`, in characters; without it, the images stand before the text.
     """
 
     key: str
     text: str
     images: Sequence[Image] = field(default=(), repr=False)
     prefix: str | None = None
+    system: str | None = None
+    places: tuple[int, ...] = ()
+
+    def parts(self, images: int) -> list[str | int]:
+        """Return the turn in its order: pieces of the text, and images by number. A model may be shown none."""
+        if not self.places or not images:
+            return [*range(images), self.text]
+        found: list[str | int] = []
+        end = 0
+        for number, place in enumerate(self.places[:images]):
+            found += [self.text[end:place], number]
+            end = place
+        found += [*range(len(self.places), images), self.text[end:]]
+        return [part for part in found if part != ""]
 
 
-def question_text(item: Item, answer: AnswerMode) -> str:
-    """Return the text of a perception item.
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What one task asks: `text` with placeholders, `pair` for items with two images (None: `text` as well).
 
-    With ``generate`` the text lists the options with letters, as Q-Bench does. With ``likelihood`` the model scores the
-    options as continuations, so the question stands alone with LLaVA's instruction for short answers.
+    ``{question}``, ``{options}`` and ``{context}`` stand for texts of the item; the line of ``{context}`` is left out
+    for an item without context. ``{image}`` says where the images stand, ``{image1}`` and ``{image2}`` where each of a
+    pair does. `prefix` is the beginning of the reply, `system` the system's turn.
     """
-    if answer == "likelihood":
-        return f"{item.question}\n{SHORT_ANSWER_INSTRUCTION}"
-    lines = [f"{letter}. {option}" for letter, option in zip(LETTERS, item.options, strict=False)]
-    return "\n".join([str(item.question), *lines, LETTER_INSTRUCTION])
+
+    text: str
+    pair: str | None = None
+    prefix: str | None = None
+    system: str | None = None
+
+    def of(self, item: Item) -> str:
+        """Return the template for an item, by its number of images."""
+        return self.pair if self.pair is not None and len(item.images) == 2 else self.text
+
+    def prompt(self, item: Item, images: Sequence[Image]) -> Prompt:
+        """Return the prompt of an item."""
+        text, places = self.fill(item)
+        return Prompt(item.id, text, images, self.prefix, self.system, places)
+
+    def fill(self, item: Item) -> tuple[str, tuple[int, ...]]:
+        """Return the text of an item's prompt, and where its images stand in it."""
+        template = self.of(item)
+        if not item.context:
+            template = _CONTEXT_LINE.sub("", template)
+        fields = {"question": str(item.question), "options": listed(item.options), "context": item.context or ""}
+        text, places, end = "", list[int](), 0
+        for found in _PLACEHOLDER.finditer(template):  # in one pass: a question may hold braces
+            text += template[end : found.start()]
+            end = found.end()
+            if (image := _IMAGES.fullmatch(found[0])) is not None:
+                places += [len(text)] * (1 if image[1] else max(1, len(item.images)))
+            else:
+                text += fields.get(found[1], found[0])
+        return text + template[end:], tuple(places)
+
+    def places_images_of(self, item: Item) -> bool:
+        """Tell whether the template says where the images of an item stand."""
+        return _IMAGES.search(self.of(item)) is not None
+
+    def shown(self) -> str:
+        """Return the whole template in one line: system, text or pair, prefix."""
+        return one_line({"system": self.system, "": self.text, "pair": self.pair, "reply": self.prefix})
 
 
-def prompt(item: Item, images: Sequence[Image], answer: AnswerMode) -> Prompt:
-    """Return the prompt of `item`."""
-    if item.task == "perception":
-        return Prompt(item.id, question_text(item, answer), images)
-    if item.task == "description":
-        return Prompt(item.id, DESCRIBE, images)
-    return Prompt(item.id, RATE, images, RATE_PREFIX)
+@dataclass(frozen=True, slots=True)
+class PromptSet:
+    """The templates of all tasks under one name. `words` are those of the quality score, from good to poor."""
+
+    name: str
+    perception: Template
+    likelihood: Template
+    description: Template
+    assessment: Template
+    words: tuple[str, ...] = QUALITY_WORDS
+
+    def template(self, task: str, answer: AnswerMode) -> Template:
+        """Return the template of a task; perception has one for each answer mode."""
+        if task == "perception":
+            return self.perception if answer == "generate" else self.likelihood
+        return self.description if task == "description" else self.assessment
+
+    def prompt(self, item: Item, images: Sequence[Image], answer: AnswerMode) -> Prompt:
+        """Return the prompt of `item`."""
+        return self.template(item.task, answer).prompt(item, images)
+
+    def describe(self, answer: AnswerMode) -> dict[str, dict[str, str]]:
+        """Return the text and a hash of each task's template, by task."""
+        found = {}
+        for task in ("perception", "description", "assessment"):
+            template = self.template(task, answer)
+            whole = [template.text, template.pair, template.prefix, template.system]
+            found[task] = {"text": template.shown(), "hash": digest(whole)}
+        return found
+
+
+def listed(options: Sequence[str]) -> str:
+    """Return the options with their letters, one a line."""
+    return "\n".join(f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))
+
+
+def one_line(parts: Mapping[str, str | None]) -> str:
+    """Return named texts in one line, line ends as ``\\n``; those that are None are left out."""
+    whole = {name: text.replace("\n", "\\n") for name, text in parts.items() if text is not None}
+    return " | ".join(f"{name}: {text}" if name else text for name, text in whole.items())
+
+
+def digest(value: object) -> str:
+    """Return a hash of plain values: 16 hex digits."""
+    return hashlib.sha256(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def token_option(task: str) -> str:
     """Return the option that sets the token limit of a task."""
     return f"--qbench-{TOKEN_LIMITS[task].replace('_', '-')}"
-
-
-def fingerprint() -> str:
-    """Return a hash of every text above, 16 hex digits: results under other texts are not comparable."""
-    texts = (LETTER_INSTRUCTION, SHORT_ANSWER_INSTRUCTION, DESCRIBE, RATE, RATE_PREFIX, *QUALITY_WORDS)
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]

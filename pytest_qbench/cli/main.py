@@ -19,6 +19,7 @@ COMMANDS = (
     "models",
     "plan",
     "report",
+    "study",
 )
 
 BROKEN_PIPE_STATUS = 141

@@ -96,8 +96,7 @@ class OutputScorer:
     def _scoring(self, path: Path) -> Scoring:
         """Return how log-probabilities become scores: as on the other side, else by the protocol."""
         if stated := self._conditions.get("scoring"):
-            good, poor = stated["words"]
-            return Scoring((good, poor), stated["temperature"], stated.get("halves") == "mean")
+            return Scoring(tuple(stated["words"]), stated["temperature"], stated.get("halves") == "mean")
         if self._protocol == "paper":
             return Scoring(paper_words(parse_spec(f"replay:{path}")), PAPER_TEMPERATURE, halves=True)
         return DEFAULT

@@ -95,7 +95,8 @@ class _Builder:
         source = self.source
         column = self._assessment_columns(row).image if source.task == "assessment" else self._image_column(row)
         names, images = self._images(row, column)
-        self._keep(self._of_task(row, self._ident(row, names), names, images), row, tuple(names))
+        item = self._of_task(row, self._ident(row, names), names, images)
+        self._keep(replace(item, context=_context(row)), row, tuple(names))
 
     def _of_task(self, row: Row, ident: str, names: list[str], images: tuple[ImageSource, ...]) -> Item:
         """Return the item of a record, still without group and names."""
@@ -198,6 +199,14 @@ class _Builder:
             ident = f"{item.id}#{count}"
 
 
+def _context(row: Row) -> str | None:
+    """Return the context of an entry: the field of this name, or `hint`, as VLMEvalKit's tables call it."""
+    context, hint = row.text("context"), row.text("hint")
+    if None not in (context, hint) and context != hint:
+        raise row.error(f"context {shown(context)} and hint {shown(hint)} differ", "keep one of them")
+    return context or hint
+
+
 def _content(item: Item) -> dict[str, object]:
     """Return what two entries of one id must have in common; pictures inside the records are not compared."""
     files = [image.name for image in item.images if isinstance(image, FileImage)]
@@ -207,6 +216,7 @@ def _content(item: Item) -> dict[str, object]:
         "answer": item.answer,
         "score": item.target,
         "golden texts": item.golden,
+        "context": item.context,
         "slices": item.slices,
         "images": files,
     }

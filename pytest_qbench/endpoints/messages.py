@@ -15,11 +15,21 @@ if TYPE_CHECKING:
 CONTINUE: Mapping[str, Any] = {"continue_final_message": True, "add_generation_prompt": False}
 
 
-def messages(text: str, images: Sequence[str] = (), prefix: str | None = None) -> list[dict[str, Any]]:
-    """Return a user's turn (images as data URLs, then the text) and the beginning of the assistant's."""
-    content: list[dict[str, Any]] = [{"type": "image_url", "image_url": {"url": url}} for url in images]
-    content.append({"type": "text", "text": text})
-    turns: list[dict[str, Any]] = [{"role": "user", "content": content}]
+def messages(
+    parts: Sequence[str | int], images: Sequence[str] = (), prefix: str | None = None, system: str | None = None
+) -> list[dict[str, Any]]:
+    """Return the system's turn, a user's turn and the beginning of the assistant's.
+
+    `parts` are texts, and images by number; `images` are data URLs.
+    """
+    content: list[dict[str, Any]] = [
+        {"type": "image_url", "image_url": {"url": images[part]}}
+        if isinstance(part, int)
+        else {"type": "text", "text": part}
+        for part in parts
+    ]
+    turns: list[dict[str, Any]] = [{"role": "system", "content": system}] if system is not None else []
+    turns.append({"role": "user", "content": content})
     if prefix is not None:
         turns.append({"role": "assistant", "content": prefix})
     return turns

@@ -10,7 +10,8 @@ from pytest_qbench.errors import ItemError
 from pytest_qbench.items import ImageSource, Item
 from pytest_qbench.models.base import Model, SupportsPrefetch
 from pytest_qbench.models.images import LazyImage, LazyImages
-from pytest_qbench.prompts import MAX_NEW_TOKENS, AnswerMode, Prompt, prompt
+from pytest_qbench.prompt_sets.read import packaged_set
+from pytest_qbench.prompts import DEFAULT_PROMPTS, MAX_NEW_TOKENS, AnswerMode, Prompt, PromptSet
 from pytest_qbench.records import Response
 
 # Errors that cost an item and not the run. torch raises RuntimeError, also when memory runs out. A `UsageError` is not
@@ -22,13 +23,14 @@ ITEM_FAILURES = (ArithmeticError, ItemError, LookupError, OSError, RuntimeError,
 class PromptSettings:
     """Settings that shape a prompt: answer mode of perception, grey images (blind), words of assessment.
 
-    `max_new_tokens` limits the length of a reply, by task.
+    `max_new_tokens` limits the length of a reply, by task; `prompt_set` holds the templates.
     """
 
     answer: AnswerMode
     blind: bool
     words: Sequence[str]
     max_new_tokens: Mapping[str, int] = field(default_factory=lambda: MAX_NEW_TOKENS)
+    prompt_set: PromptSet = field(default_factory=lambda: packaged_set(DEFAULT_PROMPTS))
 
     def ask(self, model: Model, items: Sequence[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
         """Return the response of each item. All items are of one task. Errors of the model propagate."""
@@ -67,7 +69,7 @@ class BatchBuilder:
                 for item in items
             )
         prompts = [
-            prompt(item, LazyImages(own) if own else (), self._settings.answer)
+            self._settings.prompt_set.prompt(item, LazyImages(own) if own else (), self._settings.answer)
             for item, own in zip(items, self._images, strict=True)
         ]
         return Batch(tuple(positions), tuple(items), tuple(prompts), self._images, shared)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
+from pytest_qbench.engine.alterations import Alterations
 from pytest_qbench.engine.batching import plan_batches
 from pytest_qbench.engine.dispatch import ITEM_FAILURES, BatchBuilder, PromptSettings
 from pytest_qbench.engine.grader import Grader, error_record
@@ -14,9 +15,11 @@ from pytest_qbench.engine.prefetch import Batch, Prefetcher, PreparedBatch
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
 from pytest_qbench.judges.base import Judge
+from pytest_qbench.models import given_prompts
 from pytest_qbench.models.base import MatchesItems, Model, RemoteModel, SupportsPrefetch, SupportsReplay
 from pytest_qbench.models.errors import OutOfMemoryError, WorkerDied
-from pytest_qbench.prompts import MAX_NEW_TOKENS, AnswerMode, Prompt, question_text
+from pytest_qbench.prompt_sets.read import packaged_set
+from pytest_qbench.prompts import DEFAULT_PROMPTS, MAX_NEW_TOKENS, AnswerMode, Prompt, PromptSet
 from pytest_qbench.records import Record, Response, error_kind
 from pytest_qbench.scoring.score import DEFAULT, Scoring
 
@@ -55,8 +58,12 @@ class Engine:
         scoring: Scoring = DEFAULT,
         reads_unparsed: bool = False,
         max_new_tokens: Mapping[str, int] = MAX_NEW_TOKENS,
+        prompt_set: PromptSet | None = None,
+        on_alteration: Callable[[dict[str, Any]], None] = lambda found: None,
     ) -> None:
         """Wrap a loaded model. `batch_size` None starts with the model's own size and halves it when memory runs out.
+
+        `prompt_set` None is the packaged default. `on_alteration` takes what `Alterations` finds.
 
         Raises `ModelError` for a model whose methods have earlier names.
         """
@@ -68,7 +75,10 @@ class Engine:
         self._matches = model if isinstance(model, MatchesItems) else None
         self._remote = model if isinstance(model, RemoteModel) else None
         self.scoring = scoring
-        self._settings = PromptSettings(answer, blind, scoring.words, max_new_tokens)
+        self._settings = PromptSettings(
+            answer, blind, scoring.words, max_new_tokens, prompt_set or packaged_set(DEFAULT_PROMPTS)
+        )
+        self._alterations = Alterations(on_alteration)
         self._score = Grader(scoring, judge, judge_rounds, reads_unparsed)
         self._prefetcher = Prefetcher(model)
         self._expected: deque[tuple[tuple[Item, ...], int]] = deque()
@@ -124,7 +134,8 @@ class Engine:
         return len(plan)
 
     def _length(self, item: Item) -> int:
-        return len(question_text(item, self.answer)) if item.task == "perception" else 0
+        template = self._settings.prompt_set.template(item.task, self.answer)
+        return len(template.fill(item)[0]) if item.task == "perception" else 0
 
     def _batches(self, items: tuple[Item, ...], plan: Sequence[tuple[tuple[int, ...], bool]]) -> Iterator[Batch]:
         build = BatchBuilder(self._settings, vision=self.model.needs_images)
@@ -196,4 +207,8 @@ class Engine:
             return self._replay.recall(items)
         if self._remote is not None:
             return self._remote.receive(items, prompts)
-        return self._settings.ask(self.model, items, prompts)
+        with given_prompts.collect() as given:
+            responses = self._settings.ask(self.model, items, prompts)
+        template = self._settings.prompt_set.template(items[0].task, self.answer)
+        self._alterations.add(items, prompts, given, template)
+        return responses

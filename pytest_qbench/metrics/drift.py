@@ -40,7 +40,7 @@ class Drift:
 
 
 def words_of(fingerprint: Mapping[str, Any]) -> Sequence[str]:
-    """The two words of the quality score of a run."""
+    """The words of the quality score of a run."""
     return (fingerprint.get("scoring") or {}).get("words") or DEFAULT.words
 
 

@@ -162,7 +162,7 @@ def compute_metrics(records: Iterable[Record], halves: bool = False) -> list[Met
                 continue  # every reply ended by itself, or its end is not known
             if name == "perception.confidence" and all(r.logprobs is None for r in group):
                 continue  # answered by text: there is no such number
-            slices = _slices(group) if name == "perception.accuracy" else []
+            slices = published_order(group) if name == "perception.accuracy" else []
             metrics += [mean_metric(group, name, dataset, split, s) for s in (None, *slices)]
     return metrics + _means(metrics)
 
@@ -174,7 +174,8 @@ PUBLISHED = (
 )  # fmt: skip
 
 
-def _slices(records: Iterable[Record]) -> list[str]:
+def published_order(records: Iterable[Record]) -> list[str]:
+    """Return the slices of some records, those of the published tables first."""
     found = {f"{key}={value}" for record in records for key, value in record.slices.items()}
     return [s for s in PUBLISHED if s in found] + sorted(found - set(PUBLISHED))
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pytest_qbench.records import Record
+from pytest_qbench.scoring.quality import even_levels
 
 
 def probabilities(logprobs: Mapping[str, float]) -> dict[str, float]:
@@ -34,9 +35,9 @@ def option_margin(record: Record) -> float | None:
 
 
 def outlook(record: Record, words: Sequence[str]) -> dict[str, float] | None:
-    """What a record's probabilities are about: the options, or the first of the two quality `words` against the second.
+    """What a record's probabilities are about: the options, or the expected worth of the quality `words`.
 
-    None where nothing was recorded of them.
+    With two words that is the probability of the first against the second. None where nothing was recorded of them.
     """
     if record.logprobs is None or record.status == "error":
         return None
@@ -44,7 +45,8 @@ def outlook(record: Record, words: Sequence[str]) -> dict[str, float] | None:
         return probabilities(record.logprobs)
     if any(word not in record.logprobs for word in words):
         return None
-    return {words[0]: probabilities({word: record.logprobs[word] for word in words})[words[0]]}
+    shares, worth = probabilities({word: record.logprobs[word] for word in words}), even_levels(words)
+    return {words[0]: sum(worth[word] * shares[word] for word in words)}
 
 
 def change(new: Record, old: Record, words: Sequence[str]) -> float | None:

@@ -13,6 +13,7 @@ from pytest_qbench.scoring.quality import (
     POOR_WORDS,
     THREE_LEVELS,
     argmax_score,
+    even_levels,
     level_score,
     quality_score,
     word_set_score,
@@ -43,11 +44,22 @@ def argmax(good: str, poor: str) -> Strategy:
     return Strategy(f"argmax {good}/{poor}", (good, poor), lambda logits: argmax_score(logits, good, poor))
 
 
+def levels(words: Sequence[str], temperature: float) -> Strategy:
+    """The expected worth of a scale of words."""
+    worth = even_levels(words)
+    return Strategy(
+        f"levels {'/'.join(words)}, T = {temperature:g}",
+        tuple(words),
+        lambda logits: level_score(logits, worth, temperature),
+    )
+
+
 def strategies(chosen: Scoring) -> list[Strategy]:
     """Return what is compared, the scoring chosen for the run first."""
-    pairs = list(dict.fromkeys([chosen.words, ("good", "poor"), ("high", "low")]))
+    own = [(chosen.words[0], chosen.words[1])] if len(chosen.words) == 2 else []
+    pairs = list(dict.fromkeys([*own, ("good", "poor"), ("high", "low")]))
     temperatures = (1.0, PAPER_TEMPERATURE)
-    listed = [softmax(*chosen.words, chosen.temperature)]
+    listed = [softmax(*own[0], chosen.temperature) if own else levels(chosen.words, chosen.temperature)]
     for pair in pairs:
         listed += [softmax(*pair, t) for t in temperatures] + [argmax(*pair)]
     sides = "/".join("+".join(side) for side in (GOOD_WORDS, POOR_WORDS))

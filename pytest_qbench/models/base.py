@@ -152,6 +152,16 @@ class SupportsProbe(Protocol):
 
 
 @runtime_checkable
+class PlacesImages(Protocol):
+    """A model that knows whether it can put images where a prompt has them."""
+
+    @property
+    def moves_images(self) -> bool:
+        """Whether images stand before the text, wherever the prompt has them."""
+        ...
+
+
+@runtime_checkable
 class SupportsPrefetch(Protocol):
     """A model that can prepare batches in threads during the forward pass of another batch.
 

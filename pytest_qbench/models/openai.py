@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pytest_qbench.endpoints.address import parse_address
@@ -14,11 +15,13 @@ from pytest_qbench.endpoints.completion import Completion
 from pytest_qbench.endpoints.event_loop import Endpoints
 from pytest_qbench.endpoints.messages import CONTINUE, data_url, merged, messages
 from pytest_qbench.errors import ItemError, ModelError
+from pytest_qbench.models import given_prompts
 from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.prompts import ONE_WORD, RATE, RATE_PREFIX, AnswerMode, Prompt
 from pytest_qbench.records import CUT, Response
 
 TOP = 20  # candidates for a token: the most that closed endpoints return
+_PROBE = Prompt("probe", RATE)
 _INSTEAD = "or ask for one word with --qbench-model-arg=assessment=ask (scores then compare with such runs only)"
 
 
@@ -74,9 +77,10 @@ class OpenAIModel:
 
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str | Response | ItemError]:
         """Return the replies at temperature 0, of at most `max_new_tokens` tokens."""
+        given_prompts.note(prompts)
 
         async def one(prompt: Prompt) -> str | Response:
-            reply = await self._chat(prompt.text, await self._encoded(prompt), max_tokens=max_new_tokens)
+            reply = await self._chat(prompt, await self._encoded(prompt), max_tokens=max_new_tokens)
             choice = reply.choices[0]
             text = choice.text.strip()
             return Response(text, finish=CUT) if choice.cut else text
@@ -90,6 +94,7 @@ class OpenAIModel:
 
         Each option takes one request, as no endpoint scores several replies to one conversation.
         """
+        given_prompts.note(prompts)
         self._fetch_tokens(None, {option for own in options for option in own})
 
         async def one(asked: tuple[Prompt, Sequence[str]]) -> list[float]:
@@ -104,6 +109,7 @@ class OpenAIModel:
 
         With ``assessment=ask`` the word is the first word of a reply to a prompt that asks for one word.
         """
+        given_prompts.note(prompts)
         if self._asks_one_word:
             return self._endpoints.each(prompts, lambda prompt: self._ask_word(prompt, words))
         for prefix in {prompt.prefix for prompt in prompts}:
@@ -130,9 +136,9 @@ class OpenAIModel:
             raise ModelError(f"openai:{self._address}: {e}") from None
 
     async def _probe_images(self, image: str) -> None:
-        seeing = await self._chat(RATE, [image], max_tokens=1)
+        seeing = await self._chat(_PROBE, [image], max_tokens=1)
         try:
-            blind = await self._chat(RATE, [], max_tokens=1)
+            blind = await self._chat(_PROBE, [], max_tokens=1)
         except EndpointError as e:
             if e.status not in (400, 422):
                 raise
@@ -152,7 +158,7 @@ class OpenAIModel:
         )
         try:
             await self._store_tokens(None, ["Yes"])
-            await self._likelihood(Prompt("probe", RATE), [image], None, "Yes")
+            await self._likelihood(_PROBE, [image], None, "Yes")
         except ItemError as e:
             raise ItemError(f"{e}; {missing}") from None
 
@@ -160,7 +166,7 @@ class OpenAIModel:
         prompt = Prompt("probe", RATE, (), RATE_PREFIX)
         try:
             if self._asks_one_word:
-                reply = await self._chat(_one_word(RATE, words), [image], **_FIRST_TOKEN, top_logprobs=TOP)
+                reply = await self._chat(_one_word(_PROBE, words), [image], **_FIRST_TOKEN, top_logprobs=TOP)
                 if len(reply.choices[0].top or ()) < 2:
                     raise ItemError("silently ignores logprobs or top_logprobs")
                 return
@@ -175,9 +181,10 @@ class OpenAIModel:
 
     # the requests
 
-    async def _chat(self, text: str, images: Sequence[str], prefix: str | None = None, **body: Any) -> Completion:
+    async def _chat(self, prompt: Prompt, images: Sequence[str], prefix: str | None = None, **body: Any) -> Completion:
         continuation = {} if prefix is None else CONTINUE
-        given = {"messages": messages(text, images, prefix), "temperature": 0, **continuation, **body}
+        turns = messages(prompt.parts(len(images)), images, prefix, prompt.system)
+        given = {"messages": turns, "temperature": 0, **continuation, **body}
         return await self._client.chat(merged(given, self._extra), sample=self._sample)
 
     async def _encoded(self, prompt: Prompt) -> list[str]:
@@ -194,7 +201,7 @@ class OpenAIModel:
             return list(await asyncio.gather(*scores))
         ids = [each[0] for each in tokens]
         reply = await self._chat(
-            prompt.text, images, prompt.prefix, **_FIRST_TOKEN, logprob_token_ids=ids, return_tokens_as_token_ids=True
+            prompt, images, prompt.prefix, **_FIRST_TOKEN, logprob_token_ids=ids, return_tokens_as_token_ids=True
         )
         top = reply.choices[0].top
         if top is None:
@@ -208,7 +215,7 @@ class OpenAIModel:
         """Return the summed log-probability of the tokens of `text` as the (rest of the) reply."""
         tokens = self._tokens[prefix, text]
         reply = await self._chat(
-            prompt.text, images, _joined(prefix, text), max_tokens=1, prompt_logprobs=0, return_token_ids=True
+            prompt, images, _joined(prefix, text), max_tokens=1, prompt_logprobs=0, return_token_ids=True
         )
         if reply.prompt_ids is None or reply.prompt_logprobs is None:
             raise ItemError("silently ignores prompt_logprobs or return_token_ids")
@@ -220,7 +227,7 @@ class OpenAIModel:
 
     async def _ask_word(self, prompt: Prompt, words: Sequence[str]) -> list[float]:
         images = await self._encoded(prompt)
-        reply = await self._chat(_one_word(prompt.text, words), images, **_FIRST_TOKEN, top_logprobs=TOP)
+        reply = await self._chat(_one_word(prompt, words), images, **_FIRST_TOKEN, top_logprobs=TOP)
         top = reply.choices[0].top or {}
         scores = []
         for word in words:
@@ -275,7 +282,7 @@ class OpenAIModel:
         self._continues = True
 
     async def _prompt_ids(self, prefix: str | None, **options: bool) -> tuple[int, ...]:
-        reply = await self._chat(RATE, [], prefix, max_tokens=1, return_token_ids=True, **options)
+        reply = await self._chat(_PROBE, [], prefix, max_tokens=1, return_token_ids=True, **options)
         if reply.prompt_ids is None:
             raise ItemError("silently ignores return_token_ids")
         return reply.prompt_ids
@@ -296,5 +303,6 @@ def _joined(prefix: str | None, text: str) -> str:
     return text.strip() if prefix is None else f"{prefix} {text.strip()}"
 
 
-def _one_word(text: str, words: Sequence[str]) -> str:
-    return f"{text} {ONE_WORD.format(*words)}"
+def _one_word(prompt: Prompt, words: Sequence[str]) -> Prompt:
+    *first, last = words
+    return replace(prompt, text=f"{prompt.text} {ONE_WORD.format(', '.join(first), last)}")

@@ -8,7 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from pytest_qbench.prompts import LETTER_INSTRUCTION, Prompt
+from pytest_qbench.models import given_prompts
+from pytest_qbench.prompts import Prompt
 
 SENTENCE = "The image is of average quality, with acceptable clarity, lighting and color."
 
@@ -28,24 +29,25 @@ class RandomModel:
 
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
         """Return a letter, uniform over the prompt's options, or a fixed sentence if the prompt lists none."""
+        given_prompts.note(prompts)
         return [self._reply(prompt) for prompt in prompts]
 
     def option_loglikelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
         """Return log-probabilities over each prompt's options. Each option is equally likely to have the maximum."""
+        given_prompts.note(prompts)
         return [self._logprobs(prompt.key, "option", own) for prompt, own in zip(prompts, options, strict=True)]
 
     def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
         """Return log-probabilities over `words`."""
+        given_prompts.note(prompts)
         return [self._logprobs(prompt.key, "word", words) for prompt in prompts]
 
     def close(self) -> None:
         """Do nothing: there is nothing to release."""
 
     def _reply(self, prompt: Prompt) -> str:
-        if LETTER_INSTRUCTION not in prompt.text:
-            return SENTENCE
         letters: list[str] = re.findall(r"^([A-Z])\. ", prompt.text, re.MULTILINE)
-        if not letters:
+        if len(letters) < 2:
             return SENTENCE
         return max(letters, key=lambda letter: self._uniform(prompt.key, "letter", letter))
 

@@ -167,8 +167,10 @@ def _assessment(run: Finished, width: int) -> list[list[str]]:
     parts = split_to_fit(rows, 7, width)
     if scoring := run.summary["fingerprint"].get("scoring"):
         halves = "; a database of two halves by the mean of their correlations" if scoring.get("halves") else ""
-        good, poor = scoring["words"]
-        parts[-1].append(f"  scores: softmax of {good} and {poor}, temperature {scoring['temperature']:g}{halves}")
+        words = ", ".join(scoring["words"][:-1])
+        parts[-1].append(
+            f"  scores: softmax of {words} and {scoring['words'][-1]}, temperature {scoring['temperature']:g}{halves}"
+        )
     return parts
 
 

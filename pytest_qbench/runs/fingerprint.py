@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_qbench import __version__, prompts
+from pytest_qbench.prompt_sets.read import packaged_set
+from pytest_qbench.prompts import DEFAULT_PROMPTS, AnswerMode, PromptSet
+from pytest_qbench.runs.asked_prompts import asked_prompts, describe_prompts
 from pytest_qbench.scoring.score import DEFAULT, Scoring
 
 # The conditions that must agree for a comparison, per task. Reports show the rest of a fingerprint.
@@ -28,20 +31,25 @@ def token_limits(answer: str, max_new_tokens: Mapping[str, int]) -> dict[str, in
 
 def fingerprint(
     *,
-    answer: str,
+    answer: AnswerMode,
     blind: bool,
     judge: Mapping[str, Any] | None,
     judge_rounds: int,
     unparsed: bool = False,
     max_new_tokens: Mapping[str, int] = prompts.MAX_NEW_TOKENS,
+    prompt_set: PromptSet | None = None,
+    altered: Mapping[str, Mapping[str, Any]] | None = None,
     pixels: int | None = None,
     model: Mapping[str, Any],
     scoring: Scoring = DEFAULT,
     **run: Any,
 ) -> dict[str, Any]:
-    """Return the fingerprint: first the conditions of a comparison, then those that reports show."""
+    """Return the fingerprint: first the conditions of a comparison, then those that reports show.
+
+    `prompt_set` None is the packaged default; `altered` says how the project changed its prompts.
+    """
     return {
-        "prompts": prompts.fingerprint(),
+        "prompts": describe_prompts(prompt_set or packaged_set(DEFAULT_PROMPTS), answer, altered),
         "answer": answer,
         "scoring": scoring.describe(),
         "blind": blind,
@@ -58,8 +66,15 @@ def fingerprint(
 
 def differences(task: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Name each condition of `task` that differs, as ``key: old -> new``; empty when the two are comparable."""
-    pairs = {key: [side.get(key, DEFAULTS.get(key)) for side in (old, new)] for key in COMPARABLE[task]}
-    return [f"{key}: {a} -> {b}" for key, (a, b) in pairs.items() if a != b]
+    found = []
+    for key in COMPARABLE[task]:
+        if key == "prompts":
+            (a, text), (b, new_text) = (asked_prompts(task, side) for side in (old, new))
+            found += [f'prompts: "{text}" -> "{new_text}"'] if a != b else []
+            continue
+        before, after = (side.get(key, DEFAULTS.get(key)) for side in (old, new))
+        found += [f"{key}: {before} -> {after}"] if before != after else []
+    return found
 
 
 def is_narrowed(fingerprint: Mapping[str, Any]) -> bool:

@@ -12,7 +12,8 @@ class MadeWith:
     """The model, judge and machine behind the records of a run; None: not known (yet).
 
     `conditions` are entries of the fingerprint that the model itself knows: those of a replayed run, or the part of the
-    protocol that an endpoint cannot follow. `left_out` names recorded outputs that answer no item.
+    protocol that an endpoint cannot follow. `left_out` names recorded outputs that answer no item. `altered` has the
+    forms of prompts that the project changed, by task (`engine.alterations`).
     """
 
     model: Mapping[str, Any] | None = None
@@ -22,6 +23,7 @@ class MadeWith:
     batch_size: int | None = None
     conditions: Mapping[str, Any] | None = None
     left_out: list[tuple[str, str, str]] | None = None
+    altered: dict[str, dict[str, Any]] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the known entries as plain values."""
@@ -34,15 +36,29 @@ class MadeWith:
 
     def add(self, other: MadeWith) -> None:
         """Take over what another process knows. A judge that failed its control set in one process has failed."""
+        altered = _joined(self.altered or {}, other.altered or {})
         failed = self.judge_control if (self.judge_control or {}).get("failed") else None
         for f in fields(self):
             if (value := getattr(other, f.name)) is not None:
                 setattr(self, f.name, value)
         self.judge_control = failed or self.judge_control
+        self.altered = altered or None
 
     def identity(self) -> dict[str, Any]:
         """Return the entries that must stay the same when a run is resumed.
 
-        The batch size may change as memory runs out; a judge's control scores vary from run to run.
+        The batch size may change as memory runs out; a judge's control scores vary from run to run; how prompts are
+        altered is known after they were asked.
         """
-        return {key: value for key, value in self.to_json().items() if key not in ("batch_size", "judge_control")}
+        varying = ("batch_size", "judge_control", "altered")
+        return {key: value for key, value in self.to_json().items() if key not in varying}
+
+
+def _joined(one: Mapping[str, dict[str, Any]], other: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the forms that either process saw; the example is that of the least hash."""
+    joined = {**one, **other}
+    for task in one.keys() & other.keys():
+        hashes = sorted({*one[task]["hashes"], *other[task]["hashes"]})
+        first = one[task] if hashes[0] in one[task]["hashes"] else other[task]
+        joined[task] = {"example": first["example"], "hashes": hashes}
+    return joined

@@ -76,6 +76,11 @@ def level_score(
     return min(max(expected, min(levels.values())), max(levels.values()))
 
 
+def even_levels(words: Sequence[str]) -> dict[str, float]:
+    """Return the worth of words from good to poor: evenly from 1 to 0, as Q-Instruct and Q-Align have it."""
+    return {word: 1 - i / (len(words) - 1) for i, word in enumerate(words)}
+
+
 def values_of(logits: Mapping[str, float], words: Iterable[str]) -> list[float]:
     """Return the value of each word; raises `ItemError` for one that is missing or NaN."""
     values = []

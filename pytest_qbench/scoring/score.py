@@ -13,18 +13,18 @@ from pytest_qbench.extraction.reasoning import without_reasoning
 from pytest_qbench.items import Item
 from pytest_qbench.prompts import QUALITY_WORDS, token_option
 from pytest_qbench.records import CUT, Record, Response, Status
-from pytest_qbench.scoring.quality import quality_score, values_of
+from pytest_qbench.scoring.quality import even_levels, level_score, quality_score, values_of
 
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
     """How log-probabilities become quality scores and these correlations; part of a run's fingerprint.
 
-    `words` are the good and the poor one. `halves`: a database of two halves (CGIQA-6K) counts by the mean of their
-    correlations, as in the published tables.
+    `words` go from good to poor: two, or a scale of levels (`quality.even_levels`). `halves`: a database of two halves
+    (CGIQA-6K) counts by the mean of their correlations, as in the published tables.
     """
 
-    words: tuple[str, str] = QUALITY_WORDS
+    words: tuple[str, ...] = QUALITY_WORDS
     temperature: float = 1.0
     halves: bool = False
 
@@ -59,9 +59,9 @@ def score(item: Item, response: Response, scoring: Scoring = DEFAULT) -> Record:
     """Return the record of `item` for what a model returned.
 
     perception: the option that the text chooses, or without a text the likeliest one; `correct`, `wrong` or
-    `unparsed`, and `measured` where the answer is hidden. assessment: the softmax of the log-probabilities of the two
-    words of `scoring`; the record keeps those of all words. A score computed elsewhere is taken as it is. description:
-    the text, for a judge to score.
+    `unparsed`, and `measured` where the answer is hidden. assessment: the softmax of log-probabilities of two words,
+    or the expected worth of more; the record keeps those of all words. A score computed elsewhere is taken as it is.
+    description: the text, for a judge to score.
 
     Reasoning is no part of a reply: `without_reasoning` removes it first. Raises `ItemError`, which names the item, for
     a missing or non-finite log-probability, for a description without an answer, and for a perception reply that the
@@ -77,8 +77,11 @@ def score(item: Item, response: Response, scoring: Scoring = DEFAULT) -> Record:
         if response.score is not None and response.logprobs is None:
             return Record.of(item, "measured", response=response.text, score=response.score)
         words = _finite(response.logprobs)
-        good, poor = values_of(words, scoring.words)
-        value = quality_score(good, poor, scoring.temperature)
+        if len(scoring.words) == 2:
+            good, poor = values_of(words, scoring.words)
+            value = quality_score(good, poor, scoring.temperature)
+        else:
+            value = level_score(words, even_levels(scoring.words), scoring.temperature)
         return Record.of(item, "measured", response=response.text, score=value, logprobs=words)
     except ItemError as e:
         raise ItemError(f"{item.id}: {e}") from e

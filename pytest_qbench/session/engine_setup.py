@@ -19,6 +19,7 @@ from pytest_qbench.models.base import (
     MODEL_MEMBERS,
     REPLAY_MEMBERS,
     Model,
+    PlacesImages,
     RemoteModel,
     SupportsProbe,
     SupportsReplay,
@@ -55,6 +56,9 @@ def build_engine(
         made_with.conditions = model.conditions
         model.expect(item for task in request.tasks for item in request.items_of(task))
         made_with.left_out = [(e.dataset, e.entry, e.reason) for e in model.left_out]
+    if isinstance(model, PlacesImages) and model.moves_images and _places_images(request):
+        moved = {"image_position": "before the text, where the model's template puts images"}
+        made_with.conditions = {**(made_with.conditions or {}), **moved}
     recorder.note_made_with()
 
     @cache
@@ -68,7 +72,14 @@ def build_engine(
         model, answer=request.answer, batch_size=request.batch_size, blind=settings.blind,
         judge_rounds=settings.judge_rounds, judge=checked_judge, scoring=request.scoring,
         reads_unparsed=settings.judge_unparsed, max_new_tokens=settings.max_new_tokens,
+        prompt_set=request.prompt_set, on_alteration=recorder.note_alteration,
     )  # fmt: skip
+
+
+def _places_images(request: RunRequest) -> bool:
+    """Tell whether a prompt of this run says where its images stand."""
+    return any(request.prompt_set.template(task, request.answer).places_images_of(item)
+               for task in request.tasks for item in request.items_of(task))  # fmt: skip
 
 
 def _check_project_model(request: RunRequest, model: Model) -> None:

@@ -45,6 +45,8 @@ OPTIONS = (
     Option("--qbench-seed", "Seed of the sample and of the resampling. Default: 0.", metavar="S"),
     Option("--qbench-answer", "Answer perception questions by generated text (generate) or by the likelihood of each "
            "option (likelihood). Default: what the model's alias says, else generate.", metavar="MODE"),
+    Option("--qbench-prompts", "Ask with a packaged prompt set (default, paper, hub, lmms-eval, vlmevalkit, "
+           "q-instruct, q-align, zh) or with that of a YAML file. Default: default.", metavar="NAME|FILE"),
     Option("--qbench-answer-tokens", "The most tokens of a perception reply. Default: 32.", metavar="N"),
     Option("--qbench-description-tokens", "The most tokens of a description. Default: 256.", metavar="N"),
     Option("--qbench-protocol", "Score as documented (default) or as the published tables do (paper): temperature 100, "

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.metrics.noise_floor import SecondMeasurement
@@ -56,10 +57,17 @@ class Recorder:
         """Write the judge's control scores to the run folder, without comparing them: judges waver."""
         self.folder.note_made_with({"judge_control": self.made_with.judge_control})
 
+    def note_alteration(self, altered: dict[str, dict[str, Any]]) -> None:
+        """Write how the project changes prompts, as soon as that is seen."""
+        self.made_with.altered = altered
+        self.folder.note_made_with({"altered": altered})
+
     @property
     def all_made_with(self) -> MadeWith:
         """What produced the records, those of earlier runs in this folder included."""
-        return MadeWith.from_json({**self.folder.journal.made_with, **self.made_with.to_json()})
+        made_with = MadeWith.from_json(self.folder.journal.made_with)
+        made_with.add(self.made_with)
+        return made_with
 
     @property
     def has_earlier_records(self) -> bool:

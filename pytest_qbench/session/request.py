@@ -15,8 +15,9 @@ from pytest_qbench.engine.dispatch import PromptSettings
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import Dataset, Item, LeftOut, Task
 from pytest_qbench.models.specs import ModelSpec, check, check_args, paper_words, parse_model_args, parse_spec
-from pytest_qbench.prompts import AnswerMode
-from pytest_qbench.scoring.score import DEFAULT, PAPER_TEMPERATURE, Scoring
+from pytest_qbench.prompt_sets.read import OPTION, read_prompt_set
+from pytest_qbench.prompts import QUALITY_WORDS, AnswerMode, PromptSet
+from pytest_qbench.scoring.score import PAPER_TEMPERATURE, Scoring
 from pytest_qbench.session.endpoints import endpoint_batch_size
 from pytest_qbench.session.gc import gc_paused
 from pytest_qbench.session.settings import Settings
@@ -63,14 +64,22 @@ class RunRequest:
     @cached_property
     def scoring(self) -> Scoring:
         """How quality scores are computed and correlated, by --qbench-protocol."""
+        words = self.prompt_set.words
         if self.settings.protocol == "paper":
-            return Scoring(paper_words(self.spec), PAPER_TEMPERATURE, halves=True)
-        return DEFAULT
+            words = paper_words(self.spec) if words == QUALITY_WORDS else words
+            return Scoring(words, PAPER_TEMPERATURE, halves=True)
+        return Scoring(words)
+
+    @cached_property
+    def prompt_set(self) -> PromptSet:
+        """The templates, by --qbench-prompts."""
+        return read_prompt_set(self.settings.prompts)
 
     @property
     def prompt_settings(self) -> PromptSettings:
         """How items become prompts."""
-        return PromptSettings(self.answer, self.settings.blind, self.scoring.words, self.settings.max_new_tokens)
+        s = self.settings
+        return PromptSettings(self.answer, s.blind, self.scoring.words, s.max_new_tokens, self.prompt_set)
 
     @property
     def batch_size(self) -> int | None:
@@ -132,6 +141,7 @@ class RunRequest:
         """Raise `UsageError` for a model or a cluster that cannot work; before anything is collected."""
         if self.settings.model is not None:
             _ = self.spec
+        _ = self.prompt_set
         if self.settings.ray is not None:
             from pytest_qbench.replicas.check import check as check_ray
 
@@ -141,6 +151,7 @@ class RunRequest:
         """Raise `UsageError` for what would fail every item: no items, no judge, missing images."""
         if not any(d.task in self.tasks for d in self.datasets):
             raise UsageError(f"--qbench-data={self.settings.data}: no items for {', '.join(self.tasks)}")
+        self._check_context()
         if self.needs_judge and not self.has_project_judge:
             from pytest_qbench.judges.load import check_judge
 
@@ -148,6 +159,17 @@ class RunRequest:
             check_judge(self.judge_spec, s.judge_args, s.judge_prompts, s.judge_unparsed)
         if self.spec is None or self.spec.kind in ("transformers", "openai"):
             check_images([d for d in self.datasets if d.task in self.tasks])
+
+    def _check_context(self) -> None:
+        """Raise `UsageError` where items have a context that the prompts leave out."""
+        for task in self.tasks:
+            items = [item for item in self.items_of(task) if item.context]
+            template = self.prompt_set.template(task, self.answer)
+            if lost := [item for item in items if "{context}" not in template.of(item)]:
+                raise UsageError(
+                    f"{OPTION}={self.settings.prompts}: {task} has no {{context}}, but {len(lost)} items have one "
+                    f"(first: {lost[0].id}); add {{context}} to the template, or remove context from the data"
+                )
 
     @property
     def selection(self) -> dict[str, Any]:

@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from pytest_qbench import prompts
 from pytest_qbench.items import Dataset
 from pytest_qbench.models.pixels import PIXEL_RULES
+from pytest_qbench.runs.asked_prompts import describe_prompts
 from pytest_qbench.runs.fingerprint import token_limits
 from pytest_qbench.session.request import RunRequest
 
@@ -33,7 +33,7 @@ def resume_settings(request: RunRequest) -> dict[str, Any]:
         "judge_unparsed": s.judge_unparsed,
         "judge_rounds": s.judge_rounds,
         "batch_size": s.batch_size,
-        "prompts": prompts.fingerprint(),
+        "prompts": describe_prompts(request.prompt_set, request.answer),
         "selection": request.selection,
         "items": digest(request.datasets),
     }
@@ -44,6 +44,6 @@ def digest(datasets: Iterable[Dataset]) -> str:
     found = hashlib.sha256()
     for dataset in datasets:
         for i in dataset.items:
-            asked = (i.task, i.id, i.question, i.options, i.answer, i.target, i.golden)
+            asked = (i.task, i.id, i.question, i.options, i.answer, i.target, i.golden, i.context)
             found.update(repr(asked).encode("utf-8", "surrogatepass"))
     return found.hexdigest()[:16]

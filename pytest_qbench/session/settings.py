@@ -10,7 +10,7 @@ import pytest
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import TASKS
-from pytest_qbench.prompts import MAX_NEW_TOKENS
+from pytest_qbench.prompts import DEFAULT_PROMPTS, MAX_NEW_TOKENS
 from pytest_qbench.session.options import OPTIONS
 
 
@@ -28,6 +28,7 @@ class Settings:
     limit: int | None
     seed: int
     answer: Literal["generate", "likelihood"] | None
+    prompts: Path | str
     answer_tokens: int
     description_tokens: int
     protocol: Literal["default", "paper"]
@@ -150,6 +151,13 @@ def _path(config: pytest.Config, dest: str) -> Path | None:
     return config.rootpath / text if text else None
 
 
+def _prompts(config: pytest.Config) -> Path | str:
+    """Return the name of a prompt set, or the path of a file; a name has no dot."""
+    name = _value(config, "qbench_prompts")
+    path = _path(config, "qbench_prompts") if name and "." in name else None
+    return path or name or DEFAULT_PROMPTS
+
+
 def read_settings(config: pytest.Config) -> Settings:
     """Read and check the options; raises `UsageError` in one line."""
     batch = _value(config, "qbench_batch_size")
@@ -169,6 +177,7 @@ def read_settings(config: pytest.Config) -> Settings:
             "Literal['generate', 'likelihood'] | None",
             _choice(config, "qbench_answer", None, ("generate", "likelihood")),
         ),
+        prompts=_prompts(config),
         answer_tokens=_number(config, "qbench_answer_tokens", MAX_NEW_TOKENS["perception"], 1),
         description_tokens=_number(config, "qbench_description_tokens", MAX_NEW_TOKENS["description"], 1),
         protocol=cast(

@@ -22,7 +22,7 @@ from pytest_qbench.items import DIMENSIONS, Item
 from pytest_qbench.judges.lexicon import LexiconJudge
 from pytest_qbench.models.errors import OutOfMemoryError
 from pytest_qbench.models.images import GREY
-from pytest_qbench.prompts import LETTER_INSTRUCTION, RATE_PREFIX, Prompt
+from pytest_qbench.prompts import RATE_PREFIX, Prompt
 from pytest_qbench.records import CUT, Response
 from pytest_qbench.scoring.score import DEFAULT
 
@@ -62,7 +62,7 @@ class Scripted:
 
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
         self._note(prompts)
-        return ["A" if LETTER_INSTRUCTION in p.text else "The image is blurry." for p in prompts]
+        return ["A" if "\nA. " in p.text else "The image is blurry." for p in prompts]
 
     def option_loglikelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
         self._note(prompts)

@@ -10,7 +10,7 @@ import torch
 import transformers as tf
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from pytest_qbench.prompts import LETTER_INSTRUCTION, RATE, RATE_PREFIX, SHORT_ANSWER_INSTRUCTION
+from pytest_qbench.prompts import RATE, RATE_PREFIX
 
 IMAGE = 32
 PATCH = 8
@@ -21,8 +21,8 @@ CORPUS = [
     RATE,
     f"{RATE_PREFIX} good",
     f"{RATE_PREFIX} poor",
-    LETTER_INSTRUCTION,
-    SHORT_ANSWER_INSTRUCTION,
+    "Answer with the option's letter from the given choices directly.",
+    "Answer the question using a single word or phrase.",
     "Is this image blurry? Yes No",
     "USER: ASSISTANT: Question: Answer: A. B. C. D. good good poor poor Yes Yes No No",
     "What distortion is most severe in this picture? motion blur noise low light overexposure",

@@ -111,6 +111,16 @@ def test_one_request_a_reply_with_the_very_pixels() -> None:
         assert np.array_equal(np.asarray(image), np.asarray(photo(number)))
 
 
+def test_system_text_and_images_stand_where_the_prompt_has_them() -> None:
+    asked = Prompt("k", "First: , second: .", (photo(0), photo(1)), system="Be brief.", places=(7, 17))
+    with served(lambda body, attempt: completion("x")) as (model, server):
+        model.generate([asked], 4)
+    system, user = server.bodies[0]["messages"]
+    assert system == {"role": "system", "content": "Be brief."}
+    assert [part.get("text") for part in user["content"]] == ["First: ", None, ", second: ", None, "."]
+    assert [np.array_equal(image, photo(i)) for i, image in enumerate(seen({"messages": [user]}))] == [True, True]
+
+
 @pytest.mark.parametrize("pixels, size", [(None, (16, 12)), ("192", (16, 12)), ("48", (8, 6))])
 def test_images_are_made_smaller_only_on_demand(pixels: str | None, size: tuple[int, int]) -> None:
     args = {"max_pixels": pixels} if pixels else {}

@@ -9,12 +9,14 @@ import pytest
 from pytest_qbench.errors import ModelError
 from pytest_qbench.models import load_model, parse_spec
 from pytest_qbench.models.random import SENTENCE, RandomModel
-from pytest_qbench.prompts import DESCRIBE, LETTER_INSTRUCTION, Prompt
+from pytest_qbench.prompts import Prompt
+
+DESCRIBE = "Describe the quality, aesthetics and other low-level appearance of the image in details."
 
 
 def asked(n: int, letters: str = "ABC") -> list[Prompt]:
     lines = "\n".join(f"{letter}. option" for letter in letters)
-    return [Prompt(f"item/{i}", f"Which?\n{lines}\n{LETTER_INSTRUCTION}") for i in range(n)]
+    return [Prompt(f"item/{i}", f"Which?\n{lines}\nAnswer with a letter.") for i in range(n)]
 
 
 def test_answers_do_not_depend_on_batch_order_or_process() -> None:
@@ -59,7 +61,7 @@ def test_equal_options_have_different_log_likelihoods() -> None:
 def test_other_prompts_get_a_sentence() -> None:
     model = RandomModel(0)
     assert model.generate([Prompt("a", DESCRIBE), Prompt("b", f"A. x\n{DESCRIBE}")], 8) == [SENTENCE] * 2
-    assert model.generate([Prompt("a", LETTER_INSTRUCTION)], 8) == [SENTENCE]
+    assert model.generate([Prompt("a", "Answer with a letter.")], 8) == [SENTENCE]
 
 
 def test_loading() -> None:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import torch
 
 from pytest_qbench.errors import ItemError, ModelError
-from pytest_qbench.models import memory
+from pytest_qbench.models import given_prompts, memory
 from pytest_qbench.models.errors import item_errors, quiet
 from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.models.transformers import loading
@@ -48,6 +48,7 @@ class ClipModel:
 
     def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
         """Return log-probabilities over `words` for the image of each prompt, in float32. Probabilities sum to 1."""
+        given_prompts.note(prompts)
         for prompt in prompts:
             if len(prompt.images) != 1:
                 raise ItemError(f"{prompt.key}: {self.name} cannot take {len(prompt.images)} images in a prompt")

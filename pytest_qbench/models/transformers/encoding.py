@@ -49,6 +49,9 @@ class Encoder:
         if self._chat:
             try_template(name, processor)
         self._controls = _control_tokens(processor, self.tokenizer)
+        self._systems: dict[str, Any] = {}
+        self.moves_images = self._find_whether_images_move()
+        """Whether images stand before the text, wherever the prompt has them."""
         self._tail, self._prefix_tail, self._joint = self._probe()
         self.continuation = lru_cache(maxsize=65536)(self._continuation)
         self._images = ImagePreprocessor(processor.image_processor)
@@ -151,7 +154,9 @@ class Encoder:
         self, prompts: Sequence[Prompt], preprocessed: Sequence[Preprocessed], joined: Preprocessed
     ) -> Any:
         """Encode prompts with one image each. If all texts are equal, as in assessment, tokenize one for all."""
-        if len({prompt.text for prompt in prompts}) > 1 or not differ_in_pixels_only(preprocessed):
+        if len({(prompt.text, prompt.system, prompt.places) for prompt in prompts}) > 1 or not differ_in_pixels_only(
+            preprocessed
+        ):
             with self._images.substituting(joined):
                 return self._encode(prompts, [[_STAND_IN]] * len(prompts))
         with self._images.substituting(preprocessed[0]):
@@ -192,7 +197,7 @@ class Encoder:
         prefix = prompts[0].prefix if self._decoder_start is None else None
         return self.processor.apply_chat_template(
             [
-                _conversation(self._escape(prompt.text), own, prefix and prompt.prefix)
+                self._conversation(prompt, own, prefix and prompt.prefix)
                 for prompt, own in zip(prompts, images, strict=True)
             ],
             tokenize=True,
@@ -204,14 +209,63 @@ class Encoder:
 
     def _plain_batch(self, prompts: Sequence[Prompt], images: Sequence[Sequence[Any]]) -> Any:
         placeholder = "" if self._architecture.inserts_images else str(getattr(self.processor, "image_token", ""))
-        texts = [
-            placeholder * len(own) + self._architecture.plain.text.format(text=self._escape(prompt.text))
-            for prompt, own in zip(prompts, images, strict=True)
-        ]
+        texts = [self._plain_text(prompt, len(own), placeholder) for prompt, own in zip(prompts, images, strict=True)]
         given: list[Any] | None = [list(own) for own in images] if images[0] else None
         if given and self._architecture.inserts_images:
             given = [image for (image,) in given]
         return self.processor(images=given, text=texts, padding=True, padding_side=self.side, return_tensors="pt")
+
+    def _conversation(self, prompt: Prompt, images: Sequence[Any], prefix: str | None) -> list[dict[str, Any]]:
+        parts: list[str | int] = [p if isinstance(p, int) else self._escape(p) for p in prompt.parts(len(images))]
+        turns = _conversation(parts, images, prefix)
+        if prompt.system is not None:
+            turns.insert(0, {"role": "system", "content": self._system_content(prompt.system)})
+        return turns
+
+    def _plain_text(self, prompt: Prompt, images: int, placeholder: str) -> str:
+        """Return the prompt of a model without a chat template."""
+        if prompt.system is not None:
+            raise ModelError(f"{self._name}: has no chat template and takes no system text; choose prompts without one")
+        plain = self._architecture.plain.text
+        if self.moves_images:  # in front of the architecture's own words, too
+            return placeholder * images + plain.format(text=self._escape(prompt.text))
+        parts = prompt.parts(images)
+        first = next((i for i, part in enumerate(parts) if isinstance(part, str)), len(parts))
+        text = "".join(placeholder if isinstance(part, int) else self._escape(part) for part in parts[first:])
+        return placeholder * first + plain.format(text=text)
+
+    def _system_content(self, system: str) -> Any:
+        """Return a system text in the form that the chat template takes; raises `ModelError` where it takes none."""
+        if system not in self._systems:
+            escaped = self._escape(system)
+            forms: tuple[Any, ...] = ([{"type": "text", "text": escaped}], escaped)
+            for form in forms:
+                turn = {"role": "system", "content": form}
+                try_template(self._name, self.processor, [turn])
+                try:
+                    rendered = self._render([turn, *_conversation([_PROBE[0]])], add_generation_prompt=True)
+                except FAILURES:
+                    continue
+                if escaped.strip() in rendered and "'type'" not in rendered:
+                    self._systems[system] = form
+                    break
+            else:
+                raise ModelError(f"{self._name}: its chat template takes no system text; choose prompts without one")
+        return self._systems[system]
+
+    def _find_whether_images_move(self) -> bool:
+        """Tell whether the model puts images before the text, wherever the prompt has them."""
+        if not self._chat:
+            return self._architecture.inserts_images
+        question, reply = _PROBE
+        try:
+            first, second = (
+                self._render(_conversation(parts, [_STAND_IN]), add_generation_prompt=True)
+                for parts in ([question, 0, reply], [0, question, reply])
+            )
+        except FAILURES:
+            return True
+        return first == second
 
     def _probe(self) -> tuple[str, str, str]:
         """Return the text before a reply, the text before a prefix, and the text between the first and a reply."""
@@ -221,8 +275,8 @@ class Encoder:
                 return "", "", ""
             return plain.tail, plain.tail + plain.joint, plain.joint
         question, reply = _PROBE
-        asked = self._render(_conversation(question), add_generation_prompt=True)
-        answered = self._render(_conversation(question, prefix=reply), continue_final_message=True)
+        asked = self._render(_conversation([question]), add_generation_prompt=True)
+        answered = self._render(_conversation([question], prefix=reply), continue_final_message=True)
         if question not in asked or question not in answered or not answered.endswith(reply):
             raise ModelError(f"{self._name}: its chat template omits the question or the beginning of the reply")
         if self._decoder_start is not None:
@@ -241,9 +295,17 @@ class Encoder:
         return self._controls.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
 
 
-def _conversation(text: str, images: Sequence[Any] = (), prefix: str | None = None) -> list[dict[str, Any]]:
-    """Return a user turn and the start of the assistant turn. Content is a list, as some templates omit strings."""
-    content = [*({"type": "image", "image": image} for image in images), {"type": "text", "text": text}]
+def _conversation(
+    parts: Sequence[str | int], images: Sequence[Any] = (), prefix: str | None = None
+) -> list[dict[str, Any]]:
+    """Return a user turn and the start of the assistant turn. Content is a list, as some templates omit strings.
+
+    `parts` are texts, and images by number.
+    """
+    content = [
+        {"type": "image", "image": images[part]} if isinstance(part, int) else {"type": "text", "text": part}
+        for part in parts
+    ]
     turns: list[dict[str, Any]] = [{"role": "user", "content": content}]
     if prefix:
         turns.append({"role": "assistant", "content": [{"type": "text", "text": prefix}]})

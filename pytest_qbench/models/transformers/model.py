@@ -11,7 +11,7 @@ import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from pytest_qbench.errors import ItemError, ModelError
-from pytest_qbench.models import memory
+from pytest_qbench.models import given_prompts, memory
 from pytest_qbench.models.base import Prompts
 from pytest_qbench.models.errors import expected_failures, item_errors, quiet
 from pytest_qbench.models.images import LazyImage, LazyImages
@@ -94,6 +94,11 @@ class TransformersModel:
         """Return the identity and settings of the model (`loading.describe`)."""
         return loading.describe(self._spec, self._model, self._processor, self._device)
 
+    @property
+    def moves_images(self) -> bool:
+        """Whether images stand before the text, wherever the prompt has them."""
+        return self.encoder.moves_images
+
     def preprocess(self, lazy_image: LazyImage) -> None:
         """Decode and preprocess one image. Thread-safe."""
         with torch.inference_mode():
@@ -109,10 +114,12 @@ class TransformersModel:
 
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str | Response]:
         """Return the greedily decoded replies, of at most `max_new_tokens` tokens."""
+        given_prompts.note(prompts)
         return self._in_groups(prompts, lambda group, _, batch: self._generate(group, batch, max_new_tokens))
 
     def option_loglikelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
         """Return the log-likelihood of each option of each prompt as the assistant's reply, summed over tokens."""
+        given_prompts.note(prompts)
         return self._in_groups(
             prompts,
             lambda group, indices, batch: self._loglikelihoods(group, batch, (), [options[i] for i in indices]),
@@ -120,6 +127,7 @@ class TransformersModel:
 
     def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
         """Return for each prompt the log-probability of each word after `Prompt.prefix`, over the whole vocabulary."""
+        given_prompts.note(prompts)
         return self._in_groups(prompts, lambda group, _, batch: self._loglikelihoods(group, batch, words))
 
     def switch_dtype(self) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,10 @@ class _TooLongError(BaseException):
     """Not an `Exception`: code on the way may catch those, and go on."""
 
 
-def try_template(name: str, processor: Any) -> None:
+def try_template(name: str, processor: Any, before: Sequence[dict[str, Any]] = ()) -> None:
     """Render a question, alone and with the beginning of a reply; raises `ModelError` where that does not end.
+
+    `before` are turns that stand before the question.
 
     What a template raises by itself is left to its first use.
     """
@@ -40,7 +42,7 @@ def try_template(name: str, processor: Any) -> None:
         with _bounded():
             for turns, how in (([question], "add_generation_prompt"), ([question, reply], "continue_final_message")):
                 with suppress(*own):
-                    processor.apply_chat_template(turns, tokenize=False, **{how: True})
+                    processor.apply_chat_template([*before, *turns], tokenize=False, **{how: True})
     except _TooLongError:
         raise ModelError(
             f"{name}: its chat template does not end within {SECONDS:g} s; fetch the model again"

@@ -22,7 +22,7 @@ from pytest_qbench.models.errors import OutOfMemoryError, is_out_of_memory, item
 from pytest_qbench.models.transformers.likelihood import float32_head
 from pytest_qbench.models.transformers.loading import pick_dtype, weights_hash
 from pytest_qbench.models.transformers.model import TransformersModel
-from pytest_qbench.prompts import DESCRIBE, QUALITY_WORDS, RATE_PREFIX, Prompt
+from pytest_qbench.prompts import QUALITY_WORDS, RATE_PREFIX, Prompt
 from pytest_qbench.records import CUT, Response
 
 Checkpoint = Callable[[str], Path]
@@ -213,7 +213,7 @@ def test_describe(copy: Path, loaded: Callable[[str], TransformersModel]) -> Non
 
 def test_a_reply_that_the_token_limit_ended_says_so() -> None:
     model = load_model(parse_spec("tiny"), {})
-    asked = [Prompt("a", DESCRIBE, (photo(0),)), Prompt("b", DESCRIBE, (photo(1),))]
+    asked = [Prompt("a", "Describe.", (photo(0),)), Prompt("b", "Describe.", (photo(1),))]
     whole = model.generate(asked, 200)
     assert all(isinstance(reply, str) for reply in whole)
     for cut, text in zip(model.generate(asked, 3), whole, strict=True):

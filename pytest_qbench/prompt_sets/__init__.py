@@ -1,0 +1,1 @@
+"""The named prompt sets, and sets from a user's file."""

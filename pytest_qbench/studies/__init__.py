@@ -1,0 +1,1 @@
+"""Studies: the same items measured in two ways, compared in pairs."""
