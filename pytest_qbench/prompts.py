@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from pytest_qbench.items import Item
 
-AnswerMode = Literal["generate", "likelihood"]
+AnswerMode = Literal["generate", "likelihood", "perplexity"]
+ANSWER_MODES: tuple[AnswerMode, ...] = ("generate", "likelihood", "perplexity")
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 # What checks of a model ask, whatever the prompts of the run are.
@@ -118,6 +119,7 @@ class PromptSet:
     name: str
     perception: Template
     likelihood: Template
+    perplexity: Template
     description: Template
     assessment: Template
     words: tuple[str, ...] = QUALITY_WORDS
@@ -125,7 +127,8 @@ class PromptSet:
     def template(self, task: str, answer: AnswerMode) -> Template:
         """Return the template of a task; perception has one for each answer mode."""
         if task == "perception":
-            return self.perception if answer == "generate" else self.likelihood
+            templates = {"generate": self.perception, "likelihood": self.likelihood, "perplexity": self.perplexity}
+            return templates[answer]
         return self.description if task == "description" else self.assessment
 
     def prompt(self, item: Item, images: Sequence[Image], answer: AnswerMode) -> Prompt:

@@ -37,6 +37,8 @@ class Record:
     - `response` is the text as the model returned it, reasoning included.
     - `finish` is `CUT` where the token limit ended the text; None where it ended by itself, or the end is not known.
     - `logprobs` are natural logarithms: per option text (perception by likelihood) or per quality word (assessment).
+    - `tokens` are the numbers of tokens behind the `logprobs` of options, where the model tells them. By likelihood
+      `logprobs` are sums over the option's tokens, by perplexity means over those of the prompt and the option.
     - `score` is the quality score, in [0, 1] unless it was computed elsewhere.
     - `judge` has a list per dimension with one entry a round: 0, 1 or 2, or a number between them from a judge that
       gives expectations; None for an unreadable verdict. For a perception item, ``choice`` has a judge's votes on a
@@ -59,6 +61,7 @@ class Record:
     error: str | None = None
     slices: Mapping[str, str] = field(default_factory=dict)
     finish: str | None = None
+    tokens: Mapping[str, int] | None = None
 
     @classmethod
     def of(cls, item: Item, status: Status, **result: Any) -> Record:
@@ -68,13 +71,14 @@ class Record:
                    slices=item.slices, **result)  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain values, without a `finish` of None, which records had not at first.
+        """Return the fields as plain values, without a `finish` or `tokens` of None, which records had not at first.
 
         Values are not copied: `dataclasses.asdict` costs as much as all else of an item.
         """
         fields = {name: getattr(self, name) for name in self.__slots__}
-        if self.finish is None:
-            del fields["finish"]
+        for name in ("finish", "tokens"):
+            if fields[name] is None:
+                del fields[name]
         return fields
 
     def to_json(self) -> str:
@@ -125,13 +129,14 @@ class Response:
     """What a model returned for one item: generated text, or log-probabilities (natural) per option text or word.
 
     `finish` is `CUT` where the token limit ended the text. `score` is a quality score that was computed elsewhere,
-    greater for better quality.
+    greater for better quality. `tokens` are the numbers of tokens behind the log-probabilities of options.
     """
 
     text: str | None = None
     logprobs: Mapping[str, float] | None = None
     finish: str | None = None
     score: float | None = None
+    tokens: Mapping[str, int] | None = None
 
 
 def error_kind(error: str, item: str) -> str:
@@ -159,6 +164,9 @@ def check_record(record: Record) -> None:
     if record.finish not in (None, CUT):
         raise ValueError(f"finish is {shown(record.finish)}, not {CUT!r} or null")
     _check_mapping("logprobs", {} if record.logprobs is None else record.logprobs, _is_finite)
+    _check_mapping("tokens", {} if record.tokens is None else record.tokens, _is_count)
+    if record.tokens is not None and record.tokens.keys() != (record.logprobs or {}).keys():
+        raise ValueError("tokens are of other options than logprobs")
     _check_mapping("judge", {} if record.judge is None else record.judge, _are_votes)
     for name, votes in (record.judge or {}).items():
         if name != "choice" and any(vote is not None and vote > MOST for vote in votes):
@@ -180,6 +188,10 @@ def _check_mapping(name: str, value: object, fits: Callable[[object], bool]) -> 
 
 def _is_finite(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MAX
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def _are_votes(value: object) -> bool:

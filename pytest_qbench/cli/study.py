@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_qbench.cli.command import Commands, show
+from pytest_qbench.prompts import ANSWER_MODES
 
 if TYPE_CHECKING:
     from pytest_qbench.items import Item
@@ -26,7 +27,7 @@ def add(commands: Commands) -> None:
                          help="a model argument, as in --qbench-model-arg; repeatable")  # fmt: skip
     context.add_argument("--datasets", metavar="A,B", help="only these datasets")
     context.add_argument("--split", default="dev", choices=("dev", "test"), help="the split of LLVisionQA")
-    context.add_argument("--answer", choices=("generate", "likelihood"), help="as in --qbench-answer")
+    context.add_argument("--answer", choices=ANSWER_MODES, help="as in --qbench-answer")
     context.add_argument("--prompts", default="default", metavar="NAME|FILE", help="as in --qbench-prompts")
     context.add_argument("--judge", metavar="SPEC", help="the judge of descriptions, as in --qbench-judge")
     context.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the resampling")

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_qbench.engine.prefetch import Batch
-from pytest_qbench.errors import ItemError
+from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.items import ImageSource, Item
-from pytest_qbench.models.base import Model, SupportsPrefetch
+from pytest_qbench.models.base import Model, OptionScores, SupportsPerplexity, SupportsPrefetch
 from pytest_qbench.models.images import LazyImage, LazyImages
 from pytest_qbench.prompt_sets.read import packaged_set
 from pytest_qbench.prompts import DEFAULT_PROMPTS, MAX_NEW_TOKENS, AnswerMode, Prompt, PromptSet
@@ -40,12 +40,24 @@ class PromptSettings:
         if task == "assessment":
             rows = model.next_token_logprobs(prompts, self.words)
             return [_scored(self.words, row) for row in rows]
-        if task == "perception" and self.answer == "likelihood":
+        if task == "perception" and self.answer != "generate":
             options = [item.options for item in items]
-            rows = model.option_loglikelihoods(prompts, options)
+            if self.answer == "likelihood":
+                rows = model.option_loglikelihoods(prompts, options)
+            else:
+                rows = perplexity_model(model).option_perplexities(prompts, options)
             return [_scored(own, row) for own, row in zip(options, rows, strict=True)]
         replies = model.generate(prompts, self.max_new_tokens[task])
         return [reply if isinstance(reply, Response | ItemError) else Response(text=reply) for reply in replies]
+
+
+def perplexity_model(model: Model) -> SupportsPerplexity:
+    """Return the model as one that scores its prompts; raises `ModelError` for one that does not."""
+    if isinstance(model, SupportsPerplexity):
+        return model
+    raise ModelError(
+        f"--qbench-answer=perplexity: {model.name} does not score its prompt; use likelihood, or a local language model"
+    )
 
 
 class BatchBuilder:
@@ -76,4 +88,7 @@ class BatchBuilder:
 
 
 def _scored(words: Sequence[str], row: Sequence[float] | ItemError) -> Response | ItemError:
-    return row if isinstance(row, ItemError) else Response(logprobs=dict(zip(words, row, strict=True)))
+    if isinstance(row, ItemError):
+        return row
+    tokens = dict(zip(words, row.tokens, strict=True)) if isinstance(row, OptionScores) else None
+    return Response(logprobs=dict(zip(words, row, strict=True)), tokens=tokens)

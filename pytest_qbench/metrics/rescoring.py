@@ -18,7 +18,7 @@ from pytest_qbench.scoring.quality import (
     quality_score,
     word_set_score,
 )
-from pytest_qbench.scoring.score import PAPER_TEMPERATURE, Scoring
+from pytest_qbench.scoring.score import PAPER_TEMPERATURE, Scoring, choose_by_likelihood
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,40 @@ def compare(records: Iterable[Record], chosen: Scoring) -> list[Compared]:
         rows = compute_metrics(scored, chosen.halves)
         compared.append(Compared(strategy, tuple(row for row in rows if row.slice is None)))
     return compared
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRule:
+    """Accuracy on one dataset when the option is chosen by another rule; `changed` counts other choices."""
+
+    rule: str
+    dataset: str
+    items: int
+    correct: int
+    changed: int
+
+
+def compare_answers(records: Iterable[Record]) -> list[AnswerRule]:
+    """Choose anew by the sum of an option's log-probabilities and by their mean per token, where both were recorded."""
+    by_dataset: dict[str, list[Record]] = {}
+    for record in records:
+        if record.task == "perception" and record.status in ("correct", "wrong", "unparsed") and record.tokens:
+            by_dataset.setdefault(record.dataset, []).append(record)
+    found = []
+    for dataset, group in by_dataset.items():
+        for rule, per_token in (("sum over tokens", False), ("mean per token", True)):
+            choices = [_choice(record, per_token) for record in group]
+            pairs = list(zip(choices, group, strict=True))
+            correct = sum(choice == record.target for choice, record in pairs)
+            changed = sum(choice != record.choice for choice, record in pairs)
+            found.append(AnswerRule(rule, dataset, len(group), correct, changed))
+    return found
+
+
+def _choice(record: Record, per_token: bool) -> str | None:
+    tokens = record.tokens or {}
+    values = {o: value / (tokens[o] if per_token else 1) for o, value in (record.logprobs or {}).items()}
+    return choose_by_likelihood(values)
 
 
 def _common_words(records: Sequence[Record]) -> set[str]:

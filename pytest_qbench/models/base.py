@@ -31,6 +31,14 @@ class Prompts(Sequence["Prompt"]):
         return self._prompts[index]
 
 
+class OptionScores(list[float]):
+    """The log-likelihood of each option, with the number of tokens behind each."""
+
+    def __init__(self, scores: Iterable[float], tokens: Iterable[int]) -> None:
+        super().__init__(scores)
+        self.tokens = tuple(tokens)
+
+
 class ItemModel:
     """Base of models that answer whole items. Each method that takes prompts raises `ModelError`."""
 
@@ -90,7 +98,10 @@ class Model(Protocol):
     def option_loglikelihoods(
         self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]
     ) -> Sequence[list[float] | ItemError]:
-        """Return for each prompt the log-likelihood of each option as the assistant's reply, summed over its tokens."""
+        """Return for each prompt the log-likelihood of each option as the assistant's reply, summed over its tokens.
+
+        A row that is an `OptionScores` says how many tokens each option has; the record keeps them.
+        """
         ...
 
     def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> Sequence[list[float] | ItemError]:
@@ -148,6 +159,21 @@ class SupportsProbe(Protocol):
 
     def probe(self, tasks: Iterable[str], answer: AnswerMode, words: Sequence[str]) -> None:
         """Raise `ModelError` if the model lacks something that these tasks need; the message names it."""
+        ...
+
+
+@runtime_checkable
+class SupportsPerplexity(Protocol):
+    """A model that can score its prompt as well as the reply."""
+
+    def option_perplexities(
+        self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]
+    ) -> Sequence[list[float] | ItemError]:
+        """Return for each prompt and option the mean log-likelihood over the tokens of the prompt and the option.
+
+        It is minus the loss of the whole sequence, so the likeliest option has the greatest value. The first token,
+        which nothing predicts, and the placeholders of images do not count.
+        """
         ...
 
 

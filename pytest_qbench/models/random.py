@@ -37,6 +37,10 @@ class RandomModel:
         given_prompts.note(prompts)
         return [self._logprobs(prompt.key, "option", own) for prompt, own in zip(prompts, options, strict=True)]
 
+    def option_perplexities(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
+        """Return the same as `option_loglikelihoods`."""
+        return self.option_loglikelihoods(prompts, options)
+
     def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
         """Return log-probabilities over `words`."""
         given_prompts.note(prompts)

@@ -18,6 +18,7 @@ PACKAGED = Path(__file__).with_name("sets.yaml")
 _REQUIRED: Mapping[str, frozenset[str]] = {
     "perception": frozenset({"question", "options"}),
     "likelihood": frozenset({"question"}),
+    "perplexity": frozenset({"question"}),
     "description": frozenset(),
     "assessment": frozenset(),
 }

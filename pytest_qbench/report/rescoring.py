@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pytest_qbench.errors import UsageError
-from pytest_qbench.metrics.rescoring import compare
+from pytest_qbench.metrics.rescoring import compare, compare_answers
 from pytest_qbench.report.finished_run import Finished
 from pytest_qbench.report.text_table import aligned
 from pytest_qbench.scoring.score import DEFAULT, Scoring
 
 
 def scorings(run: Finished) -> list[str]:
-    """A table of the ways to a quality score; raises `UsageError` where no log-probabilities were recorded."""
+    """Tables of ways to an answer and to a quality score; raises `UsageError` where nothing was recorded for them."""
     chosen = _chosen(run)
+    answers = _answer_rules(run)
     compared = compare(run.records.values(), chosen)
     measured = [one for one in compared if one.metrics]
+    if not measured and answers:
+        return answers
     if not measured:
         raise UsageError(f"{run.folder}: no log-probabilities of quality words were recorded: nothing to score anew")
     datasets = list(dict.fromkeys(m.dataset for one in measured for m in one.metrics if m.dataset))
@@ -31,7 +34,18 @@ def scorings(run: Finished) -> list[str]:
             lines.append(f"  {one.strategy.name}: not recorded: {', '.join(one.missing)}")
     if chosen.halves:
         lines.append("  a database of two halves counts by the mean of their correlations")
-    return lines
+    return [*answers, *lines]
+
+
+def _answer_rules(run: Finished) -> list[str]:
+    """A table of the rules by which likelihoods choose an option; empty for a run by text or by perplexity."""
+    if run.summary["fingerprint"].get("answer") != "likelihood":
+        return []
+    found = compare_answers(run.records.values())
+    rows = [
+        (one.rule, one.dataset, f"{one.correct / one.items:.4f}", str(one.items), str(one.changed)) for one in found
+    ]
+    return aligned([("answer by", "data", "accuracy", "items", "other choices"), *rows], left=2) if rows else []
 
 
 def _chosen(run: Finished) -> Scoring:

@@ -24,7 +24,7 @@ DEFAULTS: Mapping[str, int] = {name: prompts.MAX_NEW_TOKENS[task] for task, name
 def token_limits(answer: str, max_new_tokens: Mapping[str, int]) -> dict[str, int]:
     """Return the token limits of a run that differ from the defaults; likelihoods have none."""
     limits = {prompts.TOKEN_LIMITS[task]: limit for task, limit in max_new_tokens.items()}
-    if answer == "likelihood":
+    if answer != "generate":
         del limits["answer_tokens"]
     return {name: limit for name, limit in limits.items() if limit != DEFAULTS[name]}
 

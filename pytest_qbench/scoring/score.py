@@ -130,10 +130,13 @@ def _perception(item: Item, response: Response) -> Record:
             raise ItemError(f"neither a text nor a log-probability of {', '.join(map(repr, missing)) or 'any option'}")
         choice = choose_by_likelihood({option: logprobs[option] for option in item.options})
     if choice is None:
-        return Record.of(item, "unparsed", response=response.text, logprobs=logprobs, finish=response.finish)
+        return Record.of(
+            item, "unparsed", response=response.text, logprobs=logprobs, finish=response.finish, tokens=response.tokens
+        )
     return Record.of(
-        item, _status(item, choice), response=response.text, choice=choice, logprobs=logprobs, finish=response.finish
-    )
+        item, _status(item, choice), response=response.text, choice=choice, logprobs=logprobs, finish=response.finish,
+        tokens=response.tokens,
+    )  # fmt: skip
 
 
 def _finite(logprobs: Mapping[str, float] | None) -> dict[str, float]:

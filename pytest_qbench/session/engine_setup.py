@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pytest_qbench.engine.dispatch import perplexity_model
 from pytest_qbench.engine.engine import Engine
 from pytest_qbench.errors import UsageError
 from pytest_qbench.judges.base import Judge, SupportsChoice
@@ -42,6 +43,12 @@ def build_engine(
     settings, made_with = request.settings, recorder.made_with
     if request.has_project_model:
         _check_project_model(request, model)
+    if (
+        request.answer == "perplexity"
+        and "perception" in request.tasks
+        and not isinstance(model, SupportsReplay | RemoteModel)
+    ):
+        perplexity_model(model)
     if isinstance(model, SupportsProbe):
         model.probe(request.tasks, request.answer, request.scoring.words)
         if model.conditions and "assessment" in request.tasks:
@@ -143,5 +150,5 @@ def measure_noise(request: RunRequest, recorder: Recorder, engine: Engine) -> No
     """
     if not request.settings.update_baseline or not recorder.role.is_first:
         return
-    tasks = [t for t in request.tasks if t == "assessment" or (t == "perception" and request.answer == "likelihood")]
+    tasks = [t for t in request.tasks if t == "assessment" or (t == "perception" and request.answer != "generate")]
     recorder.second = measure_again(engine, [item for task in tasks for item in request.items_of(task)])

@@ -43,8 +43,9 @@ OPTIONS = (
     Option("--qbench-split", "Choose the LLVisionQA split: dev (default) or test.", metavar="SPLIT"),
     Option("--qbench-limit", "Measure N items per dataset, a stratified sample. Default: all.", metavar="N"),
     Option("--qbench-seed", "Seed of the sample and of the resampling. Default: 0.", metavar="S"),
-    Option("--qbench-answer", "Answer perception questions by generated text (generate) or by the likelihood of each "
-           "option (likelihood). Default: what the model's alias says, else generate.", metavar="MODE"),
+    Option("--qbench-answer", "Answer perception questions by generated text (generate), by the likelihood of each "
+           "option (likelihood) or by the loss over prompt and option (perplexity). Default: what the model's alias "
+           "says, else generate.", metavar="MODE"),
     Option("--qbench-prompts", "Ask with a packaged prompt set (default, paper, hub, lmms-eval, vlmevalkit, "
            "q-instruct, q-align, zh) or with that of a YAML file. Default: default.", metavar="NAME|FILE"),
     Option("--qbench-answer-tokens", "The most tokens of a perception reply. Default: 32.", metavar="N"),

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import TASKS
-from pytest_qbench.prompts import DEFAULT_PROMPTS, MAX_NEW_TOKENS
+from pytest_qbench.prompts import ANSWER_MODES, DEFAULT_PROMPTS, MAX_NEW_TOKENS, AnswerMode
 from pytest_qbench.session.options import OPTIONS
 
 
@@ -27,7 +27,7 @@ class Settings:
     split: str
     limit: int | None
     seed: int
-    answer: Literal["generate", "likelihood"] | None
+    answer: AnswerMode | None
     prompts: Path | str
     answer_tokens: int
     description_tokens: int
@@ -174,8 +174,8 @@ def read_settings(config: pytest.Config) -> Settings:
         limit=_number(config, "qbench_limit", 0, 1) or None,
         seed=_number(config, "qbench_seed", 0, 0),
         answer=cast(
-            "Literal['generate', 'likelihood'] | None",
-            _choice(config, "qbench_answer", None, ("generate", "likelihood")),
+            "AnswerMode | None",
+            _choice(config, "qbench_answer", None, ANSWER_MODES),
         ),
         prompts=_prompts(config),
         answer_tokens=_number(config, "qbench_answer_tokens", MAX_NEW_TOKENS["perception"], 1),

@@ -3,12 +3,13 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.stats import pearsonr, spearmanr
 
-from pytest_qbench.metrics.rescoring import compare
+from pytest_qbench.metrics.rescoring import compare, compare_answers
 from pytest_qbench.records import Record
 from pytest_qbench.scoring.quality import FIVE_LEVELS
 from pytest_qbench.scoring.score import DEFAULT, Scoring
@@ -88,3 +89,22 @@ def test_errors_and_records_without_logits_do_not_count() -> None:
     one, other = compare(made, DEFAULT), compare([*made, *extra], DEFAULT)
     assert value(one, "argmax good/poor", "srcc", "koniq") == value(other, "argmax good/poor", "srcc", "koniq")
     assert not math.isnan(value(one, "argmax good/poor", "srcc", "koniq"))
+
+
+def test_answers_by_the_mean_per_token_beside_those_by_the_sum() -> None:
+    def answered(i: int, sums: dict[str, float], tokens: dict[str, int] | None, target: str) -> Record:
+        choice = max(sums, key=lambda option: sums[option])
+        status = "correct" if choice == target else "wrong"
+        result: dict[str, Any] = {"choice": choice, "target": target, "logprobs": sums, "tokens": tokens}
+        return Record(f"d/{i}", "perception", "d", None, f"d/{i}", status, **result)  # type: ignore[arg-type]
+
+    long = {"Yes": -1.0, "a very long option": -3.0}
+    records = [
+        answered(0, long, {"Yes": 1, "a very long option": 4}, "a very long option"),
+        answered(1, long, {"Yes": 1, "a very long option": 2}, "Yes"),
+        answered(2, {"Yes": -1.0, "No": -2.0}, {"Yes": 2, "No": 4}, "No"),  # both -0.5: a tie is no answer
+        answered(3, long, None, "Yes"),
+    ]
+    assert [(r.rule, r.items, r.correct, r.changed) for r in compare_answers(records)] == [
+        ("sum over tokens", 3, 1, 0), ("mean per token", 3, 2, 2),
+    ]  # fmt: skip

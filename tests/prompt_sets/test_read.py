@@ -101,13 +101,20 @@ def test_likelihoods_are_asked_without_options_and_with_the_short_answer_instruc
         assert shown(prompt) == "<1>What?\nAnswer the question using a single word or phrase."
 
 
+def test_perplexity_announces_options_and_shows_none() -> None:
+    text = "What?\nChoose between one of the options as follows:\n"
+    for name in packaged_names():
+        prompt = packaged_set(name).prompt(item("perception", "What?", "x", "y"), (), "perplexity")
+        assert shown(prompt) == (f"{text}<1>" if name == "paper" else f"<1>{text}")
+
+
 @pytest.mark.parametrize("name", ASKED)
 @pytest.mark.parametrize("task", ["perception", "description", "assessment"])
 @pytest.mark.parametrize("images", [1, 2])
 def test_a_context_adds_its_line_alone(name: str, task: str, images: int) -> None:
     asked = ("What?", "x", "y") if task == "perception" else ()
     own = packaged_set(name)
-    for mode in ("generate", "likelihood"):
+    for mode in ("generate", "likelihood", "perplexity"):
         without = own.prompt(item(task, *asked, images=images), (), mode)  # type: ignore[arg-type]
         with_one = own.prompt(item(task, *asked, images=images, context="At {night}."), (), mode)  # type: ignore[arg-type]
         hint = "Hint: " if name == "vlmevalkit" and task == "perception" and mode == "generate" else ""

@@ -258,10 +258,10 @@ class Encoder:
         if not self._chat:
             return self._architecture.inserts_images
         question, reply = _PROBE
+        orders: list[list[str | int]] = [[question, 0, reply], [0, question, reply]]
         try:
             first, second = (
-                self._render(_conversation(parts, [_STAND_IN]), add_generation_prompt=True)
-                for parts in ([question, 0, reply], [0, question, reply])
+                self._render(_conversation(parts, [_STAND_IN]), add_generation_prompt=True) for parts in orders
             )
         except FAILURES:
             return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pytest_qbench.errors import ItemError
 from pytest_qbench.models.transformers.architectures import Architecture, multimodal_rope
 from pytest_qbench.models.transformers.encoding import Encoder
 from pytest_qbench.models.transformers.padding import Tensors, positions, ragged
@@ -57,6 +58,23 @@ class LoglikelihoodScorer:
         """Return the same from one full forward pass for each continuation. This is slow and serves as reference."""
         with float32_head(self._model):
             return self._by_full_forwards(batch, continuations)
+
+    def score_prompts(self, batch: Tensors, ignored: Collection[int]) -> list[tuple[float, int]]:
+        """Return for each row the log-probability of its own tokens and their number.
+
+        The first token, which nothing predicts, padding and the tokens `ignored` do not count.
+        """
+        ids, mask = batch["input_ids"], batch["attention_mask"].bool()
+        counted = mask[:, 1:] & mask[:, :-1]
+        for token in ignored:
+            counted &= ids[:, 1:] != token
+        with float32_head(self._model):
+            logits = self._forward(batch, ids.shape[1]).logits
+        if logits.shape[1] != ids.shape[1]:
+            raise ItemError("the model has another number of logits than of tokens: no perplexity of its prompt")
+        parts = (logits[:, :-1], ids[:, 1:], counted)
+        sums = [_sum_logprobs(*(part[i : i + 1] for part in parts)) for i in range(len(ids))]  # one row in float32
+        return [(float(total), int(row.sum())) for total, row in zip(sums, counted, strict=True)]
 
     def _add_rest(
         self, batch: Tensors, continuations: Sequence[Sequence[Tokens]], cache: Any, scores: list[Tensor]

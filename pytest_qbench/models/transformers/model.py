@@ -12,7 +12,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models import given_prompts, memory
-from pytest_qbench.models.base import Prompts
+from pytest_qbench.models.base import OptionScores, Prompts
 from pytest_qbench.models.errors import expected_failures, item_errors, quiet
 from pytest_qbench.models.images import LazyImage, LazyImages
 from pytest_qbench.models.specs import ModelSpec
@@ -121,8 +121,18 @@ class TransformersModel:
         """Return the log-likelihood of each option of each prompt as the assistant's reply, summed over tokens."""
         given_prompts.note(prompts)
         return self._in_groups(
-            prompts,
-            lambda group, indices, batch: self._loglikelihoods(group, batch, (), [options[i] for i in indices]),
+            prompts, lambda group, indices, batch: self._option_scores(group, batch, [options[i] for i in indices])
+        )
+
+    def option_perplexities(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
+        """Return the mean log-likelihood over prompt and option, for each option of each prompt."""
+        if self._encoder_decoder:
+            raise ModelError(
+                f"{self.name}: an encoder-decoder does not score its prompt; use --qbench-answer=likelihood"
+            )
+        given_prompts.note(prompts)
+        return self._in_groups(
+            prompts, lambda group, indices, batch: self._perplexities(group, batch, [options[i] for i in indices])
         )
 
     def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
@@ -160,6 +170,34 @@ class TransformersModel:
                 batch = batches[kind] if kind in batches else self.encoder(group)
                 results.update(zip(indices, work(group, indices, batch), strict=True))
         return [results[i] for i in range(len(prompts))]
+
+    def _option_scores(self, prompts: list[Prompt], batch: Tensors, options: list[Sequence[str]]) -> list[list[float]]:
+        rows = self._loglikelihoods(prompts, batch, (), options)
+        return [
+            OptionScores(row, map(len, self._options(prompt, own)))
+            for prompt, own, row in zip(prompts, options, rows, strict=True)
+        ]
+
+    def _perplexities(self, prompts: list[Prompt], batch: Tensors, options: list[Sequence[str]]) -> list[list[float]]:
+        rows = self._option_scores(prompts, batch, options)
+        with self._vision_cache.for_images(_lazy_images(prompts)):
+            asked = self.score.score_prompts(self.to_device(batch), self._image_tokens)
+        means: list[list[float]] = []
+        for prompt, (total, count), row in zip(prompts, asked, rows, strict=True):
+            if not math.isfinite(total):
+                raise ItemError(f"{prompt.key}: the model returned NaN or infinite logits")
+            assert isinstance(row, OptionScores)
+            numbers = [count + own for own in row.tokens]
+            means.append(OptionScores([(total + v) / n for v, n in zip(row, numbers, strict=True)], numbers))
+        return means
+
+    @property
+    def _image_tokens(self) -> set[int]:
+        """The ids of tokens that stand for parts of an image."""
+        config = self._model.config
+        named = [getattr(config, key, None) for key in ("image_token_id", "image_token_index")]
+        named.append(getattr(self._processor, "image_token_id", None))
+        return {token for token in named if isinstance(token, int)}
 
     def _loglikelihoods(
         self, prompts: list[Prompt], batch: Tensors, words: Sequence[str], options: list[Sequence[str]] | None = None
