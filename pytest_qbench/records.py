@@ -42,7 +42,7 @@ class Record:
     - `score` is the quality score, in [0, 1] unless it was computed elsewhere.
     - `judge` has a list per dimension with one entry a round: 0, 1 or 2, or a number between them from a judge that
       gives expectations; None for an unreadable verdict. For a perception item, ``choice`` has a judge's votes on a
-      reply that extraction left unparsed, as positions of options.
+      reply that extraction left unparsed, as positions of options, and ``correct`` those on whether a reply is right.
     - `error` says why an item ended in an error, or why a measured one has no readable verdict.
     """
 

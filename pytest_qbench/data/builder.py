@@ -62,7 +62,12 @@ class _Builder:
         source, items = self.source, tuple(self.items.values())
         if not items:
             raise DataError(f"{source.place}: holds no records; download or export it again")
-        if self.unanswered is not None:
+        if self.unanswered is not None and source.task == "description":
+            if any(item.golden for item in items):
+                raise self.unanswered.error(
+                    "no golden description, though other entries have one", 'add one or several as "golden": ["..."]'
+                )
+        elif self.unanswered is not None:
             if any(item.answer is not None for item in items):
                 raise self.unanswered.error("no answer, though other entries have one", "add correct_ans")
             if source.split == "dev":
@@ -76,8 +81,11 @@ class _Builder:
         )  # fmt: skip
 
     def _meaning(self, items: tuple[Item, ...]) -> str | None:
-        """Return in a sentence how the columns of a quality database are understood; None for other tasks."""
+        """Return in a sentence how the columns of a database are understood; None where they explain themselves."""
         source, columns = self.source, self.columns
+        if source.task == "description" and self.unanswered is not None:
+            fields = ", ".join(description.GOLDEN)
+            return f"{source.name}: no golden texts (in {fields}): nothing is judged"
         if columns is None:
             return None
         better = "lower" if source.higher_is_better is False else "higher"
@@ -103,7 +111,10 @@ class _Builder:
         source = self.source
         start = (ident, source.task, source.name, source.split, "", images)
         if source.task == "description":
-            return Item(*start, golden=description.golden(row))
+            golden = description.golden(row)
+            if not golden and self.unanswered is None:
+                self.unanswered = row
+            return Item(*start, golden=golden)
         if source.task == "assessment":
             half = published.half_of(source.name, "_cat_".join(names))
             column = self._assessment_columns(row).target

@@ -57,6 +57,7 @@ class Engine:
         judge: Callable[[], Judge],
         scoring: Scoring = DEFAULT,
         reads_unparsed: bool = False,
+        marks_answers: bool = False,
         max_new_tokens: Mapping[str, int] = MAX_NEW_TOKENS,
         prompt_set: PromptSet | None = None,
         on_alteration: Callable[[dict[str, Any]], None] = lambda found: None,
@@ -79,7 +80,7 @@ class Engine:
             answer, blind, scoring.words, max_new_tokens, prompt_set or packaged_set(DEFAULT_PROMPTS)
         )
         self._alterations = Alterations(on_alteration)
-        self._score = Grader(scoring, judge, judge_rounds, reads_unparsed)
+        self._score = Grader(scoring, judge, judge_rounds, reads_unparsed, marks_answers)
         self._prefetcher = Prefetcher(model)
         self._expected: deque[tuple[tuple[Item, ...], int]] = deque()
         self.tracebacks: dict[str, str] = {}  # by item, the first of each kind of error

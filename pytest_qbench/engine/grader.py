@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
-from pytest_qbench.judges.base import Judge, SupportsChoice, SupportsUnreadable, Verdicts
+from pytest_qbench.judges.base import Judge, SupportsChoice, SupportsMarking, SupportsUnreadable, Verdicts
 from pytest_qbench.records import Record, Response, check_record
-from pytest_qbench.scoring.score import Scoring, answer_text, decided, score
+from pytest_qbench.scoring.score import Scoring, answer_text, decided, marked, score
 
 VOTES = 5  # samples of the judge for each unparsed reply
 
@@ -18,13 +18,15 @@ VOTES = 5  # samples of the judge for each unparsed reply
 class Grader:
     """Grade the responses of one batch. `judge` returns the same judge each time and creates it on first use.
 
-    `reads_unparsed`: whether the judge reads the replies from which extraction finds no option.
+    `reads_unparsed`: whether the judge reads the replies from which extraction finds no option. `marks_answers`:
+    whether it marks all replies, knowing the right answer.
     """
 
     scoring: Scoring
     judge: Callable[[], Judge]
     rounds: int
     reads_unparsed: bool = False
+    marks_answers: bool = False
 
     def __call__(self, items: Sequence[Item], responses: Sequence[Response | ItemError]) -> list[Record]:
         """Return the record of each item. An error in one response affects no other item.
@@ -35,9 +37,16 @@ class Grader:
         valid = [i for i, record in enumerate(records) if record.status != "error"]
         chosen, kept = [items[i] for i in valid], [records[i] for i in valid]
         if chosen and chosen[0].task == "description":
-            kept = self._judge_descriptions(chosen, kept)
+            judged = [
+                i for i, item in enumerate(chosen) if item.golden
+            ]  # without golden texts there is nothing to judge
+            if judged:
+                graded = self._judge_descriptions([chosen[i] for i in judged], [kept[i] for i in judged])
+                kept = [dict(zip(judged, graded, strict=True)).get(i, record) for i, record in enumerate(kept)]
         elif chosen and chosen[0].task == "perception" and self.reads_unparsed:
             kept = self._read_unparsed(chosen, kept)
+        elif chosen and chosen[0].task == "perception" and self.marks_answers:
+            kept = self._mark(chosen, kept)
         for i, record in zip(valid, kept, strict=True):
             records[i] = record
         return records
@@ -70,6 +79,21 @@ class Grader:
                     records[i] = replace(records[i], status="error", error=error_text(votes))
                 else:
                     records[i] = decided(items[i], records[i], votes)
+        return records
+
+    def _mark(self, items: list[Item], records: list[Record]) -> list[Record]:
+        """Let the judge mark the replies to questions whose answer is known. The record keeps the votes."""
+        replies = [answer_text(record.response) for record in records]
+        known = [i for i, item in enumerate(items) if item.answer is not None and replies[i]]
+        if known:
+            judge = self.judge()
+            assert isinstance(judge, SupportsMarking), "the recorder checks this before the run"
+            found = judge.mark([items[i] for i in known], [replies[i] for i in known], VOTES)
+            for i, votes in zip(known, found, strict=True):
+                if isinstance(votes, ItemError):
+                    records[i] = replace(records[i], status="error", choice=None, error=error_text(votes))
+                else:
+                    records[i] = marked(items[i], records[i], votes)
         return records
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
+from pytest_qbench.baseline.baseline import Baseline, MissingBaseline, StoredItem
 from pytest_qbench.baseline.expectation import expected_keys
 from pytest_qbench.metrics.metrics import without_value
 from pytest_qbench.metrics.results import Results, has, share
@@ -59,6 +59,11 @@ def places(
     items = [item for (t, _), item in results.expected.items() if t == task and item.dataset in chosen]
     if name in ("perception.accuracy", "perception.confidence") and all(item.answer is None for item in items):
         raise NothingError("the answers of this split are hidden: nothing can be gated")
+    if task == "description" and not any(item.golden or isinstance(item, StoredItem) for item in items):
+        stored = set() if isinstance(baseline, MissingBaseline) else {r.dataset for r in baseline.records.values()}
+        if stored.intersection(chosen):
+            raise InvalidError("this data has no golden texts, but the baseline was judged; bring them, or record anew")
+        raise NothingError("this data has no golden texts: nothing can be gated")
     if slice_ is None:
         return [Place(each, None) for each in chosen]
     # The total by the mean of the halves, and together, are rows of the summary, but no part of the items.

@@ -38,6 +38,17 @@ class SupportsUnreadable(Protocol):
 
 
 @runtime_checkable
+class SupportsMarking(Protocol):
+    """A judge that can tell whether a reply is right when it knows the right answer."""
+
+    def mark(
+        self, items: Sequence[Item], replies: Sequence[str], rounds: int
+    ) -> Sequence[Sequence[int | None] | ItemError]:
+        """Return `rounds` votes on each reply: 1 for right, 0 for wrong, or None."""
+        ...
+
+
+@runtime_checkable
 class SupportsChoice(Protocol):
     """A judge that can tell which option a reply chooses."""
 

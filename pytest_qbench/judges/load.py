@@ -48,11 +48,16 @@ def parse_judge_args(spec: str, arguments: Iterable[str]) -> dict[str, str]:
 
 
 def check_judge(
-    spec: str, arguments: Iterable[str] = (), texts: Path | None = None, reads_unparsed: bool = False
+    spec: str,
+    arguments: Iterable[str] = (),
+    texts: Path | str | None = None,
+    reads_unparsed: bool = False,
+    marks_answers: bool = False,
 ) -> None:
     """Raise `UsageError` for an unknown or unusable judge. It loads no model and sends nothing.
 
-    `texts` is the user's file of prompts. `reads_unparsed`: whether the judge must read unparsed replies.
+    `texts` is a packaged set of prompts or a file. `reads_unparsed`, `marks_answers`: whether the judge must read
+    unparsed replies, or mark all.
     """
     kind, _, target = spec.partition(":")
     if kind not in ("lexicon", "openai", "hf") or (kind == "lexicon") != (spec == "lexicon"):
@@ -64,6 +69,8 @@ def check_judge(
         raise UsageError("--qbench-judge-prompts: lexicon is a word list without prompts; name a language model")
     if kind == "lexicon" and reads_unparsed:
         raise UsageError("--qbench-judge-unparsed: lexicon cannot read replies; name a language model as judge")
+    if kind == "lexicon" and marks_answers:
+        raise UsageError("--qbench-judge-answers: lexicon cannot read replies; name a language model")
     read_prompts(texts)
     if kind == "openai":
         from pytest_qbench.endpoints.address import parse_address
@@ -76,7 +83,7 @@ def check_judge(
 
 
 def make_judge(
-    spec: str, arguments: Iterable[str] = (), texts: Path | None = None, endpoints: Endpoints | None = None
+    spec: str, arguments: Iterable[str] = (), texts: Path | str | None = None, endpoints: Endpoints | None = None
 ) -> Judge:
     """Return the judge that `spec` names. `endpoints` holds the connections of the session."""
     check_judge(spec, arguments, texts)

@@ -84,5 +84,5 @@ class EndpointGradingModel:
         return replies + [reply.choices[0] for reply in await asyncio.gather(*more)]
 
     async def _ask(self, prompt: GradingPrompt, body: Mapping[str, Any], sample: int = 0) -> Any:
-        whole = merged({"messages": messages([prompt.text]), **body}, self._extra)
+        whole = merged({"messages": messages([prompt.text], system=prompt.system), **body}, self._extra)
         return await self._client.chat(whole, sample=sample)

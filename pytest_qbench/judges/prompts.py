@@ -1,4 +1,4 @@
-"""The judge's prompts: ours, or those of the user's file."""
+"""The judge's prompts: ours, the published ones, or those of the user's file."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.untrusted.parsing import read_yaml
 
 OURS = Path(__file__).with_name("prompts.yaml")
+PACKAGED: Mapping[str, Path] = {"default": OURS, "paper": Path(__file__).with_name("paper.yaml")}
 # Fields that each prompt must contain.
 FIELDS: Mapping[str, frozenset[str]] = {
     "completeness": frozenset({"golden", "description"}),
@@ -20,20 +22,40 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "score": frozenset(),
     "digit": frozenset(),
     "choice": frozenset({"options", "reply"}),
+    "correct": frozenset({"answer", "reply"}),
+    "system": frozenset(),
 }
-_KNOWN = ("golden", "description", "question", "options", "reply")
+_KNOWN = ("golden", "description", "question", "options", "answer", "reply")
 
 
-def read_prompts(path: Path | None) -> dict[str, str]:
-    """Return the prompts by name; prompts of `path` replace ours. Raises `UsageError` with file and key."""
-    ours = _read(OURS)
-    if path is None:
-        return ours
-    return {**ours, **_read(path)}
+def read_prompts(named: Path | str | None) -> dict[str, str]:
+    """Return the prompts by name. Those of a packaged set or of a file replace ours.
+
+    Raises `UsageError` with set or file and key.
+    """
+    ours = _ours()
+    if named is None:
+        return dict(ours)
+    if isinstance(named, str):
+        if named not in PACKAGED:
+            raise UsageError(
+                f"--qbench-judge-prompts={named}: no such prompts; use {', '.join(PACKAGED)} or the path of a YAML file"
+            )
+        named = PACKAGED[named]
+    return {**ours, **_read(named)}
+
+
+@cache
+def _ours() -> dict[str, str]:
+    return _read(OURS)
 
 
 def digest(texts: Mapping[str, str]) -> str:
-    """Return a hash of all prompts, 16 hex digits. Verdicts compare under equal prompts only."""
+    """Return a hash of all prompts, 16 hex digits. Verdicts compare under equal prompts only.
+
+    Our own `correct` is left out, so that verdicts from before there was one compare.
+    """
+    texts = {key: text for key, text in texts.items() if key != "correct" or text != _ours()["correct"]}
     return hashlib.sha256(json.dumps(texts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
 
 

@@ -11,21 +11,23 @@ from pytest_qbench.items import DIMENSIONS, Item
 from pytest_qbench.judges.base import Verdicts
 from pytest_qbench.judges.parsing import Unreadable
 from pytest_qbench.judges.prompts import digest, fill
-from pytest_qbench.prompts import LETTERS
+from pytest_qbench.prompts import LETTERS, listed
 
 T = TypeVar("T", int, float)
 Mode = Literal["rounds", "expected"]
 DIGITS = ("0", "1", "2")
+MARKS = ("0", "1")
 NONE = "X"  # a judge's answer for a reply that chooses no option
 
 
 @dataclass(frozen=True, slots=True)
 class GradingPrompt:
-    """A prompt to a grading model: its text, the possible answers, and the label before the answer."""
+    """A prompt to a grading model: its text, the possible answers, the label before the answer, the system text."""
 
     text: str
     answers: tuple[str, ...]
     label: str
+    system: str | None = None
 
 
 class GradingModel(Protocol):
@@ -86,20 +88,36 @@ class RubricJudge:
         """Return votes on the option that each reply chooses."""
         prompts = []
         for item, reply in zip(items, replies, strict=True):
-            listed = "\n".join(f"{a}. {option}" for a, option in zip(LETTERS, item.options, strict=False))
-            fields = {"question": str(item.question), "options": listed, "reply": reply}
+            fields = _fields(item, reply)
             answers = (*LETTERS[: len(item.options)], NONE)
-            prompts.append(GradingPrompt(fill(self._texts["choice"], fields), answers, "Choice"))
+            prompts.append(GradingPrompt(fill(self._texts["choice"], fields), answers, "Choice", self._system))
         votes = self.grader.sample(prompts, rounds)
         return [
             row if isinstance(row, ItemError) else [None if v == len(item.options) else v for v in _readable(row)]
             for item, row in zip(items, votes, strict=True)
         ]
 
+    def mark(
+        self, items: Sequence[Item], replies: Sequence[str], rounds: int
+    ) -> list[Sequence[int | None] | ItemError]:
+        """Return votes on whether each reply is right: 1 or 0. The prompt tells the right answer."""
+        prompts = [
+            GradingPrompt(fill(self._texts["correct"], _fields(item, reply)), MARKS, "Score", self._system)
+            for item, reply in zip(items, replies, strict=True)
+        ]
+        votes = self.grader.sample(prompts, rounds)
+        return [row if isinstance(row, ItemError) else _readable(row) for row in votes]
+
+    @property
+    def _system(self) -> str | None:
+        return self._texts.get("system")
+
     def _prompt(self, dimension: str, description: str, golden: Sequence[str]) -> GradingPrompt:
         fields = {"description": description, "golden": "\n\n".join(golden)}
         form = self._texts["digit" if self._mode == "expected" else "score"]
-        return GradingPrompt(f"{fill(self._texts[dimension], fields)}\n{form}", DIGITS, "Score")
+        text = self._texts[dimension]
+        joint = "" if text.endswith(" ") else "\n"
+        return GradingPrompt(f"{fill(text, fields)}{joint}{form}", DIGITS, "Score", self._system)
 
     def _expected(self, prompts: Sequence[GradingPrompt]) -> list[Sequence[float | Unreadable] | ItemError]:
         found = self.grader.probabilities(prompts)
@@ -109,6 +127,11 @@ class RubricJudge:
             else [row if isinstance(row, Unreadable) else sum(i * p for i, p in enumerate(row))]
             for row in found
         ]
+
+
+def _fields(item: Item, reply: str) -> dict[str, str]:
+    fields = {"question": str(item.question), "options": listed(item.options), "reply": reply}
+    return fields if item.answer is None else {**fields, "answer": item.answer}
 
 
 def _readable(votes: Sequence[T | Unreadable]) -> list[T | None]:

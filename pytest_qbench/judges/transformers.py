@@ -54,7 +54,9 @@ class LocalGradingModel:
         return found
 
     def _probabilities(self, grading_prompts: Sequence[GradingPrompt]) -> list[Sequence[float] | ItemError]:
-        prompts = [Prompt(f"grading prompt {i}", b.text, (), f"{b.label}:") for i, b in enumerate(grading_prompts)]
+        prompts = [
+            Prompt(f"grading prompt {i}", b.text, (), f"{b.label}:", b.system) for i, b in enumerate(grading_prompts)
+        ]
         try:
             rows = self._model.next_token_logprobs(prompts, grading_prompts[0].answers)
         except ItemError as e:  # one prompt of the batch is at fault: repeat each alone

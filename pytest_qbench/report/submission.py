@@ -13,42 +13,48 @@ from pytest_qbench.records import Record
 
 
 def write_submissions(folder: Path, results: Results) -> list[str]:
-    """Write a file per dataset with hidden answers, named as its data file; return a line about each.
+    """Write a file per dataset whose key is hidden, named as its data file; return a line about each.
 
-    Every question is in it, in the order of the data: one without a response has an empty one, and the line says so.
-    Raises `OSError` when a file cannot be written.
+    Every item is in it, in the order of the data: one without a response has an empty one, and the line says so. Raises
+    `OSError` when a file cannot be written.
     """
     lines = []
-    for dataset, split in dict.fromkeys((i.dataset, i.split) for i in results.expected.values() if _is_hidden(i)):
-        items = [i for i in results.expected.values() if (i.dataset, i.split) == (dataset, split) and _is_hidden(i)]
-        records = {r.item: r for r in results.records if r.task == "perception"}
+    hidden = [item for item in results.expected.values() if _is_hidden(item)]
+    for task, dataset, split in dict.fromkeys((i.task, i.dataset, i.split) for i in hidden):
+        items = [i for i in hidden if (i.task, i.dataset, i.split) == (task, dataset, split)]
+        records = {r.item: r for r in results.records if r.task == task}
         entries = [_entry(item, records.get(item.id)) for item in items]
         path = folder / f"{dataset}_{split or 'hidden'}.json"
         path.write_text(json.dumps(entries, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
         empty = sum(not entry["response"] for entry in entries)
         without = f", {empty} of them without a response" if empty else ""
-        lines.append(
-            f"submission: {path} ({len(entries)} questions{without}); nothing was gated: the answers are hidden"
-        )
+        kind, key = ("images", "golden texts") if task == "description" else ("questions", "answers")
+        lines.append(f"submission: {path} ({len(entries)} {kind}{without}); nothing was gated: the {key} are hidden")
     return lines
 
 
 def _is_hidden(item: Item) -> bool:
+    """Tell whether the key of an item is not public."""
+    if item.task == "description":
+        return not item.golden
     return item.task == "perception" and item.answer is None
 
 
 def _entry(item: Item, record: Record | None) -> dict[str, Any]:
-    """The question record as published, with `response`: the model's text, or the likeliest option."""
+    """The record as published, with `response`: the model's text, or the likeliest option."""
     prefix = f"{item.dataset}/{item.split}/" if item.split else f"{item.dataset}/"
     name, number, count = item.id.removeprefix(prefix).rpartition("#")
-    entry: dict[str, Any] = _codes(item)
-    entry["question"] = item.question
-    entry["img_path"] = name if number and count.isdigit() else item.id.removeprefix(prefix)
-    entry["candidates"] = list(item.options)
-    entry["response"] = (
-        "" if record is None else record.response if record.response is not None else record.choice or ""
-    )
-    return entry
+    image = name if number and count.isdigit() else item.id.removeprefix(prefix)
+    response = "" if record is None else record.response if record.response is not None else record.choice or ""
+    if item.task == "description":
+        return {"img_path": image, "response": response}
+    if "category" in item.slices:  # A-Bench
+        steps = [item.slices.get("part"), *item.slices["category"].split("/")]
+        category = " -> ".join(step for step in steps if step is not None)
+        return {"img_path": image, "question": item.question, "answers": list(item.options), "category": category,
+                "response": response}  # fmt: skip
+    return {**_codes(item), "question": item.question, "img_path": image, "candidates": list(item.options),
+            "response": response}  # fmt: skip
 
 
 def _codes(item: Item) -> dict[str, int]:

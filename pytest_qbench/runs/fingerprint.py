@@ -13,7 +13,7 @@ from pytest_qbench.scoring.score import DEFAULT, Scoring
 
 # The conditions that must agree for a comparison, per task. Reports show the rest of a fingerprint.
 COMPARABLE: Mapping[str, tuple[str, ...]] = {
-    "perception": ("prompts", "answer", "answer_tokens", "blind", "unparsed", "pixels"),
+    "perception": ("prompts", "answer", "answer_tokens", "blind", "unparsed", "marking", "pixels"),
     "description": ("prompts", "description_tokens", "blind", "judge", "judge_rounds", "pixels"),
     "assessment": ("prompts", "scoring", "blind", "pixels"),
 }
@@ -36,6 +36,7 @@ def fingerprint(
     judge: Mapping[str, Any] | None,
     judge_rounds: int,
     unparsed: bool = False,
+    marking: bool = False,
     max_new_tokens: Mapping[str, int] = prompts.MAX_NEW_TOKENS,
     prompt_set: PromptSet | None = None,
     altered: Mapping[str, Mapping[str, Any]] | None = None,
@@ -57,6 +58,7 @@ def fingerprint(
         "judge": dict(judge) if judge else None,
         "judge_rounds": judge_rounds if judge else None,
         **({"unparsed": dict(judge or {})} if unparsed else {}),
+        **({"marking": dict(judge or {})} if marking else {}),
         **token_limits(answer, max_new_tokens),
         "pytest_qbench": __version__,
         "model": dict(model),

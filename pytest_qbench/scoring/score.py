@@ -101,6 +101,21 @@ def decided(item: Item, record: Record, votes: Sequence[int | None]) -> Record:
     return kept
 
 
+def marked(item: Item, record: Record, votes: Sequence[int | None]) -> Record:
+    """Return the record of a reply with a judge's votes on whether it is right: 1, 0, or None for an unreadable one.
+
+    More than half of all votes decide; else the reply counts as unparsed. `choice` is the right option of a right
+    reply, and of a wrong one what extraction found unless that is the right option. `Record.judge` keeps the votes as
+    ``correct``.
+    """
+    kept = replace(record, judge={"correct": list(votes)})
+    if 2 * votes.count(1) > len(votes):
+        return replace(kept, status="correct", choice=item.answer)
+    if 2 * votes.count(0) > len(votes):
+        return replace(kept, status="wrong", choice=None if record.choice == item.answer else record.choice)
+    return replace(kept, status="unparsed", choice=None)
+
+
 def _status(item: Item, choice: str) -> Status:
     return "measured" if item.answer is None else "correct" if choice == item.answer else "wrong"
 

@@ -13,7 +13,7 @@ from typing import Any
 from pytest_qbench.engine.dispatch import perplexity_model
 from pytest_qbench.engine.engine import Engine
 from pytest_qbench.errors import UsageError
-from pytest_qbench.judges.base import Judge, SupportsChoice
+from pytest_qbench.judges.base import Judge, SupportsChoice, SupportsMarking
 from pytest_qbench.judges.control_set import run_control_set
 from pytest_qbench.judges.rubric import RubricJudge
 from pytest_qbench.models.base import (
@@ -73,13 +73,14 @@ def build_engine(
         return _check_judge(request, recorder, endpoints, judge())
 
     judges_earlier_texts = recorder.has_earlier_records and request.needs_judge
-    if judges_earlier_texts or (settings.judge_unparsed and "perception" in request.tasks):
+    reads_replies = settings.judge_unparsed or settings.judge_answers
+    if judges_earlier_texts or (reads_replies and "perception" in request.tasks):
         checked_judge()  # it is part of the conditions, also of a run in which it has nothing left to judge
     return Engine(
         model, answer=request.answer, batch_size=request.batch_size, blind=settings.blind,
         judge_rounds=settings.judge_rounds, judge=checked_judge, scoring=request.scoring,
         reads_unparsed=settings.judge_unparsed, max_new_tokens=settings.max_new_tokens,
-        prompt_set=request.prompt_set, on_alteration=recorder.note_alteration,
+        marks_answers=settings.judge_answers, prompt_set=request.prompt_set, on_alteration=recorder.note_alteration,
     )  # fmt: skip
 
 
@@ -134,11 +135,14 @@ def _check_judge(request: RunRequest, recorder: Recorder, endpoints: SessionEndp
     settings, made_with = request.settings, recorder.made_with
     if settings.judge_unparsed and not isinstance(judge, SupportsChoice):
         raise UsageError(f"--qbench-judge-unparsed: {judge.name} cannot read replies; name a language model as judge")
+    if settings.judge_answers and not isinstance(judge, SupportsMarking):
+        raise UsageError(f"--qbench-judge-answers: {judge.name} cannot mark replies; name a language model as judge")
     endpoints.meter("judge", judge.grader if isinstance(judge, RubricJudge) else judge)
     made_with.judge = {"name": judge.name, **judge.describe()}
     recorder.note_made_with()
-    if "description" in request.tasks and not request.has_project_judge:  # a project's own judge is not checked
-        made_with.judge_control = run_control_set(judge, request.items_of("description"), settings.judge_rounds)
+    described = [item for item in request.items_of("description") if item.golden]
+    if described and "description" in request.tasks and not request.has_project_judge:  # a project's own is not checked
+        made_with.judge_control = run_control_set(judge, described, settings.judge_rounds)
         recorder.note_judge_control()
     return judge
 

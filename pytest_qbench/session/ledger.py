@@ -74,7 +74,9 @@ def _unjudged(request: RunRequest, gating: Gating, in_baseline: set[str]) -> Ite
 
 
 def _is_gateable(item: Item) -> bool:
-    """Return whether anything can be judged: the answers of a hidden split cannot."""
+    """Return whether anything can be judged: hidden answers and descriptions without golden texts cannot."""
+    if item.task == "description":
+        return bool(item.golden)
     return item.task != "perception" or item.answer is not None
 
 

@@ -63,10 +63,12 @@ OPTIONS = (
            "only), openai:MODEL@BASE_URL or hf:ID.", metavar="SPEC"),
     Option("--qbench-judge-arg", "Pass KEY=VALUE to the judge: mode, temperature, max_new_tokens, revision, price, ... "
            "Repeatable.", kind="linelist", metavar="KEY=VALUE"),
-    Option("--qbench-judge-prompts", "Ask the judge with the prompts of this YAML file. Default: the embedded ones.",
-           metavar="FILE"),
+    Option("--qbench-judge-prompts", "Ask the judge with the published prompts (paper) or with those of a YAML file. "
+           "Default: our own.", metavar="NAME|FILE"),
     Option("--qbench-judge-unparsed", "Let the judge read unparsed replies, with five votes.",
            kind="bool"),
+    Option("--qbench-judge-answers", "Let the judge, who knows the right answer, mark each perception reply with five "
+           "votes, as the paper does.", kind="bool"),
     Option("--qbench-judge-rounds", "Rounds per description and dimension. Default: 5.", metavar="N"),
     Option("--qbench-max-errors", "Share of items that may end in an error before gates are invalid. Default: 0.",
            metavar="SHARE"),

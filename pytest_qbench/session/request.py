@@ -124,9 +124,12 @@ class RunRequest:
 
     @property
     def needs_judge(self) -> bool:
-        """Whether the judge scores a description, or reads a reply that extraction leaves unparsed."""
-        judged = {"description", *(["perception"] if self.settings.judge_unparsed else [])}
-        return any(d.task in self.tasks and d.task in judged for d in self.datasets)
+        """Whether the judge scores a description, marks replies, or reads those that extraction leaves unparsed."""
+        s = self.settings
+        asked = s.judge_unparsed or s.judge_answers
+        return ("perception" in self.tasks and asked and bool(self.items_of("perception"))) or (
+            "description" in self.tasks and any(item.golden for item in self.items_of("description"))
+        )
 
     @property
     def judge_spec(self) -> str:
@@ -156,7 +159,7 @@ class RunRequest:
             from pytest_qbench.judges.load import check_judge
 
             s = self.settings
-            check_judge(self.judge_spec, s.judge_args, s.judge_prompts, s.judge_unparsed)
+            check_judge(self.judge_spec, s.judge_args, s.judge_prompts, s.judge_unparsed, s.judge_answers)
         if self.spec is None or self.spec.kind in ("transformers", "openai"):
             check_images([d for d in self.datasets if d.task in self.tasks])
 

@@ -31,6 +31,7 @@ def resume_settings(request: RunRequest) -> dict[str, Any]:
         "judge_args": sorted(s.judge_args),
         "judge_prompts": str(s.judge_prompts) if s.judge_prompts else None,
         "judge_unparsed": s.judge_unparsed,
+        "judge_answers": s.judge_answers,
         "judge_rounds": s.judge_rounds,
         "batch_size": s.batch_size,
         "prompts": describe_prompts(request.prompt_set, request.answer),

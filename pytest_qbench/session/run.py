@@ -128,6 +128,7 @@ class Run:
             fingerprint(
                 scoring=request.scoring, answer=request.answer, blind=settings.blind, pixels=PIXEL_RULES,
                 judge=made_with.judge, judge_rounds=settings.judge_rounds, unparsed=settings.judge_unparsed,
+                marking=settings.judge_answers,
                 max_new_tokens=settings.max_new_tokens, prompt_set=request.prompt_set, altered=made_with.altered,
                 model=made_with.model or {}, data=settings.data, selection=request.selection,
                 **{key: value for key, value in (machine | batch).items() if value is not None},

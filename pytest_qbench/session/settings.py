@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -37,8 +38,9 @@ class Settings:
     judge: str | None
     judge_rounds: int
     judge_args: tuple[str, ...]
-    judge_prompts: Path | None
+    judge_prompts: Path | str | None
     judge_unparsed: bool
+    judge_answers: bool
     concurrency: int
     timeout: float
     cache: bool
@@ -151,11 +153,10 @@ def _path(config: pytest.Config, dest: str) -> Path | None:
     return config.rootpath / text if text else None
 
 
-def _prompts(config: pytest.Config) -> Path | str:
-    """Return the name of a prompt set, or the path of a file; a name has no dot."""
-    name = _value(config, "qbench_prompts")
-    path = _path(config, "qbench_prompts") if name and "." in name else None
-    return path or name or DEFAULT_PROMPTS
+def _name_or_path(config: pytest.Config, dest: str) -> Path | str | None:
+    """Return the name of packaged prompts, or the path of a file: a name has neither dot nor slash."""
+    name: str | None = _value(config, dest)
+    return _path(config, dest) if name and re.search(r"[./]", name) else name
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -177,7 +178,7 @@ def read_settings(config: pytest.Config) -> Settings:
             "AnswerMode | None",
             _choice(config, "qbench_answer", None, ANSWER_MODES),
         ),
-        prompts=_prompts(config),
+        prompts=_name_or_path(config, "qbench_prompts") or DEFAULT_PROMPTS,
         answer_tokens=_number(config, "qbench_answer_tokens", MAX_NEW_TOKENS["perception"], 1),
         description_tokens=_number(config, "qbench_description_tokens", MAX_NEW_TOKENS["description"], 1),
         protocol=cast(
@@ -188,8 +189,9 @@ def read_settings(config: pytest.Config) -> Settings:
         judge=_value(config, "qbench_judge"),
         judge_rounds=_number(config, "qbench_judge_rounds", 5, 1),
         judge_args=tuple(_value(config, "qbench_judge_arg") or ()),
-        judge_prompts=_path(config, "qbench_judge_prompts"),
+        judge_prompts=_name_or_path(config, "qbench_judge_prompts"),
         judge_unparsed=bool(_value(config, "qbench_judge_unparsed")),
+        judge_answers=bool(_value(config, "qbench_judge_answers")),
         concurrency=_number(config, "qbench_concurrency", 64, 1),
         timeout=_seconds(config, "qbench_timeout", 60.0),
         cache=not _value(config, "qbench_no_cache"),
@@ -215,6 +217,7 @@ def read_settings(config: pytest.Config) -> Settings:
     )
     contradictions = (
         (settings.strict and not settings.gates, "--qbench-strict and --qbench-no-gates"),
+        (settings.judge_unparsed and settings.judge_answers, "--qbench-judge-unparsed and --qbench-judge-answers"),
         (settings.update_baseline and not settings.gates, "--qbench-update-baseline and --qbench-no-gates"),
         (settings.update_baseline and settings.blind, "--qbench-update-baseline and --qbench-blind"),
         (

@@ -57,3 +57,31 @@ def test_where_answers_are_known_nothing_is_written(tmp_path: Path) -> None:
 def test_question_2_of_an_image_has_the_image(tmp_path: Path) -> None:
     item = replace(hidden(tmp_path)[1])
     assert item.id == "llvisionqa/test/1.jpg#2"
+
+
+def test_a_bench_comes_back_in_its_own_shape(tmp_path: Path) -> None:
+    shape = [
+        {"img_path": "part1_0000.png", "question": "What color are the windows?", "answers": ["white", "yellow", "blue"],
+         "category": "part1 -> basic_recognition -> major"},
+        {"img_path": "part2_0001.png", "question": "Is it sharp?", "answers": ["Yes", "No"], "category": "part2 -> technical"},
+    ]  # fmt: skip
+    (tmp_path / "datasets.yaml").write_text(
+        "datasets:\n- {name: abench, task: perception, split: test, file: Abench.json, images: imgs}\n"
+    )
+    (tmp_path / "Abench.json").write_text(json.dumps(shape))
+    (dataset,) = open_datasets(str(tmp_path), rootdir=tmp_path, names=None, split="test")
+    records = [Record.of(item, "measured", response=f"{i}") for i, item in enumerate(dataset.items)]
+    write_submissions(tmp_path, results(list(dataset.items), records))
+    assert json.loads((tmp_path / "abench_test.json").read_text()) == [
+        {**one, "response": f"{i}"} for i, one in enumerate(shape)
+    ]
+
+
+def test_descriptions_without_golden_texts_are_written(tmp_path: Path) -> None:
+    items = [Item(f"lldescribe/{i}.jpg", "description", "lldescribe", None, "g", ()) for i in range(2)]
+    (line,) = write_submissions(tmp_path, results(items, [Record.of(items[0], "measured", response="It is dark.")]))
+    assert json.loads((tmp_path / "lldescribe_hidden.json").read_text()) == [
+        {"img_path": "0.jpg", "response": "It is dark."}, {"img_path": "1.jpg", "response": ""},
+    ]  # fmt: skip
+    assert "2 images, 1 of them without a response" in line
+    assert line.endswith("nothing was gated: the golden texts are hidden")

@@ -189,6 +189,17 @@ def test_descriptions_may_have_several_golden_texts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("golden", [{}, {"golden": []}, {"golden": " "}, {"golden": ["", " "]}, {"golden": None}])
-def test_a_description_needs_a_golden_text(tmp_path: Path, golden: dict[str, object]) -> None:
+def test_descriptions_without_any_golden_text_are_read_and_said_to_be_unjudged(
+    tmp_path: Path, golden: dict[str, object]
+) -> None:
     write(tmp_path / "lldescribe" / "lldescribe.json", [{"img_path": "1.jpg", **golden}])
-    assert 'entry 1: no golden description; add one or several as "golden": ["..."]' in refusal(tmp_path)
+    dataset = read_one(tmp_path)
+    assert [item.golden for item in dataset.items] == [()]
+    assert dataset.meaning is not None
+    assert dataset.meaning.startswith("lldescribe: no golden texts (in golden, description,")
+
+
+def test_golden_texts_for_a_part_of_the_images_are_refused(tmp_path: Path) -> None:
+    records = [{"img_path": "1.jpg", "golden": "Blurry."}, {"img_path": "2.jpg"}]
+    write(tmp_path / "lldescribe" / "lldescribe.json", records)
+    assert "entry 2: no golden description, though other entries have one; add one or several" in refusal(tmp_path)
