@@ -37,7 +37,7 @@ class OutOfMemoryError(ItemError):
 
 
 class WorkerDied(ItemError):
-    """Remote processes died over this batch; smaller batches find the item at fault."""
+    """Remote processes died while they measured this batch. Smaller batches can isolate the item that is the cause."""
 
 
 def one_line(error: BaseException, limit: int = 200) -> str:
@@ -48,7 +48,7 @@ def one_line(error: BaseException, limit: int = 200) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of torch means that memory ran out. Only CUDA has its own exception type."""
+    """Return whether an error of torch means that memory ran out. Only CUDA has its own exception type."""
     import torch
 
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
