@@ -11,16 +11,16 @@ from typing import Any
 from pytest_qbench.endpoints.key import Key
 from pytest_qbench.untrusted.parsing import parse_json
 
-# Finish reasons of a reply that ended at the token limit: OpenAI's own, then those that proxies of other APIs pass on.
+# Finish reasons of a reply that the token limit ended: OpenAI's, then those of servers that translate others' replies.
 _CUT = frozenset({"length", "max_tokens", "model_length", "max_output_tokens", "MAX_TOKENS"})
-_ROUNDING = 1e-2  # a log-probability may exceed 0 by this much through rounding
-# Finish reasons of a reply whose text is not the model's answer.
-_NO_ANSWER = {
+_ROUNDING = 1e-2  # a log-probability above 0 by no more than this was rounded
+# How a reply may not have ended: what was written until then is not the model's answer.
+_BROKEN_OFF = {
     "content_filter": "was cut by the endpoint's content filter",
     "error": "ended in an error",
     "abort": "was aborted",
-    "tool_calls": "is a tool call",
-    "function_call": "is a tool call",
+    "tool_calls": "is a call of a tool",
+    "function_call": "is a call of a tool",
 }
 
 
@@ -109,8 +109,8 @@ def _choice(data: Any) -> Choice:
     message = data.get("message") if isinstance(data, Mapping) else None
     if not isinstance(message, Mapping):
         raise MalformedError("a choice has no message")
-    if (ended := data.get("finish_reason")) in _NO_ANSWER:
-        raise RefusedError(f"the reply {_NO_ANSWER[ended]}")
+    if (ended := data.get("finish_reason")) in _BROKEN_OFF:
+        raise RefusedError(f"the reply {_BROKEN_OFF[ended]}")
     if message.get("refusal"):
         raise RefusedError("the endpoint refused to answer")
     content = message.get("content")

@@ -48,7 +48,7 @@ def one_line(error: BaseException, limit: int = 200) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error of torch means that memory ran out. Only CUDA has its own exception type."""
+    """Whether an error of torch means that memory ran out. Only CUDA has its own exception type."""
     import torch
 
     if isinstance(error, MemoryError | torch.OutOfMemoryError):

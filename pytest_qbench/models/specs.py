@@ -151,9 +151,9 @@ def parse_spec(spec: str) -> ModelSpec:
 
 
 def check(spec: ModelSpec, vision: bool = True) -> None:
-    """Raise `ModelError` if the files of a local model show that it cannot load. Hub ids are only checked on loading.
+    """Raise `ModelError` for a model that cannot load, as far as its files show. Hub ids are looked up at load only.
 
-    `vision`: whether the model must read images, which a judge need not.
+    `vision`: whether the model must read images; a judge need not.
     """
     if spec.kind == "random":
         if not re.fullmatch(r"[0-9]+", spec.target):

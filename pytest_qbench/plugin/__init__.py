@@ -64,7 +64,7 @@ def _check_command_line(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """Return the line that names model and data, or None if the user names no model."""
+    """Name model and data when a model is named."""
     if not (config.getoption("qbench_model") or config.getini("qbench_model")):
         return None
     from pytest_qbench.plugin.terminal import header
@@ -73,7 +73,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
-    """Return a line for each quality database that says how its columns are interpreted."""
+    """State how the columns of the quality databases are understood."""
     if not given(config) or (run := run_of(config)).usage_error:
         return []
     request = run.request

@@ -10,7 +10,7 @@ from pytest_qbench.plugin.alpha_allocation import FIXTURE
 from pytest_qbench.plugin.collection import bench_item, is_gate
 from pytest_qbench.plugin.stash import FAILED_BY_VERDICT, RECORD, STATUS, VERDICT
 
-# Status or verdict -> category, letter, and word with colour for -v, as `pytest_report_teststatus` returns them.
+# status or verdict: (category, letter, word and colour with -v)
 OUTCOMES: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
     "correct": ("correct", ".", ("CORRECT", {"green": True})),
     "wrong": ("wrong", "w", ("WRONG", {"yellow": True})),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def header(settings: Settings) -> str:
-    """Return the header line, with model and data."""
+    """Return the line of the session header: model and data."""
     data = NOT_QBENCH if settings.data == "mini" else settings.data
     blind = ", blind (grey images)" if settings.blind else ""
     ray = f", ray {settings.ray}" if settings.ray else ""

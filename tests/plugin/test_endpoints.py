@@ -168,7 +168,7 @@ def test_the_key_appears_in_no_output_and_no_file(project: pytest.Pytester, answ
 
 
 @BOTH
-def test_a_judge_that_fails_its_control_set_decides_no_gate_and_is_recorded(
+def test_a_judge_that_fails_its_control_set_decides_nothing_and_is_recorded(
     project: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
     def kind(body: dict[str, Any], attempt: int) -> Any:
@@ -183,7 +183,7 @@ def test_a_judge_that_fails_its_control_set_decides_no_gate_and_is_recorded(
     assert not (project.path / "baselines").exists()
 
 
-def test_a_changed_judge_is_reported_as_judge_drift(project: pytest.Pytester) -> None:
+def test_a_judge_that_changed_is_judge_drift(project: pytest.Pytester) -> None:
     def severe(body: dict[str, Any], attempt: int) -> Any:
         if "Score: N" not in text_of(body):
             return everything(body, attempt)

@@ -52,9 +52,7 @@ def test_the_same_model_passes_against_its_recorded_baseline(
     record_baseline(project, *workers)
     again = project.runpytest_subprocess(*SMALL, "--qbench-json=s.json", *workers)
     assert again.ret == 0, again.stdout.str()
-    again.stdout.fnmatch_lines(
-        ["INCONCLUSIVE: *"]
-    )  # records are identical, but 40 items cannot exclude a drop as large as the margin
+    again.stdout.fnmatch_lines(["INCONCLUSIVE: *"])  # identical, but 40 items exclude no drop of the margin
     gates = summary(project)["gates"]
     assert [g["name"] for g in sorted(gates, key=lambda g: g["name"])] == [
         "assessment.srcc", "description.sum", "perception.accuracy",
