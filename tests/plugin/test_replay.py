@@ -72,9 +72,8 @@ def test_the_protocol_of_the_paper(folders: pytest.Pytester, workers: tuple[str,
     result.stdout.fnmatch_lines(["  scores: softmax of high and low, temperature 100; *mean of their correlations"])
     scoring = {"words": ["high", "low"], "temperature": 100.0, "halves": "mean"}
     assert summary(folders)["fingerprint"]["scoring"] == scoring
-    assert paper["koniq", None] == pytest.approx(
-        -1
-    )  # by the two words for this model, whose logits fall as the MOS rises
+    # The words for this model are others: their logits fall as the MOS rises.
+    assert paper["koniq", None] == pytest.approx(-1)
     assert default["koniq", None] > -0.5
     assert paper["cgiqa", None] == pytest.approx(-1)
     assert paper["cgiqa", "half=together"] > -0.5
