@@ -13,7 +13,7 @@ from pytest_qbench.endpoints.completion import Choice
 from pytest_qbench.endpoints.event_loop import Endpoints
 from pytest_qbench.endpoints.messages import messages, with_extra
 from pytest_qbench.errors import ItemError
-from pytest_qbench.judges.parsing import Unreadable, read_vote, shares
+from pytest_qbench.judges.parsing import Unreadable, answer_probabilities, read_vote
 from pytest_qbench.judges.rubric import GradingPrompt
 from pytest_qbench.models.openai import TOP, parse_price
 
@@ -60,7 +60,7 @@ class EndpointGradingModel:
             reply = await self._request(prompt, body)
             if reply.choices[0].top is None:
                 raise ItemError(f"{self.name}: silently ignores logprobs; use --qbench-judge-arg=mode=rounds")
-            return shares(reply.choices[0].top, prompt.answers)
+            return answer_probabilities(reply.choices[0].top, prompt.answers)
 
         return self._endpoints.each(prompts, one)
 

@@ -48,7 +48,7 @@ def read_vote(text: str, answers: Sequence[str], label: str, *, cut: bool = Fals
     return Unreadable(f'{quoted(text)} is not "{label}: {"|".join(answers)}"')
 
 
-def shares(top: Mapping[str, float], answers: Sequence[str]) -> list[float] | Unreadable:
+def answer_probabilities(top: Mapping[str, float], answers: Sequence[str]) -> list[float] | Unreadable:
     """Return the probability of each answer, scaled to sum to 1, from log-probabilities of first tokens.
 
     The result is unreadable if the answers together have a probability of at most one half.

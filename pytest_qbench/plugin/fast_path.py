@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_qbench.plugin.nodes import ItemNode
-from pytest_qbench.plugin.progress import flushed_by_hand
+from pytest_qbench.plugin.progress import flush_manually
 from pytest_qbench.session.gc import freeze
 from pytest_qbench.session.options import NAME
 from pytest_qbench.session.workers import is_worker
@@ -29,7 +29,7 @@ def report_recorded(run: Run, item: pytest.Item, nextitem: pytest.Item | None) -
     if not isinstance(item, ItemNode) or nextitem is None or nextitem.parent is not item.parent:
         return False
     # Hooks such as pytest_collection_modifyitems may add marks to single items or to their module.
-    if item.suite.marked_above or any(mark.name != NAME for mark in item.own_markers):
+    if item.suite.has_marks_above or any(mark.name != NAME for mark in item.own_markers):
         return False
     began = time.time()
     nodeid = item.nodeid
@@ -62,7 +62,7 @@ def run_session(run: Run, session: pytest.Session) -> bool | None:
         return None
     if not any(isinstance(item, ItemNode) for item in getattr(session, "items", ())):
         return None
-    with flushed_by_hand(session.config.pluginmanager.getplugin("terminalreporter")) as flush:
+    with flush_manually(session.config.pluginmanager.getplugin("terminalreporter")) as flush:
         for done, (item, following) in enumerate(pairwise((*session.items, None))):
             assert item is not None
             if done % FREEZE_EVERY == 0:

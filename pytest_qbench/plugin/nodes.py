@@ -114,7 +114,7 @@ class Suite:
         return self.function.ihook
 
     @cached_property
-    def marked_above(self) -> bool:
+    def has_marks_above(self) -> bool:
         """Whether its module or a folder above has a mark of another plugin. Read this when the tests run."""
         assert self.function.parent is not None
         return any(mark.name != NAME for mark in self.function.parent.iter_markers())

@@ -52,7 +52,7 @@ def show_pace(reporter: Any) -> None:
 
 
 @contextmanager
-def flushed_by_hand(reporter: Any | None) -> Generator[Callable[[], None]]:
+def flush_manually(reporter: Any | None) -> Generator[Callable[[], None]]:
     """Keep pytest's reporter from flushing after every test; yield a flush function, and flush at the end."""
     if reporter is None:
         yield lambda: None

@@ -96,7 +96,7 @@ class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
         return self._deaths[first] > 1
 
     @property
-    def left(self) -> list[str]:
+    def unfinished(self) -> list[str]:
         """Tests that no worker finished."""
         units = [*self.workqueue.values(), *(unit for units in self.assigned_work.values() for unit in units.values())]
         return [nodeid for unit in units for nodeid, done in unit.items() if not done]
@@ -161,7 +161,7 @@ class XdistController:
         """Note the tests that did not run because their workers died, so that the run does not pass."""
         if self.scheduler is None or run.usage_error:
             return
-        if left := self.scheduler.left:
+        if left := self.scheduler.unfinished:
             run.notes.append(f"{len(left)} tests were not run, as their workers died (first: {left[0]})")
         if self.gate_ids is None and self.scheduler.collection:
             run.notes.append("no worker finished: gates were not run")

@@ -74,7 +74,7 @@ def preprocess_another_image(model: TransformersModel, picture: Any) -> None:
 @architectures(["llava"])
 @pytest.mark.parametrize("fault, caught", [
     (lambda m, p: p.setattr(m.score, "_model_positions", positions_that_count_padding), "batch of 8"),
-    (lambda m, p: p.setattr(m.score, "_add_rest", lambda *_: None), "options by full forwards"),
+    (lambda m, p: p.setattr(m.score, "_add_later_tokens", lambda *_: None), "options by full forwards"),
     (lambda m, p: p.setattr(m.encoder, "continuation", lambda prefix, text: (7,)), "words after the prefix"),
     (lambda m, p: p.setattr(m, "option_loglikelihoods", lambda questions, own: [[-1.0] * 4 for _ in own]), "several images"),
     (lambda m, p: p.setattr(m, "option_loglikelihoods", lambda questions, own: [[-1.0] * 4 for _ in own]), "image and question matter"),

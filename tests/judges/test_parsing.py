@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_qbench.judges.parsing import Unreadable, read_vote, shares
+from pytest_qbench.judges.parsing import Unreadable, answer_probabilities, read_vote
 from pytest_qbench.judges.rubric import DIGITS
 
 
@@ -78,7 +78,7 @@ def test_a_reason_quotes_the_reply(text: str, cut: bool, reason: str) -> None:
 
 def test_probabilities_add_the_spellings_of_an_answer_and_sum_to_one() -> None:
     top = {"2": math.log(0.5), " 2": math.log(0.1), "1": math.log(0.2), "Score": math.log(0.2)}
-    assert shares(top, DIGITS) == pytest.approx([0, 0.25, 0.75])
+    assert answer_probabilities(top, DIGITS) == pytest.approx([0, 0.25, 0.75])
 
 
 @pytest.mark.parametrize(
@@ -86,4 +86,4 @@ def test_probabilities_add_the_spellings_of_an_answer_and_sum_to_one() -> None:
     [({}, ""), ({"Score": 0.0}, "Score"), ({"2": math.log(0.4), "The": math.log(0.6)}, "The"), ({"2": math.nan}, "2")],
 )
 def test_probabilities_are_unreadable_if_the_first_token_is_something_else(top: dict[str, float], first: str) -> None:
-    assert shares(top, DIGITS) == Unreadable(f"its likeliest first token is {first!r}, not 0|1|2")
+    assert answer_probabilities(top, DIGITS) == Unreadable(f"its likeliest first token is {first!r}, not 0|1|2")

@@ -50,7 +50,7 @@ class LoglikelihoodScorer:
             first = output.logits[:, -1].float().log_softmax(-1)
             scores = [first[i, [tokens[0] for tokens in row]] for i, row in enumerate(continuations)]
             if several:
-                self._add_rest(batch, continuations, cache, scores)
+                self._add_later_tokens(batch, continuations, cache, scores)
         return [row.tolist() for row in scores]
 
     def by_full_forwards(self, batch: Tensors, continuations: Sequence[Sequence[Tokens]]) -> list[list[float]]:
@@ -58,7 +58,7 @@ class LoglikelihoodScorer:
         with float32_head(self._model):
             return self._by_full_forwards(batch, continuations)
 
-    def _add_rest(
+    def _add_later_tokens(
         self, batch: Tensors, continuations: Sequence[Sequence[Tokens]], cache: Any, scores: list[Tensor]
     ) -> None:
         """Add the tokens after the first to `scores`, with one forward pass per option over the cached prompts."""
