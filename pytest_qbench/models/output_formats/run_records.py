@@ -10,7 +10,7 @@ from typing import Any
 from pytest_qbench.errors import DataError, ModelError, UsageError
 from pytest_qbench.models.output_formats.base import NoOutputsError, Output, OutputFile, RawFile, ReadingOptions
 from pytest_qbench.prompts import TOKEN_LIMITS
-from pytest_qbench.records import Record
+from pytest_qbench.records import RECORDS, Record
 from pytest_qbench.untrusted.files import LARGE, SMALL, open_regular, read_bytes, read_text, told
 from pytest_qbench.untrusted.parsing import parse_json
 
@@ -56,7 +56,7 @@ def _holds_records(path: Path) -> bool:
         with os.fdopen(open_regular(path), "rb") as file:
             first = parse_json(file.readline(SMALL))
     except ValueError:
-        return path.name == "records.jsonl"
+        return path.name == RECORDS
     except OSError as e:
         raise DataError(f"{path.name}: cannot be read: {told(e)}; check its permissions") from e
     return isinstance(first, dict) and {"schema", "item", "status"} <= first.keys()
