@@ -9,7 +9,8 @@ from pytest_qbench.metrics.direction import reversed_scales
 from pytest_qbench.records import Record, error_kind
 from pytest_qbench.report.finished_run import Finished
 from pytest_qbench.report.labels import shortened_id, value_text
-from pytest_qbench.runs.summary_parts import EndpointUsage, RayReport
+from pytest_qbench.runs.endpoint_usage import EndpointUsage
+from pytest_qbench.runs.summary_parts import RayReport
 
 SHOWN = 10  # conditions
 

@@ -11,9 +11,11 @@ from pytest_qbench.errors import UsageError
 from pytest_qbench.metrics.fingerprint import Fingerprint, JudgeControl, Selection
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import RECORDS
+from pytest_qbench.runs.endpoint_usage import total_usage
 from pytest_qbench.runs.items_file import write_items
 from pytest_qbench.runs.read import read_run, read_summary
 from pytest_qbench.runs.summary import SUMMARY, Summary, summary_of
+from pytest_qbench.runs.summary_parts import DataState
 
 # What may differ between machines, or be unknown to a shard without descriptions: no record depends on it.
 _MACHINE = ("machine",)
@@ -118,7 +120,16 @@ def _write(out: Path, merged: Results, shards: Sequence[Summary]) -> None:
     metrics = (*merged.metrics, *merged.diagnostics)
     began = min(shard.began for shard in shards)
     shared = summary_of(merged, metrics, began=began, verdict=verdict, baseline=shards[0].baseline)
-    summary = replace(shared, seconds=round(sum(shard.seconds or 0.0 for shard in shards), 3))
+    summary = replace(
+        shared,
+        usage=total_usage([shard.usage for shard in shards]),
+        tracebacks={item: text for shard in shards for item, text in shard.tracebacks.items()},
+        data=DataState(
+            tuple(dict.fromkeys(text for shard in shards for text in shard.data.meaning)),
+            tuple(dict.fromkeys(name for shard in shards for name in shard.data.direction_stated)),
+        ),
+        seconds=round(sum(shard.seconds or 0.0 for shard in shards), 3),
+    )
     try:
         out.mkdir(parents=True)
         lines = (record.to_json() + "\n" for record in merged.records)

@@ -13,14 +13,13 @@ from pytest_qbench.metrics.metrics import METRIC, Metric
 from pytest_qbench.metrics.results import ItemCounts, Results
 from pytest_qbench.metrics.specs import task_of
 from pytest_qbench.records import SCHEMA
+from pytest_qbench.runs.endpoint_usage import USAGE, EndpointUsage
 from pytest_qbench.runs.summary_parts import (
     BASELINE,
     GATE,
-    USAGE,
     BaselineState,
     DataState,
     DriftState,
-    EndpointUsage,
     Gate,
     ItemError,
     RayReport,

@@ -24,10 +24,6 @@ BASELINE: Shape = {
     "name": (str, None), "missing": Maybe(str), "path": Maybe(str), "recorded": Maybe(str),
     "matched": Maybe(MappingOf(int)), "written": Maybe(str),
 }  # fmt: skip
-USAGE: Shape = {
-    **dict.fromkeys(("requests", "retries", "cache_hits", "prompt_tokens", "completion_tokens"), int),
-    "cost": (float, None),
-}
 _RAY: Shape = {"replicas": int, "nodes": int, "started": bool, "deaths": int}
 
 
@@ -185,27 +181,6 @@ class Sight:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Sight:
         """Return the accuracies of an entry; raises `TypeError` for other keys."""
-        return cls(**data)
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointUsage:
-    """What an endpoint was asked in the whole run (see `endpoints.usage`); `cost` in US dollars, None: not known."""
-
-    requests: int
-    retries: int
-    cache_hits: int
-    prompt_tokens: int
-    completion_tokens: int
-    cost: float | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> EndpointUsage:
-        """Return the usage of an entry; raises `TypeError` for other keys."""
         return cls(**data)
 
 

@@ -15,7 +15,7 @@ from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import Record
 from pytest_qbench.report.run_summary import run_summary
 from pytest_qbench.runs.summary import Summary
-from pytest_qbench.runs.summary_parts import DataState, EndpointUsage, RayReport
+from pytest_qbench.runs.summary_parts import DataState, RayReport
 from pytest_qbench.session.blind_counterpart import accuracy_with_and_without_images
 from pytest_qbench.session.run import Run
 
@@ -83,7 +83,7 @@ def summarize(
         commit=commit(),
         baseline=replace(shared.baseline, written=written),
         sight=accuracy_with_and_without_images(results, baseline, run.recorder.folder.path),
-        usage={role: EndpointUsage.from_json(usage) for role, usage in run.endpoints.usage.items()},
+        usage=run.endpoints.usage,
         ray=RayReport.from_json(run.ray_report) if run.ray_report else None,
         tracebacks=run.tracebacks,
         data=_data_state(run),

@@ -61,6 +61,7 @@ def test_shards_join_to_the_run_that_was_never_split(shards: Path, capsys: pytes
     assert control["failed"] is None
     assert control["scores"].keys() == whole["fingerprint"].pop("judge_control")["scores"].keys()
     assert found["fingerprint"] == whole["fingerprint"]
+    assert (list(found), found["data"]) == (list(whole), whole["data"])
 
     def values(summary: dict[str, Any]) -> dict[tuple[Any, ...], Any]:
         return {(m["name"], m["dataset"], m["slice"]): m["value"] for m in summary["metrics"]}
