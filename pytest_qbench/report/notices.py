@@ -39,7 +39,7 @@ def remarks(run: Finished) -> list[Remark]:
     lines = [*_judge(run)]
     lines += [Remark(_usage(role, usage), always=True) for role, usage in run.summary.usage.items()]
     if run.summary.ray:
-        lines.append(Remark(_ray(run.summary.ray)))
+        lines.append(Remark(_ray(run.summary.ray), always=True))
     rows = {(m.name, m.dataset): m for m in run.metrics if m.slice is None}
     for one in run.summary.drifts:
         m = rows[one.name, one.dataset]
