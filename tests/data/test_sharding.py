@@ -108,6 +108,17 @@ def test_a_shard_that_lacks_an_item_is_refused(shards: Path, tmp_path: Path, cap
     assert "1 items were not measured" in capsys.readouterr().err
 
 
+def test_what_endpoints_cost_adds_up(shards: Path, tmp_path: Path) -> None:
+    counts = dict.fromkeys(("requests", "retries", "cache_hits", "prompt_tokens", "completion_tokens"), 3)
+    for name, cost in (("one", None), ("two", 0.5)):
+        shutil.copytree(shards / name, tmp_path / name)
+        usage = {"model": {**counts, "cost": cost}}
+        _edit(tmp_path / name / "summary.json", lambda summary, usage=usage: summary.update(usage=usage))
+    assert main(["merge", str(tmp_path / "one"), str(tmp_path / "two"), "--out", str(tmp_path / "out")]) == 0
+    found = json.loads((tmp_path / "out" / "summary.json").read_text())["usage"]
+    assert found == {"model": {**dict.fromkeys(counts, 6), "cost": 0.5}}
+
+
 def test_a_used_folder_is_refused(shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["merge", str(shards / "one"), str(shards / "two"), "--out", str(tmp_path)]) == 4
     assert "exists; name a new folder" in capsys.readouterr().err
