@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pytest_qbench.data.item_matching import RULES
+from pytest_qbench.items import TASKS
 from pytest_qbench.metrics.metrics import METRIC, Metric
-from pytest_qbench.metrics.specs import SPECS, task_of
+from pytest_qbench.metrics.specs import task_of
 from pytest_qbench.untrusted.shape import MappingOf, Maybe, Shape, check_shape, shown
 
 OUTCOMES = ("fail", "inconclusive", "not gated", "pass")
@@ -48,7 +49,7 @@ class Flip:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One judged gate. `outcome`, one of `OUTCOMES`, is what its test ended in.
+    """One judged gate; its name may end in dataset and slice. `outcome`, one of `OUTCOMES`, is what its test ended in.
 
     `lost` and `gained` list items, at most the largest moves; the counts are of all. `is_measured` tells whether the
     run has numbers of its task; the metrics of a summary say so, not its JSON.
@@ -93,8 +94,8 @@ class Gate:
     @classmethod
     def from_json(cls, data: Mapping[str, Any], measured: set[str]) -> Gate:
         """Return the gate of an entry, given the tasks that the run has numbers of; raises `ValueError`."""
-        if data["name"] not in SPECS:
-            raise ValueError(f"gate {shown(data['name'])} is unknown")
+        if task_of(data["name"]) not in TASKS:
+            raise ValueError(f"gate {shown(data['name'])} is of no task")
         if data["outcome"] not in OUTCOMES:
             raise ValueError(f"outcome {shown(data['outcome'])} of gate {data['name']} is unknown")
         return cls(

@@ -36,7 +36,7 @@ FULL: dict[str, Any] = {
         "selection": {"datasets": None, "split": "dev", "limit": None, "seed": 0},
     },
     "items": {"total": 3, "scored": 1, "unparsed": 0, "errors": 1, "cut": 0}, "metrics": [ROW, DRIFT],
-    "gates": [{"name": "perception.accuracy", "verdict": "inconclusive", "outcome": "inconclusive", "reason": "few",
+    "gates": [{"name": "perception.accuracy mini type=what", "verdict": "inconclusive", "outcome": "inconclusive", "reason": "few",
                "rows": [ROW], "lost": [FLIP], "gained": [], "lost_count": 1, "gained_count": 0}],
     "errors": [{"item": "mini/2", "error": "no reply"}], "missing": ["mini/3"],
     "left_out": [{"dataset": "mini", "entry": "x", "reason": "no image"}],
