@@ -15,6 +15,7 @@ from pytest_qbench.judges.load import check_judge, make_judge
 from pytest_qbench.metrics.fingerprint import Fingerprint, Selection, fingerprint
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.models.load import load_model
+from pytest_qbench.models.pixels import PIXEL_RULES
 from pytest_qbench.models.replay import ReplayModel
 from pytest_qbench.models.specs import paper_words, parse_model_args, parse_spec
 from pytest_qbench.prompts import AnswerMode
@@ -71,7 +72,7 @@ class OutputScorer:
         records = engine.measure(items)
         expected: dict[tuple[str, str], Item] = {(item.task, item.id): item for item in items}
         made = fingerprint(
-            scoring=scoring, answer=answer, blind=False, judge_rounds=rounds,
+            scoring=scoring, answer=answer, blind=False, pixels=PIXEL_RULES, judge_rounds=rounds,
             judge={"name": judges[0].name, **judges[0].describe()} if judges else self._conditions.judge,
             model={"name": model.name, **model.describe()}, data=self._data or self._conditions.data,
             selection=self._selection(),

@@ -192,7 +192,7 @@ def fingerprint(
     judge_rounds: int,
     unparsed: bool = False,
     max_new_tokens: Mapping[str, int] = prompts.MAX_NEW_TOKENS,
-    pixels: int | None = None,
+    pixels: int,
     model: Mapping[str, Any],
     scoring: Scoring = DEFAULT,
     data: str | None = None,

@@ -15,8 +15,9 @@ from pytest_qbench.scoring.score import DEFAULT
 
 def made(answer: str = "generate", **limits: int) -> Fingerprint:
     return fingerprint(
-        answer=answer, blind=False, judge=None, judge_rounds=1, model={}, max_new_tokens={**MAX_NEW_TOKENS, **limits}
-    )
+        answer=answer, blind=False, pixels=1, judge=None, judge_rounds=1, model={},
+        max_new_tokens={**MAX_NEW_TOKENS, **limits},
+    )  # fmt: skip
 
 
 def test_default_limits_leave_a_fingerprint_as_it_was_before_there_were_options() -> None:
