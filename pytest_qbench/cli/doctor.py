@@ -49,7 +49,7 @@ def _model(named: str, model_args: list[str]) -> int:
     from pytest_qbench.report.text_table import aligned
 
     spec, given = parse_spec(named), parse_model_args(model_args)
-    check(spec)
+    check(spec, option="--model=")
     if spec.kind != "transformers":
         raise UsageError(f"doctor: {named} has no weights to check; name a local model")
 
@@ -75,6 +75,9 @@ def _model(named: str, model_args: list[str]) -> int:
 
 def _faults() -> int:
     """Print the result of each change. Returns 1 for a missed fault or a false alarm."""
+    from pytest_qbench.models.requirements import check_installed
+
+    check_installed("--faults")
     from pytest_qbench.doctor.sensitivity import run_study
 
     show(_ROW.format("change", "accuracy", "judged sum", "SRCC, worst", "drift, largest", "found"))
