@@ -88,6 +88,7 @@ def summarize(
         "changes": update.changes if update else [],
         "submissions": list(submissions),
         "seconds": round(seconds, 3),
+        "resumed": run.recorder.resumed,
     }
 
 
