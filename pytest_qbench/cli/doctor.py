@@ -54,6 +54,7 @@ def _model(named: str, model_args: list[str]) -> int:
         raise UsageError(f"doctor: {named} has no weights to check; name a local model")
 
     from pytest_qbench.doctor.conformance import run_checks
+    from pytest_qbench.doctor.replies import describe_replies
     from pytest_qbench.models.transformers.model import TransformersModel
 
     def load() -> TransformersModel:
@@ -65,10 +66,14 @@ def _model(named: str, model_args: list[str]) -> int:
     model = load()
     description = model.describe()
     show(f"{spec.name}: {description['architecture']}, {description['dtype']} on {description['device']}")
+    # An alias that answers by likelihood is never asked for a reply.
+    understood, replies = (True, None) if spec.answer == "likelihood" else describe_replies(model)
     found = list(run_checks(model, load))
     model.close()
     show("\n".join(aligned([("check", "outcome", "detail"), *((c.name, c.outcome, c.detail) for c in found)], left=3)))
-    failed = [each.name for each in found if each.outcome == "failed"]
+    if replies:
+        show(replies)
+    failed = [each.name for each in found if each.outcome == "failed"] + ([] if understood else ["replies"])
     show(f"FAILED: {', '.join(failed)}" if failed else f"all checks passed ({sum(c.outcome == 'ok' for c in found)})")
     return 1 if failed else 0
 

@@ -226,7 +226,10 @@ def check_baseline(config: pytest.Config, run: Run) -> None:
     gates = written_gates(config)
     preflight.check_stored(run)
     preflight.check_conditions(run, compared_tasks(config, run))
-    if not is_worker(config) and (reason := preflight.foreign_items(run, {g.task for g in gates if g.compares_all})):
+    if is_worker(config) or run.collected.has_compared_items or not run.knows_baseline_name:
+        return
+    run.collected.has_compared_items = True
+    if reason := preflight.foreign_items(run, {gate.task for gate in gates if gate.compares_all}):
         reporter = config.pluginmanager.getplugin("terminalreporter")
         if reporter is not None:
             reporter.ensure_newline()

@@ -33,7 +33,7 @@ class CollectedTests:
     `without_items` are suite functions whose task the data lacks; `parametrized_normally` those that another plugin
     parametrized too. `gate_ids` are the gates that a worker hands to its controller, which runs them once and collects
     them alone meanwhile (`gates_only`). `lacks_model` says that no model is named: suites and
-    gates are then skipped beside other tests.
+    gates are then skipped beside other tests. `has_compared_items` says that the data was compared with the baseline.
     """
 
     without_items: set[str] = field(default_factory=set)
@@ -41,6 +41,7 @@ class CollectedTests:
     gate_ids: list[str] = field(default_factory=list)
     gates_only: bool = False
     lacks_model: bool = False
+    has_compared_items: bool = False
 
 
 @dataclass
