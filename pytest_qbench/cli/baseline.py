@@ -54,7 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     written = write_baseline(arguments.baseline_dir, name, results)
     show(f"BASELINE RECORDED: {written}, {len(results.records):,} items of {folder}")
-    show("\n".join(changes(old, results)))
+    for line in changes(old, results):
+        show(line)
     return 0
 
 
