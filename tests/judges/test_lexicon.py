@@ -175,7 +175,7 @@ def test_the_judge_is_identified_by_its_word_list(monkeypatch: pytest.MonkeyPatc
     from pytest_qbench.judges import lexicon
 
     before = LexiconJudge().describe()
-    assert (before["name"], before["version"]) == ("lexicon", 1)
+    assert (before["name"], before["version"]) == ("lexicon", 2)
     assert json.loads(json.dumps(before)) == before == LexiconJudge().describe()
     monkeypatch.setitem(lexicon.NOUNS, "contrast", "contrast gamma")
     assert LexiconJudge().describe()["lexicon"] != before["lexicon"]
