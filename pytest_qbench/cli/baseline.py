@@ -43,13 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     folder, results = arguments.run_folder, read_run(arguments.run_folder)
     summary = read_summary(folder)
-    name = arguments.name or str((summary.get("baseline") or {}).get("name") or "")
+    name = arguments.name or summary.baseline.name or ""
     if not name or Path(name).name != name or name.startswith("."):
         raise UsageError(f"--name={name}: a plain name is needed, such as --name={folder.resolve().name}")
     path = find_baseline(arguments.baseline_dir, name)
     old = align(read_baseline(path), results.expected) if path else MissingBaseline("none")
-    stated = (summary.get("data") or {}).get("direction_stated", ())
-    if reason := _why_not(arguments, results, old, stated):
+    if reason := _why_not(arguments, results, old, summary.data.direction_stated):
         show(f"NOT RECORDED: {reason}")
         return 1
     written = write_baseline(arguments.baseline_dir, name, results)
@@ -72,12 +71,13 @@ def _why_not(
     from pytest_qbench.metrics.specs import task_of
 
     fingerprint, limits = results.fingerprint, (arguments.max_errors, arguments.max_unparsed, arguments.max_cut)
-    if (fingerprint.get("selection") or {}).get("shard"):
+    if fingerprint.selection and fingerprint.selection.shard:
         return "it is one shard; join all of them first with qbench merge"
-    if fingerprint.get("blind"):
+    if fingerprint.blind:
         return "it is a blind run, of which nothing can be judged"
-    if (failed := (fingerprint.get("judge_control") or {}).get("failed")) and results.datasets("description"):
-        return f"the judge failed its control set: {failed}"
+    control = fingerprint.judge_control
+    if control and control.failed and results.datasets("description"):
+        return f"the judge failed its control set: {control.failed}"
     if reason := why_not_whole(results, *limits) or next(iter(reversed_scales(results.metrics, stated)), None):
         return reason
     if isinstance(old, MissingBaseline):

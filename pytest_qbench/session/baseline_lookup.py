@@ -46,7 +46,7 @@ def data_name(data: str) -> str:
 
 
 def _is_of_other_data(baseline: Baseline, data: str, items: Callable[[], Mapping[Key, Item]]) -> bool:
-    return baseline.fingerprint.get("data") != data and not align(baseline, items()).matched
+    return baseline.fingerprint.data != data and not align(baseline, items()).matched
 
 
 def _read(settings: Settings, name: str) -> Stored:

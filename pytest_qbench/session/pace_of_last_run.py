@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pytest_qbench.errors import UsageError
-from pytest_qbench.runs.read import SUMMARY, read_summary
+from pytest_qbench.metrics.specs import task_of
+from pytest_qbench.runs.read import read_summary
+from pytest_qbench.runs.summary import SUMMARY
 
 LEAST = 0.1
 """A run of fewer items, as a share of those to measure, says little: loading the model takes most of its time."""
@@ -31,15 +33,15 @@ def pace_of_last_run(runs: Path, model: str, tasks: Collection[str], answer: str
             found = read_summary(path.parent)
         except UsageError:  # of another version, or cut short: it says nothing about the pace
             continue
-        total, usage = found["items"]["total"], found.get("usage") or {}
         if (
-            found.get("resumed") == 0
-            and not any(one.get("cache_hits") for one in usage.values())
-            and found["fingerprint"].get("answer") == answer
-            and {metric["name"].partition(".")[0] for metric in found["metrics"]} == set(tasks)
-            and total >= LEAST * items
+            found.resumed == 0
+            and found.seconds is not None
+            and not any(usage.cache_hits for usage in found.usage.values())
+            and found.fingerprint.answer == answer
+            and {task_of(metric.name) for metric in found.metrics} == set(tasks)
+            and found.items.total >= max(1, LEAST * items)
         ):
-            return Pace(found["seconds"] / total, f"{datetime.fromisoformat(found['began']):%d %b %Y}")
+            return Pace(found.seconds / found.items.total, f"{datetime.fromisoformat(found.began):%d %b %Y}")
     return None
 
 

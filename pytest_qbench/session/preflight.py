@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_qbench.baseline.align import align
@@ -11,8 +12,8 @@ from pytest_qbench.baseline.expectation import expected_keys
 from pytest_qbench.baseline.store import find_baseline, names_of_baselines, read_fingerprint
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import TASKS, Item
+from pytest_qbench.metrics.fingerprint import COMPARABLE, Fingerprint, differences
 from pytest_qbench.records import Key
-from pytest_qbench.runs.fingerprint import COMPARABLE, differences
 from pytest_qbench.session.baseline_lookup import data_name
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Conditions(NamedTuple):
     """The name of a baseline and its fingerprint."""
 
     name: str
-    fingerprint: Mapping[str, Any]
+    fingerprint: Fingerprint
 
 
 def check_stored(run: Run) -> None:
@@ -62,8 +63,8 @@ def check_conditions(run: Run, tasks: Iterable[str]) -> None:
     unknown = set(_OF_THE_JUDGE) if made_with.judge is None else set()
     if not is_loaded and (spec is None or spec.kind == "openai"):
         unknown.add("scoring")
-    new = run.fingerprint(made_with)
-    old, new = ({k: v for k, v in each.items() if k not in unknown} for each in (baseline.fingerprint, new))
+    without: dict[str, Any] = dict.fromkeys(unknown)
+    old, new = (replace(each, **without) for each in (baseline.fingerprint, run.fingerprint(made_with)))
     for task in (task for task in TASKS if task in set(tasks) & COMPARABLE.keys()):
         if differ := differences(task, old, new):
             raise UsageError(
@@ -82,7 +83,7 @@ def _conditions_of_worker(run: Run) -> Conditions | None:
     is_of_data = not settings.baseline and find_baseline(settings.baseline_dir, own) is not None
     path = find_baseline(settings.baseline_dir, own if is_of_data else name)
     fingerprint = read_fingerprint(path) if path is not None else None
-    if fingerprint is None or (fingerprint.get("data") != settings.data and not settings.baseline):
+    if fingerprint is None or (fingerprint.data != settings.data and not settings.baseline):
         return None  # perhaps of other data: the controller, which reads it all, decides
     return Conditions(name, fingerprint)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_qbench.items import LeftOut
 from pytest_qbench.metrics.noise_floor import SecondMeasurement
+from pytest_qbench.runs.endpoint_usage import EndpointUsage
 from pytest_qbench.runs.made_with import MadeWith
 from pytest_qbench.session.endpoints import SessionEndpoints
 from pytest_qbench.session.gating import Gating
@@ -21,6 +22,7 @@ from pytest_qbench.session.workers import ProcessRole
 
 if TYPE_CHECKING:  # statistics load where gates run; a worker only measures
     from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
+    from pytest_qbench.metrics.fingerprint import Fingerprint
     from pytest_qbench.metrics.results import Results
     from pytest_qbench.report.finished_run import Finished
     from pytest_qbench.session.baseline_lookup import Stored
@@ -87,7 +89,7 @@ class Run:
             "made_with": self.recorder.made_with.to_json(),
             "second": self.recorder.second.to_json() if self.recorder.second else None,
             "tracebacks": self.tracebacks,
-            "usage": self.endpoints.usage,
+            "usage": {role: usage.to_json() for role, usage in self.endpoints.usage.items()},
         }
 
     def add_worker(self, output: Mapping[str, Any]) -> list[str]:
@@ -98,7 +100,7 @@ class Run:
         if output["second"]:
             self.recorder.second = SecondMeasurement.from_json(output["second"])
         self.tracebacks.update(output["tracebacks"])
-        self.endpoints.add_usage(output["usage"])
+        self.endpoints.add_usage({role: EndpointUsage.from_json(usage) for role, usage in output["usage"].items()})
         return list(output["gate_ids"])
 
     # the verdict (alone, or on the controller)
@@ -128,21 +130,19 @@ class Run:
             narrowed=settings.limit is not None or settings.datasets is not None,
         )
 
-    def fingerprint(self, made_with: MadeWith) -> dict[str, Any]:
+    def fingerprint(self, made_with: MadeWith) -> Fingerprint:
         """Return the fingerprint of records that `made_with` produces under the settings of this run."""
+        from pytest_qbench.metrics.fingerprint import fingerprint
         from pytest_qbench.models.pixels import PIXEL_RULES
-        from pytest_qbench.runs.fingerprint import fingerprint
 
         request, settings = self.request, self.request.settings
-        machine = {"machine": made_with.machine, "judge_control": made_with.judge_control}
-        batch = {"batch_size": made_with.batch_size}
         return fingerprint(
             scoring=request.scoring, answer=request.answer, blind=settings.blind, pixels=PIXEL_RULES,
             judge=made_with.judge, judge_rounds=settings.judge_rounds, unparsed=settings.judge_unparsed,
             max_new_tokens=settings.max_new_tokens, model=made_with.model or {}, data=settings.data,
-            selection=request.selection,
-            **{key: value for key, value in (machine | batch).items() if value is not None},
-        ) | dict(made_with.conditions or {})  # fmt: skip
+            selection=request.selection, machine=made_with.machine, judge_control=made_with.judge_control,
+            batch_size=made_with.batch_size,
+        ).under(made_with.conditions or {})  # fmt: skip
 
     @property
     def baseline_name(self) -> str:

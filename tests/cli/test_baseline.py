@@ -30,9 +30,9 @@ def test_a_finished_run_becomes_a_baseline(tmp_path: Path, promote) -> None:
     stored = read_baseline(tmp_path / "baselines" / "vlm")
     assert len(stored.records) == 800
     assert stored.value("perception.accuracy", "mini", None) == 399 / 400
-    status, out = promote(a)  # the run names no baseline
-    assert status == 4
-    assert "--name=a" in out
+    assert promote(a)[0] == 0  # the name that the run was compared with
+    assert (tmp_path / "baselines" / "b").is_dir()
+    assert promote(a, "--name=../b")[0] == 4
 
 
 def test_a_worse_run_needs_consent(tmp_path: Path, promote) -> None:
