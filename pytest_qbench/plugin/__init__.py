@@ -73,13 +73,15 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return header(run_of(config).request.settings)
 
 
-def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
-    """State how the columns of the quality databases are understood."""
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    """State how the columns of the quality databases are understood, and what keeps items from the fast path."""
     if not given(config) or (run := run_of(config)).usage_error:
         return []
+    from pytest_qbench.plugin.nodes import full_run_lines
+
     request = run.request
     found = [d.meaning for d in request.datasets if d.meaning and d.task in request.tasks] if request.tasks else []
-    return [f"qbench: {meaning}" for meaning in found]
+    return [*(f"qbench: {meaning}" for meaning in found), *full_run_lines(config, items)]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -135,9 +137,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Attach record and verdict to the report as plain values, which cross xdist by themselves."""
     report = yield
     if KEY in item.config.stash:
+        from pytest_qbench.plugin.report_plugins import tag
         from pytest_qbench.plugin.reports import attach
 
         attach(item, report)
+        tag(item, report)
     return report
 
 
@@ -149,6 +153,14 @@ def pytest_report_teststatus(report: pytest.TestReport) -> Any:
     from pytest_qbench.plugin.reports import OUTCOMES
 
     return OUTCOMES.get(outcome)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_html_results_table_row(report: pytest.TestReport, cells: list[str]) -> None:
+    """Name the outcomes of items and gates in the table of pytest-html."""
+    from pytest_qbench.plugin.report_plugins import name_result
+
+    name_result(report, cells)
 
 
 class ReportListener:

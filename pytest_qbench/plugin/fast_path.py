@@ -1,7 +1,8 @@
 """The fast path: one report per item instead of three phases, which cost ten times the item itself.
 
 Item nodes whose record is there take it. Other items run like any test: the first of a chunk, which measures the chunk;
-the last of a module, which tears down; items with a mark of their own; and items that end in an error.
+the last of a module, which tears down; items with a mark of their own; items that end in an error; and all items
+where a plugin looks at each test.
 """
 
 from __future__ import annotations
@@ -29,7 +30,12 @@ def report_recorded(run: Run, item: pytest.Item, nextitem: pytest.Item | None) -
     if not isinstance(item, ItemNode) or nextitem is None or nextitem.parent is not item.parent:
         return False
     # pytest_collection_modifyitems, for one, may add marks to single items or to their module.
-    if item.suite.marked_above or any(mark.name != NAME for mark in item.own_markers):
+    if (
+        item.suite.marked_above
+        or item.suite.needs_phases
+        or item.suite.watcher
+        or any(mark.name != NAME for mark in item.own_markers)
+    ):
         return False
     began = time.time()
     nodeid = item.nodeid
@@ -37,16 +43,19 @@ def report_recorded(run: Run, item: pytest.Item, nextitem: pytest.Item | None) -
     if record is None:
         return False
     location = item.location
-    report = pytest.TestReport(
-        getattr(item, "id", nodeid), location, item.suite.keywords, "passed", None, "call",
-        duration=time.time() - began, start=began, stop=began,
-    )  # fmt: skip
-    report.qbench_outcome = record.status  # type: ignore[attr-defined]
-    if is_worker(item.config):  # plain values; the record crosses in the run folder
-        report.qbench_item = (record.task, record.item)  # type: ignore[attr-defined]
-    hook = item.suite.hook
+    hook, taken = item.suite.hook, time.time() - began
     hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
-    hook.pytest_runtest_logreport(report=report)
+    for phase in item.suite.reported_phases:
+        is_call = phase == "call"
+        report = pytest.TestReport(
+            getattr(item, "id", nodeid), location, item.suite.keywords, "passed", None, phase,
+            duration=taken if is_call else 0, start=began, stop=began,
+        )  # fmt: skip
+        if is_call:
+            report.qbench_outcome = record.status  # type: ignore[attr-defined]
+            if is_worker(item.config):  # plain values; the record crosses in the run folder
+                report.qbench_item = (record.task, record.item)  # type: ignore[attr-defined]
+        hook.pytest_runtest_logreport(report=report)
     hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
     return True
 
