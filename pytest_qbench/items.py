@@ -91,6 +91,10 @@ class Item:
     aliases: tuple[str, ...] = ()
     context: str | None = None
 
+    def __repr__(self) -> str:
+        """The id alone: report plugins print the parameters of a test, and the images' folders are a machine's own."""
+        return self.id
+
     def digest(self) -> str:
         """Return a hash of question, options, answer, MOS, golden texts and context: 16 hex digits."""
         content = [self.question, list(self.options), self.answer, self.target, list(self.golden)]

@@ -11,7 +11,7 @@ from pytest_qbench.baseline.expectation import expected_keys
 from pytest_qbench.metrics.metrics import without_value
 from pytest_qbench.metrics.results import Results, has, share
 from pytest_qbench.metrics.specs import CORRELATIONS, task_of
-from pytest_qbench.prompts import token_option
+from pytest_qbench.prompts import UNPARSED_HINT, token_option
 
 
 class InvalidError(Exception):
@@ -48,8 +48,9 @@ def places(
     if not present:
         if task not in results.absent:
             raise InvalidError(f"{task} was not measured: no suite asked for it")
-        selection = results.fingerprint.get("selection") or {}
-        wanted = set() if isinstance(baseline, MissingBaseline) else expected_keys(baseline, selection)
+        wanted = (
+            set() if isinstance(baseline, MissingBaseline) else expected_keys(baseline, results.fingerprint.selection)
+        )
         if dataset is None and not any(t == task for t, _ in wanted):
             raise NothingError(f"{task} was not measured: no such items were selected")
         raise InvalidError(f"{task} was not measured: the baseline has it, but the data has no such items")
@@ -100,10 +101,12 @@ def check_whole(
             told = f"{dataset}: {len(found)} of {total} items {status}, above {limit:.1%} (first: {first})"
             if status == "cut":
                 told += f"; raise {token_option(task)}"
+            if status == "unparsed":
+                told += f"; {UNPARSED_HINT}"
             raise InvalidError(told)
-    control = results.fingerprint.get("judge_control") or {}
-    if task == "description" and control.get("failed"):
-        raise InvalidError(f"the judge failed its control set: {control['failed']}")
+    control = results.fingerprint.judge_control
+    if task == "description" and control and control.failed:
+        raise InvalidError(f"the judge failed its control set: {control.failed}")
     if empty := without_value(records):
         first = f"{empty[0].item}: {empty[0].error}" if empty[0].error else empty[0].item
         raise InvalidError(

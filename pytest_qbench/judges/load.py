@@ -54,7 +54,7 @@ def check_judge(
     reads_unparsed: bool = False,
     marks_answers: bool = False,
 ) -> None:
-    """Raise `UsageError` for an unknown or unusable judge. It loads no model and sends nothing.
+    """Raise `UsageError` for an unknown or unusable judge, without loading a model or sending a request.
 
     `texts` is a packaged set of prompts or a file. `reads_unparsed`, `marks_answers`: whether the judge must read
     unparsed replies, or mark all.
@@ -79,7 +79,7 @@ def check_judge(
         parse_address(target)
         read_key("judge")
     if kind == "hf":
-        check(_local(target), vision=False)
+        check(_local(target), vision=False, option="--qbench-judge=hf:")
 
 
 def make_judge(
@@ -108,7 +108,7 @@ def make_judge(
 
 
 def _local(target: str) -> ModelSpec:
-    """Parse an alias, a folder or a hub id as --qbench-model does; a single word that is no alias is a hub id."""
+    """Parse an alias, a folder or a hub id as --qbench-model does. A single word that is not an alias is a hub id."""
     plain = re.fullmatch(r"\w[\w.-]*", target) and target not in aliases()
     named = parse_spec(f"hf:{target}" if plain else target)
     if named.kind != "transformers":

@@ -1,4 +1,4 @@
-"""The judge's prompts: ours, the published ones, or those of the user's file."""
+"""Read the judge's prompts: a packaged set, or the user's own from a file."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 from pytest_qbench.errors import UsageError
 from pytest_qbench.untrusted.parsing import read_yaml
 
-OURS = Path(__file__).with_name("prompts.yaml")
-PACKAGED: Mapping[str, Path] = {"default": OURS, "paper": Path(__file__).with_name("paper.yaml")}
+PACKAGED = Path(__file__).with_name("prompts.yaml")
+SETS: Mapping[str, Path] = {"default": PACKAGED, "paper": Path(__file__).with_name("paper.yaml")}
 # Fields that each prompt must contain.
 FIELDS: Mapping[str, frozenset[str]] = {
     "completeness": frozenset({"golden", "description"}),
@@ -29,38 +29,38 @@ _KNOWN = ("golden", "description", "question", "options", "answer", "reply")
 
 
 def read_prompts(named: Path | str | None) -> dict[str, str]:
-    """Return the prompts by name. Those of a packaged set or of a file replace ours.
+    """Return the prompts by name. Those of a packaged set or of a file replace the default ones.
 
     Raises `UsageError` with set or file and key.
     """
-    ours = _ours()
+    default = _default()
     if named is None:
-        return dict(ours)
+        return dict(default)
     if isinstance(named, str):
-        if named not in PACKAGED:
+        if named not in SETS:
             raise UsageError(
-                f"--qbench-judge-prompts={named}: no such prompts; use {', '.join(PACKAGED)} or the path of a YAML file"
+                f"--qbench-judge-prompts={named}: no such prompts; use {', '.join(SETS)} or the path of a YAML file"
             )
-        named = PACKAGED[named]
-    return {**ours, **_read(named)}
+        named = SETS[named]
+    return {**default, **_read(named)}
 
 
 @cache
-def _ours() -> dict[str, str]:
-    return _read(OURS)
+def _default() -> dict[str, str]:
+    return _read(PACKAGED)
 
 
 def digest(texts: Mapping[str, str]) -> str:
-    """Return a hash of all prompts, 16 hex digits. Verdicts compare under equal prompts only.
+    """Return a hash of all prompts, 16 hex digits. Verdicts are comparable only under equal prompts.
 
-    Our own `correct` is left out, so that verdicts from before there was one compare.
+    The default `correct` is left out, so that verdicts from before there was one are comparable.
     """
-    texts = {key: text for key, text in texts.items() if key != "correct" or text != _ours()["correct"]}
+    texts = {key: text for key, text in texts.items() if key != "correct" or text != _default()["correct"]}
     return hashlib.sha256(json.dumps(texts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
 def fill(text: str, fields: Mapping[str, str]) -> str:
-    """Insert `fields` into a prompt in one pass, so that braces inside a description stay unchanged."""
+    """Return a prompt with its fields filled in, in one pass, so that braces inside a description stay unchanged."""
     return re.sub(r"\{(\w+)\}", lambda found: fields.get(found[1], found[0]), text)
 
 

@@ -1,15 +1,19 @@
-"""Test reports as item outcomes and verdicts."""
+"""Turn test reports into outcomes of items and verdicts of gates."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from pytest_qbench.escaping import one_line
+from pytest_qbench.escaping import one_line, printable
 from pytest_qbench.plugin.access import run_of
 from pytest_qbench.plugin.alpha_allocation import FIXTURE
 from pytest_qbench.plugin.collection import bench_item, is_gate
 from pytest_qbench.plugin.stash import FAILED_BY_VERDICT, RECORD, STATUS, VERDICT
+from pytest_qbench.prompts import UNPARSED_HINT
 
+LEAST_UNPARSED = 0.2  # a smaller share of the first replies may be chance
 # status or verdict: (category, letter, word and colour with -v)
 OUTCOMES: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
     "correct": ("correct", ".", ("CORRECT", {"green": True})),
@@ -23,7 +27,7 @@ OUTCOMES: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
 
 
 def attach(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Put item (once) and outcome, or the verdict of a gate, on the report."""
+    """Store on a report the item (on one of its reports only) and its outcome, or the verdict of a gate."""
     if (record := item.stash.get(RECORD, None)) is not None:
         report.qbench_item = (record.task, record.item)  # type: ignore[attr-defined]
         item.stash[STATUS] = record.status
@@ -40,9 +44,9 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
 
 
 def end_after_failed_setup(item: pytest.Item, report: pytest.TestReport) -> None:
-    """End the session where the model could not be set up: the same traceback would follow for every item."""
+    """End the session if the model could not be set up. Otherwise every item would repeat the same traceback."""
     run = run_of(item.config)
-    if run.recorder.is_verified:  # the engine is there: another fixture failed
+    if run.recorder.is_verified:  # the engine was built, so another fixture failed
         return
     message = str(getattr(report.longrepr, "reprcrash", None) or report.longrepr).strip().splitlines()
     reason = one_line(message[-1]) if message else "no reason"
@@ -51,7 +55,25 @@ def end_after_failed_setup(item: pytest.Item, report: pytest.TestReport) -> None
 
 
 def remember_wrong(config: pytest.Config, report: pytest.TestReport) -> None:
-    """Let pytest's --lf and --ff know what was wrong, unparsed or in error, and not only what failed."""
+    """Let pytest's --lf and --ff select items that were wrong, unparsed or in error, as well as failed tests."""
     plugin = config.pluginmanager.getplugin("lfplugin")
     if plugin is not None:
         plugin.lastfailed[getattr(report, "id", report.nodeid)] = True
+
+
+def warn_of_unparsed(config: pytest.Config, reports: Sequence[pytest.TestReport]) -> None:
+    """Warn after the first replies if too many are unparsed, since the gate on accuracy would then be invalid."""
+    run, reporter = run_of(config), config.pluginmanager.getplugin("terminalreporter")
+    unparsed = [record for record in run.recorder.records.values() if record.status == "unparsed"]
+    share = sum(report.qbench_outcome == "unparsed" for report in reports) / len(reports)
+    limit = run.request.settings.max_unparsed
+    if reporter is None or share <= max(limit, LEAST_UNPARSED) or run.request.settings.judge_unparsed:
+        return
+    reporter.ensure_newline()
+    reporter.write_line(
+        printable(
+            f"qbench: {share:.0%} of the first {len(reports)} replies name no option ({unparsed[0].response!r:.50}): "
+            f"above {limit:.1%} the gate is invalid; {UNPARSED_HINT}"
+        ),
+        yellow=True,
+    )

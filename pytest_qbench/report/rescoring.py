@@ -6,12 +6,12 @@ from pytest_qbench.errors import UsageError
 from pytest_qbench.metrics.rescoring import compare, compare_answers
 from pytest_qbench.report.finished_run import Finished
 from pytest_qbench.report.text_table import aligned
-from pytest_qbench.scoring.score import DEFAULT, Scoring
+from pytest_qbench.scoring.score import DEFAULT
 
 
 def scorings(run: Finished) -> list[str]:
     """Tables of ways to an answer and to a quality score; raises `UsageError` where nothing was recorded for them."""
-    chosen = _chosen(run)
+    chosen = run.summary.fingerprint.scoring or DEFAULT
     answers = _answer_rules(run)
     compared = compare(run.records.values(), chosen)
     measured = [one for one in compared if one.metrics]
@@ -39,19 +39,13 @@ def scorings(run: Finished) -> list[str]:
 
 def _answer_rules(run: Finished) -> list[str]:
     """A table of the rules by which likelihoods choose an option; empty for a run by text or by perplexity."""
-    if run.summary["fingerprint"].get("answer") != "likelihood":
+    if run.summary.fingerprint.answer != "likelihood":
         return []
     found = compare_answers(run.records.values())
     rows = [
         (one.rule, one.dataset, f"{one.correct / one.items:.4f}", str(one.items), str(one.changed)) for one in found
     ]
     return aligned([("answer by", "data", "accuracy", "items", "other choices"), *rows], left=2) if rows else []
-
-
-def _chosen(run: Finished) -> Scoring:
-    """The scoring that a run chose, from its fingerprint."""
-    made = run.summary["fingerprint"].get("scoring") or DEFAULT.describe()
-    return Scoring(tuple(made["words"]), float(made["temperature"]), made.get("halves") == "mean")
 
 
 def _pair(values: dict[tuple[str, str | None], float | None], dataset: str | None) -> str:

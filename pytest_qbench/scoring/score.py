@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.extraction.extract import extract_answer
@@ -24,14 +24,23 @@ class Scoring:
     (CGIQA-6K) counts by the mean of their correlations, as in the published tables.
     """
 
+    KEYS: ClassVar = ("words", "temperature", "halves")  # of its JSON
+
     words: tuple[str, ...] = QUALITY_WORDS
     temperature: float = 1.0
     halves: bool = False
 
-    def describe(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the entry of the fingerprint."""
-        described: dict[str, Any] = {"words": list(self.words), "temperature": self.temperature}
-        return {**described, "halves": "mean"} if self.halves else described
+        entry: dict[str, Any] = {"words": list(self.words), "temperature": self.temperature}
+        return {**entry, "halves": "mean"} if self.halves else entry
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Scoring:
+        """Return the scoring of an entry; raises `ValueError` for fewer than two words."""
+        if len(data["words"]) < 2:
+            raise ValueError(f"scoring.words is {data['words']}")
+        return cls(tuple(data["words"]), data["temperature"], data.get("halves") == "mean")
 
 
 DEFAULT = Scoring()
@@ -131,7 +140,9 @@ def _answer(item: Item, response: Response) -> str:
         raise ItemError("the model returned no text")
     answer = answer_text(response.text)
     if not answer and response.finish == CUT:
-        raise ItemError(f"the reply ended at the token limit before its answer; raise {token_option(item.task)}")
+        raise ItemError(
+            f"the reply ended at the token limit before its answer; allow more tokens ({token_option(item.task)})"
+        )
     return answer
 
 

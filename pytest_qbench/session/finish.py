@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,8 +13,9 @@ from pytest_qbench.baseline.eligibility import why_not_whole
 from pytest_qbench.baseline.snapshot import before, write_before
 from pytest_qbench.baseline.store import write_baseline
 from pytest_qbench.errors import UsageError
-from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, GateResult
+from pytest_qbench.gates.evaluate import DEFAULT_MARGINS
 from pytest_qbench.gates.margins import suggest
+from pytest_qbench.gates.promotion import lost_items, unexcluded_drop
 from pytest_qbench.gates.targets import gated_tasks
 from pytest_qbench.metrics.direction import reversed_scales
 from pytest_qbench.metrics.noise_floor import noise_floor
@@ -26,7 +26,7 @@ from pytest_qbench.report.submission import write_submissions
 from pytest_qbench.report.thumbnails import pictured, write_thumbnails
 from pytest_qbench.report.write import write_reports, write_step_summary
 from pytest_qbench.runs.items_file import write_items
-from pytest_qbench.runs.read import SUMMARY
+from pytest_qbench.runs.summary import SUMMARY, Summary
 from pytest_qbench.session.gating import Gating
 from pytest_qbench.session.ledger import shortfalls
 from pytest_qbench.session.run import Run
@@ -56,13 +56,13 @@ def finish(run: Run, exitstatus: int) -> Finished:
         *_write_summary(summary, folder.path, settings.json),
         *write_reports(finished, settings.html, settings.md),
     ]
-    summary["hints"] = write_step_summary(finished)
+    summary = replace(summary, hints=tuple(write_step_summary(finished)))
     if unwritten:
         run.notes += unwritten
-        summary["verdict"] = verdict_line(run, results)
+        summary = replace(summary, notes=tuple(run.notes), verdict=verdict_line(run, results))
         _write_summary(summary, folder.path, settings.json)
     folder.close()
-    return finished
+    return Finished(folder.path, summary)
 
 
 def _too_many_errors(results: Results, limit: float) -> list[str]:
@@ -74,9 +74,9 @@ def _too_many_errors(results: Results, limit: float) -> list[str]:
     return notes
 
 
-def _write_summary(summary: dict[str, Any], folder: Path, copy: Path | None) -> list[str]:
+def _write_summary(summary: Summary, folder: Path, copy: Path | None) -> list[str]:
     """Write the summary; return a note where the copy that --qbench-json asks for cannot be written."""
-    text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = summary.as_text()
     (folder / SUMMARY).write_text(text, encoding="utf-8")
     try:
         if copy:
@@ -105,14 +105,6 @@ def _update_baseline(run: Run, results: Results, exitstatus: int) -> BaselineUpd
     return BaselineUpdate(written=written, changes=told)
 
 
-def _may_have_regressed(gate: GateResult) -> bool:
-    """Whether an inconclusive gate saw a drop beyond its margin; recorded again and again, such drops add up."""
-    return gate.verdict == "inconclusive" and any(
-        row.verdict == "inconclusive" and row.delta is not None and row.margin is not None and row.delta < -row.margin
-        for row in gate.rows
-    )
-
-
 def _why_not_recorded(results: Results, old: Baseline | MissingBaseline, gating: Gating, exitstatus: int) -> str | None:
     """Return why this run may not replace the baseline, or None."""
     s = gating.settings
@@ -121,12 +113,8 @@ def _why_not_recorded(results: Results, old: Baseline | MissingBaseline, gating:
     failing = [gate for gate in gating.results if gating.outcome(gate) == "fail"]
     if regressed := [gate.name for gate in failing if gate.verdict == "regressed"]:
         return f"{', '.join(regressed)} regressed (accept with --qbench-accept-regression)"
-    accepted = gating.settings.accept_regression
-    if unproven := [gate.name for gate in gating.results if not accepted and _may_have_regressed(gate)]:
-        return (
-            f"{', '.join(unproven)} fell by more than the margin, though noise may explain it: measure more items "
-            "(or accept with --qbench-accept-regression)"
-        )
+    if not s.accept_regression and (drop := unexcluded_drop(gating.results)):
+        return f"{drop} (or accept with --qbench-accept-regression)"
     if failing or gating.failed_tests:
         return f"{failing[0].name if failing else gating.failed_tests[0]} failed"
     if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
@@ -134,12 +122,9 @@ def _why_not_recorded(results: Results, old: Baseline | MissingBaseline, gating:
     if isinstance(old, MissingBaseline):
         return None
     measured = {(r.task, r.dataset) for r in results.records}
-    if not gating.settings.accept_lost_items and (lost := sorted(set(old.records) - set(results.expected))):
-        parts = {f"{r.task} {r.dataset}" for r in old.records.values() if (r.task, r.dataset) not in measured}
-        which = ", ".join(sorted(parts)) or f"{len(lost)} items (first: {lost[0][1]})"
+    if not s.accept_lost_items and (lost := lost_items(old, results)):
         return (
-            f"it also holds {which}, which this run did not measure; record this part with --qbench-baseline=NAME, or "
-            "accept the loss with --qbench-accept-lost-items"
+            f"{lost}; record this part with --qbench-baseline=NAME, or accept the loss with --qbench-accept-lost-items"
         )
     judged = {gate.name.partition(".")[0] for gate in gating.results}
     if unjudged := sorted({task for task, _ in measured} - judged):

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from pytest_qbench.data import check_images, open_datasets, select
 from pytest_qbench.data.load import MINI
@@ -14,6 +13,7 @@ from pytest_qbench.data.sharding import take_shard
 from pytest_qbench.engine.dispatch import PromptSettings
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import Dataset, Item, LeftOut, Task
+from pytest_qbench.metrics.fingerprint import Selection
 from pytest_qbench.models.specs import ModelSpec, check, check_args, paper_words, parse_model_args, parse_spec
 from pytest_qbench.prompt_sets.read import OPTION, read_prompt_set
 from pytest_qbench.prompts import QUALITY_WORDS, AnswerMode, PromptSet
@@ -21,6 +21,7 @@ from pytest_qbench.scoring.score import PAPER_TEMPERATURE, Scoring
 from pytest_qbench.session.endpoints import endpoint_batch_size
 from pytest_qbench.session.gc import gc_paused
 from pytest_qbench.session.settings import Settings
+from pytest_qbench.untrusted.locks import check_system
 
 PLANNED_BATCH = 16  # chunks are whole multiples of it where memory decides on the batch: known without a model
 CHUNK_BATCHES = 4  # a chunk is what a worker gets at once: some batches, so that lengths can be sorted within it
@@ -118,6 +119,11 @@ class RunRequest:
         """The items that the suites ask for, by task and id."""
         return {(task, item.id): item for task in self.tasks for item in self.items_of(task)}
 
+    @property
+    def all_items(self) -> dict[tuple[str, str], Item]:
+        """The selected items of the data, by task and id, whether a suite asks for them or not."""
+        return {(item.task, item.id): item for dataset in self.datasets for item in dataset.items}
+
     def items_of(self, task: Task) -> list[Item]:
         """Return the selected items of a task."""
         return [item for dataset in self.datasets if dataset.task == task for item in dataset.items]
@@ -143,6 +149,7 @@ class RunRequest:
     def check_command_line(self, *, is_distributed: bool) -> None:
         """Raise `UsageError` for a model or a cluster that cannot work; before anything is collected."""
         if self.settings.model is not None:
+            check_system()
             _ = self.spec
         _ = self.prompt_set
         if self.settings.ray is not None:
@@ -152,6 +159,7 @@ class RunRequest:
 
     def check_collected(self) -> None:
         """Raise `UsageError` for what would fail every item: no items, no judge, missing images."""
+        check_system()
         if not any(d.task in self.tasks for d in self.datasets):
             raise UsageError(f"--qbench-data={self.settings.data}: no items for {', '.join(self.tasks)}")
         self._check_context()
@@ -175,17 +183,10 @@ class RunRequest:
                 )
 
     @property
-    def selection(self) -> dict[str, Any]:
-        """Which items of the data this run selects; plain values."""
+    def selection(self) -> Selection:
+        """Which items of the data this run selects."""
         s = self.settings
-        return {
-            "datasets": list(s.datasets) if s.datasets else None,
-            **({"tasks": list(s.tasks)} if s.tasks else {}),
-            "split": s.split,
-            "limit": s.limit,
-            "seed": s.seed,
-            **({"shard": list(s.shard)} if s.shard else {}),
-        }
+        return Selection(s.datasets, s.tasks, s.split, s.limit, s.seed, s.shard)
 
 
 def without_run_folder(arguments: Sequence[str]) -> str:

@@ -121,6 +121,10 @@ def test_a_claim_about_one_part_is_for_that_part_only() -> None:
         ("Vivid colors.", "The colors are natural.", (1, 2, 2)),
         ("Faded colors.", "The colors are natural.", (0, 0, 2)),
         ("The image is bright.", "The brightness is normal.", (1, 2, 2)),
+        # an overall quality alone describes nothing, where there is more to say
+        ("The image is of average quality.", "The image is blurry. Overall, the quality is average.", (1, 1, 2)),
+        ("The image is of average quality.", "The image is sharp. There is no noise. The quality is good.", (1, 1, 2)),
+        ("The image is sharp and of average quality.", "The image is sharp. The quality is average.", (2, 2, 2)),
         # a golden text without any claim has no completeness
         ("The image is blurry.", "A dog.", (None, None, 2)),
     ],
@@ -133,7 +137,7 @@ def goldens() -> list[str]:
     return sorted({text for entry in json.loads(MINI.read_text(encoding="utf-8")) for text in entry["golden"]})
 
 
-def test_control_set_golden_text_against_itself_another_and_an_empty_one() -> None:
+def test_golden_texts_compared_with_themselves_with_others_and_with_an_empty_text() -> None:
     said = {text: {(c.aspect, c.value) for c in claims(text)} for text in goldens()}
     for text in said:
         assert verdict(text, text) == (2, 2, 2), text
@@ -162,7 +166,7 @@ def test_the_best_of_several_golden_texts_counts() -> None:
     ]
 
 
-def test_each_description_needs_its_golden_texts() -> None:
+def test_each_description_needs_a_list_of_golden_texts() -> None:
     with pytest.raises(ValueError, match="zip"):
         LexiconJudge().judge([MOTION], [], rounds=1)
 
@@ -171,7 +175,7 @@ def test_the_judge_is_identified_by_its_word_list(monkeypatch: pytest.MonkeyPatc
     from pytest_qbench.judges import lexicon
 
     before = LexiconJudge().describe()
-    assert (before["name"], before["version"]) == ("lexicon", 1)
+    assert (before["name"], before["version"]) == ("lexicon", 2)
     assert json.loads(json.dumps(before)) == before == LexiconJudge().describe()
     monkeypatch.setitem(lexicon.NOUNS, "contrast", "contrast gamma")
     assert LexiconJudge().describe()["lexicon"] != before["lexicon"]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
+from pytest_qbench.items import TASKS
 from pytest_qbench.prompt_sets.read import packaged_set
 from pytest_qbench.prompts import DEFAULT_PROMPTS, AnswerMode, PromptSet, digest
+from pytest_qbench.untrusted.shape import Shape
 
 FIRST_PROMPTS = "9602522012de4525"
 """What fingerprints that were recorded before there were sets say of the default prompts."""
+PROMPTS: Shape = {"set": str, **{task: {"text": str, "hash": str} for task in TASKS}}
+"""The shape of the entry of a fingerprint."""
 
 
 def describe_prompts(
@@ -21,24 +25,27 @@ def describe_prompts(
     the text is one of them.
     """
     described: dict[str, Any] = {"set": prompt_set.name}
-    for task, own in prompt_set.describe(answer).items():
+    for task, stated in prompt_set.describe(answer).items():
+        own: dict[str, Any] = dict(stated)
         if forms := (altered or {}).get(task):
-            own = {"text": forms["example"], "hash": digest([own["hash"], *forms["hashes"]])}
+            own = {"text": forms["example"], "hash": digest([own["hash"], *forms["hashes"]]), "altered": True}
         described[task] = own
     return described
 
 
-def asked_prompts(task: str, fingerprint: Mapping[str, Any]) -> tuple[str | None, str]:
-    """Return the hash and the text of what a run or a baseline asked in a task.
+def asked_prompts(task: str, found: str | Mapping[str, Any] | None, answer: str | None) -> tuple[str | None, str]:
+    """Return the hash and the text of what a run or a baseline asked in a task; `found` is its fingerprint's entry.
 
     Earlier fingerprints have one hash for all tasks. That of the default prompts stands for the default set, with its
     prompts unchanged; another one equals itself alone.
     """
-    found = fingerprint.get("prompts")
     if found == FIRST_PROMPTS:
-        answer: AnswerMode = fingerprint.get("answer") or "generate"
-        found = packaged_set(DEFAULT_PROMPTS).describe(answer)
+        found = packaged_set(DEFAULT_PROMPTS).describe(cast("AnswerMode", answer or "generate"))
     if isinstance(found, Mapping):
-        own = found.get(task) or {}
-        return own.get("hash"), str(own.get("text"))
+        return found[task]["hash"], found[task]["text"]
     return found, f"prompts {found}, whose text was not recorded"
+
+
+def are_altered(found: str | Mapping[str, Any] | None) -> bool:
+    """Tell whether a project changed the prompts that a fingerprint's entry describes."""
+    return isinstance(found, Mapping) and any("altered" in own for own in found.values() if isinstance(own, Mapping))
