@@ -33,8 +33,8 @@ _SHAPE: Shape = {
     "prompts": Maybe((str, PROMPTS)), "answer": Maybe(str), "scoring": Maybe(_SCORING), "blind": Maybe(bool),
     "pixels": Maybe(int), "judge": Maybe(dict), "judge_rounds": Maybe(int), "unparsed": Maybe(dict),
     "marking": Maybe(dict), **{name: Maybe(int) for name in DEFAULTS}, "pytest_qbench": Maybe(str),
-    "model": Maybe(dict), "data": Maybe(str), "selection": Maybe(_SELECTION), "machine": Maybe(str), "judge_control": Maybe(CONTROL),
-    "batch_size": Maybe(int),
+    "model": Maybe(dict), "data": Maybe(str), "selection": Maybe(_SELECTION), "machine": Maybe(str),
+    "judge_control": Maybe(CONTROL), "batch_size": Maybe(int),
 }  # fmt: skip
 
 
