@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import Item
-from pytest_qbench.prompt_sets.read import packaged_names, packaged_set, read_prompt_set
+from pytest_qbench.prompt_sets.read import _set, packaged_names, packaged_set, read_prompt_set
 from pytest_qbench.prompts import Prompt, PromptSet
 from pytest_qbench.runs.items_file import NamedImage
+from pytest_qbench.untrusted.parsing import parse_yaml
 
 LETTER = "Answer with the option's letter from the given choices directly."
 DESCRIBE = "Describe the quality, aesthetics and other low-level appearance of the image in details."
@@ -202,3 +204,12 @@ def test_no_two_sets_are_described_alike_but_default_and_hub() -> None:
     for one, other in itertools.combinations(packaged_names(), 2):
         same = packaged_set(one).describe("generate") == packaged_set(other).describe("generate")
         assert same is ({one, other} == {"default", "hub"})
+
+
+def test_the_file_of_the_documentation_is_one() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "prompts.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r'^```yaml title="own.yaml"\n(.*?)^```', page, re.M | re.S)
+    own = _set("own.yaml", parse_yaml(text), "own.yaml")
+    prompt = own.prompt(item("perception", "Q?", "x", "y", images=2), (), "generate")
+    assert shown(prompt, 2) == "Q?\nFirst: <1> Second: <2>\nA. x\nB. y\n"
+    assert all(f"`{name}`" in page for name in packaged_names())
