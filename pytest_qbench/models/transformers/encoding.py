@@ -18,7 +18,7 @@ from pytest_qbench.models.errors import FAILURES
 from pytest_qbench.models.images import LazyImage, LazyImages
 from pytest_qbench.models.transformers.architectures import Architecture
 from pytest_qbench.models.transformers.padding import Side, Tensors, align, append, ragged
-from pytest_qbench.models.transformers.template import try_template
+from pytest_qbench.models.transformers.template import bounded, template_failures, try_template
 from pytest_qbench.models.transformers.vision import ImagePreprocessor, Preprocessed, differ_in_pixels_only, join
 from pytest_qbench.prompts import Prompt
 
@@ -242,11 +242,11 @@ class Encoder:
             escaped = self._escape(system)
             forms: tuple[Any, ...] = ([{"type": "text", "text": escaped}], escaped)
             for form in forms:
-                turn = {"role": "system", "content": form}
-                try_template(self._name, self.processor, [turn])
+                turns = [{"role": "system", "content": form}, *_conversation([_PROBE[0]])]
                 try:
-                    rendered = self._render([turn, *_conversation([_PROBE[0]])], add_generation_prompt=True)
-                except FAILURES:
+                    with bounded(self._name):
+                        rendered = self._render(turns, add_generation_prompt=True)
+                except template_failures():
                     continue
                 if escaped.strip() in rendered and "'type'" not in rendered:
                     self._systems[system] = form
@@ -262,10 +262,11 @@ class Encoder:
         question, reply = _PROBE
         orders: list[list[str | int]] = [[question, 0, reply], [0, question, reply]]
         try:
-            first, second = (
-                self._render(_conversation(parts, [_STAND_IN]), add_generation_prompt=True) for parts in orders
-            )
-        except FAILURES:
+            with bounded(self._name):
+                first, second = (
+                    self._render(_conversation(parts, [_STAND_IN]), add_generation_prompt=True) for parts in orders
+                )
+        except template_failures():
             return True
         return first == second
 

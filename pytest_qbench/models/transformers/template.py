@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -26,22 +26,35 @@ class _TooLongError(BaseException):
     """The template takes too long. This is not an `Exception`, which code in between could catch."""
 
 
-def try_template(name: str, processor: Any, before: Sequence[dict[str, Any]] = ()) -> None:
+def try_template(name: str, processor: Any) -> None:
     """Render a question, alone and with the beginning of a reply. Raises `ModelError` if that exceeds a limit.
 
-    `before` are turns that precede the question. Other errors of a template are ignored here and raised on its first
-    use.
+    Other errors of a template are ignored here and raised on its first use.
     """
-    from jinja2 import TemplateError
-
     question = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "Question"}]}
     reply = {"role": "assistant", "content": [{"type": "text", "text": "Reply"}]}
-    own = (TemplateError, *(failure for failure in FAILURES if failure is not MemoryError))
+    with bounded(name):
+        for turns, how in (([question], "add_generation_prompt"), ([question, reply], "continue_final_message")):
+            with suppress(*template_failures()):
+                processor.apply_chat_template(turns, tokenize=False, **{how: True})
+
+
+def template_failures() -> tuple[type[Exception], ...]:
+    """Return what a chat template raises by itself; a lack of memory is not among it."""
+    from jinja2 import TemplateError
+
+    return (TemplateError, *(failure for failure in FAILURES if failure is not MemoryError))
+
+
+@contextmanager
+def bounded(name: str) -> Iterator[None]:
+    """Limit the time of this thread and the memory of this process inside this block.
+
+    Raises `ModelError` where the chat template of the model `name` exceeds a limit.
+    """
     try:
-        with _bounded():
-            for turns, how in (([question], "add_generation_prompt"), ([question, reply], "continue_final_message")):
-                with suppress(*own):
-                    processor.apply_chat_template([*before, *turns], tokenize=False, **{how: True})
+        with _bounded_time(), _bounded_memory(), _bounded_powers():
+            yield
     except _TooLongError:
         raise ModelError(
             f"{name}: its chat template does not end within {SECONDS:g} s; fetch the model again"
@@ -50,13 +63,6 @@ def try_template(name: str, processor: Any, before: Sequence[dict[str, Any]] = (
         raise ModelError(
             f"{name}: its chat template takes more memory than any prompt needs; fetch the model again"
         ) from None
-
-
-@contextmanager
-def _bounded() -> Iterator[None]:
-    """Limit the time of this thread and the memory of this process inside this block."""
-    with _bounded_time(), _bounded_memory(), _bounded_powers():
-        yield
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import torch
 
 from pytest_qbench.errors import ModelError
 from pytest_qbench.models import load_model, parse_spec
+from pytest_qbench.models.transformers import template
 from pytest_qbench.models.transformers.model import TransformersModel
 from pytest_qbench.prompts import Prompt
 from tests.models.test_openai import photo
@@ -72,3 +73,22 @@ def test_a_model_without_a_template_takes_images_but_no_system_text(checkpoint: 
 @pytest.mark.parametrize("name, moves", [("llava", True), ("blip2", True), ("smolvlm", False)])
 def test_models_that_put_images_first_say_so(checkpoint: Checkpoint, name: str, moves: bool) -> None:
     assert loaded(str(checkpoint(name))).moves_images is moves
+
+
+REFUSES = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+STRINGS = "{% if messages[0]['role'] == 'system' %}{{ messages[0]['content'] }}{% endif %}"
+ENDLESS = "{% if messages[0]['role'] == 'system' %}{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}{% endif %}"
+
+
+def test_forms_of_the_system_text_are_tried_within_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = loaded("tiny").encoder
+    usual = encoder.processor.chat_template
+    monkeypatch.setattr(encoder.processor, "chat_template", STRINGS + usual)
+    assert encoder._system_content("Be brief.") == "Be brief."  # as a list it would be shown with its keys
+    monkeypatch.setattr(encoder.processor, "chat_template", REFUSES + usual)
+    with pytest.raises(ModelError, match="its chat template takes no system text"):
+        encoder._system_content("Be long.")
+    monkeypatch.setattr(encoder.processor, "chat_template", ENDLESS + usual)
+    monkeypatch.setattr(template, "SECONDS", 0.5)
+    with pytest.raises(ModelError, match="its chat template does not end within 0.5 s"):
+        encoder._system_content("Be longer.")
