@@ -1,8 +1,8 @@
-"""One light test node per benchmark item of a plain suite function.
+"""Light test nodes for the items of a plain suite function.
 
-A suite function is plain when only the measurement happens in it: it has an empty body, our fixtures (and session
-fixtures behind them) and no mark but ours. Its items share one function node, which represents them in pytest's fixture
-system. Every other suite function is parametrized as usual, at ten times the cost.
+A suite function is plain if it does nothing but measure. Its body is empty, it has no marks but ours, and it uses only
+our fixtures and fixtures of session scope. Its items share one function node, which represents them in pytest's fixture
+system. Every other suite function is parametrized normally, at ten times the cost.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from pytest_qbench.errors import UsageError
 from pytest_qbench.escaping import printable
 from pytest_qbench.plugin.stash import FULL_RUNS
 from pytest_qbench.plugin.watchers import (
-    is_of_plugin,
     listens_to_phases,
     package_of,
-    watching_conftest,
+    say_full_runs,
+    watcher_in_project,
     watching_plugins,
 )
 from pytest_qbench.session.gc import gc_paused
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from pytest_qbench.session.run import Run
 
 _OURS = frozenset({"qbench_item", "qbench_record", "request"})
-# Attributes that pytest gives every node at once and most nodes never need: half a kilobyte.
-_EMPTY = (
+# Attributes of half a kilobyte that pytest creates with every node and most nodes never need.
+_LAZY_ATTRIBUTES = (
     *("keywords", "extra_keyword_matches", "stash", "user_properties", "_report_sections"),
     *(["_store"] if hasattr(pytest.Item, "_store") else []),
 )
@@ -55,7 +55,7 @@ class Items(tuple["Item", ...]):
 
 
 def is_plain(metafunc: pytest.Metafunc) -> bool:
-    """Return whether only the measurement happens in a suite function."""
+    """Return whether a suite function is plain, that is, does nothing but measure."""
     function, definition = metafunc.function, metafunc.definition
     if metafunc.cls is not None or not isinstance(function, FunctionType):
         return False
@@ -66,7 +66,7 @@ def is_plain(metafunc: pytest.Metafunc) -> bool:
         return False
     if any(mark.name != NAME for mark in definition.iter_markers()):
         return False
-    if why := _why_watched(metafunc):
+    if why := watcher_in_project(metafunc, _OURS):
         metafunc.config.stash.setdefault(FULL_RUNS, {})[why] = None
         return False
     # pytest has no public API for the fixtures of a function.
@@ -82,27 +82,8 @@ def is_plain(metafunc: pytest.Metafunc) -> bool:
     return True
 
 
-def _why_watched(metafunc: pytest.Metafunc) -> str | None:
-    """Return the conftest that looks at each test, by a hook or a fixture for every test; None without one."""
-    definition, config = metafunc.definition, metafunc.config
-    if conftest := watching_conftest(definition):
-        return f"{_relative(conftest, config)} hooks into each test"
-    for name in metafunc.fixturenames:
-        fixture = (metafunc._arg2fixturedefs.get(name) or (None,))[-1]
-        if fixture is None or name in _OURS or name in definition._fixtureinfo.argnames:
-            continue
-        if fixture.scope != "session" and not is_of_plugin(config, fixture):
-            path = Path(fixture.func.__code__.co_filename)
-            return f"fixture {name} of {_relative(path, config)} is set up for each test"
-    return None
-
-
-def _relative(path: Path, config: pytest.Config) -> str:
-    return path.relative_to(config.rootpath).as_posix() if path.is_relative_to(config.rootpath) else path.name
-
-
 class Suite:
-    """The part that all items of one suite function share."""
+    """Data that all items of one suite function share."""
 
     def __init__(self, function: pytest.Function) -> None:
         self.function = function
@@ -114,17 +95,17 @@ class Suite:
         self.watcher: str | None = None  # a fixture that was found to look at its test
         parent = function.parent
         assert parent is not None
-        # pytest 9.2 keeps a node id in parts; the ids of one function share all but the last part.
+        # pytest 9.2 stores a node id in parts. The ids of one function share all parts but the last.
         self._id = parent.id.child(self.name) if hasattr(parent, "id") else f"{parent.nodeid}::{self.name}"
 
     def nodeid(self, parameters: str) -> Any:
-        """The node id of one item."""
+        """Return the node id of one item."""
         return f"{self._id}[{parameters}]" if isinstance(self._id, str) else self._id.with_params(parameters)
 
     def engine(self, node: ItemNode) -> Engine:
-        """Return the engine through pytest's fixtures: built once a session, torn down by pytest at its end.
+        """Return the engine from pytest's fixtures, which live as long as the session.
 
-        `node` is the test being set up; fixtures are requested for it, as pytest does for doctests.
+        `node` is the test that requests them, as for pytest's doctests.
         """
         request = TopRequest(node, _ispytest=True)  # type: ignore[arg-type]
         for name in self.fixturenames:
@@ -170,28 +151,28 @@ class Suite:
 
     @cached_property
     def hook(self) -> Any:
-        """The hooks of its file, looked up once: pytest looks for conftest files per item."""
+        """The hooks of its file. They are cached, as pytest looks for conftest files on each access."""
         return self.function.ihook
 
     @cached_property
-    def marked_above(self) -> bool:
-        """Whether its module or folder has a mark of another plugin, when the tests run."""
+    def has_marks_above(self) -> bool:
+        """Whether its module or a folder above has a mark of another plugin. Read this when the tests run."""
         assert self.function.parent is not None
         return any(mark.name != NAME for mark in self.function.parent.iter_markers())
 
     @property
     def model(self) -> tuple[int, None, None]:
-        """Identity of its model fixture: equal for two suites that measure the same model."""
+        """Identity of its model fixture, equal for two suites that measure the same model."""
         return id(self.function._fixtureinfo.name2fixturedefs["qbench_model"][-1]), None, None
 
 
 class ItemNode(pytest.Item):
-    """The test of one item. It is reported in one step where its record is there, else run like any test."""
+    """The test of one item. It is reported in one step if its record exists, else run like any test."""
 
     def __init__(self, name: str, parent: Any, nodeid: str, suite: Suite, bench: Item, run: Run) -> None:
         super().__init__(name, parent, nodeid=nodeid)
-        for empty in _EMPTY:
-            delattr(self, empty)
+        for attribute in _LAZY_ATTRIBUTES:
+            delattr(self, attribute)
         self.suite, self.bench, self.run = suite, bench, run
         self.own_markers = list(suite.marks)
 
@@ -245,11 +226,11 @@ class ItemNode(pytest.Item):
 
     @property
     def location(self) -> tuple[str, int | None, str]:
-        """Location of the suite function; pytest's own property builds a path per item."""
+        """Location of the suite function. pytest's own property would build a path for each item."""
         return self.suite.path, self.suite.line, self.name
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        """Location of the suite function."""
+        """Return the location of the suite function."""
         return self.path, self.suite.line, self.name
 
     @property
@@ -257,16 +238,16 @@ class ItemNode(pytest.Item):
         return self.suite.function._fixtureinfo
 
     def setup(self) -> None:
-        """Request the fixtures, those of the session if the item needs the model; exceptions are errors in set-up."""
+        """Request the fixtures, those of the session if the item needs the model. Exceptions are errors in set-up."""
         was_watched = self.suite.watcher is not None
         self.suite.set_up_plugin_fixtures(self)
         if self.suite.watcher and not was_watched:
-            _say_full_runs(self.config, self.suite.watcher)
+            say_full_runs(self.config, self.suite.watcher)
         if self.run.recorder.measurer.needs_model(self.nodeid, self.bench):
             self.engine = self.suite.engine(self)
 
     def runtest(self) -> None:
-        """Measure the item, with its whole chunk."""
+        """Measure the item with the rest of its chunk."""
         measure(self, self.run, self.bench, lambda: self.engine)
 
 
@@ -279,27 +260,6 @@ class _ObservedNode(ItemNode):
         if reader not in ("_pytest", "pluggy", "pytest_qbench") or name in ("obj", "keywords"):
             object.__getattribute__(self, "suite").looked_at = True
         return super().__getattribute__(name)
-
-
-def full_run_lines(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
-    """Return a line for each plugin, conftest or fixture that is known to keep items from the fast path."""
-    found = config.stash.setdefault(FULL_RUNS, {})
-    if any(isinstance(item, ItemNode) for item in items):
-        found.update((f"plugin {package} looks at each test", None) for package in watching_plugins(config))
-    return [_full_run_line(why) for why in found]
-
-
-def _full_run_line(why: str) -> str:
-    return f"qbench: items take all phases of a test, which is slower: {why}"
-
-
-def _say_full_runs(config: pytest.Config, why: str) -> None:
-    found = config.stash.setdefault(FULL_RUNS, {})
-    reporter = config.pluginmanager.getplugin("terminalreporter")
-    if why not in found and reporter is not None:
-        reporter.ensure_newline()
-        reporter.write_line(_full_run_line(why))
-    found[why] = None
 
 
 def item_nodes(found: list[Any], run: Run) -> list[Any] | None:
@@ -316,9 +276,9 @@ def item_nodes(found: list[Any], run: Run) -> list[Any] | None:
             suite = Suite(node)
             with gc_paused():
                 for item in items:
-                    one = node_name(item.id)
-                    own = {"nodeid": suite.nodeid(one), "suite": suite, "bench": item, "run": run}
-                    nodes.append(ItemNode.from_parent(node.parent, name=f"{suite.name}[{one}]", **own))
+                    name = node_name(item.id)
+                    given = {"nodeid": suite.nodeid(name), "suite": suite, "bench": item, "run": run}
+                    nodes.append(ItemNode.from_parent(node.parent, name=f"{suite.name}[{name}]", **given))
     return nodes
 
 
@@ -331,20 +291,23 @@ def node_name(id_: str) -> str:
 
 
 def measure(node: pytest.Item, run: Run, item: Item, engine: Any) -> Record:
-    """Measure the item of a test and keep its record for the report. An error fails the test if none is tolerated."""
+    """Measure the item of a test, store the record for the report and return it.
+
+    Fails the test if the record is an error and no errors are tolerated.
+    """
     from pytest_qbench.plugin.stash import RECORD
 
     try:
-        asked: list[Engine] = []
+        used: list[Engine] = []  # the engine, unless the record exists already
 
-        def noted() -> Engine:
-            asked[:] = [engine()]
-            return asked[0]
+        def use_engine() -> Engine:
+            used[:] = [engine()]
+            return used[0]
 
-        record = run.recorder.measurer.measure(node.nodeid, item, noted)
-        if asked:
-            run.recorder.made_with.batch_size = asked[0].batch_size  # the automatic batch size may have been halved
-            run.tracebacks.update(asked[0].tracebacks)
+        record = run.recorder.measurer.measure(node.nodeid, item, use_engine)
+        if used:
+            run.recorder.made_with.batch_size = used[0].batch_size  # the automatic batch size may have been halved
+            run.tracebacks.update(used[0].tracebacks)
     except UsageError as e:
         stop(node.session, run, e)
     node.stash[RECORD] = record
@@ -354,7 +317,7 @@ def measure(node: pytest.Item, run: Run, item: Item, engine: Any) -> Record:
 
 
 def stop(session: pytest.Session, run: Run, error: UsageError) -> NoReturn:
-    """End the session with a usage error; items that did not run are not reported."""
+    """End the session with a usage error (exit status 4). Items that did not run are not reported."""
     run.usage_error = run.usage_error or str(error)
     session.shouldstop = run.usage_error
-    pytest.skip(run.usage_error)  # this item's own report; the session ends with exit status 4
+    pytest.skip(run.usage_error)  # for the report of this item
