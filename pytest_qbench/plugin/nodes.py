@@ -12,14 +12,13 @@ from collections.abc import MutableMapping
 from functools import cached_property
 from pathlib import Path
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from _pytest.fixtures import TopRequest
 from _pytest.mark.structures import NodeKeywords
 
-from pytest_qbench.errors import UsageError
-from pytest_qbench.escaping import printable
+from pytest_qbench.plugin.item_test import measure
 from pytest_qbench.plugin.stash import FULL_RUNS
 from pytest_qbench.plugin.watchers import (
     listens_to_phases,
@@ -34,7 +33,6 @@ from pytest_qbench.session.options import NAME
 if TYPE_CHECKING:
     from pytest_qbench.engine.engine import Engine
     from pytest_qbench.items import Item
-    from pytest_qbench.records import Record
     from pytest_qbench.session.run import Run
 
 _OURS = frozenset({"qbench_item", "qbench_record", "request"})
@@ -288,36 +286,3 @@ def node_name(id_: str) -> str:
         return id_
     escaped = id_.encode("unicode_escape").decode("ascii")
     return escaped.replace("\x7f", "\\x7f")
-
-
-def measure(node: pytest.Item, run: Run, item: Item, engine: Any) -> Record:
-    """Measure the item of a test, store the record for the report and return it.
-
-    Fails the test if the record is an error and no errors are tolerated.
-    """
-    from pytest_qbench.plugin.stash import RECORD
-
-    try:
-        used: list[Engine] = []  # the engine, unless the record exists already
-
-        def use_engine() -> Engine:
-            used[:] = [engine()]
-            return used[0]
-
-        record = run.recorder.measurer.measure(node.nodeid, item, use_engine)
-        if used:
-            run.recorder.made_with.batch_size = used[0].batch_size  # the automatic batch size may have been halved
-            run.tracebacks.update(used[0].tracebacks)
-    except UsageError as e:
-        stop(node.session, run, e)
-    node.stash[RECORD] = record
-    if record.status == "error" and run.request.settings.max_errors == 0:
-        pytest.fail(printable(f"{item.id}: {record.error}"), pytrace=False)
-    return record
-
-
-def stop(session: pytest.Session, run: Run, error: UsageError) -> NoReturn:
-    """End the session with a usage error (exit status 4). Items that did not run are not reported."""
-    run.usage_error = run.usage_error or str(error)
-    session.shouldstop = run.usage_error
-    pytest.skip(run.usage_error)  # for the report of this item
