@@ -15,9 +15,11 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
+from _pytest._code.code import Traceback, filter_traceback
 from _pytest.fixtures import TopRequest
 from _pytest.mark.structures import NodeKeywords
 
+from pytest_qbench import PACKAGE
 from pytest_qbench.plugin.item_test import measure
 from pytest_qbench.plugin.stash import FULL_RUNS
 from pytest_qbench.plugin.watchers import (
@@ -235,8 +237,15 @@ class ItemNode(pytest.Item):
     def _fixtureinfo(self) -> Any:
         return self.suite.function._fixtureinfo
 
+    def _traceback_filter(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Traceback:
+        """Leave out the frames of pytest and of this package, as pytest does for functions: 1,400 lines otherwise."""
+        kept = excinfo.traceback.filter(
+            lambda entry: filter_traceback(entry) and not Path(entry.path).is_relative_to(PACKAGE)
+        )
+        return kept or excinfo.traceback
+
     def setup(self) -> None:
-        """Request the fixtures, those of the session if the item needs the model. Exceptions are errors in set-up."""
+        """Request the fixtures; those of the session only if the item needs the model. Exceptions are set-up errors."""
         was_watched = self.suite.watcher is not None
         self.suite.set_up_plugin_fixtures(self)
         if self.suite.watcher and not was_watched:

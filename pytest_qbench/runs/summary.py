@@ -54,6 +54,7 @@ _SHAPE: Shape = {
     "changes": Maybe([str]),
     "submissions": Maybe([str]),
     "seconds": Maybe(float),
+    "resumed": Maybe(int),
     "hints": Maybe([str]),
 }
 
@@ -65,7 +66,7 @@ class Summary:
     `errors` and `missing` name the first items. `outputs_matched` counts the items whose recorded output was found by
     each rule. `made_otherwise` names conditions that differ from the baseline's. `commit` is what CI tests. `changes`
     are those of a new baseline. `hints` are for the terminal. `seconds` is None for a comparison, which measured
-    nothing.
+    nothing. `resumed` counts the items that an earlier run had measured; None: not known.
     """
 
     fingerprint: Fingerprint
@@ -91,6 +92,7 @@ class Summary:
     changes: tuple[str, ...] = ()
     submissions: tuple[str, ...] = ()
     seconds: float | None = None
+    resumed: int | None = None
     hints: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -122,6 +124,7 @@ class Summary:
             "changes": list(self.changes),
             "submissions": list(self.submissions),
             "seconds": self.seconds,
+            "resumed": self.resumed,
             **({"hints": list(self.hints)} if self.hints else {}),
         }
 
@@ -156,6 +159,7 @@ class Summary:
             tracebacks=data.get("tracebacks") or {},
             data=DataState.from_json(data["data"]) if data.get("data") else DataState(),
             seconds=data.get("seconds"),
+            resumed=data.get("resumed"),
             **{name: tuple(data.get(name) or ()) for name in named},
         )
 
