@@ -49,7 +49,7 @@ FULL: dict[str, Any] = {
                         "cost": None}},
     "ray": {"replicas": 2, "nodes": 1, "started": True, "deaths": 0}, "tracebacks": {"mini/2": "Traceback"},
     "data": {"meaning": ["m"], "direction_stated": ["mini"]}, "notes": ["n"], "changes": ["c"], "submissions": ["s"],
-    "seconds": 1.5, "hints": ["h"],
+    "seconds": 1.5, "resumed": 2, "hints": ["h"],
 }  # fmt: skip
 
 
