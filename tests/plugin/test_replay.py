@@ -73,8 +73,8 @@ def test_the_protocol_of_the_paper(folders: pytest.Pytester, workers: tuple[str,
     paper = values(folders, "assessment.srcc")
     result.stdout.fnmatch_lines(
         [
-            "  scores: softmax of high and low, temperature 100; *mean of their correlations",
             "*outputs matched with the items: 24 by image",
+            "  scores: softmax of high and low, temperature 100; *mean of their correlations",
         ]
     )
     scoring = {"words": ["high", "low"], "temperature": 100.0, "halves": "mean"}
