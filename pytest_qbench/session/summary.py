@@ -87,6 +87,7 @@ def summarize(
         ray=RayReport.from_json(run.ray_report) if run.ray_report else None,
         tracebacks=run.tracebacks,
         data=_data_state(run),
+        outputs_matched=run.recorder.all_made_with.outputs_matched or {},
         notes=tuple(run.notes),
         changes=tuple(update.changes) if update else (),
         submissions=tuple(submissions),
