@@ -11,6 +11,7 @@ from pytest_qbench.metrics.metrics import Metric, compute_metrics
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import Record
 from pytest_qbench.runs.fingerprint import differences
+from pytest_qbench.untrusted.files import write_text
 
 BEFORE = "baseline.jsonl"
 
@@ -51,5 +52,4 @@ def beside(rows: Iterable[Metric], old: Sequence[Record], halves: bool) -> list[
 
 def write_before(folder: Path, records: Iterable[Record]) -> None:
     """Write one line an item; raises `OSError`."""
-    with (folder / BEFORE).open("w", encoding="utf-8") as file:
-        file.writelines(record.to_json() + "\n" for record in records)
+    write_text(folder / BEFORE, (record.to_json() + "\n" for record in records))

@@ -14,6 +14,7 @@ from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import RECORDS, SCHEMA
 from pytest_qbench.runs.items_file import write_items
 from pytest_qbench.runs.read import SUMMARY, read_run, read_summary
+from pytest_qbench.untrusted.files import write_text
 
 # What may differ between machines, or be unknown to a shard without descriptions: no record depends on it.
 _MACHINE = ("machine",)
@@ -126,12 +127,10 @@ def _write(out: Path, merged: Results, shards: Sequence[Mapping[str, Any]]) -> N
     }
     try:
         out.mkdir(parents=True)
-        lines = (record.to_json() + "\n" for record in merged.records)
-        with (out / RECORDS).open("w", encoding="utf-8") as file:
-            file.writelines(lines)
+        write_text(out / RECORDS, (record.to_json() + "\n" for record in merged.records))
         write_items(out, merged.expected.values())
         text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        (out / SUMMARY).write_text(text, encoding="utf-8")
+        write_text(out / SUMMARY, text)
     except FileExistsError as e:
         raise UsageError(f"--out={out}: exists; name a new folder") from e
     except OSError as e:

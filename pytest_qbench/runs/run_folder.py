@@ -14,7 +14,7 @@ from pytest_qbench.errors import UsageError
 from pytest_qbench.records import RECORDS, Key, Record, read_records
 from pytest_qbench.runs.append_log import AppendLog
 from pytest_qbench.runs.journal import JOURNAL, Journal
-from pytest_qbench.untrusted.files import open_regular, told
+from pytest_qbench.untrusted.files import open_regular, told, write_text
 from pytest_qbench.untrusted.parsing import parse_json
 
 LOCK = "lock"
@@ -231,9 +231,7 @@ def _ends_whole(path: Path) -> bool:
 
 def _rewrite(path: Path, records: Iterable[Record]) -> None:
     """Put other records in the place of those in a folder, in one step."""
-    part = path / f"{RECORDS}.part"
-    part.write_text("".join(record.to_json() + "\n" for record in records), encoding="utf-8")
-    part.replace(path / RECORDS)
+    write_text(path / RECORDS, (record.to_json() + "\n" for record in records))
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any, Any]]:

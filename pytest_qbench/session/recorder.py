@@ -17,6 +17,7 @@ from pytest_qbench.session.chunk_measurer import Measurer
 from pytest_qbench.session.request import RunRequest
 from pytest_qbench.session.resume_settings import resume_settings
 from pytest_qbench.session.workers import ProcessRole
+from pytest_qbench.untrusted.files import write_text
 
 
 @dataclass
@@ -76,10 +77,16 @@ class Recorder:
             settings = self.request.settings
             self._folder = RunFolder.begin(self.folder_path, resume_settings(self.request), resume=settings.resume)
             if settings.run_dir is None:
-                (self._runs.parent / ".gitignore").write_text("*\n", encoding="utf-8")
+                self._ignore_runs()
             self.read_records()
             self.resumed = len(self.records)
         return self._folder
+
+    def _ignore_runs(self) -> None:
+        """Keep runs out of version control; a file that is there already is the user's."""
+        ignored = self._runs.parent / ".gitignore"
+        if not ignored.exists():
+            self.folder.write(lambda: write_text(ignored, "*\n"))
 
     @property
     def _runs(self) -> Path:
