@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
+from pytest_qbench.baseline.baseline import Baseline, MissingBaseline, shows_another_picture
 from pytest_qbench.metrics.metrics import Metric, compute_metrics
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import Record
@@ -29,8 +29,10 @@ def before(results: Results, baseline: Baseline | MissingBaseline) -> list[Recor
     found: list[Record] = []
     for (task, _), records in by_place.items():
         keys = [(r.task, r.item) for r in records]
-        if not differences(task, baseline.fingerprint, results.fingerprint) and all(
-            baseline.digests.get(key) == results.expected[key].digest() for key in keys
+        if (
+            not differences(task, baseline.fingerprint, results.fingerprint)
+            and all(baseline.digests.get(key) == results.expected[key].digest() for key in keys)
+            and not any(shows_another_picture(record, baseline) for record in records)
         ):
             found += [baseline.records[key] for key in keys]
     return found

@@ -83,6 +83,8 @@ def _read(path: Path) -> Baseline:
             for number, line in enumerate(lines, 1):
                 data = parse_json(line)
                 digest, identity = data.pop("digest"), data.pop("identity", {})
+                if "picture" in data:
+                    identity = {**identity, "picture": data["picture"]}
                 record = Record.from_dict({"schema": SCHEMA, **data}, f"{path / entry['file']}:{number}")
                 records[record.task, record.item] = record
                 digests[record.task, record.item] = digest
@@ -220,9 +222,10 @@ def _write_files(work: Path, name: str, results: Results, noise: NoiseFloor | No
 
 
 def _line(record: Record, item: Item) -> str:
-    data = {k: v for k, v in asdict(record).items() if v is not None or k == "split"}
+    """Return one line of a baseline, without the hash of the conditions: they stand in `baseline.yaml`."""
+    data = {k: v for k, v in asdict(record).items() if (v is not None or k == "split") and k != "conditions"}
     data["digest"] = item.digest()
-    if identity := stored_form(item):
+    if identity := stored_form(item, has_picture=record.picture is not None):
         data["identity"] = identity
     return json.dumps(data, ensure_ascii=False, allow_nan=False)
 

@@ -75,6 +75,11 @@ class Engine:
         self.tracebacks: dict[str, str] = {}  # by item, the first of each kind of error
         self._kinds: set[str] = set()
 
+    @property
+    def sees(self) -> bool:
+        """Whether the model is shown the images of the items."""
+        return self.model.needs_images and not self._settings.blind
+
     def measure(
         self, items: Sequence[Item], observer: BatchObserver | None = None, then: Iterable[Sequence[Item]] = ()
     ) -> list[Record]:

@@ -111,8 +111,7 @@ class Run:
 
     def _collect_results(self) -> Results:
         from pytest_qbench.metrics.results import Results
-        from pytest_qbench.models.pixels import PIXEL_RULES
-        from pytest_qbench.runs.fingerprint import fingerprint
+        from pytest_qbench.session.fingerprint import run_fingerprint
 
         request, settings = self.request, self.request.settings
         expected = request.expected
@@ -120,19 +119,10 @@ class Run:
         left_out = [entry for d in request.datasets if d.task in request.tasks for entry in d.left_out]
         left_out += request.unread
         left_out += [LeftOut(*entry) for entry in made_with.left_out or ()]
-        machine = {"machine": made_with.machine, "judge_control": made_with.judge_control}
-        batch = {"batch_size": made_with.batch_size}
         return Results(
             [self.recorder.records[key] for key in expected if key in self.recorder.records],
             expected,
-            fingerprint(
-                scoring=request.scoring, answer=request.answer, blind=settings.blind, pixels=PIXEL_RULES,
-                judge=made_with.judge, judge_rounds=settings.judge_rounds, unparsed=settings.judge_unparsed,
-                max_new_tokens=settings.max_new_tokens, model=made_with.model or {}, data=settings.data,
-                selection=request.selection,
-                **{key: value for key, value in (machine | batch).items() if value is not None},
-            )
-            | dict(made_with.conditions or {}),
+            run_fingerprint(request, made_with),
             tuple(left_out),
             frozenset(task for task in request.tasks if not any(task == t for t, _ in expected)),
             narrowed=settings.limit is not None or settings.datasets is not None,
