@@ -6,6 +6,7 @@ import pytest
 
 from pytest_qbench.plugin.access import KEY
 from pytest_qbench.plugin.collection import bench_item
+from pytest_qbench.plugin.interrupts import INTERRUPTS
 from pytest_qbench.session.gc import gc_paused
 from pytest_qbench.session.options import NOT_MEASURED, given_model
 from pytest_qbench.session.run import Run
@@ -15,12 +16,17 @@ from pytest_qbench.session.workers import is_worker
 def finish_session(session: pytest.Session) -> None:
     """Hand over the worker's part of the run; elsewhere finish the run and fail it where no gate could."""
     run = session.config.stash[KEY]
+    interrupts = session.config.stash.get(INTERRUPTS, None)
+    if interrupts is not None:
+        interrupts.begin_finish()
     _forget_nodes(session)
     if is_worker(session.config):
         session.config.workeroutput["qbench"] = run.worker_output()  # type: ignore[attr-defined]
         return
     with gc_paused():
         _finish_run(session, run)
+    if interrupts is not None and interrupts.came_late:
+        session.exitstatus = pytest.ExitCode.INTERRUPTED
 
 
 def _forget_nodes(session: pytest.Session) -> None:

@@ -31,7 +31,8 @@ class Recorder:
 
     `second` is the second measurement of a new baseline (see `noise_floor`), `resumed` the number of records that an
     earlier run had written, `version` a number that grows with every record read.
-    `is_verified` says that the model was compared with the one that made the earlier records.
+    `is_verified` says that the model was compared with the one that made the earlier records. `skipped` are the items
+    whose tests were skipped: a neighbour in their chunk may have measured them, but they do not count.
     """
 
     request: RunRequest
@@ -42,6 +43,7 @@ class Recorder:
     resumed: int = 0
     version: int = 0
     is_verified: bool = False
+    skipped: set[Key] = field(default_factory=set)
     _folder: RunFolder | None = None
     _conditions: Mapping[str, str | None] = field(default_factory=dict)
 
@@ -145,6 +147,11 @@ class Recorder:
             self.version += 1
             self.records[record.task, record.item] = record
 
+    @property
+    def measured(self) -> set[Key]:
+        """The items that have a record and whose test was not skipped."""
+        return self.records.keys() - self.skipped
+
     def ensure_record(self, key: Key) -> None:
         """Read the run folder where the record of a reported item is not known yet: it crosses in the folder."""
         if key not in self.records:
@@ -154,6 +161,8 @@ class Recorder:
         """Read what was measured but not reported (of a stopped run, say), and leave one line per item."""
         if self._folder is not None:
             self.read_records()
+            for key in self.skipped:
+                self.records.pop(key, None)
             self._folder.settle(self.records.values())
 
     def discard(self) -> None:

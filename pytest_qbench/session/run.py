@@ -105,8 +105,9 @@ class Run:
     @property
     def results(self) -> Results:
         """The records beside the expected items; gates ask for them after the last item."""
-        if self._results is None or self._results[0] != self.recorder.version:
-            self._results = self.recorder.version, self._collect_results()
+        version = self.recorder.version + len(self.recorder.skipped)
+        if self._results is None or self._results[0] != version:
+            self._results = version, self._collect_results()
         return self._results[1]
 
     def _collect_results(self) -> Results:
@@ -114,13 +115,13 @@ class Run:
         from pytest_qbench.session.fingerprint import run_fingerprint
 
         request, settings = self.request, self.request.settings
-        expected = request.expected
+        expected, measured = request.expected, self.recorder.measured
         made_with = self.recorder.all_made_with
         left_out = [entry for d in request.datasets if d.task in request.tasks for entry in d.left_out]
         left_out += request.unread
         left_out += [LeftOut(*entry) for entry in made_with.left_out or ()]
         return Results(
-            [self.recorder.records[key] for key in expected if key in self.recorder.records],
+            [self.recorder.records[key] for key in expected if key in measured],
             expected,
             run_fingerprint(request, made_with),
             tuple(left_out),

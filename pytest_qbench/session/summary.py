@@ -37,7 +37,9 @@ def verdict_line(run: Run, results: Results) -> str:
     if failures := gating.failures():
         return f"{'; '.join(failures)}{note}"
     if run.not_measured:
-        return f"NOT MEASURED: {'; '.join(run.not_measured)}"
+        others = len(run.not_measured) - 1
+        more = f" (and {others} more reason{'s' * (others > 1)})" if len(run.not_measured) > 1 else ""
+        return f"NOT MEASURED: {run.not_measured[0]}{more}"
     if failed := gating.failed_tests:  # an item in error, an assertion of the user's own, an exception in a gate
         more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
         return f"FAILED: {failed[0]}{more}{note}"
@@ -84,11 +86,16 @@ def summarize(
         "ray": dict(run.ray_report),
         "tracebacks": run.tracebacks,
         "data": _data_entry(run),
-        "notes": run.notes,
+        "notes": [*_reasons(run), *run.notes],
         "changes": update.changes if update else [],
         "submissions": list(submissions),
         "seconds": round(seconds, 3),
     }
+
+
+def _reasons(run: Run) -> list[str]:
+    """Return why a run does not count as measured, a line each; the verdict tells a single one."""
+    return [f"not measured: {reason}" for reason in run.not_measured] if len(run.not_measured) > 1 else []
 
 
 def commit() -> str | None:

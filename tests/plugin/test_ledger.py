@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 
 import pytest
 
@@ -84,7 +85,10 @@ def test_what_was_measured_and_judged_decides(small: pytest.Pytester, workers: t
 def test_leaving_tests_out_is_not_measured(small: pytest.Pytester, arguments: tuple[str, ...]) -> None:
     code, text = status(small, *arguments)
     assert code == 10, text
-    assert "NOT MEASURED: " in text
+    verdicts = [line for line in text.splitlines() if line.startswith("NOT MEASURED: ")]
+    assert len(verdicts) == 2  # the first and the last line of the section
+    assert all(len(line) < 160 and "; " not in line for line in verdicts)
+    assert text.count("measure only with --qbench-no-gates") == 1
 
 
 @pytest.mark.parametrize(
@@ -172,3 +176,56 @@ def test_notes_beside_a_baseline_are_kept(small: pytest.Pytester) -> None:
     notes.write_text("why")
     assert status(small, "--qbench-update-baseline")[0] == 0
     assert notes.read_text() == "why"
+
+
+SKIPS = {
+    "mark": """
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                if "[llvisionqa" in item.nodeid and item.nodeid.endswith(("7.png]", "8.png]")):
+                    item.add_marker(pytest.mark.skip(reason="not today"))
+    """,
+    "hook": """
+        def pytest_runtest_setup(item):
+            if "[llvisionqa" in item.nodeid and item.nodeid.endswith(("7.png]", "8.png]")):
+                pytest.skip("not today")
+    """,
+}
+
+
+@BOTH
+@pytest.mark.parametrize("how", SKIPS)
+def test_skipped_items_are_not_measured_and_both_summaries_say_so(
+    small: pytest.Pytester, workers: tuple[str, ...], how: str
+) -> None:
+    small.makeconftest("import pytest\n" + textwrap.dedent(SKIPS[how]))
+    ran = small.runpytest_subprocess(*RUN, "--qbench-baseline=b", "--qbench-run-dir=run", *workers)
+    assert ran.ret == 10
+    ran.assert_outcomes(skipped=80, failed=1, passed=ran.parseoutcomes().get("passed", 0))
+    ran.stdout.fnmatch_lines(["not measured: 80 perception items have no record *", "missing: 80 items: *"])
+    summary = json.loads((small.path / "run" / "summary.json").read_text())
+    assert summary["items"]["total"] - summary["items"]["scored"] == 80
+    records = (small.path / "run" / "records.jsonl").read_text().splitlines()
+    assert len(records) == 600 - 80
+
+
+def test_a_gate_that_cannot_fail_has_judged_nothing(small: pytest.Pytester) -> None:
+    code, text = status(small, "--qbench-limit=4", "--qbench-tasks=perception", "-k", "perception or accuracy")
+    assert code == 10, text
+    assert "4 items of 4 photos: too few for this gate to fail: the smallest possible p-value 0.031" in text
+
+
+def test_files_of_a_run_folder_that_are_links_lead_nowhere(small: pytest.Pytester) -> None:
+    precious = small.path / "precious"
+    precious.write_text("kept")
+    for name in ("run/summary.json", "run/items.jsonl", "run/baseline.jsonl", ".qbench/.gitignore"):
+        path = small.path / name
+        path.parent.mkdir(exist_ok=True)
+        path.symlink_to(precious)
+    assert status(small, "--qbench-run-dir=run")[0] == 0
+    assert precious.read_text() == "kept"
+    (small.path / "linked").mkdir()
+    (small.path / "linked" / "records.jsonl").symlink_to(precious)
+    code, text = status(small, "--qbench-run-dir=linked", "--qbench-resume")
+    assert code == 4, text
+    assert precious.read_text() == "kept"
