@@ -12,7 +12,9 @@ ROW = re.compile(r"^\| (?P<promise>[^|]+) \| `(?P<file>[^`:]+)::(?P<test>\w+)` \
 
 def test_every_promise_names_a_test_that_exists() -> None:
     text = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
-    table = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith(("| promise", "| ---"))]
+    table = [
+        line for line in text.splitlines() if line.startswith("| ") and not line.startswith(("| promise", "| ---"))
+    ]
     rows = [ROW.match(line) for line in table]
     assert len(rows) >= 20
     assert all(rows), [line for line, row in zip(table, rows, strict=True) if row is None]

