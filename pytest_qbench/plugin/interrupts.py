@@ -82,7 +82,8 @@ INTERRUPTS: pytest.StashKey[Interrupts] = pytest.StashKey()
 
 
 def handle_interrupts(config: pytest.Config) -> None:
-    """Handle signals until the end of the session. Handlers of others stay, and so do those of another thread."""
-    if INTERRUPTS not in config.stash and threading.current_thread() is threading.main_thread():
+    """Handle signals until the end of the session. Handlers of others stay; under --pdb, Ctrl-C is the debugger's."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if INTERRUPTS not in config.stash and is_main and not config.getoption("usepdb", False):
         config.stash[INTERRUPTS] = Interrupts()
         config.add_cleanup(config.stash[INTERRUPTS].restore)
