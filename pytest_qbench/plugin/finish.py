@@ -71,7 +71,8 @@ def _refuse_empty(session: pytest.Session, run: Run) -> None:
     session.exitstatus = NOT_MEASURED
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if reporter is not None:
-        reporter.ensure_newline()
+        if reporter._tw.width_of_current_line:  # the progress of other tests
+            reporter._tw.line()
         reporter.write_line("NOT MEASURED: a model is named, but no item was measured; run the suites", red=True)
 
 

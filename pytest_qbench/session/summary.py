@@ -78,7 +78,7 @@ def summarize(
     return shared | {
         "began": datetime.fromtimestamp(run.began, UTC).isoformat(timespec="seconds"),
         "commit": commit(),
-        "verdict": verdict_line(run, results),
+        "verdict": (verdict := verdict_line(run, results)),
         "baseline": baseline_entry(run.baseline_name, baseline)
         | ({"written": str(update.written)} if update and update.written else {}),
         "sight": dict(zip(("seeing", "blind"), sight, strict=True)) if sight else None,
@@ -86,16 +86,18 @@ def summarize(
         "ray": dict(run.ray_report),
         "tracebacks": run.tracebacks,
         "data": _data_entry(run),
-        "notes": [*_reasons(run), *run.notes],
+        "notes": [*_reasons(run, verdict), *run.notes],
         "changes": update.changes if update else [],
         "submissions": list(submissions),
         "seconds": round(seconds, 3),
     }
 
 
-def _reasons(run: Run) -> list[str]:
-    """Return why a run does not count as measured, a line each; the verdict tells a single one."""
-    return [f"not measured: {reason}" for reason in run.not_measured] if len(run.not_measured) > 1 else []
+def _reasons(run: Run, verdict: str) -> list[str]:
+    """Return why a run does not count as measured, a line each, beside what the verdict and the gates say of it."""
+    told = {f"{gate.name}: {gate.reason}" for gate in run.gating.results}
+    reasons = [f"not measured: {reason}" for reason in run.not_measured if reason not in told]
+    return [] if [verdict.casefold()] == [reason.casefold() for reason in reasons] else reasons
 
 
 def commit() -> str | None:
