@@ -161,6 +161,13 @@ def test_a_model_is_named_and_nothing_measured(pytester: pytest.Pytester) -> Non
     assert pytester.runpytest_subprocess("--qbench-model=random:0", "--collect-only").ret == 0
 
 
+def test_a_fixture_of_the_projects_own_that_measures_nothing(small: pytest.Pytester) -> None:
+    small.makeconftest("import pytest\n@pytest.fixture\ndef qbench_record(): ...")
+    code, text = status(small)
+    assert code == 10, text
+    assert "NOT MEASURED: a model is named, but no item was measured" in text
+
+
 def test_a_finished_run_is_resumed_only_with_the_model_that_made_it(small: pytest.Pytester) -> None:
     assert status(small, "--qbench-run-dir=run")[0] == 0
     resumed = ("--qbench-run-dir=run", "--qbench-resume")
