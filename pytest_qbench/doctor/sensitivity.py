@@ -1,4 +1,4 @@
-"""Sensitivity study of the gates: the embedded model with each known fault and with harmless changes."""
+"""Study the sensitivity of the gates: measure the embedded model with known faults and with harmless changes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ from pytest_qbench.gates.comparison import drifts
 from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, GateResult, Limits, evaluate
 from pytest_qbench.items import Item
 from pytest_qbench.judges.load import make_judge
+from pytest_qbench.metrics.fingerprint import fingerprint
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.models.base import Model
 from pytest_qbench.models.load import load_model
+from pytest_qbench.models.pixels import PIXEL_RULES
 from pytest_qbench.models.specs import aliases, parse_spec
-from pytest_qbench.runs.fingerprint import fingerprint
 from pytest_qbench.runs.read import read_run
 
 MODEL, DATA, ROUNDS, BATCH_SIZE = "tiny", "mini", 5, 16
@@ -44,11 +45,14 @@ class SensitivityResult:
 
     @property
     def verdict(self) -> str:
-        """``caught``, ``drift`` (drift alone detects it), ``too small``, ``MISSED``; ``green`` or ``FALSE ALARM``.
+        """Whether the gates judge the change correctly.
 
-        The last two are for harmless changes: on so few items a gate may stay open, but it may not turn red. A fault is
-        missed if a metric falls by more than margin and MDE without the verdict `regressed`, or if drift must detect it
-        and does not.
+        For a fault: ``caught``, ``drift`` (only drift detects it), ``too small`` or ``MISSED``. A fault is missed if a
+        metric falls by more than the margin and the MDE without the verdict `regressed`. It is also missed if drift
+        must detect it and does not.
+
+        For a harmless change: ``green`` or ``FALSE ALARM``. Its gates may be inconclusive on so few items, but no gate
+        may fail.
         """
         verdicts = {gate.verdict for gate in self.gates}
         moved = any(found for _, found in self.drifts)
@@ -65,13 +69,13 @@ class SensitivityResult:
 
 
 def _is_detectable(row: Metric) -> bool:
-    """Whether the drop exceeds both the margin and the minimum detectable effect."""
+    """Return whether the drop exceeds both the margin and the minimum detectable effect."""
     drop, margin = -(row.delta or 0.0), row.margin or 0.0
     return row.mde is not None and drop > max(margin, row.mde)
 
 
 def run_study() -> Iterator[SensitivityResult]:
-    """Yield the result of each change; each runs when the caller asks for it. The study takes minutes."""
+    """Yield the result of each change. A change is measured when the caller requests its result; all take minutes."""
     datasets = open_datasets(DATA, rootdir=Path(), names=None, split="dev")
     items = [item for dataset in datasets for item in dataset.items]
     baseline = read_baseline(packaged("baselines") / MODEL)
@@ -110,8 +114,9 @@ def _measure(fault: Fault, original: Path, items: Sequence[Item], batch_size: in
             engine.close()
             faulty.close()
     conditions = fingerprint(
-        answer="likelihood", blind=False, judge={"name": judge.name, **judge.describe()}, judge_rounds=ROUNDS, model={}
-    )
+        answer="likelihood", blind=False, pixels=PIXEL_RULES, judge={"name": judge.name, **judge.describe()},
+        judge_rounds=ROUNDS, model={},
+    )  # fmt: skip
     return Results(records, {(item.task, item.id): item for item in items}, conditions)
 
 

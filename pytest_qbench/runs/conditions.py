@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
+from pytest_qbench.metrics.fingerprint import COMPARABLE, DEFAULTS, Fingerprint
 from pytest_qbench.records import Record
-from pytest_qbench.runs.fingerprint import COMPARABLE, DEFAULTS
 
 
-def conditions_hash(task: str, fingerprint: Mapping[str, Any]) -> str:
+def conditions_hash(task: str, fingerprint: Fingerprint) -> str:
     """Return the hash of what must agree for the records of `task`: its conditions and the model; 16 hex digits.
 
     It leaves out which items were selected and on which machine, so the shards of a run have the same hash.
     """
-    named = {key: fingerprint.get(key, DEFAULTS.get(key)) for key in (*COMPARABLE[task], "model")}
+    entries = fingerprint.to_json()
+    named = {key: entries.get(key, DEFAULTS.get(key)) for key in (*COMPARABLE[task], "model")}
     return hashlib.sha256(json.dumps(named, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
-def foreign_record(records: Iterable[Record], fingerprint: Mapping[str, Any]) -> Record | None:
+def foreign_record(records: Iterable[Record], fingerprint: Fingerprint) -> Record | None:
     """Return the first record that was made under other conditions than `fingerprint`, or None.
 
     A record without a hash, as earlier versions wrote it, contradicts nothing.

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from pytest_qbench.metrics.fingerprint import Fingerprint, fingerprint
 from pytest_qbench.models.pixels import PIXEL_RULES
-from pytest_qbench.runs.fingerprint import fingerprint
 from pytest_qbench.runs.made_with import MadeWith
 from pytest_qbench.session.request import RunRequest
 
 
-def run_fingerprint(request: RunRequest, made_with: MadeWith) -> dict[str, Any]:
+def run_fingerprint(request: RunRequest, made_with: MadeWith) -> Fingerprint:
     """Return the fingerprint of records that `made_with` made for this request."""
     settings = request.settings
-    known = {name: getattr(made_with, name) for name in ("machine", "judge_control", "batch_size")}
     return fingerprint(
         scoring=request.scoring, answer=request.answer, blind=settings.blind, pixels=PIXEL_RULES,
         judge=made_with.judge, judge_rounds=settings.judge_rounds, unparsed=settings.judge_unparsed,
         max_new_tokens=settings.max_new_tokens, model=made_with.model or {}, data=settings.data,
-        selection=request.selection, **{name: value for name, value in known.items() if value is not None},
-    ) | dict(made_with.conditions or {})  # fmt: skip
+        selection=request.selection, machine=made_with.machine, judge_control=made_with.judge_control,
+        batch_size=made_with.batch_size,
+    ).under(made_with.conditions or {})  # fmt: skip

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import LeftOut
 from pytest_qbench.metrics.noise_floor import SecondMeasurement
+from pytest_qbench.runs.endpoint_usage import EndpointUsage
 from pytest_qbench.runs.made_with import MadeWith
 from pytest_qbench.session.endpoints import SessionEndpoints
 from pytest_qbench.session.gating import Gating
@@ -86,7 +87,7 @@ class Run:
             "made_with": self.recorder.made_with.to_json(),
             "second": self.recorder.second.to_json() if self.recorder.second else None,
             "tracebacks": self.tracebacks,
-            "usage": self.endpoints.usage,
+            "usage": {role: usage.to_json() for role, usage in self.endpoints.usage.items()},
         }
 
     def add_worker(self, output: Mapping[str, Any]) -> list[str]:
@@ -97,7 +98,7 @@ class Run:
         if output["second"]:
             self.recorder.second = SecondMeasurement.from_json(output["second"])
         self.tracebacks.update(output["tracebacks"])
-        self.endpoints.add_usage(output["usage"])
+        self.endpoints.add_usage({role: EndpointUsage.from_json(usage) for role, usage in output["usage"].items()})
         return list(output["gate_ids"])
 
     # the verdict (alone, or on the controller)
