@@ -32,7 +32,7 @@ def interrupt(folder: Path, kind: str, workers: tuple[str, ...], delay: float) -
     """Send signals to a run `delay` seconds after pytest is configured, and check how it ends."""
     (folder / "configured").unlink(missing_ok=True)
     run = Run(folder, *SMALL, "--qbench-resume", *workers, PAUSE="0.1")
-    assert run.until((folder / "configured").exists), run.text
+    assert run.wait_until((folder / "configured").exists), run.text
     time.sleep(delay)
     for number in KINDS[kind]:
         if run.process.poll() is None:
