@@ -26,6 +26,7 @@ _STATUSES: Mapping[str, tuple[str, ...]] = {
 }
 RECORDS = "records.jsonl"
 _MAX = sys.float_info.max
+_LATER = ("finish", "picture", "conditions")
 MOST = 2  # the best grade of a judge, in every dimension
 encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode  # `json.dumps` would build one an item
 
@@ -42,6 +43,8 @@ class Record:
       gives expectations; None for an unreadable verdict. For a perception item, ``choice`` has a judge's votes on a
       reply that extraction left unparsed, as positions of options.
     - `error` says why an item ended in an error, or why a measured one has no readable verdict.
+    - `picture` is the hash of the images that the model saw, `conditions` that of the conditions of its task (see
+      `runs.conditions`); None where they are not known, as in records of earlier versions.
     """
 
     item: str
@@ -59,6 +62,8 @@ class Record:
     error: str | None = None
     slices: Mapping[str, str] = field(default_factory=dict)
     finish: str | None = None
+    picture: str | None = None
+    conditions: str | None = None
 
     @classmethod
     def of(cls, item: Item, status: Status, **result: Any) -> Record:
@@ -68,13 +73,14 @@ class Record:
                    slices=item.slices, **result)  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain values, without a `finish` of None, which records had not at first.
+        """Return the fields as plain values, without the later ones that are None: early records lack them.
 
         Values are not copied: `dataclasses.asdict` costs as much as all else of an item.
         """
         fields = {name: getattr(self, name) for name in self.__slots__}
-        if self.finish is None:
-            del fields["finish"]
+        for name in _LATER:
+            if fields[name] is None:
+                del fields[name]
         return fields
 
     def to_json(self) -> str:
@@ -148,7 +154,7 @@ def check_record(record: Record) -> None:
     for name in ("item", "dataset", "group"):
         if not isinstance(value := getattr(record, name), str):
             raise ValueError(f"{name} is {shown(value)}, not a text")
-    for name in ("split", "response", "choice", "error"):
+    for name in ("split", "response", "choice", "error", "picture", "conditions"):
         if not isinstance(value := getattr(record, name), str | None):
             raise ValueError(f"{name} is {shown(value)}, not a text")
     target = record.target

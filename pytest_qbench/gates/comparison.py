@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from scipy.stats import rankdata
 
-from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.baseline.baseline import Baseline, shows_another_picture
 from pytest_qbench.baseline.expectation import expected_keys
 from pytest_qbench.gates.targets import IncomparableError, InvalidError, fits
 from pytest_qbench.judges import control_set as control
@@ -96,6 +96,12 @@ class Comparison:
             raise IncomparableError(
                 f"{self.dataset}: {len(changed)} of {len(new)} items have another text, key or reference than in "
                 f"baseline {base.name} (first: {changed[0]}); record the baseline anew"
+            )
+        seen = [r.item for r in new if shows_another_picture(r, base)]
+        if seen:
+            raise IncomparableError(
+                f"{self.dataset}: {len(seen)} of {len(new)} items show another image than in baseline {base.name} "
+                f"(first: {seen[0]}); restore the images, or record the baseline anew"
             )
         pairs = [(r, old) for r in new if (old := base.records[task, r.item]).status != "error"]
         if not pairs:

@@ -25,6 +25,7 @@ from statistics import fmean
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.gates.arguments import check_bounds
 from pytest_qbench.gates.comparison import Comparison, check_comparable, metric_of, paired_items
+from pytest_qbench.gates.decidable import check_can_fail
 from pytest_qbench.gates.flips import flips, together
 from pytest_qbench.gates.reasons import reason
 from pytest_qbench.gates.targets import IncomparableError, InvalidError, NothingError, Place, check_whole, places
@@ -119,6 +120,7 @@ def evaluate(
         if margin is None:
             return GateResult(label, "pass", _within(rows, minimum, maximum), tuple(rows))
         comparisons = _comparisons(name, chosen, dataset, results, baseline)
+        check_can_fail(name, comparisons, margin, ALPHA / limits.comparisons)
         rows = _judge(name, rows, comparisons, margin, limits)
     except (InvalidError, Undefined) as e:
         incomparable, nothing = isinstance(e, IncomparableError), isinstance(e, NothingError)

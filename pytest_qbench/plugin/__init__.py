@@ -17,7 +17,7 @@ from pytest_qbench.plugin.fixtures import (
     qbench_record,
     qbench_results,
 )
-from pytest_qbench.session.options import NAME, add_options, given
+from pytest_qbench.session.options import NAME, add_options, given, in_use
 from pytest_qbench.session.workers import is_worker
 
 FIRST_REPLIES = 50
@@ -49,6 +49,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if is_worker(config):
         return
     config.pluginmanager.register(ReportListener(config), "qbench-reports")
+    if in_use(config):
+        from pytest_qbench.plugin.interrupts import handle_interrupts
+
+        handle_interrupts(config)
     if given(config):
         _check_command_line(config)
     if config.getoption("dist", "no") != "no":
@@ -184,6 +188,8 @@ class ReportListener:
         """Read the record of a reported item, and count gates and failed tests."""
         if (key := getattr(report, "qbench_item", None)) is not None:
             run_of(self.config).recorder.ensure_record(key)
+        if (key := getattr(report, "qbench_skipped", None)) is not None:
+            run_of(self.config).recorder.skipped.add(key)
         if KEY in self.config.stash:
             self.config.stash[KEY].gating.count(report)
         yield

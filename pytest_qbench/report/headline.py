@@ -217,6 +217,8 @@ def minute(stamp: str) -> str:
 def next_step(run: Finished) -> list[str]:
     """What to do about a verdict that is not green, in one line; empty for a green one."""
     word = word_of(run)
+    if word == "NOT MEASURED":
+        return ["run the whole suite, narrow it with --qbench-tasks, or measure only with --qbench-no-gates"]
     failed = {gate.verdict for gate in run.gates if gate.outcome == "fail"}
     if "regressed" in failed:
         return [

@@ -15,6 +15,7 @@ from pytest_qbench.items import TASKS, Item
 from pytest_qbench.metrics.fingerprint import COMPARABLE, Fingerprint, differences
 from pytest_qbench.records import Key
 from pytest_qbench.session.baseline_lookup import data_name
+from pytest_qbench.session.fingerprint import run_fingerprint
 
 if TYPE_CHECKING:
     from pytest_qbench.session.run import Run
@@ -64,7 +65,7 @@ def check_conditions(run: Run, tasks: Iterable[str]) -> None:
     if not is_loaded and (spec is None or spec.kind == "openai"):
         unknown.add("scoring")
     without: dict[str, Any] = dict.fromkeys(unknown)
-    old, new = (replace(each, **without) for each in (baseline.fingerprint, run.fingerprint(made_with)))
+    old, new = (replace(each, **without) for each in (baseline.fingerprint, run_fingerprint(run.request, made_with)))
     for task in (task for task in TASKS if task in set(tasks) & COMPARABLE.keys()):
         if differ := differences(task, old, new):
             raise UsageError(

@@ -1,12 +1,14 @@
 """Open files that may be anything: a pipe, a device, a file of a terabyte, bytes that are no text.
 
-Every reader of the package opens its files here, so that each answers in one line and none hangs.
+Every reader of the package opens its files here, so that each answers in one line and none hangs. `write_text` writes
+the files of run folders and baselines, so that no link in them leads a write to another place.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from pytest_qbench.errors import UsageError
@@ -66,6 +68,26 @@ def read_text(
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as e:
         raise error(f"{label}: byte {e.start + 1} is not UTF-8{after or '; save the file as UTF-8'}") from e
+
+
+def write_text(path: Path, text: str | Iterable[str], *, durable: bool = False) -> None:
+    """Put a file with this text (or these parts of it) in place in one step; raises `OSError`.
+
+    A reader sees the old file or the new one. A link at `path` is replaced and not followed. `durable` waits for the
+    disk: a renamed folder must not hold empty files after a power cut.
+    """
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)  # what a killed process left
+    try:
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.writelines([text] if isinstance(text, str) else text)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def told(error: Exception) -> str:

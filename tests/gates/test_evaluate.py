@@ -591,3 +591,23 @@ def test_scores_that_differ_by_rounding_alone_are_identical_to_srcc(stored: Any)
             margin=0.01,
         ).reason
     )
+
+
+@pytest.mark.parametrize("n", range(1, 9))
+@pytest.mark.parametrize("comparisons", [1, 3])
+def test_a_gate_judges_only_where_the_loss_of_all_items_would_fail(stored: Any, n: int, comparisons: int) -> None:
+    """The mid-p value of n of n lost answers is half of 2 ** -n: SciPy's sign test, less half of its last term."""
+    questions = [question(i) for i in range(n)]
+    old, new = (results(questions, [answered(q, choice) for q in questions]) for choice in ("Yes", "No"))
+    found = gate(new, stored(old), limits=Limits(comparisons=comparisons))
+    can_fail = binom.pmf(n, n, 0.5) / 2 < 0.05 / comparisons
+    assert found.verdict == ("regressed" if can_fail else "invalid")
+    if not can_fail:
+        assert f"{n} items of {n} photos: too few for this gate to fail" in found.reason
+
+
+def test_a_baseline_without_right_answers_leaves_nothing_to_lose(stored: Any) -> None:
+    nothing = perception(set(range(N)))
+    found = gate(nothing, stored(nothing))
+    assert found.verdict == "invalid"
+    assert "the baseline is so low that no drop could exceed the margin" in found.reason
