@@ -111,7 +111,7 @@ def sums(rng: Rng, n: int, deviation: float, drop: float) -> Paired:
     """Judged sums of two runs, rounded as means over five rounds are; ties are common."""
     old = np.round(5 * rng.uniform(2, 6, n)) / 5
     new = old + np.round(5 * (deviation * rng.normal(size=n) - drop)) / 5
-    return paired_mean(new, old, range(n), ALPHA)
+    return paired_mean(new, old, range(n), ALPHA, 0.0, 6.0)
 
 
 def scores(rng: Rng, sizes: Sequence[int], noise: float, drop: float) -> list[Paired]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
@@ -10,8 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
-from pytest_qbench.stats.paired import Paired, by_group, in_agreement, paired_deltas, paired_mean
-from pytest_qbench.stats.paired_binary import design_effect
+from pytest_qbench.stats.paired import Paired, in_agreement, paired_deltas, paired_mean
 from pytest_qbench.stats.resampling import finite
 
 NORMAL_MEDIAN = 0.954  # median |x - y| of two standard normal numbers
@@ -31,7 +29,7 @@ def paired_smoothed(
     of the width h (Miller 2024, arXiv 2411.00640, on next-token probabilities). h = median |change of a margin| /
     0.954, but at most the 15 % quantile of the |margins|. It is the same for both runs and does not change when they
     are swapped, so the sign-flip test by group stays valid. The lower bound is 5 % further out, because smoothing may
-    understate a shift, and lies at least as low as that of answers without any change. Errors as for `paired_mean`.
+    understate a shift. Errors as for `paired_mean`.
     """
     new, old = finite(candidate, "candidate"), finite(baseline, "baseline")
     changes = np.abs(paired_deltas(new, old))
@@ -40,12 +38,6 @@ def paired_smoothed(
     )
     if width <= 0:
         return None
-    found = paired_mean(ndtr(new / width), ndtr(old / width), groups, alpha)
-    flips = paired_deltas(new > 0, old > 0)
-    sums, members = by_group(flips, groups)
-    effect, _ = design_effect(sums, members, int(np.abs(flips).sum()))
-    unseen = -math.expm1(math.log(alpha) * effect / flips.size)
-    lower = found.lower
-    if found.p_gain >= alpha:
-        lower = min(ATTENUATION * lower, found.delta - unseen)
+    found = paired_mean(ndtr(new / width), ndtr(old / width), groups, alpha, 0.0, 1.0)
+    lower = found.lower if found.p_gain < alpha else ATTENUATION * found.lower
     return in_agreement(replace(found, lower=lower, test="smoothed accuracy, sign flips"), alpha)

@@ -283,9 +283,10 @@ def test_a_constant_score_is_invalid_never_green(stored: Any) -> None:
 def test_descriptions_are_compared_item_by_item(stored: Any) -> None:
     items = [text(i) for i in range(60)]
     base = stored(results(items, [judged(t, 2, 2) for t in items]))
-    assert (
-        gate(results(items, [judged(t, 2, 2) for t in items]), base, "description.sum", margin=0.05).verdict == "pass"
-    )
+    same = results(items, [judged(t, 2, 2) for t in items])
+    # Of 60 texts that have 6 points to lose, 5 % miss that a hundredth of them is broken.
+    assert gate(same, base, "description.sum", margin=0.05).verdict == "inconclusive"
+    assert gate(same, base, "description.sum", margin=0.3).verdict == "pass"
     worse = results(items, [judged(t, 1, 1) if i % 2 else judged(t, 2, 2) for i, t in enumerate(items)])
     assert gate(worse, base, "description.sum", margin=0.05).verdict == "regressed"
     mute = results(items, [judged(t, None) if i == 0 else judged(t, 2, 2) for i, t in enumerate(items)])
