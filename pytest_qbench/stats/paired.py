@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -29,7 +29,7 @@ class Paired:
     of a gain. `error` is the standard error of `delta`, with `df` degrees of freedom. `discordance` is the fraction of
     right/wrong answers that differ, None for other metrics; `effect` divides `n` to the effective number of items.
     `stake` is what an item has to lose (`design_effect.stake`), 0 where that is not known. `test` names the test that
-    made the p-values.
+    made the p-values. `sums` are the groups' changes whose signs that test flips, None for another test.
     """
 
     delta: float
@@ -44,6 +44,20 @@ class Paired:
     effect: float = 1.0
     stake: float = 0.0
     test: str = ""
+    sums: Floats | None = field(default=None, repr=False, compare=False)
+
+    def alarm_chance(self, margin: float) -> float:
+        """Probability that an unchanged model shows a drop beyond `margin`, given how far its items move either way.
+
+        That of the sign flips; for another test of t at the standard error.
+        """
+        if self.sums is not None:
+            return flip_p_value(self.sums, -margin * self.n)
+        if not self.error > 0:
+            return 0.0
+        return float(
+            ndtr(-margin / self.error) if math.isinf(self.df) else stdtr(max(self.df, 1), -margin / self.error)
+        )
 
     def detectable_drop(self, level: float, margin: float, power: float = POWER) -> float | None:
         """Smallest drop (positive) that such a comparison finds: p < `level` and a drop seen beyond `margin`.
@@ -88,7 +102,7 @@ def paired_mean(
     sums, members = by_group(deltas, groups)
     mean, n, test = float(deltas.mean()), deltas.size, "sign flips by group"
     if sums.size == 1:
-        return Paired(mean, -math.inf, math.inf, *_p_values(sums), math.inf, n, 0, test=test)
+        return Paired(mean, -math.inf, math.inf, *_p_values(sums), math.inf, n, 0, test=test, sums=sums)
     influence = sums - members * mean
     half, error = spread(influence, members, 0.0, alpha)
     lower, upper = -flip_bound(-sums, members, alpha), flip_bound(sums, members, alpha)
@@ -99,6 +113,7 @@ def paired_mean(
         mean, min(lower, mean - max(half, down * error, missed * to_lose)),
         max(upper, mean + max(half, up * error, missed * to_gain)),
         *_p_values(sums), error, n, sums.size - 1, effect=effect, stake=to_lose, test=test,
+        sums=sums,
     )  # fmt: skip
     return in_agreement(found, alpha)
 

@@ -25,10 +25,10 @@ def paired_binary(candidate: ArrayLike, baseline: ArrayLike, groups: Sequence[Ha
     score test (Tango 1998) at the effective counts lost / D, gained / D, n / D (Obuchowski 1998). D is the design
     effect seen: the variance of the groups' sums over that of independent items.
 
-    On the sides that the test leaves open D is steadied by the prior of `design_effect`. There the quantile is that of t with the effective number of changed groups as degrees of freedom. Without any change of
-    single items the bounds are exact: the drop that n items would have shown with probability 1 - alpha. Fewer than
-    four groups that repeat have the interval [-1, 1]. Raises `Undefined` for no items, ValueError for lists of
-    different lengths.
+    On the sides that the test leaves open D is steadied by the prior of `design_effect`. There the quantile is that of
+    t with the effective number of changed groups as degrees of freedom. Without any change of single items the bounds
+    are exact: the drop that n items would have shown with probability 1 - alpha. Fewer than four groups that repeat
+    have the interval [-1, 1]. Raises `Undefined` for no items, ValueError for lists of different lengths.
     """
     new, old = np.asarray(candidate, dtype=bool), np.asarray(baseline, dtype=bool)
     deltas = paired_deltas(new, old)
@@ -54,5 +54,6 @@ def paired_binary(candidate: ArrayLike, baseline: ArrayLike, groups: Sequence[Ha
         (gained - lost) / n, lower, upper, p_value, p_gain, math.sqrt(changed * effect) / n, n,
         discordance=changed / n, effect=effect, stake=1.0,
         test="McNemar, mid-p" if sums.size == n else "sign flips by group, mid-p",
+        sums=sums,
     )  # fmt: skip
     return in_agreement(found, alpha)

@@ -84,15 +84,15 @@ def paired(delta: float, lower: float, upper: float, p: float = 0.5) -> Paired:
     [
         (paired(-0.05, -0.08, -0.02), 0.001, "regressed"),
         (paired(-0.005, -0.008, -0.002), 0.001, "pass"),  # significant, but within the margin
+        (paired(-0.01, -0.03, -0.001), 0.001, "inconclusive"),  # d must lie below -m, not on it
         (paired(-0.02, -0.05, 0.01), 0.2, "inconclusive"),
         (paired(0.0, -0.005, 0.005), 0.5, "pass"),
         (paired(0.05, 0.02, 0.08), 0.99, "improved"),
         (paired(0.0, -0.01, 0.01), 0.5, "inconclusive"),  # L must lie above -m, not on it
-        (paired(-0.05, -0.2, 0.1), 0.05, "inconclusive"),  # p must lie below alpha, not on it
     ],
 )
 def test_the_rule(comparison: Paired, p: float, verdict: str) -> None:
-    assert decide(comparison, 0.01, 0.05, p, 1 - p) == verdict
+    assert decide(comparison, 0.01, p < 0.05, 1 - p < 0.05) == verdict
 
 
 def test_identical_runs_pass_with_the_bound_shown(stored: Any) -> None:

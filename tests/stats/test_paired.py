@@ -12,7 +12,7 @@ from scipy.stats import binomtest, norm, t, ttest_rel
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from pytest_qbench.stats.intervals import spread, tango, wilson
+from pytest_qbench.stats.intervals import spread, tango, wilson, wilson_by_group
 from pytest_qbench.stats.multiplicity import holm
 from pytest_qbench.stats.paired import Paired, mean_of_comparisons, paired_mean
 from pytest_qbench.stats.paired_binary import paired_binary
@@ -30,6 +30,32 @@ def test_wilson_agrees_with_statsmodels(pair: tuple[int, int], alpha: float) -> 
 def test_wilson_ends_are_exact() -> None:
     assert wilson(0, 7)[0] == 0
     assert wilson(7, 7)[1] == 1
+
+
+def test_wilson_by_group_is_wilson_for_single_items_and_counts_equal_groups_once() -> None:
+    values = [1.0] * 30 + [0.0] * 10
+    assert wilson_by_group(values, range(40)) == pytest.approx(wilson(30, 40))
+    tripled, photos = np.repeat(values, 3), np.repeat(range(40), 3).tolist()
+    # Where the items of a photo are all alike, 40 photos are what counts; G / (G - 1) is the only difference.
+    factor = 40 / 39
+    assert wilson_by_group(tripled, photos) == pytest.approx(wilson(30 / factor, 40 / factor))
+    assert wilson_by_group([1.0] * 120, photos) == pytest.approx(wilson(40, 40))
+    with pytest.raises(Undefined):
+        wilson_by_group([], [])
+
+
+def test_wilson_by_group_covers_where_items_of_a_photo_are_alike() -> None:
+    rng = np.random.default_rng(0)
+    missed = narrow = 0
+    for _ in range(400):
+        photos = np.repeat(np.arange(60), 6)
+        values = (rng.random(360) < rng.beta(3, 1.5, 60)[photos]).astype(float)
+        lower, upper = wilson_by_group(values, photos.tolist())
+        missed += not lower <= 2 / 3 <= upper
+        low, high = wilson(int(values.sum()), 360)
+        narrow += not low <= 2 / 3 <= high
+    assert binomtest(missed, 400, 0.05, alternative="greater").pvalue > 0.01
+    assert narrow > 2 * missed
 
 
 def test_wilson_refuses() -> None:
