@@ -38,7 +38,7 @@ def remarks(run: Finished) -> list[Remark]:
     lines = [*_judge(run)]
     lines += [Remark(_usage(role, usage), always=True) for role, usage in run.summary.get("usage", {}).items()]
     if ray := run.summary.get("ray"):
-        lines.append(Remark(_ray(ray)))
+        lines.append(Remark(_ray(ray), always=True))
     rows = {(m.name, m.dataset): m for m in run.metrics if m.slice is None}
     for one in run.summary.get("drifts", ()):
         m = rows[one["name"], one["dataset"]]

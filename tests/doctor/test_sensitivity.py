@@ -44,7 +44,8 @@ def test_the_verdict_on_a_fault_depends_on_its_size_and_the_mde() -> None:
     assert result(row(-0.05), verdict="invalid") == "MISSED"
     assert result(row(0.0), verdict="pass", harmless=True) == "green"
     assert result(row(0.0), verdict="pass", harmless=True, moved=True) == "FALSE ALARM"
-    assert result(row(-0.05), verdict="inconclusive", harmless=True) == "FALSE ALARM"
+    assert result(row(-0.05), verdict="inconclusive", harmless=True) == "green"  # an open gate is no alarm
+    assert result(row(-0.05, verdict="regressed"), verdict="regressed", harmless=True) == "FALSE ALARM"
 
 
 def test_image_faults_modify_the_image_as_named() -> None:

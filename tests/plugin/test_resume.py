@@ -118,7 +118,8 @@ def test_another_model_behind_the_same_name_is_refused(tmp_path: Path) -> None:
     folder = project(tmp_path / "p")
     assert Run(folder, *SMALL, "-k", "aitzgorri").wait() == 0
     conftest = folder / "conftest.py"
-    conftest.write_text(conftest.read_text().replace("__init__(0)", "__init__(7)"))
+    other = 'super().__init__(7)\n        self.name = "random-0"'
+    conftest.write_text(conftest.read_text().replace("super().__init__(0)", other))
     run = Run(folder, *SMALL, "--qbench-resume")
     assert run.wait() == 4
     assert "model.seed: 0 -> 7" in run.text

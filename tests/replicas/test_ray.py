@@ -50,7 +50,7 @@ def test_two_nodes_give_the_records_and_fingerprint_of_a_local_run(
     nodes: TwoNodes, local: Path, tmp_path: Path
 ) -> None:
     folder = suites(tmp_path, *TASKS)
-    spread = run(folder, LIMIT, f"--qbench-ray={nodes.address}")
+    spread = run(folder, "-v", LIMIT, f"--qbench-ray={nodes.address}")
     assert spread.wait() == 0, spread.text
     assert records(folder) == records(local)
     assert sorted(begun(folder)) == sorted(begun(local))
@@ -64,7 +64,7 @@ def test_a_lost_node_loses_no_item(nodes: TwoNodes, local: Path, tmp_path: Path)
     folder, rng = suites(tmp_path, *TASKS), random.Random(3)
     nodes.say("pause", "0.05")
     try:
-        spread = run(folder, LIMIT, "--qbench-ray=auto", RAY_TMPDIR=nodes.temporary)
+        spread = run(folder, "-v", LIMIT, "--qbench-ray=auto", RAY_TMPDIR=nodes.temporary)
         least = rng.randrange(8, ITEMS // 3)
         assert spread.until(lambda: spread.lines() >= least), spread.text
         nodes.lose_second()
@@ -115,7 +115,7 @@ def test_a_cluster_that_a_run_started_ends_with_it(tmp_path: Path) -> None:
         "    pathlib.Path('connected').write_text(str(ray.is_initialized()))\n"
     )
     done = ended(
-        folder, "--qbench-model=tiny", "--qbench-limit=8", "--qbench-ray=auto", "--qbench-run-dir=run",
+        folder, "-v", "--qbench-model=tiny", "--qbench-limit=8", "--qbench-ray=auto", "--qbench-run-dir=run",
         RAY_TMPDIR=str(tmp_path), QBENCH_TEST_MARK=mark,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -173,7 +173,7 @@ def test_an_address_without_a_cluster_is_a_usage_error(tmp_path: Path) -> None:
 
 def test_a_model_from_a_fixture_is_a_usage_error(tmp_path: Path) -> None:
     own = "import pytest\nfrom pytest_qbench.models.random import RandomModel\n@pytest.fixture(scope='session')\n"
-    own += "def qbench_model():\n    return RandomModel(0)\n"
+    own += "def qbench_model():\n    model = RandomModel(0)\n    model.name = 'tiny'\n    return model\n"
     (suites(tmp_path, "assessment") / "conftest.py").write_text(own)
     done = ended(tmp_path, "--qbench-model=tiny", "--qbench-limit=4", "--qbench-ray=auto", RAY_TMPDIR=str(tmp_path))
     assert "own qbench_model stays in this process" in refused(done)
