@@ -57,7 +57,7 @@ def _deciding_items(row: Metric, lower: float, upper: float) -> int | None:
     delta, margin, level = row.delta or 0.0, row.margin or 0.0, row.alpha or ALPHA
     if delta > -margin:
         times = ((delta - lower) / (delta + margin)) ** 2
-    elif upper > delta:
+    elif delta < 0 and upper > delta:
         times = (normal_quantile(level) / normal_quantile(ALPHA) * (upper - delta) / delta) ** 2
     else:
         return None

@@ -396,10 +396,34 @@ def test_rows_share_alpha_by_holm_and_each_has_its_verdict(stored: Any) -> None:
         ("kadid", None): "regressed", ("koniq", None): "regressed", ("spaq", None): "pass", (None, None): "regressed",
     }  # fmt: skip
     # Mid-p = 2^-6 = 0.0156: alone it would be shown at 0.05, not as the smallest of four at 0.0125.
-    found = gate(several({"kadid": 5}), base)
+    found = gate(several({"kadid": 5}), base, margin=0.0)
     assert verdicts(found)[("kadid", None)] == "inconclusive"
     assert [row.alpha for row in found.rows] == [0.05 / 4] * 4
     assert gate(several({"kadid": 6}), base, dataset="kadid", margin=0.01).verdict == "regressed"
+
+
+def test_rows_that_can_raise_no_alarm_take_nothing_of_alpha(stored: Any) -> None:
+    # Five changed answers can be a drop beyond three of 300. The other rows, where nothing changed or five of 900 did,
+    # cannot show a drop beyond the margin at all.
+    found = gate(several({"kadid": 5}), stored(several({})))
+    assert verdicts(found)[("kadid", None)] == "regressed"
+    assert [row.alpha for row in found.rows] == [0.05] * 4
+    assert found.unspent == 0.0
+
+
+def test_a_gate_hands_on_what_it_cannot_spend(stored: Any) -> None:
+    base = stored(perception(set(range(20))))
+    quiet, noisy = perception(set(range(20))), perception(set(range(16)) | set(range(100, 112)))
+    first = evaluate("perception.accuracy", quiet, base, Limits(comparisons=3), margin=0.01)
+    assert first.unspent == pytest.approx(0.05 / 3)
+    alone = evaluate("perception.accuracy", noisy, base, Limits(comparisons=3), margin=0.01)
+    after = evaluate("perception.accuracy", noisy, base, Limits(comparisons=3, carried=first.unspent), margin=0.01)
+    assert (alone.rows[0].alpha, after.rows[0].alpha) == pytest.approx((0.05 / 3, 0.1 / 3))
+    # 12 lost and 4 gained: mid-p = 0.0245.
+    assert (alone.verdict, after.verdict) == ("inconclusive", "regressed")
+    assert after.unspent == 0.0
+    for bounds, results_ in (({"minimum": 0.1}, quiet), ({"minimum": 0.99}, quiet), ({"margin": 0.1}, several({}))):
+        assert evaluate("perception.accuracy", results_, base, Limits(carried=0.01), **bounds).unspent == 0.01
 
 
 def test_a_small_drop_everywhere_is_found_together(stored: Any) -> None:
@@ -542,7 +566,7 @@ def test_confidence_sees_what_accuracy_does_not(stored: Any) -> None:
         return results(QUESTIONS, records)
 
     base = stored(sure(0.0))
-    assert gate(sure(0.5), base).verdict == "pass"  # no answer changed
+    assert gate(sure(0.2), base).verdict == "pass"  # no answer changed
     found = gate(sure(0.5), base, "perception.confidence", margin=0.01)
     assert found.verdict == "regressed"
     (row,) = found.rows

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_qbench.gates.reasons import amount, open_sentence, reason
@@ -49,6 +51,8 @@ def test_a_drop_seen_beyond_the_margin_needs_the_items_that_make_it_red() -> Non
 
 
 def test_no_advice_where_none_helps() -> None:
+    unchanged = replace(row("inconclusive", 0.0, (-0.01, 0.01)), margin=0.0)  # no number of items excludes every drop
+    assert open_sentence(unchanged) == "between -1.0 and +1.0 points; a margin of 0.011 would decide"
     assert open_sentence(row("inconclusive", -0.0099999, (-0.6, 0.5))) == "between -60.0 and +50.0 points"
     assert open_sentence(row("inconclusive", -0.02, (-0.03, -0.02))).startswith(
         "between -3.0 and -2.0 points; a margin"
