@@ -1,7 +1,7 @@
-"""Known faults of a model's pipeline, to test that the gates detect them.
+"""Known faults to inject into a model, to test that the gates detect them.
 
-A fault is injected into a copy of the model's folder (weights, processor, template) or by a wrapper around the backend
-(images, options, length of replies). Needs torch.
+A fault edits a copy of the model's folder (weights, processor, template) or wraps the model (images, options, length of
+replies). This module needs torch.
 """
 
 from __future__ import annotations
@@ -51,18 +51,18 @@ class FaultyModel:
         return self.model.describe()
 
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> Sequence[str | Response | ItemError]:
-        """Reply to modified images, or with fewer tokens."""
+        """Return the replies to modified images, or replies of fewer tokens."""
         return self.model.generate(self._modified(prompts), min(max_new_tokens, self.most_tokens or max_new_tokens))
 
     def option_loglikelihoods(
         self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]
     ) -> Sequence[list[float] | ItemError]:
-        """Score the options in an order that differs from the answer key."""
+        """Return log-likelihoods for modified images, or in the order of shuffled options."""
         shown = [self._shuffled(p.key, own) for p, own in zip(prompts, options, strict=True)]
         return self.model.option_loglikelihoods(self._modified(prompts), shown)
 
     def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> Sequence[list[float] | ItemError]:
-        """Score the words for modified images."""
+        """Return log-probabilities of the words for modified images."""
         return self.model.next_token_logprobs(self._modified(prompts), words)
 
     def close(self) -> None:
@@ -82,7 +82,7 @@ class FaultyModel:
 class Fault:
     """An injected fault: `edit` modifies a copy of the checkpoint, `wrap` the model's inputs and outputs.
 
-    `must_drift`: the fault is too small for the gates on this data, but drift must detect it.
+    `must_drift`: whether drift must detect the fault, because it is too small for the gates on this data.
     """
 
     name: str
@@ -117,7 +117,7 @@ def remove_assistant_turn(folder: Path) -> None:
     text = path.read_text(encoding="utf-8")
     if "ASSISTANT:" not in text:
         raise ModelError(f"{path}: has no assistant turn to remove")
-    # The space stays before the reply; without it the words would have other tokens.
+    # Keep the space before the reply: without it the words would have other tokens.
     text = (
         text.replace("{% endif %} {% elif", "{% endif %}{% elif").replace("ASSISTANT: ", " ").replace("ASSISTANT:", "")
     )
@@ -125,7 +125,7 @@ def remove_assistant_turn(folder: Path) -> None:
 
 
 def round_weights(folder: Path) -> None:
-    """Round every weight matrix to 4 bits, one scale a row (absolute maximum)."""
+    """Round every weight matrix to 4 bits, with one scale per row (absolute maximum)."""
 
     def to_4_bits(weight: torch.Tensor) -> torch.Tensor:
         if weight.ndim < 2:
@@ -168,7 +168,7 @@ FAULTS = (
 
 
 def inject(fault: Fault, original: Path, folder: Path) -> Path:
-    """Return the folder to load for a fault: the original, or an edited copy inside `folder`."""
+    """Return the folder of the faulty model: the original, or an edited copy inside `folder`."""
     if fault.edit is None:
         return original
     copy = folder / "copy"

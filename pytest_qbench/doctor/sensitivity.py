@@ -1,4 +1,4 @@
-"""Sensitivity study of the gates: the embedded model with each known fault and with harmless changes."""
+"""Study the sensitivity of the gates: measure the embedded model with known faults and with harmless changes."""
 
 from __future__ import annotations
 
@@ -44,11 +44,14 @@ class SensitivityResult:
 
     @property
     def verdict(self) -> str:
-        """``caught``, ``drift`` (drift alone detects it), ``too small``, ``MISSED``; ``green`` or ``FALSE ALARM``.
+        """Whether the gates judge the change correctly.
 
-        The last two are for harmless changes: on so few items a gate may stay open, but it may not turn red. A fault is
-        missed if a metric falls by more than margin and MDE without the verdict `regressed`, or if drift must detect it
-        and does not.
+        For a fault: ``caught``, ``drift`` (only drift detects it), ``too small`` or ``MISSED``. A fault is missed if a
+        metric falls by more than the margin and the MDE without the verdict `regressed`. It is also missed if drift
+        must detect it and does not.
+
+        For a harmless change: ``green`` or ``FALSE ALARM``. Its gates may be inconclusive on so few items, but no gate
+        may fail.
         """
         verdicts = {gate.verdict for gate in self.gates}
         moved = any(found for _, found in self.drifts)
@@ -65,13 +68,13 @@ class SensitivityResult:
 
 
 def _is_detectable(row: Metric) -> bool:
-    """Whether the drop exceeds both the margin and the minimum detectable effect."""
+    """Return whether the drop exceeds both the margin and the minimum detectable effect."""
     drop, margin = -(row.delta or 0.0), row.margin or 0.0
     return row.mde is not None and drop > max(margin, row.mde)
 
 
 def run_study() -> Iterator[SensitivityResult]:
-    """Yield the result of each change; each runs when the caller asks for it. The study takes minutes."""
+    """Yield the result of each change. A change is measured when the caller requests its result; all take minutes."""
     datasets = open_datasets(DATA, rootdir=Path(), names=None, split="dev")
     items = [item for dataset in datasets for item in dataset.items]
     baseline = read_baseline(packaged("baselines") / MODEL)

@@ -1,1 +1,1 @@
-"""OpenAI-compatible endpoints: one asynchronous client, used by the model backend and by judges."""
+"""Asynchronous client for OpenAI-compatible endpoints, shared by models and judges."""

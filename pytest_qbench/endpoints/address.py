@@ -14,7 +14,7 @@ FORM = "write openai:MODEL@BASE_URL, for example openai:llava@http://127.0.0.1:8
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A model behind an endpoint; `base_url` has no slash at its end."""
+    """A model and the URL of its endpoint; `base_url` has no slash at its end."""
 
     model: str
     base_url: str
@@ -29,9 +29,9 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """Return what ``MODEL@BASE_URL`` names; the last ``@http`` divides, since model names may hold an @.
+    """Return the address in ``MODEL@BASE_URL``. It splits at the last ``@http``, as a model name may contain an @.
 
-    Raises `UsageError`, which does not repeat a URL that could hold a password.
+    Raises `UsageError` for an unusable address. The message does not repeat a URL that could contain a password.
     """
     found = re.fullmatch(r"(?P<model>\S.*)@(?P<url>https?://\S+)", text.strip())
     if found is None:
@@ -41,10 +41,10 @@ def parse_address(text: str) -> Address:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise UsageError(f"openai:{model}: the BASE_URL is no URL; {FORM}") from None
+        raise UsageError(f"openai:{model}: the BASE_URL is not a valid URL; {FORM}") from None
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise UsageError(
-            f"openai:{model}: the BASE_URL holds a user, a password or a query; keys come from {SHARED_KEY} alone"
+            f"openai:{model}: the BASE_URL contains a user, a password or a query; set the key in {SHARED_KEY} instead"
         )
     if not parts.hostname or port == 0:
         raise UsageError(f"openai:{model}: the BASE_URL names no host; {FORM}")

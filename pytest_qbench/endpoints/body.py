@@ -1,4 +1,4 @@
-"""A limit on the body of a response, kept while it arrives."""
+"""Limit the size of a response body while it arrives."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 import openai
 
 LARGEST = 16 << 20
-"""Most bytes of a reply: a whole prompt with the log-probability of each token has less than one MiB."""
+"""Maximum bytes of a reply. A prompt with the log-probability of each token takes less than one MiB."""
 
 
-#: The HTTP library of openai's client: httpx, or since its version 3 httpx2.
+#: The HTTP library of the OpenAI client: httpx2 since version 3 of the client, httpx before.
 _http: Any = import_module(openai.DefaultAsyncHttpxClient.__mro__[1].__module__.partition(".")[0])
 
 
 class TooLargeError(Exception):
-    """The body of a response is larger than any reply."""
+    """The body of a response is too large, or compressed."""
 
 
-class _Bounded(_http.AsyncByteStream):  # type: ignore[misc]
+class _LimitedStream(_http.AsyncByteStream):  # type: ignore[misc]
     def __init__(self, stream: Any) -> None:
         self._stream = stream
 
@@ -36,14 +36,14 @@ class _Bounded(_http.AsyncByteStream):  # type: ignore[misc]
         await self._stream.aclose()
 
 
-async def bounded(response: Any) -> None:
-    """Raise `TooLargeError` where the body is too large, now or as it arrives; a hook of httpx.
+async def limit_body(response: Any) -> None:
+    """Raise `TooLargeError` if the body is too large, at once or while it arrives. This is an httpx response hook.
 
-    A compressed body, which nobody asked for, is refused: it may unpack to any size.
+    A compressed body is rejected: it may unpack to any size, and the requests allow no compression.
     """
-    told = response.headers.get("content-length", "")
-    if told.isdecimal() and int(told[:20]) > LARGEST:
+    length = response.headers.get("content-length", "")
+    if length.isdecimal() and int(length[:20]) > LARGEST:
         raise TooLargeError(f"the reply is larger than {LARGEST >> 20} MiB")
     if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
-        raise TooLargeError("the reply is compressed, which was not asked for")
-    response.stream = _Bounded(response.stream)
+        raise TooLargeError("the reply is compressed, although the request allows no compression")
+    response.stream = _LimitedStream(response.stream)

@@ -1,4 +1,4 @@
-"""One asynchronous client of one endpoint: slots, deadlines, repeats, rate limits, the cache."""
+"""Asynchronous client of one endpoint, with slots, deadlines, retries, rate limits and the cache."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from typing import Any, NoReturn, TypeVar
 import openai
 
 from pytest_qbench.endpoints.address import Address
-from pytest_qbench.endpoints.body import TooLargeError, bounded
+from pytest_qbench.endpoints.body import TooLargeError, limit_body
 from pytest_qbench.endpoints.cache import Cache, cache_key
 from pytest_qbench.endpoints.completion import (
     Completion,
     MalformedError,
     RefusedError,
-    completion,
     error_text,
-    read_json,
+    parse_body,
+    parse_completion,
 )
 from pytest_qbench.endpoints.key import Key
-from pytest_qbench.endpoints.retry import backoff, is_passing, limit_reset, retry_after
+from pytest_qbench.endpoints.retry import backoff, is_transient, limit_reset, retry_after
 from pytest_qbench.endpoints.slots import Slots
 from pytest_qbench.endpoints.usage import Usage
 from pytest_qbench.errors import ItemError, UsageError
 from pytest_qbench.untrusted.parsing import parse_json
 
 T = TypeVar("T")
-CONNECT = 10.0  # seconds for a connection, after which another attempt is made
-_MESSAGE = 200  # characters of an endpoint's own words in an error
+CONNECT = 10.0  # seconds to wait for a connection before another attempt
+_MESSAGE = 200  # maximum characters quoted from an endpoint's error message
 
 
 class EndpointError(ItemError):
-    """A request that ended without a reply, for good. `status` is the HTTP status that ended it, if one did."""
+    """A request failed for good. `status` is the HTTP status, None if the failure has none."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
 
 
-class _PassingError(Exception):
-    """An attempt failed in a way that another may not; `after` is the wait that the server asks for, in seconds."""
+class _TransientError(Exception):
+    """An attempt failed and another may succeed; `after` is the server's `Retry-After` in seconds, None without one."""
 
     def __init__(self, message: str, after: float | None = None) -> None:
         super().__init__(message)
@@ -51,9 +51,9 @@ class _PassingError(Exception):
 
 
 class Client:
-    """Asks one endpoint for completions. Every method but `__init__` belongs on the event loop of its session.
+    """Requests completions from one endpoint. All methods but `__init__` run on the session's event loop.
 
-    `timeout` (seconds) covers one request with all its repeats and every wait between them, from the moment that it
+    `timeout` (seconds) covers one request with all its retries and the waits between them. It starts when the request
     gets one of the `slots`.
     """
 
@@ -73,30 +73,30 @@ class Client:
         self._key, self._cache, self._price, self._revision = key, cache, price, revision
         self._slots = slots
         self._http: openai.AsyncOpenAI | None = None
-        self._resume = 0.0  # when the server takes requests again, on the loop's clock
+        self._resume = 0.0  # time on the loop's clock at which the server accepts requests again
         self._rng = random.Random()
 
     async def chat(self, body: Mapping[str, Any], *, sample: int = 0) -> Completion:
         """Return the completion of a chat request; ``model`` is added to `body`.
 
-        `sample` tells apart requests that are equal and still meant to be asked each. Only whole replies are cached.
-        Raises `EndpointError`.
+        `sample` gives equal requests different keys in the cache, so that each is sent. Only complete replies are
+        cached. Raises `EndpointError`.
         """
-        whole = {"model": self.address.model, **body}
-        key = cache_key(self.address.base_url, self._revision, whole, sample) if self._cache else ""
+        request = {"model": self.address.model, **body}
+        key = cache_key(self.address.base_url, self._revision, request, sample) if self._cache else ""
         if self._cache and (stored := self._cache.get(key)) is not None:
             self.usage.cache_hits += 1
             try:
-                return completion(stored)
+                return parse_completion(stored)
             except (MalformedError, RefusedError) as e:
                 raise UsageError(
-                    f"{self._cache.path}: {e}; remove the file, or go without it: --qbench-no-cache"
+                    f"{self._cache.path}: {e}; remove the file, or run without the cache: --qbench-no-cache"
                 ) from e
 
-        def read(data: Any) -> tuple[Any, Completion]:
-            return data, completion(data)
+        def parse(data: Any) -> tuple[Any, Completion]:
+            return data, parse_completion(data)
 
-        data, found = await self._ask(whole, read)
+        data, found = await self._request(request, parse)
         self.usage.add(found.usage, self._price)
         if self._cache:
             self._cache.put(key, data)
@@ -108,38 +108,41 @@ class Client:
             await self._http.close()
             self._http = None
 
-    async def _ask(self, body: Mapping[str, Any], read: Callable[[Any], T]) -> T:
+    async def _request(self, body: Mapping[str, Any], parse: Callable[[Any], T]) -> T:
+        """Return the parsed reply to a request, with retries until the deadline. Raises `EndpointError`."""
         clock = asyncio.get_running_loop().time
         async with self._slots:
             deadline = clock() + self.timeout
             attempt = 0
             last = ""
             while True:
-                await self._hold_back(deadline)
+                await self._wait_for_limit(deadline)
                 try:
                     async with asyncio.timeout_at(deadline):
-                        return read(await self._once(body, again=attempt > 0))
+                        return parse(await self._send(body, is_retry=attempt > 0))
                 except TimeoutError:
                     self._fail(f"no reply within {self.timeout:g} s (--qbench-timeout){last}")
                 except RefusedError as e:
                     self._fail(str(e))
-                except (MalformedError, _PassingError) as e:
-                    why = self._clean(str(e))
-                    asked = e.after if isinstance(e, _PassingError) else None
-                wait = backoff(attempt, self._rng) if asked is None else asked * self._rng.uniform(1.0, 1.1)
+                except (MalformedError, _TransientError) as e:
+                    why = self._one_line_without_key(str(e))
+                    after = e.after if isinstance(e, _TransientError) else None
+                wait = backoff(attempt, self._rng) if after is None else after * self._rng.uniform(1.0, 1.1)
                 left = deadline - clock()
-                if asked is not None and asked > left:
-                    self._fail(f"{why}; it asks to wait {asked:g} s, past the {self.timeout:g} s of --qbench-timeout")
+                if after is not None and after > left:
+                    self._fail(
+                        f"{why}; the server asks to wait {after:g} s, past the {self.timeout:g} s of --qbench-timeout"
+                    )
                 attempt += 1
                 last = f", last of {attempt} attempts: {why}"
                 if wait >= left:
                     self._fail(f"no reply within {self.timeout:g} s (--qbench-timeout){last}")
                 await asyncio.sleep(wait)
 
-    async def _once(self, body: Mapping[str, Any], *, again: bool) -> Any:
-        """Send one request and return the JSON of its reply."""
+    async def _send(self, body: Mapping[str, Any], *, is_retry: bool) -> Any:
+        """Send one request and return the JSON of its reply. Raises `_TransientError` if a retry may succeed."""
         self.usage.requests += 1
-        self.usage.retries += again
+        self.usage.retries += is_retry
         named = {key: body[key] for key in ("model", "messages")}
         more = {key: value for key, value in body.items() if key not in named}
         header: dict[str, Any] = {**self._key.headers()} or {"Authorization": openai.Omit()}
@@ -154,43 +157,46 @@ class Client:
             self._fail(str(e))
         except openai.APIConnectionError as e:
             cause = e.__cause__ or e
-            # Without its cause: requests hold the headers, and a traceback would show them.
-            raise _PassingError(f"{type(cause).__name__}: {cause}") from None
+            # Without its cause: it holds the request's headers, and a traceback would show them.
+            raise _TransientError(f"{type(cause).__name__}: {cause}") from None
         content, status, headers = reply.content, reply.status_code, reply.headers
         if (reset := limit_reset(headers)) <= self.timeout:
             self._pause(reset)
         if 200 <= status < 300:
-            return read_json(content, self._key)
-        message = f"HTTP {status}: {_told(content, self._key)}"
-        if not is_passing(status):
+            return parse_body(content, self._key)
+        message = f"HTTP {status}: {_error_message(content, self._key)}"
+        if not is_transient(status):
             self._fail(message, status)
         after = retry_after(headers)
         if after is not None and status in (429, 503) and after <= self.timeout:
             self._pause(after)
-        raise _PassingError(message, after)
+        raise _TransientError(message, after)
 
     def _sdk(self) -> openai.AsyncOpenAI:
-        """The kept client, for its transport and its reading of errors; repeats and deadlines are ours."""
+        """Return the OpenAI client, created on first use. It sends requests and classifies errors; it never retries."""
         if self._http is None:
-            for transport in ("httpcore", "httpcore2"):  # at DEBUG they write headers down, and with them keys
+            for transport in ("httpcore", "httpcore2"):  # at DEBUG they log headers, and with them keys
                 logging.getLogger(transport).setLevel(logging.WARNING)
             self._http = openai.AsyncOpenAI(
                 base_url=self.address.base_url,
-                api_key="-",  # each request brings its own header, or none without a key
+                api_key="-",  # each request sets its own header, or none without a key
                 max_retries=0,
                 timeout=openai.Timeout(None, connect=CONNECT),
                 http_client=openai.DefaultAsyncHttpxClient(
-                    follow_redirects=False, headers={"Accept-Encoding": "identity"}, event_hooks={"response": [bounded]}
+                    follow_redirects=False,
+                    headers={"Accept-Encoding": "identity"},
+                    event_hooks={"response": [limit_body]},
                 ),
             )
         return self._http
 
     def _pause(self, seconds: float) -> None:
-        """Let no request start for so long: the limit is the account's, not the request's."""
+        """Start no request for this many seconds: a rate limit applies to the account, not to one request."""
         if seconds > 0:
             self._resume = max(self._resume, asyncio.get_running_loop().time() + seconds)
 
-    async def _hold_back(self, deadline: float) -> None:
+    async def _wait_for_limit(self, deadline: float) -> None:
+        """Wait until the server accepts requests again. Raises `EndpointError` if that is after the deadline."""
         clock = asyncio.get_running_loop().time
         while (wait := self._resume - clock()) > 0:
             if clock() + wait > deadline:
@@ -198,18 +204,20 @@ class Client:
             await asyncio.sleep(wait * self._rng.uniform(1.0, 1.05))
 
     def _fail(self, why: str, status: int | None = None) -> NoReturn:
-        raise EndpointError(self._clean(f"{self.address.model} at {self.address.host}: {why}"), status) from None
+        message = f"{self.address.model} at {self.address.host}: {why}"
+        raise EndpointError(self._one_line_without_key(message), status) from None
 
-    def _clean(self, text: str) -> str:
-        """One line without the key: first the key, then the length, or half of it could stay."""
+    def _one_line_without_key(self, text: str) -> str:
+        """Return a text on one line, without the key and shortened."""
+        # The key is removed first: in a shortened text a part of it could remain unrecognized.
         line = " ".join(self._key.scrub(text).split())
         return line if len(line) <= 2 * _MESSAGE else line[: 2 * _MESSAGE - 3] + "..."
 
 
-def _told(content: bytes, key: Key) -> str:
-    """An endpoint's own words about an error."""
+def _error_message(content: bytes, key: Key) -> str:
+    """Return the error message in the body of a failed request, on one line, without the key and shortened."""
     text = content.decode("utf-8", "replace")
-    with contextlib.suppress(ValueError, RecursionError):  # no JSON: a page of a proxy, say
+    with contextlib.suppress(ValueError, RecursionError):  # not JSON, for example the page of a proxy
         text = error_text(parse_json(text))
     text = " ".join(key.scrub(text).split())
     return text if len(text) <= _MESSAGE else text[: _MESSAGE - 3] + "..."

@@ -25,18 +25,18 @@ _BROKEN_OFF = {
 
 
 class MalformedError(Exception):
-    """The body is no chat completion: worth another attempt."""
+    """The body is not a chat completion; another attempt may succeed."""
 
 
 class RefusedError(Exception):
-    """A whole reply that is no answer: another attempt would be the same."""
+    """The reply is complete but not an answer; another attempt would give the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One reply: its text and, where asked for, the log-probabilities (natural) at its first token, by token.
+    """One reply: its text and, if requested, natural log-probabilities of candidates for its first token.
 
-    `cut` tells whether the token limit ended it. Then the text may be empty: all tokens were reasoning.
+    `cut`: whether the reply ended at the token limit. Its text may then be empty, if all tokens were reasoning.
     """
 
     text: str
@@ -46,7 +46,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A whole reply. `prompt_ids` are the token ids of the prompt and `prompt_logprobs` theirs, where asked for."""
+    """A complete response. If requested, it has the token ids of the prompt and their log-probabilities."""
 
     choices: tuple[Choice, ...]
     usage: Mapping[str, Any]
@@ -54,16 +54,16 @@ class Completion:
     prompt_logprobs: tuple[float | None, ...] | None = None
 
 
-def read_json(body: bytes, key: Key) -> Any:
-    """Return the JSON of a body, without the key wherever an endpoint repeats it; raises `MalformedError`."""
+def parse_body(body: bytes, key: Key) -> Any:
+    """Return the JSON of a body, with the key masked wherever the endpoint repeats it. Raises `MalformedError`."""
     try:
         return _scrubbed(parse_json(body), key)
     except ValueError as e:
-        raise MalformedError(f"the reply is no JSON ({len(body)} bytes: {type(e).__name__})") from None
+        raise MalformedError(f"the reply is not JSON ({len(body)} bytes: {type(e).__name__})") from None
 
 
 def _scrubbed(data: Any, key: Key) -> Any:
-    """Return parsed JSON without the key: escapes hide nothing from here."""
+    """Return parsed JSON without the key. In the unparsed text, escapes could hide it."""
     if isinstance(data, str):
         return key.scrub_reply(data)
     if isinstance(data, list):
@@ -73,15 +73,15 @@ def _scrubbed(data: Any, key: Key) -> Any:
     return data
 
 
-def completion(data: Any) -> Completion:
-    """Return the completion in `data`; raises `MalformedError` and `RefusedError`.
+def parse_completion(data: Any) -> Completion:
+    """Return the completion in `data`. Raises `MalformedError` or `RefusedError`.
 
-    An object with an `error` is never a reply, whatever else it holds.
+    An object with an `error` is not a completion, whatever else it contains.
     """
     if not isinstance(data, Mapping):
-        raise MalformedError("the reply is no JSON object")
+        raise MalformedError("the reply is not a JSON object")
     if data.get("error"):
-        raise MalformedError(f"an error inside a reply: {error_text(data)}")
+        raise MalformedError(f"the reply contains an error: {error_text(data)}")
     choices = data.get("choices")
     if not isinstance(choices, list) or not choices:
         raise MalformedError("the reply has no choices")
@@ -96,7 +96,7 @@ def completion(data: Any) -> Completion:
 
 
 def error_text(data: Any) -> str:
-    """Return what an endpoint says went wrong; bodies differ between servers."""
+    """Return the message of an error body, whose fields differ between servers; without one, the body as JSON."""
     error = data.get("error", data) if isinstance(data, Mapping) else data
     for name in ("message", "detail", "msg"):
         if isinstance(error, Mapping) and error.get(name):
@@ -114,7 +114,7 @@ def _choice(data: Any) -> Choice:
     if message.get("refusal"):
         raise RefusedError("the endpoint refused to answer")
     content = message.get("content")
-    if isinstance(content, list):  # parts, as some servers give them
+    if isinstance(content, list):  # some servers return parts
         texts = [part.get("text") for part in content if isinstance(part, Mapping) and part.get("type") == "text"]
         content = "".join(map(str, texts)) if texts and None not in texts else None
     cut = ended in _CUT
@@ -126,7 +126,7 @@ def _choice(data: Any) -> Choice:
 
 
 def _top(logprobs: Any) -> dict[str, float] | None:
-    """Log-probabilities at the first token, by the token's text; the token chosen is one of them."""
+    """Return the log-probabilities of candidates for the first token by their text, or None if there are none."""
     tokens = logprobs.get("content") if isinstance(logprobs, Mapping) else None
     if not isinstance(tokens, list) or not tokens or not isinstance(tokens[0], Mapping):
         return None
@@ -141,7 +141,7 @@ def _top(logprobs: Any) -> dict[str, float] | None:
 
 
 def _prompt_logprobs(rows: Any, ids: Any) -> tuple[float | None, ...] | None:
-    """Log-probability of each prompt token given those before it; None for the first, and for what was not computed."""
+    """Return the log-probability of each prompt token; None in the first place and for values that are missing."""
     if not isinstance(rows, list) or not isinstance(ids, list) or len(rows) != len(ids):
         return None
     values: list[float | None] = []
@@ -152,7 +152,7 @@ def _prompt_logprobs(rows: Any, ids: Any) -> tuple[float | None, ...] | None:
 
 
 def _logprob(value: object) -> float | None:
-    """The log-probability, or None where there is none; raises `MalformedError` for a number that cannot be one."""
+    """Return a log-probability, or None if `value` is not a number. Raises `MalformedError` for an impossible one."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return None
     if not -sys.float_info.max <= value <= _ROUNDING:

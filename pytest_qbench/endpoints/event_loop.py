@@ -1,4 +1,4 @@
-"""What the endpoints of one session share: one event loop in a thread, the cache, timeout and number of requests."""
+"""The endpoints of one session. They share an event loop in a thread, the cache, the timeout and the request limit."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ TIMEOUT, CONCURRENCY = 60.0, 64
 
 
 class Endpoints:
-    """Makes clients, and runs what they are asked from ordinary code.
+    """Creates clients and runs their coroutines from synchronous code.
 
-    `timeout` in seconds; `concurrency` is the number of requests in flight at each endpoint; `cache` is the folder of
-    the response cache, None for none. `processes` share the requests in flight; where they are more than these, by
-    the file `shared`. Nothing starts before the first client is made.
+    `timeout` is in seconds. `concurrency` is the maximum number of requests in flight at each endpoint. `cache` is the
+    folder of the response cache, None for no cache. `processes` processes share the `concurrency`; if they are more
+    than that, they coordinate through the file `shared`. The loop starts when it is first used.
     """
 
     def __init__(
@@ -53,12 +53,12 @@ class Endpoints:
         price: tuple[float, float] | None = None,
         revision: str | None = None,
     ) -> Client:
-        """Return a client; nothing is sent yet. Raises `UsageError` for an unusable key, address or cache."""
+        """Return a new client without sending anything. Raises `UsageError` for an unusable key, address or cache."""
         key = read_key(role)
         if key.scrub_reply(address.base_url) != address.base_url:
             raise UsageError(
-                f"openai:{address.model}: the BASE_URL holds the API key, and would be written down with it; "
-                f"leave it out: it is sent as a header"
+                f"openai:{address.model}: the BASE_URL contains the API key, and run folders store that URL; "
+                f"remove the key from it: it is sent as a header"
             )
         client = Client(
             address, key, timeout=self.timeout, slots=self._slots_of(address),
@@ -68,7 +68,7 @@ class Endpoints:
         return client
 
     def _slots_of(self, address: Address) -> Slots:
-        """Return the slots of an endpoint, which model and judge share where both lie there."""
+        """Return the slots of an endpoint. A model and a judge at the same endpoint share them."""
         if address.base_url not in self._slots:
             shared = self._shared
             if shared is not None:
@@ -78,18 +78,18 @@ class Endpoints:
         return self._slots[address.base_url]
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the loop and return its result."""
+        """Run a coroutine on the loop, wait for it and return its result."""
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
-        except BaseException:  # an interrupt too must not leave requests running
+        except BaseException:  # an interrupt must not leave requests running either
             future.cancel()
             raise
 
     def each(self, inputs: Sequence[S], work: Callable[[S], Awaitable[T]]) -> list[T | ItemError]:
-        """Run `work` on all inputs at once, as many at a time as the client has slots.
+        """Return the results of `work` on all inputs, in their order. The client's slots limit the concurrency.
 
-        An input that fails by itself gives its `ItemError`; anything else is raised, and the rest cancelled.
+        The result of an input that raises `ItemError` is that error. Any other error propagates and cancels the rest.
         """
 
         async def one(each: S) -> T | ItemError:
@@ -98,13 +98,13 @@ class Endpoints:
             except ItemError as e:
                 return e
 
-        async def together() -> list[T | ItemError]:
+        async def run_all() -> list[T | ItemError]:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(one(each)) for each in inputs]
             return [task.result() for task in tasks]
 
         try:
-            return self.run(together())
+            return self.run(run_all())
         except BaseExceptionGroup as e:
             raise e.exceptions[0] from None
 

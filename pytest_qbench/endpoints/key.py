@@ -1,4 +1,4 @@
-"""An API key: sent with each request, and cut out of everything that an endpoint says."""
+"""API keys. A key is sent with each request and masked wherever the endpoint repeats it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from pytest_qbench.errors import UsageError
 Role = Literal["model", "judge"]
 KEY_VARIABLES: Mapping[Role, str] = {"model": "QBENCH_MODEL_API_KEY", "judge": "QBENCH_JUDGE_API_KEY"}
 SHARED_KEY = "OPENAI_API_KEY"
-_SHORTEST_SECRET = 12  # placeholders such as "none" are shorter, and would be cut out of honest replies
+_SHORTEST_SECRET = 12  # shorter keys are placeholders such as "none", a word that replies may contain
 _PIECE = 8
-"""Characters of a key that give it away: fewer occur by chance, and endpoints show the last four on purpose."""
+"""Length of the pieces of a key that are masked. Shorter ones occur by chance, and endpoints often show the last four
+characters."""
 
 
 class Key:
-    """An API key. Only `headers` gives it away; its text forms are stars, also where a traceback shows locals."""
+    """An API key. Only `headers` returns it; `repr` hides it, as tracebacks may show local variables."""
 
     __slots__ = ("_pieces", "_value")
 
@@ -31,56 +32,58 @@ class Key:
         return "Key(***)" if self._value else "Key()"
 
     def headers(self) -> dict[str, str]:
-        """Return the header that carries the key; empty without one."""
+        """Return the HTTP header with the key; empty without a key."""
         return {"Authorization": f"Bearer {self._value}"} if self._value else {}
 
     def scrub(self, text: str) -> str:
-        """Return a message without the key, and without parts of it.
+        """Return a message with the key and parts of it masked.
 
-        A part is found with blanks or marks between its characters, in other case, backwards, in hexadecimal or in
-        base64.
+        It finds a part also in another case, backwards, in hexadecimal, in base64, and with spaces or punctuation
+        between its characters.
         """
         return self.scrub_reply(text.replace(self._value, "***") if self._value else text)
 
     def scrub_reply(self, text: str) -> str:
-        """Return a reply without the key; keys too short to be secrets are words, and stay."""
+        """Return a reply with the key masked as in `scrub`. Keys too short to be secret are left: they may be words."""
         if not self._pieces:
             return text
         places = [i for i, character in enumerate(text) if character.isascii() and character.isalnum()]
         plain = "".join(text[i] for i in places).lower()
-        kept, told = [], 0
-        for first, last in _joined(i for i in range(len(plain) - _PIECE + 1) if plain[i : i + _PIECE] in self._pieces):
-            kept += [text[told : places[first]], "***"]
-            told = places[last] + 1
-        return "".join([*kept, text[told:]])
+        parts, end = [], 0
+        starts = (i for i in range(len(plain) - _PIECE + 1) if plain[i : i + _PIECE] in self._pieces)
+        for first, last in _covered_ranges(starts):
+            parts += [text[end : places[first]], "***"]
+            end = places[last] + 1
+        return "".join([*parts, text[end:]])
 
 
 def read_key(role: Role) -> Key:
-    """Return the key of the model's or the judge's endpoint; its own variable, even an empty one, goes first.
+    """Return the key for the model's or the judge's endpoint.
 
-    Raises `UsageError` for what cannot stand in a header.
+    Its own environment variable, even an empty one, takes precedence over the shared one. Raises `UsageError` for
+    characters that no HTTP header can contain.
     """
     for name in (KEY_VARIABLES[role], SHARED_KEY):
         if name in os.environ:
             value = os.environ[name].strip()
             if not re.fullmatch(r"[\x21-\x7e]*", value):
-                raise UsageError(f"{name}: holds blanks or other characters that no key has")
+                raise UsageError(f"{name}: contains spaces or other characters that no API key has; set it anew")
             return Key(value)
     return Key("")
 
 
 def _pieces(key: str) -> Iterator[str]:
-    """Yield every run of `_PIECE` letters and digits of a key and of its usual disguises, in lower case."""
+    """Yield all substrings of `_PIECE` letters and digits, in lower case: of the key and of its usual encodings."""
     raw = key.encode()
-    # What base64 makes of a text depends on what stands before it: three positions.
-    disguises = [base64.b64encode(b"\0" * shift + raw).decode()[4 if shift else 0 : -4] for shift in range(3)]
-    for text in (key, key[::-1], raw.hex(), *disguises):
+    # The base64 of a key inside a longer text depends on the number of bytes before it, modulo 3.
+    in_base64 = [base64.b64encode(b"\0" * shift + raw).decode()[4 if shift else 0 : -4] for shift in range(3)]
+    for text in (key, key[::-1], raw.hex(), *in_base64):
         plain = "".join(c for c in text if c.isascii() and c.isalnum()).lower()
         yield from (plain[i : i + _PIECE] for i in range(len(plain) - _PIECE + 1))
 
 
-def _joined(starts: Iterator[int]) -> Iterator[tuple[int, int]]:
-    """Yield the first and the last position of each stretch that pieces at these starts cover."""
+def _covered_ranges(starts: Iterator[int]) -> Iterator[tuple[int, int]]:
+    """Yield the first and last position of each range that pieces at these starts cover."""
     first = last = -1
     for start in starts:
         if first >= 0 and start > last + 1:

@@ -1,4 +1,4 @@
-"""Chat requests: messages with images, and the server's extensions that continue a reply."""
+"""Build chat messages with images, and the parameters that let a server continue a reply."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# vLLM's and SGLang's: the last message is the beginning of the reply, and nothing closes it.
+# Parameters of vLLM and SGLang: the last message is the beginning of the reply, and the template does not close it.
 CONTINUE: Mapping[str, Any] = {"continue_final_message": True, "add_generation_prompt": False}
 
 
 def messages(text: str, images: Sequence[str] = (), prefix: str | None = None) -> list[dict[str, Any]]:
-    """Return a user's turn (images as data URLs, then the text) and the beginning of the assistant's."""
+    """Return the user's turn (images as data URLs, then the text) and, with `prefix`, the start of the assistant's."""
     content: list[dict[str, Any]] = [{"type": "image_url", "image_url": {"url": url}} for url in images]
     content.append({"type": "text", "text": text})
     turns: list[dict[str, Any]] = [{"role": "user", "content": content}]
@@ -26,9 +26,9 @@ def messages(text: str, images: Sequence[str] = (), prefix: str | None = None) -
 
 
 def data_url(image: Image, max_pixels: int | None = None) -> str:
-    """Return an RGB image as a PNG in a data URL: the pixels that a local model sees.
+    """Return an RGB image as a PNG in a data URL, with the pixels that a local model sees.
 
-    Larger images are made smaller to at most `max_pixels` where given, keeping their shape; never otherwise.
+    With `max_pixels`, a larger image is scaled down to at most that many pixels, at the same aspect ratio.
     """
     if max_pixels is not None and image.width * image.height > max_pixels:
         from PIL.Image import Resampling
@@ -37,10 +37,10 @@ def data_url(image: Image, max_pixels: int | None = None) -> str:
         size = max(1, math.floor(image.width * factor)), max(1, math.floor(image.height * factor))
         image = image.resize(size, Resampling.LANCZOS)
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=1)  # the usual level takes five times as long for a tenth of the size
+    image.save(buffer, "PNG", compress_level=1)  # the default level saves 10 % of the size in five times the time
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def merged(body: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `body` with the user's own parameters; null takes one out."""
+def with_extra(body: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `body` updated with the user's `extra` parameters. A value of null removes the parameter."""
     return {key: value for key, value in {**body, **extra}.items() if value is not None}

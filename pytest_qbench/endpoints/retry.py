@@ -1,4 +1,4 @@
-"""When a request is worth another attempt, and when: pure functions of status, headers and chance."""
+"""Decide whether to retry a request and how long to wait, by its HTTP status and headers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0  # seconds
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-def is_passing(status: int) -> bool:
-    """Tell whether an HTTP status may be another one in a moment: too many requests, timeouts, most of 5xx."""
+def is_transient(status: int) -> bool:
+    """Return whether an HTTP status is transient and worth a retry: too many requests, timeouts, most of 5xx."""
     return status in (408, 409, 425, 429) or (status >= 500 and status not in (501, 505))
 
 
@@ -23,9 +23,9 @@ def backoff(attempt: int, rng: random.Random) -> float:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Return the seconds that the server asks to wait, or None where it does not say (RFC 9110, 10.2.3).
+    """Return the seconds until the retry that the server asks for, or None without a readable header.
 
-    Seconds or a date in `Retry-After`; `retry-after-ms` goes first. What cannot be read says nothing.
+    `Retry-After` contains seconds or a date (RFC 9110, 10.2.3). `retry-after-ms` takes precedence.
     """
     if (ms := _number(headers.get("retry-after-ms", ""))) is not None:
         return ms / 1000
@@ -41,16 +41,16 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
 
 
 def limit_reset(headers: Mapping[str, str]) -> float:
-    """Return the seconds until the server takes requests again, by its rate-limit headers; 0 where it takes them now.
+    """Return the seconds until the server accepts requests again, by its rate-limit headers; 0 without a limit.
 
-    ``x-ratelimit-remaining-requests`` and ``-tokens`` at 0 with ``x-ratelimit-reset-*`` as ``6m0s``, ``20ms`` or
-    seconds.
+    A limit is reached if ``x-ratelimit-remaining-requests`` or ``-tokens`` is 0. The matching ``x-ratelimit-reset-*``
+    is in seconds or a duration such as ``6m0s`` or ``20ms``.
     """
     waits = [0.0]
-    for what in ("requests", "tokens"):
-        remaining = _number(headers.get(f"x-ratelimit-remaining-{what}", ""))
+    for unit in ("requests", "tokens"):
+        remaining = _number(headers.get(f"x-ratelimit-remaining-{unit}", ""))
         if remaining is not None and remaining <= 0:
-            waits.append(_duration(headers.get(f"x-ratelimit-reset-{what}", "")))
+            waits.append(_duration(headers.get(f"x-ratelimit-reset-{unit}", "")))
     return max(waits)
 
 

@@ -1,4 +1,4 @@
-"""Requests in flight at one endpoint: as many as the user allows, over all processes of a run."""
+"""Limit the requests in flight at one endpoint over all processes of a run."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from pathlib import Path
 
 from pytest_qbench.untrusted.files import open_regular
 
-_PAUSE = 0.02  # seconds between two looks for a free slot of another process
+_PAUSE = 0.02  # seconds between two attempts to take a slot that processes share
 
 
 class Slots:
-    """The slots of one process, held with ``async with``.
+    """The slots of one process. Hold one with ``async with`` during a request.
 
-    `processes` share the `allowed` slots: each has its part. Where there are fewer slots than processes, each has one
-    at most, and takes it from those marked as taken in the file `shared`; the kernel gives back those of a process
-    that dies.
+    `processes` processes share `allowed` slots equally. With fewer slots than processes, a process holds at most one
+    slot at a time. It then locks the byte of that slot in the file `shared`. The kernel unlocks it if the process dies.
     """
 
     def __init__(self, allowed: int, processes: int = 1, shared: Path | None = None) -> None:
@@ -33,7 +32,7 @@ class Slots:
         try:
             while self._file is not None and not self._take(self._file):
                 await asyncio.sleep(_PAUSE)
-        except BaseException:  # cancelled while it waits
+        except BaseException:  # cancelled while it waited
             self._own.release()
             raise
 

@@ -1,4 +1,4 @@
-"""What an endpoint was asked and what it cost. Figures of an endpoint that cannot be true count as not given."""
+"""Count requests, tokens and cost of an endpoint. Impossible figures from the endpoint count as missing."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol, runtime_checkable
 
-_MOST_TOKENS = 100_000_000  # of one request, beyond any model's context
-_MOST_COST = 10_000.0  # US dollars of one request
+_MOST_TOKENS = 100_000_000  # in one request, more than any model's context
+_MOST_COST = 10_000.0  # US dollars for one request
 
 
 @dataclass
 class Usage:
-    """Counts of one endpoint: requests sent (attempts), how many of them were repeats, replies from the cache, tokens.
+    """Usage of one endpoint: requests sent (with retries), retries among them, replies from the cache, tokens.
 
-    `cost` is in US dollars: what the endpoint says, else tokens times the price that the user gave; None where neither
-    is known. Replies from the cache cost nothing and count no tokens.
+    `cost` is in US dollars: the cost that the endpoint reports, else tokens times the user's price. It is None if
+    neither is known. Replies from the cache add no tokens and no cost.
     """
 
     requests: int = 0
@@ -26,23 +26,23 @@ class Usage:
     cost: float | None = None
 
     def add(self, usage: object, price: tuple[float, float] | None) -> None:
-        """Count the `usage` object of one reply; `price` is dollars per million prompt and completion tokens."""
+        """Add the `usage` object of one reply; `price` is in dollars per million prompt and completion tokens."""
         counts = usage if isinstance(usage, Mapping) else {}
         prompt, completion = (_count(counts.get(key)) for key in ("prompt_tokens", "completion_tokens"))
         self.prompt_tokens += prompt
         self.completion_tokens += completion
-        told = counts.get("cost")
-        if isinstance(told, int | float) and not isinstance(told, bool) and 0 <= told <= _MOST_COST:
-            self.cost = (self.cost or 0.0) + float(told)
+        reported = counts.get("cost")
+        if isinstance(reported, int | float) and not isinstance(reported, bool) and 0 <= reported <= _MOST_COST:
+            self.cost = (self.cost or 0.0) + float(reported)
         elif price is not None:
             self.cost = (self.cost or 0.0) + (prompt * price[0] + completion * price[1]) / 1e6
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for the summary and across processes."""
+        """Return the usage as plain values."""
         return asdict(self)
 
 
-def added(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+def sum_usage(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     """Return the sum of two usages as plain values."""
     total: dict[str, Any] = {f.name: a[f.name] + b[f.name] for f in fields(Usage) if f.name != "cost"}
     known = [each["cost"] for each in (a, b) if each["cost"] is not None]
@@ -57,5 +57,5 @@ class HasUsage(Protocol):
 
 
 def _count(value: object) -> int:
-    """The number of tokens that an endpoint tells; 0 where no request can have had so many."""
+    """Return the number of tokens that an endpoint reports; 0 for an impossible number."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MOST_TOKENS else 0

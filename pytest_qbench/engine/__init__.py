@@ -1,1 +1,1 @@
-"""Items -> batches -> responses -> records."""
+"""Measure items with a model: items -> batches -> responses -> records."""

@@ -1,4 +1,4 @@
-"""Plan which items share a forward pass. The plan depends on the items alone, never on timing."""
+"""Plan which items share a forward pass. The plan depends only on the items, never on timing."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ Positions = tuple[int, ...]
 
 
 def plan_batches(items: Sequence[Item], size: int, length: Callable[[Item], int]) -> list[tuple[Positions, bool]]:
-    """Cut `items` into batches of one task and at most `size` items.
+    """Split `items` into batches of one task and at most `size` items.
 
-    Returns for each batch the positions of its items, and whether neighbouring batches show the same images. A block is
-    a group of images with the same number of prompts of each task. The batches of a block follow one another and show
-    the block's images in the same order, so the model preprocesses and encodes each image once for all of its prompts.
+    Returns for each batch the positions of its items, and whether neighbouring batches show the same images.
+
+    A block is a group of images with the same number of prompts of each task. Its batches follow one another and show
+    the block's images in the same order. The model then preprocesses and encodes each image once for all its prompts.
     A block needs at least half a batch of images. All other items are sorted by task and text length, which keeps
     padding short.
     """

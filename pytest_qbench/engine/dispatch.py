@@ -13,16 +13,16 @@ from pytest_qbench.models.images import LazyImage, LazyImages
 from pytest_qbench.prompts import MAX_NEW_TOKENS, AnswerMode, Prompt, prompt
 from pytest_qbench.records import Response
 
-# Errors that cost an item and not the run. torch raises RuntimeError, also when memory runs out. A `UsageError` is not
-# here: it ends the run.
+# Errors that affect an item and not the run. torch raises RuntimeError, also when memory runs out. `UsageError` is
+# missing, as it ends the run.
 ITEM_FAILURES = (ArithmeticError, ItemError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
 class PromptSettings:
-    """Settings that shape a prompt: answer mode of perception, grey images (blind), words of assessment.
+    """Settings of the prompts: answer mode of perception, grey images (blind), words of assessment.
 
-    `max_new_tokens` limits the length of a reply, by task.
+    `max_new_tokens` is the maximum length of a reply in tokens, by task.
     """
 
     answer: AnswerMode
@@ -30,18 +30,18 @@ class PromptSettings:
     words: Sequence[str]
     max_new_tokens: Mapping[str, int] = field(default_factory=lambda: MAX_NEW_TOKENS)
 
-    def ask(self, model: Model, items: Sequence[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
-        """Return the response of each item. All items are of one task. Errors of the model propagate."""
+    def query(self, model: Model, items: Sequence[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
+        """Return the model's response to each item. All items are of one task. Errors of the model propagate."""
         if model.needs_images and not isinstance(model, SupportsPrefetch):
             prompts = [replace(prompt, images=tuple(prompt.images)) for prompt in prompts]
         task = items[0].task
         if task == "assessment":
             rows = model.next_token_logprobs(prompts, self.words)
-            return [_scored(self.words, row) for row in rows]
+            return [_with_logprobs(self.words, row) for row in rows]
         if task == "perception" and self.answer == "likelihood":
             options = [item.options for item in items]
             rows = model.option_loglikelihoods(prompts, options)
-            return [_scored(own, row) for own, row in zip(options, rows, strict=True)]
+            return [_with_logprobs(own, row) for own, row in zip(options, rows, strict=True)]
         replies = model.generate(prompts, self.max_new_tokens[task])
         return [reply if isinstance(reply, Response | ItemError) else Response(text=reply) for reply in replies]
 
@@ -73,5 +73,6 @@ class BatchBuilder:
         return Batch(tuple(positions), tuple(items), tuple(prompts), self._images, shared)
 
 
-def _scored(words: Sequence[str], row: Sequence[float] | ItemError) -> Response | ItemError:
+def _with_logprobs(words: Sequence[str], row: Sequence[float] | ItemError) -> Response | ItemError:
+    """Return a response with the log-probability of each word, or the error."""
     return row if isinstance(row, ItemError) else Response(logprobs=dict(zip(words, row, strict=True)))

@@ -1,4 +1,4 @@
-"""Measure items: prefetch images in threads, ask the model in batches, score. A bad item affects no other item."""
+"""Measure items: prefetch images in threads, query the model in batches, score. A bad item affects no other item."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pytest_qbench.prompts import MAX_NEW_TOKENS, AnswerMode, Prompt, question_t
 from pytest_qbench.records import Record, Response, error_kind
 from pytest_qbench.scoring.score import DEFAULT, Scoring
 
-TRACEBACKS = 10  # kinds of errors whose traceback is kept
+TRACEBACKS = 10  # maximum number of kinds of errors whose traceback is kept
 AUTO_BATCH_SIZE = 16
 """Batch size when neither the user nor the model names one."""
 
@@ -29,19 +29,20 @@ class BatchObserver(Protocol):
     """Receives the batches in progress. Both methods run on the thread that called `Engine.measure`."""
 
     def batch_started(self, items: Sequence[Item]) -> None:
-        """Take the items of a batch that starts now. Batches never overlap.
+        """Note the items of a batch that starts now. Batches never overlap.
 
-        A failed batch is retried in parts. Each part starts and ends with its own calls; the failed batch has no end.
+        A failed batch is retried in parts, and each part starts and finishes with its own calls. The failed batch
+        itself never finishes.
         """
         ...
 
     def batch_finished(self, records: Sequence[Record]) -> None:
-        """Take the records of the batch that just ended, one for each item."""
+        """Note the records of the batch that has just finished, one for each item."""
         ...
 
 
 class Engine:
-    """Measure items with one model. Beyond float rounding, results do not depend on which items share a call."""
+    """Measures items with one model. Apart from rounding, results do not depend on which items share a call."""
 
     def __init__(
         self,
@@ -69,24 +70,24 @@ class Engine:
         self._remote = model if isinstance(model, RemoteModel) else None
         self.scoring = scoring
         self._settings = PromptSettings(answer, blind, scoring.words, max_new_tokens)
-        self._score = Grader(scoring, judge, judge_rounds, reads_unparsed)
+        self._grade = Grader(scoring, judge, judge_rounds, reads_unparsed)
         self._prefetcher = Prefetcher(model)
         self._expected: deque[tuple[tuple[Item, ...], int]] = deque()
-        self.tracebacks: dict[str, str] = {}  # by item, the first of each kind of error
+        self.tracebacks: dict[str, str] = {}  # item id -> traceback, for the first error of each kind
         self._kinds: set[str] = set()
 
     def measure(
-        self, items: Sequence[Item], observer: BatchObserver | None = None, then: Iterable[Sequence[Item]] = ()
+        self, items: Sequence[Item], observer: BatchObserver | None = None, next_calls: Iterable[Sequence[Item]] = ()
     ) -> list[Record]:
         """Return the record of each item, in order. `batching.plan_batches` decides which items share a batch.
 
-        `then` holds the items of the next calls, call by call. The engine prefetches as many as the queue takes.
-        It is a hint: a call with other items drops what was prefetched.
+        `next_calls` predicts the items of the next calls, so that the engine can prefetch their images. A wrong
+        prediction costs time only: the engine then drops the prefetched batches.
         """
         if self._matches is not None:
             self._matches.expect(items)
         batches = self._claim(tuple(items))
-        self._expect(then)
+        self._prefetch(next_calls)
         records: dict[int, Record] = {}
         for _ in range(batches):
             ready = self._prefetcher.next()
@@ -99,7 +100,7 @@ class Engine:
         self._prefetcher.close()
 
     def _claim(self, items: tuple[Item, ...]) -> int:
-        """Put the batches of `items` first in the queue and return their number."""
+        """Make the batches of `items` the first in the queue and return their number."""
         if self._expected:
             expected, batches = self._expected.popleft()
             if expected == items:
@@ -108,10 +109,10 @@ class Engine:
         self._prefetcher.clear()
         return self._enqueue(items)
 
-    def _expect(self, then: Iterable[Sequence[Item]]) -> None:
+    def _prefetch(self, next_calls: Iterable[Sequence[Item]]) -> None:
         """Queue the batches of the next calls until the queue is long enough."""
         queued = 0
-        for call, items in enumerate(then):
+        for call, items in enumerate(next_calls):
             if call == len(self._expected):
                 self._expected.append((tuple(items), self._enqueue(tuple(items))))
             queued += self._expected[call][1]
@@ -160,7 +161,7 @@ class Engine:
         if observer is not None:
             observer.batch_started(items)
         try:
-            records = self._score(items, self._ask(items, prompts))
+            records = self._grade(items, self._query(items, prompts))
         except ITEM_FAILURES as e:
             if len(items) > 1:
                 return self._parts(items, prompts, self._smaller(len(items), e), observer)
@@ -170,9 +171,9 @@ class Engine:
             observer.batch_finished(records)
         return records
 
-    def _keep_traceback(self, item: str, told: str, error: Exception) -> None:
-        """Keep the traceback of the first error of a kind; an `ItemError` without a cause says all itself."""
-        kind = error_kind(told, item)
+    def _keep_traceback(self, item: str, message: str, error: Exception) -> None:
+        """Keep the traceback of the first error of a kind. An `ItemError` without a cause needs none."""
+        kind = error_kind(message, item)
         if kind in self._kinds or len(self._kinds) == TRACEBACKS:
             return
         if not isinstance(error, ItemError) or error.__cause__ is not None:
@@ -191,9 +192,10 @@ class Engine:
             return size // 2
         return 1
 
-    def _ask(self, items: list[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
+    def _query(self, items: list[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
+        """Return the model's response to each item of a batch."""
         if self._replay is not None:
             return self._replay.recall(items)
         if self._remote is not None:
             return self._remote.receive(items, prompts)
-        return self._settings.ask(self.model, items, prompts)
+        return self._settings.query(self.model, items, prompts)

@@ -11,12 +11,12 @@ from pytest_qbench.judges.base import Judge, SupportsChoice, SupportsUnreadable,
 from pytest_qbench.records import Record, Response, check_record
 from pytest_qbench.scoring.score import Scoring, answer_text, decided, score
 
-VOTES = 5  # samples of the judge for each unparsed reply
+VOTES = 5  # number of times that the judge reads each unparsed reply
 
 
 @dataclass(frozen=True, slots=True)
 class Grader:
-    """Grade the responses of one batch. `judge` returns the same judge each time and creates it on first use.
+    """Grades the responses of one batch. `judge` returns the same judge each time and creates it on first use.
 
     `reads_unparsed`: whether the judge reads the replies from which extraction finds no option.
     """
@@ -78,9 +78,9 @@ def _any_readable(rounds: Sequence[float | None]) -> bool:
 
 
 def _with_verdicts(record: Record, verdicts: Verdicts | ItemError, reason: str | None) -> Record:
-    """Add a judge's verdicts; one that gives anything but grades leaves the item in error.
+    """Return the record with a judge's verdicts, or in error if the judge returned anything but grades.
 
-    `reason` says why verdicts are unreadable. It stays with the record where a dimension has no verdict at all.
+    `reason` says why verdicts are unreadable. The record keeps it if a dimension has no readable verdict.
     """
     if isinstance(verdicts, ItemError):
         return replace(record, status="error", error=error_text(verdicts))

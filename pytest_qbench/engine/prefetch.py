@@ -18,7 +18,7 @@ from pytest_qbench.prompts import Prompt
 # Imports in functions: torch loads with the model that needs it.
 
 AHEAD = 2
-"""Batches prepared during a forward pass. The limit keeps the memory of a run independent of its number of items."""
+"""Number of batches prepared ahead. With this limit, memory does not grow with the number of items of a run."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class PreparedBatch:
-    """A batch ready for the model: prompts of the items whose images can be read, errors of the others.
+    """A batch ready for the model: the prompts of items with readable images, and the errors of the others.
 
     `broken` maps positions in `batch.items` to errors.
     """
@@ -48,7 +48,7 @@ class PreparedBatch:
 
 
 class Prefetcher:
-    """Return batches in the order in which they were added. Not thread-safe."""
+    """A queue of batches that are prepared in threads. Not thread-safe."""
 
     def __init__(self, model: Model) -> None:
         self._model = model if isinstance(model, SupportsPrefetch) and model.needs_images else None
@@ -132,8 +132,8 @@ class Prefetcher:
 def _use_one_thread() -> None:
     """Limit this thread to one torch thread, so that it does not compete with the forward pass for cores.
 
-    With the default, each thread starts one torch thread per core. On two cores, preprocessing that needs 3 ms a batch
-    then slow the forward pass by 15 ms.
+    By default, each thread starts one torch thread per core. On two cores, preprocessing that takes 3 ms a batch then
+    slows the forward pass by 15 ms.
     """
     import torch
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pytest_qbench.errors import ItemError
     from pytest_qbench.items import Item
 
-# For each dimension one verdict a round: 0, 1 or 2, a value between them for an expectation, None if unreadable.
+# Dimension -> one verdict per round: 0, 1 or 2, a value between them for an expectation, None if unreadable.
 Verdicts = Mapping[str, Sequence[float | None]]
 
 
@@ -31,15 +31,15 @@ class Judge(Protocol):
 
 @runtime_checkable
 class SupportsUnreadable(Protocol):
-    """A judge that tells why it could not read replies."""
+    """A judge that keeps the reasons why it could not read replies."""
 
     unreadable: Sequence[str | None]
-    """For each description of the last call of `judge`: the first reply that was no verdict, or None."""
+    """For each description of the last call of `judge`: why the first unreadable reply is no verdict, or None."""
 
 
 @runtime_checkable
 class SupportsChoice(Protocol):
-    """A judge that can tell which option a reply chooses."""
+    """A judge that can identify the option that a reply chooses."""
 
     def decide(
         self, items: Sequence[Item], replies: Sequence[str], rounds: int

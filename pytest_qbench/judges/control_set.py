@@ -1,7 +1,7 @@
-"""The control set: texts with known verdicts, which a judge grades first. A judge that fails it decides no gate.
+"""The control set: texts with known verdicts that a judge grades first. Gates ignore the scores of a judge that fails.
 
-A golden text is complete and precise against itself, less complete against another item's golden text. An empty text is
-not complete. Later runs compare their control scores: a difference shows that the judge itself has changed.
+Compared with itself, a golden text is complete and precise. Another item's golden text is less complete, and an empty
+text is not complete. Later runs compare their control scores: a difference shows that the judge itself has changed.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ def why_failed(scores: Mapping[str, Mapping[str, Sequence[float | None]]], unrea
 def drift(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> str | None:
     """Describe the first change of the judge's control scores between two runs, or return None.
 
-    It compares the texts that both runs graded. The mean of a kind and dimension has changed if the difference is above
-    0.1 and above 2.576 standard errors of the paired differences.
+    It compares the texts that both runs graded. A mean has changed if its difference exceeds 0.1 and 2.576 standard
+    errors of the paired differences.
     """
     for kind in KINDS:
         before, after = ((each or {}).get("scores", {}).get(kind, {}) for each in (old, new))

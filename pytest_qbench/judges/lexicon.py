@@ -1,12 +1,12 @@
 """The smoke judge: a word list that compares the low-level attributes in two descriptions.
 
-It runs offline, costs nothing and is deterministic, so that descriptions can be tested without an endpoint. It has
-about two hundred English words and almost no grammar: **it never replaces a language model as judge**, and its scores
-compare with its own only.
+It runs offline, costs nothing and is deterministic, so that descriptions can be tested without an endpoint. It knows
+about two hundred English words and almost no grammar. **It never replaces a language model as judge**, and its scores
+are comparable only with each other.
 
-It splits a text into segments and these into claims: an aspect (sharpness, cause of blur, noise, artifacts, brightness,
-contrast, color, quality) with a value on a scale, possibly negated ("no noise", "free of artifacts"), a degree (slight
-to extreme) and a part of the image.
+It splits a text into segments and finds the claims of each segment. A claim is an aspect (sharpness, cause of blur,
+noise, artifacts, brightness, contrast, color, quality) with a value on a scale. It may be negated ("no noise", "free of
+artifacts") and have a degree (slight to extreme) and a part of the image.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Claim:
 
 
 class LexiconJudge:
-    """Compare low-level attributes with a word list, deterministically and offline. A smoke judge only."""
+    """Compares low-level attributes with a word list, deterministically and offline. A smoke judge only."""
 
     name = "lexicon"
 
@@ -77,13 +77,15 @@ class LexiconJudge:
 def verdict(description: str, golden: str) -> tuple[int | None, int | None, int | None]:
     """Return completeness, preciseness and relevance, each 0, 1 or 2, following Q-Bench's rubric.
 
-    completeness: 2 if the text has 95% of the golden text's claims, 0 if it has none, else 1. A claim counts half for
+    Completeness is 2 if the text has 95% of the golden text's claims, 0 if it has none, else 1. A claim counts half for
     a neighbouring value ("vivid" for "natural"), for a degree two steps away and for a missing part of the image.
-    preciseness: 2 if no claim contradicts the golden text, 1 if at most as many claims contradict as agree, 0 if more
-    contradict or none agrees. A defect in an aspect that the golden text does not mention contradicts it. Both are None
-    if the word list finds no claim in the golden text. relevance: 2 if three quarters of the words (or as many as in
-    the golden text) are in segments about low-level attributes, 0 if fewer than a quarter are, else 1. An empty
-    description gets 0, 0, 0.
+
+    Preciseness is 2 if no claim contradicts the golden text. It is 1 if at most as many claims contradict as agree, and
+    0 if more contradict or none agrees. A defect in an aspect that the golden text does not mention contradicts it.
+    Completeness and preciseness are None if the word list finds no claim in the golden text.
+
+    Relevance depends on the share of words in segments about low-level attributes. It is 2 for three quarters (or as
+    many as in the golden text), 0 for less than a quarter, else 1. An empty description gets 0, 0, 0.
     """
     if not description.strip():
         return 0, 0, 0
@@ -131,7 +133,7 @@ def _credit(claim: Claim, expected: Claim) -> float:
 
 
 def _about_different_parts(claim: Claim, other: Claim) -> bool:
-    """Whether two claims differ in value and are about different parts of the image."""
+    """Return whether two claims differ in value and are about different parts of the image."""
     return bool(claim.side and other.side and claim.side != other.side and claim.value != other.value)
 
 
@@ -210,7 +212,7 @@ def _segment_claims(tokens: list[str], side: str | None) -> Iterator[Claim]:
 
 
 def _claim(tokens: list[str], start: int, end: int, aspect: str, value: int, side: str | None) -> Iterator[Claim]:
-    """Yield the claim of words `start` to `end` with negation and degree; none if its negation has no value."""
+    """Yield the claim of words `start` to `end` with its degree, or with its negated value if there is one."""
     before, after = tokens[:start], tokens[end : end + 4]
     negated = any(w in _NEGATOR_WORDS and before[i + 1 : i + 2] != ["only"] for i, w in enumerate(before))
     negated = negated or after[:1] == ["free"] or "absent" in after

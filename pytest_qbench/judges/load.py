@@ -50,7 +50,7 @@ def parse_judge_args(spec: str, arguments: Iterable[str]) -> dict[str, str]:
 def check_judge(
     spec: str, arguments: Iterable[str] = (), texts: Path | None = None, reads_unparsed: bool = False
 ) -> None:
-    """Raise `UsageError` for an unknown or unusable judge. It loads no model and sends nothing.
+    """Raise `UsageError` for an unknown or unusable judge, without loading a model or sending a request.
 
     `texts` is the user's file of prompts. `reads_unparsed`: whether the judge must read unparsed replies.
     """
@@ -101,7 +101,7 @@ def make_judge(
 
 
 def _local(target: str) -> ModelSpec:
-    """Parse an alias, a folder or a hub id as --qbench-model does; a single word that is no alias is a hub id."""
+    """Parse an alias, a folder or a hub id as --qbench-model does. A single word that is not an alias is a hub id."""
     plain = re.fullmatch(r"\w[\w.-]*", target) and target not in aliases()
     named = parse_spec(f"hf:{target}" if plain else target)
     if named.kind != "transformers":

@@ -11,9 +11,9 @@ from pytest_qbench.endpoints.address import parse_address
 from pytest_qbench.endpoints.client import EndpointError
 from pytest_qbench.endpoints.completion import Choice
 from pytest_qbench.endpoints.event_loop import Endpoints
-from pytest_qbench.endpoints.messages import merged, messages
+from pytest_qbench.endpoints.messages import messages, with_extra
 from pytest_qbench.errors import ItemError
-from pytest_qbench.judges.parsing import Unreadable, read_vote, shares
+from pytest_qbench.judges.parsing import Unreadable, answer_probabilities, read_vote
 from pytest_qbench.judges.rubric import GradingPrompt
 from pytest_qbench.models.openai import TOP, parse_price
 
@@ -21,7 +21,7 @@ MAX_TOKENS = 16
 
 
 class EndpointGradingModel:
-    """Sample verdicts: one request for each prompt (parameter ``n``), or for each sample if ``n`` is ignored."""
+    """Samples verdicts from an endpoint, with one request per prompt, or per sample if the server ignores ``n``."""
 
     def __init__(self, target: str, args: Mapping[str, str], endpoints: Endpoints) -> None:
         """Create the client without sending anything. `args` are the user's judge arguments."""
@@ -36,7 +36,7 @@ class EndpointGradingModel:
         self._takes_n: bool | None = None
 
     def describe(self) -> dict[str, Any]:
-        """Return the model and its sampling parameters. The address is left out: it does not affect verdicts."""
+        """Return the model and its sampling parameters, without the address, which does not affect verdicts."""
         given: dict[str, Any] = {key: self._args[key] for key in ("revision", "max_new_tokens") if key in self._args}
         return {"model": self._address.model, "temperature": self._temperature, **given, "extra_body": self._extra}
 
@@ -53,14 +53,14 @@ class EndpointGradingModel:
         return first + self._endpoints.each(prompts[len(first) :], one)
 
     def probabilities(self, prompts: Sequence[GradingPrompt]) -> list[list[float] | ItemError | Unreadable]:
-        """Return the probability of each answer as the first token; one request for each prompt, at temperature 1."""
+        """Return the probability of each answer as the first token. Each prompt takes one request at temperature 1."""
 
         async def one(prompt: GradingPrompt) -> list[float] | Unreadable:
             body = {"max_tokens": 1, "temperature": 1, "logprobs": True, "top_logprobs": TOP}
-            reply = await self._ask(prompt, body)
+            reply = await self._request(prompt, body)
             if reply.choices[0].top is None:
                 raise ItemError(f"{self.name}: silently ignores logprobs; use --qbench-judge-arg=mode=rounds")
-            return shares(reply.choices[0].top, prompt.answers)
+            return answer_probabilities(reply.choices[0].top, prompt.answers)
 
         return self._endpoints.each(prompts, one)
 
@@ -74,15 +74,15 @@ class EndpointGradingModel:
         replies: list[Choice] = []
         if rounds > 1 and self._takes_n is not False:
             try:
-                reply = await self._ask(prompt, {**body, "n": rounds})
+                reply = await self._request(prompt, {**body, "n": rounds})
                 replies = list(reply.choices[:rounds])
             except EndpointError as e:
                 if self._takes_n or e.status not in (400, 422):
                     raise  # `n` is not the cause
             self._takes_n = len(replies) == rounds
-        more = (self._ask(prompt, body, sample=i) for i in range(len(replies), rounds))
+        more = (self._request(prompt, body, sample=i) for i in range(len(replies), rounds))
         return replies + [reply.choices[0] for reply in await asyncio.gather(*more)]
 
-    async def _ask(self, prompt: GradingPrompt, body: Mapping[str, Any], sample: int = 0) -> Any:
-        whole = merged({"messages": messages(prompt.text), **body}, self._extra)
-        return await self._client.chat(whole, sample=sample)
+    async def _request(self, prompt: GradingPrompt, body: Mapping[str, Any], sample: int = 0) -> Any:
+        request = with_extra({"messages": messages(prompt.text), **body}, self._extra)
+        return await self._client.chat(request, sample=sample)

@@ -1,4 +1,4 @@
-"""Parse a judge's reply. Anything but an exact verdict is unreadable, and the reason says what it is instead."""
+"""Parse a judge's reply. Anything but an exact verdict is unreadable, and the reason quotes the reply."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pytest_qbench.extraction.reasoning import without_reasoning
 
 _DECORATION = r"[*_`]*"
-_LEAST = 0.5  # the least probability of all answers together from which their shares are taken
-_QUOTED = 80  # characters of a reply in a message
+_LEAST = 0.5  # minimum total probability of the answers; below it, the likeliest first token is something else
+_QUOTED = 80  # maximum characters of a reply in a message
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Why a reply is no verdict; `cut` tells whether the token limit ended it."""
+    """The reason why a reply is not a verdict. `cut`: whether the reply ended at the token limit."""
 
     reason: str
     cut: bool = False
@@ -28,11 +28,11 @@ class Unreadable:
 
 
 def read_vote(text: str, answers: Sequence[str], label: str, *, cut: bool = False) -> int | Unreadable:
-    """Return the position in `answers` of the answer that a reply gives, or why there is none.
+    """Return the position in `answers` of the answer that a reply gives, or why the reply is unreadable.
 
-    A reply gives an answer by a line of its own, ``Score: 2`` (`label`, a colon, the answer), or by the bare answer.
-    Markdown's emphasis and a full stop may surround it. Reasoning before the answer does not count. Lines that
-    contradict each other are unreadable. `cut` tells whether the token limit ended the reply.
+    A reply gives its answer on a separate line, ``Score: 2`` (`label`, a colon, the answer), or consists of the answer
+    alone. Markdown emphasis and a full stop may surround it. Reasoning before the answer does not count. Lines that
+    contradict each other are unreadable. `cut`: whether the reply ended at the token limit.
     """
     reply = without_reasoning(text)
     d, one_of = _DECORATION, "|".join(map(re.escape, answers))
@@ -48,10 +48,10 @@ def read_vote(text: str, answers: Sequence[str], label: str, *, cut: bool = Fals
     return Unreadable(f'{quoted(text)} is not "{label}: {"|".join(answers)}"')
 
 
-def shares(top: Mapping[str, float], answers: Sequence[str]) -> list[float] | Unreadable:
-    """Return the probability of each answer from log-probabilities by token, scaled to sum to 1.
+def answer_probabilities(top: Mapping[str, float], answers: Sequence[str]) -> list[float] | Unreadable:
+    """Return the probability of each answer, scaled to sum to 1, from log-probabilities of first tokens.
 
-    Unreadable where the answers together are less likely than not: then the first token is something else.
+    The result is unreadable if the answers together have a probability of at most one half.
     """
     sums = [
         math.fsum(math.exp(value) for token, value in top.items() if token.strip() == answer and math.isfinite(value))
@@ -65,6 +65,6 @@ def shares(top: Mapping[str, float], answers: Sequence[str]) -> list[float] | Un
 
 
 def quoted(text: str) -> str:
-    """Return a text in quotes, on one line: shortened, and control characters as escapes."""
+    """Return a text in quotes on one line, shortened and with control characters escaped."""
     short = text if len(text) <= _QUOTED else text[: _QUOTED - 3] + "..."
     return repr(short)

@@ -1,4 +1,4 @@
-"""The judge's prompts: ours, or those of the user's file."""
+"""Read the judge's prompts: the packaged ones, or the user's own from a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from pytest_qbench.errors import UsageError
 from pytest_qbench.untrusted.parsing import read_yaml
 
-OURS = Path(__file__).with_name("prompts.yaml")
+PACKAGED = Path(__file__).with_name("prompts.yaml")
 # Fields that each prompt must contain.
 FIELDS: Mapping[str, frozenset[str]] = {
     "completeness": frozenset({"golden", "description"}),
@@ -25,20 +25,20 @@ _KNOWN = ("golden", "description", "question", "options", "reply")
 
 
 def read_prompts(path: Path | None) -> dict[str, str]:
-    """Return the prompts by name; prompts of `path` replace ours. Raises `UsageError` with file and key."""
-    ours = _read(OURS)
+    """Return the prompts by name. Those in `path` replace packaged ones. Raises `UsageError` with file and key."""
+    packaged = _read(PACKAGED)
     if path is None:
-        return ours
-    return {**ours, **_read(path)}
+        return packaged
+    return {**packaged, **_read(path)}
 
 
 def digest(texts: Mapping[str, str]) -> str:
-    """Return a hash of all prompts, 16 hex digits. Verdicts compare under equal prompts only."""
+    """Return a hash of all prompts, 16 hex digits. Verdicts are comparable only under equal prompts."""
     return hashlib.sha256(json.dumps(texts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
 def fill(text: str, fields: Mapping[str, str]) -> str:
-    """Insert `fields` into a prompt in one pass, so that braces inside a description stay unchanged."""
+    """Return a prompt with its fields filled in, in one pass, so that braces inside a description stay unchanged."""
     return re.sub(r"\{(\w+)\}", lambda found: fields.get(found[1], found[0]), text)
 
 

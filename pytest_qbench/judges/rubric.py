@@ -47,9 +47,9 @@ class GradingModel(Protocol):
 
 
 class RubricJudge:
-    """Grade completeness, preciseness and relevance from 0 to 2, one prompt each; read the option of a reply.
+    """Grades descriptions by Q-Bench's rubric, from 0 to 2 with one prompt per dimension, and reads unparsed replies.
 
-    Mode "rounds" samples a verdict in each round. Mode "expected" has one round; its verdict is the expectation over
+    Mode "rounds" samples a verdict in each round. Mode "expected" has one round, whose verdict is the expectation over
     the probabilities of 0, 1 and 2.
     """
 

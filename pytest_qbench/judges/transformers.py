@@ -1,4 +1,4 @@
-"""A local model as grading model; it runs on the same backend as measured models."""
+"""A local grading model. It runs on the same backend as measured models."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BATCH = 8
 
 
 class LocalGradingModel:
-    """Sample verdicts from a local model's exact probabilities of the answers after ``Score:``.
+    """Samples verdicts from a local model's exact probabilities of the answers after ``Score:``.
 
     One forward pass for each prompt gives the distribution of sampling at temperature 1. The rounds are drawn from it
     with a seed that depends on the prompt, so that equal texts get equal verdicts.
@@ -57,7 +57,7 @@ class LocalGradingModel:
         prompts = [Prompt(f"grading prompt {i}", b.text, (), f"{b.label}:") for i, b in enumerate(grading_prompts)]
         try:
             rows = self._model.next_token_logprobs(prompts, grading_prompts[0].answers)
-        except ItemError as e:  # one prompt of the batch is at fault: repeat each alone
+        except ItemError as e:  # one prompt of the batch is the cause: repeat each alone
             return [e] if len(prompts) == 1 else [row for p in grading_prompts for row in self._probabilities([p])]
         return [row if isinstance(row, ItemError) else _softmax(row) for row in rows]
 

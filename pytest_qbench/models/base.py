@@ -47,7 +47,7 @@ class ItemModel:
         self._refuse()
 
     def _refuse(self) -> NoReturn:
-        """Raise a `ModelError` that tells the user what to do."""
+        """Raise a `ModelError` with a remedy for the user."""
         raise NotImplementedError
 
 
@@ -60,17 +60,17 @@ MODEL_MEMBERS = (
     "next_token_logprobs",
     "close",
 )
-"""What every model has, by name (see `Model`)."""
+"""Names of the attributes and methods of every model (see `Model`)."""
 REPLAY_MEMBERS = ("name", "needs_images", "describe", "recall", "close")
-"""What a model has that answers items instead of prompts (see `SupportsReplay`)."""
+"""Names of the attributes and methods of a model that answers items instead of prompts (see `SupportsReplay`)."""
 
 
 class Model(Protocol):
     """A vision-language model that answers batches of prompts. Results are in the order of the prompts.
 
-    Each method raises `ModelError` if the model cannot do it at all, and `ItemError` if one prompt is at fault. A model
-    that sends its prompts one by one may return the `ItemError` in place of that prompt's result. The engine then does
-    not repeat the other prompts.
+    Each method raises `ModelError` if the model does not support it, and `ItemError` if one prompt is the cause. A
+    model that sends its prompts one by one may return the `ItemError` as that prompt's result. The engine then does not
+    repeat the other prompts.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Model(Protocol):
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> Sequence[str | Response | ItemError]:
         """Return the reply to each prompt by greedy decoding, without the prompt and without special tokens.
 
-        A reply that the token limit ended is a `Response` that says so.
+        A reply that ends at the token limit is a `Response` whose `finish` says so.
         """
         ...
 
@@ -106,7 +106,7 @@ class Model(Protocol):
 
 
 RENAMED = {"option_likelihoods": "option_loglikelihoods", "look": "preprocess", "vary": "switch_dtype"}
-"""Earlier method names of models, and the present ones."""
+"""Earlier method name of a model -> present name."""
 
 
 def check_method_names(model: Model) -> None:
@@ -121,16 +121,16 @@ class SupportsReplay(Protocol):
     """A model that returns recorded responses of items instead of answering prompts."""
 
     def recall(self, items: Sequence[Item]) -> list[Response]:
-        """Return the recorded response of each item (all words or options). Raises `ItemError` for a gap."""
+        """Return the recorded response of each item (all words or options). Raises `ItemError` for a missing one."""
         ...
 
 
 @runtime_checkable
 class MatchesItems(Protocol):
-    """A model that has to know all items of a run before it answers the first."""
+    """A model that must know all items of a run before it answers the first one."""
 
     def expect(self, items: Iterable[Item]) -> None:
-        """Add items that will be asked about; raises `ModelError` where it cannot tell which answer is whose."""
+        """Add items of the run. Raises `ModelError` if the model cannot assign its answers to the items."""
         ...
 
 
@@ -166,7 +166,7 @@ class SupportsPrefetch(Protocol):
         ...
 
     def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Prompt]:
-        """Return the same prompts with their tensors attached. One thread calls it, not the one that asks the model."""
+        """Return the same prompts with their tensors attached. Its thread is not the thread of the forward pass."""
         ...
 
 

@@ -37,7 +37,7 @@ class OutOfMemoryError(ItemError):
 
 
 class WorkerDied(ItemError):
-    """Remote processes died over this batch; smaller batches find the item at fault."""
+    """Remote processes died while they measured this batch. Smaller batches can isolate the item that is the cause."""
 
 
 def one_line(error: BaseException, limit: int = 200) -> str:

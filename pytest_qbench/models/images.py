@@ -1,4 +1,4 @@
-"""Images of a batch. They are decoded when a model reads them."""
+"""Lazy images of a batch, which are decoded when a model reads them."""
 
 from __future__ import annotations
 

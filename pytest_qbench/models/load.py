@@ -16,7 +16,7 @@ from pytest_qbench.records import Response
 if TYPE_CHECKING:
     from pytest_qbench.endpoints.event_loop import Endpoints
 
-# Imports in functions load the OpenAI client or torch, for the model that needs it.
+# Imports in functions: the OpenAI client and torch load only with a model that needs them.
 
 __all__ = ["Model", "ModelSpec", "Response", "check", "check_args", "load_model", "parse_model_args", "parse_spec"]
 
@@ -24,11 +24,11 @@ __all__ = ["Model", "ModelSpec", "Response", "check", "check_args", "load_model"
 def load_model(
     spec: ModelSpec, args: Mapping[str, str], worker: Worker = ALONE, *, endpoints: Endpoints | None = None
 ) -> Model:
-    """Load the model that `spec` names. Backends and torch are imported here only, which keeps pytest's start light.
+    """Load the model that `spec` names and return it. Raises `ModelError` in one line if loading fails.
 
     `args` are the user's model arguments from `parse_model_args`; they override the arguments of the alias. `worker`
-    identifies this process among several: each takes its own GPU. `endpoints` holds the connections of the session;
-    without it, a model behind an endpoint opens its own. Raises `ModelError` in one line if loading fails.
+    identifies this process among several, so that each takes its own GPU. `endpoints` holds the connections of the
+    session; without it, a model behind an endpoint opens its own.
     """
     check(spec)
     check_args(spec, args)

@@ -12,18 +12,18 @@ from pytest_qbench.endpoints.address import parse_address
 from pytest_qbench.endpoints.client import EndpointError
 from pytest_qbench.endpoints.completion import Completion
 from pytest_qbench.endpoints.event_loop import Endpoints
-from pytest_qbench.endpoints.messages import CONTINUE, data_url, merged, messages
+from pytest_qbench.endpoints.messages import CONTINUE, data_url, messages, with_extra
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.prompts import ONE_WORD, RATE, RATE_PREFIX, AnswerMode, Prompt
 from pytest_qbench.records import CUT, Response
 
-TOP = 20  # candidates for a token: the most that closed endpoints return
+TOP = 20  # number of candidates for a token, the maximum of closed endpoints
 _INSTEAD = "or ask for one word with --qbench-model-arg=assessment=ask (scores then compare with such runs only)"
 
 
 class OpenAIModel:
-    """Send prompts as requests, as many at once as the endpoint has slots. A failed prompt affects no other.
+    """Sends prompts as requests, as many at once as the endpoint has slots. A failed prompt affects no other.
 
     Quality scores and option log-likelihoods need a server that continues the assistant's turn and reports
     log-probabilities of given tokens, as vLLM does; `probe` checks this. With ``assessment=ask``, for closed endpoints,
@@ -49,7 +49,7 @@ class OpenAIModel:
         self.usage = self._client.usage
         self._tokens: dict[tuple[str | None, str], tuple[int, ...]] = {}
         self._sees_images: str = "not checked"
-        self._sample = 0  # tells equal requests apart in the cache of replies
+        self._sample = 0  # part of the cache key, so that an equal request can be repeated
         self._continues = False  # whether a probe has shown that the endpoint continues replies
 
     @property
@@ -58,7 +58,7 @@ class OpenAIModel:
         return {"asked": ONE_WORD} if self._asks_one_word else {}
 
     def describe(self) -> dict[str, Any]:
-        """Return address and parameters. The weights are unknown: an endpoint does not report them."""
+        """Return address and parameters, without the weights, which an endpoint does not report."""
         given: dict[str, Any] = {key: self._args[key] for key in ("revision", "max_pixels") if key in self._args}
         return {
             "backend": "openai", "name": self.name, "target": self._address.model, "base_url": self._address.base_url,
@@ -66,9 +66,12 @@ class OpenAIModel:
         }  # fmt: skip
 
     def switch_dtype(self) -> str:
-        """Ask again from now on, past the cache: an endpoint keeps its dtype, but its answers vary by call."""
+        """Repeat requests from now on instead of using cached replies; return a name for that.
+
+        An endpoint keeps its dtype, but its answers vary from call to call.
+        """
         self._sample = 1
-        return "asked again"
+        return "repeated requests"
 
     # answers
 
@@ -76,7 +79,7 @@ class OpenAIModel:
         """Return the replies at temperature 0, of at most `max_new_tokens` tokens."""
 
         async def one(prompt: Prompt) -> str | Response:
-            reply = await self._chat(prompt.text, await self._encoded(prompt), max_tokens=max_new_tokens)
+            reply = await self._chat(prompt.text, await self._encode_images(prompt), max_tokens=max_new_tokens)
             choice = reply.choices[0]
             text = choice.text.strip()
             return Response(text, finish=CUT) if choice.cut else text
@@ -88,13 +91,13 @@ class OpenAIModel:
     ) -> list[list[float] | ItemError]:
         """Return the log-likelihood of each option of each prompt as the assistant's reply, summed over tokens.
 
-        Each option takes one request, as no endpoint scores several replies to one conversation.
+        Each option takes one request, as endpoints cannot score several replies to one conversation.
         """
         self._fetch_tokens(None, {option for own in options for option in own})
 
-        async def one(asked: tuple[Prompt, Sequence[str]]) -> list[float]:
-            prompt, own = asked
-            images = await self._encoded(prompt)
+        async def one(pair: tuple[Prompt, Sequence[str]]) -> list[float]:
+            prompt, own = pair
+            images = await self._encode_images(prompt)
             return list(await asyncio.gather(*(self._likelihood(prompt, images, None, option) for option in own)))
 
         return self._endpoints.each(list(zip(prompts, options, strict=True)), one)
@@ -105,10 +108,10 @@ class OpenAIModel:
         With ``assessment=ask`` the word is the first word of a reply to a prompt that asks for one word.
         """
         if self._asks_one_word:
-            return self._endpoints.each(prompts, lambda prompt: self._ask_word(prompt, words))
+            return self._endpoints.each(prompts, lambda prompt: self._score_first_word(prompt, words))
         for prefix in {prompt.prefix for prompt in prompts}:
             self._fetch_tokens(prefix, words)
-        return self._endpoints.each(prompts, lambda prompt: self._continue(prompt, words))
+        return self._endpoints.each(prompts, lambda prompt: self._score_words(prompt, words))
 
     def close(self) -> None:
         """Do nothing: the session's `Endpoints` owns the connections."""
@@ -116,29 +119,29 @@ class OpenAIModel:
     # what the endpoint supports
 
     def probe(self, tasks: Iterable[str], answer: AnswerMode, words: Sequence[str]) -> None:
-        """Send small requests first. Raises `ModelError` that names what the endpoint lacks or silently ignores."""
+        """Send small test requests. Raises `ModelError` that names a feature the endpoint lacks or silently ignores."""
         from PIL import Image
 
-        asked, image = set(tasks), data_url(Image.new("RGB", (64, 64), (128, 128, 128)))
+        tasks, image = set(tasks), data_url(Image.new("RGB", (64, 64), (128, 128, 128)))
         try:
             self._endpoints.run(self._probe_images(image))
-            if "perception" in asked and answer == "likelihood":
+            if "perception" in tasks and answer == "likelihood":
                 self._endpoints.run(self._probe_options(image))
-            if "assessment" in asked:
+            if "assessment" in tasks:
                 self._endpoints.run(self._probe_words(image, words))
         except ItemError as e:
             raise ModelError(f"openai:{self._address}: {e}") from None
 
     async def _probe_images(self, image: str) -> None:
-        seeing = await self._chat(RATE, [image], max_tokens=1)
+        with_image = await self._chat(RATE, [image], max_tokens=1)
         try:
-            blind = await self._chat(RATE, [], max_tokens=1)
+            without_image = await self._chat(RATE, [], max_tokens=1)
         except EndpointError as e:
             if e.status not in (400, 422):
                 raise
             self._sees_images = "yes"  # it rejects a prompt without an image, so it reads images
             return
-        counts = [reply.usage.get("prompt_tokens") for reply in (seeing, blind)]
+        counts = [reply.usage.get("prompt_tokens") for reply in (with_image, without_image)]
         if not all(isinstance(count, int) for count in counts):
             self._sees_images = "not checked: the endpoint counts no tokens"
         elif counts[0] == counts[1]:
@@ -178,16 +181,16 @@ class OpenAIModel:
     async def _chat(self, text: str, images: Sequence[str], prefix: str | None = None, **body: Any) -> Completion:
         continuation = {} if prefix is None else CONTINUE
         given = {"messages": messages(text, images, prefix), "temperature": 0, **continuation, **body}
-        return await self._client.chat(merged(given, self._extra), sample=self._sample)
+        return await self._client.chat(with_extra(given, self._extra), sample=self._sample)
 
-    async def _encoded(self, prompt: Prompt) -> list[str]:
+    async def _encode_images(self, prompt: Prompt) -> list[str]:
         return [await asyncio.to_thread(data_url, image, self._max_pixels) for image in prompt.images]
 
-    async def _continue(self, prompt: Prompt, words: Sequence[str]) -> list[float]:
-        return await self._words_after(prompt, await self._encoded(prompt), words)
+    async def _score_words(self, prompt: Prompt, words: Sequence[str]) -> list[float]:
+        return await self._words_after(prompt, await self._encode_images(prompt), words)
 
     async def _words_after(self, prompt: Prompt, images: Sequence[str], words: Sequence[str]) -> list[float]:
-        """Return the log-probability of each word: one request if each has one token, else one request a word."""
+        """Return the log-probability of each word, with one request if each has one token, else one per word."""
         tokens = [self._tokens[prompt.prefix, word] for word in words]
         if any(len(each) > 1 for each in tokens):
             scores = (self._likelihood(prompt, images, prompt.prefix, word) for word in words)
@@ -205,7 +208,7 @@ class OpenAIModel:
         return [top[f"token_id:{token}"] for token in ids]
 
     async def _likelihood(self, prompt: Prompt, images: Sequence[str], prefix: str | None, text: str) -> float:
-        """Return the summed log-probability of the tokens of `text` as the (rest of the) reply."""
+        """Return the log-probability, summed over tokens, of `text` as the reply or as its rest after `prefix`."""
         tokens = self._tokens[prefix, text]
         reply = await self._chat(
             prompt.text, images, _joined(prefix, text), max_tokens=1, prompt_logprobs=0, return_token_ids=True
@@ -218,13 +221,14 @@ class OpenAIModel:
             raise ItemError(f"no log-probability of every token of {text!r}")
         return math.fsum(value for value in values if value is not None)
 
-    async def _ask_word(self, prompt: Prompt, words: Sequence[str]) -> list[float]:
-        images = await self._encoded(prompt)
+    async def _score_first_word(self, prompt: Prompt, words: Sequence[str]) -> list[float]:
+        """Return the log-probability of each word as the first word of a reply to a prompt that asks for one word."""
+        images = await self._encode_images(prompt)
         reply = await self._chat(_one_word(prompt.text, words), images, **_FIRST_TOKEN, top_logprobs=TOP)
         top = reply.choices[0].top or {}
         scores = []
         for word in words:
-            # "Good", " good" and "good" are the same word: add their probabilities.
+            # "Good", " good" and "good" are the same word, so their probabilities add up.
             found = [value for token, value in top.items() if token.strip().casefold() == word.casefold()]
             if not found:
                 raise ItemError(f"{word!r} is not among the {len(top)} likeliest first tokens: no score")
@@ -245,7 +249,7 @@ class OpenAIModel:
     async def _store_tokens(self, prefix: str | None, texts: Iterable[str]) -> None:
         """Store the token ids of `texts` as the reply, or as the words after `prefix` in the reply.
 
-        A text alone has other ids (leading space, merges), so these are the ids that the text adds to a prompt.
+        A text alone could have other ids (leading space, merges), so these are the ids that the text adds to a prompt.
         """
         before = await self._prompt_ids(prefix)
         if not self._continues:
@@ -260,11 +264,11 @@ class OpenAIModel:
         await asyncio.gather(*(one(text) for text in sorted(texts)))
 
     async def _check_continues(self, reply: str) -> None:
-        """Raise `ItemError` if the server closes the assistant's turn: the score would include the end token."""
+        """Raise `ItemError` if the server closes the assistant's turn, as the score would include the end token."""
         open_, closed = await self._prompt_ids(reply), await self._prompt_ids(reply, continue_final_message=False)
-        if (
-            open_ == closed
-        ):  # ignored, or the template closes no turn; a server that supports both options rejects them together
+        if open_ == closed:
+            # The server ignores the option, or the template closes no turn. A server that knows both of these options
+            # rejects them together.
             try:
                 await self._prompt_ids(reply, add_generation_prompt=True)
             except EndpointError as e:
@@ -285,7 +289,7 @@ _FIRST_TOKEN: Mapping[str, Any] = {"max_tokens": 1, "logprobs": True}
 
 
 def parse_price(text: str | None) -> tuple[float, float] | None:
-    """Parse ``IN/OUT``, US dollars per million prompt and completion tokens."""
+    """Return the two numbers in ``IN/OUT``, US dollars per million prompt and completion tokens."""
     if text is None:
         return None
     given, written = text.split("/")

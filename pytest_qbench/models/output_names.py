@@ -1,4 +1,4 @@
-"""Which dataset, split and model the name of an output file tells."""
+"""Read dataset, split and model from the name of an output file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_qbench.data import published
 
-#: Names of Q-Bench's tasks elsewhere: lmms-eval's `qbench_dev`, Q-Instruct's `qbench_a1_dev`.
+#: Names of Q-Bench's tasks in other tools, such as lmms-eval's `qbench_dev` and Q-Instruct's `qbench_a1_dev`.
 _TASKS = (
     ("lldescribe", re.compile(r"q-?bench[_-]a2")),
     ("qbench2", re.compile(r"q-?bench2")),
@@ -21,11 +21,11 @@ _SPLITS = {"dev": "dev", "val": "dev", "validation": "dev", "test": "test"}
 
 @lru_cache(maxsize=256)
 def dataset_of(file: str) -> tuple[str | None, str | None]:
-    """Return dataset and split that a file's name tells; None for what it does not.
+    """Return dataset and split from a file's name, each None if the name does not contain it.
 
-    `koniq.json` and `llvisionqa_dev.json` are named as the data files, `test_koniq.json` by Q-Align,
-    `qbench_a1_dev.jsonl` by Q-Instruct, `samples_qbench_dev.jsonl` after lmms-eval's task and `llava_Q-Bench1_VAL.xlsx`
-    after VLMEvalKit's table. A name that tells no published dataset is a dataset of its own.
+    `koniq.json` and `llvisionqa_dev.json` have the names of data files. `test_koniq.json` is from Q-Align and
+    `qbench_a1_dev.jsonl` from Q-Instruct. `samples_qbench_dev.jsonl` has the name of lmms-eval's task, and
+    `llava_Q-Bench1_VAL.xlsx` that of VLMEvalKit's table. Any other name is taken as the name of a dataset.
     """
     stem = stem_of(file)
     if found := _published(stem) or _task(stem.lower()):
@@ -36,12 +36,12 @@ def dataset_of(file: str) -> tuple[str | None, str | None]:
 
 
 def stem_of(file: str) -> str:
-    """Return a file's name without its suffix; what a log calls its task has none, but may hold dots."""
+    """Return a file's name without a known suffix. Other parts stay, as a task name in a log may contain dots."""
     return re.sub(r"\.(?:jsonl?|csv|tsv|xlsx|eval)\Z", "", Path(file).name, flags=re.IGNORECASE)
 
 
 def named_among(file: str, datasets: Collection[str]) -> str | None:
-    """Return the one of `datasets` that a file's name tells; None for none or several."""
+    """Return the one of `datasets` that a file's name contains, or None if it contains none or several."""
     dataset, _ = dataset_of(file)
     if dataset in datasets:
         return dataset
@@ -53,13 +53,13 @@ def named_among(file: str, datasets: Collection[str]) -> str | None:
 
 
 def is_published(file: str) -> bool:
-    """Whether a file's name tells a published dataset."""
+    """Return whether a file's name contains a published dataset."""
     dataset, _ = dataset_of(file)
     return dataset is not None and published.task_of(dataset) is not None
 
 
 def model_of(file: str) -> str | None:
-    """Return the model that VLMEvalKit puts before the name of its table; None for any other name."""
+    """Return the model in the name of a VLMEvalKit table, which begins with it; None for any other name."""
     stem = stem_of(file)
     for layout in published.LAYOUTS.values():
         for tables in layout.tables.values():
@@ -71,7 +71,7 @@ def model_of(file: str) -> str | None:
 
 
 def _published(stem: str) -> tuple[str, str | None] | None:
-    """Return the dataset whose data file or VLMEvalKit table a name holds."""
+    """Return dataset and split of the data file or VLMEvalKit table in a name, or None."""
     lowered = stem.lower()
     for name, layout in published.LAYOUTS.items():
         for split in (*published.SPLITS, None):

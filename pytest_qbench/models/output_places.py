@@ -1,4 +1,4 @@
-"""In which line of a file an entry begins, for messages. The file is read once more, for errors are rare."""
+"""Find the line of a file in which an entry begins, for error messages. It reads the file again, as errors are rare."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def _lines(path: Path) -> tuple[int, ...]:
             return tuple(_json_lines(read_bytes(path, LARGE).decode("utf-8-sig")))
         if suffix in (".csv", ".tsv"):
             return tuple(_table_lines(read_bytes(path, LARGE)))
-    except (OSError, ValueError):  # changed since it was read: the entry's number has to do
+    except (OSError, ValueError):  # the file has changed since: the message then has the entry's number instead
         return ()
     return ()
 
 
 def _json_lines(text: str) -> Iterator[int]:
-    """Yield the lines in which the objects of a JSON file begin: of an array, one a line or one after the other."""
+    """Yield the lines in which the objects of a JSON file begin, in an array or one after the other."""
     decoder = json.JSONDecoder()
     position, line, counted = 0, 1, 0
     while True:
@@ -51,7 +51,7 @@ def _json_lines(text: str) -> Iterator[int]:
 
 
 def _table_lines(content: bytes) -> Iterator[int]:
-    """Yield the lines in which the records of a table begin, without its header; a quoted cell may run over lines."""
+    """Yield the lines in which the rows of a table begin, without its header. A quoted cell may span several lines."""
     quotes, start, is_header, blank = 0, 1, True, True
     for number, line in enumerate(content.split(b"\n"), 1):
         if quotes % 2 == 0:

@@ -1,14 +1,14 @@
-"""Turn every kind of decoded image into 8-bit RGB, by one documented rule for each kind.
+"""Convert every kind of decoded image to 8-bit RGB, by one rule for each kind:
 
 - Orientation: the EXIF tag is applied.
-- 16-bit greyscale: 0 to 65,535 is scaled to 0 to 255. Colours of 16 bits are scaled by the decoder.
-- 32-bit integers: as 16 bits where no value is greater than 65,535, else refused.
-- Floats: scaled from 0 to the smallest of 1, 255 and 65,535 that no value exceeds; other ranges are refused.
-- Alpha, also of palettes: laid over white.
+- 16-bit greyscale: 0 to 65,535 is scaled to 0 to 255. The decoder scales 16-bit colours.
+- 32-bit integers: scaled as 16 bits if no value exceeds 65,535, else rejected.
+- Floats: white is the smallest of 1, 255 and 65,535 that no value exceeds. Other ranges are rejected.
+- Alpha, also in palettes: the image is placed on white.
 - CMYK and other colour spaces: Pillow's conversion. Embedded colour profiles are not applied.
 - Animation: the first frame.
 
-A change of these rules changes `PIXEL_RULES`, a condition of every comparison.
+A change of these rules must change `PIXEL_RULES`, a condition of every comparison.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ORIENTATION = 0x0112
 
 
 def to_rgb(image: Image) -> Image:
-    """Return the image as 8-bit RGB, upright; raises `ValueError` for pixel values of an unknown range."""
+    """Return the image as 8-bit RGB, upright. Raises `ValueError` for pixel values of an unknown range."""
     if image.mode == "RGB" and "transparency" not in image.info and _is_upright(image):
         return image
     from PIL import Image as Images
@@ -43,7 +43,7 @@ def to_rgb(image: Image) -> Image:
 
 
 def _is_upright(image: Image) -> bool:
-    # Reading the tags of a file without any costs microseconds; of a JPEG it parses its EXIF block.
+    # This takes microseconds for a file without tags. For a JPEG it parses the EXIF block.
     return bool(image.getexif().get(_ORIENTATION, 1) == 1)
 
 
@@ -56,5 +56,7 @@ def _scaled(image: Image) -> Image:
     whites = _WHITE if image.mode == "F" else _WHITE[2:]
     white = next((white for white in whites if highest <= white), None)
     if not np.isfinite(values).all() or lowest < 0 or white is None:
-        raise ValueError(f"pixel values from {lowest:g} to {highest:g} have no known white; save it with 8 or 16 bits")
+        raise ValueError(
+            f"pixel values from {lowest:g} to {highest:g} have no known white level; save the image with 8 or 16 bits"
+        )
     return Images.fromarray(np.rint(values * (255.0 / white)).astype(np.uint8)).convert("RGB")

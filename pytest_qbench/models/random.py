@@ -14,7 +14,7 @@ SENTENCE = "The image is of average quality, with acceptable clarity, lighting a
 
 
 class RandomModel:
-    """Answer from the seed, the prompt's key and the options alone, independent of batch, order and process."""
+    """Answers at random, by the seed, the prompt's key and the options, independent of batch, order and process."""
 
     needs_images = False
 

@@ -17,10 +17,10 @@ from pytest_qbench.records import Key, Response
 
 
 class ReplayModel(ItemModel):
-    """Answers items from recorded outputs; an item without one is an error by name.
+    """Answers items from recorded outputs. An item without an output is an error that names the item.
 
-    `arguments` are the model arguments: `files` and `filter` choose what is read, `duplicates` which of several
-    different outputs for one item counts.
+    `arguments` are the model arguments. `files` and `filter` select the outputs to read. `duplicates` selects one of
+    several different outputs for an item.
     """
 
     needs_images = False
@@ -34,7 +34,7 @@ class ReplayModel(ItemModel):
         self._matches = Matches()
 
     def describe(self) -> dict[str, Any]:
-        """Return the backend, the files that were read with a hash of their content, and the model arguments."""
+        """Return the backend, the names of the files, a hash of their content, and the model arguments."""
         chosen = {"arguments": self._arguments} if self._arguments else {}
         files = self._outputs.files
         names = [file.name for file in files]
@@ -42,7 +42,7 @@ class ReplayModel(ItemModel):
 
     @property
     def conditions(self) -> dict[str, Any]:
-        """How an earlier run asked, by the keys of a fingerprint; empty for outputs that do not say."""
+        """Prompt conditions of the recorded run, by the keys of a fingerprint; empty if the outputs have none."""
         return self._outputs.conditions
 
     @property
@@ -57,17 +57,17 @@ class ReplayModel(ItemModel):
 
     @property
     def matched_tasks(self) -> set[str]:
-        """The tasks of which an item has an output."""
+        """Tasks with an output for at least one item."""
         return {task for task, _ in self._matches.found}
 
     @property
     def gives_likelihoods(self) -> bool:
-        """Whether the answers to multiple choice are a likelihood per option and not a reply."""
+        """Whether the answers to multiple-choice questions are a likelihood per option instead of a reply."""
         answers = [found.output for (task, _), found in self._matches.found.items() if task == "perception"]
         return any(one.text is None and bool(one.likelihoods or one.logprobs) for one in answers)
 
     def expect(self, items: Iterable[Item]) -> None:
-        """Match the outputs with the items of a run; raises `ModelError` where one would have to be guessed."""
+        """Match the outputs with the items of a run. Raises `ModelError` for an ambiguous match."""
         items = list(items)
         if all((item.task, item.id) in self._items for item in items):
             return
@@ -76,7 +76,7 @@ class ReplayModel(ItemModel):
         self._matches = match(self._outputs.files, list(self._items.values()), duplicates)
 
     def recall(self, items: Sequence[Item]) -> list[Response]:
-        """Return the recorded response of each item; raises `ItemError` for the first without one."""
+        """Return the recorded response of each item. Raises `ItemError` for the first item without one."""
         self.expect(items)
         return [self._response(item) for item in items]
 
@@ -84,7 +84,7 @@ class ReplayModel(ItemModel):
         """Do nothing: there is nothing to release."""
 
     def _refuse(self) -> NoReturn:
-        raise ModelError(f"replay:{self._path}: recalls recorded items only; nothing new can be asked of it")
+        raise ModelError(f"replay:{self._path}: has recorded outputs only and cannot answer other prompts")
 
     def _response(self, item: Item) -> Response:
         found = self._matches.found.get((item.task, item.id))
@@ -105,8 +105,8 @@ class ReplayModel(ItemModel):
         other = self._matches.other_question.get((item.task, item.id))
         if other is None:
             return f"no recorded output in {self._path}"
-        asked = other.output.question
-        return f"{place(other.file, other.output)}: answers another question ({asked!r})"
+        question = other.output.question
+        return f"{place(other.file, other.output)}: answers another question ({question!r})"
 
 
 def _digest(files: Sequence[OutputFile]) -> str:
@@ -118,7 +118,7 @@ def _digest(files: Sequence[OutputFile]) -> str:
 
 
 def _by_option(item: Item, found: Found) -> dict[str, float]:
-    """Return the likelihoods by option; raises `ItemError` where their number is another."""
+    """Return the likelihoods by option. Raises `ItemError` if their number differs from the number of options."""
     likelihoods = found.output.likelihoods
     if len(likelihoods) != len(item.options):
         raise ItemError(

@@ -61,7 +61,7 @@ RECORDS = "records.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """One entry of `models.yaml`."""
+    """A model of `models.yaml` and its default arguments."""
 
     name: str
     target: str
@@ -77,8 +77,8 @@ class ModelSpec:
     """A parsed `--qbench-model`.
 
     `target` is an absolute folder or file, a hub id, ``MODEL@BASE_URL`` or a seed. `name` is safe as a folder name, as
-    baselines use it. `answer` is the answer mode that the alias asks for (None: the protocol's default). `args` are the
-    alias's model arguments; the user's override them.
+    baselines use it. `answer` is the answer mode of the alias (None: the protocol's default). `args` are the model
+    arguments of the alias. The user's arguments override them.
     """
 
     kind: Kind
@@ -115,9 +115,10 @@ def aliases() -> Mapping[str, Alias]:
 
 
 def parse_spec(spec: str) -> ModelSpec:
-    """Parse `spec`. An alias wins over a folder of the same name (write ``./tiny`` for the folder).
+    """Parse the value of --qbench-model. An alias takes precedence over a folder of the same name (write ``./tiny``).
 
-    Raises `ModelError` for an unknown name, with the nearest aliases. It reads the alias file only; `check` reads more.
+    Raises `ModelError` for an unknown name, with the nearest aliases. This reads only the alias file; `check` reads the
+    model's files.
     """
     spec = spec.strip()
     prefix, colon, rest = spec.partition(":")
@@ -168,9 +169,9 @@ def check(spec: ModelSpec, vision: bool = True) -> None:
 
 
 def paper_words(spec: ModelSpec | None) -> tuple[str, str]:
-    """Return the two words whose logits give the published A3 scores of a model.
+    """Return the two words whose logits give the published assessment scores (A3) of a model.
 
-    The model is found by its alias, its hub id or, for recorded outputs, its name (`instructblip_t5`).
+    The alias, the hub id or, for recorded outputs, the name (`instructblip_t5`) identifies the model.
     """
     if spec is not None:
         name = spec.name.lower().replace("_", "-")
@@ -181,7 +182,10 @@ def paper_words(spec: ModelSpec | None) -> tuple[str, str]:
 
 
 def parse_model_args(arguments: Iterable[str]) -> dict[str, str]:
-    """Parse ``KEY=VALUE`` arguments into a dict of checked strings. A later argument overrides an earlier one."""
+    """Parse ``KEY=VALUE`` arguments into a dict of valid strings. A later argument overrides an earlier one.
+
+    Raises `ModelError` for an unknown key or an invalid value.
+    """
     parsed: dict[str, str] = {}
     for argument in arguments:
         key, equals, value = (part.strip() for part in argument.partition("="))
@@ -252,7 +256,7 @@ def _check_weights(folder: Path) -> None:
 
 
 def _is_text_only(config: Mapping[str, Any]) -> bool:
-    """Whether a config is of a language model: an LM head and no key about images. False with remote code."""
+    """Return whether a config has an LM head and no key about images. It is False for models with remote code."""
     heads = config.get("architectures") or []
     if not heads or "auto_map" in config or not all(re.search(r"(CausalLM|LMHeadModel|MaskedLM)$", h) for h in heads):
         return False
@@ -264,7 +268,7 @@ def _is_hub_id(text: str) -> bool:
 
 
 def is_json_object(text: str) -> bool:
-    """Whether a text is a JSON object."""
+    """Return whether a text is a JSON object."""
     try:
         return isinstance(parse_json(text), dict)
     except ValueError:

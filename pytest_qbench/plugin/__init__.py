@@ -1,5 +1,4 @@
-"""The pytest plugin: thin hooks. Each imports its module when a suite, a gate or an option needs it: a plain pytest
-start stays light."""
+"""Hooks of the pytest plugin. Each imports its module when a suite, gate or option needs it, so pytest starts fast."""
 
 from __future__ import annotations
 
@@ -42,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         "qbench(task): run this function once per benchmark item of the task perception, description or assessment; "
-        "qbench(gates): number of gates that a test makes in a loop.",
+        "qbench(gates): number of times that a test calls qbench_gate with margin=, if it does so in a loop.",
     )
     if is_worker(config):
         return
@@ -104,7 +103,7 @@ def pytest_pycollect_makeitem(collector: Any, name: str, obj: object) -> Generat
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
-    """Order gates last, drop functions without items, raise usage errors; after all other plugins."""
+    """Order gates last, drop functions without items and raise usage errors, after all other plugins."""
     yield
     if KEY in config.stash:
         from pytest_qbench.plugin.collection import order_and_check
@@ -113,7 +112,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Plan the chunks over the final selection."""
+    """Plan the chunks of the selected items."""
     if KEY in session.config.stash:
         from pytest_qbench.plugin.collection import plan_measurement
 
@@ -122,7 +121,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Report an item in one step where its record is there."""
+    """Report an item in one step if its record exists already."""
     if KEY in item.config.stash:
         from pytest_qbench.plugin.fast_path import report_recorded
 
@@ -132,7 +131,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Attach record and verdict to the report as plain values, which cross xdist by themselves."""
+    """Attach record and verdict to the report as plain values, which xdist sends to the controller."""
     report = yield
     if KEY in item.config.stash:
         from pytest_qbench.plugin.reports import attach
@@ -142,7 +141,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> Any:
-    """Name the outcomes of items and gates."""
+    """Return category, letter and word for the outcome of an item or gate."""
     outcome = getattr(report, "qbench_outcome", None)
     if outcome is None:
         return None
@@ -152,14 +151,14 @@ def pytest_report_teststatus(report: pytest.TestReport) -> Any:
 
 
 class ReportListener:
-    """Reads records as their reports arrive: alone and on the controller, never on a worker."""
+    """Reads records as their reports arrive. A worker has none: its controller does this."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
-        """Read the record that a report is about; count ended gates and failed tests."""
+        """Read the record of a reported item, and count gates and failed tests."""
         if (key := getattr(report, "qbench_item", None)) is not None:
             run_of(self.config).recorder.ensure_record(key)
         if KEY in self.config.stash:
@@ -171,7 +170,7 @@ class ReportListener:
             remember_wrong(self.config, report)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
-        """Run a session with item nodes faster than pytest's own loop does."""
+        """Run a session with item nodes, faster than pytest's own loop."""
         if KEY in session.config.stash:
             from pytest_qbench.plugin.fast_path import run_session
 
@@ -181,7 +180,7 @@ class ReportListener:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """Open the run folder before the first item; end in a usage error when a process found that the run cannot work."""
+    """Open the run folder before the first item. Raise the usage error that this process or a worker found."""
     try:
         if KEY in session.config.stash and not is_worker(session.config) and not session.config.option.collectonly:
             from pytest_qbench.plugin.collection import open_run_folder
@@ -190,7 +189,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
             _report_resumed(session.config)
             _show_pace(session.config)
         result = yield
-    except KeyboardInterrupt:  # the base of what pytest and xdist raise when a session is stopped
+    except KeyboardInterrupt:  # the base class of the exceptions with which pytest and xdist stop a session
         _raise_usage_error(session.config)
         raise
     _raise_usage_error(session.config)
@@ -220,7 +219,7 @@ def _raise_usage_error(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before the JUnit XML is written
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand over the worker's part of the run; elsewhere write summary and baseline."""
+    """Send a worker's part of the run to the controller. Any other process writes summary and baseline."""
     if KEY in session.config.stash:
         from pytest_qbench.plugin.finish import finish_session
 
@@ -228,7 +227,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Show tables, gates, files."""
+    """Show the tables, the gates and the files of the run."""
     if KEY in config.stash and (finished := config.stash[KEY].finished):
         from pytest_qbench.plugin.terminal import show
 
@@ -236,7 +235,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Flush the terminal before pytest writes a usage error to the other stream."""
+    """Flush stdout, so that pytest's usage error on stderr comes after it."""
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if KEY in config.stash and reporter is not None:
         reporter.flush()

@@ -1,4 +1,4 @@
-"""Where a pytest process keeps its run; imports only pytest, since projects without Q-Bench pay for it."""
+"""Access to the run of a pytest process. It imports only pytest, as projects without Q-Bench import it too."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ KEY: pytest.StashKey[Run] = pytest.StashKey()
 
 
 def run_of(config: pytest.Config) -> Run:
-    """Return this process's run, made when a suite, a gate or an option first asks for it.
+    """Return the run of this process. The first call creates it.
 
-    Raises `pytest.UsageError` for options that cannot work.
+    Raises `pytest.UsageError` for unusable options.
     """
     if KEY not in config.stash:
         from pytest_qbench.errors import UsageError

@@ -1,8 +1,8 @@
-"""How the gates of a run share alpha: the number of comparisons, read from the source of the gate tests.
+"""Split alpha between the gates of a run: count their comparisons in the source of the gate tests.
 
-A gate test takes a share if it compares with the baseline (``margin=``) on a task that has data; floors and ceilings
-take none. Where the number of gates cannot be read from the source (a loop, the fixture handed to a helper,
-``**bounds``) the author gives it: ``@pytest.mark.qbench(gates=7)``.
+A gate test gets a share if it compares with the baseline (``margin=``) on a task with data. Floors and ceilings get
+none. The source does not show the number of gates in a loop, of a fixture passed to a helper, or with ``**bounds``. The
+author then states it: ``@pytest.mark.qbench(gates=7)``.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class GateCalls:
 
 
 def gate_calls(function: Callable[..., Any], declared: int | None = None) -> GateCalls:
-    """Read from a test's source which gates compare with the baseline; `declared` is the number its author gave."""
+    """Return the gates of a test that compare with the baseline, from the `declared` number or else the source."""
     if declared is not None:
         return GateCalls((None,) * declared)
     if FIXTURE not in inspect.signature(function).parameters:
-        return GateCalls(None)  # it comes through another fixture
+        return GateCalls(None)  # the test gets it through another fixture
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError, SyntaxError):
@@ -58,7 +58,7 @@ def gate_calls(function: Callable[..., Any], declared: int | None = None) -> Gat
 
 
 def comparisons(tests: Iterable[GateCalls], measured: Set[str]) -> int:
-    """Number of the gate tests that compare with the baseline on a task with data, at least 1."""
+    """Return the number of gate tests that compare with the baseline on a task with data, at least 1."""
     return max(1, sum(calls.count(measured) > 0 for calls in tests))
 
 

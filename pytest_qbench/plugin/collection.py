@@ -1,4 +1,4 @@
-"""Suite function + dataset -> item nodes, gates last. Errors are kept until collection ends, then raised once."""
+"""Collect one test per item, and order the gates last. Usage errors are kept until the end of collection."""
 
 from __future__ import annotations
 
@@ -23,17 +23,19 @@ NO_MODEL = "no model: add --qbench-model=SPEC, for example --qbench-model=tiny (
 
 
 def is_gate(item: pytest.Item) -> bool:
-    """Return whether a test is a gate: it asks for the results."""
+    """Return whether a test is a gate, that is, uses the results."""
     return "qbench_results" in getattr(item, "fixturenames", ())
 
 
 def declared_gates(node: pytest.Item) -> int | None:
-    """The number of gates that ``@pytest.mark.qbench(gates=N)`` declares, or None; raises `pytest.UsageError`."""
+    """Return N of ``@pytest.mark.qbench(gates=N)``, or None without it. Raises `pytest.UsageError` for a wrong N."""
     for marker in node.iter_markers("qbench"):
         if "gates" in marker.kwargs:
             number = marker.kwargs["gates"]
             if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-                raise pytest.UsageError(f"{node.nodeid}: @pytest.mark.qbench(gates={number!r}): a number from 1 on")
+                raise pytest.UsageError(
+                    f"{node.nodeid}: @pytest.mark.qbench(gates={number!r}): must be a positive integer"
+                )
             return number
     return None
 
@@ -49,7 +51,8 @@ def bench_item(node: pytest.Item) -> Item | None:
 def parametrize_items(run: Run, metafunc: pytest.Metafunc, marker: pytest.Mark) -> None:
     """Parametrize a function marked `qbench` with its items.
 
-    A usage error is kept for `order_and_check`: raised here it would exit with 2, under xdist with 1 and fifty lines.
+    A usage error is kept for `order_and_check`. Raised here, it would give exit status 2 or, under xdist, 1 with fifty
+    lines of output.
     """
     if run.collected.lacks_model:
         return
@@ -60,21 +63,20 @@ def parametrize_items(run: Run, metafunc: pytest.Metafunc, marker: pytest.Mark) 
         items = []
     if run.collected.lacks_model:
         return
-    ordinary = metafunc.definition.nodeid in run.collected.parametrized_normally or len(
-        {item.id for item in items}
-    ) < len(items)
-    if items and is_plain(metafunc) and not ordinary:
-        metafunc.parametrize("qbench_item", [Items(items)], ids=["items"])  # `nodes.item_nodes` makes nodes of them
+    has_duplicate_ids = len({item.id for item in items}) < len(items)
+    is_normal = metafunc.definition.nodeid in run.collected.parametrized_normally or has_duplicate_ids
+    if items and is_plain(metafunc) and not is_normal:
+        metafunc.parametrize("qbench_item", [Items(items)], ids=["items"])  # `nodes.item_nodes` creates their nodes
     elif items:
         metafunc.parametrize("qbench_item", items, ids=[item.id for item in items])
-    else:  # an empty parametrization would be a skip, and green
+    else:  # pytest would skip an empty parametrization, and the session would pass
         run.collected.without_items.add(metafunc.definition.nodeid)
 
 
 def replace_with_item_nodes(run: Run, collector: Any, name: str, obj: object, found: list[Any]) -> list[Any]:
-    """Return one node per item in place of a body-less suite function's node."""
+    """Return the item nodes that replace the node of a suite function without a body."""
     nodes = item_nodes(found, run)
-    if nodes is None:  # another plugin parametrized the function as well: its items are tests like any
+    if nodes is None:  # another plugin parametrized the function too: parametrize its items normally
         run.collected.parametrized_normally.add(f"{collector.nodeid}::{name}")
         again: list[Any] = collector.ihook.pytest_pycollect_makeitem(collector=collector, name=name, obj=obj)
         return again
@@ -103,7 +105,7 @@ def _items(run: Run, metafunc: pytest.Metafunc, marker: pytest.Mark) -> list[Ite
 
 
 def _check_one_model(items: list[pytest.Item]) -> None:
-    """Refuse two models in one run: a baseline belongs to one model."""
+    """Raise `UsageError` if the suites use several models, as a baseline belongs to one model."""
     found = set()
     for suite in dict.fromkeys(item.suite for item in items if isinstance(item, ItemNode)):
         found.add(suite.model)
@@ -117,23 +119,23 @@ def _check_one_model(items: list[pytest.Item]) -> None:
 
 
 def _check_distribution(config: pytest.Config) -> None:
-    """Refuse ways to distribute tests that break chunks apart or measure items several times."""
+    """Raise `UsageError` for an xdist mode that splits chunks or measures items several times."""
     if not is_worker(config):
         return
     dist = config.workerinput["qbench_dist"]  # type: ignore[attr-defined]
     if dist in ("each", "loadgroup", "worksteal"):
-        raise UsageError(f"--dist={dist} breaks batches apart or measures items twice: use -n alone (or --dist=load)")
+        raise UsageError(f"--dist={dist} splits batches or measures items twice: use -n alone (or --dist=load)")
     if config.workerinput["qbench_folder"] is None:  # type: ignore[attr-defined]
-        raise UsageError("-n must know before collection that Q-Bench runs: add --qbench-model=SPEC")
+        raise UsageError("-n needs a named model before collection: add --qbench-model=SPEC")
 
 
 def order_and_check(config: pytest.Config, run: Run, items: list[pytest.Item]) -> None:
-    """Order and check a collection. An error raises `pytest.UsageError`; on a worker it empties the collection."""
+    """Order and check the collected tests. Raises `pytest.UsageError`; on a worker, an error empties the collection."""
     if run.collected.without_items:
         items[:] = [item for item in items if item.nodeid.partition("[")[0] not in run.collected.without_items]
     gates = [item for item in items if is_gate(item)]
-    asking = [gate for gate in gates if FIXTURE in getattr(gate, "fixturenames", ())]
-    functions = [gate for gate in asking if isinstance(gate, pytest.Function)]
+    callers = [gate for gate in gates if FIXTURE in getattr(gate, "fixturenames", ())]
+    functions = [gate for gate in callers if isinstance(gate, pytest.Function)]
     config.stash[GATE_CALLS] = [gate_calls(gate.function, declared_gates(gate)) for gate in functions]
     if run.collected.gates_only:
         items[:] = gates
@@ -152,19 +154,19 @@ def order_and_check(config: pytest.Config, run: Run, items: list[pytest.Item]) -
         raise pytest.UsageError(run.usage_error)
     items[:] = [] if run.usage_error else [item for item in items if not is_gate(item)]
     if is_worker(config):
-        # Workers measure; gates run once, on the controller, which gets their ids when the worker ends.
-        # A path, not a node id: a suite may lie outside rootdir.
+        # Workers measure. The controller gets the gates' ids when a worker ends, and runs each gate once.
+        # An id starts with a full path, as a suite may lie outside rootdir.
         run.collected.gate_ids = [f"{gate.path}::{gate.nodeid.partition('::')[2]}" for gate in gates]
     else:
         items += gates
 
 
 def _skip_without_model(config: pytest.Config, items: list[pytest.Item], gates: list[pytest.Item]) -> None:
-    """Skip suites and gates beside the other tests of a project; refuse a command that asks for Q-Bench alone."""
+    """Skip suites and gates among a project's other tests. Raise `pytest.UsageError` if there are no other tests."""
     suites = [item for item in items if item.get_closest_marker(NAME) is not None]
     if len(items) == len(suites) + len(gates) and not config.option.collectonly:
         if is_worker(config):
-            items.clear()  # the controller collects nothing and cannot know: the worker reports it
+            items.clear()  # the controller collects nothing, so the worker reports the error to it
             config.stash[KEY].usage_error = NO_MODEL
             return
         raise pytest.UsageError(NO_MODEL)
@@ -181,7 +183,7 @@ def plan_measurement(config: pytest.Config, run: Run, items: list[pytest.Item]) 
             nodes = [(node.nodeid, bench_item(node)) for node in items]
             request, following = run.request, not is_worker(config)
             run.recorder.measurer.plan(nodes, request.chunk_size, request.planned_batch, following=following)
-        freeze()  # the nodes live as long as the session
+        freeze()  # the nodes exist as long as the session
 
 
 def open_run_folder(config: pytest.Config, run: Run) -> None:

@@ -1,7 +1,7 @@
-"""The fast path: one report per item instead of three phases, which cost ten times the item itself.
+"""The fast path: report an item in one step. pytest's three phases would take ten times as long as the item itself.
 
-Item nodes whose record is there take it. Other items run like any test: the first of a chunk, which measures the chunk;
-the last of a module, which tears down; items with a mark of their own; and items that end in an error.
+It is for item nodes whose record exists. Other items run like any test: the first of a chunk (it measures the chunk),
+the last of a module (it tears down the module's fixtures), items with additional marks, and items in error.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_qbench.plugin.nodes import ItemNode
-from pytest_qbench.plugin.progress import flushed_by_hand
+from pytest_qbench.plugin.progress import flush_manually
 from pytest_qbench.session.gc import freeze
 from pytest_qbench.session.options import NAME
 from pytest_qbench.session.workers import is_worker
@@ -21,15 +21,15 @@ from pytest_qbench.session.workers import is_worker
 if TYPE_CHECKING:
     from pytest_qbench.session.run import Run
 
-FREEZE_EVERY = 8192  # items between two calls of `freeze`: only their records and reports are rescanned
+FREEZE_EVERY = 8192  # number of items between two calls of `freeze`; the collector rescans only objects since the last
 
 
 def report_recorded(run: Run, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
-    """Report `item` from its record; return False where it has to run like any test."""
+    """Report `item` from its record and return True; return False if it has to run like any test."""
     if not isinstance(item, ItemNode) or nextitem is None or nextitem.parent is not item.parent:
         return False
-    # pytest_collection_modifyitems, for one, may add marks to single items or to their module.
-    if item.suite.marked_above or any(mark.name != NAME for mark in item.own_markers):
+    # Hooks such as pytest_collection_modifyitems may add marks to single items or to their module.
+    if item.suite.has_marks_above or any(mark.name != NAME for mark in item.own_markers):
         return False
     began = time.time()
     nodeid = item.nodeid
@@ -42,7 +42,7 @@ def report_recorded(run: Run, item: pytest.Item, nextitem: pytest.Item | None) -
         duration=time.time() - began, start=began, stop=began,
     )  # fmt: skip
     report.qbench_outcome = record.status  # type: ignore[attr-defined]
-    if is_worker(item.config):  # plain values; the record crosses in the run folder
+    if is_worker(item.config):  # the controller reads the record itself from the run folder
         report.qbench_item = (record.task, record.item)  # type: ignore[attr-defined]
     hook = item.suite.hook
     hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
@@ -52,17 +52,17 @@ def report_recorded(run: Run, item: pytest.Item, nextitem: pytest.Item | None) -
 
 
 def run_session(run: Run, session: pytest.Session) -> bool | None:
-    """Run the tests of a session with item nodes; return None where pytest's own loop has to run.
+    """Run the tests of a session with item nodes and return True; return None if pytest's own loop has to run.
 
-    For each item pytest calls a hook of a dozen plugins and flushes the terminal. Here recorded items skip the hook,
-    and the display moves one chunk at a time, as results arrive.
+    For each test, pytest calls a hook of a dozen plugins and flushes the terminal. Here recorded items skip that hook,
+    and the terminal is flushed once per chunk.
     """
     option = session.config.option
     if option.collectonly or (session.testsfailed and not option.continue_on_collection_errors):
         return None
     if not any(isinstance(item, ItemNode) for item in getattr(session, "items", ())):
         return None
-    with flushed_by_hand(session.config.pluginmanager.getplugin("terminalreporter")) as flush:
+    with flush_manually(session.config.pluginmanager.getplugin("terminalreporter")) as flush:
         for done, (item, following) in enumerate(pairwise((*session.items, None))):
             assert item is not None
             if done % FREEZE_EVERY == 0:

@@ -1,4 +1,4 @@
-"""The end of a pytest session: a worker hands its part over, every other process finishes the run."""
+"""End a pytest session: a worker sends its part of the run to the controller, any other process finishes the run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_qbench.session.workers import is_worker
 
 
 def finish_session(session: pytest.Session) -> None:
-    """Hand over the worker's part of the run; elsewhere finish the run and fail it where no gate could."""
+    """Send a worker's part of the run to the controller. Another process finishes the run and sets the exit status."""
     run = session.config.stash[KEY]
     _forget_nodes(session)
     if is_worker(session.config):
@@ -24,7 +24,7 @@ def finish_session(session: pytest.Session) -> None:
 
 
 def _forget_nodes(session: pytest.Session) -> None:
-    """Keep item nodes out of pytest's list of all tests ever seen: it is read whole at every start."""
+    """Keep item nodes out of pytest's cache of known node ids, which pytest reads at every start."""
     plugin = session.config.pluginmanager.getplugin("nfplugin")
     if plugin is not None and hasattr(session, "items"):
         items = [item for item in session.items if bench_item(item) is not None]
@@ -57,7 +57,7 @@ def _finish_run(session: pytest.Session, run: Run) -> None:
 
 
 def _refuse_empty(session: pytest.Session, run: Run) -> None:
-    """Fail a session that named a model and measured nothing; `--collect-only` measures nothing on purpose."""
+    """Fail a session that names a model and measures nothing, unless that is expected, as with `--collect-only`."""
     config = session.config
     is_expected = config.option.collectonly or run.usage_error or not (run.request.tasks or given_model(config))
     if is_expected or session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
@@ -70,7 +70,7 @@ def _refuse_empty(session: pytest.Session, run: Run) -> None:
 
 
 def _show_first(config: pytest.Config, outcome: str) -> None:
-    """Let pytest's last line begin with an outcome: "3 passed, 1 inconclusive" reads as green."""
+    """Let pytest's last line begin with an outcome, since "3 passed, 1 inconclusive" looks like a pass."""
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if reporter is None:
         return

@@ -1,4 +1,4 @@
-"""The fixtures that suites use and projects override."""
+"""Fixtures for suites. A project may override them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def _share_cores(config: pytest.Config) -> None:
-    """Give each xdist worker its share of the cores; more threads than cores wait for each other."""
+    """Limit each xdist worker to its share of the cores, since more threads than cores slow each other down."""
     import os
 
     import torch
@@ -37,7 +37,7 @@ def _share_cores(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def qbench_model(request: pytest.FixtureRequest) -> Iterator[Model]:
-    """The model under test, from `--qbench-model`; override it to bring your own."""
+    """The model under test, from `--qbench-model`. Override this fixture to measure a model of your own."""
     from pytest_qbench.models.load import load_model
     from pytest_qbench.models.transformers.devices import Worker
     from pytest_qbench.plugin.nodes import stop
@@ -94,7 +94,7 @@ def qbench_engine(request: pytest.FixtureRequest, qbench_model: Model) -> Iterat
 
 @pytest.fixture
 def qbench_record(request: pytest.FixtureRequest, qbench_item: Item, qbench_engine: Engine) -> Record:
-    """The record of this item; asking for it measures the item (with its whole chunk)."""
+    """The record of this item. Requesting it measures the item with the rest of its chunk."""
     from pytest_qbench.plugin.nodes import measure
 
     return measure(request.node, run_of(request.config), qbench_item, lambda: qbench_engine)
@@ -102,13 +102,13 @@ def qbench_record(request: pytest.FixtureRequest, qbench_item: Item, qbench_engi
 
 @pytest.fixture(scope="session")
 def qbench_results(request: pytest.FixtureRequest) -> Results:
-    """Everything measured; a test that asks for it runs once, after the last item, also under xdist."""
+    """The results of the run. A test that requests them runs once, after the last item, also under xdist."""
     return run_of(request.config).results
 
 
 @pytest.fixture(scope="session")
 def qbench_baseline(request: pytest.FixtureRequest) -> Baseline | MissingBaseline:
-    """The stored baseline, or the reason why there is none."""
+    """The stored baseline, or the reason why it is missing."""
     return run_of(request.config).baseline
 
 
@@ -116,10 +116,10 @@ def qbench_baseline(request: pytest.FixtureRequest) -> Baseline | MissingBaselin
 def qbench_gate(
     request: pytest.FixtureRequest, qbench_results: Results, qbench_baseline: Baseline | MissingBaseline
 ) -> Iterator[Callable[..., GateResult]]:
-    """Judge a metric: ``qbench_gate("perception.accuracy", margin=0.01)`` fails when it regressed or is invalid.
+    """Gate a metric: ``qbench_gate("perception.accuracy", margin=0.01)`` fails if the metric regressed or is invalid.
 
     `dataset` and `slice` may be patterns. `margin` compares with the baseline, `minimum` and `maximum` do not. With
-    `each_dataset` every dataset of a correlation has to pass, not only their mean.
+    `each_dataset`, every dataset of a correlation has to pass, not only their mean.
     """
     from pytest_qbench.gates.targets import gated_tasks
     from pytest_qbench.plugin.alpha_allocation import GateCalls, comparisons, gate_calls
@@ -148,7 +148,7 @@ def qbench_gate(
         if margin is not None and (calls.tasks is None or compared > len(calls.tasks)):
             known = "cannot be read from its source" if calls.tasks is None else f"is larger than {len(calls.tasks)}"
             pytest.fail(
-                f"{request.node.nodeid}: the number of gates {known}; give it, as in @pytest.mark.qbench(gates=7), or "
+                f"{request.node.nodeid}: the number of gates {known}; state it, as in @pytest.mark.qbench(gates=7), or "
                 "use one gate with a pattern, such as dataset='k*'",
                 pytrace=False,
             )
@@ -157,14 +157,14 @@ def qbench_gate(
             margin=margin, minimum=minimum, maximum=maximum, dataset=dataset, slice=slice, each_dataset=each_dataset,
         )  # fmt: skip
         outcome = gating.outcome(result)
-        # In JUnit XML a gate that holds says what it rests on, too.
+        # JUnit XML contains the reason of each gate, also of one that passes.
         request.node.user_properties.append(
             (printable(f"gate {result.name}"), printable(f"{result.verdict}: {result.reason}"))
         )
         if outcome == "fail":
             request.node.stash[FAILED_BY_VERDICT] = True
             pytest.fail(gate_text(result), pytrace=False)
-        # Of several gates in one test the open question is what must show.
+        # A test with several gates shows "inconclusive" if one of them is.
         if outcome in ("inconclusive", "not gated") and request.node.stash.get(VERDICT, None) != "inconclusive":
             request.node.stash[VERDICT] = outcome
         return result

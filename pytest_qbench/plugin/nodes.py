@@ -1,8 +1,8 @@
-"""One light test node per benchmark item of a plain suite function.
+"""Light test nodes for the items of a plain suite function.
 
-A suite function is plain when only the measurement happens in it: it has an empty body, our fixtures (and session
-fixtures behind them) and no mark but ours. Its items share one function node, which represents them in pytest's fixture
-system. Every other suite function is parametrized as usual, at ten times the cost.
+A suite function is plain if it does nothing but measure. Its body is empty, it has no marks but ours, and it uses only
+our fixtures and fixtures of session scope. Its items share one function node, which represents them in pytest's fixture
+system. Every other suite function is parametrized normally, at ten times the cost.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from pytest_qbench.session.run import Run
 
 _OURS = frozenset({"qbench_item", "qbench_record", "request"})
-# Attributes that pytest gives every node at once and most nodes never need: half a kilobyte.
-_EMPTY = (
+# Attributes of half a kilobyte that pytest creates with every node and most nodes never need.
+_LAZY_ATTRIBUTES = (
     *("keywords", "extra_keyword_matches", "stash", "user_properties", "_report_sections"),
     *(["_store"] if hasattr(pytest.Item, "_store") else []),
 )
@@ -47,7 +47,7 @@ class Items(tuple["Item", ...]):
 
 
 def is_plain(metafunc: pytest.Metafunc) -> bool:
-    """Return whether only the measurement happens in a suite function."""
+    """Return whether a suite function is plain, that is, does nothing but measure."""
     function, definition = metafunc.function, metafunc.definition
     if metafunc.cls is not None or not isinstance(function, FunctionType):
         return False
@@ -70,7 +70,7 @@ def is_plain(metafunc: pytest.Metafunc) -> bool:
 
 
 def _is_watched(node: pytest.Item) -> bool:
-    """Return whether a conftest hooks into the phases of a test, which an item node runs in one step."""
+    """Return whether a conftest has hooks for the phases of a test. The fast path would not call them."""
     for name in _PHASE_HOOKS:
         for implementation in getattr(node.ihook, f"pytest_runtest_{name}").get_hookimpls():
             if Path(getattr(implementation.plugin, "__file__", None) or "").name == "conftest.py":
@@ -79,7 +79,7 @@ def _is_watched(node: pytest.Item) -> bool:
 
 
 class Suite:
-    """The part that all items of one suite function share."""
+    """Data that all items of one suite function share."""
 
     def __init__(self, function: pytest.Function) -> None:
         self.function = function
@@ -89,17 +89,17 @@ class Suite:
         self.fixturenames = tuple(function.fixturenames)
         parent = function.parent
         assert parent is not None
-        # pytest 9.2 keeps a node id in parts; the ids of one function share all but the last part.
+        # pytest 9.2 stores a node id in parts. The ids of one function share all parts but the last.
         self._id = parent.id.child(self.name) if hasattr(parent, "id") else f"{parent.nodeid}::{self.name}"
 
     def nodeid(self, parameters: str) -> Any:
-        """The node id of one item."""
+        """Return the node id of one item."""
         return f"{self._id}[{parameters}]" if isinstance(self._id, str) else self._id.with_params(parameters)
 
     def engine(self, node: ItemNode) -> Engine:
-        """Return the engine through pytest's fixtures: built once a session, torn down by pytest at its end.
+        """Return the engine from pytest's fixtures, which live as long as the session.
 
-        `node` is the test being set up; fixtures are requested for it, as pytest does for doctests.
+        `node` is the test that requests them, as for pytest's doctests.
         """
         request = TopRequest(node, _ispytest=True)  # type: ignore[arg-type]
         for name in self.fixturenames:
@@ -110,28 +110,28 @@ class Suite:
 
     @cached_property
     def hook(self) -> Any:
-        """The hooks of its file, looked up once: pytest looks for conftest files per item."""
+        """The hooks of its file. They are cached, as pytest looks for conftest files on each access."""
         return self.function.ihook
 
     @cached_property
-    def marked_above(self) -> bool:
-        """Whether its module or folder has a mark of another plugin, when the tests run."""
+    def has_marks_above(self) -> bool:
+        """Whether its module or a folder above has a mark of another plugin. Read this when the tests run."""
         assert self.function.parent is not None
         return any(mark.name != NAME for mark in self.function.parent.iter_markers())
 
     @property
     def model(self) -> tuple[int, None, None]:
-        """Identity of its model fixture: equal for two suites that measure the same model."""
+        """Identity of its model fixture, equal for two suites that measure the same model."""
         return id(self.function._fixtureinfo.name2fixturedefs["qbench_model"][-1]), None, None
 
 
 class ItemNode(pytest.Item):
-    """The test of one item. It is reported in one step where its record is there, else run like any test."""
+    """The test of one item. It is reported in one step if its record exists, else run like any test."""
 
     def __init__(self, name: str, parent: Any, nodeid: str, suite: Suite, bench: Item, run: Run) -> None:
         super().__init__(name, parent, nodeid=nodeid)
-        for empty in _EMPTY:
-            delattr(self, empty)
+        for attribute in _LAZY_ATTRIBUTES:
+            delattr(self, attribute)
         self.suite, self.bench, self.run = suite, bench, run
         self.own_markers = list(suite.marks)
 
@@ -180,11 +180,11 @@ class ItemNode(pytest.Item):
 
     @property
     def location(self) -> tuple[str, int | None, str]:
-        """Location of the suite function; pytest's own property builds a path per item."""
+        """Location of the suite function. pytest's own property would build a path for each item."""
         return self.suite.path, self.suite.line, self.name
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        """Location of the suite function."""
+        """Return the location of the suite function."""
         return self.path, self.suite.line, self.name
 
     @property
@@ -192,12 +192,12 @@ class ItemNode(pytest.Item):
         return self.suite.function._fixtureinfo
 
     def setup(self) -> None:
-        """Request the session fixtures if the item needs the model; an exception there is an error in set-up."""
+        """Request the session fixtures if the item needs the model. Their exceptions are errors in set-up."""
         if self.run.recorder.measurer.needs_model(self.nodeid, self.bench):
             self.engine = self.suite.engine(self)
 
     def runtest(self) -> None:
-        """Measure the item, with its whole chunk."""
+        """Measure the item with the rest of its chunk."""
         measure(self, self.run, self.bench, lambda: self.engine)
 
 
@@ -215,9 +215,9 @@ def item_nodes(found: list[Any], run: Run) -> list[Any] | None:
             suite = Suite(node)
             with gc_paused():
                 for item in items:
-                    one = node_name(item.id)
-                    own = {"nodeid": suite.nodeid(one), "suite": suite, "bench": item, "run": run}
-                    nodes.append(ItemNode.from_parent(node.parent, name=f"{suite.name}[{one}]", **own))
+                    name = node_name(item.id)
+                    given = {"nodeid": suite.nodeid(name), "suite": suite, "bench": item, "run": run}
+                    nodes.append(ItemNode.from_parent(node.parent, name=f"{suite.name}[{name}]", **given))
     return nodes
 
 
@@ -230,20 +230,23 @@ def node_name(id_: str) -> str:
 
 
 def measure(node: pytest.Item, run: Run, item: Item, engine: Any) -> Record:
-    """Measure the item of a test and keep its record for the report. An error fails the test if none is tolerated."""
+    """Measure the item of a test, store the record for the report and return it.
+
+    Fails the test if the record is an error and no errors are tolerated.
+    """
     from pytest_qbench.plugin.stash import RECORD
 
     try:
-        asked: list[Engine] = []
+        used: list[Engine] = []  # the engine, unless the record exists already
 
-        def noted() -> Engine:
-            asked[:] = [engine()]
-            return asked[0]
+        def use_engine() -> Engine:
+            used[:] = [engine()]
+            return used[0]
 
-        record = run.recorder.measurer.measure(node.nodeid, item, noted)
-        if asked:
-            run.recorder.made_with.batch_size = asked[0].batch_size  # the automatic batch size may have been halved
-            run.tracebacks.update(asked[0].tracebacks)
+        record = run.recorder.measurer.measure(node.nodeid, item, use_engine)
+        if used:
+            run.recorder.made_with.batch_size = used[0].batch_size  # the automatic batch size may have been halved
+            run.tracebacks.update(used[0].tracebacks)
     except UsageError as e:
         stop(node.session, run, e)
     node.stash[RECORD] = record
@@ -253,7 +256,7 @@ def measure(node: pytest.Item, run: Run, item: Item, engine: Any) -> Record:
 
 
 def stop(session: pytest.Session, run: Run, error: UsageError) -> NoReturn:
-    """End the session with a usage error; items that did not run are not reported."""
+    """End the session with a usage error (exit status 4). Items that did not run are not reported."""
     run.usage_error = run.usage_error or str(error)
     session.shouldstop = run.usage_error
-    pytest.skip(run.usage_error)  # this item's own report; the session ends with exit status 4
+    pytest.skip(run.usage_error)  # for the report of this item

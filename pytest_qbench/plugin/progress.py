@@ -1,4 +1,4 @@
-"""Items per second and the time left, in the line where pytest shows its percentage."""
+"""Show items per second and the time left in the line where pytest shows its percentage."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 LONG = 20.0
-"""Seconds after which the pace is shown: an earlier estimate is too noisy."""
-EDGE = 32  # columns, more than pytest's own progress takes
+"""Seconds after which the pace is shown. An earlier estimate would be too noisy."""
+EDGE = 32  # columns; pytest's own progress takes fewer
 STEP = 0.2  # seconds between two updates of the pace
 
 
@@ -31,28 +31,28 @@ def show_pace(reporter: Any) -> None:
     """
     began, width = time.monotonic(), reporter._screen_width
     message, break_line = reporter._get_progress_information_message, reporter._write_progress_information_if_past_edge
-    told, due = "", began + LONG
+    shown, due = "", began + LONG
 
     def message_with_pace() -> str:
         text = message()
-        return f"{text[:-1]}, {told}]" if told and text.endswith("]") else text
+        return f"{text[:-1]}, {shown}]" if shown and text.endswith("]") else text
 
     def break_line_earlier() -> None:
-        nonlocal told, due
+        nonlocal shown, due
         now = time.monotonic()
         if now >= due:
-            told, due = pace(reporter.reported_progress, reporter._session.testscollected, now - began), now + STEP
-            reporter._screen_width = width - (len(told) + 2 if told else 0)
+            shown, due = pace(reporter.reported_progress, reporter._session.testscollected, now - began), now + STEP
+            reporter._screen_width = width - (len(shown) + 2 if shown else 0)
         line = reporter._tw._current_line
         if not line.isascii() or len(line) + EDGE >= reporter._screen_width:
-            break_line()  # this measures every character of the line
+            break_line()  # slow, as it measures every character of the line
 
     reporter._get_progress_information_message = message_with_pace
     reporter._write_progress_information_if_past_edge = break_line_earlier
 
 
 @contextmanager
-def flushed_by_hand(reporter: Any | None) -> Generator[Callable[[], None]]:
+def flush_manually(reporter: Any | None) -> Generator[Callable[[], None]]:
     """Keep pytest's reporter from flushing after every test; yield a flush function, and flush at the end."""
     if reporter is None:
         yield lambda: None

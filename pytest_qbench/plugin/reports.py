@@ -1,4 +1,4 @@
-"""Test reports as item outcomes and verdicts."""
+"""Turn test reports into outcomes of items and verdicts of gates."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OUTCOMES: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
 
 
 def attach(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Put item (once) and outcome, or the verdict of a gate, on the report."""
+    """Store on a report the item (on one of its reports only) and its outcome, or the verdict of a gate."""
     if (record := item.stash.get(RECORD, None)) is not None:
         report.qbench_item = (record.task, record.item)  # type: ignore[attr-defined]
         item.stash[STATUS] = record.status
@@ -40,9 +40,9 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
 
 
 def end_after_failed_setup(item: pytest.Item, report: pytest.TestReport) -> None:
-    """End the session where the model could not be set up: the same traceback would follow for every item."""
+    """End the session if the model could not be set up. Otherwise every item would repeat the same traceback."""
     run = run_of(item.config)
-    if run.recorder.is_verified:  # the engine is there: another fixture failed
+    if run.recorder.is_verified:  # the engine was built, so another fixture failed
         return
     message = str(getattr(report.longrepr, "reprcrash", None) or report.longrepr).strip().splitlines()
     reason = one_line(message[-1]) if message else "no reason"
@@ -51,7 +51,7 @@ def end_after_failed_setup(item: pytest.Item, report: pytest.TestReport) -> None
 
 
 def remember_wrong(config: pytest.Config, report: pytest.TestReport) -> None:
-    """Let pytest's --lf and --ff know what was wrong, unparsed or in error, and not only what failed."""
+    """Let pytest's --lf and --ff select items that were wrong, unparsed or in error, as well as failed tests."""
     plugin = config.pluginmanager.getplugin("lfplugin")
     if plugin is not None:
         plugin.lastfailed[getattr(report, "id", report.nodeid)] = True

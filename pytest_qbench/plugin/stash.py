@@ -1,4 +1,4 @@
-"""What item nodes and gates keep for their reports."""
+"""Stash keys for data that item nodes and gates keep for their reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Q-Bench's lines in pytest's terminal: the header line and the closing section."""
+"""Q-Bench's output in pytest's terminal: the header line and the section at the end."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def header(settings: Settings) -> str:
 
 
 def show(reporter: Any, run: Finished) -> None:
-    """Write the section with pytest's own writer."""
+    """Write the section of a finished run with pytest's terminal writer."""
     width = reporter._tw.fullwidth
     word = word_of(run)
     reporter.write_sep("=", f"Q-Bench: {word}", **{COLOURS[tone_of(word)]: True, "bold": True})
     for line in section(run, width, reporter.verbosity):
-        # Only a terminal has an edge; in a log a line stays whole, so that it can be searched for.
+        # In a log each line stays whole, so that it can be searched for.
         for text in wrapped(line.text, width) if reporter.isatty else [line.text]:
             reporter.write_line(text, **dict.fromkeys(line.marks, True))
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """A long sentence on several lines, the second and later ones indented."""
+    """Return a text as lines of at most `width` characters, all but the first indented."""
     if len(text) <= width:
         return [text]
     return textwrap.wrap(text, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)

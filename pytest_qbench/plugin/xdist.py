@@ -1,4 +1,4 @@
-"""Whole chunks go to workers; gates run once, on the controller. Imported only where xdist is active."""
+"""Run under xdist: workers get whole chunks, and the controller runs the gates. Imported only with xdist."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from pytest_qbench.session.workers import is_controller
 if TYPE_CHECKING:
     from pytest_qbench.session.run import Run
 
-ISOLATION = 12  # more workers that may die while an item that kills its process is isolated
+ISOLATION = 12  # additional workers that may die while an item that kills its process is isolated
 
 
 class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """Schedules the planned chunks. The stock class costs O(n) per item and repeats a crashing item for ever."""
+    """Schedules whole chunks. xdist's own class takes O(n) per item and repeats a crashing item for ever."""
 
     def __init__(self, config: pytest.Config, log: Any, size: int, batch: int) -> None:
         super().__init__(config, log)
@@ -33,7 +33,7 @@ class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
         self._deaths: Counter[str] = Counter()
 
     def schedule(self) -> None:
-        """Plan once, over the collection that all workers have in common."""
+        """Plan the chunks once, over the tests that all workers have collected."""
         if self.collection is None and self.registered_collections:
             nodeids = next(iter(self.registered_collections.values()))
             self._index = {nodeid: i for i, nodeid in enumerate(nodeids)}
@@ -50,7 +50,7 @@ class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
         node.send_runtest_some([self._index[nodeid] for nodeid, done in unit.items() if not done])
 
     def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
-        """Forget finished chunks, so that only chunks in flight count as pending."""
+        """Remove a chunk once it is finished, so that only chunks in flight count as pending."""
         nodeid = self.registered_collections[node][item_index]
         units, scope = self.assigned_work[node], self._scope[nodeid]
         units[scope][nodeid] = True
@@ -59,27 +59,29 @@ class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
         self._reschedule(node)
 
     def remove_node(self, node: Any) -> str | None:
-        """Give the unfinished tests of a lost worker to the others; return the test to blame, which does not run again.
+        """Distribute the unfinished tests of a dead worker. Return the test that killed it, or None.
 
-        A benchmark item is measured again: the journal knows which batch was in flight, and isolation ends in an error
-        that names the item. It is to blame only where workers die there twice before anything is measured.
+        The returned test is not repeated. An item in a batch is repeated: the journal knows the batch, and isolation
+        ends with an error that names the item. An item is returned only if two workers die at it before they start a
+        batch.
         """
         units = self.assigned_work.pop(node)
         unfinished = [nodeid for unit in units.values() for nodeid, done in unit.items() if not done]
         if not unfinished:
             return None
-        blamed = unfinished[0] if self._is_to_blame(unfinished) else None
+        cause = unfinished[0] if self._is_first_the_cause(unfinished) else None
         for scope, unit in reversed(units.items()):
-            if blamed in unit:
-                unit[blamed] = True
+            if cause in unit:
+                unit[cause] = True
             if not all(unit.values()):
                 self.workqueue[scope] = unit
                 self.workqueue.move_to_end(scope, last=False)
         for other in self.assigned_work:
             self._reschedule(other)
-        return blamed
+        return cause
 
-    def _is_to_blame(self, unfinished: list[str]) -> bool:
+    def _is_first_the_cause(self, unfinished: list[str]) -> bool:
+        """Return whether the first unfinished test killed the worker."""
         names = {_parameter(nodeid) for nodeid in unfinished}
         run = run_of(self.config)
         run.recorder.folder.journal.refresh()
@@ -94,7 +96,7 @@ class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
         return self._deaths[first] > 1
 
     @property
-    def left(self) -> list[str]:
+    def unfinished(self) -> list[str]:
         """Tests that no worker finished."""
         units = [*self.workqueue.values(), *(unit for units in self.assigned_work.values() for unit in units.values())]
         return [nodeid for unit in units for nodeid, done in unit.items() if not done]
@@ -105,7 +107,7 @@ def _parameter(nodeid: str) -> str:
 
 
 class XdistController:
-    """Hooks of the controller: chunks to workers, their output back, gates at the end."""
+    """Hooks of the controller: it distributes chunks, takes over the workers' output and runs the gates."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
@@ -113,7 +115,7 @@ class XdistController:
         self.scheduler: ChunkScheduling | None = None
         self.is_in_use = in_use(config)
         if self.is_in_use and config.option.maxworkerrestart is None and config.option.numprocesses:
-            # Isolating an item costs some workers; xdist's own limit is four per process.
+            # Isolating an item costs some workers. xdist's own limit is four per process.
             config.option.maxworkerrestart = str(4 * config.option.numprocesses + ISOLATION)
 
     @pytest.hookimpl(optionalhook=True)
@@ -129,13 +131,13 @@ class XdistController:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> ChunkScheduling | None:
-        """Replace the default distribution, where Q-Bench is in use."""
+        """Return the scheduler of chunks if Q-Bench is in use and the user names no other distribution."""
         if not self.is_in_use or config.getvalue("dist") != "load":
             return None
         request = run_of(config).request
         try:
             self.scheduler = ChunkScheduling(config, log, request.chunk_size, request.planned_batch)
-        except UsageError as e:  # from the project's configuration; the command line was checked before
+        except UsageError as e:  # in the project's configuration; the command line has been checked before
             raise pytest.UsageError(str(e)) from e
         return self.scheduler
 
@@ -148,7 +150,7 @@ class XdistController:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Run the gates after the last item; -x, --maxfail and Ctrl-C end the session before."""
+        """Run the gates after the last item, unless -x, --maxfail or Ctrl-C has ended the session."""
         result = yield
         self._check_complete(run_of(session.config))
         if is_controller(session.config) and self.gate_ids and not run_of(self.config).usage_error:
@@ -156,13 +158,13 @@ class XdistController:
         return result
 
     def _check_complete(self, run: Run) -> None:
-        """Note the tests that died with their workers: such a run is not green."""
+        """Note the tests that did not run because their workers died, so that the run does not pass."""
         if self.scheduler is None or run.usage_error:
             return
-        if left := self.scheduler.left:
-            run.notes.append(f"{len(left)} tests were not run, their workers died (first: {left[0]})")
+        if left := self.scheduler.unfinished:
+            run.notes.append(f"{len(left)} tests were not run, as their workers died (first: {left[0]})")
         if self.gate_ids is None and self.scheduler.collection:
-            run.notes.append("no worker ended in order: gates were not run")
+            run.notes.append("no worker finished: gates were not run")
 
     def _run_gates(self, session: pytest.Session, gate_ids: list[str]) -> None:
         config, collected = session.config, run_of(session.config).collected
@@ -170,7 +172,7 @@ class XdistController:
         count, pyargs = session.testscollected, config.option.pyargs
         collected.gates_only = True
         if reporter is not None:
-            config.pluginmanager.unregister(reporter)  # or a second "collected N items" is printed
+            config.pluginmanager.unregister(reporter)  # else it prints a second "collected N items"
         try:
             config.option.pyargs = False  # these are paths
             gates = list(session.perform_collect(gate_ids))

@@ -1,4 +1,4 @@
-"""Check the option --qbench-ray without importing Ray."""
+"""Check the option --qbench-ray. This module does not import Ray."""
 
 from __future__ import annotations
 

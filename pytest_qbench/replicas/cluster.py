@@ -18,7 +18,7 @@ from typing import Any
 from pytest_qbench.errors import UsageError
 from pytest_qbench.replicas.check import AUTO, OPTION
 
-# No usage statistics, and no log lines of Ray's C++ processes. Ray reads these when it is imported.
+# Environment variables that turn off usage statistics and the logs of Ray's C++ processes. Ray reads them on import.
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 30
@@ -26,7 +26,7 @@ CONNECT_SCRIPT = (
     "import sys, ray; ray.init(sys.argv[1], log_to_driver=False, logging_level=50, configure_logging=False)"
 )
 CURRENT = "ray_current_cluster"
-SOCKETS = "/tmp"  # the path of a socket has at most 104 bytes, too few for Ray's names below a long TMPDIR
+SOCKETS = "/tmp"  # a socket's path has at most 104 bytes, which Ray's names would exceed below a long TMPDIR
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Cluster:
             except _ConnectionRefused as e:
                 raise UsageError(f"{where}: {e}") from e
         elif running := _local_address():
-            with suppress(_ConnectionRefused):  # that cluster has ended: start one; the summary reports it
+            with suppress(_ConnectionRefused):  # that cluster has ended: start a new one, which the summary reports
                 _test_connection(running)
                 named = running
         try:
@@ -73,9 +73,9 @@ class Cluster:
     def size(self, device: str) -> PoolSize:
         """Return one replica per GPU, or one per node if there is no GPU or `device` is the CPU.
 
-        On a CPU, one forward pass uses all cores of a node, and each replica holds the weights: a second replica would
-        only take memory. All replicas get the same number of CPUs, so a batch gives the same results on each.
-        Raises `UsageError` for a cluster without CPUs and GPUs.
+        On a CPU, one forward pass uses all cores of a node, so a second replica on it would only take memory. All
+        replicas get the same number of CPUs, so a batch gives the same results on each. Raises `UsageError` for a
+        cluster without CPUs and GPUs.
         """
         import ray
 
@@ -104,7 +104,7 @@ class Cluster:
 
 
 def pool_size(nodes: Sequence[Mapping[str, float]], *, gpus: bool) -> PoolSize:
-    """Return the pool size for nodes with these resources."""
+    """Return the pool size for nodes with these resources. Raises `UsageError` if no node has a CPU or GPU."""
     with_gpu = [node for node in nodes if node.get("GPU", 0) >= 1] if gpus else []
     hosts = with_gpu or [node for node in nodes if node.get("CPU", 0) >= 1]
     if not hosts:
@@ -126,7 +126,7 @@ def _local_address() -> str:
 
 
 class _ConnectionRefused(Exception):
-    """A cluster cannot be joined; the message is the reason."""
+    """A cluster cannot be joined. The message states the reason."""
 
 
 def _test_connection(address: str) -> None:

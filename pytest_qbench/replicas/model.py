@@ -1,4 +1,4 @@
-"""Present the replicas to the engine as one model: it sends batches ahead and receives answers in plan order."""
+"""Present the replicas to the engine as one model that is sent batches ahead and answers them in order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pytest_qbench.replicas.check import OPTION
 from pytest_qbench.replicas.cluster import Cluster
 from pytest_qbench.replicas.pool import PendingBatch, ReplicaHandle, ReplicaPool
 
-AHEAD = 3  # batches a replica: one in the forward pass, one in preparation, one finished and waiting its turn
+AHEAD = 3  # batches per replica: one in the forward pass, one in preparation, one finished that waits for its turn
 
 
 class SentPrompts(Prompts):
@@ -67,7 +67,7 @@ class ReplicatedModel(ItemModel):
         return AHEAD * max(1, len(self._pool.replicas))
 
     def describe(self) -> dict[str, Any]:
-        """Return the description of a replica; it is equal for all."""
+        """Return the description of the model, which is the same on all replicas."""
         return dict(self._pool.handshake.description)
 
     def send(self, items: Sequence[Item], prompts: Sequence[Prompt], shared: bool) -> Sequence[Prompt]:
@@ -83,11 +83,12 @@ class ReplicatedModel(ItemModel):
     def receive(self, items: Sequence[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
         """Wait for the responses of a batch and return them. Errors of the model propagate.
 
-        Raises `WorkerDied` if replicas died over the batch, so that the engine halves it, or over its single item.
+        Raises `WorkerDied` if replicas repeatedly died while they measured the batch. The engine then halves the batch
+        or, if it has a single item, records an error.
         """
         batch = prompts.batch if isinstance(prompts, SentPrompts) else None
         while True:
-            self._check(items)
+            self._check_retry(items)
             batch = batch or self._send_alone(items)
             self._pool.resolve(batch)
             if batch.answers is not None:
@@ -109,7 +110,7 @@ class ReplicatedModel(ItemModel):
         self._cluster.close()
 
     def _send_alone(self, items: Sequence[Item]) -> PendingBatch:
-        """Send a batch to an idle replica: if the replica dies, the batch or its node is the cause."""
+        """Send a batch to an idle replica. If that replica dies, the batch or the node is the cause."""
         while True:
             self._pool.require_one()
             replicas = {replica: self._pool.pending(replica) for replica in self._pool.replicas}
@@ -124,14 +125,16 @@ class ReplicatedModel(ItemModel):
         sizes = [next_batch_size(self._died.get((item.task, item.id), [])) for item in items]
         return min((size for size in sizes if size is not None), default=None)
 
-    def _check(self, items: Sequence[Item]) -> None:
+    def _check_retry(self, items: Sequence[Item]) -> None:
+        """Raise `WorkerDied` if the items may not be retried in one batch."""
         limit = self._limit(items)
         if limit is None or limit >= len(items):
             return
         times = max(len(self._died.get((item.task, item.id), [])) for item in items)
         subject = items[0].id if len(items) == 1 else f"a batch of {len(items)} from {items[0].id}"
         raise WorkerDied(
-            f"the process died {times} times while it measured {subject}" + (", at last alone" if limit == 0 else "")
+            f"the process died {times} times while it measured {subject}"
+            + (", the last time alone" if limit == 0 else "")
         )
 
     def _refuse(self) -> NoReturn:

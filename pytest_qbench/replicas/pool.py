@@ -50,7 +50,7 @@ class PendingBatch:
 
 @dataclass(eq=False)
 class ReplicaHandle:
-    """A replica that has loaded the model. Batches without another reference disappear from it."""
+    """A replica that has loaded the model. `batches` holds weak references to the batches sent to it."""
 
     actor: Any
     handshake: Handshake
@@ -120,7 +120,7 @@ class ReplicaPool:
         return [batch for batch in batches.values() if batch.answers is None and not batch.lost]
 
     def resolve(self, batch: PendingBatch) -> None:
-        """Wait until a batch has answers or is lost; a lost batch means a lost replica with all of its batches."""
+        """Wait until a batch has answers or is lost. Remove the replica of a lost batch, with its other batches."""
         if batch.answers is not None or batch.lost:
             return
         try:
@@ -130,7 +130,7 @@ class ReplicaPool:
             self._lose(batch.replica)
 
     def switch_dtype(self) -> str | None:
-        """Switch all present and future replicas to another dtype (see `SupportsDtypeSwitch`)."""
+        """Switch all present and future replicas to another dtype and return its name; None if they cannot."""
         self._switched = True
         found = [self._switch_dtype(replica.actor) for replica in self.replicas]
         return found[0] if found else None
@@ -152,10 +152,13 @@ class ReplicaPool:
         actor = remote.remote()
         self._starting[actor.load.remote(*self._load)] = actor, actor.place.remote()
 
-    def _wait(self, met: Callable[[], bool]) -> None:
-        """Wait until `met`. After the time limit, replicas without a node count only if there is no other."""
+    def _wait(self, is_met: Callable[[], bool]) -> None:
+        """Wait until `is_met()`. After the time limit, do not wait for replicas without a node if others have loaded.
+
+        Raises `UsageError` if no replica is left or no node has room for one.
+        """
         end = time.monotonic() + PLACING_SECONDS
-        while not met():
+        while not is_met():
             if not self._starting:
                 if self._replicas:
                     return
@@ -171,7 +174,7 @@ class ReplicaPool:
                 )
 
     def _placed(self) -> bool:
-        """Whether a starting replica has a node and is loading."""
+        """Return whether a starting replica has a node and is loading."""
         places = [place for _, place in self._starting.values()]
         return bool(ray.wait(places, num_returns=1, timeout=0)[0]) if places else False
 

@@ -1,4 +1,4 @@
-"""The process on a node of the cluster: the model, and the threads that prepare its batches."""
+"""A replica: a process on a node of the cluster, with the model and the threads that prepare its batches."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ class Handshake:
 
 
 class Replica:
-    """A model in its own process. Errors are returned, not raised: Ray would change their type and text."""
+    """A model in its own process. Methods return errors instead of raising them, as Ray would change type and text."""
 
     def __init__(self) -> None:
         self._preparing, self._computing = threading.Lock(), threading.Lock()
 
     def place(self) -> str:
-        """Return the name of this node; the answer shows that the replica has a node."""
+        """Return the name of this node. A result shows that the replica has been placed on a node."""
         return platform.node()
 
     def load(
         self, spec: ModelSpec, args: Mapping[str, str], settings: PromptSettings, threads: int
     ) -> Handshake | UsageError:
-        """Load the model. `threads`: number of torch threads."""
+        """Load the model and return the description of the replica. `threads`: number of torch threads."""
         import ray
         import torch
 
@@ -87,7 +87,7 @@ class Replica:
                 ready = self._prefetcher.next()
             readable = [item for i, item in enumerate(items) if i not in ready.broken]
             with self._computing:
-                found = iter(self._settings.ask(self._model, readable, ready.prompts) if readable else ())
+                found = iter(self._settings.query(self._model, readable, ready.prompts) if readable else ())
             return [ready.broken[i] if i in ready.broken else next(found) for i in range(len(items))]
         except (*ITEM_FAILURES, UsageError) as e:
             return e

@@ -29,7 +29,7 @@ class EmbeddedImage:
 
 
 def portable_items(items: Sequence[Item], *, vision: bool) -> tuple[Item, ...]:
-    """Return the items in a form that can be sent. `vision`: whether to include the images."""
+    """Return the items in a form that Ray can send to a replica. `vision`: whether to include the images."""
     return tuple(replace(item, images=tuple(map(_portable, item.images)) if vision else ()) for item in items)
 
 

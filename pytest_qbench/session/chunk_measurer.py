@@ -156,5 +156,5 @@ def _killer(item: Item, times: int) -> Record:
     return Record.of(
         item,
         "error",
-        error=f"WorkerDied: the process died {times} times while it measured {item.id}, at last alone",
+        error=f"WorkerDied: the process died {times} times while it measured {item.id}, the last time alone",
     )

@@ -66,17 +66,17 @@ class SessionEndpoints:
 
     def add_usage(self, usage: Mapping[str, dict[str, Any]]) -> None:
         """Add the usage of another process."""
-        from pytest_qbench.endpoints.usage import added
+        from pytest_qbench.endpoints.usage import sum_usage
 
         for role, other in usage.items():
-            self._others[role] = added(self._others[role], other) if role in self._others else other
+            self._others[role] = sum_usage(self._others[role], other) if role in self._others else other
 
     @property
     def usage(self) -> dict[str, dict[str, Any]]:
         """The usage of all processes together, by role (model, judge); plain values."""
-        from pytest_qbench.endpoints.usage import added
+        from pytest_qbench.endpoints.usage import sum_usage
 
         total = dict(self._others)
         for role, own in self._own.items():
-            total[role] = added(total[role], own.to_dict()) if role in total else own.to_dict()
+            total[role] = sum_usage(total[role], own.to_dict()) if role in total else own.to_dict()
         return total

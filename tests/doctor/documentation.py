@@ -15,14 +15,14 @@ from pytest_qbench.models.transformers.model import TransformersModel
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "models.md"
 BEGIN, END = "<!-- conformance: make conformance -->", "<!-- end of conformance -->"
-COLUMNS = (*CHECKS, "reload offline", "images preprocessed one by one", "images seen once for several prompts")
+COLUMNS = (*CHECKS, "reload offline", "images preprocessed one by one", "images encoded once for several prompts")
 
 
 def row(name: str, found: Sequence[Check], *, preprocesses_separately: bool) -> str:
-    """One line of the table, without measured differences, which depend on the machine."""
-    (ahead,) = (check for check in found if check.name == "made ready ahead")
+    """Return one line of the table. It omits the measured differences, which depend on the machine."""
+    (prefetched,) = (check for check in found if check.name == "prefetched batches")
     cells = [check.outcome for check in found]
-    cells += ["yes" if preprocesses_separately else "no", "yes" if "seen once" in ahead.detail else "no"]
+    cells += ["yes" if preprocesses_separately else "no", "yes" if "encoded once" in prefetched.detail else "no"]
     return f"| {name} | {' | '.join(cells)} |"
 
 
@@ -32,8 +32,8 @@ def main() -> None:
     torch.set_num_threads(1)
     lines = [f"| architecture | {' | '.join(COLUMNS)} |", "| --- " * (len(COLUMNS) + 1) + "|"]
     for name in ARCHITECTURES:
-        with tempfile.TemporaryDirectory() as choose_device:
-            spec = parse_spec(str(build(name, Path(choose_device))))
+        with tempfile.TemporaryDirectory() as folder:
+            spec = parse_spec(str(build(name, Path(folder))))
             model = TransformersModel(spec, {})
             apart = model.encoder.preprocesses_separately
             lines.append(

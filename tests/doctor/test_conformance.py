@@ -1,4 +1,4 @@
-"""Every architecture in the backend, compared with transformers alone and with other batch sizes."""
+"""Compare every architecture in the backend with transformers alone and with other batch sizes."""
 
 from __future__ import annotations
 
@@ -63,23 +63,23 @@ def test_all_checks_pass_and_match_the_documentation(
     )
 
 
-def counted_over_padding(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+def positions_that_count_padding(batch: dict[str, torch.Tensor]) -> torch.Tensor:
     return torch.arange(batch["input_ids"].shape[1]).expand_as(batch["input_ids"])
 
 
-def look_at_another(model: TransformersModel, picture: Any) -> None:
+def preprocess_another_image(model: TransformersModel, picture: Any) -> None:
     picture.preprocessed = model.encoder._images.preprocess(photo(99))
 
 
 @architectures(["llava"])
 @pytest.mark.parametrize("fault, caught", [
-    (lambda m, p: p.setattr(m.score, "_model_positions", counted_over_padding), "batch of 8"),
-    (lambda m, p: p.setattr(m.score, "_add_rest", lambda *_: None), "options by full forwards"),
+    (lambda m, p: p.setattr(m.score, "_model_positions", positions_that_count_padding), "batch of 8"),
+    (lambda m, p: p.setattr(m.score, "_add_later_tokens", lambda *_: None), "options by full forwards"),
     (lambda m, p: p.setattr(m.encoder, "continuation", lambda prefix, text: (7,)), "words after the prefix"),
-    (lambda m, p: p.setattr(m, "option_loglikelihoods", lambda asked, own: [[-1.0] * 4 for _ in own]), "several images"),
-    (lambda m, p: p.setattr(m, "option_loglikelihoods", lambda asked, own: [[-1.0] * 4 for _ in own]), "image and question matter"),
-    (lambda m, p: p.setattr(m, "new_tokens", lambda asked, batch, limit: torch.ones(1, limit + 1)), "generation stops"),
-    (lambda m, p: p.setattr(m.encoder, "preprocess", partial(look_at_another, m)), "made ready ahead"),
+    (lambda m, p: p.setattr(m, "option_loglikelihoods", lambda questions, own: [[-1.0] * 4 for _ in own]), "several images"),
+    (lambda m, p: p.setattr(m, "option_loglikelihoods", lambda questions, own: [[-1.0] * 4 for _ in own]), "image and question matter"),
+    (lambda m, p: p.setattr(m, "new_tokens", lambda questions, batch, limit: torch.ones(1, limit + 1)), "generation stops"),
+    (lambda m, p: p.setattr(m.encoder, "preprocess", partial(preprocess_another_image, m)), "prefetched batches"),
 ])  # fmt: skip
 def test_each_check_can_fail(
     name: str, fault: Any, caught: str, checkpoint: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
@@ -94,24 +94,24 @@ class TestEveryArchitecture:
     def test_words_after_the_prefix_match_transformers(
         self, name: str, loaded: Load, checkpoint: Callable[[str], Path]
     ) -> None:
-        asked, oracle = prompts(4, prefix=RATE_PREFIX), Oracle(checkpoint(name))
+        questions, oracle = prompts(4, prefix=RATE_PREFIX), Oracle(checkpoint(name))
         words = [*QUALITY_WORDS, "rather blurry"]
-        expected = [[oracle.likelihood(prompt, word, RATE_PREFIX) for word in words] for prompt in asked]
-        same(loaded(name).next_token_logprobs(asked, words), expected)
+        expected = [[oracle.likelihood(prompt, word, RATE_PREFIX) for word in words] for prompt in questions]
+        same(loaded(name).next_token_logprobs(questions, words), expected)
 
     def test_options_match_transformers(self, name: str, loaded: Load, checkpoint: Callable[[str], Path]) -> None:
-        asked, oracle = prompts(4), Oracle(checkpoint(name))
-        expected = [[oracle.likelihood(prompt, option) for option in OPTIONS] for prompt in asked]
-        same(loaded(name).option_loglikelihoods(asked, [OPTIONS] * 4), expected)
+        questions, oracle = prompts(4), Oracle(checkpoint(name))
+        expected = [[oracle.likelihood(prompt, option) for option in OPTIONS] for prompt in questions]
+        same(loaded(name).option_loglikelihoods(questions, [OPTIONS] * 4), expected)
 
-    def test_literal_control_tokens_in_a_question(self, name: str, loaded: Load) -> None:
+    def test_a_question_may_contain_control_tokens_as_text(self, name: str, loaded: Load) -> None:
         model = loaded(name)
         tokens = ["<image>", "</s>", *model.encoder._controls.pattern.replace("\\", "").split("|")[:40]]
-        asked = replace(prompts(1)[0], text=f"What does {' '.join(tokens)} mean?")
-        plain = replace(asked, text="What does it mean?")
-        images = [int(v.numel()) for k, v in model.encoder([asked]).items() if k.startswith("pixel")]
+        question = replace(prompts(1)[0], text=f"What does {' '.join(tokens)} mean?")
+        plain = replace(question, text="What does it mean?")
+        images = [int(v.numel()) for k, v in model.encoder([question]).items() if k.startswith("pixel")]
         assert images == [int(v.numel()) for k, v in model.encoder([plain]).items() if k.startswith("pixel")]
-        assert model.option_loglikelihoods([asked], [OPTIONS])[0]
+        assert model.option_loglikelihoods([question], [OPTIONS])[0]
 
 
 @architectures([name for name in ARCHITECTURES if name != "instructblip_t5"])
@@ -126,21 +126,23 @@ def test_the_head_computes_one_position_in_assessment(name: str, loaded: Load) -
 
 
 @architectures(MULTI_IMAGE)
-def test_several_images(name: str, loaded: Load, checkpoint: Callable[[str], Path]) -> None:
-    model, asked, oracle = loaded(name), prompts(4, images=2), Oracle(checkpoint(name))
-    rows = model.option_loglikelihoods(asked, [OPTIONS] * 4)
-    same(rows, [[oracle.likelihood(prompt, option) for option in OPTIONS] for prompt in asked])
-    swapped = [replace(prompt, images=prompt.images[::-1]) for prompt in asked]
+def test_several_images_match_transformers_in_their_order(
+    name: str, loaded: Load, checkpoint: Callable[[str], Path]
+) -> None:
+    model, questions, oracle = loaded(name), prompts(4, images=2), Oracle(checkpoint(name))
+    rows = model.option_loglikelihoods(questions, [OPTIONS] * 4)
+    same(rows, [[oracle.likelihood(prompt, option) for option in OPTIONS] for prompt in questions])
+    swapped = [replace(prompt, images=prompt.images[::-1]) for prompt in questions]
     assert (flat(rows) - flat(model.option_loglikelihoods(swapped, [OPTIONS] * 4))).abs().max() > TOLERANCE
 
 
 @architectures(NO_IMAGE)
-def test_no_image(name: str, loaded: Load, checkpoint: Callable[[str], Path]) -> None:
-    model, asked, oracle = loaded(name), prompts(4, images=0), Oracle(checkpoint(name))
+def test_prompts_without_images_match_transformers(name: str, loaded: Load, checkpoint: Callable[[str], Path]) -> None:
+    model, questions, oracle = loaded(name), prompts(4, images=0), Oracle(checkpoint(name))
     model.option_loglikelihoods(prompts(2), options(2))  # state of an earlier image must not affect the next prompts
-    rows = model.option_loglikelihoods(asked, [OPTIONS] * 4)
-    same(rows, [[oracle.likelihood(prompt, option) for option in OPTIONS] for prompt in asked])
-    assert model.generate(asked, 4) == [model.generate([prompt], 4)[0] for prompt in asked]
+    rows = model.option_loglikelihoods(questions, [OPTIONS] * 4)
+    same(rows, [[oracle.likelihood(prompt, option) for option in OPTIONS] for prompt in questions])
+    assert model.generate(questions, 4) == [model.generate([prompt], 4)[0] for prompt in questions]
 
 
 @architectures(["llava", "qwen2_vl", "instructblip_t5"])
@@ -154,6 +156,6 @@ def test_mixed_batches_keep_their_order(name: str, loaded: Load) -> None:
 
 
 @architectures([name for name in ARCHITECTURES if name not in MULTI_IMAGE])
-def test_more_images_than_the_model_takes(name: str, loaded: Load) -> None:
+def test_more_images_than_the_model_takes_are_an_item_error(name: str, loaded: Load) -> None:
     with pytest.raises(ItemError, match=r"^item/0: .* cannot take 2 images"):
         loaded(name).generate(prompts(1, images=2), 3)

@@ -1,4 +1,4 @@
-"""The gates detect known faults of the embedded model and pass harmless changes."""
+"""The gates detect known faults of the embedded model and do not fail harmless changes."""
 
 from __future__ import annotations
 

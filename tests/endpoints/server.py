@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that answers chat requests as it is told: well, badly, late or not at all."""
+"""A real HTTP server on the loopback interface that answers chat requests as a test prescribes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def completion(*texts: str, logprobs: Any = None, **more: Any) -> dict[str, Any]
 
 
 def text_of(body: dict[str, Any]) -> str:
-    """All text of a request."""
+    """Return all text of a request."""
     parts = []
     for message in body["messages"]:
         content = message["content"]
@@ -52,13 +52,13 @@ def images_of(body: dict[str, Any]) -> list[str]:
 
 
 def chance(body: dict[str, Any], attempt: int) -> float:
-    """A number in [0, 1) that depends on the request and on how often it came."""
+    """Return a number in [0, 1) that depends only on the request and the number of its attempt."""
     digest = hashlib.sha256(f"{attempt} {json.dumps(body, sort_keys=True)}".encode()).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
 class Server:
-    """Counts what it is asked; `answer` gives a `Reply`, or the JSON of one."""
+    """Records the requests. `answer` returns a `Reply`, or the JSON of its body."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
@@ -77,8 +77,8 @@ class Server:
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
-            told = self.answer(body, attempt)
-            reply = told if isinstance(told, Reply) else Reply(told)
+            answer = self.answer(body, attempt)
+            reply = answer if isinstance(answer, Reply) else Reply(answer)
             await asyncio.sleep(reply.delay)
             if reply.reset:
                 assert request.transport is not None
@@ -94,7 +94,7 @@ class Server:
 
 @contextmanager
 def serving(answer: Answer) -> Iterator[Server]:
-    """Run a server in a thread of its own."""
+    """Run a server in its own thread."""
     server, ready = Server(answer), threading.Event()
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()

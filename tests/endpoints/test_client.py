@@ -1,4 +1,4 @@
-"""The client against a real server: every request ends as a whole reply or as a named error, within its time."""
+"""The client against a real server: each request ends with a complete reply or an `EndpointError` before its deadline."""
 
 from __future__ import annotations
 
@@ -68,26 +68,26 @@ FIRST_FAILS = {
 
 
 @pytest.mark.parametrize("first", FIRST_FAILS.values(), ids=FIRST_FAILS.keys())
-def test_a_passing_failure_costs_a_repeat_and_no_more(first: Reply) -> None:
+def test_a_transient_failure_costs_one_retry(first: Reply) -> None:
     found, server, client = ask(lambda body, attempt: first if attempt == 1 else GOOD, timeout=20)
     assert texts(found) == ["fine"]
     assert len(server.bodies) == 2
     assert (client.usage.requests, client.usage.retries) == (2, 1)
-    assert client.usage.prompt_tokens == 10  # of the whole reply alone
+    assert client.usage.prompt_tokens == 10  # the failed attempt adds none
 
 
 @pytest.mark.parametrize("always", FIRST_FAILS.values(), ids=FIRST_FAILS.keys())
-def test_a_lasting_failure_is_a_named_error_within_the_time(always: Reply) -> None:
+def test_a_permanent_failure_ends_at_the_deadline_with_an_error_that_names_the_endpoint(always: Reply) -> None:
     began = time.monotonic()
     found, server, _ = ask(lambda body, attempt: always, timeout=0.3)
-    assert time.monotonic() - began < 5  # far above 0.3 s, far below a sleep as the server might ask for
+    assert time.monotonic() - began < 5  # far above 0.3 s, far below the waits that servers ask for
     (error,) = found
     assert isinstance(error, EndpointError)
     assert f"m at {server.url.split('/')[2]}: " in str(error)
     assert "\n" not in str(error)
 
 
-def test_a_hang_ends_at_the_deadline() -> None:
+def test_a_server_that_hangs_is_given_up_at_the_deadline() -> None:
     (error,), server, _ = ask(lambda body, attempt: Reply(GOOD, delay=30), timeout=0.5)
     assert isinstance(error, EndpointError)
     assert "no reply within 0.5 s (--qbench-timeout)" in str(error)
@@ -97,15 +97,15 @@ def test_a_hang_ends_at_the_deadline() -> None:
 @pytest.mark.parametrize(
     "headers", [{"retry-after": "90"}, {"retry-after": "Wed, 21 Oct 2099 07:28:00 GMT"}, {"retry-after-ms": "90000"}]
 )
-def test_a_longer_wait_than_the_time_left_is_not_slept(headers: dict[str, str]) -> None:
+def test_a_wait_longer_than_the_time_left_fails_at_once(headers: dict[str, str]) -> None:
     (error,), server, _ = ask(lambda body, attempt: Reply({"error": "limit"}, 429, headers), timeout=2)
     assert isinstance(error, EndpointError)
-    assert "HTTP 429: limit; it asks to wait" in str(error)
+    assert "HTTP 429: limit; the server asks to wait" in str(error)
     assert len(server.bodies) == 1
 
 
-def test_no_request_is_sent_while_the_limit_lasts() -> None:
-    """One slot after the other learns that nothing remains; the second waits for the reset."""
+def test_no_request_is_sent_while_the_rate_limit_lasts() -> None:
+    """Each reply says that no request remains, so the next request waits for the reset."""
     times: list[float] = []
 
     def answer(body: dict[str, Any], attempt: int) -> Reply:
@@ -121,7 +121,7 @@ def test_no_request_is_sent_while_the_limit_lasts() -> None:
     assert all(b - a >= 0.3 for a, b in itertools.pairwise(times))
 
 
-def test_a_limit_that_one_request_meets_holds_back_the_others() -> None:
+def test_a_rate_limit_reached_by_one_request_delays_the_others() -> None:
     times: dict[str, float] = {}
 
     def answer(body: dict[str, Any], attempt: int) -> Any:
@@ -137,7 +137,7 @@ def test_a_limit_that_one_request_meets_holds_back_the_others() -> None:
 
         async def late(text: str) -> Any:
             if text == "second":
-                while not server.bodies or server.in_flight:  # until the first has met the limit
+                while not client._resume:  # until the first has reached the limit
                     await asyncio.sleep(0.01)
             return await client.chat({"messages": [{"role": "user", "content": text}]})
 
@@ -156,7 +156,7 @@ def test_no_wait_between_attempts_passes_the_deadline(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 301])
-def test_what_another_attempt_cannot_change_is_asked_once(status: int) -> None:
+def test_a_permanent_http_status_is_not_retried(status: int) -> None:
     headers = {"location": "http://127.0.0.1:9/elsewhere"} if status == 301 else {}
     (error,), server, _ = ask(lambda body, attempt: Reply({"error": {"message": "no"}}, status, headers))
     assert isinstance(error, EndpointError)
@@ -165,20 +165,20 @@ def test_what_another_attempt_cannot_change_is_asked_once(status: int) -> None:
 
 
 @pytest.mark.parametrize("ended", ["content_filter", "error", "abort", "tool_calls"])
-def test_a_reply_that_was_broken_off_is_no_answer(ended: str) -> None:
+def test_a_reply_with_an_abnormal_finish_reason_is_an_error(ended: str) -> None:
     reply = {"choices": [{"finish_reason": ended, "message": {"content": "A"}}]}
     (error,), server, _ = ask(lambda body, attempt: reply)
     assert isinstance(error, EndpointError)
     assert len(server.bodies) == 1
 
 
-def test_a_refusal_is_no_answer() -> None:
+def test_a_refusal_is_an_error() -> None:
     reply = {"choices": [{"finish_reason": "stop", "message": {"content": "", "refusal": "I cannot"}}]}
     (error,), _, _ = ask(lambda body, attempt: reply)
     assert "refused" in str(error)
 
 
-def test_thirty_percent_failing_loses_and_doubles_nothing() -> None:
+def test_with_thirty_percent_failures_each_request_gets_one_reply() -> None:
     kinds = list(FIRST_FAILS.values())
 
     def answer(body: dict[str, Any], attempt: int) -> Any:
@@ -192,7 +192,7 @@ def test_thirty_percent_failing_loses_and_doubles_nothing() -> None:
     assert server.most_in_flight <= 8
 
 
-def test_requests_in_flight_are_as_many_as_allowed_and_no_more() -> None:
+def test_as_many_requests_are_in_flight_as_allowed() -> None:
     _, server, _ = ask(lambda body, attempt: Reply(GOOD, delay=0.05), 40, timeout=20)
     assert server.most_in_flight == 8
 
@@ -212,43 +212,45 @@ LEAKY = {
 
 
 @pytest.mark.parametrize("reply", LEAKY.values(), ids=LEAKY.keys())
-def test_the_key_is_sent_and_never_told(reply: Reply, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+def test_the_key_is_sent_but_appears_nowhere_else(
+    reply: Reply, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
     caplog.set_level("DEBUG")
     found, server, client = ask(lambda body, attempt: reply, timeout=0.4, cache=tmp_path)
     assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
-    told = repr(found) + str(found[0]) + caplog.text + repr(client.__dict__)
-    told += "".join(path.read_bytes().decode("latin1") for path in tmp_path.iterdir())
-    assert KEY[3:] not in told
-    assert KEY[3:10] not in str(found[0])  # nor its beginning, where a message was cut
+    output = repr(found) + str(found[0]) + caplog.text + repr(client.__dict__)
+    output += "".join(path.read_bytes().decode("latin1") for path in tmp_path.iterdir())
+    assert KEY[3:] not in output
+    assert KEY[3:10] not in str(found[0])  # a shortened message must not contain its beginning either
 
 
 @pytest.mark.parametrize("ended", ["length", "max_tokens", "model_length"])
 @pytest.mark.parametrize("content", [None, "", "The picture", []])
-def test_a_reply_says_that_the_token_limit_ended_it(ended: str, content: Any) -> None:
+def test_a_reply_that_ends_at_the_token_limit_is_marked_as_cut(ended: str, content: Any) -> None:
     message = {"role": "assistant", "content": content, "reasoning_content": "Let me see"}
     found, _, _ = ask(lambda body, attempt: {"choices": [{"finish_reason": ended, "message": message}]})
     (choice,) = found[0].choices
     assert (choice.text, choice.cut) == (content or "", True)
 
 
-def test_a_reply_that_ended_by_itself_is_not_cut() -> None:
+def test_a_reply_that_stops_by_itself_is_not_marked_as_cut() -> None:
     found, _, _ = ask(lambda body, attempt: GOOD)
     assert not found[0].choices[0].cut
 
 
-def test_a_key_of_its_own_goes_first_even_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_models_own_key_takes_precedence_even_if_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QBENCH_MODEL_API_KEY", "")
     _, server, _ = ask(lambda body, attempt: GOOD)
     assert "Authorization" not in server.headers[0]
 
 
-def test_a_placeholder_key_does_not_censor_replies(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_placeholder_key_is_not_masked_in_replies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QBENCH_MODEL_API_KEY", "none")
     found, _, _ = ask(lambda body, attempt: completion("There is none."))
     assert texts(found) == ["There is none."]
 
 
-def test_a_key_that_cannot_stand_in_a_header_is_a_usage_error_that_hides_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_with_a_line_break_is_a_usage_error_that_does_not_show_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-a\nb")
     with pytest.raises(UsageError) as caught:
         Endpoints().connect(parse_address("m@http://127.0.0.1:9/v1"), "model")
@@ -269,13 +271,13 @@ def test_a_key_that_cannot_stand_in_a_header_is_a_usage_error_that_hides_it(monk
         "m@http://h:x/v1",
     ],
 )
-def test_addresses_that_name_nothing(text: str) -> None:
+def test_an_unusable_address_is_a_usage_error_without_its_password(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_address(text)
     assert "pw" not in str(caught.value)
 
 
-def test_a_model_name_may_hold_an_at_sign() -> None:
+def test_a_model_name_may_contain_an_at_sign() -> None:
     address = parse_address("org/m@v2@https://h.example/v1/")
     assert (address.model, address.base_url) == ("org/m@v2", "https://h.example/v1")
 
@@ -283,13 +285,13 @@ def test_a_model_name_may_hold_an_at_sign() -> None:
 # the cache
 
 
-def test_the_second_run_asks_nothing(tmp_path: Path) -> None:
+def test_the_second_run_sends_no_request(tmp_path: Path) -> None:
     first, server, client = ask(lambda body, attempt: completion(body["messages"][0]["content"]), 5, cache=tmp_path)
     assert (len(server.bodies), client.usage.cache_hits) == (5, 0)
     assert client.usage.cost == pytest.approx(5 * (10 * 1.0 + 2 * 2.0) / 1e6)
     with serving(lambda body, attempt: Reply({}, 500)) as dead:
         endpoints = Endpoints(timeout=0.1, cache=tmp_path)
-        # The address is part of the key: the same place has to be named.
+        # The address is part of the key, so the second run uses the address of the first server.
         again = endpoints.connect(parse_address(f"m@{server.url}"), "model")
         other = endpoints.connect(parse_address(f"m@{server.url}"), "model", revision="v2")
         bodies = [{"messages": [{"role": "user", "content": f"q{i}"}]} for i in range(5)]
@@ -305,7 +307,7 @@ def test_the_second_run_asks_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change", [{"temperature": 1}, {"n": 2}, {"messages": [{"role": "user", "content": "other"}]}, {"max_tokens": 3}]
 )
-def test_whatever_shapes_a_reply_is_in_the_key(tmp_path: Path, change: dict[str, Any]) -> None:
+def test_everything_that_affects_a_reply_is_part_of_the_cache_key(tmp_path: Path, change: dict[str, Any]) -> None:
     body = {"messages": [{"role": "user", "content": "q"}], "temperature": 0, "max_tokens": 2}
     with serving(lambda body, attempt: GOOD) as server:
         endpoints = Endpoints(cache=tmp_path)
@@ -332,13 +334,13 @@ def test_errors_are_never_cached(tmp_path: Path) -> None:
     assert len(server.bodies) == 3
 
 
-def test_a_broken_cache_is_named(tmp_path: Path) -> None:
+def test_a_broken_cache_is_a_usage_error_that_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "replies.sqlite").write_bytes(b"no database" * 100)
     with pytest.raises(UsageError, match="replies.sqlite.*--qbench-no-cache"):
         Endpoints(cache=tmp_path).connect(parse_address("m@http://127.0.0.1:9/v1"), "model")
 
 
-# what no reply holds
+# replies outside all limits
 
 BIG = 20 << 20
 TOO_MUCH = {
@@ -349,7 +351,7 @@ TOO_MUCH = {
 
 
 @pytest.mark.parametrize("reply, message", TOO_MUCH.values(), ids=TOO_MUCH.keys())
-def test_a_body_without_end_is_an_error_by_name_and_not_asked_for_again(reply: Reply, message: str) -> None:
+def test_a_reply_that_is_too_large_is_an_error_and_not_requested_again(reply: Reply, message: str) -> None:
     (found,), server, _ = ask(lambda body, attempt: reply, timeout=10)
     assert message in str(found)
     assert len(server.bodies) == 1
@@ -361,7 +363,7 @@ def test_a_body_without_end_is_an_error_by_name_and_not_asked_for_again(reply: R
         {"prompt_tokens": 1.5, "completion_tokens": "7", "cost": "1"}, [1], 7, {"cost": True},
     ],
 )  # fmt: skip
-def test_usage_figures_that_cannot_be_true_count_as_not_given(usage: object) -> None:
+def test_impossible_usage_figures_count_as_missing(usage: object) -> None:
     found, _, client = ask(lambda body, attempt: {**GOOD, "usage": usage})
     assert texts(found) == ["fine"]
     assert client.usage.to_dict() | {"cost": 0.0} == {
@@ -371,14 +373,14 @@ def test_usage_figures_that_cannot_be_true_count_as_not_given(usage: object) -> 
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-1e999", "1", "1e308", str(10**400)])
-def test_a_log_probability_that_is_none_is_no_reply(text: str) -> None:
+def test_an_impossible_log_probability_makes_the_reply_an_error(text: str) -> None:
     body = json.dumps(completion("A", logprobs={"content": [{"token": "A", "logprob": "X"}]})).replace('"X"', text)
     (found,), _, _ = ask(lambda body_, attempt: Reply(body.encode()), timeout=0.3)
     assert isinstance(found, ItemError)
 
 
 @pytest.mark.parametrize("top", [7, "x", {"a": 1}, [[]], [None]])
-def test_candidates_of_another_shape_are_left_out(top: object) -> None:
+def test_malformed_candidates_for_the_first_token_are_ignored(top: object) -> None:
     tokens = [{"token": "A", "logprob": -1.0, "top_logprobs": top}]
     (found,), _, _ = ask(lambda body, attempt: completion("A", logprobs={"content": tokens}))
     assert found.choices[0].top == {"A": -1.0}

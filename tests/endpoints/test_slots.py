@@ -1,4 +1,4 @@
-"""Slots of several processes; each `Slots` object here stands for one, in a process of its own."""
+"""Slots shared by several processes, each with its own `Slots` object."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ asyncio.run(main())
 def test_four_processes_never_hold_more_than_two_slots(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLD, str(tmp_path / "slots")]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    told = " ".join(process.communicate(timeout=60)[0] for process in running).split()
-    steps = sorted((float(at), int(step)) for at, _, step in (one.partition(":") for one in told))
+    events = " ".join(process.communicate(timeout=60)[0] for process in running).split()
+    steps = sorted((float(at), int(step)) for at, _, step in (event.partition(":") for event in events))
     assert len(steps) == 40
     held = most = 0
     for _, step in steps:
@@ -42,7 +42,7 @@ def test_four_processes_never_hold_more_than_two_slots(tmp_path: Path) -> None:
     assert most <= 2
 
 
-def test_a_process_has_its_part_where_there_is_enough(tmp_path: Path) -> None:
+def test_with_enough_slots_each_process_gets_its_share(tmp_path: Path) -> None:
     async def most() -> int:
         slots, held, seen = Slots(8, 3, tmp_path / "slots"), 0, []
 
@@ -61,7 +61,7 @@ def test_a_process_has_its_part_where_there_is_enough(tmp_path: Path) -> None:
     assert not (tmp_path / "slots").exists()
 
 
-def test_who_is_cancelled_while_waiting_holds_nothing(tmp_path: Path) -> None:
+def test_a_request_cancelled_while_waiting_holds_no_slot(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLD.replace("0.05", "60").replace("range(5)", "range(1)").replace("2, 4", "1, 2"), str(tmp_path / "slots")]  # fmt: skip
     holder = subprocess.Popen(command, stdout=subprocess.DEVNULL)
 

@@ -1,4 +1,4 @@
-"""Which items share a batch."""
+"""Batches group items by task, and images that several tasks share."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_each_item_is_in_one_batch_of_its_task(items: list[Item], size: int) -> 
             images = [items[i].images for i in batch]
             assert len(set(images)) == len(images)
             assert 2 * len(images) >= size
-    # Batches on the same images are neighbours, so that the features of an image are kept for a short time only.
+    # Batches on the same images are neighbours, so that the features of an image can be dropped soon.
     shown = [tuple(items[i].images for i in batch) for batch, shared in plan if shared]
     assert all(shown.index(s) + shown.count(s) > i for i, s in enumerate(shown))
 
@@ -71,6 +71,6 @@ def test_items_without_shared_images_are_sorted_by_length_into_full_batches() ->
     assert lengths == sorted(lengths)
 
 
-def test_images_too_few_for_half_a_batch_form_no_block() -> None:
+def test_fewer_images_than_half_a_batch_form_no_block() -> None:
     asked = [item("perception", i) for i in range(10)] + [item("assessment", 0)]
     assert [(len(batch), shared) for batch, shared in plan_batches(asked, 16, length)] == [(1, False), (10, False)]

@@ -1,4 +1,4 @@
-"""Remote models: batches are sent ahead, and a batch is halved when its process dies."""
+"""Remote models: batches are sent ahead, and a batch is halved if its process dies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.engine.test_engine import Picture, Scripted, engine, item
 
 @dataclass
 class Remote(Scripted):
-    """Answer batches of at most `fits` items without poison."""
+    """A remote model that fails for batches of more than `fits` items and for items in `poison`."""
 
     ahead: int = 5
     fits: int = 100
@@ -26,14 +26,14 @@ class Remote(Scripted):
     machine: str = "elsewhere"
     report: Mapping[str, Any] = field(default_factory=dict)
     sent: list[list[str]] = field(default_factory=list)
-    asked: list[list[str]] = field(default_factory=list)
+    received: list[list[str]] = field(default_factory=list)
 
     def send(self, items: Sequence[Item], prompts: Sequence[Prompt], shared: bool) -> Sequence[Prompt]:
         self.sent.append([i.id for i in items])
         return prompts
 
     def receive(self, items: Sequence[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
-        self.asked.append([i.id for i in items])
+        self.received.append([i.id for i in items])
         if len(items) > self.fits:
             raise OutOfMemoryError("out of memory")
         if any(i.id in self.poison for i in items):
@@ -50,10 +50,10 @@ def test_batches_of_the_next_calls_are_sent_ahead_up_to_the_limit() -> None:
     measuring = engine(model, batch_size=2)
     calls = [scored(*range(4 * k, 4 * k + 4)) for k in range(6)]
     for k, call in enumerate(calls):
-        measuring.measure(call, then=calls[k + 1 :])
-        assert len(model.sent) == min(12, 2 * (k + 1) + 5)  # its own batches and the limit
-    assert model.asked == model.sent
-    assert len(model.sent) == 12  # none twice
+        measuring.measure(call, next_calls=calls[k + 1 :])
+        assert len(model.sent) == min(12, 2 * (k + 1) + 5)  # the batches of the calls so far, and the limit
+    assert model.received == model.sent
+    assert len(model.sent) == 12  # no batch was sent twice
 
 
 def test_only_a_batch_whose_process_died_is_halved() -> None:
@@ -61,7 +61,7 @@ def test_only_a_batch_whose_process_died_is_halved() -> None:
     measuring = engine(model, batch_size=4)
     records = measuring.measure(scored(*range(12)))
     assert [r.error for r in records if r.status == "error"] == ["WorkerDied: it died"]
-    assert [len(batch) for batch in model.asked] == [4, 4, 2, 1, 1, 2, 4]
+    assert [len(batch) for batch in model.received] == [4, 4, 2, 1, 1, 2, 4]
     assert measuring.batch_size == 4
 
 
@@ -70,7 +70,7 @@ def test_out_of_memory_in_a_remote_model_reduces_the_batch_size_for_good() -> No
     measuring = engine(model, batch_size=4)
     records = measuring.measure(scored(*range(12)))
     assert {r.status for r in records} == {"measured"}
-    assert [len(batch) for batch in model.asked] == [4, 2, 2, 2, 2, 2, 2]
+    assert [len(batch) for batch in model.received] == [4, 2, 2, 2, 2, 2, 2]
     assert measuring.batch_size == 2
 
 

@@ -1,4 +1,4 @@
-"""The engine: every item gets a record, whatever fails in its batch."""
+"""The engine gives every item a record, whatever fails in its batch."""
 
 from __future__ import annotations
 
@@ -55,21 +55,21 @@ class Scripted:
     def describe(self) -> dict[str, Any]:
         return {}
 
-    def _note(self, prompts: Sequence[Prompt]) -> None:
+    def _store(self, prompts: Sequence[Prompt]) -> None:
         self.calls.append(list(prompts))
         if any(p.key in self.poison for p in prompts):
             raise self.error
 
     def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
-        self._note(prompts)
+        self._store(prompts)
         return ["A" if LETTER_INSTRUCTION in p.text else "The image is blurry." for p in prompts]
 
     def option_loglikelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
-        self._note(prompts)
+        self._store(prompts)
         return [[-float(i + 1) for i in range(len(o))] for o in options]
 
     def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
-        self._note(prompts)
+        self._store(prompts)
         return [[-1.0, -2.0] for _ in prompts]
 
     def close(self) -> None: ...
@@ -123,7 +123,7 @@ def test_each_item_gets_a_record_in_order_and_only_poisoned_items_fail(
 @pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory"), OutOfMemoryError("too little")])
 def test_out_of_memory_halves_the_batch_and_loses_no_item(fits: int, error: Exception) -> None:
     class Small(Scripted):
-        def _note(self, prompts: Sequence[Prompt]) -> None:
+        def _store(self, prompts: Sequence[Prompt]) -> None:
             self.calls.append(list(prompts))
             if len(prompts) > fits:
                 raise error
@@ -133,7 +133,7 @@ def test_out_of_memory_halves_the_batch_and_loses_no_item(fits: int, error: Exce
     assert measuring.batch_size == 16
     records = measuring.measure([item(i, "assessment", Picture(f"{i}.png")) for i in range(40)])
     assert [r.status for r in records] == ["measured"] * 40
-    assert fits / 2 < measuring.batch_size <= fits  # the largest that fits, and it stays
+    assert fits / 2 < measuring.batch_size <= fits  # the batch size stays at the largest that fits
     failed = [len(call) for call in model.calls if len(call) > fits]
     assert failed == [16 >> i for i in range(len(failed))]  # each size fails once
 
@@ -145,11 +145,11 @@ class Observer:
 
     def batch_started(self, items: Sequence[Item]) -> None:
         assert threading.get_ident() == self.thread
-        self.events.append(("begun", [i.id for i in items]))
+        self.events.append(("started", [i.id for i in items]))
 
     def batch_finished(self, records: Sequence[Any]) -> None:
         assert threading.get_ident() == self.thread
-        self.events.append(("done", [r.item for r in records]))
+        self.events.append(("finished", [r.item for r in records]))
 
 
 def test_an_observer_receives_the_start_and_end_of_every_batch() -> None:
@@ -158,9 +158,9 @@ def test_an_observer_receives_the_start_and_end_of_every_batch() -> None:
     engine(Scripted(poison=(items[1].id,))).measure(items, observer)
     ids = [i.id for i in items]
     assert observer.events == [
-        ("begun", ids[:3]),  # fails, then starts again one by one
-        ("begun", ids[:1]), ("done", ids[:1]), ("begun", ids[1:2]), ("done", ids[1:2]), ("begun", ids[2:3]),
-        ("done", ids[2:3]), ("begun", ids[3:]), ("done", ids[3:]),
+        ("started", ids[:3]),  # fails, then its items start one by one
+        ("started", ids[:1]), ("finished", ids[:1]), ("started", ids[1:2]), ("finished", ids[1:2]),
+        ("started", ids[2:3]), ("finished", ids[2:3]), ("started", ids[3:]), ("finished", ids[3:]),
     ]  # fmt: skip
 
 
@@ -213,7 +213,7 @@ def test_an_unreadable_image_affects_its_item_only_and_causes_no_second_pass() -
     assert [r.status for r in records] == ["measured"] * 2 + ["error"] + ["measured"] * 5
     assert "2.png: not a readable image" in str(records[2].error)
     assert [len(call) for call in model.calls] == [3, 4]
-    assert [item for kind, ids in observer.events if kind == "done" for item in ids].count("d/assessment/2") == 1
+    assert [item for kind, ids in observer.events if kind == "finished" for item in ids].count("d/assessment/2") == 1
 
 
 def test_pillow_keeps_memory_while_the_threads_run_or_if_the_user_sets_it() -> None:
@@ -280,7 +280,7 @@ def test_the_next_call_is_prefetched_during_this_one(kept: bool) -> None:
     model = Prefetching()
     measuring = engine(model, batch_size=4)
     first, second, other = coloured(4), coloured(4, "description"), coloured(5)
-    measuring.measure(first, then=[second])
+    measuring.measure(first, next_calls=[second])
     measuring._prefetcher._preparing.submit(lambda: None).result()  # all started batches are prepared
     assert len(model.looked) == 8
     records = measuring.measure(second if kept else other)
@@ -294,7 +294,7 @@ def test_prompts_on_one_image_share_one_object() -> None:
         def prepare(self, prompts: Sequence[Prompt]) -> Sequence[Prompt]:
             return prompts
 
-        def _note(self, prompts: Sequence[Prompt]) -> None:
+        def _store(self, prompts: Sequence[Prompt]) -> None:
             self.seen = [id(p.images.lazy_images[0]) for p in prompts]  # type: ignore[attr-defined]
             self.shared = [p.images.lazy_images[0].shared for p in prompts]  # type: ignore[attr-defined]
             order.append((self.seen, self.shared))
@@ -351,7 +351,7 @@ def test_a_text_only_model_reads_no_image() -> None:
 def test_an_error_in_place_of_a_result_affects_its_item_only_and_repeats_no_prompt() -> None:
     class OneByOne(Scripted):
         def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[Any]:
-            self._note(prompts)
+            self._store(prompts)
             return [ItemError("A") if p.key.endswith("/1") else "A" for p in prompts]
 
     model = OneByOne()
@@ -361,7 +361,7 @@ def test_an_error_in_place_of_a_result_affects_its_item_only_and_repeats_no_prom
     assert len(model.calls) == 1
 
 
-def test_a_text_that_the_judge_fails_on_is_an_error_with_its_text() -> None:
+def test_a_description_on_which_the_judge_fails_is_an_error_that_keeps_the_text() -> None:
     class Half(LexiconJudge):
         def judge(self, descriptions: Sequence[str], golden: Sequence[Sequence[str]], rounds: int) -> list[Any]:
             return [ItemError("no reply"), *super().judge(descriptions[1:], golden[1:], rounds)]
@@ -397,7 +397,7 @@ def test_the_judge_sees_the_answer_without_its_reasoning() -> None:
     assert (third.status, third.response) == ("error", "<think>Very blurry.</think>")
 
 
-def test_the_token_limits_reach_the_model_by_task() -> None:
+def test_the_model_gets_the_token_limit_of_each_task() -> None:
     asked: list[int] = []
 
     class Noting(Scripted):
@@ -414,7 +414,7 @@ def test_the_token_limits_reach_the_model_by_task() -> None:
     {"relevance": [7]}, {"relevance": [-1]}, {"relevance": [float("nan")]}, {"relevance": [True]}, {"relevance": ["2"]}, {"relevance": 2},
     [2, 2, 2], "2", 7,
 ])  # fmt: skip
-def test_a_judge_that_gives_anything_but_grades_leaves_an_error(verdicts: Any) -> None:
+def test_a_judge_that_returns_anything_but_grades_makes_the_item_an_error(verdicts: Any) -> None:
     class Strange(LexiconJudge):
         def judge(self, descriptions: Sequence[str], golden: Sequence[Sequence[str]], rounds: int) -> list[Any]:
             return [verdicts for _ in descriptions]
@@ -427,7 +427,7 @@ def test_a_judge_that_gives_anything_but_grades_leaves_an_error(verdicts: Any) -
     assert (record.error or "").startswith("ItemError: the judge returned no grades: judge")
 
 
-def test_a_judge_reads_unparsed_replies_only() -> None:
+def test_a_judge_reads_only_unparsed_replies() -> None:
     class Reader(LexiconJudge):
         def decide(self, items: Sequence[Item], replies: Sequence[str], rounds: int) -> list[Any]:
             asked.extend(replies)
@@ -459,7 +459,7 @@ def test_a_judge_reads_unparsed_replies_only() -> None:
 def test_a_missing_score_affects_its_item_only_and_repeats_no_prompt() -> None:
     class Broken(Scripted):
         def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
-            self._note(prompts)
+            self._store(prompts)
             return [[float("nan") if p.key.endswith("/1") else -1.0, -2.0] for p in prompts]
 
     model = Broken()

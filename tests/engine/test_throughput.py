@@ -1,4 +1,4 @@
-"""The engine with a real model: sharing and prefetching change no record and save the expected work."""
+"""The engine with a real model: shared images and prefetching change no record and save the expected work."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def measure(model: Any, asked: Sequence[Item], size: int = 4, **how: Any) -> lis
 
 
 class Plain:
-    """The same model with the three methods of the protocol only."""
+    """The same model, reduced to the three methods of the protocol, so that nothing is prefetched."""
 
     needs_images = True
 
@@ -102,14 +102,14 @@ def test_two_tasks_on_an_image_share_one_pass_of_the_vision_tower(name: str, tim
 
 
 @NAMES
-def test_a_changed_prompt_counts_not_the_prepared_one(name: str, loaded: Load) -> None:
+def test_a_prompt_changed_after_its_preparation_is_encoded_again(name: str, loaded: Load) -> None:
     def other(prompt: Prompt) -> Prompt:
         return replace(prompt, images=tuple(Image.new("RGB", image.size, (9, 99, 9)) for image in prompt.images))
 
     model, asked = loaded(name), items(4, "assessment")
     changed = measure(Plain(model, other), asked)
     assert [r.logprobs for r in changed] != [r.logprobs for r in measure(model, asked)]
-    # The same with a model that prepares; only the scoring method is replaced.
+    # The same with a model that prepares prompts. Only its scoring method is replaced.
     kept = model.next_token_logprobs
     model.next_token_logprobs = lambda prompts, words: kept([other(p) for p in prompts], words)  # type: ignore[method-assign]
     try:
@@ -162,7 +162,7 @@ def test_channels_last_pixels_give_the_same_values(side: tuple[int, int]) -> Non
             assert found.is_contiguous()
 
 
-def test_memory_does_not_grow_with_the_items(checkpoint: Callable[[str], Path], loaded: Load) -> None:
+def test_memory_does_not_grow_with_the_number_of_items(checkpoint: Callable[[str], Path], loaded: Load) -> None:
     alive, most = set(), []
 
     class Counted(LazyImage):

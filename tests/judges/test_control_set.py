@@ -1,4 +1,4 @@
-"""The control set: which judges pass, and which changes are drift."""
+"""The control set: conditions for a judge to pass, and for a change of its scores to be drift."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ITEMS = [replace(item(i), golden=(golden,)) for i, golden in enumerate(GOLDEN)]
 
 
 class Rule:
-    """A judge that applies a rule to (description, golden) -> completeness, preciseness, relevance."""
+    """A judge by a rule: (description, golden text) -> completeness, preciseness, relevance."""
 
     name = "rule"
 
@@ -70,11 +70,11 @@ def test_a_bad_judge_fails_with_the_reason(rule: Any, why: str | None) -> None:
     assert failed is None if why is None else why in failed
 
 
-def test_without_golden_texts_no_judge_is_trusted() -> None:
+def test_without_golden_texts_the_control_set_fails() -> None:
     assert "no item has a golden text" in run_control_set(Rule(honest), [replace(item(0), golden=())], 1)["failed"]
 
 
-def test_the_choice_depends_on_the_items_alone_and_the_others_differ_most() -> None:
+def test_control_texts_depend_only_on_the_items_and_pair_the_least_similar_texts() -> None:
     texts = control_texts(ITEMS)
     assert texts == control_texts(ITEMS[::-1])
     assert len(texts["another"]) == len(ITEMS)
@@ -98,7 +98,7 @@ def scores(itself: float, noise: float = 0.0) -> dict[str, Any]:
     "old, new, moved",
     [
         (scores(1.9), scores(1.4), True),
-        (scores(1.4), scores(1.9), True),  # a kinder judge is no better model
+        (scores(1.4), scores(1.9), True),  # a more lenient judge does not mean a better model
         (scores(1.9), scores(1.85), False),  # below the threshold
         (scores(1.5, 0.5), scores(1.3, -0.5), False),  # within the noise of eight texts
         (scores(1.9), {"scores": {}, "failed": "x"}, False),

@@ -133,7 +133,7 @@ def goldens() -> list[str]:
     return sorted({text for entry in json.loads(MINI.read_text(encoding="utf-8")) for text in entry["golden"]})
 
 
-def test_control_set_golden_text_against_itself_another_and_an_empty_one() -> None:
+def test_golden_texts_compared_with_themselves_with_others_and_with_an_empty_text() -> None:
     said = {text: {(c.aspect, c.value) for c in claims(text)} for text in goldens()}
     for text in said:
         assert verdict(text, text) == (2, 2, 2), text
@@ -162,7 +162,7 @@ def test_the_best_of_several_golden_texts_counts() -> None:
     ]
 
 
-def test_each_description_needs_its_golden_texts() -> None:
+def test_each_description_needs_a_list_of_golden_texts() -> None:
     with pytest.raises(ValueError, match="zip"):
         LexiconJudge().judge([MOTION], [], rounds=1)
 

@@ -1,4 +1,4 @@
-"""Reading a judge's reply: exactly a verdict, or none."""
+"""A judge's reply is exactly a verdict, or unreadable."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_qbench.judges.parsing import Unreadable, read_vote, shares
+from pytest_qbench.judges.parsing import Unreadable, answer_probabilities, read_vote
 from pytest_qbench.judges.rubric import DIGITS
 
 
@@ -48,7 +48,7 @@ def test_choices(text: str, expected: int | None) -> None:
 
 
 @given(st.text())
-def test_any_text_is_a_verdict_or_none(text: str) -> None:
+def test_any_text_is_a_verdict_or_unreadable(text: str) -> None:
     assert readable(read_vote(text, DIGITS, "Score")) in (0, 1, 2, None)
 
 
@@ -76,14 +76,14 @@ def test_a_reason_quotes_the_reply(text: str, cut: bool, reason: str) -> None:
     assert read_vote(text, DIGITS, "Score", cut=cut) == Unreadable(reason, cut)
 
 
-def test_shares_add_the_spellings_of_an_answer_and_scale() -> None:
+def test_probabilities_add_the_spellings_of_an_answer_and_sum_to_one() -> None:
     top = {"2": math.log(0.5), " 2": math.log(0.1), "1": math.log(0.2), "Score": math.log(0.2)}
-    assert shares(top, DIGITS) == pytest.approx([0, 0.25, 0.75])
+    assert answer_probabilities(top, DIGITS) == pytest.approx([0, 0.25, 0.75])
 
 
 @pytest.mark.parametrize(
     "top, first",
     [({}, ""), ({"Score": 0.0}, "Score"), ({"2": math.log(0.4), "The": math.log(0.6)}, "The"), ({"2": math.nan}, "2")],
 )
-def test_shares_of_something_else_are_unreadable(top: dict[str, float], first: str) -> None:
-    assert shares(top, DIGITS) == Unreadable(f"its likeliest first token is {first!r}, not 0|1|2")
+def test_probabilities_are_unreadable_if_the_first_token_is_something_else(top: dict[str, float], first: str) -> None:
+    assert answer_probabilities(top, DIGITS) == Unreadable(f"its likeliest first token is {first!r}, not 0|1|2")

@@ -1,4 +1,4 @@
-"""Language models as judges: prompts, samples and verdicts, and faults of servers."""
+"""Language models as judges: prompts, samples, verdicts and faulty servers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_qbench.errors import ItemError, UsageError
 from pytest_qbench.items import DIMENSIONS
 from pytest_qbench.judges.base import Judge, SupportsChoice, SupportsUnreadable
 from pytest_qbench.judges.load import check_judge, make_judge
-from pytest_qbench.judges.prompts import OURS, digest, fill, read_prompts
+from pytest_qbench.judges.prompts import PACKAGED, digest, fill, read_prompts
 from pytest_qbench.judges.rubric import RubricJudge
 from pytest_qbench.judges.transformers import LocalGradingModel
 from tests.builders import question
@@ -52,12 +52,12 @@ def test_one_request_for_each_dimension_gives_all_rounds() -> None:
     assert {body["n"] for body in server.bodies} == {5}
 
 
-def test_the_judge_sees_no_reasoning_and_its_own_is_no_verdict() -> None:
+def test_a_score_in_the_judges_reasoning_does_not_count() -> None:
     with judging(lambda body, attempt: completion("<think>Score: 0</think>\nScore: 2")) as (judge, _):
         assert judge.judge(TEXTS[:1], GOLDEN[:1], 1) == [{d: [2] for d in DIMENSIONS}]
 
 
-def test_a_judge_says_why_it_read_no_verdict() -> None:
+def test_a_judge_keeps_the_reason_for_each_unreadable_verdict() -> None:
     def answer(body: dict[str, Any], attempt: int) -> Any:
         if "sharp" in text_of(body).partition("Description to judge")[2]:
             return completion("Score: 2/2")
@@ -77,11 +77,11 @@ def test_a_judge_says_why_it_read_no_verdict() -> None:
     assert other == "the judge's reply cannot be read: 'Score: 2/2' is not \"Score: 0|1|2\"; take another judge"
 
 
-def test_a_server_that_ignores_n_is_asked_again_and_no_round_is_invented() -> None:
+def test_a_server_that_ignores_n_gets_one_request_for_each_round() -> None:
     with judging(ignores_n) as (judge, server):
         assert judge.judge(TEXTS, GOLDEN, 5) == [dict.fromkeys(DIMENSIONS, [1] * 5)] * 2
     assert len(server.bodies) == 6 * 5
-    assert sum("n" in body for body in server.bodies) == 1  # noticed once
+    assert sum("n" in body for body in server.bodies) == 1  # the first reply shows that the server ignores it
 
 
 def test_a_server_that_rejects_n_gets_one_request_for_each_round() -> None:
@@ -125,7 +125,7 @@ def test_unreadable_verdicts_are_none_and_a_failed_request_affects_its_text_only
     assert isinstance(second, ItemError)
 
 
-def test_expected_scores_come_from_one_request_a_dimension() -> None:
+def test_expected_scores_take_one_request_for_each_dimension() -> None:
     top = [{"token": t, "logprob": math.log(p)} for t, p in (("2", 0.6), ("1", 0.2), (" 1", 0.1), ("The", 0.1))]
     logprobs = {"content": [{**top[0], "top_logprobs": top}]}
     with judging(lambda body, attempt: completion("2", logprobs=logprobs), "mode=expected") as (judge, server):
@@ -137,7 +137,7 @@ def test_expected_scores_come_from_one_request_a_dimension() -> None:
     assert all(body["logprobs"] and text_of(body).endswith("nothing else.\n") for body in server.bodies)
 
 
-def test_ignored_logprobs_are_an_error() -> None:
+def test_a_server_that_ignores_logprobs_is_an_error() -> None:
     with judging(lambda body, attempt: completion("2"), "mode=expected") as (judge, _):
         (found,) = judge.judge(TEXTS[:1], GOLDEN[:1], 5)
     assert "silently ignores logprobs" in str(found)
@@ -200,13 +200,13 @@ def test_a_description_cannot_insert_other_fields() -> None:
     )
 
 
-def test_own_prompts_replace_ours_and_change_the_hash(tmp_path: Path) -> None:
+def test_the_users_prompts_replace_packaged_ones_and_change_the_hash(tmp_path: Path) -> None:
     own = tmp_path / "p.yaml"
     own.write_text("relevance: 'Judge {description}'\n")
     texts = read_prompts(own)
     assert texts["relevance"] == "Judge {description}"
     assert texts["completeness"] == read_prompts(None)["completeness"]
-    assert digest(texts) != digest(read_prompts(OURS))
+    assert digest(texts) != digest(read_prompts(PACKAGED))
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_own_prompts_replace_ours_and_change_the_hash(tmp_path: Path) -> None:
         ("completeness: '{description}'", "lacks {golden}"), ("a: [", "correct the YAML"), (None, "no such file"),
     ],
 )  # fmt: skip
-def test_prompts_that_cannot_work(tmp_path: Path, content: str | None, why: str) -> None:
+def test_an_unusable_file_of_prompts_is_a_usage_error(tmp_path: Path, content: str | None, why: str) -> None:
     own = tmp_path / "p.yaml"
     if content is not None:
         own.write_text(content)
@@ -236,13 +236,13 @@ def test_prompts_that_cannot_work(tmp_path: Path, content: str | None, why: str)
         ("openai:m@http://h/v1", ("extra_body={]}",), "JSON object"), ("openai:m@http://h/v1", ("temperature",), "KEY=VALUE"),
     ],
 )  # fmt: skip
-def test_judges_that_cannot_work(spec: str, args: tuple[str, ...], why: str) -> None:
+def test_an_unusable_judge_is_a_usage_error(spec: str, args: tuple[str, ...], why: str) -> None:
     with pytest.raises(UsageError, match=why):
         check_judge(spec, args)
 
 
 def test_lexicon_rejects_prompts_and_unparsed_replies(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="without prompts"):
-        check_judge("lexicon", (), OURS)
+        check_judge("lexicon", (), PACKAGED)
     with pytest.raises(UsageError, match="cannot read replies"):
         check_judge("lexicon", reads_unparsed=True)

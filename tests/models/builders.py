@@ -1,4 +1,4 @@
-"""Build tiny models: one function for each architecture saves config, processor and weights in a folder."""
+"""Build tiny models. The function of each architecture saves config, processor and weights in a folder."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Tiny randomly initialised checkpoints of many architectures, with their own tokenizers: no download.
+"""Build tiny checkpoints of many architectures with random weights and their own tokenizers, without a download.
 
-`build(name, folder)` saves model and processor as a user would find them. Weights are large enough for a wrong
-position, mask or image to move the logits by far more than the tolerances of the tests.
+`build(name, folder)` saves model and processor as a user would find them. The weights are large, so that a wrong
+position, mask or image changes the logits by far more than the tolerances of the tests.
 """
 
 from __future__ import annotations

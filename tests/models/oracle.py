@@ -1,7 +1,7 @@
 """Reference log-likelihoods from transformers alone: one prompt, no padding, no cache, default positions.
 
-Shares no code with the backend. The reply stands in the text that the processor tokenizes (for encoder-decoders in the
-labels), and its tokens are those by which the text with it is longer than the text without.
+It shares no code with the backend. The processor tokenizes the prompt with and without the reply (for encoder-decoders,
+the reply is in the labels). The additional tokens are those of the reply.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Oracle:
 
     @torch.no_grad()
     def likelihood(self, prompt: Prompt, reply: str, prefix: str | None = None) -> float:
-        """Summed log-probability of `reply`'s tokens, after `prefix` if there is one."""
+        """Return the log-probability of the reply, summed over its tokens, after `prefix` if there is one."""
         with quiet():
             if self.model.config.get_text_config().is_encoder_decoder:
                 return self._encoder_decoder(prompt, reply, prefix)

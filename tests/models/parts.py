@@ -1,4 +1,4 @@
-"""Parts of the tiny checkpoints: two kinds of tokenizers, chat templates, config parts, weights."""
+"""Build parts of the tiny checkpoints: tokenizers of two kinds, chat templates, parts of configs, weights."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LLAVA_TEMPLATE = (
 
 
 def chatml(image: str) -> str:
-    """A chat template like Qwen's: the reply follows a newline."""
+    """Return a chat template like Qwen's, where the reply follows a newline."""
     return (
         "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
         "{% for c in m['content'] %}{% if c['type'] == 'image' %}"
@@ -56,7 +56,7 @@ def metaspace_tokenizer(
     prepend: str = "always",
     **named: Any,
 ) -> Any:
-    """A Llama-like tokenizer: a word takes its leading space with it, BOS comes first (Gemma's: `prepend` never)."""
+    """Return a tokenizer like Llama's: tokens contain the leading space, and BOS comes first (Gemma: `prepend` never)."""
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=prepend)
     tokenizer.decoder = decoders.Metaspace()
@@ -72,7 +72,7 @@ def metaspace_tokenizer(
 
 
 def byte_tokenizer(special: list[str], **named: Any) -> Any:
-    """A GPT-2-like tokenizer on bytes, without BOS."""
+    """Return a tokenizer like GPT-2's, on bytes and without BOS."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -88,19 +88,19 @@ def byte_tokenizer(special: list[str], **named: Any) -> Any:
 
 
 def vision(config: type, **more: Any) -> dict[str, Any]:
-    """The vision half of a config."""
+    """Return the vision part of a config."""
     return dict(config(**{"image_size": IMAGE, "patch_size": PATCH, **HEADS, **more}).to_dict())
 
 
 def text(config: type, tokenizer: Any, **more: Any) -> dict[str, Any]:
-    """The language half of a config."""
+    """Return the language part of a config."""
     ids = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("pad", "bos", "eos")}
     options = {**HEADS, "num_key_value_heads": 2, "max_position_embeddings": 1024, "vocab_size": len(tokenizer), **ids}
     return dict(config(**{**options, **more}).to_dict())
 
 
 def randomize(model: Any, seed: int = 0) -> Any:
-    """Draw all weights anew, an order of magnitude larger than transformers does."""
+    """Draw new weights, an order of magnitude larger than those of transformers, and return the model."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in sorted(model.named_parameters()):
@@ -115,6 +115,6 @@ def randomize(model: Any, seed: int = 0) -> Any:
 
 
 def save(model: Any, processor: Any, folder: Path) -> None:
-    """Save the files that `from_pretrained` reads."""
+    """Save all files that `from_pretrained` reads."""
     randomize(model).save_pretrained(folder)
     processor.save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""The model protocol: what a model must have."""
+"""Checks of the model protocol."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_qbench.models.base import check_method_names
 
 
 @pytest.mark.parametrize(("old", "new"), [("option_likelihoods", "option_loglikelihoods"), ("vary", "switch_dtype")])
-def test_a_method_under_its_earlier_name_is_refused(old: str, new: str) -> None:
+def test_a_method_with_its_earlier_name_is_an_error(old: str, new: str) -> None:
     class Earlier:
         def __getattr__(self, name: str) -> Any:
             if name == new:

@@ -1,4 +1,4 @@
-"""A model behind an endpoint: what is sent, what comes of it, and what a server that lacks something is told."""
+"""A model behind an endpoint: its requests, its results, and the errors for a server that lacks a feature."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def photo(seed: int, size: tuple[int, int] = (16, 12)) -> Image.Image:
     return Image.fromarray(noise)
 
 
-def seen(body: dict[str, Any]) -> list[Image.Image]:
+def decoded_images(body: dict[str, Any]) -> list[Image.Image]:
     return [Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) for url in images_of(body)]
 
 
 class Vllm:
-    """Answers as vLLM does: a word a token, its id the hash of its text; `drops` are parameters that it ignores."""
+    """Answers like vLLM. Each word is one token, whose id depends on its text. It ignores the parameters in `drops`."""
 
     def __init__(self, *drops: str, usage: bool = True, images: bool = True, closes: bool = True) -> None:
         self.drops, self.usage, self.images, self.closing = drops, usage, images, [2] if closes else []
 
-    def __call__(self, asked: dict[str, Any], attempt: int) -> Any:
-        body = {key: value for key, value in asked.items() if key not in self.drops}
+    def __call__(self, request: dict[str, Any], attempt: int) -> Any:
+        body = {key: value for key, value in request.items() if key not in self.drops}
         if body.get("continue_final_message") and body.get("add_generation_prompt"):
             return Reply({"error": {"message": "Cannot set both"}}, 400)
         turns = body["messages"]
@@ -48,7 +48,7 @@ class Vllm:
         if len(turns) > 1:
             ids += self.ids(turns[1]["content"])
             if not body.get("continue_final_message"):
-                ids += self.closing  # the turn is closed, and the next begins
+                ids += self.closing  # the template closes the turn and opens the next one
                 ids += [9] if body.get("add_generation_prompt", True) else []
         reply = completion("A fine reply.")
         if self.usage:
@@ -90,7 +90,7 @@ def prompts(n: int, prefix: str | None = None) -> list[Prompt]:
     return [Prompt(f"item/{i}", f"Question {i}?", (photo(i),), prefix) for i in range(n)]
 
 
-def test_a_reply_that_the_token_limit_ended_says_so() -> None:
+def test_a_reply_that_ends_at_the_token_limit_is_marked_as_cut() -> None:
     def answer(body: dict[str, Any], attempt: int) -> Any:
         cut = completion(" The image is ")
         cut["choices"][0]["finish_reason"] = "length" if "1?" in text_of(body) else "stop"
@@ -100,26 +100,26 @@ def test_a_reply_that_the_token_limit_ended_says_so() -> None:
         assert model.generate(prompts(2), 3) == ["The image is", Response("The image is", finish=CUT)]
 
 
-def test_one_request_a_reply_with_the_very_pixels() -> None:
+def test_each_reply_takes_one_request_with_the_exact_pixels() -> None:
     with served(lambda body, attempt: completion(f" {text_of(body)} ")) as (model, server):
         assert model.generate(prompts(20), 32) == [f"Question {i}?" for i in range(20)]
     assert len(server.bodies) == 20
     for body in server.bodies:
         assert (body["model"], body["temperature"], body["max_tokens"]) == ("org/m", 0, 32)
-        (image,) = seen(body)
+        (image,) = decoded_images(body)
         number = int(text_of(body).split()[1].rstrip("?"))
         assert np.array_equal(np.asarray(image), np.asarray(photo(number)))
 
 
 @pytest.mark.parametrize("pixels, size", [(None, (16, 12)), ("192", (16, 12)), ("48", (8, 6))])
-def test_images_are_made_smaller_only_on_demand(pixels: str | None, size: tuple[int, int]) -> None:
+def test_images_are_scaled_down_only_with_max_pixels(pixels: str | None, size: tuple[int, int]) -> None:
     args = {"max_pixels": pixels} if pixels else {}
     with served(lambda body, attempt: completion("x"), **args) as (model, server):
         model.generate(prompts(1), 4)
-    assert seen(server.bodies[0])[0].size == size
+    assert decoded_images(server.bodies[0])[0].size == size
 
 
-def test_a_failed_prompt_costs_itself_and_its_error_is_no_reply() -> None:
+def test_a_failed_prompt_affects_no_other_and_its_error_message_is_no_reply() -> None:
     def answer(body: dict[str, Any], attempt: int) -> Any:
         return Reply({"error": {"message": "A. Yes"}}, 400) if "Question 3?" in text_of(body) else completion("B")
 
@@ -129,7 +129,7 @@ def test_a_failed_prompt_costs_itself_and_its_error_is_no_reply() -> None:
     assert len(server.bodies) == 6
 
 
-def test_own_parameters_are_added_and_taken_out() -> None:
+def test_extra_body_adds_and_removes_parameters() -> None:
     with served(
         lambda body, attempt: completion("x"), extra_body='{"max_tokens": null, "max_completion_tokens": 9}'
     ) as (
@@ -154,7 +154,7 @@ def test_words_after_the_prefix_take_one_request_for_each_image() -> None:
         assert (body["continue_final_message"], body["add_generation_prompt"], body["max_tokens"]) == (True, False, 1)
 
 
-def test_words_of_several_tokens_sum_over_their_tokens() -> None:
+def test_the_score_of_a_word_sums_over_its_tokens() -> None:
     words = ("very good", "poor")
     with served(Vllm()) as (model, _):
         rows = model.next_token_logprobs(prompts(2, RATE_PREFIX), words)
@@ -162,7 +162,7 @@ def test_words_of_several_tokens_sum_over_their_tokens() -> None:
     assert rows == [pytest.approx(expected)] * 2
 
 
-def test_options_sum_over_their_tokens_as_the_reply() -> None:
+def test_the_likelihood_of_an_option_sums_over_its_tokens_as_the_reply() -> None:
     options = [("Yes", "No"), ("Very blurry", "Not blurry at all", "Fine")]
     with served(Vllm()) as (model, server):
         model.probe(["perception"], "likelihood", WORDS)
@@ -189,7 +189,7 @@ def test_options_sum_over_their_tokens_as_the_reply() -> None:
         (lambda b, a: Reply({"error": {"message": "bad key"}}, 401), ["description"], "generate", "HTTP 401: bad key"),
     ],
 )  # fmt: skip
-def test_the_probe_names_what_is_missing(server: Any, tasks: list[str], answer: Any, why: str) -> None:
+def test_the_probe_names_the_missing_feature(server: Any, tasks: list[str], answer: Any, why: str) -> None:
     with served(server) as (model, _), pytest.raises(ModelError) as caught:
         model.probe(tasks, answer, WORDS)
     assert why in str(caught.value)
@@ -208,14 +208,14 @@ def test_the_probe_names_what_is_missing(server: Any, tasks: list[str], answer: 
         (Vllm(closes=False), ["assessment", "perception"], "likelihood"),
     ],
 )
-def test_the_probe_asks_for_no_more_than_the_tasks_need(server: Any, tasks: list[str], answer: Any) -> None:
+def test_the_probe_requires_only_features_that_the_tasks_need(server: Any, tasks: list[str], answer: Any) -> None:
     with served(server) as (model, _):
         model.probe(tasks, answer, WORDS)
         assert str(model.describe()["sees_images"]).startswith("yes" if server.usage else "not checked")
 
 
 def closed(top: dict[str, float]) -> Callable[[dict[str, Any], int], Any]:
-    """An endpoint that continues no reply and returns the likeliest tokens."""
+    """Return the answers of a closed endpoint, which rejects continuations and returns the likeliest tokens."""
 
     def answer(body: dict[str, Any], attempt: int) -> Any:
         if "continue_final_message" in body:
@@ -267,7 +267,7 @@ def test_replies_are_cached_only_with_a_revision(tmp_path: Any) -> None:
         ("tiny", {"price": "1/2"}, "does not apply to a local model"),
     ],
 )  # fmt: skip
-def test_wrong_specs_and_arguments(spec: str, args: dict[str, str], why: str) -> None:
+def test_wrong_specs_and_arguments_are_usage_errors(spec: str, args: dict[str, str], why: str) -> None:
     with pytest.raises(UsageError, match=why):
         load_model(parse_spec(spec), args)
 
@@ -278,5 +278,5 @@ def test_results_keep_the_order_of_the_prompts() -> None:
         return Reply(completion(str(number)), delay=0.02 * (number % 5))
 
     with served(answer) as (model, _):
-        asked: Sequence[Prompt] = prompts(30)
-        assert model.generate(asked, 4) == [str(i) for i in range(30)]
+        sent: Sequence[Prompt] = prompts(30)
+        assert model.generate(sent, 4) == [str(i) for i in range(30)]

@@ -1,4 +1,4 @@
-"""What the names of output files tell."""
+"""Dataset, split and model are read from the names of output files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pytest_qbench.models.output_names import dataset_of, model_of, named_among
     ("lldescribe.json", ("lldescribe", None)), ("2026-08-01T10-00-00_qbench-dev_x1.eval", ("llvisionqa", "dev")),
     ("MedQ-Bench_dev.csv", ("MedQ-Bench_dev", None)),
 ])  # fmt: skip
-def test_dataset_and_split(file: str, named: tuple[str, str | None]) -> None:
+def test_a_file_name_gives_dataset_and_split(file: str, named: tuple[str, str | None]) -> None:
     assert dataset_of(file) == named
 
 
@@ -28,7 +28,7 @@ def test_dataset_and_split(file: str, named: tuple[str, str | None]) -> None:
     ("lab.json", ["lab", "koniq"], "lab"), ("v2_lab.csv", ["lab", "koniq"], "lab"), ("lab-b.csv", ["lab", "lab-b"], "lab-b"),
     ("lab_field.csv", ["lab", "field"], None), ("labs.csv", ["lab"], None), ("spaq_lab.json", ["lab"], None),
 ])  # fmt: skip
-def test_a_dataset_of_the_users_own(file: str, datasets: list[str], name: str | None) -> None:
+def test_a_file_name_gives_a_dataset_of_the_users_own(file: str, datasets: list[str], name: str | None) -> None:
     assert named_among(file, datasets) == name
 
 
@@ -36,5 +36,5 @@ def test_a_dataset_of_the_users_own(file: str, datasets: list[str], name: str | 
     ("vlm-7b_Q-Bench1_VAL.csv", "vlm-7b"), ("VLM_4bit_A-Bench_TEST_acc.csv", "VLM_4bit"), ("Q-Bench1_VAL.csv", None),
     ("koniq.json", None),
 ])  # fmt: skip
-def test_the_model_of_a_vlmevalkit_table(file: str, model: str | None) -> None:
+def test_the_name_of_a_vlmevalkit_table_gives_the_model(file: str, model: str | None) -> None:
     assert model_of(file) == model

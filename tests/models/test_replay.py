@@ -1,4 +1,4 @@
-"""Recorded outputs in every shape they come in, on hand-made files."""
+"""Recorded outputs in every supported format, in files written by hand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ from pytest_qbench.records import Record, Response
 from tests.builders import picture
 
 
-def asked(name: str, question: str = "Is it sharp?", dataset: str = "llvisionqa", split: str | None = "dev") -> Item:
+def question_item(
+    name: str, question: str = "Is it sharp?", dataset: str = "llvisionqa", split: str | None = "dev"
+) -> Item:
     ident = f"{dataset}/{split}/{name}" if split else f"{dataset}/{name}"
     return Item(ident, "perception", dataset, split, ident, (), question, ("Yes", "No"), "Yes")
 
@@ -51,7 +53,7 @@ def test_official_outputs_keep_every_word(tmp_path: Path, file: str, dataset: st
     ]
 
 
-def test_an_item_without_an_output_is_an_error_by_name(tmp_path: Path) -> None:
+def test_an_item_without_an_output_is_an_error_that_names_the_item(tmp_path: Path) -> None:
     write(tmp_path / "koniq.json", A3, {**A3, "img_path": "3.jpg", "logit_poor": "n/a"})
     model = replay(tmp_path)
     with pytest.raises(ItemError, match=r"koniq/2.jpg: no recorded output in .*"):
@@ -72,32 +74,35 @@ def test_a_repeated_entry_is_left_out_and_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["llvisionqa_dev.json", "answers.jsonl"])
-def test_answers_with_image_and_response(tmp_path: Path, file: str) -> None:
+def test_entries_with_image_and_response_are_read(tmp_path: Path, file: str) -> None:
     write(tmp_path / file, {"img_path": "7.png", "response": "A"}, {"img_path": "8.png", "response": 3})
     model = replay(tmp_path / file)
-    assert model.recall([asked("7.png")]) == [Response(text="A")]
-    assert model.recall([asked("8.png")]) == [Response(text="3")]
+    assert model.recall([question_item("7.png")]) == [Response(text="A")]
+    assert model.recall([question_item("8.png")]) == [Response(text="3")]
 
 
-def test_several_questions_about_an_image_are_told_apart(tmp_path: Path) -> None:
+def test_several_questions_on_an_image_have_their_own_answers(tmp_path: Path) -> None:
     rows = [{"img_path": "7.png", "question": q, "response": r} for q, r in (("Is it sharp?", "A"), ("Dark?", "B"))]
     file = write(tmp_path / "llvisionqa_dev.json", *rows)
-    assert replay(file).recall([asked("7.png#2", "Dark?"), asked("7.png")]) == [Response(text="B"), Response(text="A")]
+    assert replay(file).recall([question_item("7.png#2", "Dark?"), question_item("7.png")]) == [
+        Response(text="B"),
+        Response(text="A"),
+    ]
     with pytest.raises(ItemError, match=r"answers another question \('Is it sharp\?'\)"):
-        replay(file).recall([asked("7.png", "Is it noisy?")])
+        replay(file).recall([question_item("7.png", "Is it noisy?")])
 
 
-def test_the_answers_of_one_split_are_none_of_the_other(tmp_path: Path) -> None:
+def test_answers_of_one_split_do_not_count_for_another(tmp_path: Path) -> None:
     write(tmp_path / "llvisionqa_test.json", {"img_path": "7.png", "response": "A"})
     with pytest.raises(ItemError, match="no recorded output"):
-        replay(tmp_path).recall([asked("7.png")])
+        replay(tmp_path).recall([question_item("7.png")])
 
 
 @pytest.mark.parametrize("replies", [{"filtered_resps": ["B"], "resps": [["(B) No"]]}, {"resps": [["B"]]}])
 def test_lmms_eval_samples(tmp_path: Path, replies: dict[str, Any]) -> None:
     row = {"doc_id": 0, "doc": {"id": "dev_0", "question": "Is it sharp?"}, "target": "A", **replies}
     write(tmp_path / "20260101_samples_qbench_dev.jsonl", row)
-    assert replay(tmp_path).recall([asked("dev_0")]) == [Response(text="B")]
+    assert replay(tmp_path).recall([question_item("dev_0")]) == [Response(text="B")]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "xlsx"])
@@ -114,7 +119,10 @@ def test_vlmevalkit_tables(tmp_path: Path, suffix: str) -> None:
         text = "\t" if suffix == "tsv" else ","
         path.write_text("\n".join(text.join(f'"{cell}"' for cell in line) for line in table))
     model = replay(tmp_path)
-    assert model.recall([asked("1", "Dark?"), asked("0")]) == [Response(text="B"), Response(text="No, it is not")]
+    assert model.recall([question_item("1", "Dark?"), question_item("0")]) == [
+        Response(text="B"),
+        Response(text="No, it is not"),
+    ]
 
 
 @pytest.mark.parametrize("file, named", [
@@ -123,16 +131,16 @@ def test_vlmevalkit_tables(tmp_path: Path, suffix: str) -> None:
     ("samples_abench_test.jsonl", ("abench", "test")), ("m_Q-Bench1_TEST.xlsx", ("llvisionqa", "test")),
     ("lldescribe.json", ("lldescribe", None)),
 ])  # fmt: skip
-def test_a_file_name_tells_dataset_and_split(file: str, named: tuple[str, str | None]) -> None:
+def test_a_file_name_gives_dataset_and_split(file: str, named: tuple[str, str | None]) -> None:
     assert dataset_of(file) == named
 
 
 def test_records_of_an_earlier_run(tmp_path: Path) -> None:
-    likely = asked("1.png")
+    likely = question_item("1.png")
     records = [
         Record.of(picture(1, 2.0), "measured", score=0.5, logprobs={"good": -1.25, "poor": -1.25}),
         Record.of(likely, "wrong", choice="No", logprobs={"Yes": -2.0, "No": -1.0}),
-        Record.of(asked("2.png"), "error", error="out of memory"),
+        Record.of(question_item("2.png"), "error", error="out of memory"),
     ]
     (tmp_path / "records.jsonl").write_text("".join(record.to_json() + "\n" for record in records))
     made = {"fingerprint": {"prompts": "p", "answer": "likelihood", "blind": False, "other": 1}}
@@ -143,7 +151,7 @@ def test_records_of_an_earlier_run(tmp_path: Path) -> None:
         Response(logprobs={"good": -1.25, "poor": -1.25}), Response(logprobs={"Yes": -2.0, "No": -1.0}),
     ]  # fmt: skip
     with pytest.raises(ItemError, match="recorded as an error: out of memory"):
-        model.recall([asked("2.png")])
+        model.recall([question_item("2.png")])
 
 
 @pytest.mark.parametrize("file, content, message", [
@@ -154,7 +162,7 @@ def test_records_of_an_earlier_run(tmp_path: Path) -> None:
     ("records.jsonl", '{"schema": 9, "item": "a", "status": "wrong"}', "schema 9 is not 1"),
     ("notes.txt", "hello", "no recorded outputs"),
 ])  # fmt: skip
-def test_what_cannot_be_read_is_named(tmp_path: Path, file: str, content: str, message: str) -> None:
+def test_an_unreadable_file_is_an_error_that_names_it(tmp_path: Path, file: str, content: str, message: str) -> None:
     if file.endswith("xlsx"):
         pytest.importorskip("openpyxl")
     (tmp_path / file).write_text(content)
@@ -171,29 +179,29 @@ def test_other_files_of_a_folder_are_reported(tmp_path: Path) -> None:
     ]
 
 
-def test_nothing_new_can_be_asked_and_no_other_arguments_are_taken(tmp_path: Path) -> None:
+def test_other_prompts_and_other_arguments_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "koniq.json", A3)
-    with pytest.raises(ModelError, match="recalls recorded items only"):
+    with pytest.raises(ModelError, match="has recorded outputs only"):
         replay(tmp_path).generate([], 1)
     with pytest.raises(ModelError, match="does not apply to recorded outputs; valid are files, duplicates"):
         load_model(parse_spec(f"replay:{tmp_path}"), {"dtype": "float32"})
 
 
-def test_it_loads_no_torch(tmp_path: Path) -> None:
+def test_replay_does_not_load_torch(tmp_path: Path) -> None:
     write(tmp_path / "koniq.json", A3)
     code = f"import sys; from pytest_qbench.models import *; load_model(parse_spec('replay:{tmp_path}'), {{}}); print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "transformers", "PIL", "openpyxl"} & set(run.stdout.split())
 
 
-def test_a_pair_of_images_is_known_by_both_names(tmp_path: Path) -> None:
+def test_a_pair_of_images_is_matched_by_both_names(tmp_path: Path) -> None:
     write(tmp_path / "qbench2_dev.json", {"img_path": ["1.png", "2.png"], "response": "A"})
-    item = asked("1.png_cat_2.png", dataset="qbench2")
+    item = question_item("1.png_cat_2.png", dataset="qbench2")
     assert replay(tmp_path).recall([item]) == [Response(text="A")]
 
 
 @pytest.mark.parametrize("change", [{"item": 1}, {"logprobs": [1]}, {"logprobs": {"good": "x"}}, {"response": 3}])
-def test_a_record_of_another_shape_is_named(tmp_path: Path, change: dict[str, Any]) -> None:
+def test_a_malformed_record_is_an_error_that_names_it(tmp_path: Path, change: dict[str, Any]) -> None:
     made = {**json.loads(Record.of(picture(1, 2.0), "measured").to_json()), **change}
     write(tmp_path / "records.jsonl", made)
     with pytest.raises(ModelError, match="records.jsonl: line 1: not a record"):
@@ -216,9 +224,11 @@ FIELDS = st.sampled_from(
     st.lists(st.dictionaries(FIELDS, VALUES, max_size=6), max_size=4),
     st.sampled_from(["koniq.json", "llvisionqa_dev.jsonl", "samples_qbench_dev.jsonl", "records.jsonl", "own.json"]),
 )
-def test_no_file_makes_it_crash_without_a_named_error(tmp_path: Path, rows: list[dict[str, Any]], file: str) -> None:
+def test_any_rows_give_responses_or_an_error_that_names_the_file(
+    tmp_path: Path, rows: list[dict[str, Any]], file: str
+) -> None:
     path = write(tmp_path / file, *rows)
-    items = [picture("1.jpg", 1.0, "koniq"), asked("1.jpg")]  # type: ignore[arg-type]
+    items = [picture("1.jpg", 1.0, "koniq"), question_item("1.jpg")]  # type: ignore[arg-type]
     try:
         model = replay(path)
     except QBenchError as e:
@@ -231,7 +241,7 @@ def test_no_file_makes_it_crash_without_a_named_error(tmp_path: Path, rows: list
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=60), st.sampled_from(["koniq.json", "a.csv", "a.tsv", "records.jsonl", "a.xlsx"]))
-def test_no_bytes_make_it_crash_without_a_named_error(tmp_path: Path, content: bytes, file: str) -> None:
+def test_any_bytes_give_responses_or_an_error_that_names_the_file(tmp_path: Path, content: bytes, file: str) -> None:
     (tmp_path / file).write_bytes(content)
     with contextlib.suppress(QBenchError):
         replay(tmp_path / file)

@@ -12,7 +12,7 @@ from pytest_qbench.models import check, load_model, parse_model_args, parse_spec
 from pytest_qbench.models.specs import MODEL_ARGS, aliases, paper_words
 
 
-def test_aliases() -> None:
+def test_every_alias_can_be_parsed() -> None:
     names = aliases()
     assert next(iter(names)) == "tiny"
     assert {"llava", "qwen2-vl", "instructblip-t5", "kosmos-2", "internvl", "idefics3", "gemma3"} <= set(names)
@@ -39,18 +39,20 @@ def test_tiny_is_in_the_package_and_answers_by_likelihood() -> None:
     ("/models/a b", "transformers", "/models/a b", "a-b"),
     ("random:7", "random", "7", "random-7"),
 ])  # fmt: skip
-def test_forms(text: str, kind: str, target: str, name: str) -> None:
+def test_each_form_of_a_spec_is_parsed(text: str, kind: str, target: str, name: str) -> None:
     spec = parse_spec(text)
     assert (spec.kind, spec.target, spec.name, spec.alias, spec.answer) == (kind, target, name, None, None)
 
 
-def test_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_takes_precedence_over_a_hub_id_and_an_alias_over_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("mine", "tiny", "a/b"):
         (tmp_path / name).mkdir(parents=True)
     assert parse_spec("mine").target == str(tmp_path / "mine")
-    assert parse_spec("a/b").target == str(tmp_path / "a/b")  # a folder before a hub id
-    assert parse_spec("tiny").alias == "tiny"  # an alias before a folder
+    assert parse_spec("a/b").target == str(tmp_path / "a/b")  # a folder and not a hub id
+    assert parse_spec("tiny").alias == "tiny"  # an alias and not a folder
     assert parse_spec("./tiny").target == str(tmp_path / "tiny")
 
 
@@ -65,7 +67,7 @@ def test_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("hf:", r"is not a hub id; write hf:ORG/NAME"),
     ("hf:a b", r"is not a hub id"),
 ])  # fmt: skip
-def test_bad_specs_are_one_line(text: str, message: str) -> None:
+def test_a_wrong_spec_is_an_error_of_one_line(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
         parse_spec(text)
     assert "\n" not in str(caught.value)
@@ -99,7 +101,7 @@ def test_replay_names_a_model_after_its_outputs(tmp_path: Path) -> None:
     ("replay:outputs/instructblip_vicuna", ("good", "poor")),
     ("llava", ("good", "poor")),
 ])  # fmt: skip
-def test_words_of_published_scores(spec: str, words: tuple[str, str]) -> None:
+def test_a_model_has_the_words_of_its_published_scores(spec: str, words: tuple[str, str]) -> None:
     assert paper_words(parse_spec(spec)) == words
 
 
@@ -117,7 +119,7 @@ TEXT = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_siz
       "1.safetensors": ""}, r"1 of 2 weight files missing \(first: 2.safetensors\)"),
     ({"config.json": VISION, "model.safetensors.index.json": "{"}, "index.json: is not valid JSON"),
 ])  # fmt: skip
-def test_check_refuses(tmp_path: Path, files: dict[str, object], message: str) -> None:
+def test_check_rejects_an_unusable_folder(tmp_path: Path, files: dict[str, object], message: str) -> None:
     write(tmp_path, files)
     with pytest.raises(ModelError, match=message) as caught:
         check(parse_spec(str(tmp_path)))
@@ -136,13 +138,13 @@ def test_check_accepts_models_that_only_loading_can_reject(tmp_path: Path, confi
     check(parse_spec(str(tmp_path)))
 
 
-def test_check_no_folder_and_hub_ids(tmp_path: Path) -> None:
+def test_check_rejects_a_missing_folder_but_accepts_a_hub_id(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model folder"):
         check(parse_spec(str(tmp_path / "absent")))
     check(parse_spec("org/name"))
 
 
-def test_model_args() -> None:
+def test_model_arguments_are_parsed() -> None:
     given = ["dtype=bfloat16", "device=CUDA:1", 'quantization_config={"a": "b=c"}', "max_pixels=50176", "dtype=float32"]
     assert parse_model_args(given) == {
         "dtype": "float32", "device": "cuda:1", "quantization_config": '{"a": "b=c"}', "max_pixels": "50176",
@@ -162,7 +164,7 @@ def test_model_args() -> None:
     ("quantization_config=[]", "must be a JSON object"),
     ("quantization_config={", "must be a JSON object"),
 ])  # fmt: skip
-def test_bad_model_args(argument: str, message: str) -> None:
+def test_a_wrong_model_argument_is_an_error(argument: str, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         parse_model_args([argument])
 

@@ -1,4 +1,4 @@
-"""The embedded model served by vLLM equals the embedded model here: all three tasks, from outside. ``make vllm``."""
+"""The embedded model, served by vLLM, gives the records of the same model loaded locally. Run with ``make vllm``."""
 
 from __future__ import annotations
 

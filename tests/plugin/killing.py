@@ -1,4 +1,4 @@
-"""Runs that are killed: a model without weights whose answers depend on its batch, and what watches and kills it."""
+"""Kill runs: a model without weights whose answers depend on their batch, and a pytest process to watch and kill."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pathlib import Path
 
 SUITES = Path(__file__).parents[2] / "suites"
 
-# Answers depend on every item of the batch, so records are equal to the last bit only where batches are. It kills its
-# process at the item named in KILLER, takes PAUSE seconds a batch, and does not look at its batch with ALIKE.
+# Answers depend on every item of their batch, so equal records show equal batches. Environment variables: the model kills
+# its process at the item KILLER, takes PAUSE seconds per batch, and with ALIKE its answers do not depend on the batch.
 CONFTEST = """
 import hashlib, os, signal, sys, time
 import pytest
@@ -25,17 +25,17 @@ class Sensitive(RandomModel):
     def __init__(self):
         super().__init__(0)
         self.salt = ""
-    def _meet(self, prompts):
+    def _start_batch(self, prompts):
         time.sleep(float(os.environ.get("PAUSE", "0")))
         if os.environ.get("KILLER") in {p.key for p in prompts}:
             os.kill(os.getpid(), signal.SIGKILL)
         if not os.environ.get("ALIKE"):
             self.salt = hashlib.sha256("".join(p.key for p in prompts).encode()).hexdigest()
     def generate(self, prompts, max_new_tokens):
-        self._meet(prompts)
+        self._start_batch(prompts)
         return super().generate(prompts, max_new_tokens)
     def next_token_logprobs(self, prompts, words):
-        self._meet(prompts)
+        self._start_batch(prompts)
         return super().next_token_logprobs(prompts, words)
     def _uniform(self, *parts):
         return super()._uniform(self.salt, *parts)
@@ -47,7 +47,7 @@ def qbench_model():
 
 
 def project(folder: Path) -> Path:
-    """A folder with the suites and the model."""
+    """Write the suites and the model into a folder and return it."""
     folder.mkdir(parents=True, exist_ok=True)
     for suite in SUITES.glob("test_*.py"):
         (folder / suite.name).write_text(suite.read_text())
@@ -56,7 +56,7 @@ def project(folder: Path) -> Path:
 
 
 class Run:
-    """A pytest process in a session of its own, so that it can be killed with its workers."""
+    """A pytest process in its own process group, so that it can be killed with its workers."""
 
     def __init__(self, folder: Path, *args: str, **environment: str) -> None:
         command = [sys.executable, "-m", "pytest", "-q", "--qbench-model=random:0", "--qbench-run-dir=run"]
@@ -67,7 +67,7 @@ class Run:
             self.process = subprocess.Popen(
                 command, cwd=folder, env={**os.environ, **environment}, stdout=output, stderr=subprocess.STDOUT,
                 start_new_session=True,
-                # A shell's background jobs ignore it, and so would everything that they start.
+                # A shell's background jobs ignore SIGINT, and so would the processes that they start.
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )  # fmt: skip
 
@@ -81,35 +81,35 @@ class Run:
     def lines(self) -> int:
         return self.records.read_bytes().count(b"\n") if self.records.exists() else 0
 
-    def until(self, met: Callable[[], bool]) -> bool:
-        """Wait for something; False when the run ended before."""
+    def wait_until(self, is_met: Callable[[], bool]) -> bool:
+        """Wait for a condition and return True; return False if the run ends before."""
         end = time.monotonic() + 120
         while time.monotonic() < end:
-            if met():
+            if is_met():
                 return True
             if self.process.poll() is not None:
                 return False
             time.sleep(0.01)
-        raise AssertionError(f"nothing happened: {self.text[-2000:]}")
+        raise AssertionError(f"not within 120 s: {self.text[-2000:]}")
 
     def kill_all(self) -> None:
-        """Kill the process and its workers; nothing where it has ended."""
+        """Kill the process and its workers. Do nothing if it has ended."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def kill(self) -> None:
-        """Kill the process alone."""
+        """Kill the process but not its workers."""
         os.kill(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def workers(self) -> list[int]:
-        """Ids of the workers that live, as /proc tells."""
+        """Return the process ids of the running workers, from /proc."""
         found = []
         for path in Path("/proc").glob("[0-9]*/stat"):
             try:
                 fields = path.read_text().rpartition(")")[2].split()
-            except OSError:  # it is gone
+            except OSError:  # the process has ended
                 continue
             if int(fields[1]) == self.process.pid and fields[0] != "Z":
                 found.append(int(path.parent.name))
@@ -117,15 +117,15 @@ class Run:
 
 
 def records(folder: Path) -> list[str]:
-    """The sorted lines of the records of a run; each item once."""
+    """Return the sorted lines of a run's records, and check that each item has one."""
     lines = (folder / "run" / "records.jsonl").read_text().splitlines()
     items = [(data["task"], data["item"]) for data in map(json.loads, lines)]
     assert len(set(items)) == len(items)
     return sorted(lines)
 
 
-def begun(folder: Path) -> list[list[tuple[str, str]]]:
-    """The batches that were begun, in order."""
+def started_batches(folder: Path) -> list[list[tuple[str, str]]]:
+    """Return the batches that a run started, in order."""
     lines = map(json.loads, (folder / "run" / "journal.jsonl").read_text().splitlines())
     return [[tuple(key) for key in line["batch"]] for line in lines if line.get("batch")]
 

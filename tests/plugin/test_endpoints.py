@@ -1,4 +1,4 @@
-"""Models and judges behind endpoints, from outside: real pytest processes against a real server."""
+"""Models and judges behind endpoints: real pytest processes against a real server."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def described(text: str) -> str:
 
 
 def verdict(body: dict[str, Any]) -> int:
-    """An honest judge: all for the same words, nothing for no words, else by how many are shared."""
+    """Return an honest judge's score: 2 for the golden text itself, 0 for no text, else by the share of equal words."""
     text = text_of(body)
     said, golden = set(described(text).split()), set(golden_of(text).split())
     if not golden:
@@ -70,7 +70,7 @@ def run(project: pytest.Pytester, answer: Answer, *args: str, judge: bool = True
 
 
 @BOTH
-def test_all_three_tasks_and_the_tokens_they_took(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_all_three_tasks_run_and_their_tokens_are_counted(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     args = ("--qbench-update-baseline", "--qbench-max-unparsed=1", "--qbench-judge-arg=price=1/2", "-v")
     result, server = run(project, everything, *RUN, *args, *workers)
     assert result.ret == 0, result.stdout.str()
@@ -93,7 +93,7 @@ def test_all_three_tasks_and_the_tokens_they_took(project: pytest.Pytester, work
     assert rows["description.completeness_round_variance", "mini"]["value"] == 0
 
 
-def test_the_second_run_asks_the_judge_nothing(project: pytest.Pytester) -> None:
+def test_the_second_run_sends_the_judge_no_request(project: pytest.Pytester) -> None:
     with serving(everything) as server:
         args = (
             "--qbench-model=random:0",
@@ -108,7 +108,7 @@ def test_the_second_run_asks_the_judge_nothing(project: pytest.Pytester) -> None
             assert result.ret == 0, result.stdout.str()
             counts.append((len(server.bodies), summary(project)["usage"]["judge"]["cache_hits"]))
             server.bodies.clear()
-    # 24 control texts; 12 descriptions that are all the same sentence: equal questions about equal texts are one.
+    # 24 control texts and 12 equal descriptions. Equal prompts are one request.
     first, second, third = counts
     assert first[0] > 0
     assert second == (0, first[0] + first[1])
@@ -116,7 +116,7 @@ def test_the_second_run_asks_the_judge_nothing(project: pytest.Pytester) -> None
     assert (project.path / ".qbench" / "cache" / "replies.sqlite").is_file()
 
 
-def test_chaos_loses_nothing_and_doubles_nothing(project: pytest.Pytester) -> None:
+def test_with_failing_endpoints_each_item_still_has_one_record(project: pytest.Pytester) -> None:
     kinds = [
         Reply({"error": "slow down"}, 429), Reply({}, 429, {"retry-after": "0"}), Reply({"error": "A"}, 500),
         Reply(reset=True), Reply(b'{"choices": [{"mess'), Reply({"x": 1}), Reply({"choices": []}),
@@ -125,7 +125,7 @@ def test_chaos_loses_nothing_and_doubles_nothing(project: pytest.Pytester) -> No
     def chaos(body: dict[str, Any], attempt: int) -> Any:
         draw = chance(body, attempt)
         if "poison" in text_of(body) or (images_of(body) and chance(body, 0) < 0.05):
-            return Reply({"error": {"message": "A. Score: 2 good"}}, 400)  # for good
+            return Reply({"error": {"message": "A. Score: 2 good"}}, 400)  # on every attempt
         return kinds[int(draw / 0.3 * len(kinds))] if draw < 0.3 else everything(body, attempt)
 
     args = ("--qbench-limit=24", "--qbench-no-gates", "--qbench-max-errors=1", "--qbench-timeout=30")
@@ -157,7 +157,7 @@ BAD_KEY = Reply({"error": {"message": f"Incorrect API key provided: {KEY}"}}, 40
     ],
     ids=["probe", "judge", "later", "page", "reply"],
 )
-def test_the_key_is_nowhere(project: pytest.Pytester, answer: Answer) -> None:
+def test_the_key_appears_in_no_output_and_no_file(project: pytest.Pytester, answer: Answer) -> None:
     args = ("--showlocals", "--tb=long", "-vv", "--log-level=DEBUG", "-o", "log_cli=true", "--qbench-timeout=1")
     result, server = run(project, answer, *RUN, *args, "--junitxml=j.xml")
     assert any(headers.get("Authorization") == f"Bearer {KEY}" for headers in server.headers)
@@ -202,7 +202,7 @@ def test_a_judge_that_changed_is_judge_drift(project: pytest.Pytester) -> None:
     )
 
 
-def test_unparsed_replies_are_read_by_the_judge_where_asked(project: pytest.Pytester) -> None:
+def test_the_judge_reads_unparsed_replies_on_request(project: pytest.Pytester) -> None:
     args = ("test_perception.py", "--qbench-limit=40", "--qbench-no-gates", "--qbench-json=s.json")
     run(project, everything, *args, "--qbench-run-dir=without")
     result, server = run(project, everything, *args, "--qbench-run-dir=with", "--qbench-judge-unparsed")
@@ -242,6 +242,8 @@ def test_usage_errors(project: pytest.Pytester, args: tuple[str, ...], expected:
     assert "pw@" not in result.stdout.str() + result.stderr.str()
 
 
-def test_an_endpoint_that_lacks_something_ends_the_run_in_one_line_under_workers_too(project: pytest.Pytester) -> None:
+def test_an_endpoint_without_a_needed_feature_ends_the_run_with_one_line_also_under_xdist(
+    project: pytest.Pytester,
+) -> None:
     result, _ = run(project, Vllm("logprobs"), "-n2", "test_assessment.py", judge=False)
     assert_usage(result, "silently ignores logprobs")

@@ -1,4 +1,4 @@
-"""Items take one report where nothing else belongs to them, and all three phases where something does."""
+"""An item has one report on the fast path, and all three phases if a plugin or the suite needs them."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def run(pytester: pytest.Pytester, test: str, *args: str, conftest: str = "") ->
     return pytester.runpytest_subprocess(*RUN, *args)
 
 
-def test_an_empty_function_has_one_report_an_item(pytester: pytest.Pytester) -> None:
+def test_a_suite_function_without_a_body_has_one_report_per_item(pytester: pytest.Pytester) -> None:
     result = run(pytester, PLAIN)
-    # Chunks of 16, 16 and 8: the first item of each runs in full, and the last of the module.
+    # Chunks of 16, 16 and 8: the first item of each has all phases, and so has the last of the module.
     result.stdout.fnmatch_lines(["phases 4 40 4", "*40 measured*"])
     assert result.ret == 0
 
@@ -45,12 +45,12 @@ def test_an_empty_function_has_one_report_an_item(pytester: pytest.Pytester) -> 
     "@pytest.fixture\ndef qbench_record(qbench_record): return qbench_record\n" + PLAIN,
     "class TestIt:\n    @pytest.mark.qbench(task='assessment')\n    def test_it(self, qbench_record): ...",
 ])  # fmt: skip
-def test_anything_of_a_suites_own_runs_in_full(pytester: pytest.Pytester, test: str) -> None:
+def test_a_suite_with_code_fixtures_or_marks_of_its_own_has_all_phases(pytester: pytest.Pytester, test: str) -> None:
     run(pytester, test).stdout.fnmatch_lines(["phases 40 40 40", "*40 measured*"])
 
 
 @pytest.mark.parametrize("hook", ["protocol", "setup", "call", "teardown", "makereport"])
-def test_a_conftest_that_watches_tests_sees_all_of_them(pytester: pytest.Pytester, hook: str) -> None:
+def test_hooks_of_a_conftest_are_called_for_every_item(pytester: pytest.Pytester, hook: str) -> None:
     conftest = (
         "\nwatched = []\n@pytest.hookimpl(wrapper=True)\n"
         f"def pytest_runtest_{hook}(item):\n    watched.append(item.nodeid)\n    return (yield)\n"
@@ -65,7 +65,7 @@ def test_a_mark_on_one_item_is_respected(pytester: pytest.Pytester) -> None:
     run(pytester, PLAIN, conftest=conftest).stdout.fnmatch_lines(["phases 5 39 5", "*1 skipped, 39 measured*"])
 
 
-def test_reports_know_the_items(pytester: pytest.Pytester) -> None:
+def test_other_plugins_can_read_the_item_from_a_report(pytester: pytest.Pytester) -> None:
     from xml.etree import ElementTree
 
     result = run(pytester, PLAIN, "-v", "--junitxml=j.xml")
@@ -76,6 +76,6 @@ def test_reports_know_the_items(pytester: pytest.Pytester) -> None:
 
 
 @pytest.mark.parametrize("option", ["--setup-show", "--trace-config"])
-def test_the_phases_can_be_watched(pytester: pytest.Pytester, option: str) -> None:
+def test_pytest_options_that_show_phases_work(pytester: pytest.Pytester, option: str) -> None:
     counts = "phases 40 40 40" if option == "--setup-show" else "phases 4 40 4"
     run(pytester, PLAIN, option).stdout.fnmatch_lines([counts])

@@ -1,4 +1,4 @@
-"""The built wheel, away from the checkout: suites, baseline, data and model come with it."""
+"""The built wheel contains suites, baseline, data and model, and works outside the checkout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds the installed wheel."""
+    """A folder with the installed wheel."""
     folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(ROOT)]
@@ -28,7 +28,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(installed: Path, cwd: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    # Before the checkout's own entry on the path, which an editable install puts last.
+    # This entry of the path precedes the checkout's, which an editable install puts last.
     environment = {**os.environ, "PYTHONPATH": str(installed)}
     return subprocess.run(
         [sys.executable, *args], cwd=cwd, env=environment, capture_output=True, text=True, check=False
@@ -45,7 +45,7 @@ def test_the_suites_run_from_the_package(installed: Path, tmp_path: Path) -> Non
     assert "BASELINE RECORDED: random-0" in workers.stdout
 
 
-def test_everything_embedded_comes_with_it(installed: Path, tmp_path: Path) -> None:
+def test_the_wheel_contains_baseline_data_and_model(installed: Path, tmp_path: Path) -> None:
     code = (
         "import pytest_qbench, pytest_qbench.baseline.store as b, pathlib; p = pytest_qbench.PACKAGE; "
         "print(p); print(b.read_baseline(b.find_baseline(pathlib.Path('nowhere'), 'tiny')).name); "

@@ -1,4 +1,4 @@
-"""No way to exit 0 without a measurement: the exit status follows from the ledger of the run, not from test outcomes."""
+"""A run without a measurement never exits with 0: the exit status depends on its ledger, not on test outcomes."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def status(project: pytest.Pytester, *args: str, model: str = "good") -> tuple[i
 
 
 @BOTH
-def test_what_was_measured_and_judged_decides(small: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_the_exit_status_depends_on_measurements_and_verdicts(small: pytest.Pytester, workers: tuple[str, ...]) -> None:
     assert status(small, *workers)[0] == 0
     assert status(small, *workers, model="worse")[0] == 1
 
@@ -81,7 +81,7 @@ def test_what_was_measured_and_judged_decides(small: pytest.Pytester, workers: t
     [("-m", "qbench"), ("-k", "perception"), ("--deselect=test_suite.py::test_srcc",), ("--setup-only",)],
     ids=lambda a: a[0],
 )
-def test_leaving_tests_out_is_not_measured(small: pytest.Pytester, arguments: tuple[str, ...]) -> None:
+def test_a_run_without_some_of_its_tests_is_not_measured(small: pytest.Pytester, arguments: tuple[str, ...]) -> None:
     code, text = status(small, *arguments)
     assert code == 10, text
     assert "NOT MEASURED: " in text
@@ -90,7 +90,7 @@ def test_leaving_tests_out_is_not_measured(small: pytest.Pytester, arguments: tu
 @pytest.mark.parametrize(
     "decorator", ["@pytest.mark.skip", "@pytest.mark.xfail(run=False)", "@pytest.mark.skipif(True, reason='no')"]
 )
-def test_gates_that_do_not_run_are_not_measured(small: pytest.Pytester, decorator: str) -> None:
+def test_a_run_whose_gates_do_not_run_is_not_measured(small: pytest.Pytester, decorator: str) -> None:
     write_suite(small, decorator=decorator)
     code, text = status(small)
     assert code == 10, text
@@ -107,7 +107,7 @@ def test_gates_that_do_not_run_are_not_measured(small: pytest.Pytester, decorato
     ],
     ids=["xfail", "strict", "suppressed"],
 )
-def test_a_regression_fails_whatever_becomes_of_its_test(
+def test_a_regression_fails_the_run_whatever_the_outcome_of_its_test(
     small: pytest.Pytester, workers: tuple[str, ...], gates: str, decorator: str
 ) -> None:
     write_suite(small, gates, decorator)
@@ -116,7 +116,7 @@ def test_a_regression_fails_whatever_becomes_of_its_test(
     assert "REGRESSED: " in text
 
 
-def test_gates_that_judge_nothing_are_not_measured(small: pytest.Pytester) -> None:
+def test_a_gate_test_that_calls_no_gate_makes_the_run_not_measured(small: pytest.Pytester) -> None:
     write_suite(small, "for name in []: qbench_gate(name, margin=0.05)")
     code, text = status(small)
     assert code == 10
@@ -125,7 +125,7 @@ def test_gates_that_judge_nothing_are_not_measured(small: pytest.Pytester) -> No
     assert status(small)[0] != 0
 
 
-def test_a_task_that_the_baseline_has_must_be_judged(small: pytest.Pytester) -> None:
+def test_a_task_of_the_baseline_without_data_makes_the_run_not_measured(small: pytest.Pytester) -> None:
     (small.path / "data" / "iqa" / "lab.json").unlink()
     for narrowed in ((), ("--qbench-limit=1000",)):
         code, text = status(small, *narrowed)
@@ -133,7 +133,7 @@ def test_a_task_that_the_baseline_has_must_be_judged(small: pytest.Pytester) -> 
     assert status(small, "--qbench-tasks=perception", "-k", "perception or accuracy")[0] == 0
 
 
-def test_items_that_vanish_are_missing_also_under_a_limit(small: pytest.Pytester) -> None:
+def test_items_missing_from_the_data_are_reported_also_under_a_limit(small: pytest.Pytester) -> None:
     file = small.path / "data" / "llvisionqa" / "llvisionqa_dev.json"
     file.write_text(json.dumps([q for i, q in enumerate(json.loads(file.read_text())) if i % 10 < 2]))
     for narrowed in ((), ("--qbench-limit=1000",), ("--qbench-datasets=llvisionqa,lab",)):
@@ -149,7 +149,7 @@ def test_items_that_vanish_are_missing_also_under_a_limit(small: pytest.Pytester
     assert status(small)[0] == 0
 
 
-def test_a_model_is_named_and_nothing_measured(pytester: pytest.Pytester) -> None:
+def test_a_named_model_without_suites_is_not_measured(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_other(): ...")
     result = pytester.runpytest_subprocess("--qbench-model=random:0")
     assert result.ret == 10
@@ -157,7 +157,7 @@ def test_a_model_is_named_and_nothing_measured(pytester: pytest.Pytester) -> Non
     assert pytester.runpytest_subprocess("--qbench-model=random:0", "--collect-only").ret == 0
 
 
-def test_a_finished_run_is_resumed_only_with_the_model_that_made_it(small: pytest.Pytester) -> None:
+def test_a_finished_run_is_resumed_only_with_its_own_model(small: pytest.Pytester) -> None:
     assert status(small, "--qbench-run-dir=run")[0] == 0
     resumed = ("--qbench-run-dir=run", "--qbench-resume")
     assert status(small, *resumed)[0] == 0
@@ -167,7 +167,7 @@ def test_a_finished_run_is_resumed_only_with_the_model_that_made_it(small: pytes
     assert code == 4, text
 
 
-def test_notes_beside_a_baseline_are_kept(small: pytest.Pytester) -> None:
+def test_notes_in_a_baseline_are_kept(small: pytest.Pytester) -> None:
     notes = small.path / "baselines" / "b" / "NOTES.md"
     notes.write_text("why")
     assert status(small, "--qbench-update-baseline")[0] == 0

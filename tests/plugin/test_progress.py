@@ -24,7 +24,7 @@ def test_pace(done: int, total: int, seconds: float, told: str) -> None:
 
 
 @BOTH
-def test_a_long_run_shows_its_pace_and_a_short_one_does_not(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_only_a_long_run_shows_its_pace(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     short = project.runpytest_subprocess(*SMALL, "--qbench-no-gates", *workers)
     assert "items/s" not in short.stdout.str()
     project.makeconftest("import pytest_qbench.plugin.progress as p\np.LONG = 0.0")

@@ -1,4 +1,4 @@
-"""pytest's own options, and two plugins that many use, on light nodes: each works."""
+"""pytest's own options and two popular plugins work with the light nodes of items."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def nodes(result: pytest.RunResult) -> list[str]:
 
 
 @BOTH
-def test_selecting(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_options_that_select_tests_work(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     def ran(*args: str) -> int:
         result = project.runpytest_subprocess(*RUN, "-p", "no:cacheprovider", "--qbench-json=s.json", *args, *workers)
         assert result.ret in (0, 1), result.stdout.str()
@@ -54,7 +54,7 @@ def test_selecting(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     assert ran(NODE) == 1
 
 
-def test_collecting_only(project: pytest.Pytester) -> None:
+def test_collect_only_lists_the_items(project: pytest.Pytester) -> None:
     result = project.runpytest_subprocess(*RUN, "--collect-only", "-q")
     assert len(nodes(result)) == 160 + 3
     assert NODE in nodes(result)
@@ -81,7 +81,7 @@ def test_node_ids_are_those_of_a_parametrized_test(project: pytest.Pytester) -> 
 
 
 @BOTH
-def test_what_was_wrong_is_run_again_by_lf_and_kept_out_of_the_list_of_all_tests(
+def test_lf_repeats_wrong_items_and_the_cache_of_node_ids_has_none(
     project: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
     first = project.runpytest_subprocess(*RUN, *workers)
@@ -99,7 +99,7 @@ def test_what_was_wrong_is_run_again_by_lf_and_kept_out_of_the_list_of_all_tests
 
 @BOTH
 @pytest.mark.parametrize("option", ["-x", "--maxfail=1"])
-def test_stopping_at_an_error(project: pytest.Pytester, workers: tuple[str, ...], option: str) -> None:
+def test_options_that_stop_at_an_error_work(project: pytest.Pytester, workers: tuple[str, ...], option: str) -> None:
     project.makeconftest(BROKEN.replace("FAILURES", "9"))
     result = project.runpytest_subprocess(*SMALL, option, *workers)
     assert result.ret in (2, 10), result.stdout.str()
@@ -107,7 +107,7 @@ def test_stopping_at_an_error(project: pytest.Pytester, workers: tuple[str, ...]
     result.stdout.no_fnmatch_line("PASS: *")
 
 
-def test_reports(project: pytest.Pytester) -> None:
+def test_options_for_reports_work(project: pytest.Pytester) -> None:
     result = project.runpytest_subprocess(*RUN, "--junitxml=j.xml", "--durations=3", "-vv")
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*slowest 3 durations*"])
@@ -123,7 +123,7 @@ def test_what_a_model_prints(project: pytest.Pytester) -> None:
     captured.stdout.no_fnmatch_line("*asked*")
 
 
-def test_the_debugger_is_entered_at_an_error(project: pytest.Pytester) -> None:
+def test_pdb_starts_at_an_error(project: pytest.Pytester) -> None:
     project.makeconftest(BROKEN.replace("FAILURES", "9"))
     child = project.spawn_pytest(" ".join(("--pdb", *RUN, "test_assessment.py")))
     child.expect("melted")
@@ -149,7 +149,7 @@ def test_a_timeout_ends_a_model_that_hangs(project: pytest.Pytester, workers: tu
 
 
 @BOTH
-def test_reruns_ask_again_for_the_one_item_that_ended_in_an_error(project: pytest.Pytester, workers: tuple[str, ...]) -> None:  # fmt: skip
+def test_reruns_repeat_only_the_item_in_error(project: pytest.Pytester, workers: tuple[str, ...]) -> None:  # fmt: skip
     pytest.importorskip("pytest_rerunfailures")
     project.makeconftest(BROKEN.replace("FAILURES", "2"))  # the batch, and the item alone
     args = (*RUN, "--reruns=2", "--qbench-run-dir=run", "test_assessment.py", *workers)
@@ -163,14 +163,14 @@ def test_reruns_ask_again_for_the_one_item_that_ended_in_an_error(project: pytes
 
 @BOTH
 @pytest.mark.parametrize("dist", ["each", "loadgroup", "worksteal"])
-def test_distributions_that_break_batches_are_refused(project: pytest.Pytester, workers: tuple[str, ...], dist: str) -> None:  # fmt: skip
+def test_xdist_modes_that_split_batches_are_usage_errors(project: pytest.Pytester, workers: tuple[str, ...], dist: str) -> None:  # fmt: skip
     result = project.runpytest_subprocess(*RUN, f"--dist={dist}", *(workers or ("--tx=popen", "--tx=popen")))
     assert result.ret == 4, result.stdout.str()
     (error,) = [line for line in result.stderr.lines if line.startswith("ERROR: ")]
-    assert f"--dist={dist} breaks batches apart" in error
+    assert f"--dist={dist} splits batches" in error
 
 
-def test_distributions_by_module_keep_batches_whole(project: pytest.Pytester) -> None:
+def test_xdist_modes_by_module_keep_batches_together(project: pytest.Pytester) -> None:
     result = project.runpytest_subprocess(*RUN, "-n2", "--dist=loadfile", "--qbench-json=s.json")
     assert result.ret == 0, result.stdout.str()
     assert json.loads((project.path / "s.json").read_text())["items"]["scored"] == 160

@@ -1,4 +1,4 @@
-"""Recorded outputs through pytest: the default suites, on a small folder of the official shapes."""
+"""Recorded outputs through pytest: the default suites on a small folder of files in the official formats."""
 
 from __future__ import annotations
 
@@ -72,7 +72,8 @@ def test_the_protocol_of_the_paper(folders: pytest.Pytester, workers: tuple[str,
     result.stdout.fnmatch_lines(["  scores: softmax of high and low, temperature 100; *mean of their correlations"])
     scoring = {"words": ["high", "low"], "temperature": 100.0, "halves": "mean"}
     assert summary(folders)["fingerprint"]["scoring"] == scoring
-    assert paper["koniq", None] == pytest.approx(-1)  # by this model's words, which fall as the MOS rises
+    # The words for this model are others: their logits fall as the MOS rises.
+    assert paper["koniq", None] == pytest.approx(-1)
     assert default["koniq", None] > -0.5
     assert paper["cgiqa", None] == pytest.approx(-1)
     assert paper["cgiqa", "half=together"] > -0.5
@@ -93,7 +94,9 @@ def test_another_protocol_is_not_comparable(folders: pytest.Pytester, workers: t
 
 
 @BOTH
-def test_items_without_an_output_are_errors_by_name(folders: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_an_item_without_an_output_is_an_error_that_names_the_item(
+    folders: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
     path = folders.path / "outputs" / "instructblip_t5" / "koniq.json"
     path.write_text(path.read_text().replace('"7.jpg"', '"77.jpg"'))
     result = folders.runpytest_subprocess(*REPLAY, *workers)
@@ -115,7 +118,7 @@ def test_records_of_a_run_replay_to_the_same_records(folders: pytest.Pytester) -
     assert summary(folders)["model"]["backend"] == "replay"
 
 
-def test_a_blind_run_is_replayed_as_one(folders: pytest.Pytester) -> None:
+def test_a_replayed_blind_run_counts_as_blind(folders: pytest.Pytester) -> None:
     first = ("--qbench-model=random:0", "--qbench-limit=5", "--qbench-blind", "--qbench-run-dir=first")
     assert folders.runpytest_subprocess(*first).ret == 0
     result = folders.runpytest_subprocess("--qbench-model=replay:first", "--qbench-limit=5")
@@ -124,7 +127,7 @@ def test_a_blind_run_is_replayed_as_one(folders: pytest.Pytester) -> None:
 
 
 @BOTH
-def test_a_task_that_a_baseline_has_may_not_be_absent(folders: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_a_task_of_the_baseline_must_be_in_the_outputs(folders: pytest.Pytester, workers: tuple[str, ...]) -> None:
     both = ("--qbench-model=random:0", "--qbench-baseline=b")
     assert folders.runpytest_subprocess(*both, "--qbench-limit=20", "--qbench-update-baseline", *workers).ret == 0
     result = folders.runpytest_subprocess(*both, "--qbench-data=data", *workers)
@@ -134,12 +137,12 @@ def test_a_task_that_a_baseline_has_may_not_be_absent(folders: pytest.Pytester, 
 
 @needs_official
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="no /proc to read the peak of memory from")
-def test_the_six_databases_of_one_model_in_one_call(project: pytest.Pytester) -> None:
+def test_one_call_measures_the_six_databases_of_a_model(project: pytest.Pytester) -> None:
     args = [
         f"--qbench-model=replay:{OFFICIAL}/iqa_outputs/llava_v1.5", f"--qbench-data={OFFICIAL}/mos", "-q",
         "--qbench-protocol=paper", "--qbench-update-baseline", "--qbench-json=s.json", "-p", "no:cacheprovider",
     ]  # fmt: skip
-    # The peak of its own address space: ru_maxrss of a child begins with its parent's.
+    # The peak of its own address space. A child's ru_maxrss would start at its parent's.
     code = (
         "import pytest, re, sys, time; status = pytest.main(sys.argv[1:])\n"
         "peak = re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1]\n"
@@ -149,12 +152,12 @@ def test_the_six_databases_of_one_model_in_one_call(project: pytest.Pytester) ->
     assert result.ret == 0, result.stdout.str()[-3000:]
     assert summary(project)["items"] == {"total": 41_474, "scored": 41_474, "unparsed": 0, "errors": 0, "cut": 0}
     seconds, megabytes = map(float, result.outlines[-1].split()[1:])
-    assert seconds < 60  # of the processor: a busy machine is no bug
+    assert seconds < 60  # processor time, which does not depend on the load of the machine
     assert megabytes < 600
     assert values(project, "assessment.srcc")["koniq", None] == pytest.approx(0.448, abs=0.001)
 
 
-def test_what_no_gate_judges_stands_in_the_summary_and_not_in_a_baseline(folders: pytest.Pytester) -> None:
+def test_a_metric_without_a_gate_is_in_the_summary_but_not_in_the_baseline(folders: pytest.Pytester) -> None:
     result = folders.runpytest_subprocess(*REPLAY, "--qbench-update-baseline", "-v")
     assert result.ret == 0
     result.stdout.fnmatch_lines(["  assessment *KRCC *PLCC fitted *distinct *tied"])

@@ -1,4 +1,4 @@
-"""The plugin from outside: real pytest processes, alone and with two workers."""
+"""The plugin in real pytest processes, alone and with two workers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def record_baseline(project: pytest.Pytester, *args: str) -> None:
 
 
 @BOTH
-def test_without_a_baseline_the_gates_are_invalid_and_say_what_records_one(
+def test_without_a_baseline_the_gates_are_invalid_and_name_the_option_that_records_one(
     project: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
     result = project.runpytest_subprocess(*SMALL, "--qbench-json=s.json", *workers)
@@ -46,7 +46,7 @@ def test_without_a_baseline_the_gates_are_invalid_and_say_what_records_one(
 
 
 @BOTH
-def test_a_baseline_is_recorded_once_and_holds_for_the_same_model(
+def test_the_same_model_passes_against_its_recorded_baseline(
     project: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
     record_baseline(project, *workers)
@@ -131,7 +131,7 @@ def test_gates_on_partial_data_are_invalid(
 
 
 @BOTH
-def test_measuring_only_decides_nothing(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_without_gates_a_run_has_no_verdict(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     for option in ("--qbench-no-gates", "--qbench-blind"):
         result = project.runpytest_subprocess(*SMALL, option, *workers)
         assert result.ret == 0
@@ -174,7 +174,7 @@ def test_an_item_that_fails_is_an_error_with_its_reason(project: pytest.Pytester
     tolerated.stdout.fnmatch_lines(["*1 tolerated error*"])
 
 
-def test_node_ids_work_as_everywhere(project: pytest.Pytester) -> None:
+def test_an_item_can_be_selected_by_its_node_id(project: pytest.Pytester) -> None:
     node = "test_perception.py::test_perception[mini/astronaut-01-q1]"
     result = project.runpytest_subprocess("--qbench-model=random:0", "-v", node)
     assert result.ret == 10
@@ -190,7 +190,7 @@ def test_an_inconclusive_gate_warns_and_fails_when_strict(project: pytest.Pytest
     record_baseline(project)
     path = project.path / "baselines" / "random-0" / "perception.mini.jsonl"
     text = path.read_text().splitlines()
-    # Turn two stored answers right, so that the run has lost two: too few to tell.
+    # Change two stored answers to correct ones. The run then loses two items, too few for a verdict.
     for i in [i for i, row in enumerate(text) if '"status": "wrong"' in row][:2]:
         row = json.loads(text[i])
         row.update(status="correct", choice=row["target"])
@@ -233,7 +233,7 @@ def test_a_folder_with_one_task_is_gated_on_that_task(project: pytest.Pytester, 
 
 
 @BOTH
-def test_hidden_answers_gate_nothing(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_a_dataset_with_hidden_answers_is_not_gated(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     llvisionqa(project.path / "data", "test", answers=False)
     args = ("--qbench-model=random:0", "--qbench-data=data", "--qbench-split=test", *workers)
     result = project.runpytest_subprocess(*args)
@@ -264,7 +264,7 @@ def test_two_models_in_one_run_are_refused(pytester: pytest.Pytester, workers: t
 
 
 @BOTH
-def test_a_judge_of_ones_own(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_a_judge_from_a_fixture_of_the_project(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     (project.path / "data" / "lldescribe").mkdir(parents=True)
     rows = [{"img_path": f"{i}.jpg", "golden": "The image is blurry."} for i in range(12)]
     (project.path / "data" / "lldescribe" / "lldescribe.json").write_text(json.dumps(rows))
@@ -292,7 +292,7 @@ def test_a_judge_of_ones_own(project: pytest.Pytester, workers: tuple[str, ...])
     assert row["value"] == 6.0
 
 
-def test_a_baseline_is_not_replaced_by_less_of_it(project: pytest.Pytester) -> None:
+def test_a_baseline_is_not_replaced_by_one_with_fewer_items(project: pytest.Pytester) -> None:
     record_baseline(project)
     before = sorted(p.name for p in (project.path / "baselines" / "random-0").iterdir())
     for less, why in (
@@ -305,7 +305,7 @@ def test_a_baseline_is_not_replaced_by_less_of_it(project: pytest.Pytester) -> N
     assert sorted(p.name for p in (project.path / "baselines" / "random-0").iterdir()) == before
 
 
-def test_a_gate_that_was_left_out_is_missed(project: pytest.Pytester) -> None:
+def test_a_gate_that_did_not_run_is_reported(project: pytest.Pytester) -> None:
     record_baseline(project)
     result = project.runpytest_subprocess(*SMALL, "--deselect", "test_perception.py::test_accuracy")
     result.stdout.fnmatch_lines(["NOT MEASURED: no gate judged perception, which the data has*"])
@@ -317,7 +317,7 @@ def test_a_failed_gate_first_still_comes_last(project: pytest.Pytester) -> None:
     assert project.runpytest_subprocess(*SMALL, "--ff").ret == 0
 
 
-def test_gates_of_the_users_own_count(project: pytest.Pytester) -> None:
+def test_a_users_own_gate_fails_the_run(project: pytest.Pytester) -> None:
     for suite in project.path.glob("test_*.py"):
         suite.unlink()
     project.makepyfile(

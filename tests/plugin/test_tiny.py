@@ -1,4 +1,4 @@
-"""The main job on the embedded model: what must stay green, and faults that must not."""
+"""The embedded model passes its gates, and copies with known faults fail them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TINY = Path(pytest_qbench.__file__).parent / "tiny"
 
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests run side by side; threads of several processes on the same cores wait for each other."""
+    """Use one thread, since tests run in parallel and more threads than cores slow each other down."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
@@ -36,8 +36,8 @@ def value(found: dict[str, Any], name: str, dataset: str, slice_: str | None = N
 
 
 def assert_same(project: pytest.Pytester, found: dict[str, Any]) -> None:
-    """The run passed against the stored baseline of the same model, item by item."""
-    # Unchanged, but mini is too small to exclude drops of its margins.
+    """Check that the run has the same result as the stored baseline for every item."""
+    # The gates are inconclusive: mini has too few items to exclude drops as large as the margins.
     assert {g["verdict"] for g in found["gates"]} <= {"pass", "inconclusive"}
     stored = {}
     for file in (Path(pytest_qbench.__file__).parents[1] / "baselines" / "tiny").glob("*.jsonl"):
@@ -59,7 +59,7 @@ def test_the_same_model_passes(project: pytest.Pytester, args: tuple[str, ...]) 
     assert_same(project, found)
 
 
-def test_tiny_is_the_same_again_and_good_enough_to_see_with(project: pytest.Pytester) -> None:
+def test_tiny_equals_its_baseline_and_is_good_enough_to_detect_faults(project: pytest.Pytester) -> None:
     status, seeing, output = run(project)
     assert status == 0, output
     assert_same(project, seeing)

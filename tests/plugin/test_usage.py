@@ -1,4 +1,4 @@
-"""Bad input ends in one line and exit status 4, alone and with two workers; unused, the plugin is not noticed."""
+"""Bad input ends with one line and exit status 4, with and without workers. An unused plugin has no effect."""
 
 from __future__ import annotations
 
@@ -76,14 +76,14 @@ def test_a_model_that_does_not_load_stops_the_run(project: pytest.Pytester, work
         ("@pytest.mark.qbench(task='perception')\ndef test_x(qbench_item): ...", "qbench_record"),
     ],
 )
-def test_a_suite_that_cannot_work(
+def test_an_unusable_suite_is_a_usage_error(
     pytester: pytest.Pytester, workers: tuple[str, ...], body: str, expected: str
 ) -> None:
     pytester.makepyfile(f"import pytest\n{body}")
     assert_usage(pytester.runpytest_subprocess(*SMALL, *workers), expected)
 
 
-def test_unused_it_prints_nothing_writes_nothing_and_imports_nothing_heavy(pytester: pytest.Pytester) -> None:
+def test_an_unused_plugin_prints_and_writes_nothing_and_imports_no_heavy_package(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import sys

@@ -1,4 +1,4 @@
-"""Verdicts from outside: what a failing gate prints, how gates share alpha, drift, comparison of finished runs."""
+"""Verdicts in real pytest processes: output of a failing gate, alpha of each gate, drift, comparison of runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.plugin.test_runs import BOTH, project, summary
 __all__ = ["project"]
 
 RANDOM = "--qbench-model=random:0"
-# A model whose answers and scores can be shifted, and which computes a little otherwise in another dtype.
+# A model whose scores can be shifted, and differ slightly in another dtype.
 MODEL = """
     import pytest
     from pytest_qbench.models import load_model, parse_spec
@@ -57,7 +57,7 @@ def rows(found: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 @BOTH
-def test_drift_warns_and_gates_only_where_asked(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_drift_only_warns_unless_a_gate_limits_it(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     args = ("--qbench-answer=likelihood", "--qbench-json=s.json", *workers)
     project.makeconftest(MODEL.replace("SHIFT", "0.0"))
     recorded = project.runpytest_subprocess(*args, "--qbench-update-baseline")
@@ -67,7 +67,7 @@ def test_drift_warns_and_gates_only_where_asked(project: pytest.Pytester, worker
     again = project.runpytest_subprocess(*args, "-v")
     assert again.ret == 0
     again.stdout.fnmatch_lines(["drift of perception mini: 0.0000, within the noise floor 0.00*"])
-    # A shift of all good words alike keeps every rank: no gate on SRCC can see it.
+    # Equal shifts of all scores keep every rank, so no gate on SRCC can detect them.
     project.makeconftest(MODEL.replace("SHIFT", "0.2"))
     shifted = project.runpytest_subprocess(*args, "--qbench-tasks=assessment", "test_assessment.py")
     assert shifted.ret == 0, shifted.stdout.str()
@@ -92,9 +92,7 @@ def test_drift_warns_and_gates_only_where_asked(project: pytest.Pytester, worker
 
 
 @BOTH
-def test_the_number_of_comparisons_is_known_from_the_collection(
-    project: pytest.Pytester, workers: tuple[str, ...]
-) -> None:
+def test_collection_counts_the_comparisons_of_the_gates(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     for suite in project.path.glob("test_*.py"):
         suite.unlink()
     project.makepyfile(
@@ -142,7 +140,7 @@ def test_the_number_of_comparisons_is_known_from_the_collection(
     assert {m["alpha"] for m in summary(project)["metrics"] if m["verdict"]} == {0.05 / 2}
 
 
-# Knows the answers, but forgets a share of them.
+# A model that knows the answers and gives FORGETS percent of them wrong.
 ORACLE = """
     import zlib
     import pytest
@@ -173,7 +171,7 @@ ORACLE = """
 """
 
 
-def test_a_failing_gate_prints_what_it_saw(project: pytest.Pytester) -> None:
+def test_a_failing_gate_prints_its_metrics_and_the_lost_items(project: pytest.Pytester) -> None:
     project.makeconftest(ORACLE.replace("FORGETS", "0"))
     assert project.runpytest_subprocess("--qbench-update-baseline").ret == 0
     project.makeconftest(ORACLE.replace("FORGETS", "20"))
@@ -193,7 +191,7 @@ def test_a_failing_gate_prints_what_it_saw(project: pytest.Pytester) -> None:
     )
 
 
-def test_finished_runs_compare_as_they_were_judged(
+def test_comparing_finished_runs_gives_the_verdicts_of_their_gates(
     project: pytest.Pytester, capsys: pytest.CaptureFixture[str]
 ) -> None:
     base: Path = project.path / "baselines" / "oracle"

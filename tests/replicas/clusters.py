@@ -1,4 +1,4 @@
-"""A Ray cluster of two nodes with one CPU each on this machine, and pytest runs on it."""
+"""Start a Ray cluster of two nodes with one CPU each on this machine, and run pytest on it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 
 from tests.plugin.killing import SUITES, Run
 
-# Code in the cluster's processes: decoding is slow, and the image named in the file kills the process.
+# Code for the cluster's processes. Files in a folder tell them how long to pause and at which image to kill themselves.
 SITE = """
 import os, pathlib, signal, time
 if "QBENCH_TEST_FOLDER" in os.environ:
@@ -35,7 +35,7 @@ QUICK = ("--qbench-batch-size=4", "--qbench-answer=likelihood")
 
 
 class TwoNodes:
-    """The cluster; a test may stop the node `second`, and the processes read `folder`."""
+    """The cluster. A test may stop the node `second`. The processes read instructions from `folder`."""
 
     def __init__(self, folder: Path) -> None:
         from ray.cluster_utils import Cluster
@@ -57,7 +57,7 @@ class TwoNodes:
 
     @contextmanager
     def _environment(self) -> Iterator[None]:
-        """Environment of the processes of a node."""
+        """Set the environment that the processes of a node inherit."""
         with pytest.MonkeyPatch.context() as patch:
             for name, value in self._own.items():
                 patch.setenv(name, value)
@@ -68,15 +68,15 @@ class TwoNodes:
         return str(self.cluster.address)
 
     def lose_second(self) -> None:
-        """Kill a node as a machine failure does."""
+        """Kill the second node as a machine failure does."""
         self.cluster.remove_node(self.second, allow_graceful=False)
 
     def replace_second(self) -> None:
-        """Add a node in its place."""
+        """Add a new second node."""
         self.second = self.add()
         self.cluster.wait_for_nodes()
 
-    def say(self, name: str, text: str | None) -> None:
+    def instruct(self, name: str, text: str | None) -> None:
         """Write an instruction for the cluster's processes, or remove it."""
         if text is None:
             (self.folder / name).unlink(missing_ok=True)
@@ -95,7 +95,7 @@ def two_nodes(folder: Path) -> Iterator[TwoNodes]:
 
 
 def suites(folder: Path, *names: str) -> Path:
-    """A folder with some of the suites."""
+    """Copy some of the suites into a folder and return it."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         (folder / f"test_{name}.py").write_text((SUITES / f"test_{name}.py").read_text())
@@ -107,7 +107,7 @@ def run(folder: Path, *args: str, **environment: str) -> Run:
 
 
 def processes_with(mark: str) -> list[str]:
-    """The command lines of living processes whose environment holds a mark."""
+    """Return the command lines of running processes whose environment contains a mark."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
@@ -118,8 +118,8 @@ def processes_with(mark: str) -> list[str]:
     return found
 
 
-def ended(folder: Path, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run pytest and wait for it."""
+def run_to_end(folder: Path, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run pytest, wait for its end and return its output."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--qbench-no-gates", *args]
     return subprocess.run(
         command,

@@ -1,4 +1,4 @@
-"""Number of replicas of a cluster, and resources of each."""
+"""The number of replicas of a cluster, and the resources of each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ SMALL, LARGE, GPUS = {"CPU": 4.0}, {"CPU": 64.0}, {"CPU": 32.0, "GPU": 8.0}
         ([GPUS, LARGE], False, PoolSize(2, 32, 0)),
     ],
 )
-def test_one_replica_for_each_gpu_or_else_node(nodes: list[dict[str, float]], gpus: bool, expected: PoolSize) -> None:
+def test_each_gpu_gets_a_replica_or_without_gpus_each_node(
+    nodes: list[dict[str, float]], gpus: bool, expected: PoolSize
+) -> None:
     assert pool_size(nodes, gpus=gpus) == expected
 
 

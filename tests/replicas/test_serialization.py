@@ -1,4 +1,4 @@
-"""Items for a replica can be pickled and read in another process."""
+"""Items for a replica can be pickled, and read in another process."""
 
 from __future__ import annotations
 

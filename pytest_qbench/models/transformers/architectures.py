@@ -10,7 +10,7 @@ import torch
 
 @dataclass(frozen=True, slots=True)
 class PlainPrompt:
-    """Prompt of a model without a chat template: `text` is a template with ``{text}``, `tail` is its end.
+    """Prompt of a model without a chat template. `text` is a format with ``{text}``, and `tail` is its end.
 
     The reply is tokenized as the continuation of `tail` + `joint`.
     """
@@ -70,7 +70,7 @@ def architecture_of(config: Any) -> Architecture:
 
 
 def is_encoder_decoder(config: Any) -> bool:
-    """Whether the model is an encoder-decoder. InstructBLIP states it in its text config only."""
+    """Return whether the model is an encoder-decoder. InstructBLIP states this only in its text config."""
     return bool(config.is_encoder_decoder or getattr(config.get_text_config(), "is_encoder_decoder", False))
 
 

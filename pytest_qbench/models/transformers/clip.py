@@ -1,6 +1,6 @@
-"""CLIP as a baseline for assessment: similarity of an image and a sentence. It can neither answer nor describe.
+"""CLIP as a baseline for assessment, by the similarity of an image and a sentence. It cannot answer or describe.
 
-`SENTENCE` comes from the notebook behind the paper's row: Q-Future/Q-Bench, leaderboards/IQA_outputs/clip_vit_l14.
+`SENTENCE` is from the notebook for CLIP's row in the paper: Q-Future/Q-Bench, leaderboards/IQA_outputs/clip_vit_l14.
 """
 
 from __future__ import annotations

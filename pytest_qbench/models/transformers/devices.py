@@ -1,4 +1,4 @@
-"""Choose the device of a process. The functions here are pure: the machine's devices are an argument."""
+"""Choose the device of a process. The machine's devices are an argument, so that tests can name any machine."""
 
 from __future__ import annotations
 

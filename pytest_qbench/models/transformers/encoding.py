@@ -1,4 +1,4 @@
-"""Encode prompts as tensors: chat template or plain prompt, control tokens in questions, tokens of a reply."""
+"""Encode prompts and replies as tensors, with a chat template or a plain prompt."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STAND_IN = Image.new("RGB", (32, 32))
 
 
 class Encoder:
-    """Encode prompts as the tensors of one forward pass, on the CPU. It needs the processor but not the weights.
+    """Encodes prompts as the tensors of one forward pass, on the CPU. It needs the processor but not the weights.
 
     Prompts of one batch have the same number of images and the same `prefix`. The encoder is thread-safe: a lock guards
     the processor's tokenizer, which is not, and continuations use a copy of the tokenizer.
@@ -97,7 +97,7 @@ class Encoder:
     def _continuation(self, prefix: str | None, text: str) -> tuple[int, ...]:
         """Return the token ids of `text` as the assistant's reply, or as the word after `prefix` in the reply.
 
-        The text alone has other ids (leading space, merges), so these are the ids that the text adds to its context.
+        The text alone could have other ids (leading space, merges), so these are the ids that it adds to its context.
         Raises `ModelError` if tokens of `text` merge with the context.
         """
         if not text.strip():
@@ -117,7 +117,7 @@ class Encoder:
         return ids
 
     def _encode_separately(self, prompts: Sequence[Prompt]) -> Any:
-        """Encode images that were preprocessed one by one; None if a prompt has other images."""
+        """Encode prompts from images that were preprocessed one by one; return None if a prompt has other images."""
         lazy_images = [prompt.images.lazy_images[0] for prompt in prompts if isinstance(prompt.images, LazyImages)]
         if (
             not self.preprocesses_separately
@@ -138,7 +138,7 @@ class Encoder:
             )
 
     def _joined(self, preprocessed: list[Preprocessed], *, keep: bool) -> Preprocessed:
-        """Join the preprocessed images of a batch. `keep`: store the result for a next batch with the same images."""
+        """Join the preprocessed images of a batch. `keep`: store the result for a batch with the same images."""
         last, joined = self._last
         if len(last) != len(preprocessed) or any(
             one is not other for one, other in zip(last, preprocessed, strict=True)
@@ -150,7 +150,7 @@ class Encoder:
     def _encode_joined(
         self, prompts: Sequence[Prompt], preprocessed: Sequence[Preprocessed], joined: Preprocessed
     ) -> Any:
-        """Encode prompts with one image each. If all texts are equal, as in assessment, tokenize one for all."""
+        """Encode prompts with one image each. If all texts are equal, as in assessment, tokenize only the first."""
         if len({prompt.text for prompt in prompts}) > 1 or not differ_in_pixels_only(preprocessed):
             with self._images.substituting(joined):
                 return self._encode(prompts, [[_STAND_IN]] * len(prompts))
@@ -163,7 +163,10 @@ class Encoder:
         }
 
     def _preprocesses_separately(self) -> bool:
-        """Compare batch and separate preprocessing: two images of equal or unequal shape, one or two questions."""
+        """Return whether separate preprocessing gives the tensors of batch preprocessing.
+
+        It compares batches of two images, of equal and unequal shape, with equal and unequal questions.
+        """
         gradient = Image.linear_gradient("L").convert("RGB")
         square, wide = gradient.resize((64, 64)), gradient.rotate(90).resize((192, 96))
         question = _PROBE[0]
@@ -173,12 +176,12 @@ class Encoder:
             for texts in ((question, question), (question, question * 2))
         )
 
-    def _gives_same_tensors(self, asked: Sequence[Prompt]) -> bool:
-        images = [prompt.images[0] for prompt in asked]
+    def _gives_same_tensors(self, prompts: Sequence[Prompt]) -> bool:
+        images = [prompt.images[0] for prompt in prompts]
         try:
-            whole = self._encode(asked, [[image] for image in images])
+            whole = self._encode(prompts, [[image] for image in images])
             preprocessed = [self._images.preprocess(image) for image in images]
-            parts = self._encode_joined(asked, preprocessed, join(preprocessed))
+            parts = self._encode_joined(prompts, preprocessed, join(preprocessed))
         except FAILURES:
             return False
         return _tensors(whole).keys() == _tensors(parts).keys() and all(
@@ -214,20 +217,20 @@ class Encoder:
         return self.processor(images=given, text=texts, padding=True, padding_side=self.side, return_tensors="pt")
 
     def _probe(self) -> tuple[str, str, str]:
-        """Return the text before a reply, the text before a prefix, and the text between the first and a reply."""
+        """Return the text between question and reply, that between question and prefix, and a reply's separator."""
         if not self._chat:
             plain = self._architecture.plain
             if self._decoder_start is not None:
                 return "", "", ""
             return plain.tail, plain.tail + plain.joint, plain.joint
         question, reply = _PROBE
-        asked = self._render(_conversation(question), add_generation_prompt=True)
+        prompted = self._render(_conversation(question), add_generation_prompt=True)
         answered = self._render(_conversation(question, prefix=reply), continue_final_message=True)
-        if question not in asked or question not in answered or not answered.endswith(reply):
+        if question not in prompted or question not in answered or not answered.endswith(reply):
             raise ModelError(f"{self._name}: its chat template omits the question or the beginning of the reply")
         if self._decoder_start is not None:
             return "", "", ""
-        tail = asked.rpartition(question)[2]
+        tail = prompted.rpartition(question)[2]
         prefix_tail = answered[: -len(reply)].rpartition(question)[2]
         if prefix_tail.startswith(tail):
             return tail, prefix_tail, prefix_tail[len(tail) :]
@@ -242,7 +245,10 @@ class Encoder:
 
 
 def _conversation(text: str, images: Sequence[Any] = (), prefix: str | None = None) -> list[dict[str, Any]]:
-    """Return a user turn and the start of the assistant turn. Content is a list, as some templates omit strings."""
+    """Return a user turn and, with `prefix`, the start of the assistant turn.
+
+    Content is a list of parts, as some templates ignore strings.
+    """
     content = [*({"type": "image", "image": image} for image in images), {"type": "text", "text": text}]
     turns: list[dict[str, Any]] = [{"role": "user", "content": content}]
     if prefix:

@@ -17,13 +17,13 @@ from pytest_qbench.models.transformers.padding import Tensors, positions, ragged
 
 Tokens = Sequence[int]
 _CACHES = ("cache", "past_key_values")
-"""Argument of a forward pass for cached keys and values: since transformers 5.24, and before."""
+"""Names of the argument for cached keys and values: since transformers 5.24, and before."""
 _ROWS = 16384
 """Rows of the output head in one matrix product: 256 MiB in float32 at a width of 4096."""
 
 
 class LoglikelihoodScorer:
-    """Score continuations of encoded prompts. Log-probabilities are natural logarithms, computed in float32."""
+    """Scores continuations of encoded prompts. Log-probabilities are natural logarithms, computed in float32."""
 
     def __init__(self, model: Any, encoder: Encoder, architecture: Architecture) -> None:
         self._model = model
@@ -50,18 +50,18 @@ class LoglikelihoodScorer:
             first = output.logits[:, -1].float().log_softmax(-1)
             scores = [first[i, [tokens[0] for tokens in row]] for i, row in enumerate(continuations)]
             if several:
-                self._add_rest(batch, continuations, cache, scores)
+                self._add_later_tokens(batch, continuations, cache, scores)
         return [row.tolist() for row in scores]
 
     def by_full_forwards(self, batch: Tensors, continuations: Sequence[Sequence[Tokens]]) -> list[list[float]]:
-        """Return the same from one full forward pass for each continuation. This is slow and serves as reference."""
+        """Return the same log-probabilities from one full forward pass per continuation: slow, for reference."""
         with float32_head(self._model):
             return self._by_full_forwards(batch, continuations)
 
-    def _add_rest(
+    def _add_later_tokens(
         self, batch: Tensors, continuations: Sequence[Sequence[Tokens]], cache: Any, scores: list[Tensor]
     ) -> None:
-        """Add the tokens after the first to `scores`, with one forward pass a continuation over the cached prompts."""
+        """Add the tokens after the first to `scores`, with one forward pass per option over the cached prompts."""
         mask = batch["attention_mask"]
         # M-RoPE: an image has fewer positions than tokens; `rope_deltas` (B, 1) is the difference of each row.
         shift: Any = 0 if self._model_positions(batch) is not None else getattr(self._rope, "rope_deltas", 0)
@@ -118,7 +118,7 @@ class LoglikelihoodScorer:
 def float32_head(model: Any) -> Iterator[None]:
     """Compute the output head of a half-precision model in float32, and with it later operations (soft caps).
 
-    bf16 logits have 8 bits of precision: the scores of thousands of images would take a few dozen values.
+    Logits in bfloat16 have 8 bits of precision, so the scores of thousands of images would have few distinct values.
     """
     head = model.get_output_embeddings()
     if (
@@ -146,7 +146,7 @@ def float32_head(model: Any) -> Iterator[None]:
 def last_positions(model: Any, keep: int) -> Iterator[None]:
     """Limit the output head to the last `keep` positions, for models without `logits_to_keep`.
 
-    Logits of all positions, (B, L, V), would be the largest tensor of the pass, and only the last positions are read.
+    Logits of all positions, (B, L, V), would be the largest tensor of the pass, but only the last positions are needed.
     """
     hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, given: (given[0][:, -keep:],))
     try:
@@ -156,7 +156,7 @@ def last_positions(model: Any, keep: int) -> Iterator[None]:
 
 
 def _can_crop(cache: Any) -> bool:
-    """Whether a cache can drop its last tokens. Sliding windows and recurrent states cannot."""
+    """Return whether a cache can drop its last tokens. Sliding windows and recurrent states cannot."""
     from transformers.cache_utils import DynamicLayer
 
     layers = getattr(cache, "layers", None) or ()

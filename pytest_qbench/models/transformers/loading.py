@@ -19,14 +19,14 @@ from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.models.transformers.devices import Accelerators, Worker, choose_device
 from pytest_qbench.models.transformers.text_processor import TextProcessor
 
-# Imports in functions: transformers loads a model class, and with it seconds of code, when one is asked for.
+# Imports in functions: importing a model class from transformers takes seconds.
 
 _MIB = 1 << 20
 CLIP = "clip"
 
 
 def is_clip(spec: ModelSpec, args: Mapping[str, str]) -> bool:
-    """Whether the checkpoint is a CLIP model. Raises `ModelError` as `load` does."""
+    """Return whether the checkpoint is a CLIP model. Raises `ModelError` as `load` does."""
     from transformers import PreTrainedConfig
 
     where: dict[str, Any] = {"local_files_only": True} if spec.is_local else {"revision": args.get("revision", "main")}
@@ -48,7 +48,7 @@ def pick_device(args: Mapping[str, str], worker: Worker) -> torch.device:
 
 
 def pick_dtype(wanted: str, device: torch.device) -> torch.dtype | str:
-    """Return the dtype to load in. `auto` is the checkpoint's; on a CPU, float32, as half precision is slow there."""
+    """Return the dtype to load. `auto` is the checkpoint's, but float32 on a CPU, where half precision is slow."""
     if wanted != "auto":
         dtype: torch.dtype = getattr(torch, wanted)
         return dtype
@@ -159,7 +159,7 @@ def _bound_pixels(spec: ModelSpec, processor: Any, args: Mapping[str, str]) -> N
 
 
 class Deterministic:
-    """Set a fixed seed and, on a GPU, deterministic algorithms where torch has them. `undo` restores the settings."""
+    """Deterministic settings of torch: a fixed seed and, on a GPU, deterministic algorithms if they exist."""
 
     def __init__(self, device: torch.device) -> None:
         torch.manual_seed(0)
@@ -175,7 +175,7 @@ class Deterministic:
             self._set(True, True, False, False)
 
     def undo(self) -> None:
-        """Restore the settings; the seed stays."""
+        """Restore the earlier settings, but not the seed."""
         if self._before is not None:
             self._set(*self._before)
             self._before = None
@@ -208,12 +208,12 @@ def describe(spec: ModelSpec, model: Any, processor: Any, device: torch.device) 
 
 
 def weights_hash(folder: Path) -> str:
-    """Return sha256 over names and contents of the weight files of `folder`, by name; 64 hex digits."""
+    """Return the SHA-256 of names and contents of the weight files in `folder`, 64 hex digits."""
     return _hash_files(sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin")))
 
 
 def settings_hash(folder: Path) -> str:
-    """Return sha256 over the files of `folder` that shape prompts and images: configuration, tokenizer, template."""
+    """Return the SHA-256 of the files in `folder` that affect prompts and images, 64 hex digits."""
     files = (file for pattern in ("*.json", "*.jinja", "*.txt", "*.model") for file in folder.rglob(pattern))
     return _hash_files(sorted(file for file in files if file.is_file()))
 

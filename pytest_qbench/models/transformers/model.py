@@ -1,4 +1,4 @@
-"""Vision-language models that transformers can load."""
+"""The backend for vision-language models that transformers can load."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from pytest_qbench.records import CUT, Response
 
 T = TypeVar("T")
 PromptKind = tuple[int, str | None]
-"""Number of images and prefix: equal for all prompts of one forward pass."""
+"""Number of images, and prefix. Both are equal for all prompts of one forward pass."""
 
 LARGEST_BATCH = {"cuda": 64}
-"""First batch size on a GPU, where a batch that does not fit raises an error. Elsewhere the process may be killed."""
+"""Initial batch size on a GPU, where a batch that does not fit raises an error. Elsewhere it may kill the process."""
 OTHER_BATCH = 16
 
 _TOKEN_SETTINGS = (
@@ -193,7 +193,7 @@ class TransformersModel:
         return [Response(text, finish=CUT) if c else text for text, c in zip(texts, cut, strict=True)]
 
     def _cut(self, output: torch.Tensor, limit: int) -> list[bool]:
-        """Tell of each row of new tokens whether `limit` ended it: none of its tokens ends a reply."""
+        """Return for each row of new tokens whether the reply ends at `limit`, that is, has no end token."""
         given = self.greedy.eos_token_id
         ids = given if isinstance(given, list) else [] if given is None else [given]
         ends = torch.tensor(ids, dtype=output.dtype, device=output.device)
@@ -207,14 +207,14 @@ class TransformersModel:
         checks = LogitsProcessorList([_NaNCheck([prompt.key for prompt in prompts])])
         with self._vision_cache.for_images(_lazy_images(prompts)):
             output: torch.Tensor = self._model.generate(**batch, generation_config=settings, logits_processor=checks)
-        asked = batch["input_ids"]
+        prompt_ids = batch["input_ids"]
         # Models that generate from embeddings may return the prompt or not.
-        if not self._encoder_decoder and torch.equal(output[:, : asked.shape[1]], asked):
-            output = output[:, asked.shape[1] :]
+        if not self._encoder_decoder and torch.equal(output[:, : prompt_ids.shape[1]], prompt_ids):
+            output = output[:, prompt_ids.shape[1] :]
         return output[:, 1:] if self._encoder_decoder else output  # drop the decoder's start token
 
     def to_device(self, batch: Tensors) -> Tensors:
-        """Return a batch on the model's device; floating tensors in its dtype."""
+        """Return the batch on the model's device, with floating-point tensors in its dtype."""
         dtype = self._model.dtype
         return {
             key: value.to(self._device, dtype if value.is_floating_point() else None) for key, value in batch.items()
@@ -237,7 +237,7 @@ def _lazy_images(prompts: Sequence[Prompt]) -> list[LazyImage]:
 
 
 class _NaNCheck(LogitsProcessor):  # type: ignore[misc]
-    """Raise on NaN logits, for which greedy decoding would choose the first token of the vocabulary."""
+    """Raises `ItemError` on NaN logits, for which greedy decoding would choose the first token of the vocabulary."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = keys
@@ -250,9 +250,9 @@ class _NaNCheck(LogitsProcessor):  # type: ignore[misc]
 
 
 def _greedy_settings(model: Any, tokenizer: Any) -> Any:
-    """Return greedy settings with the checkpoint's special tokens: no sampling, beams, penalties or lengths.
+    """Return settings of greedy decoding with the checkpoint's special tokens and none of its other settings.
 
-    They also replace the settings of submodules, as BLIP-like models and Kosmos-2 generate from those.
+    They also replace the settings of submodules, which BLIP-like models and Kosmos-2 use.
     """
     given = model.generation_config
     text = model.config.get_text_config()

@@ -1,4 +1,4 @@
-"""Place padding, positions and appended tokens. Shapes: B prompts of S tokens, L appended tokens."""
+"""Move padding, compute positions and append tokens. Shapes: B prompts of S tokens, L appended tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Side = Literal["left", "right"]
 def align(batch: Mapping[str, Tensor], side: Side) -> Tensors:
     """Return `batch` with the padding of each row moved to `side`.
 
-    Some processors ignore the side they are given: BLIP-2 and InstructBLIP pad between image and text, Kosmos-2 pads as
+    Some processors ignore their argument for the side: BLIP-2 and InstructBLIP pad between image and text, Kosmos-2 as
     its tokenizer does. InstructBLIP's Q-Former has absolute positions, so its text is padded on the right.
     """
     aligned = dict(batch)
@@ -26,10 +26,11 @@ def align(batch: Mapping[str, Tensor], side: Side) -> Tensors:
 
 
 def append(batch: Mapping[str, Tensor], tokens: Sequence[Sequence[int]], pad: int, token_type: int = 0) -> Tensors:
-    """Return `batch` (padded on the left) with a token sequence after each row, padded on the right to the longest.
+    """Return `batch` (padded on the left) with a token sequence appended to each row.
 
-    Causal attention hides the padding on the right. In other tensors with an entry per token, such as masks of image
-    tokens, the new entries are zero. Tensors of three or more dimensions repeat their last entry, as in `generate`.
+    The sequences are padded on the right to the longest, where causal attention ignores the padding. In other tensors
+    with an entry per token, such as masks of image tokens, the new entries are zero. Tensors of three or more
+    dimensions repeat their last entry, as in `generate`.
     """
     ids, mask = ragged(tokens, pad, batch["input_ids"].device)
     extended = dict(batch)
@@ -48,7 +49,7 @@ def append(batch: Mapping[str, Tensor], tokens: Sequence[Sequence[int]], pad: in
 
 
 def ragged(tokens: Sequence[Sequence[int]], pad: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Pad sequences on the right. Returns ids and mask, both int64 of shape (B, L)."""
+    """Return ids and mask of sequences padded on the right, both int64 of shape (B, L)."""
     length = max((len(row) for row in tokens), default=0)
     ids = torch.full((len(tokens), length), pad, dtype=torch.long)
     mask = torch.zeros_like(ids)

@@ -1,6 +1,6 @@
-"""Try a chat template within limits before it is used: it is a program that came with the weights.
+"""Test a chat template before use, with limits on time and memory, as it is a program that comes with the weights.
 
-jinja's sandbox keeps a template from files and from Python; it sets no limit on time and memory.
+jinja's sandbox keeps a template from accessing files and Python, but it does not limit time and memory.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from pytest_qbench.models.errors import FAILURES
 
 SECONDS = 5.0
 _MEMORY = 1 << 30
-"""Bytes that rendering may take; a prompt has some thousand characters."""
+"""Maximum bytes for rendering. A prompt has a few thousand characters."""
 _LARGEST_EXPONENT = 1000
 
 
 class _TooLongError(BaseException):
-    """Not an `Exception`: code on the way may catch those, and go on."""
+    """The template takes too long. This is not an `Exception`, which code in between could catch."""
 
 
 def try_template(name: str, processor: Any) -> None:
-    """Render a question, alone and with the beginning of a reply; raises `ModelError` where that does not end.
+    """Render a question, alone and with the beginning of a reply. Raises `ModelError` if that exceeds a limit.
 
-    What a template raises by itself is left to its first use.
+    Other errors of a template are ignored here and raised on its first use.
     """
     from jinja2 import TemplateError
 
@@ -47,20 +47,20 @@ def try_template(name: str, processor: Any) -> None:
         ) from None
     except MemoryError:
         raise ModelError(
-            f"{name}: its chat template takes more memory than any prompt; fetch the model again"
+            f"{name}: its chat template takes more memory than any prompt needs; fetch the model again"
         ) from None
 
 
 @contextmanager
 def _bounded() -> Iterator[None]:
-    """Limit the time of this thread and the memory of this process inside the block."""
+    """Limit the time of this thread and the memory of this process inside this block."""
     with _bounded_time(), _bounded_memory(), _bounded_powers():
         yield
 
 
 @contextmanager
 def _bounded_time() -> Iterator[None]:
-    """Raise `_TooLongError` in the first line of Python that runs after the time is up."""
+    """Raise `_TooLongError` at the first line of Python code that runs after the time limit."""
     end, before = time.monotonic() + SECONDS, sys.gettrace()
 
     def trace(frame: Any, event: str, argument: Any) -> Any:
@@ -79,7 +79,7 @@ def _bounded_time() -> Iterator[None]:
 
 @contextmanager
 def _bounded_memory() -> Iterator[None]:
-    """Let an allocation that no prompt needs fail, where the system can say what the process has."""
+    """Limit additional memory to `_MEMORY`, on systems that report the memory of a process."""
     size = Path("/proc/self/statm")
     if not size.is_file():
         yield
@@ -99,7 +99,7 @@ def _bounded_memory() -> Iterator[None]:
 
 @contextmanager
 def _bounded_powers() -> Iterator[None]:
-    """Refuse ``9**(9**9)``, which no other limit can stop: it is one step of the interpreter."""
+    """Reject large powers such as ``9**(9**9)``, a single step of the interpreter that no other limit can stop."""
     from jinja2.sandbox import SandboxedEnvironment
 
     def power(environment: Any, context: Any, operator: str, left: Any, right: Any) -> Any:

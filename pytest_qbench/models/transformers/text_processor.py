@@ -1,4 +1,4 @@
-"""Give the tokenizer of a language model the interface of a processor, so that a judge runs as a model does."""
+"""Give a language model's tokenizer the interface of a processor, so that a text-only judge can use this backend."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class NoImages:
-    """Stands in for an image processor and rejects images."""
+    """Replaces an image processor and rejects images."""
 
     def preprocess(self, images: Any, **how: Any) -> Any:
         """Raise `ValueError`: the model is text-only."""

@@ -22,7 +22,7 @@ _STRIP = 1 << 18
 
 
 class ImagePreprocessor:
-    """Let the images of a batch be preprocessed one by one and ahead of time.
+    """Preprocesses the images of a batch one by one and ahead of time.
 
     A decoded photograph of 12 megapixels takes 48 MB, its tensors about 1 MB. One by one, a batch never holds all of
     its photographs. This class wraps `preprocess` of an image processor and records how the processor calls it. The
@@ -44,7 +44,7 @@ class ImagePreprocessor:
 
     @contextmanager
     def substituting(self, preprocessed: Preprocessed) -> Iterator[None]:
-        """Let the processor's calls on this thread return `preprocessed`, whatever the images."""
+        """Inside this block, let the processor's calls on this thread return `preprocessed` for any images."""
         self._substituting.preprocessed = preprocessed
         try:
             yield
@@ -72,7 +72,7 @@ def join(preprocessed: Sequence[Preprocessed]) -> Preprocessed:
 
 
 def differ_in_pixels_only(preprocessed: Sequence[Preprocessed]) -> bool:
-    """Whether images differ in their pixels only, so that their prompts have the same image placeholders."""
+    """Return whether images differ only in their pixels, so that their prompts have the same image placeholders."""
     first, *others = preprocessed
     return all(
         value.shape == other[key].shape if key.startswith("pixel") else _equal(value, other[key])
@@ -121,10 +121,10 @@ def _pixels(image: Image.Image) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 
 class VisionFeatureCache:
-    """Cache the features of the vision tower for the options of one batch and for several prompts on one image.
+    """Caches the features of the vision tower for the options of one batch and for several prompts on one image.
 
-    It wraps `get_image_features` of the model. In one `for_images` block, the same tensors return the same features.
-    Across batches the features are stored with the `LazyImage`, if the model's features can be split by image.
+    It wraps `get_image_features` of the model. In one `for_images` block, calls with the same tensors return the same
+    features. Across batches, features are stored with the `LazyImage` if they can be split by image.
     """
 
     def __init__(self, model: Any) -> None:
@@ -185,9 +185,9 @@ def _same(given: Sequence[Any], other: Sequence[Any]) -> bool:
 
 
 def _split_features(output: Any, images: int) -> list[tuple[Any, Any, Tensor]]:
-    """Split features by image; return each part with the types of the output. Empty if they cannot be split.
+    """Return the features of each image with the types of the output; empty if they cannot be split by image.
 
-    They can if the output has one part per image and no other field that the model uses.
+    They can be split if the output has one part per image and no other field that the model uses.
     """
     features = getattr(output, "pooler_output", None)
     others = set(getattr(output, "keys", list)()) - {

@@ -67,18 +67,20 @@ def own_code(folder: Path, method: str) -> None:
 
 
 @BOTH
-def test_an_alias_mistyped_names_the_nearest(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_the_error_for_a_mistyped_alias_names_the_nearest(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     assert_usage(project.runpytest_subprocess("--qbench-model=lava", *workers), "did you mean llava")
 
 
 @BOTH
-def test_a_text_only_model(copy: Path, project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_a_text_only_model_is_a_usage_error(copy: Path, project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     (copy / "config.json").write_text('{"model_type": "llama", "architectures": ["LlamaForCausalLM"]}')
     assert_usage(project.runpytest_subprocess(*RATINGS, *workers), "is a text-only model (LlamaForCausalLM)")
 
 
 @BOTH
-def test_a_model_without_the_words(copy: Path, project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_a_model_whose_tokenizer_lacks_the_words_is_a_usage_error(
+    copy: Path, project: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
     tokenizer = json.loads((copy / "tokenizer.json").read_text())
     merged = {**tokenizer["added_tokens"][-1], "id": 1000, "content": "is good", "special": False}
     edit(copy / "tokenizer.json", added_tokens=[*tokenizer["added_tokens"], merged])
@@ -87,7 +89,9 @@ def test_a_model_without_the_words(copy: Path, project: pytest.Pytester, workers
 
 
 @BOTH
-def test_an_invalid_chat_template(copy: Path, project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_an_invalid_chat_template_is_a_usage_error(
+    copy: Path, project: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
     (copy / "chat_template.jinja").write_text("{% for message in messages %}")
     result = project.runpytest_subprocess(*RATINGS, *workers)
     assert_usage(result, "copy cannot be loaded: TemplateSyntaxError: Unexpected end of template")
@@ -98,7 +102,7 @@ def test_an_invalid_chat_template(copy: Path, project: pytest.Pytester, workers:
     [(True, ()), (True, ("-n2",)), (False, ())],  # retries take half a minute
     ids=["offline-alone", "offline-n2", "unreachable"],
 )
-def test_a_hub_that_does_not_answer(
+def test_an_unreachable_hub_is_a_usage_error(
     project: pytest.Pytester, offline: bool, workers: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", str(int(offline)))
@@ -108,7 +112,7 @@ def test_a_hub_that_does_not_answer(
 
 
 @BOTH
-def test_too_little_memory(copy: Path, project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_too_little_memory_is_a_usage_error(copy: Path, project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     project.makeconftest(NO_ROOM)
     result = project.runpytest_subprocess(*RATINGS, "--qbench-model-arg=device=cpu", *workers)
     assert_usage(result, "copy does not fit in the memory of cpu; use a smaller model, half precision or quantization")
@@ -135,13 +139,13 @@ def test_remote_code_that_crashes_on_items_makes_them_errors(
     result = project.runpytest_subprocess(*RATINGS, "--qbench-model-arg=trust_remote_code=true", *workers)
     assert result.ret == 1
     result.stdout.fnmatch_lines(["*8 items, 8 errors", "error: ItemError: mini_*/*: Odd: first line (8 items: *"])
-    # One for all of one kind: they come from code of the user's own.
+    # Errors of one kind share one traceback, which shows the user's own code.
     assert 1 <= result.stdout.str().count("Traceback (most recent call last)") <= (2 if workers else 1)
     assert "Traceback" not in result.stderr.str()
 
 
 @BOTH
-def test_nan_makes_items_errors_and_never_passes(
+def test_a_model_with_nan_logits_has_items_in_error_and_fails(
     copy: Path, project: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
     edit_weights(copy, lambda weights: weights[HEAD][3].fill_(torch.nan))

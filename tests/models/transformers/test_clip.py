@@ -38,11 +38,11 @@ def test_scores_are_the_softmax_of_similarities(folder: Path) -> None:
     check(spec)
     model = load_model(spec, {})
     assert isinstance(model, ClipModel)
-    asked = prompts(5, prefix=RATE_PREFIX)
-    rows = torch.tensor(model.next_token_logprobs(asked, QUALITY_WORDS))
+    questions = prompts(5, prefix=RATE_PREFIX)
+    rows = torch.tensor(model.next_token_logprobs(questions, QUALITY_WORDS))
     with quiet(), torch.no_grad():
         clip, processor = tf.CLIPModel.from_pretrained(folder), tf.CLIPProcessor.from_pretrained(folder)
-        for row, prompt in zip(rows, asked, strict=True):  # one by one, from the two towers
+        for row, prompt in zip(rows, questions, strict=True):  # for each prompt, the features of the two towers
             given = processor(
                 images=prompt.images[0], text=[SENTENCE.format(word=w) for w in QUALITY_WORDS], padding=True,
                 return_tensors="pt",
@@ -54,7 +54,7 @@ def test_scores_are_the_softmax_of_similarities(folder: Path) -> None:
     model.close()
 
 
-def test_it_rejects_questions_in_one_line(folder: Path) -> None:
+def test_questions_are_an_error_of_one_line(folder: Path) -> None:
     model = load_model(parse_spec(str(folder)), {})
     for ask in (lambda: model.generate(prompts(1), 3), lambda: model.option_loglikelihoods(prompts(1), [["Yes"]])):
         with pytest.raises(ModelError, match="run the assessment suite alone"):

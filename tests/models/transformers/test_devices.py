@@ -23,7 +23,7 @@ from pytest_qbench.models.transformers.loading import Deterministic
     ("cpu", Accelerators(gpus=1), Worker(7, 8), "cpu"),
     ("auto", Accelerators(), Worker(7, 8), "cpu"),
 ])  # fmt: skip
-def test_choose_device(wanted: str, machine: Accelerators, worker: Worker, device: str) -> None:
+def test_each_worker_gets_its_device(wanted: str, machine: Accelerators, worker: Worker, device: str) -> None:
     assert choose_device(wanted, machine, worker, share=False) == device
 
 
@@ -32,7 +32,9 @@ def test_choose_device(wanted: str, machine: Accelerators, worker: Worker, devic
     ("cuda:1", Accelerators(gpus=2), 2, "2 workers for 1 cuda device: use -n 1", "cuda:1"),
     ("mps", Accelerators(mps=True), 2, "2 workers for 1 mps device", "mps"),
 ])  # fmt: skip
-def test_more_workers_than_devices(wanted: str, machine: Accelerators, workers: int, message: str, shared: str) -> None:
+def test_more_workers_than_devices_are_an_error_unless_they_share(
+    wanted: str, machine: Accelerators, workers: int, message: str, shared: str
+) -> None:
     last = Worker(workers - 1, workers)
     with pytest.raises(ModelError, match=message):
         choose_device(wanted, machine, last, share=False)
@@ -44,20 +46,20 @@ def test_more_workers_than_devices(wanted: str, machine: Accelerators, workers: 
     ("cuda:0", "device=cuda:0: this machine has 0 CUDA devices"),
     ("mps", "device=mps is not available"),
 ])  # fmt: skip
-def test_a_missing_device(wanted: str, message: str) -> None:
+def test_a_missing_device_is_an_error(wanted: str, message: str) -> None:
     for share in (False, True):
         with pytest.raises(ModelError, match=message):
             choose_device(wanted, Accelerators(), ALONE, share=share)
 
 
-def test_the_loader_asks_for_the_worker_s_device(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_loader_uses_the_device_of_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(ModelError, match="3 workers for 2 cuda devices"):
         load_model(parse_spec("tiny"), {}, Worker(0, 3))
 
 
-def test_deterministic_algorithms_are_on_for_a_gpu_and_off_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deterministic_algorithms_are_enabled_on_a_gpu_and_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
     Deterministic(torch.device("cpu"))
     assert not torch.are_deterministic_algorithms_enabled()

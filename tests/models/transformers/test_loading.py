@@ -78,7 +78,9 @@ def remote_code(folder: Path) -> None:
     (unknown_type, "model type `nonsense`"),
     (remote_code, "--qbench-model-arg=trust_remote_code=true"),
 ])  # fmt: skip
-def test_broken_folders(copy: Path, breakage: Callable[[Path], Any], message: str) -> None:
+def test_a_broken_folder_is_an_error_with_cause_and_remedy(
+    copy: Path, breakage: Callable[[Path], Any], message: str
+) -> None:
     breakage(copy)
     with pytest.raises(ModelError, match=message) as caught:
         load_model(parse_spec(str(copy)), {})
@@ -94,7 +96,7 @@ def test_crashing_remote_code_is_one_line(copy: Path, monkeypatch: pytest.Monkey
         load_model(parse_spec(str(copy)), {"trust_remote_code": "true"})
 
 
-def test_a_text_model_that_only_loading_detects(tmp_path: Path) -> None:
+def test_a_text_model_that_only_loading_can_detect_is_an_error(tmp_path: Path) -> None:
     config = transformers.T5Config(d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2, vocab_size=9)
     with quiet():
         transformers.T5ForConditionalGeneration(config).save_pretrained(tmp_path)
@@ -108,12 +110,12 @@ def test_a_text_model_that_only_loading_detects(tmp_path: Path) -> None:
     ({"quantization_config": "{}"}, "quant"),
     ({"max_pixels": "100"}, "do not apply to its image processor"),
 ])  # fmt: skip
-def test_arguments_the_model_cannot_take(checkpoint: Checkpoint, args: dict[str, str], message: str) -> None:
+def test_an_unsupported_argument_is_an_error(checkpoint: Checkpoint, args: dict[str, str], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         load_model(parse_spec(str(checkpoint("llava"))), args)
 
 
-def test_nan_is_an_error_of_the_item(copy: Path) -> None:
+def test_nan_logits_are_an_item_error(copy: Path) -> None:
     edit_weights(copy, lambda weights: weights[HEAD][3].fill_(torch.nan))
     model = load_model(parse_spec(str(copy)), {})
     for ask in (
@@ -125,7 +127,7 @@ def test_nan_is_an_error_of_the_item(copy: Path) -> None:
             ask()
 
 
-def test_texts_that_cannot_be_scored(loaded: Callable[[str], TransformersModel]) -> None:
+def test_a_text_that_cannot_be_scored_is_an_error(loaded: Callable[[str], TransformersModel]) -> None:
     model = loaded("llava")
     with pytest.raises(ModelError, match="cannot score an empty text"):
         model.next_token_logprobs(prompts(1, prefix=RATE_PREFIX), ["good", ""])
@@ -149,8 +151,8 @@ def test_half_precision_scores_in_float32(checkpoint: Checkpoint, dtype: str) ->
     assert isinstance(model, TransformersModel)
     head, seen = model._model.get_output_embeddings(), []
     hook = head.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    asked = prompts(8, prefix=RATE_PREFIX)
-    rows = torch.tensor(model.next_token_logprobs(asked, QUALITY_WORDS))
+    questions = prompts(8, prefix=RATE_PREFIX)
+    rows = torch.tensor(model.next_token_logprobs(questions, QUALITY_WORDS))
     hook.remove()
     assert seen[0].dtype == getattr(torch, dtype)
     ids = [model.encoder.continuation(RATE_PREFIX, word)[0] for word in QUALITY_WORDS]
@@ -159,7 +161,7 @@ def test_half_precision_scores_in_float32(checkpoint: Checkpoint, dtype: str) ->
     assert "forward" not in vars(head)
 
 
-def test_head_in_parts_equals_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_output_head_gives_the_same_logits_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     class Model:
         head = torch.nn.Linear(16, 50).bfloat16()
 
@@ -187,7 +189,9 @@ def test_a_half_precision_checkpoint_is_widened_on_a_cpu(copy: Path) -> None:
     assert {parameter.dtype for parameter in model._model.parameters()} == {torch.float32}
 
 
-def test_older_names_of_vision_tensors_load(copy: Path, loaded: Callable[[str], TransformersModel]) -> None:
+def test_checkpoints_with_older_names_of_vision_tensors_load(
+    copy: Path, loaded: Callable[[str], TransformersModel]
+) -> None:
     def rename(weights: dict[str, torch.Tensor]) -> None:
         for name in [name for name in weights if name.startswith("vision_tower.") and ".vision_model." not in name]:
             weights[name.replace("vision_tower.", "vision_tower.vision_model.")] = weights.pop(name)
@@ -200,7 +204,9 @@ def test_older_names_of_vision_tensors_load(copy: Path, loaded: Callable[[str], 
     )
 
 
-def test_describe(copy: Path, loaded: Callable[[str], TransformersModel]) -> None:
+def test_the_description_identifies_weights_and_settings(
+    copy: Path, loaded: Callable[[str], TransformersModel]
+) -> None:
     described = loaded("llava").describe()
     assert json.loads(json.dumps(described)) == described
     assert described["architecture"] == "LlavaForConditionalGeneration"
@@ -211,23 +217,23 @@ def test_describe(copy: Path, loaded: Callable[[str], TransformersModel]) -> Non
     assert described["weights"] != weights_hash(copy)
 
 
-def test_a_reply_that_the_token_limit_ended_says_so() -> None:
+def test_a_reply_that_ends_at_the_token_limit_is_marked_as_cut() -> None:
     model = load_model(parse_spec("tiny"), {})
-    asked = [Prompt("a", DESCRIBE, (photo(0),)), Prompt("b", DESCRIBE, (photo(1),))]
-    whole = model.generate(asked, 200)
+    questions = [Prompt("a", DESCRIBE, (photo(0),)), Prompt("b", DESCRIBE, (photo(1),))]
+    whole = model.generate(questions, 200)
     assert all(isinstance(reply, str) for reply in whole)
-    for cut, text in zip(model.generate(asked, 3), whole, strict=True):
+    for cut, text in zip(model.generate(questions, 3), whole, strict=True):
         assert isinstance(cut, Response)
         assert cut.finish == CUT
         assert str(text).startswith(str(cut.text))
     length = len(model.encoder.tokenizer(str(whole[0]), add_special_tokens=False)["input_ids"])  # type: ignore[attr-defined]
-    replies = [model.generate(asked[:1], limit)[0] for limit in range(length - 2, length + 4)]
-    ended = [reply == whole[0] for reply in replies]  # the token that ends a reply counts as one
+    replies = [model.generate(questions[:1], limit)[0] for limit in range(length - 2, length + 4)]
+    ended = [reply == whole[0] for reply in replies]  # the end token counts towards the limit
     assert ended == sorted(ended)
     assert set(ended) == {False, True}
 
 
-def test_max_pixels_bounds_the_image_tokens(checkpoint: Checkpoint) -> None:
+def test_max_pixels_limits_the_image_tokens(checkpoint: Checkpoint) -> None:
     spec = parse_spec(str(checkpoint("qwen2_vl")))
     sizes = []
     for args in ({}, {"min_pixels": "256", "max_pixels": "256"}):
@@ -264,7 +270,7 @@ def test_out_of_memory_errors_are_recognized() -> None:
     ("RevisionNotFoundError", "no such revision"),
     ("LocalEntryNotFoundError", "the hub cannot be reached"),
 ])  # fmt: skip
-def test_hub_errors(name: str, message: str) -> None:
+def test_errors_of_the_hub_have_a_remedy(name: str, message: str) -> None:
     error = OSError("long text\nand more")
     error.__cause__ = type(name, (Exception,), {})("x")
     found = loading_error(parse_spec("a/b"), error, device="cpu")
@@ -272,7 +278,7 @@ def test_hub_errors(name: str, message: str) -> None:
     assert "\n" not in str(found)
 
 
-def test_a_batch_that_does_not_fit_is_freed() -> None:
+def test_the_memory_of_a_batch_that_does_not_fit_is_freed() -> None:
     def forward() -> None:
         activations = torch.zeros(10)
         held.append(weakref.ref(activations))
@@ -286,7 +292,7 @@ def test_a_batch_that_does_not_fit_is_freed() -> None:
         assert held[0]() is None  # the engine retries with a smaller batch
 
 
-def test_quiet_restores_what_it_silences() -> None:
+def test_quiet_restores_log_levels_and_progress_bars() -> None:
     log = transformers.utils.logging
     before = log.get_verbosity(), log.is_progress_bar_enabled(), warnings.filters[:]
     with quiet():

@@ -1,4 +1,4 @@
-"""Chat templates that never end, or take memory without bound, are refused by name; real ones are not touched."""
+"""A chat template that takes too much time or memory is an error with the model's name. Others stay unchanged."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from jinja2.sandbox import SandboxedEnvironment
+from transformers.utils.chat_template_utils import render_jinja_template
 
 from pytest_qbench.errors import ModelError
 from pytest_qbench.models.transformers import template
@@ -29,14 +30,12 @@ GOOD = "{% for m in messages %}{{ m.role }}: {% for c in m.content %}{{ c.text o
 
 
 class Processor:
-    """What transformers does with a template, without a model."""
+    """Renders a template as transformers does, without a model."""
 
     def __init__(self, text: str) -> None:
         self.text, self.calls = text, 0
 
     def apply_chat_template(self, turns: list[dict[str, Any]], **options: Any) -> str:
-        from transformers.utils.chat_template_utils import render_jinja_template
-
         self.calls += 1
         del options["tokenize"]
         (found,), _ = render_jinja_template([turns], chat_template=self.text, **options)
@@ -44,22 +43,22 @@ class Processor:
 
 
 @pytest.mark.parametrize("text", ENDLESS.values(), ids=ENDLESS.keys())
-def test_a_template_without_end(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_template_that_never_ends_is_an_error(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(template, "SECONDS", 0.5)
     with pytest.raises(ModelError, match="m: its chat template does not end within 0.5 s") as caught:
         try_template("m", Processor(text))
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="no system but Linux tells what a process has")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports the memory of a process")
 @pytest.mark.parametrize("text", GREEDY.values(), ids=GREEDY.keys())
-def test_a_template_that_takes_all_memory(text: str) -> None:
+def test_a_template_that_takes_too_much_memory_is_an_error(text: str) -> None:
     with pytest.raises(ModelError, match="m: its chat template (takes more memory|does not end)"):
         try_template("m", Processor(text))
 
 
 @pytest.mark.parametrize("text", [GOOD, "{{ raise_exception('no') }}", "{{ nothing.at.all }}", "{% if %}", *list(ENDLESS.values())[:2]])  # fmt: skip
-def test_nothing_is_left_behind(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limits_are_removed_afterwards(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(template, "SECONDS", 2.0)
     before = resource.getrlimit(resource.RLIMIT_AS), sys.gettrace(), SandboxedEnvironment.intercepted_binops, SandboxedEnvironment.call_binop  # fmt: skip
     processor = Processor(text)

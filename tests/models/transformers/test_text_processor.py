@@ -41,11 +41,11 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def test_words_after_the_prefix_match_transformers(folder: Path) -> None:
     model = TransformersModel(parse_spec(str(folder)), {}, vision=False)
-    asked = [Prompt(f"b{i}", f"Judge this: {'text ' * i}", (), "Score:") for i in range(4)]
-    rows = model.next_token_logprobs(asked, ("0", "1", "2"))
+    questions = [Prompt(f"b{i}", f"Judge this: {'text ' * i}", (), "Score:") for i in range(4)]
+    rows = model.next_token_logprobs(questions, ("0", "1", "2"))
     with quiet():
         tokenizer, plain = tf.AutoTokenizer.from_pretrained(folder), tf.AutoModelForCausalLM.from_pretrained(folder)
-    for prompt, row in zip(asked, rows, strict=True):
+    for prompt, row in zip(questions, rows, strict=True):
         text = f"{prompt.text} Score:"
         if tokenizer.chat_template:
             text = f"<|im_start|>user\n{prompt.text}<|im_end|>\n<|im_start|>assistant\nScore:"
@@ -59,7 +59,7 @@ def test_words_after_the_prefix_match_transformers(folder: Path) -> None:
     model.close()
 
 
-def test_it_judges(folder: Path) -> None:
+def test_a_text_only_model_can_be_a_judge(folder: Path) -> None:
     judge = make_judge(f"hf:{folder}")
     first = judge.judge(["Blurry.", ""], [("Blurry.",), ("Sharp.",)], 5)
     assert first == judge.judge(["Blurry.", ""], [("Blurry.",), ("Sharp.",)], 5)
@@ -68,7 +68,7 @@ def test_it_judges(folder: Path) -> None:
     assert len(judge.describe()["weights"]) == 64
 
 
-def test_it_cannot_be_measured(folder: Path) -> None:
+def test_a_text_only_model_cannot_be_measured(folder: Path) -> None:
     with pytest.raises(ModelError, match="text-only"):
         check(parse_spec(str(folder)))
 
