@@ -296,6 +296,18 @@ def test_descriptions_are_compared_item_by_item(stored: Any) -> None:
         assert "1 of 60 items have no readable verdict" in found.reason
 
 
+@pytest.mark.parametrize(
+    "photos, told",
+    [(1, "1 item: too few"), (3, "3 items: too few"), (0, "6 items of 1 photo: too few")],
+)
+def test_too_few_texts_to_judge_are_named(stored: Any, photos: int, told: str) -> None:
+    items = [text(i) for i in range(photos)] or [replace(text(i), group="one") for i in range(6)]
+    base = stored(results(items, [judged(t, 2, 2) for t in items]))
+    found = gate(results(items, [judged(t, 0, 0) for t in items]), base, "description.sum", margin=0.05)
+    assert found.verdict == "invalid"
+    assert f"{told} to tell noise from change; measure at least four photos" in found.reason
+
+
 def test_a_baseline_round_trips_and_a_broken_one_is_refused(tmp_path: Path) -> None:
     run = assessed(0.3)
     path = write_baseline(tmp_path, "x", run)

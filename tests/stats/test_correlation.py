@@ -436,3 +436,16 @@ def test_the_p_value_of_a_mean_is_uniform_where_nothing_differs() -> None:
             parts.append(Paired(delta, delta - 1.64 * error, delta + 1.64 * error, p, 1 - p, error, 9))
         found.append(mean_of_comparisons(parts, 0.05).p_value)
     assert kstest(found, "uniform").pvalue > 0.01
+
+
+def test_a_total_loss_among_few_groups_is_as_unlikely_as_it_is() -> None:
+    """Permutations alone cannot give a p-value below one over their number."""
+    rng = np.random.default_rng(0)
+    for groups, per_group in ((40, 100), (45, 2)):
+        mos = rng.normal(size=groups * per_group)
+        lost = paired_correlation(
+            rng.normal(size=mos.size), mos + 0.2 * rng.normal(size=mos.size), mos,
+            np.repeat(range(groups), per_group).tolist(), "srcc", 0.05,
+        )  # fmt: skip
+        assert lost.delta < -0.7
+        assert lost.p_value < 1e-8
