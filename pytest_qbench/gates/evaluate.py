@@ -1,4 +1,4 @@
-"""Metrics + baseline + margin -> verdict. Fails closed: what could not be measured or compared is `invalid`.
+"""Judge a metric against a baseline: the verdict of a gate. What was not measured or compared is `invalid`.
 
 The rule, with d = candidate - baseline (more is better), m the margin, [L, U] the paired 90 % interval and p the
 one-sided p-value of a drop:
@@ -49,7 +49,7 @@ DEFAULT_MARGINS: Mapping[str, float] = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a gate tolerates, how many gates share alpha, and the part of it that earlier ones left (`carried`)."""
+    """What a gate tolerates, how many gates share alpha, and what earlier gates left of it (`carried`)."""
 
     max_errors: float = 0.0
     max_unparsed: float = 0.05
@@ -66,9 +66,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """The verdict on one metric; `rows` are its datasets and slices, `lost` and `gained` the items that it hangs on.
+    """The verdict on one metric. `rows` are its datasets and slices, `lost` and `gained` the items that changed.
 
-    `incomparable`: invalid for want of a baseline to compare with, not for anything wrong with this run.
+    `incomparable`: invalid because there is no comparable baseline, not because of this run.
     `nothing`: there is nothing to judge: the answers are not public, or data and baseline both lack the task.
     `unspent`: the part of alpha that is left to the gates after it.
     """

@@ -13,19 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri, stdtrit
 
-from pytest_qbench.stats.influence import (
-    Levels,
-    level_codes,
-    linear_influence,
-    rank_influence,
-)
-from pytest_qbench.stats.resampling import (
-    Floats,
-    Ints,
-    Undefined,
-    finite,
-    group_codes,
-)
+from pytest_qbench.stats.influence import Levels, level_codes, linear_influence, rank_influence
+from pytest_qbench.stats.resampling import Floats, Ints, Undefined, finite, group_codes
 
 Kind = Literal["srcc", "plcc"]
 

@@ -1,4 +1,4 @@
-"""How much less items that share a source tell than single ones, and what so many items cannot have missed."""
+"""How much less items that share a source tell than single ones, and what a number of items can have missed."""
 
 from __future__ import annotations
 

@@ -12,12 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri, stdtrit
 
-from pytest_qbench.stats.resampling import (
-    Floats,
-    Undefined,
-    finite,
-    group_codes,
-)
+from pytest_qbench.stats.resampling import Floats, Undefined, finite, group_codes
 
 POWER = 0.8  # of the minimum detectable effect
 
