@@ -23,8 +23,8 @@ PREFACE = f"""# What the gates see
 How often the accuracy gate passes and is red, by the true drop and by the fraction of the answers that differ between
 the two runs (*discordant*). `qbench plan --runs A B` tells what this fraction is for your model. Made by
 `python benchmarks/power.py`, by enumeration of all outcomes.
-Margin {MARGIN:g}, default suite: the test at 0.05 / 3, the interval at 0.05. This is the least that the gate sees: beside
-a quiet judge and quiet scores it is tested at nearly 0.05 ([one alpha for a run](verdict.md#one-alpha-for-a-run)). These
+Margin {MARGIN:g}, default suite: the test at 0.05 / 3, the interval at 0.05. The gate sees at least this much: beside a
+quiet judge and quiet scores its level is nearly 0.05 ([one alpha for a run](verdict.md#one-alpha-for-a-run)). These
 numbers are for answers alone. Where both runs have likelihoods the gate decides more often
 ([simulated](verdict.md#how-often-it-is-right)).
 
