@@ -24,7 +24,7 @@ How often the accuracy gate passes and is red, by the true drop and by the fract
 the two runs (*discordant*). `qbench plan --runs A B` tells what this fraction is for your model. Made by
 `python benchmarks/power.py`, by enumeration of all outcomes.
 Margin {MARGIN:g}, default suite: the test at 0.05 / 3, the interval at 0.05. The gate sees at least this much: beside a
-quiet judge and quiet scores its level is nearly 0.05 ([one alpha for a run](verdict.md#one-alpha-for-a-run)). These
+quiet judge and quiet scores its level is 0.045 ([one alpha for a run](verdict.md#one-alpha-for-a-run)). These
 numbers are for answers alone. Where both runs have likelihoods the gate decides more often
 ([simulated](verdict.md#how-often-it-is-right)).
 

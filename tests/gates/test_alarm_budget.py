@@ -12,17 +12,20 @@ from pytest_qbench.stats.paired import Paired, paired_mean
 from pytest_qbench.stats.paired_binary import paired_binary
 
 
-def test_a_quiet_gate_tests_at_the_whole_alpha_and_leaves_the_rest() -> None:
-    assert spend(0.01, 0.0, [0.0]) == Spending(0.05, False, 0.01)
-    assert spend(0.01, 0.02, [0.004, 0.006]) == pytest.approx(Spending(0.05, False, 0.02))
+def test_a_quiet_gate_tests_at_nearly_all_of_alpha_and_leaves_the_rest() -> None:
+    assert spend(0.01, 0.0, [0.0]) == Spending(0.045, False, 0.01)
+    assert spend(0.01, 0.02, [0.004, 0.006]) == pytest.approx(Spending(0.045, False, 0.02))
+    assert spend(0.01, 0.0, [0.01]) == pytest.approx(Spending(0.045, False, 0.0))
 
 
 def test_a_noisy_gate_has_its_share_and_what_others_left() -> None:
     assert spend(0.01, 0.0, [0.3]) == Spending(0.01, True, 0.0)
     assert spend(0.01, 0.02, [0.001, 0.3]) == Spending(0.03, True, 0.0)
-    # No more than alpha can be spent, whatever was carried, and a row at 0.05 raises no more alarms than that.
+    # A single gate has all of alpha. Several spend a little less, whatever was carried.
     assert spend(0.05, 0.0, [0.5]) == Spending(0.05, False, 0.0)
     assert spend(0.05, 0.05, [0.04, 0.04]) == Spending(0.05, True, 0.0)
+    assert spend(0.025, 0.025, [0.04, 0.04]) == Spending(0.045, True, 0.0)
+    assert spend(0.025, 0.025, [0.5]) == Spending(0.045, False, 0.0)
 
 
 def test_the_chance_of_an_alarm_is_that_of_the_signs() -> None:
