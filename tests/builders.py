@@ -10,6 +10,7 @@ import yaml
 
 from pytest_qbench.baseline.store import seal
 from pytest_qbench.items import Item
+from pytest_qbench.metrics.fingerprint import Fingerprint
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import Record
 
@@ -48,12 +49,12 @@ def judged(item: Item, *verdicts: int | None) -> Record:
 
 
 CONDITIONS: dict[str, Any] = {
-    "prompts": "p", "answer": "likelihood", "scoring": {"temperature": 1.0}, "blind": False, "judge": None, "judge_rounds": 5,
+    "prompts": "p", "answer": "likelihood", "scoring": {"words": ["good", "poor"], "temperature": 1.0}, "blind": False, "judge": None, "judge_rounds": 5,
 }  # fmt: skip
 
 
 def results(items: list[Item], records: list[Record], **conditions: Any) -> Results:
-    return Results(records, {(i.task, i.id): i for i in items}, {**CONDITIONS, **conditions})
+    return Results(records, {(i.task, i.id): i for i in items}, Fingerprint.from_json({**CONDITIONS, **conditions}))
 
 
 def reseal(baseline: Path) -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from pytest_qbench.data.identity import Identity, identity_of
 from pytest_qbench.items import TASKS, Item
+from pytest_qbench.metrics.fingerprint import Fingerprint
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.metrics.noise_floor import NoiseFloor
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import Record
-from pytest_qbench.runs.fingerprint import is_narrowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Baseline:
     name: str
     path: Path
     recorded: str
-    fingerprint: Mapping[str, Any]
+    fingerprint: Fingerprint
     metrics: tuple[Metric, ...]
     records: Mapping[tuple[str, str], Record]
     digests: Mapping[tuple[str, str], str]
@@ -98,7 +97,7 @@ def as_results(baseline: Baseline) -> Results:
         for r in records
     }  # fmt: skip
     absent = frozenset(TASKS) - {task for task, _ in items}
-    return Results(records, items, baseline.fingerprint, absent=absent, narrowed=is_narrowed(baseline.fingerprint))
+    return Results(records, items, baseline.fingerprint, absent=absent, narrowed=baseline.fingerprint.is_narrowed)
 
 
 def as_baseline(path: Path, results: Results) -> Baseline:

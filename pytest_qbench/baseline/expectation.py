@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from pytest_qbench.baseline.baseline import Baseline, as_results
 from pytest_qbench.data import published
 from pytest_qbench.data.sampling import select
 from pytest_qbench.data.sharding import take_shard
 from pytest_qbench.items import Dataset, Item
+from pytest_qbench.metrics.fingerprint import Selection
 from pytest_qbench.records import Key
 
 
-def expected_keys(baseline: Baseline, selection: Mapping[str, Any]) -> set[Key]:
+def expected_keys(baseline: Baseline, selection: Selection | None) -> set[Key]:
     """Return task and id of each item of the baseline that a run with this selection has to measure.
 
     `selection` is that of the run's fingerprint: datasets, split, limit, seed and shard choose among the items that the
     baseline knows, by the rules that choose among the items of the data. An item that vanished from the data is thus
     still expected.
     """
-    names = {published.canonical(name) for name in selection.get("datasets") or ()}
-    tasks = selection.get("tasks")
+    selection = selection or Selection()
+    names = {published.canonical(name) for name in selection.datasets or ()}
     chosen: dict[tuple[str, str, str | None], list[Item]] = {}
     for item in as_results(baseline).expected.values():
-        if (names and item.dataset not in names) or (tasks and item.task not in tasks):
+        if (names and item.dataset not in names) or (selection.tasks and item.task not in selection.tasks):
             continue
-        if item.split is not None and selection.get("split") and item.split != selection["split"]:
+        if item.split is not None and selection.split and item.split != selection.split:
             continue
         chosen.setdefault((item.task, item.dataset, item.split), []).append(item)
     datasets = [
         Dataset(name, items[0].task, split, tuple(items), baseline.name) for (_, name, split), items in chosen.items()
     ]
-    datasets = select(datasets, limit=selection.get("limit"), seed=selection.get("seed") or 0)
-    if selection.get("shard"):
-        datasets = take_shard(datasets, *selection["shard"])
+    datasets = select(datasets, limit=selection.limit, seed=selection.seed or 0)
+    if selection.shard:
+        datasets = take_shard(datasets, *selection.shard)
     return {(item.task, item.id) for dataset in datasets for item in dataset.items}

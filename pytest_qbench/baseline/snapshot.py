@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
+from pytest_qbench.metrics.fingerprint import differences
 from pytest_qbench.metrics.metrics import Metric, compute_metrics
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import Record
-from pytest_qbench.runs.fingerprint import differences
 
 BEFORE = "baseline.jsonl"
 

@@ -11,7 +11,8 @@ from pytest_qbench.baseline.eligibility import why_not_whole
 from pytest_qbench.baseline.store import FILE, read_baseline
 from pytest_qbench.errors import UsageError
 from pytest_qbench.metrics.results import Results
-from pytest_qbench.runs.read import SUMMARY, read_run
+from pytest_qbench.runs.read import read_run
+from pytest_qbench.runs.summary import SUMMARY
 
 Kind = Literal["baseline", "run", "outputs"]
 #: Returns the results of recorded outputs.

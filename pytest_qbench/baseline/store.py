@@ -26,12 +26,14 @@ from pytest_qbench.baseline.baseline import Baseline
 from pytest_qbench.data.identity import Identity, identity_from, stored_form
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import TASKS, Item
-from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.fingerprint import Fingerprint
+from pytest_qbench.metrics.metrics import METRIC, Metric
 from pytest_qbench.metrics.noise_floor import NoiseFloor
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import SCHEMA, Record
 from pytest_qbench.untrusted.files import LARGE, read_text
 from pytest_qbench.untrusted.parsing import parse_json, read_yaml
+from pytest_qbench.untrusted.shape import check_shape
 
 FILE = "baseline.yaml"
 
@@ -72,7 +74,8 @@ def _read(path: Path) -> Baseline:
     digests: dict[tuple[str, str], str] = {}
     identities: dict[tuple[str, str], Identity] = {}
     try:
-        metrics = tuple(Metric(**m) for m in head["metrics"])
+        check_shape(head["metrics"], [METRIC], "metrics")
+        metrics = tuple(Metric.from_json(m) for m in head["metrics"])
         for entry in head["files"]:
             text = read_text(path / entry["file"], LARGE, remedy=_REMEDY)
             lines = text.removesuffix("\n").split("\n")
@@ -92,9 +95,8 @@ def _read(path: Path) -> Baseline:
         if seal(head) != head["seal"]:
             raise UsageError(f"{path / FILE}: was changed since it was recorded; {_REMEDY}")
         noise = NoiseFloor.from_json(head["noise"]) if head["noise"] else None
-        return Baseline(
-            path.name, path, head["recorded"], head["fingerprint"], metrics, records, digests, noise, identities
-        )
+        made = Fingerprint.from_json(head["fingerprint"])
+        return Baseline(path.name, path, head["recorded"], made, metrics, records, digests, noise, identities)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         raise UsageError(f"{path}: not a whole baseline: {type(e).__name__}: {e}; {_REMEDY}") from e
 
@@ -205,7 +207,7 @@ def _write_files(work: Path, name: str, results: Results, noise: NoiseFloor | No
         "files": files,
         "metrics": [_metric_line(m) for m in results.metrics],
         "noise": noise.to_json() if noise else None,
-        "fingerprint": dict(results.fingerprint),
+        "fingerprint": results.fingerprint.to_json(),
     }
     head = json.loads(json.dumps(head, allow_nan=False))  # as it will be read
     head["seal"] = seal(head)

@@ -109,7 +109,7 @@ def _scorer(arguments: argparse.Namespace, other: Path) -> OutputScorer:
     kind = kind_of(other)
     conditions = None
     if kind != "outputs":
-        conditions = read_summary(other)["fingerprint"] if kind == "run" else read_baseline(other).fingerprint
+        conditions = read_summary(other).fingerprint if kind == "run" else read_baseline(other).fingerprint
     return OutputScorer(
         data=arguments.data, datasets=arguments.datasets.split(",") if arguments.datasets else None,
         split=arguments.split, items=read_items(other) if kind == "run" else None,

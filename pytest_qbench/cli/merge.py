@@ -22,6 +22,6 @@ def run(arguments: argparse.Namespace) -> None:
 
     merged = merge(arguments.run_folders, arguments.out)
     counts = merged.counts()
-    show(f"{arguments.out}: {counts['total']} items of {len(arguments.run_folders)} shards: "
-          f"{counts['scored']} scored, {counts['unparsed']} unparsed, {counts['errors']} errors")  # fmt: skip
+    show(f"{arguments.out}: {counts.total} items of {len(arguments.run_folders)} shards: "
+          f"{counts.scored} scored, {counts.unparsed} unparsed, {counts.errors} errors")  # fmt: skip
     show(f"evaluate its gates with: qbench compare BASELINE {arguments.out}")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from pytest_qbench.data import open_datasets
 from pytest_qbench.data.load import MINI
@@ -13,12 +12,13 @@ from pytest_qbench.errors import UsageError
 from pytest_qbench.items import TASKS, Item
 from pytest_qbench.judges.base import Judge
 from pytest_qbench.judges.load import check_judge, make_judge
+from pytest_qbench.metrics.fingerprint import Fingerprint, Selection, fingerprint
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.models.load import load_model
+from pytest_qbench.models.pixels import PIXEL_RULES
 from pytest_qbench.models.replay import ReplayModel
 from pytest_qbench.models.specs import paper_words, parse_model_args, parse_spec
 from pytest_qbench.prompts import AnswerMode
-from pytest_qbench.runs.fingerprint import fingerprint, is_narrowed
 from pytest_qbench.scoring.score import DEFAULT, PAPER_TEMPERATURE, Scoring
 
 BATCH_SIZE = 512
@@ -28,7 +28,7 @@ class OutputScorer:
     """Scores recorded outputs under the conditions of the side that they are compared with.
 
     `data`, `datasets` and `split` name the items, as the options of a run do; without `data` they are `items`, those
-    of the other side. `conditions` is the other side's fingerprint, empty where that is recorded outputs too: the
+    of the other side. `conditions` is the other side's fingerprint, None where that is recorded outputs too: the
     default conditions or those of `protocol` then hold on both sides. `arguments` are model arguments.
     """
 
@@ -39,14 +39,14 @@ class OutputScorer:
         datasets: Sequence[str] | None = None,
         split: str = "dev",
         items: Iterable[Item] | None = None,
-        conditions: Mapping[str, Any] | None = None,
+        conditions: Fingerprint | None = None,
         protocol: str = "default",
         judge: str | None = None,
         arguments: Iterable[str] = (),
     ) -> None:
         self._data, self._datasets, self._split = data, datasets, split
         self._items = None if items is None else list(items)
-        self._conditions = conditions or {}
+        self._conditions = conditions or Fingerprint()
         self._protocol = protocol
         self._judge = judge
         self._arguments = parse_model_args(arguments)
@@ -63,7 +63,7 @@ class OutputScorer:
         items = [item for item in items if item.task in model.matched_tasks]
         scoring = self._scoring(path)
         judges: list[Judge] = []
-        rounds = self._conditions.get("judge_rounds") or 5
+        rounds = self._conditions.judge_rounds or 5
         answer: AnswerMode = "likelihood" if model.gives_likelihoods else "generate"
         engine = Engine(
             model, answer=answer, batch_size=BATCH_SIZE, blind=False, judge_rounds=rounds,
@@ -72,13 +72,13 @@ class OutputScorer:
         records = engine.measure(items)
         expected: dict[tuple[str, str], Item] = {(item.task, item.id): item for item in items}
         made = fingerprint(
-            scoring=scoring, answer=answer, blind=False, judge_rounds=rounds,
-            judge={"name": judges[0].name, **judges[0].describe()} if judges else self._conditions.get("judge"),
-            model={"name": model.name, **model.describe()}, data=self._data or self._conditions.get("data"),
+            scoring=scoring, answer=answer, blind=False, pixels=PIXEL_RULES, judge_rounds=rounds,
+            judge={"name": judges[0].name, **judges[0].describe()} if judges else self._conditions.judge,
+            model={"name": model.name, **model.describe()}, data=self._data or self._conditions.data,
             selection=self._selection(),
-        ) | model.conditions  # fmt: skip
+        ).under(model.conditions)  # fmt: skip
         absent = frozenset(TASKS) - {item.task for item in items}
-        return Results(records, expected, made, model.left_out, absent, narrowed=is_narrowed(made))
+        return Results(records, expected, made, model.left_out, absent, narrowed=made.is_narrowed)
 
     def _read_items(self, path: Path) -> list[Item]:
         if self._data is not None:
@@ -88,23 +88,22 @@ class OutputScorer:
             raise UsageError(f"{path}: holds recorded outputs; name the data that they answer with --data=FOLDER")
         return self._items
 
-    def _selection(self) -> Mapping[str, Any]:
+    def _selection(self) -> Selection | None:
         if self._data is None:
-            return self._conditions.get("selection") or {}
-        return {"datasets": list(self._datasets) if self._datasets else None, "split": self._split}
+            return self._conditions.selection
+        return Selection(tuple(self._datasets) if self._datasets else None, split=self._split)
 
     def _scoring(self, path: Path) -> Scoring:
         """Return how log-probabilities become scores: as on the other side, else by the protocol."""
-        if stated := self._conditions.get("scoring"):
-            good, poor = stated["words"]
-            return Scoring((good, poor), stated["temperature"], stated.get("halves") == "mean")
+        if self._conditions.scoring is not None:
+            return self._conditions.scoring
         if self._protocol == "paper":
             return Scoring(paper_words(parse_spec(f"replay:{path}")), PAPER_TEMPERATURE, halves=True)
         return DEFAULT
 
     def _judge_maker(self, path: Path, made: list[Judge]) -> Callable[[], Judge]:
         """Return what makes the judge when the first description needs it, and notes it in `made`."""
-        stated = (self._conditions.get("judge") or {}).get("name")
+        stated = self._conditions.judge_name
         spec = self._judge or ("lexicon" if self._data == MINI or stated == "lexicon" else None)
 
         def judge() -> Judge:

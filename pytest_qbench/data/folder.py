@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from pytest_qbench.data import published as known
+from pytest_qbench.data import published
 from pytest_qbench.data.builder import Source, build
 from pytest_qbench.data.image_paths import ImageFolder, expanded, short_path
 from pytest_qbench.data.manifest import NAME, Entry, read_manifest
@@ -69,8 +69,8 @@ def _key(found: Found) -> tuple[int, str, str]:
 
 def _published(folder: DataFolder) -> Iterator[Found]:
     """Find the datasets whose files have fixed names, in a folder of their own or at the root of the data folder."""
-    for name, layout in known.LAYOUTS.items():
-        for split in (*known.SPLITS, None):
+    for name, layout in published.LAYOUTS.items():
+        for split in (*published.SPLITS, None):
             places = [*(folder.path / place for place in layout.folders), folder.path]
             choices = _distinct(choice for place in places for choice in _choices(folder, name, place, split))
             if choices:
@@ -83,7 +83,7 @@ def _published(folder: DataFolder) -> Iterator[Found]:
 
 def _choices(folder: DataFolder, name: str, place: Path, split: str | None) -> Iterator[tuple[Path, ...]]:
     """Yield where one split is under `place`: files named after the dataset, VLMEvalKit's tables, the hub's shards."""
-    layout = known.LAYOUTS[name]
+    layout = published.LAYOUTS[name]
     stems = [stem.format(split=split) for stem in layout.stems if ("{split}" in stem) == (split is not None)]
     for stem in (*stems, *layout.tables.get(split or "", ())):
         for suffix in SUFFIXES:
@@ -112,20 +112,20 @@ def _distinct(choices: Iterator[tuple[Path, ...]]) -> tuple[tuple[Path, ...], ..
 def _databases(folder: DataFolder) -> Iterator[Found]:
     """Find the quality databases: every file of records in `iqa/`, and the published ones at the root of the folder."""
     choices: dict[str, list[Path]] = {}
-    for place in (*(folder.path / name for name in known.ASSESSMENT_FOLDERS), folder.path):
+    for place in (*(folder.path / name for name in published.ASSESSMENT_FOLDERS), folder.path):
         for path in sorted(place.iterdir()) if place.is_dir() else ():
-            name = known.canonical(path.stem)
+            name = published.canonical(path.stem)
             if path.suffix.lower() not in SUFFIXES or path.name.startswith(".") or not path.is_file():
                 continue
             if path.suffix.lower() == ".txt" and not is_table(path):
                 continue
-            if place != folder.path or known.task_of(name) == "assessment":
+            if place != folder.path or published.task_of(name) == "assessment":
                 choices.setdefault(name, []).append(path)
     for name, paths in choices.items():
         if not NAME.fullmatch(name):
             label = folder.called(paths[0])
             raise DataError(f"{label}: {name!r} is no name for a dataset; use letters, digits and . + - _")
-        stems = dict.fromkeys((paths[0].stem, *known.file_names(name)))
+        stems = dict.fromkeys((paths[0].stem, *published.file_names(name)))
         usual = [paths[0].parent / stem for stem in stems]
         images = next((path for path in usual if path.exists()), usual[0])
         source = _source(folder, name, "assessment", None, (paths[0],), images)
@@ -135,7 +135,7 @@ def _databases(folder: DataFolder) -> Iterator[Found]:
 def _source(
     folder: DataFolder, name: str, task: Task, split: str | None, files: tuple[Path, ...], images: Path
 ) -> Source:
-    hidden = name in known.LAYOUTS and split == "test" and files[0].suffix.lower() in FILLED
+    hidden = name in published.LAYOUTS and split == "test" and files[0].suffix.lower() in FILLED
     pictures = ImageFolder(images, folder.path, folder.called(images))
     return Source(name, task, split, folder.called(files[0]), pictures, hidden)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from pytest_qbench.data import published as known
+from pytest_qbench.data import published
 from pytest_qbench.data.folder import DataFolder, find
 from pytest_qbench.data.hub import REPOSITORIES, read_hub
 from pytest_qbench.data.load import HUB, MINI, data_folder
@@ -56,7 +56,7 @@ def _folder(folder: DataFolder) -> Iterator[Listed]:
 
 def _hub() -> Iterator[Listed]:
     for name in REPOSITORIES:
-        for split in known.SPLITS:
+        for split in published.SPLITS:
             try:
                 yield _row(f"{name} {split}", read_hub(name, split))
             except DataError as e:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_qbench import PACKAGE
-from pytest_qbench.data import published as known
+from pytest_qbench.data import published
 from pytest_qbench.data.folder import DataFolder, Found, find
 from pytest_qbench.data.hub import REPOSITORIES, read_hub
 from pytest_qbench.data.image_check import check_images
@@ -39,9 +39,9 @@ def open_datasets(spec: str, *, rootdir: Path, names: Sequence[str] | None, spli
     `spec` is `mini`, `hf` or a folder relative to `rootdir` or else to the working directory. `names` asks for some of
     the datasets, None for every one; `split`, dev or test, applies to the datasets with splits. Raises `DataError`.
     """
-    if split not in known.SPLITS:
+    if split not in published.SPLITS:
         raise DataError(f"--qbench-split={split}: no such split; use dev or test")
-    wanted = None if names is None else list(dict.fromkeys(known.canonical(name.strip()) for name in names))
+    wanted = None if names is None else list(dict.fromkeys(published.canonical(name.strip()) for name in names))
     if spec == HUB:
         _check_names(wanted, list(REPOSITORIES), "on the hub")
         return [read_hub(name, split) for name in REPOSITORIES if wanted is None or name in wanted]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from pytest_qbench.data import published as known
+from pytest_qbench.data import published
 from pytest_qbench.data.readers.row import shown
 from pytest_qbench.errors import DataError
 from pytest_qbench.items import TASKS, Task
@@ -77,11 +77,11 @@ def _entry(one: object, place: str) -> Entry:
         raise DataError(f"{place}: name is {shown(name)}; letters, digits and . + - _ make a name")
     if task is not None and task not in TASKS:
         raise DataError(f"{place}: task {shown(task)} is unknown; use one of {', '.join(TASKS)}")
-    if split is not None and split not in known.SPLITS:
+    if split is not None and split not in published.SPLITS:
         raise DataError(f"{place}: split {shown(split)} is unknown; use dev or test, or leave it out")
     if task is None:
-        task = known.task_of(known.canonical(name))
-    values["name"], values["task"] = known.canonical(name), cast("Task | None", task)
+        task = published.task_of(published.canonical(name))
+    values["name"], values["task"] = published.canonical(name), cast("Task | None", task)
     return Entry(place, **values)
 
 

@@ -21,12 +21,13 @@ from pytest_qbench.gates.comparison import drifts
 from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, GateResult, Limits, evaluate
 from pytest_qbench.items import Item
 from pytest_qbench.judges.load import make_judge
+from pytest_qbench.metrics.fingerprint import fingerprint
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.models.base import Model
 from pytest_qbench.models.load import load_model
+from pytest_qbench.models.pixels import PIXEL_RULES
 from pytest_qbench.models.specs import aliases, parse_spec
-from pytest_qbench.runs.fingerprint import fingerprint
 from pytest_qbench.runs.read import read_run
 
 MODEL, DATA, ROUNDS, BATCH_SIZE = "tiny", "mini", 5, 16
@@ -113,8 +114,9 @@ def _measure(fault: Fault, original: Path, items: Sequence[Item], batch_size: in
             engine.close()
             faulty.close()
     conditions = fingerprint(
-        answer="likelihood", blind=False, judge={"name": judge.name, **judge.describe()}, judge_rounds=ROUNDS, model={}
-    )
+        answer="likelihood", blind=False, pixels=PIXEL_RULES, judge={"name": judge.name, **judge.describe()},
+        judge_rounds=ROUNDS, model={},
+    )  # fmt: skip
     return Results(records, {(item.task, item.id): item for item in items}, conditions)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol, runtime_checkable
 
 _MOST_TOKENS = 100_000_000  # in one request, more than any model's context
@@ -38,15 +38,8 @@ class Usage:
             self.cost = (self.cost or 0.0) + (prompt * price[0] + completion * price[1]) / 1e6
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the usage as plain values."""
+        """Return the usage as plain values, for `runs.endpoint_usage`."""
         return asdict(self)
-
-
-def sum_usage(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the sum of two usages as plain values."""
-    total: dict[str, Any] = {f.name: a[f.name] + b[f.name] for f in fields(Usage) if f.name != "cost"}
-    known = [each["cost"] for each in (a, b) if each["cost"] is not None]
-    return {**total, "cost": sum(known) if known else None}
 
 
 @runtime_checkable

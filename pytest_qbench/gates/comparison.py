@@ -13,13 +13,13 @@ from pytest_qbench.baseline.baseline import Baseline
 from pytest_qbench.baseline.expectation import expected_keys
 from pytest_qbench.gates.targets import IncomparableError, InvalidError, fits
 from pytest_qbench.judges import control_set as control
-from pytest_qbench.metrics.drift import Drift, against_floor, drift, judged, words_of
+from pytest_qbench.metrics.drift import Drift, against_floor, drift, judged
+from pytest_qbench.metrics.fingerprint import differences
 from pytest_qbench.metrics.metrics import Metric, compute_metrics, usable
 from pytest_qbench.metrics.probabilities import option_margin
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import CORRELATIONS, DRIFTS, SPECS, kind_of, task_of
 from pytest_qbench.records import Record
-from pytest_qbench.runs.fingerprint import differences
 from pytest_qbench.stats.paired import Paired, mean_of_comparisons, paired_mean
 from pytest_qbench.stats.paired_binary import paired_binary
 from pytest_qbench.stats.paired_correlation import paired_correlation
@@ -44,8 +44,8 @@ def check_comparable(name: str, results: Results, baseline: Baseline, dataset: s
     if differ := differences(task, baseline.fingerprint, results.fingerprint):
         raise IncomparableError(f"this run differs from the baseline in: {'; '.join(differ)}")
     if task == "description":
-        old, new = (each.get("judge_control") for each in (baseline.fingerprint, results.fingerprint))
-        if moved := control.drift(old, new):
+        old, new = (each.judge_control for each in (baseline.fingerprint, results.fingerprint))
+        if old and new and (moved := control.drift(old.scores, new.scores)):
             raise IncomparableError(
                 f"judge drift, not model drift: {moved} since baseline {baseline.name}; pin the judge, or record anew"
             )
@@ -60,7 +60,7 @@ def check_comparable(name: str, results: Results, baseline: Baseline, dataset: s
         )
     wanted = [
         key
-        for key in sorted(expected_keys(baseline, results.fingerprint.get("selection") or {}))
+        for key in sorted(expected_keys(baseline, results.fingerprint.selection))
         if key[0] == task and fits(baseline.records[key].dataset, dataset)
     ]
     if gone := [id_ for _, id_ in wanted if (task, id_) not in results.expected]:
@@ -146,7 +146,7 @@ class Comparison:
     @property
     def drift(self) -> Metric:
         """How far the probabilities moved; for a metric of `DRIFTS`."""
-        return drift(self.name, self.dataset, self.pairs, words_of(self.results.fingerprint))
+        return drift(self.name, self.dataset, self.pairs, self.results.fingerprint.words)
 
 
 def paired_items(name: str, pairs: Sequence[tuple[Record, Record]], alpha: float) -> Paired:
@@ -199,7 +199,7 @@ def _score(record: Record) -> float:
 def drifts(results: Results, baseline: Baseline) -> list[tuple[Metric, bool]]:
     """The drift of every dataset that can be compared, with what it means, and whether it is more than noise."""
     found: list[Drift] = []
-    words = words_of(results.fingerprint)
+    words = results.fingerprint.words
     for name in DRIFTS:
         for dataset in results.datasets(task_of(name)):
             comparison = Comparison(name, dataset, None, results, baseline)

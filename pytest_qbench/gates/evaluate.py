@@ -27,13 +27,14 @@ from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.gates.alarm_budget import Spending, spend
 from pytest_qbench.gates.arguments import check_bounds
 from pytest_qbench.gates.comparison import Comparison, check_comparable, metric_of, paired_items
-from pytest_qbench.gates.flips import Flip, flips, together
+from pytest_qbench.gates.flips import flips, together
 from pytest_qbench.gates.reasons import reason
 from pytest_qbench.gates.targets import IncomparableError, InvalidError, NothingError, Place, check_whole, places
 from pytest_qbench.gates.verdict import SEVERITY, Verdict, decide
 from pytest_qbench.metrics.metrics import ALPHA, Metric, mean_metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import CORRELATIONS, DRIFTS, SPECS
+from pytest_qbench.runs.summary_parts import Flip
 from pytest_qbench.stats.multiplicity import holm
 from pytest_qbench.stats.paired import Paired, mean_of_comparisons
 from pytest_qbench.stats.resampling import Undefined

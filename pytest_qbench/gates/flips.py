@@ -11,21 +11,12 @@ from scipy.stats import rankdata
 from pytest_qbench.items import Item
 from pytest_qbench.metrics.specs import judged_mean
 from pytest_qbench.records import Record
+from pytest_qbench.runs.summary_parts import Flip
 
 MOVED = 0.1  # share of a dataset by which a score's rank must move against the rank of its MOS to be listed
 MOST = 50  # items listed each way, of those that moved by degrees; flipped answers are all listed
 
 Pair = tuple[Record, Record]
-
-
-@dataclass(frozen=True, slots=True)
-class Flip:
-    """An item whose result changed: its answer, its judged mean, or the rank of its score beside that of its MOS."""
-
-    item: str
-    question: str
-    before: str | None
-    after: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,9 @@ def places(
     if not present:
         if task not in results.absent:
             raise InvalidError(f"{task} was not measured: no suite asked for it")
-        selection = results.fingerprint.get("selection") or {}
-        wanted = set() if isinstance(baseline, MissingBaseline) else expected_keys(baseline, selection)
+        wanted = (
+            set() if isinstance(baseline, MissingBaseline) else expected_keys(baseline, results.fingerprint.selection)
+        )
         if dataset is None and not any(t == task for t, _ in wanted):
             raise NothingError(f"{task} was not measured: no such items were selected")
         raise InvalidError(f"{task} was not measured: the baseline has it, but the data has no such items")
@@ -96,9 +97,9 @@ def check_whole(
             if status == "cut":
                 told += f"; raise {token_option(task)}"
             raise InvalidError(told)
-    control = results.fingerprint.get("judge_control") or {}
-    if task == "description" and control.get("failed"):
-        raise InvalidError(f"the judge failed its control set: {control['failed']}")
+    control = results.fingerprint.judge_control
+    if task == "description" and control and control.failed:
+        raise InvalidError(f"the judge failed its control set: {control.failed}")
     if empty := without_value(records):
         first = f"{empty[0].item}: {empty[0].error}" if empty[0].error else empty[0].item
         raise InvalidError(

@@ -25,7 +25,8 @@ MOST_EMPTY = 0.5  # maximum mean completeness of an empty text
 MOST_UNREADABLE = 0.2  # maximum share of unreadable verdicts
 MOVED, Z = 0.1, 2.576  # drift: a mean changes by more than MOVED and by more than Z standard errors (99 %)
 
-Scores = dict[str, list[float | None]]  # name of a text -> mean verdict on each dimension
+# Kind -> name of a text -> mean verdict on each dimension.
+ScoresByKind = Mapping[str, Mapping[str, Sequence[float | None]]]
 
 
 def run_control_set(judge: Judge, items: Sequence[Item], rounds: int) -> dict[str, Any]:
@@ -67,7 +68,7 @@ def control_texts(items: Sequence[Item]) -> dict[str, dict[str, tuple[str, tuple
     return texts
 
 
-def why_failed(scores: Mapping[str, Mapping[str, Sequence[float | None]]], unreadable: float) -> str | None:
+def why_failed(scores: ScoresByKind, unreadable: float) -> str | None:
     """Return why a judge with these control scores fails, or None. `unreadable` is a share in [0, 1]."""
     if unreadable > MOST_UNREADABLE:
         return f"{unreadable:.0%} of its verdicts are unreadable, more than {MOST_UNREADABLE:.0%}"
@@ -89,14 +90,14 @@ def why_failed(scores: Mapping[str, Mapping[str, Sequence[float | None]]], unrea
     return None
 
 
-def drift(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> str | None:
+def drift(old: ScoresByKind, new: ScoresByKind) -> str | None:
     """Describe the first change of the judge's control scores between two runs, or return None.
 
     It compares the texts that both runs graded. A mean has changed if its difference exceeds 0.1 and 2.576 standard
     errors of the paired differences.
     """
     for kind in KINDS:
-        before, after = ((each or {}).get("scores", {}).get(kind, {}) for each in (old, new))
+        before, after = (each.get(kind, {}) for each in (old, new))
         for i, dimension in enumerate(DIMENSIONS):
             both = [(before[name][i], after[name][i]) for name in before.keys() & after.keys()]
             changes = [b - a for a, b in both if a is not None and b is not None]

@@ -1,1 +1,1 @@
-"""Records -> metrics."""
+"""Records -> metrics, and the conditions under which the records were made."""

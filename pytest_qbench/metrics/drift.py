@@ -7,10 +7,9 @@ baseline item by item. A run drifts where these items moved further than in that
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,6 @@ from pytest_qbench.metrics.metrics import ALPHA, Metric
 from pytest_qbench.metrics.noise_floor import Floor
 from pytest_qbench.metrics.probabilities import change
 from pytest_qbench.records import Record
-from pytest_qbench.scoring.score import DEFAULT
 from pytest_qbench.stats.resampling import bootstrap_mean, group_codes
 from pytest_qbench.stats.sign_flips import flip_p_value
 
@@ -37,11 +35,6 @@ class Drift:
     row: Metric
     ratio: float | None = None
     p_value: float | None = None
-
-
-def words_of(fingerprint: Mapping[str, Any]) -> Sequence[str]:
-    """The two words of the quality score of a run."""
-    return (fingerprint.get("scoring") or {}).get("words") or DEFAULT.words
 
 
 def changes(pairs: Sequence[tuple[Record, Record]], words: Sequence[str]) -> list[tuple[float, str]]:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from statistics import fmean
+from typing import Any
 
 from pytest_qbench.metrics.specs import CORRELATIONS, CUT_RATES, METRICS, SPECS, judged_mean, kind_of, task_of
 from pytest_qbench.records import Record
 from pytest_qbench.stats.correlation import correlation_interval, grouped_interval, plcc, srcc
 from pytest_qbench.stats.intervals import mean_interval, wilson_by_group
 from pytest_qbench.stats.resampling import Undefined, bootstrap_mean
+from pytest_qbench.untrusted.shape import Maybe, Shape
 
 ALPHA = 0.05
+_TEXT, _NUMBER = (str, None), (float, None)
+METRIC: Shape = {
+    "name": str, "dataset": _TEXT, "split": _TEXT, "slice": _TEXT, "value": _NUMBER, "n": int, "ci": Maybe([float]),
+    "delta_ci": Maybe([float]), "verdict": Maybe(str), "note": Maybe(str), "test": Maybe(str),
+    "items_to_pass": Maybe(int), "identical": Maybe(bool),
+    **dict.fromkeys(("baseline", "delta", "p_value", "alpha", "margin", "mde"), Maybe(float)),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,18 @@ class Metric:
     test: str | None = None
     items_to_pass: int | None = None
     identical: bool | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Metric:
+        """Return the metric of an entry of the shape `METRIC`; raises `TypeError` for other keys."""
+        pairs = {key: tuple(data[key]) for key in ("ci", "delta_ci") if data.get(key) is not None}
+        if any(len(pair) != 2 for pair in pairs.values()):
+            raise ValueError(f"an interval of {data['name']} has other than two ends")
+        return cls(**{**data, **pairs})
 
 
 def in_slice(record: Record, slice_: str | None) -> bool:

@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
 
 from pytest_qbench.items import Item, LeftOut
 from pytest_qbench.metrics.diagnostics import diagnose
+from pytest_qbench.metrics.fingerprint import Fingerprint
 from pytest_qbench.metrics.metrics import Metric, compute_metrics
 from pytest_qbench.metrics.specs import METRICS, task_of
 from pytest_qbench.records import CUT, Record
+
+
+@dataclass(frozen=True, slots=True)
+class ItemCounts:
+    """Items expected, scored, unparsed and in error. `cut` counts the replies of any status that a limit ended."""
+
+    total: int
+    scored: int
+    unparsed: int
+    errors: int
+    cut: int = 0
+
+    @property
+    def missing(self) -> int:
+        """Items that were expected and have no record."""
+        return self.total - self.scored - self.unparsed - self.errors
+
+    def to_json(self) -> dict[str, int]:
+        """Return plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, int]) -> ItemCounts:
+        """Return the counts of an entry; raises `TypeError` for other keys."""
+        return cls(**data)
 
 
 @dataclass
@@ -25,7 +50,7 @@ class Results:
 
     records: list[Record]
     expected: Mapping[tuple[str, str], Item]
-    fingerprint: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: Fingerprint = field(default_factory=Fingerprint)
     left_out: tuple[LeftOut, ...] = ()
     absent: frozenset[str] = frozenset()
     narrowed: bool = False
@@ -38,7 +63,7 @@ class Results:
     @property
     def halves(self) -> bool:
         """Whether a dataset of two halves counts by the mean of their correlations, as the paper does it."""
-        return (self.fingerprint.get("scoring") or {}).get("halves") == "mean"
+        return self.fingerprint.scoring is not None and self.fingerprint.scoring.halves
 
     @cached_property
     def diagnostics(self) -> list[Metric]:
@@ -71,20 +96,17 @@ class Results:
         have = {(r.task, r.item) for r in self.records}
         return [item for key, item in self.expected.items() if key not in have]
 
-    def counts(self) -> dict[str, int]:
-        """Items expected, scored, unparsed and in error; what is left to `total` is missing.
-
-        `cut` counts the replies of any status that the token limit ended.
-        """
+    def counts(self) -> ItemCounts:
+        """Count the items by what became of them."""
         status = [r.status for r in self.records]
         unparsed, errors = status.count("unparsed"), status.count("error")
-        return {
-            "total": len(self.expected),
-            "scored": len(status) - unparsed - errors,
-            "unparsed": unparsed,
-            "errors": errors,
-            "cut": sum(has(r, "cut") for r in self.records),
-        }
+        return ItemCounts(
+            total=len(self.expected),
+            scored=len(status) - unparsed - errors,
+            unparsed=unparsed,
+            errors=errors,
+            cut=sum(has(r, "cut") for r in self.records),
+        )
 
 
 def has(record: Record, status: str) -> bool:

@@ -14,6 +14,7 @@ from pytest_qbench import PACKAGE
 from pytest_qbench.endpoints.address import parse_address
 from pytest_qbench.errors import ModelError
 from pytest_qbench.prompts import QUALITY_WORDS, AnswerMode
+from pytest_qbench.records import RECORDS
 from pytest_qbench.untrusted.parsing import parse_json, read_json
 from pytest_qbench.untrusted.shape import MappingOf, check_shape
 
@@ -56,7 +57,6 @@ _PATTERNS = {
     "price": r"\d+(\.\d+)?/\d+(\.\d+)?",
     "duplicates": r"first|last",
 }
-RECORDS = "records.jsonl"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from urllib.parse import quote
 
-from pytest_qbench.gates.flips import Flip
 from pytest_qbench.items import TASKS, Item
 from pytest_qbench.report.finished_run import Finished
 from pytest_qbench.report.labels import TASK_NAMES, slice_label
 from pytest_qbench.report.markup import Markup, joined, tag
+from pytest_qbench.runs.summary_parts import Flip
 
 OPEN = 6  # cards that stand open; the others of a tab fold away
 LISTED = 60  # cards of a tab

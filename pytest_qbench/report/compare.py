@@ -12,18 +12,18 @@ from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.baseline.snapshot import before
 from pytest_qbench.gates.comparison import Comparison, check_comparable, drifts
 from pytest_qbench.gates.evaluate import GateResult, Limits, evaluate
-from pytest_qbench.gates.flips import Flip
 from pytest_qbench.gates.targets import InvalidError
+from pytest_qbench.metrics.fingerprint import reported
 from pytest_qbench.metrics.metrics import ALPHA, Metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import METRICS
 from pytest_qbench.records import Record
 from pytest_qbench.report.finished_run import Finished, Held
 from pytest_qbench.report.labels import plural, shortened_id
-from pytest_qbench.report.run_summary import baseline_entry, run_summary
+from pytest_qbench.report.run_summary import run_summary
 from pytest_qbench.report.terminal import flip_text
 from pytest_qbench.report.text_table import aligned
-from pytest_qbench.runs.fingerprint import reported
+from pytest_qbench.runs.summary_parts import Flip
 from pytest_qbench.stats.resampling import Undefined
 
 HEAD = ["metric", "dataset", "slice", "A", "B", "change", "95 % interval", "p", "verdict"]
@@ -88,12 +88,10 @@ def as_finished(
     is_whole = all(item.options for item in new.expected.values() if item.task == "perception")
     beside = new.diagnostics if is_whole else []
     moved = [] if isinstance(old, MissingBaseline) else drifts(new, old)
-    summary = run_summary(new, old, found.gates, lambda gate: _outcome(gate, strict), moved, known, beside) | {
-        "began": datetime.now(UTC).isoformat(timespec="seconds"),
-        "verdict": found.verdict,
-        "baseline": baseline_entry(a.name, old),
-        "sight": None, "notes": [], "changes": [], "submissions": [],
-    }  # fmt: skip
+    summary = run_summary(
+        new, old, found.gates, lambda gate: _outcome(gate, strict), moved, known, diagnostics=beside,
+        baseline_name=a.name, began=datetime.now(UTC).isoformat(timespec="seconds"), verdict=found.verdict,
+    )  # fmt: skip
     return Finished(b, summary, Held(new.expected, _by_key(new.records), _by_key(known)))
 
 

@@ -54,7 +54,7 @@ def tables(run: Finished, width: int) -> list[list[str]]:
 
 def conditions(run: Finished) -> list[str]:
     """What the records were made with, one condition a line."""
-    return [f"  {name}: {value}" for name, value in flattened(run.summary["fingerprint"])]
+    return [f"  {name}: {value}" for name, value in flattened(run.summary.fingerprint.to_json())]
 
 
 def flattened(data: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -165,10 +165,10 @@ def _assessment(run: Finished, width: int) -> list[list[str]]:
         linear = "-" if plcc is None else value_text(plcc.name, plcc.value)
         rows.append([row_label(m), *_compared(m), linear, str(m.n), *more])
     parts = split_to_fit(rows, 7, width)
-    if scoring := run.summary["fingerprint"].get("scoring"):
-        halves = "; a database of two halves by the mean of their correlations" if scoring.get("halves") else ""
-        good, poor = scoring["words"]
-        parts[-1].append(f"  scores: softmax of {good} and {poor}, temperature {scoring['temperature']:g}{halves}")
+    if scoring := run.summary.fingerprint.scoring:
+        halves = "; a database of two halves by the mean of their correlations" if scoring.halves else ""
+        good, poor = scoring.words
+        parts[-1].append(f"  scores: softmax of {good} and {poor}, temperature {scoring.temperature:g}{halves}")
     return parts
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pytest_qbench.gates.reasons import open_sentence
 from pytest_qbench.metrics.metrics import ALPHA, Metric
-from pytest_qbench.report.finished_run import Finished, Gate
+from pytest_qbench.report.finished_run import Finished
 from pytest_qbench.report.labels import (
     before_text,
     change_text,
@@ -19,9 +19,9 @@ from pytest_qbench.report.labels import (
     title_of,
     value_text,
 )
+from pytest_qbench.runs.summary_parts import OUTCOMES, Gate
 
 TILES = 4
-_URGENCY = ("fail", "inconclusive", "not gated", "pass")
 _ROW_URGENCY = ("invalid", "regressed", "inconclusive")
 _GOOD = ("PASS", "BASELINE RECORDED")
 _BAD = ("NOT MEASURED", "REGRESSED", "INVALID", "FAILED", "OUT OF BOUNDS")
@@ -65,7 +65,7 @@ class Judged:
 
 def judged_rows(run: Finished) -> list[Judged]:
     """One row per gate and dataset, what failed first."""
-    gates = sorted(run.gates, key=lambda gate: _URGENCY.index(gate.outcome))
+    gates = sorted(run.gates, key=lambda gate: OUTCOMES.index(gate.outcome))
     found = []
     for gate in gates:
         rows = sorted(gate.rows, key=_harm)
@@ -94,7 +94,7 @@ def totals(run: Finished) -> list[Metric]:
 
 def word_of(run: Finished) -> str:
     """The verdict in one or two words, in capitals."""
-    return str(run.summary["verdict"]).partition(":")[0]
+    return run.summary.verdict.partition(":")[0]
 
 
 def tone_of(word: str) -> str:
@@ -104,7 +104,7 @@ def tone_of(word: str) -> str:
 
 def headline(run: Finished) -> str:
     """The verdict as a sentence with its numbers, where a comparison led to it; else the summary's verdict."""
-    verdict = str(run.summary["verdict"])
+    verdict = run.summary.verdict
     word = word_of(run)
     if "; " in verdict or word.startswith(("INVALID", "OUT OF BOUNDS")):  # it names more than one number can tell
         return verdict
@@ -148,36 +148,33 @@ def moved_most(run: Finished, most: int = 2) -> list[Metric]:
 
 def subject(run: Finished) -> list[str]:
     """Who was compared with whom, on what: model and baseline, data, counts."""
-    summary, counts = run.summary, run.summary["items"]
-    model, data = (summary["model"] or {}).get("name"), summary["fingerprint"].get("data")
-    baseline = summary["baseline"]
-    if "recorded" in baseline:
-        since = f" ({day(baseline['recorded'])})" if baseline["recorded"] else ""
-        against = f"against {baseline['name']}{since}"
+    made, counts, baseline = run.summary.fingerprint, run.summary.items, run.summary.baseline
+    if baseline.recorded is not None:
+        since = f" ({day(baseline.recorded)})" if baseline.recorded else ""
+        against = f"against {baseline.name}{since}"
     else:
         against = "without a baseline"
-    missing = counts["total"] - counts["scored"] - counts["unparsed"] - counts["errors"]
     wrong = [
         f"{n:,} {word}"
         for n, word in (
-            (counts["unparsed"], "unparsed"),
-            (counts["errors"], "errors"),
-            (missing, "missing"),
-            (counts.get("cut", 0), "cut"),
+            (counts.unparsed, "unparsed"),
+            (counts.errors, "errors"),
+            (counts.missing, "missing"),
+            (counts.cut, "cut"),
         )
         if n
     ]
     return [
-        f"{model} {against}",
-        f"{data}, {MINI}" if data == "mini" else str(data),
-        f"{counts['total']:,} items, " + (", ".join(wrong) or "all read"),
+        f"{made.model_name} {against}",
+        f"{made.data}, {MINI}" if made.data == "mini" else str(made.data),
+        f"{counts.total:,} items, " + (", ".join(wrong) or "all read"),
     ]
 
 
 def drift_lines(run: Finished) -> list[str]:
     """What moved beyond the noise floor, in one line, and what the model's conditions say of it."""
     rows = {(m.name, m.dataset): m for m in run.metrics if m.slice is None}
-    moved = [rows[one["name"], one["dataset"]] for one in run.summary.get("drifts", ()) if one["moved"]]
+    moved = [rows[one.name, one.dataset] for one in run.summary.drifts if one.moved]
     if not moved:
         return []
     times = [m.value / m.baseline for m in moved if m.value is not None and m.baseline]
@@ -186,7 +183,7 @@ def drift_lines(run: Finished) -> list[str]:
 
 
 def _difference(run: Finished) -> str:
-    differs = [one for one in run.summary.get("made_otherwise") or () if one.startswith("model.weights")]
+    differs = [one for one in run.summary.made_otherwise if one.startswith("model.weights")]
     return f" ({shortened_id(differs[0].removeprefix('model.'))})" if differs else ""
 
 
@@ -230,6 +227,6 @@ def next_step(run: Finished) -> list[str]:
             "drift above the noise floor: the model changed by less than this data can see; look at the flips, run the "
             "full data, or widen the margin on purpose; --qbench-strict refuses such a release"
         ]
-    if run.summary.get("drifts"):
+    if run.summary.drifts:
         return ["drift within the noise floor: likely the same model; ship it, or run more items to prove it"]
     return ["no drift was judged: look at the flips, and run more items or widen the margin on purpose"]

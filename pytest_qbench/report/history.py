@@ -20,7 +20,7 @@ from pytest_qbench.report.labels import own_interval, plural, row_label, short_n
 from pytest_qbench.report.markup import Markup, joined, table, tag
 from pytest_qbench.report.page import assemble, main, navigation
 from pytest_qbench.report.text_table import aligned
-from pytest_qbench.runs.read import SUMMARY
+from pytest_qbench.runs.summary import SUMMARY
 
 TOTALS = ("perception.accuracy", "description.sum", "assessment.srcc")
 COLUMNS = (
@@ -40,7 +40,7 @@ class Past:
     @property
     def recorded(self) -> bool:
         """Whether this run became the baseline."""
-        return "written" in self.run.summary["baseline"]
+        return self.run.summary.baseline.written is not None
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def history(folder: Path) -> History:
     if not runs:
         reason = f" ({left_out[0]})" if left_out else ""
         raise UsageError(f"--history={folder}: holds no finished run, no */{SUMMARY} of this version{reason}")
-    runs.sort(key=lambda run: (run.summary["began"], run.folder.name))
+    runs.sort(key=lambda run: (run.summary.began, run.folder.name))
     past = []
     compared: dict[str, Any] = {}
     for run in runs:
@@ -78,14 +78,13 @@ def history(folder: Path) -> History:
 
 def _series(run: Finished) -> str:
     """Runs of one series measure the same: the name of the model, the data and the way to look at it."""
-    made = run.summary["fingerprint"]
-    parts = [(run.summary["model"] or {}).get("name"), made.get("data"), "blind" if made.get("blind") else None]
+    made = run.summary.fingerprint
+    parts = [made.model_name, made.data, "blind" if made.blind else None]
     return ", ".join(str(part) for part in parts if part)
 
 
 def _baseline(run: Finished) -> tuple[str | None, str | None]:
-    told = run.summary["baseline"]
-    return told["name"], told.get("recorded")
+    return run.summary.baseline.name, run.summary.baseline.recorded
 
 
 def metric_rows(found: History) -> list[list[Any]]:
@@ -101,8 +100,8 @@ def metric_rows(found: History) -> list[list[Any]]:
 def _run_cells(past: Past) -> list[Any]:
     summary = past.run.summary
     return [
-        past.run.folder.name, summary["began"], summary["verdict"], (summary["model"] or {}).get("name"),
-        summary["fingerprint"].get("data"), *_baseline(past.run), past.baseline_changed,
+        past.run.folder.name, summary.began, summary.verdict, summary.fingerprint.model_name,
+        summary.fingerprint.data, *_baseline(past.run), past.baseline_changed,
     ]  # fmt: skip
 
 
@@ -123,7 +122,7 @@ def lines(found: History) -> list[str]:
         run = past.run
         totals = [_total(run, name) for name in names]
         mark = " (another baseline)" if past.baseline_changed else " (became the baseline)" if past.recorded else ""
-        rows.append([run.folder.name, str(run.summary["began"])[:16], *totals, str(run.summary["verdict"]) + mark])
+        rows.append([run.folder.name, run.summary.began[:16], *totals, run.summary.verdict + mark])
     return [*aligned(rows, left=2), *(f"left out: {reason}" for reason in found.left_out)]
 
 
@@ -158,12 +157,12 @@ def _run_table(found: History, where: Path | None) -> Markup:
     rows = []
     for number, past in reversed(list(enumerate(found.past, 1))):
         run = past.run
-        commit = str(run.summary.get("commit") or "")[:8]
+        commit = (run.summary.commit or "")[:8]
         word = word_of(run)
         told = " of ".join(day(part) if i else part for i, part in enumerate(filter(None, _baseline(run))))
         told += " (changed)" if past.baseline_changed else " (became the baseline)" if past.recorded else ""
         rows.append([
-            tag("td", f"{number} ", _linked(run, where), data_column="run"), minute(str(run.summary["began"])),
+            tag("td", f"{number} ", _linked(run, where), data_column="run"), minute(run.summary.began),
             past.series, commit, *(_total(run, name) for name in names),
             tag("span", word.lower(), class_=f"chip {tone_of(word)}"), told,
         ])  # fmt: skip
@@ -207,7 +206,7 @@ def _charts(found: History, names: Sequence[str]) -> list[Markup]:
 
 def _line(past: Past, label: str) -> str:
     """Checkpoints of one data set join to a line; blind runs are a line of their own."""
-    return f"{label} blind" if past.run.summary["fingerprint"].get("blind") else label
+    return f"{label} blind" if past.run.summary.fingerprint.blind else label
 
 
 def _point(at: int, past: Past, m: Metric, one: Judged | None) -> Point:

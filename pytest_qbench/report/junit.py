@@ -15,11 +15,11 @@ def properties(run: Finished) -> list[tuple[str, str]]:
     """Names and values of a run's properties: verdict, model, data, counts, then every metric that has a value."""
     summary = run.summary
     found = [
-        ("qbench.verdict", str(summary["verdict"])),
-        ("qbench.model", str((summary["model"] or {}).get("name"))),
-        ("qbench.data", str(summary["fingerprint"].get("data"))),
-        ("qbench.baseline", str(summary["baseline"]["name"])),
-        *((f"qbench.items.{name}", str(count)) for name, count in summary["items"].items()),
+        ("qbench.verdict", summary.verdict),
+        ("qbench.model", str(summary.fingerprint.model_name)),
+        ("qbench.data", str(summary.fingerprint.data)),
+        ("qbench.baseline", str(summary.baseline.name)),
+        *((f"qbench.items.{name}", str(count)) for name, count in summary.items.to_json().items()),
     ]
     for m in run.metrics:
         name = ".".join(part for part in ("qbench", m.name, m.dataset or "mean", m.split, m.slice) if part)

@@ -11,9 +11,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from pytest_qbench.escaping import one_line
-from pytest_qbench.gates.flips import Flip
 from pytest_qbench.metrics.metrics import Metric
-from pytest_qbench.report.finished_run import Finished, Gate
+from pytest_qbench.report.finished_run import Finished
 from pytest_qbench.report.headline import Judged, drift_lines, headline, judged_rows, next_step, subject, totals
 from pytest_qbench.report.labels import (
     before_text,
@@ -26,6 +25,7 @@ from pytest_qbench.report.labels import (
     value_text,
 )
 from pytest_qbench.report.notices import error_kinds, remarks
+from pytest_qbench.runs.summary_parts import Flip, Gate
 
 FLIPS_SHOWN = 10  # each way and gate
 TEXT_SHOWN = 200  # characters of a foreign text
@@ -109,10 +109,10 @@ def _row(one: Judged) -> list[str]:
 
 def _urgent(run: Finished) -> list[str]:
     """What may not fold away: notes, errors by kind, missing items."""
-    lines = [f"- {code(note)}" for note in run.summary["notes"]]
+    lines = [f"- {code(note)}" for note in run.summary.notes]
     for kind in error_kinds(run):
         lines.append(f"- error: {code(kind.text)} ({plural(kind.count, 'item')}, first {code(kind.items[0])})")
-    lines += [f"- missing: {code(item)}" for item in run.summary.get("missing", ())]
+    lines += [f"- missing: {code(item)}" for item in run.summary.missing]
     return lines
 
 
@@ -150,8 +150,8 @@ def _moved(way: str, moved: Sequence[Flip], count: int) -> list[list[str]]:
 
 def _notes(run: Finished) -> str:
     lines = [f"- {code(remark.text)}" for remark in remarks(run)]
-    left_out = run.summary["left_out"]
-    lines += [f"- left out: {code(e['entry'])}: {code(e['reason'])}" for e in left_out[:FLIPS_SHOWN]]
+    left_out = run.summary.left_out
+    lines += [f"- left out: {code(e.entry)}: {code(e.reason)}" for e in left_out[:FLIPS_SHOWN]]
     if len(left_out) > FLIPS_SHOWN:
         lines.append(f"- left out: {len(left_out) - FLIPS_SHOWN:,} more, in `summary.json`")
     lines.append(f"- files: {code(str(run.folder))}")

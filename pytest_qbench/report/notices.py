@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from pytest_qbench.baseline.align import describe_match
 from pytest_qbench.metrics.direction import reversed_scales
 from pytest_qbench.records import Record, error_kind
 from pytest_qbench.report.finished_run import Finished
 from pytest_qbench.report.labels import shortened_id, value_text
+from pytest_qbench.runs.endpoint_usage import EndpointUsage
+from pytest_qbench.runs.summary_parts import RayReport
 
 SHOWN = 10  # conditions
 
@@ -36,19 +37,19 @@ class ErrorKind:
 def remarks(run: Finished) -> list[Remark]:
     """What to know beside the gates, one line each."""
     lines = [*_judge(run)]
-    lines += [Remark(_usage(role, usage), always=True) for role, usage in run.summary.get("usage", {}).items()]
-    if ray := run.summary.get("ray"):
-        lines.append(Remark(_ray(ray), always=True))
+    lines += [Remark(_usage(role, usage), always=True) for role, usage in run.summary.usage.items()]
+    if run.summary.ray:
+        lines.append(Remark(_ray(run.summary.ray), always=True))
     rows = {(m.name, m.dataset): m for m in run.metrics if m.slice is None}
-    for one in run.summary.get("drifts", ()):
-        m = rows[one["name"], one["dataset"]]
+    for one in run.summary.drifts:
+        m = rows[one.name, one.dataset]
         text = f"drift of {m.name.partition('.')[0]} {m.dataset}: {value_text(m.name, m.value)}, {m.note}"
-        lines.append(Remark(text + (": this is not the model of the baseline" if one["moved"] else "")))
-    lines += [Remark(text) for text in run.summary.get("data", {}).get("meaning", ())]
+        lines.append(Remark(text + (": this is not the model of the baseline" if one.moved else "")))
+    lines += [Remark(text) for text in run.summary.data.meaning]
     lines += [Remark(text, True, True) for text in reversed_scales(run.metrics)]
-    if told := describe_match(run.summary["baseline"].get("matched", {})):
+    if told := describe_match(run.summary.baseline.matched or {}):
         lines.append(Remark(told))
-    if differs := run.summary.get("made_otherwise"):
+    if differs := run.summary.made_otherwise:
         rest = f" and {len(differs) - SHOWN} more in summary.json" if len(differs) > SHOWN else ""
         told = "; ".join(shortened_id(one) for one in differs[:SHOWN])
         lines.append(Remark(f"differs from the baseline: {told}{rest}"))
@@ -57,13 +58,13 @@ def remarks(run: Finished) -> list[Remark]:
 
 def error_kinds(run: Finished) -> list[ErrorKind]:
     """The errors of a run by kind (see `error_kind`), the most frequent first."""
-    if not run.summary["items"]["errors"]:
+    if not run.summary.items.errors:
         return []
     found: dict[str, list[Record]] = {}
     for record in run.records.values():
         if record.status == "error":
             found.setdefault(error_kind(record.error or "", record.item), []).append(record)
-    tracebacks = run.summary.get("tracebacks", {})
+    tracebacks = run.summary.tracebacks
     kinds = [
         ErrorKind(
             records[0].error or "", len(records), tuple(r.item for r in records),
@@ -76,35 +77,36 @@ def error_kinds(run: Finished) -> list[ErrorKind]:
 
 def _judge(run: Finished) -> list[Remark]:
     """What the control set and the votes on unparsed replies say of the judge."""
-    made = run.summary["fingerprint"]
-    judge, control = made.get("judge"), made.get("judge_control")
-    if not judge:
+    made = run.summary.fingerprint
+    judge, control = made.judge_name, made.judge_control
+    if not made.judge:
         return []
     lines = []
-    if control and not control["failed"]:
-        n = sum(len(rows) for rows in control["scores"].values())
-        lines.append(Remark(f"judge {judge['name']}: right on its control set of {n} texts"))
+    if control and not control.failed:
+        n = sum(len(rows) for rows in control.scores.values())
+        lines.append(Remark(f"judge {judge}: right on its control set of {n} texts"))
     elif not control:
-        lines.append(Remark(f"judge {judge['name']}: supplied by the project; control set not run"))
+        lines.append(Remark(f"judge {judge}: supplied by the project; control set not run"))
     else:
-        lines.append(Remark(f"judge {judge['name']}: FAILED its control set: {control['failed']}", warns=True))
-    voted = [r for r in run.records.values() if r.task == "perception" and r.judge] if "unparsed" in made else []
+        lines.append(Remark(f"judge {judge}: FAILED its control set: {control.failed}", warns=True))
+    reads_unparsed = made.unparsed is not None
+    voted = [r for r in run.records.values() if r.task == "perception" and r.judge] if reads_unparsed else []
     if voted:
         read = sum(r.status != "unparsed" for r in voted)
-        text = f"judge {judge['name']}: read {read} of {len(voted)} replies that extraction left unparsed"
+        text = f"judge {judge}: read {read} of {len(voted)} replies that extraction left unparsed"
         lines.append(Remark(text, always=True))
     return lines
 
 
-def _ray(ray: dict[str, Any]) -> str:
-    cluster = "a cluster started for this run and stopped after it" if ray["started"] else "a cluster that was there"
-    died = f"; processes died {ray['deaths']} times" if ray["deaths"] else ""
-    return f"ray: {ray['replicas']} replicas on {ray['nodes']} nodes of {cluster}{died}"
+def _ray(ray: RayReport) -> str:
+    cluster = "a cluster started for this run and stopped after it" if ray.started else "a cluster that was there"
+    died = f"; processes died {ray.deaths} times" if ray.deaths else ""
+    return f"ray: {ray.replicas} replicas on {ray.nodes} nodes of {cluster}{died}"
 
 
-def _usage(role: str, usage: dict[str, Any]) -> str:
-    cost = "" if usage["cost"] is None else f", cost ${usage['cost']:.4f}"
+def _usage(role: str, usage: EndpointUsage) -> str:
+    cost = "" if usage.cost is None else f", cost ${usage.cost:.4f}"
     return (
-        f"endpoint of the {role}: {usage['requests']} requests ({usage['retries']} repeats), {usage['cache_hits']} "
-        f"from the cache, {usage['prompt_tokens']} + {usage['completion_tokens']} tokens{cost}"
+        f"endpoint of the {role}: {usage.requests} requests ({usage.retries} repeats), {usage.cache_hits} "
+        f"from the cache, {usage.prompt_tokens} + {usage.completion_tokens} tokens{cost}"
     )

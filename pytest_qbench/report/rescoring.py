@@ -6,12 +6,12 @@ from pytest_qbench.errors import UsageError
 from pytest_qbench.metrics.rescoring import compare
 from pytest_qbench.report.finished_run import Finished
 from pytest_qbench.report.text_table import aligned
-from pytest_qbench.scoring.score import DEFAULT, Scoring
+from pytest_qbench.scoring.score import DEFAULT
 
 
 def scorings(run: Finished) -> list[str]:
     """A table of the ways to a quality score; raises `UsageError` where no log-probabilities were recorded."""
-    chosen = _chosen(run)
+    chosen = run.summary.fingerprint.scoring or DEFAULT
     compared = compare(run.records.values(), chosen)
     measured = [one for one in compared if one.metrics]
     if not measured:
@@ -32,12 +32,6 @@ def scorings(run: Finished) -> list[str]:
     if chosen.halves:
         lines.append("  a database of two halves counts by the mean of their correlations")
     return lines
-
-
-def _chosen(run: Finished) -> Scoring:
-    """The scoring that a run chose, from its fingerprint."""
-    made = run.summary["fingerprint"].get("scoring") or DEFAULT.describe()
-    return Scoring(tuple(made["words"]), float(made["temperature"]), made.get("halves") == "mean")
 
 
 def _pair(values: dict[tuple[str, str | None], float | None], dataset: str | None) -> str:

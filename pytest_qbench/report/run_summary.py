@@ -1,22 +1,20 @@
-"""What results, gates and a baseline say together, as data: the part that every summary shares, live or compared."""
+"""What results, gates and a baseline say together: the part that every summary shares, live or compared."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import replace
 
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.baseline.snapshot import beside
 from pytest_qbench.gates.evaluate import GateResult
-from pytest_qbench.items import TASKS
+from pytest_qbench.metrics.fingerprint import reported
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.metrics.results import Results
-from pytest_qbench.metrics.specs import DRIFTS
-from pytest_qbench.records import SCHEMA, Record
-from pytest_qbench.runs.fingerprint import reported
-
-NAMED = 20  # items in error, and missing ones, that the summary names
+from pytest_qbench.metrics.specs import DRIFTS, task_of
+from pytest_qbench.records import Record
+from pytest_qbench.runs.summary import Summary, summary_of
+from pytest_qbench.runs.summary_parts import BaselineState, DriftState, Gate
 
 
 def run_summary(
@@ -26,43 +24,40 @@ def run_summary(
     outcome: Callable[[GateResult], str],
     drifts: Sequence[tuple[Metric, bool]],
     old: Sequence[Record],
-    diagnostics: Sequence[Metric] = (),
-) -> dict[str, Any]:
-    """Return the shared part, JSON-ready; `outcome` tells what a gate ends in, `old` are the baseline's records."""
+    *,
+    diagnostics: Sequence[Metric],
+    baseline_name: str,
+    began: str,
+    verdict: str,
+) -> Summary:
+    """Return the shared part; `outcome` tells what a gate ends in, `old` are the baseline's records."""
     judged = {(m.name, m.dataset, m.slice): m for gate in gates for m in gate.rows if m.name not in DRIFTS}
     standing = [judged.pop((m.name, m.dataset, m.slice), m) for m in results.metrics]
     rows = [*standing, *judged.values(), *(row for row, _ in drifts)]
-    return {
-        "schema": SCHEMA,
-        "model": results.fingerprint.get("model"),
-        "fingerprint": dict(results.fingerprint),
-        "items": results.counts(),
-        "metrics": [asdict(m) for m in (*beside(rows, old, results.halves), *diagnostics)],
-        "gates": [_gate(gate, outcome(gate)) for gate in gates],
-        "errors": [{"item": r.item, "error": r.error} for r in results.records if r.status == "error"][:NAMED],
-        "missing": [item for task in TASKS for item in results.missing(task)][:NAMED],
-        "left_out": [asdict(entry) for entry in results.left_out],
-        "drifts": [{"name": row.name, "dataset": row.dataset, "moved": moved} for row, moved in drifts],
-        "made_otherwise": []
+    metrics = (*beside(rows, old, results.halves), *diagnostics)
+    measured = {task_of(m.name) for m in metrics}
+    state = _baseline_state(baseline_name, baseline)
+    return replace(
+        summary_of(results, metrics, began=began, verdict=verdict, baseline=state),
+        gates=tuple(_gate(gate, outcome(gate), task_of(gate.name) in measured) for gate in gates),
+        drifts=tuple(DriftState(row.name, row.dataset, moved) for row, moved in drifts),
+        made_otherwise=()
         if isinstance(baseline, MissingBaseline)
-        else reported(baseline.fingerprint, results.fingerprint),
-    }
+        else tuple(reported(baseline.fingerprint, results.fingerprint)),
+    )
 
 
-def baseline_entry(name: str, baseline: Baseline | MissingBaseline) -> dict[str, Any]:
+def _baseline_state(name: str, baseline: Baseline | MissingBaseline) -> BaselineState:
     """The baseline of a summary: where it lies and when it was recorded, or why there is none."""
     if isinstance(baseline, MissingBaseline):
-        return {"name": name, "missing": baseline.reason}
-    return {
-        "name": baseline.name, "path": str(baseline.path), "recorded": baseline.recorded,
-        "matched": dict(baseline.matched),
-    }  # fmt: skip
+        return BaselineState(name, missing=baseline.reason)
+    return BaselineState(
+        baseline.name, path=str(baseline.path), recorded=baseline.recorded, matched=dict(baseline.matched)
+    )
 
 
-def _gate(gate: GateResult, outcome: str) -> dict[str, Any]:
-    return {
-        "name": gate.name, "verdict": gate.verdict, "outcome": outcome, "reason": gate.reason,
-        "rows": [asdict(row) for row in gate.rows],
-        "lost": [asdict(flip) for flip in gate.lost], "gained": [asdict(flip) for flip in gate.gained],
-        "lost_count": gate.lost_count, "gained_count": gate.gained_count,
-    }  # fmt: skip
+def _gate(gate: GateResult, outcome: str, is_measured: bool) -> Gate:
+    return Gate(
+        gate.name, gate.verdict, outcome, gate.reason, tuple(gate.rows), tuple(gate.lost), tuple(gate.gained),
+        gate.lost_count, gate.gained_count, is_measured,
+    )  # fmt: skip

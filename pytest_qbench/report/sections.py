@@ -50,16 +50,16 @@ def header(run: Finished) -> Markup:
     """Headline, subject, tiles, and what may not be missed."""
     word = word_of(run)
     summary = run.summary
-    urgent = [tag("li", note) for note in summary["notes"]]
+    urgent = [tag("li", note) for note in summary.notes]
     for kind in error_kinds(run):
         urgent.append(tag("li", f"error: {kind.text} ({plural(kind.count, 'item')}, first {kind.items[0]})"))
-    urgent += [tag("li", f"missing: {item}") for item in summary.get("missing", ())]
+    urgent += [tag("li", f"missing: {item}") for item in summary.missing]
     known = [tag("li", text, class_="open") for text in drift_lines(run)]
     known += [tag("li", one.text, class_="open") for one in remarks(run) if one.warns]
     known += [tag("li", tag("strong", "Next: "), step) for step in next_step(run)]
     return tag(
         "header",
-        tag("p", f"Q-Bench · {minute(str(summary['began']))}", class_="eyebrow"),
+        tag("p", f"Q-Bench · {minute(summary.began)}", class_="eyebrow"),
         tag("h1", headline(run).replace(" -> ", " → "), id="verdict", class_=tone_of(word)),
         tag("p", " · ".join(subject(run)), id="about"),
         tag("div", *_tiles(run), class_="tiles"),
@@ -284,14 +284,14 @@ def _shares(values: Iterable[float | str | None]) -> list[float]:
 
 def conditions(run: Finished) -> Markup:
     """Everything that the records depend on, and the entries of the data that became no item."""
-    rows = [[name, tag("span", value, class_="words")] for name, value in flattened(run.summary["fingerprint"])]
+    rows = [[name, tag("span", value, class_="words")] for name, value in flattened(run.summary.fingerprint.to_json())]
     rows.append(["run folder", tag("span", str(run.folder), class_="words")])
-    left = run.summary["left_out"]
+    left = run.summary.left_out
     known = tag("ul", *(tag("li", one.text) for one in remarks(run)))
     every = tag("details", tag("summary", "All conditions"), table(["condition", "value"], rows))
     parts = [known, every]
     if left:
-        names = [tag("li", f"{e['dataset']} {e['entry']}: {e['reason']}") for e in left[:500]]
+        names = [tag("li", f"{e.dataset} {e.entry}: {e.reason}") for e in left[:500]]
         title = "1 entry of the data left out" if len(left) == 1 else f"{len(left):,} entries of the data left out"
         parts.append(tag("details", tag("summary", title), tag("ul", *names), id="left-out"))
     return joined(*parts)

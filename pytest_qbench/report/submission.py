@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pytest_qbench.data import published as known
+from pytest_qbench.data import published
 from pytest_qbench.items import Item
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import Record
@@ -54,10 +54,10 @@ def _entry(item: Item, record: Record | None) -> dict[str, Any]:
 def _codes(item: Item) -> dict[str, int]:
     codes = {}
     kind, concern, pair = (item.slices.get(key) for key in ("type", "concern", "pair"))
-    if kind in known.TYPES:
-        codes["type"] = known.TYPES.index(kind)
-    if concern is not None and pair is not None and (concern, pair) in known.PAIR_CONCERNS:
-        codes["concern"] = known.PAIR_CONCERNS.index((concern, pair))
-    elif concern in known.CONCERNS:
-        codes["concern"] = known.CONCERNS.index(concern)
+    if kind in published.TYPES:
+        codes["type"] = published.TYPES.index(kind)
+    if concern is not None and pair is not None and (concern, pair) in published.PAIR_CONCERNS:
+        codes["concern"] = published.PAIR_CONCERNS.index((concern, pair))
+    elif concern in published.CONCERNS:
+        codes["concern"] = published.CONCERNS.index(concern)
     return codes

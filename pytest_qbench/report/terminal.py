@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_qbench.escaping import one_line, printable
-from pytest_qbench.gates.flips import Flip
 from pytest_qbench.items import TASKS
 from pytest_qbench.report.details import conditions, tables, wrong_items
 from pytest_qbench.report.finished_run import Finished
@@ -42,6 +41,7 @@ from pytest_qbench.report.labels import (
 )
 from pytest_qbench.report.notices import error_kinds, remarks
 from pytest_qbench.report.text_table import aligned, shortened
+from pytest_qbench.runs.summary_parts import Flip
 
 if TYPE_CHECKING:
     from pytest_qbench.gates.evaluate import GateResult
@@ -101,12 +101,12 @@ def section(run: Finished, width: int, verbosity: int = 0) -> list[Line]:
     if verbosity >= 0:
         lines += _warnings(run, verbosity)
     lines += _unmeasured(run, verbosity)
-    lines += [Line(note, ("red",)) for note in run.summary["notes"]]
-    lines += [Line(hint, ("yellow",)) for hint in run.summary.get("hints", ())]
-    if written := run.summary["baseline"].get("written"):
-        lines += [Line(change) for change in run.summary.get("changes", ())]
+    lines += [Line(note, ("red",)) for note in run.summary.notes]
+    lines += [Line(hint, ("yellow",)) for hint in run.summary.hints]
+    if written := run.summary.baseline.written:
+        lines += [Line(change) for change in run.summary.changes]
         lines.append(Line(f"baseline recorded: {written}"))
-    lines += [Line(text) for text in run.summary.get("submissions", ())]
+    lines += [Line(text) for text in run.summary.submissions]
     if verbosity > 0:
         lines += _details(run, width)
     if verbosity > 1:
@@ -177,10 +177,9 @@ def _warnings(run: Finished, verbosity: int) -> list[Line]:
             f"{slice_label(m.slice or '')} {change_text(m.name, m.delta)} ({m.n:,} items)" for m in slices
         )
         lines.append(Line(f"! accuracy fell most on: {moved}", ("yellow",)))
-    if found := run.summary.get("sight"):
-        seeing, blind = found["seeing"], found["blind"]
-        adds = change_text("perception.accuracy", seeing - blind)
-        values = (value_text("perception.accuracy", v) for v in (seeing, blind))
+    if found := run.summary.sight:
+        adds = change_text("perception.accuracy", found.seeing - found.blind)
+        values = (value_text("perception.accuracy", v) for v in (found.seeing, found.blind))
         lines.append(Line("accuracy with sight {}, blind {}: seeing adds {}".format(*values, adds)))
     return lines + [
         Line(one.text, ("yellow",) * one.warns) for one in remarks(run) if one.warns or one.always or verbosity > 0
@@ -196,16 +195,14 @@ def _unmeasured(run: Finished, verbosity: int) -> list[Line]:
         lines.append(Line(f"error: {kind.text} ({plural(kind.count, 'item')}: {names})", ("red",)))
         if kind.traceback and verbosity >= 0:
             lines += [Line(f"    {text}") for text in kind.traceback.rstrip().splitlines()]
-    counts = summary["items"]
-    missing = counts["total"] - counts["scored"] - counts["unparsed"] - counts["errors"]
+    missing = summary.items.missing
     if missing:
-        named = summary.get("missing", ())
+        named = summary.missing
         most = len(named) if verbosity > 0 else 3
         more = ", ..." if missing > most else ""
         lines.append(Line(f"missing: {plural(missing, 'item')}: {', '.join(named[:most])}{more}", ("red",)))
-    left_out = summary["left_out"]
-    if left_out:
-        texts = [f"{' '.join(filter(None, (e['dataset'], e['entry'])))}: {e['reason']}" for e in left_out]
+    if summary.left_out:
+        texts = [f"{' '.join(filter(None, (e.dataset, e.entry)))}: {e.reason}" for e in summary.left_out]
         if verbosity > 0:
             lines += [Line(f"left out: {text}") for text in texts]
         else:

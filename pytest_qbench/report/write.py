@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +21,8 @@ def write_reports(
 
     notes = []
     wanted: list[tuple[str, Path | None, Callable[[Finished], str]]] = [
-        ("html", html, page), ("md", md, markdown), ("json", data, _data), ("junit", junit, junit_xml),
+        ("html", html, page), ("md", md, markdown), ("junit", junit, junit_xml),
+        ("json", data, lambda run: run.summary.as_text()),
     ]  # fmt: skip
     for name, path, made in wanted:
         if path is not None:
@@ -31,10 +31,6 @@ def write_reports(
             except OSError as e:
                 notes.append(f"{name} report {path}: cannot be written: {e.strerror}")
     return notes
-
-
-def _data(run: Finished) -> str:
-    return json.dumps(run.summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_step_summary(run: Finished) -> list[str]:

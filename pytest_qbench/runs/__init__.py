@@ -1,1 +1,1 @@
-"""A run folder on disk: records, journal, items, fingerprint."""
+"""A run folder on disk: records, journal, items, summary."""

@@ -17,6 +17,7 @@ from pytest_qbench.errors import UsageError
 from pytest_qbench.items import Item
 from pytest_qbench.records import SCHEMA, Key
 from pytest_qbench.runs.append_log import AppendLog
+from pytest_qbench.runs.made_with import MadeWith
 from pytest_qbench.untrusted.parsing import parse_json
 from pytest_qbench.untrusted.shape import Shape, check_shape
 
@@ -66,12 +67,12 @@ class Journal:
                 if "batch" in entry:
                     self._at[entry["process"]] = [(task, id_) for task, id_ in entry["batch"]]
                 elif "made_with" in entry:
-                    self.made_with.update(entry["made_with"])
+                    self.made_with.update(MadeWith.from_json(entry["made_with"]).to_json())
                 elif entry["schema"] == SCHEMA:
                     self.conditions = entry["conditions"]
                 else:
                     raise ValueError(f"schema {entry['schema']!r} is not {SCHEMA}")
-            except ValueError as e:
+            except (ValueError, TypeError) as e:
                 raise UsageError(f"{self._lines.path}: byte {position}: not a line of a journal: {e}") from e
 
     def in_flight_elsewhere(self, keys: Iterable[Key]) -> dict[Key, list[int]]:

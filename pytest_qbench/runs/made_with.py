@@ -6,6 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from pytest_qbench.metrics.fingerprint import CONTROL
+from pytest_qbench.untrusted.shape import Maybe, Shape, check_shape
+
+_SHAPE: Shape = {
+    "model": Maybe(dict), "machine": Maybe(str), "judge": Maybe(dict), "judge_control": Maybe(CONTROL),
+    "batch_size": Maybe(int), "conditions": Maybe(dict), "left_out": Maybe(list),
+}  # fmt: skip
+
 
 @dataclass
 class MadeWith:
@@ -29,7 +37,8 @@ class MadeWith:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> MadeWith:
-        """Return the value of what `to_json` returned; raises `TypeError` for other keys."""
+        """Return the value of what `to_json` returned; raises `TypeError` or `ValueError` for another shape."""
+        check_shape(data, _SHAPE)
         return cls(**data)
 
     def add(self, other: MadeWith) -> None:

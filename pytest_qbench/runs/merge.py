@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pytest_qbench.data.sharding import shard_of
 from pytest_qbench.errors import UsageError
+from pytest_qbench.metrics.fingerprint import Fingerprint, JudgeControl, Selection
 from pytest_qbench.metrics.results import Results
-from pytest_qbench.records import RECORDS, SCHEMA
+from pytest_qbench.records import RECORDS
+from pytest_qbench.runs.endpoint_usage import total_usage
 from pytest_qbench.runs.items_file import write_items
-from pytest_qbench.runs.read import SUMMARY, read_run, read_summary
+from pytest_qbench.runs.read import read_run, read_summary
+from pytest_qbench.runs.summary import SUMMARY, Summary, summary_of
+from pytest_qbench.runs.summary_parts import DataState
 
 # What may differ between machines, or be unknown to a shard without descriptions: no record depends on it.
 _MACHINE = ("machine",)
@@ -37,41 +39,44 @@ def merge(folders: Sequence[Path], out: Path) -> Results:
     for folder, run in runs.items():
         _check_whole(folder, run, *shards[folder])
     first = next(iter(runs.values()))
-    selection = {k: v for k, v in first.fingerprint["selection"].items() if k != "shard"}
+    made = replace(_judged(first.fingerprint, list(runs.values())), selection=_unsharded(first.fingerprint))
     merged = Results(
         [record for run in runs.values() for record in run.records],
         {key: item for run in runs.values() for key, item in run.expected.items()},
-        {**first.fingerprint, **_judge(list(runs.values())), "selection": selection},
+        made,
         tuple(dict.fromkeys(entry for run in runs.values() for entry in run.left_out)),
-        narrowed=bool(selection.get("limit") or selection.get("datasets")),
+        narrowed=made.is_narrowed,
     )
     _write(out, merged, [read_summary(folder) for folder in folders])
     return merged
 
 
-def _judge(runs: Sequence[Results]) -> dict[str, Any]:
-    """The judge, from a shard that had descriptions."""
-    for run in runs:
-        if run.fingerprint.get("judge") is not None:
-            return {key: run.fingerprint[key] for key in _JUDGED} | {_CONTROL: _control(runs)}
-    return {}
+def _unsharded(made: Fingerprint) -> Selection | None:
+    return replace(made.selection, shard=None) if made.selection else None
 
 
-def _control(runs: Sequence[Results]) -> dict[str, Any]:
+def _judged(made: Fingerprint, runs: Sequence[Results]) -> Fingerprint:
+    """The fingerprint with the judge of a shard that had descriptions."""
+    for one in (run.fingerprint for run in runs):
+        if one.judge is not None:
+            return replace(made, judge=one.judge, judge_rounds=one.judge_rounds, judge_control=_control(runs))
+    return made
+
+
+def _control(runs: Sequence[Results]) -> JudgeControl:
     """The control scores of all shards together; the judge failed where it failed on one."""
-    scores: dict[str, dict[str, Any]] = {}
-    found = [control for run in runs if (control := run.fingerprint.get(_CONTROL))]
-    for kind, texts in (entry for control in found for entry in control["scores"].items()):
+    scores: dict[str, dict[str, Sequence[float | None]]] = {}
+    found = [control for run in runs if (control := run.fingerprint.judge_control)]
+    for kind, texts in (entry for control in found for entry in control.scores.items()):
         scores.setdefault(kind, {}).update(texts)
-    return {"scores": scores, "failed": next((c["failed"] for c in found if c["failed"]), None)}
+    return JudgeControl(scores, next((control.failed for control in found if control.failed), None))
 
 
 def _shard(folder: Path) -> tuple[int, int]:
-    shard = (read_summary(folder)["fingerprint"].get("selection") or {}).get("shard")
-    if not shard:
+    selection = read_summary(folder).fingerprint.selection
+    if selection is None or selection.shard is None:
         raise UsageError(f"{folder}: is no shard: it was run without --qbench-shard=I/N")
-    part, parts = shard
-    return int(part), int(parts)
+    return selection.shard
 
 
 def _check_complete(shards: Mapping[Path, tuple[int, int]], parts: int) -> None:
@@ -85,12 +90,14 @@ def _check_complete(shards: Mapping[Path, tuple[int, int]], parts: int) -> None:
 
 
 def _check_alike(runs: Mapping[Path, Results]) -> None:
-    (first, one), *others = runs.items()
-    for folder, run in others:
-        for key in dict.fromkeys((*one.fingerprint, *run.fingerprint)):
-            old, new = one.fingerprint.get(key), run.fingerprint.get(key)
-            if key == "selection":
-                old, new = ({k: v for k, v in each.items() if k != "shard"} for each in (old or {}, new or {}))
+    entries = {
+        folder: replace(run.fingerprint, selection=_unsharded(run.fingerprint)).to_json()
+        for folder, run in runs.items()
+    }
+    (first, one), *others = entries.items()
+    for folder, other in others:
+        for key in dict.fromkeys((*one, *other)):
+            old, new = one.get(key), other.get(key)
             if key in (*_MACHINE, _CONTROL) or (key in _JUDGED and None in (old, new)):
                 continue
             if old != new:
@@ -108,30 +115,28 @@ def _check_whole(folder: Path, run: Results, part: int, parts: int) -> None:
         )
 
 
-def _write(out: Path, merged: Results, shards: Sequence[Mapping[str, Any]]) -> None:
-    summary: dict[str, Any] = {
-        "schema": SCHEMA,
-        "verdict": "NOT GATED: joined from shards; judge it with qbench compare",
-        "model": merged.fingerprint.get("model"),
-        "fingerprint": dict(merged.fingerprint),
-        "items": merged.counts(),
-        "metrics": [asdict(m) for m in (*merged.metrics, *merged.diagnostics)],
-        "gates": [],
-        "sight": None,
-        "left_out": [asdict(entry) for entry in merged.left_out],
-        "notes": [],
-        "baseline": shards[0]["baseline"],
-        "began": min(str(shard["began"]) for shard in shards),
-        "seconds": round(sum(float(shard["seconds"]) for shard in shards), 3),
-    }
+def _write(out: Path, merged: Results, shards: Sequence[Summary]) -> None:
+    verdict = "NOT GATED: joined from shards; judge it with qbench compare"
+    metrics = (*merged.metrics, *merged.diagnostics)
+    began = min(shard.began for shard in shards)
+    shared = summary_of(merged, metrics, began=began, verdict=verdict, baseline=shards[0].baseline)
+    summary = replace(
+        shared,
+        usage=total_usage([shard.usage for shard in shards]),
+        tracebacks={item: text for shard in shards for item, text in shard.tracebacks.items()},
+        data=DataState(
+            tuple(dict.fromkeys(text for shard in shards for text in shard.data.meaning)),
+            tuple(dict.fromkeys(name for shard in shards for name in shard.data.direction_stated)),
+        ),
+        seconds=round(sum(shard.seconds or 0.0 for shard in shards), 3),
+    )
     try:
         out.mkdir(parents=True)
         lines = (record.to_json() + "\n" for record in merged.records)
         with (out / RECORDS).open("w", encoding="utf-8") as file:
             file.writelines(lines)
         write_items(out, merged.expected.values())
-        text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        (out / SUMMARY).write_text(text, encoding="utf-8")
+        (out / SUMMARY).write_text(summary.as_text(), encoding="utf-8")
     except FileExistsError as e:
         raise UsageError(f"--out={out}: exists; name a new folder") from e
     except OSError as e:

@@ -6,33 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from pytest_qbench.errors import UsageError
-from pytest_qbench.items import TASKS, Item, LeftOut
+from pytest_qbench.items import TASKS, Item
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import RECORDS, SCHEMA, Record, read_records
-from pytest_qbench.runs.fingerprint import is_narrowed
 from pytest_qbench.runs.items_file import ITEMS, read_items
+from pytest_qbench.runs.summary import SUMMARY, Summary
 from pytest_qbench.untrusted.files import LARGE
 from pytest_qbench.untrusted.parsing import read_json
-from pytest_qbench.untrusted.shape import Shape, check_shape
-
-SUMMARY = "summary.json"
-_TEXT, _NUMBER = (str, None), (float, None)
-_METRIC: Shape = {"name": str, "dataset": _TEXT, "split": _TEXT, "slice": _TEXT, "value": _NUMBER, "n": int}
-_FLIP: Shape = {"item": str, "question": str, "before": _TEXT, "after": _TEXT}
-_SHAPE: Shape = {
-    "metrics": [_METRIC],
-    "gates": [
-        {"name": str, "verdict": str, "outcome": str, "reason": str, "rows": [_METRIC], "lost": [_FLIP],
-         "gained": [_FLIP]}
-    ],
-    "left_out": [{"dataset": str, "entry": str, "reason": str}],
-    "verdict": str,
-    "fingerprint": dict,
-    "items": {"total": int},
-}  # fmt: skip
 
 
-def read_summary(folder: Path) -> dict[str, Any]:
+def read_summary(folder: Path) -> Summary:
     """Read `summary.json`; raises `UsageError` for a folder that is no finished run of this version."""
     path = folder / SUMMARY
     if not path.exists():
@@ -41,29 +24,25 @@ def read_summary(folder: Path) -> dict[str, Any]:
     if not isinstance(found, dict) or found.get("schema") != SCHEMA:
         raise UsageError(f"{path}: no summary of this version (schema {SCHEMA}); run again")
     try:
-        check_shape(found, _SHAPE)
-    except ValueError as e:
+        return Summary.from_json(found)
+    except (ValueError, TypeError) as e:
         raise UsageError(f"{path}: no summary of this version: {e}; run again") from e
-    return found
 
 
 def read_run(folder: Path) -> Results:
     """Read records, items and conditions of a run; raises `UsageError` where a file is missing, broken or cut short."""
     summary = read_summary(folder)
     expected: dict[tuple[str, str], Item] = {(item.task, item.id): item for item in read_items(folder)}
-    if len(expected) != summary["items"]["total"]:
-        raise UsageError(
-            f"{folder / ITEMS}: {len(expected)} items, {summary['items']['total']} in {SUMMARY}; run again"
-        )
+    if len(expected) != summary.items.total:
+        raise UsageError(f"{folder / ITEMS}: {len(expected)} items, {summary.items.total} in {SUMMARY}; run again")
     records: dict[tuple[str, str], Record] = {(r.task, r.item): r for r in read_records(folder / RECORDS)}
     if strange := [item for key in records if key not in expected for item in key[1:]]:
         raise UsageError(f"{folder / RECORDS}: {strange[0]} is not in {ITEMS}; the folder mixes two runs: run again")
-    fingerprint = summary["fingerprint"]
     return Results(
         [records[key] for key in expected if key in records],
         expected,
-        fingerprint,
-        tuple(LeftOut(**entry) for entry in summary["left_out"]),
+        summary.fingerprint,
+        summary.left_out,
         frozenset(TASKS) - {task for task, _ in expected},
-        narrowed=is_narrowed(fingerprint),
+        narrowed=summary.fingerprint.is_narrowed,
     )

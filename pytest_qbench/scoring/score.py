@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.extraction.extract import extract_answer
@@ -24,14 +24,22 @@ class Scoring:
     correlations, as in the published tables.
     """
 
+    KEYS: ClassVar = ("words", "temperature", "halves")  # of its JSON
+
     words: tuple[str, str] = QUALITY_WORDS
     temperature: float = 1.0
     halves: bool = False
 
-    def describe(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the entry of the fingerprint."""
-        described: dict[str, Any] = {"words": list(self.words), "temperature": self.temperature}
-        return {**described, "halves": "mean"} if self.halves else described
+        entry: dict[str, Any] = {"words": list(self.words), "temperature": self.temperature}
+        return {**entry, "halves": "mean"} if self.halves else entry
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Scoring:
+        """Return the scoring of an entry; raises `ValueError` for other than two words."""
+        good, poor = data["words"]
+        return cls((good, poor), data["temperature"], data.get("halves") == "mean")
 
 
 DEFAULT = Scoring()

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.errors import UsageError
 from pytest_qbench.metrics.results import Results
-from pytest_qbench.runs.read import SUMMARY, read_summary
+from pytest_qbench.runs.read import read_summary
+from pytest_qbench.runs.summary import SUMMARY, Summary
+from pytest_qbench.runs.summary_parts import Sight
 
 
 def accuracy_with_and_without_images(
     results: Results, baseline: Baseline | MissingBaseline, folder: Path
-) -> tuple[float, float] | None:
+) -> Sight | None:
     """Return the perception accuracy with images and with grey ones, each in [0, 1]; None where one run is missing.
 
     The other run is the newest of the run folders beside `folder`; for a blind run it may also be the baseline.
@@ -21,14 +22,14 @@ def accuracy_with_and_without_images(
     own = [m.value for m in results.metrics if m.name == "perception.accuracy" and m.slice is None]
     if not own or own[0] is None:
         return None
-    blind = bool(results.fingerprint["blind"])
+    blind = bool(results.fingerprint.blind)
     other = _neighbour_accuracy(results, folder)
     if other is None and blind and not isinstance(baseline, MissingBaseline):
         stored = [m.value for m in baseline.metrics if m.name == "perception.accuracy" and m.slice is None]
         other = stored[0] if stored else None
     if other is None:
         return None
-    return (other, own[0]) if blind else (own[0], other)
+    return Sight(other, own[0]) if blind else Sight(own[0], other)
 
 
 def _neighbour_accuracy(results: Results, folder: Path) -> float | None:
@@ -39,7 +40,7 @@ def _neighbour_accuracy(results: Results, folder: Path) -> float | None:
     return None
 
 
-def _neighbours(folder: Path) -> list[dict[str, Any]]:
+def _neighbours(folder: Path) -> list[Summary]:
     found = []
     for path in sorted(folder.parent.glob(f"*/{SUMMARY}"), key=lambda p: p.stat().st_mtime, reverse=True):
         if path.parent != folder:
@@ -50,15 +51,18 @@ def _neighbours(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _differs_in_sight_alone(summary: dict[str, Any], results: Results) -> bool:
-    ours, theirs = results.fingerprint, summary["fingerprint"]
-    return theirs.get("blind") is (not ours["blind"]) and all(
-        theirs.get(key) == ours[key] for key in ("prompts", "answer", "data", "model", "selection")
-    ) and summary["items"]["scored"] == summary["items"]["total"]  # fmt: skip
+def _differs_in_sight_alone(summary: Summary, results: Results) -> bool:
+    ours, theirs = results.fingerprint, summary.fingerprint
+    return (
+        theirs.blind is (not ours.blind)
+        and (theirs.prompts, theirs.answer, theirs.data, theirs.model, theirs.selection)
+        == (ours.prompts, ours.answer, ours.data, ours.model, ours.selection)
+        and summary.items.scored == summary.items.total
+    )
 
 
-def _accuracy(summary: dict[str, Any]) -> float | None:
-    for metric in summary["metrics"]:
-        if metric["name"] == "perception.accuracy" and metric["slice"] is None:
-            return float(metric["value"]) if metric["value"] is not None else None
+def _accuracy(summary: Summary) -> float | None:
+    for metric in summary.metrics:
+        if metric.name == "perception.accuracy" and metric.slice is None:
+            return metric.value
     return None

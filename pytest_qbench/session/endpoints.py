@@ -7,9 +7,10 @@ import tempfile
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_qbench.models.specs import ModelSpec
+from pytest_qbench.runs.endpoint_usage import EndpointUsage, total_usage
 from pytest_qbench.session.settings import Settings
 
 if TYPE_CHECKING:  # the client loads openai; a run of a local model needs neither
@@ -39,7 +40,7 @@ class SessionEndpoints:
     def __init__(self, settings: Settings, worker_count: int, on_close: Callable[[Callable[[], None]], None]) -> None:
         self._settings, self._worker_count, self._on_close = settings, worker_count, on_close
         self._own: dict[str, Usage] = {}
-        self._others: dict[str, dict[str, Any]] = {}
+        self._others: dict[str, EndpointUsage] = {}
 
     @cached_property
     def client(self) -> Endpoints:
@@ -64,19 +65,12 @@ class SessionEndpoints:
         if isinstance(user, HasUsage):
             self._own[role] = user.usage
 
-    def add_usage(self, usage: Mapping[str, dict[str, Any]]) -> None:
+    def add_usage(self, usage: Mapping[str, EndpointUsage]) -> None:
         """Add the usage of another process."""
-        from pytest_qbench.endpoints.usage import sum_usage
-
-        for role, other in usage.items():
-            self._others[role] = sum_usage(self._others[role], other) if role in self._others else other
+        self._others = total_usage([self._others, usage])
 
     @property
-    def usage(self) -> dict[str, dict[str, Any]]:
-        """The usage of all processes together, by role (model, judge); plain values."""
-        from pytest_qbench.endpoints.usage import sum_usage
-
-        total = dict(self._others)
-        for role, own in self._own.items():
-            total[role] = sum_usage(total[role], own.to_dict()) if role in total else own.to_dict()
-        return total
+    def usage(self) -> dict[str, EndpointUsage]:
+        """The usage of all processes together, by role (model, judge)."""
+        own = {role: EndpointUsage.from_json(usage.to_dict()) for role, usage in self._own.items()}
+        return total_usage([self._others, own])

@@ -44,7 +44,7 @@ def build_engine(
     if isinstance(model, SupportsProbe):
         model.probe(request.tasks, request.answer, request.scoring.words)
         if model.conditions and "assessment" in request.tasks:
-            made_with.conditions = {"scoring": {**request.scoring.describe(), **model.conditions}}
+            made_with.conditions = {"scoring": {**request.scoring.to_json(), **model.conditions}}
     endpoints.meter("model", model)
     made_with.model = {"name": model.name, **model.describe(), **_project_code(model)}
     made_with.machine = model.machine if isinstance(model, RemoteModel) else platform.machine()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,7 +25,7 @@ from pytest_qbench.report.submission import write_submissions
 from pytest_qbench.report.thumbnails import pictured, write_thumbnails
 from pytest_qbench.report.write import write_reports, write_step_summary
 from pytest_qbench.runs.items_file import write_items
-from pytest_qbench.runs.read import SUMMARY
+from pytest_qbench.runs.summary import SUMMARY, Summary
 from pytest_qbench.session.gating import Gating
 from pytest_qbench.session.ledger import shortfalls
 from pytest_qbench.session.run import Run
@@ -56,13 +55,13 @@ def finish(run: Run, exitstatus: int) -> Finished:
         *_write_summary(summary, folder.path, settings.json),
         *write_reports(finished, settings.html, settings.md),
     ]
-    summary["hints"] = write_step_summary(finished)
+    summary = replace(summary, hints=tuple(write_step_summary(finished)))
     if unwritten:
         run.notes += unwritten
-        summary["verdict"] = verdict_line(run, results)
+        summary = replace(summary, notes=tuple(run.notes), verdict=verdict_line(run, results))
         _write_summary(summary, folder.path, settings.json)
     folder.close()
-    return finished
+    return Finished(folder.path, summary)
 
 
 def _too_many_errors(results: Results, limit: float) -> list[str]:
@@ -74,9 +73,9 @@ def _too_many_errors(results: Results, limit: float) -> list[str]:
     return notes
 
 
-def _write_summary(summary: dict[str, Any], folder: Path, copy: Path | None) -> list[str]:
+def _write_summary(summary: Summary, folder: Path, copy: Path | None) -> list[str]:
     """Write the summary; return a note where the copy that --qbench-json asks for cannot be written."""
-    text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = summary.as_text()
     (folder / SUMMARY).write_text(text, encoding="utf-8")
     try:
         if copy:

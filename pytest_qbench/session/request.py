@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from pytest_qbench.data import check_images, open_datasets, select
 from pytest_qbench.data.load import MINI
@@ -14,6 +13,7 @@ from pytest_qbench.data.sharding import take_shard
 from pytest_qbench.engine.dispatch import PromptSettings
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import Dataset, Item, LeftOut, Task
+from pytest_qbench.metrics.fingerprint import Selection
 from pytest_qbench.models.specs import ModelSpec, check, check_args, paper_words, parse_model_args, parse_spec
 from pytest_qbench.prompts import AnswerMode
 from pytest_qbench.scoring.score import DEFAULT, PAPER_TEMPERATURE, Scoring
@@ -150,17 +150,10 @@ class RunRequest:
             check_images([d for d in self.datasets if d.task in self.tasks])
 
     @property
-    def selection(self) -> dict[str, Any]:
-        """Which items of the data this run selects; plain values."""
+    def selection(self) -> Selection:
+        """Which items of the data this run selects."""
         s = self.settings
-        return {
-            "datasets": list(s.datasets) if s.datasets else None,
-            **({"tasks": list(s.tasks)} if s.tasks else {}),
-            "split": s.split,
-            "limit": s.limit,
-            "seed": s.seed,
-            **({"shard": list(s.shard)} if s.shard else {}),
-        }
+        return Selection(s.datasets, s.tasks, s.split, s.limit, s.seed, s.shard)
 
 
 def without_run_folder(arguments: Sequence[str]) -> str:

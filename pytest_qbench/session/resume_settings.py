@@ -8,8 +8,8 @@ from typing import Any
 
 from pytest_qbench import prompts
 from pytest_qbench.items import Dataset
+from pytest_qbench.metrics.fingerprint import token_limits
 from pytest_qbench.models.pixels import PIXEL_RULES
-from pytest_qbench.runs.fingerprint import token_limits
 from pytest_qbench.session.request import RunRequest
 
 
@@ -24,7 +24,7 @@ def resume_settings(request: RunRequest) -> dict[str, Any]:
         "model_args": sorted(s.model_args),
         "answer": request.answer,
         **token_limits(request.answer, s.max_new_tokens),
-        "scoring": request.scoring.describe(),
+        "scoring": request.scoring.to_json(),
         "blind": s.blind,
         "pixels": PIXEL_RULES,
         "judge": s.judge,
@@ -34,7 +34,7 @@ def resume_settings(request: RunRequest) -> dict[str, Any]:
         "judge_rounds": s.judge_rounds,
         "batch_size": s.batch_size,
         "prompts": prompts.fingerprint(),
-        "selection": request.selection,
+        "selection": request.selection.to_json(),
         "items": digest(request.datasets),
     }
 

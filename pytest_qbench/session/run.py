@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import LeftOut
 from pytest_qbench.metrics.noise_floor import SecondMeasurement
+from pytest_qbench.runs.endpoint_usage import EndpointUsage
 from pytest_qbench.runs.made_with import MadeWith
 from pytest_qbench.session.endpoints import SessionEndpoints
 from pytest_qbench.session.gating import Gating
@@ -86,7 +87,7 @@ class Run:
             "made_with": self.recorder.made_with.to_json(),
             "second": self.recorder.second.to_json() if self.recorder.second else None,
             "tracebacks": self.tracebacks,
-            "usage": self.endpoints.usage,
+            "usage": {role: usage.to_json() for role, usage in self.endpoints.usage.items()},
         }
 
     def add_worker(self, output: Mapping[str, Any]) -> list[str]:
@@ -97,7 +98,7 @@ class Run:
         if output["second"]:
             self.recorder.second = SecondMeasurement.from_json(output["second"])
         self.tracebacks.update(output["tracebacks"])
-        self.endpoints.add_usage(output["usage"])
+        self.endpoints.add_usage({role: EndpointUsage.from_json(usage) for role, usage in output["usage"].items()})
         return list(output["gate_ids"])
 
     # the verdict (alone, or on the controller)
@@ -110,9 +111,9 @@ class Run:
         return self._results[1]
 
     def _collect_results(self) -> Results:
+        from pytest_qbench.metrics.fingerprint import fingerprint
         from pytest_qbench.metrics.results import Results
         from pytest_qbench.models.pixels import PIXEL_RULES
-        from pytest_qbench.runs.fingerprint import fingerprint
 
         request, settings = self.request, self.request.settings
         expected = request.expected
@@ -120,8 +121,6 @@ class Run:
         left_out = [entry for d in request.datasets if d.task in request.tasks for entry in d.left_out]
         left_out += request.unread
         left_out += [LeftOut(*entry) for entry in made_with.left_out or ()]
-        machine = {"machine": made_with.machine, "judge_control": made_with.judge_control}
-        batch = {"batch_size": made_with.batch_size}
         return Results(
             [self.recorder.records[key] for key in expected if key in self.recorder.records],
             expected,
@@ -129,10 +128,9 @@ class Run:
                 scoring=request.scoring, answer=request.answer, blind=settings.blind, pixels=PIXEL_RULES,
                 judge=made_with.judge, judge_rounds=settings.judge_rounds, unparsed=settings.judge_unparsed,
                 max_new_tokens=settings.max_new_tokens, model=made_with.model or {}, data=settings.data,
-                selection=request.selection,
-                **{key: value for key, value in (machine | batch).items() if value is not None},
-            )
-            | dict(made_with.conditions or {}),
+                selection=request.selection, machine=made_with.machine, judge_control=made_with.judge_control,
+                batch_size=made_with.batch_size,
+            ).under(made_with.conditions or {}),
             tuple(left_out),
             frozenset(task for task in request.tasks if not any(task == t for t, _ in expected)),
             narrowed=settings.limit is not None or settings.datasets is not None,

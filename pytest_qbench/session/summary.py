@@ -1,20 +1,21 @@
-"""The summary of a run as data: `summary.json`."""
+"""The summary of a live run: its verdict, its gates, what it used."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from pytest_qbench.baseline.baseline import MissingBaseline
 from pytest_qbench.gates.comparison import drifts
 from pytest_qbench.items import TASKS
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import Record
-from pytest_qbench.report.run_summary import baseline_entry, run_summary
+from pytest_qbench.report.run_summary import run_summary
+from pytest_qbench.runs.summary import Summary
+from pytest_qbench.runs.summary_parts import DataState, RayReport
 from pytest_qbench.session.blind_counterpart import accuracy_with_and_without_images
 from pytest_qbench.session.run import Run
 
@@ -67,28 +68,30 @@ def summarize(
     update: BaselineUpdate | None,
     submissions: Sequence[str],
     seconds: float,
-) -> dict[str, Any]:
-    """Return the summary, JSON-ready. `stored` are the baseline's records of the same items."""
+) -> Summary:
+    """Return the summary. `stored` are the baseline's records of the same items."""
     gating, baseline = run.gating, run.baseline
     drift_rows = [] if isinstance(baseline, MissingBaseline) else drifts(results, baseline)
-    sight = accuracy_with_and_without_images(results, baseline, run.recorder.folder.path)
-    shared = run_summary(results, baseline, gating.results, gating.outcome, drift_rows, stored, results.diagnostics)
-    return shared | {
-        "began": datetime.fromtimestamp(run.began, UTC).isoformat(timespec="seconds"),
-        "commit": commit(),
-        "verdict": verdict_line(run, results),
-        "baseline": baseline_entry(run.baseline_name, baseline)
-        | ({"written": str(update.written)} if update and update.written else {}),
-        "sight": dict(zip(("seeing", "blind"), sight, strict=True)) if sight else None,
-        "usage": run.endpoints.usage,
-        "ray": dict(run.ray_report),
-        "tracebacks": run.tracebacks,
-        "data": _data_entry(run),
-        "notes": run.notes,
-        "changes": update.changes if update else [],
-        "submissions": list(submissions),
-        "seconds": round(seconds, 3),
-    }
+    shared = run_summary(
+        results, baseline, gating.results, gating.outcome, drift_rows, stored, diagnostics=results.diagnostics,
+        baseline_name=run.baseline_name, began=datetime.fromtimestamp(run.began, UTC).isoformat(timespec="seconds"),
+        verdict=verdict_line(run, results),
+    )  # fmt: skip
+    written = str(update.written) if update and update.written else None
+    return replace(
+        shared,
+        commit=commit(),
+        baseline=replace(shared.baseline, written=written),
+        sight=accuracy_with_and_without_images(results, baseline, run.recorder.folder.path),
+        usage=run.endpoints.usage,
+        ray=RayReport.from_json(run.ray_report) if run.ray_report else None,
+        tracebacks=run.tracebacks,
+        data=_data_state(run),
+        notes=tuple(run.notes),
+        changes=tuple(update.changes) if update else (),
+        submissions=tuple(submissions),
+        seconds=round(seconds, 3),
+    )
 
 
 def commit() -> str | None:
@@ -96,8 +99,8 @@ def commit() -> str | None:
     return next((os.environ[name] for name in ("GITHUB_SHA", "CI_COMMIT_SHA") if os.environ.get(name)), None)
 
 
-def _data_entry(run: Run) -> dict[str, Any]:
+def _data_state(run: Run) -> DataState:
     """Return how the columns of the quality databases are understood, and whose direction the user states."""
     datasets = [d for d in run.request.datasets if d.task in run.request.tasks and d.meaning]
-    return {"meaning": [d.meaning for d in datasets],
-            "direction_stated": [d.name for d in datasets if d.direction_stated]}  # fmt: skip
+    stated = tuple(d.name for d in datasets if d.direction_stated)
+    return DataState(tuple(d.meaning for d in datasets if d.meaning), stated)

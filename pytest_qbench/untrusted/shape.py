@@ -6,12 +6,22 @@ from dataclasses import dataclass
 from typing import Any
 
 Shape = Any
-"""A type, None, a tuple of shapes of which one must fit, ``[shape]``, `MappingOf`, or a mapping of keys to shapes."""
+"""A type, None, a tuple of shapes of which one must fit, ``[shape]``, `MappingOf`, or a mapping of keys to shapes.
+
+The value of such a key may be a `Maybe`.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class MappingOf:
     """Any text keys, values of one shape."""
+
+    value: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Maybe:
+    """A key that may be missing or null, else has a value of one shape."""
 
     value: Shape
 
@@ -34,6 +44,10 @@ def check_shape(value: object, shape: Shape, place: str = "") -> None:
         parts = shape if isinstance(shape, dict) else dict.fromkeys(value, shape.value)
         for key, part in parts.items():
             name = f"{place}.{key}".strip(".")
+            if isinstance(part, Maybe):
+                if value.get(key) is None:
+                    continue
+                part = part.value
             if key not in value:
                 raise ValueError(f"{name} is missing")
             check_shape(value[key], part, name)

@@ -13,6 +13,8 @@ from pytest_qbench.baseline.store import write_baseline
 from pytest_qbench.cli import main
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.runs.items_file import write_items
+from pytest_qbench.runs.summary import summary_of
+from pytest_qbench.runs.summary_parts import BaselineState
 from tests.builders import answered, picture, question, results, scored
 
 N = 400
@@ -29,11 +31,8 @@ def folder(path: Path, run: Results) -> str:
     path.mkdir()
     write_items(path, run.expected.values())
     (path / "records.jsonl").write_text("".join(r.to_json() + "\n" for r in run.records))
-    head = {
-        "schema": 1, "verdict": "-", "metrics": [], "gates": [], "left_out": [], "fingerprint": dict(run.fingerprint),
-        "items": run.counts(),
-    }  # fmt: skip
-    (path / "summary.json").write_text(json.dumps(head))
+    summary = summary_of(run, (), began="2026-01-01T00:00:00+00:00", verdict="-", baseline=BaselineState("b"))
+    (path / "summary.json").write_text(summary.as_text())
     return str(path)
 
 

@@ -61,6 +61,7 @@ def test_shards_join_to_the_run_that_was_never_split(shards: Path, capsys: pytes
     assert control["failed"] is None
     assert control["scores"].keys() == whole["fingerprint"].pop("judge_control")["scores"].keys()
     assert found["fingerprint"] == whole["fingerprint"]
+    assert (list(found), found["data"]) == (list(whole), whole["data"])
 
     def values(summary: dict[str, Any]) -> dict[tuple[Any, ...], Any]:
         return {(m["name"], m["dataset"], m["slice"]): m["value"] for m in summary["metrics"]}
@@ -105,6 +106,17 @@ def test_a_shard_that_lacks_an_item_is_refused(shards: Path, tmp_path: Path, cap
     path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
     assert main(["merge", str(tmp_path / "one"), str(tmp_path / "two"), "--out", str(tmp_path / "out")]) == 4
     assert "1 items were not measured" in capsys.readouterr().err
+
+
+def test_what_endpoints_cost_adds_up(shards: Path, tmp_path: Path) -> None:
+    counts = dict.fromkeys(("requests", "retries", "cache_hits", "prompt_tokens", "completion_tokens"), 3)
+    for name, cost in (("one", None), ("two", 0.5)):
+        shutil.copytree(shards / name, tmp_path / name)
+        usage = {"model": {**counts, "cost": cost}}
+        _edit(tmp_path / name / "summary.json", lambda summary, usage=usage: summary.update(usage=usage))
+    assert main(["merge", str(tmp_path / "one"), str(tmp_path / "two"), "--out", str(tmp_path / "out")]) == 0
+    found = json.loads((tmp_path / "out" / "summary.json").read_text())["usage"]
+    assert found == {"model": {**dict.fromkeys(counts, 6), "cost": 0.5}}
 
 
 def test_a_used_folder_is_refused(shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

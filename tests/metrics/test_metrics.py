@@ -86,7 +86,7 @@ def test_missing_items_are_named() -> None:
     items: list[Item] = [question(i) for i in range(3)]
     r = results(items, [answered(items[0], "Yes")])
     assert r.missing("perception") == ["mini/1", "mini/2"]
-    assert r.counts() == {"total": 3, "scored": 1, "unparsed": 0, "errors": 0, "cut": 0}
+    assert r.counts().to_json() == {"total": 3, "scored": 1, "unparsed": 0, "errors": 0, "cut": 0}
 
 
 def halved(i: int, mos: float, score: float) -> Record:

@@ -14,7 +14,7 @@ from pytest_qbench.items import Item
 from pytest_qbench.metrics.metrics import Metric, compute_metrics
 from pytest_qbench.records import RECORDS, Record
 from pytest_qbench.runs.items_file import NamedImage, write_items
-from pytest_qbench.runs.read import SUMMARY
+from pytest_qbench.runs.summary import SUMMARY
 
 TYPES = ("yes_or_no", "what", "how")
 CONCERNS = ("distortion", "other", "in_context_distortion", "in_context_other")

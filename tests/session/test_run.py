@@ -36,6 +36,6 @@ def test_a_judge_that_failed_on_one_worker_has_failed(run: Run, failed: tuple[st
 
 def test_usage_adds_up_and_an_unknown_cost_stays_unknown(run: Run) -> None:
     run.add_worker(output(None, None))
-    assert run.endpoints.usage["judge"]["cost"] is None
+    assert run.endpoints.usage["judge"].cost is None
     run.add_worker(output(None, 0.5))
-    assert run.endpoints.usage == {"judge": {**{k: 2 * (v or 0) for k, v in USAGE.items()}, "cost": 0.5}}
+    assert run.endpoints.usage["judge"].to_json() == {**{k: 2 * (v or 0) for k, v in USAGE.items()}, "cost": 0.5}

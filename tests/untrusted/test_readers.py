@@ -32,8 +32,9 @@ from pytest_qbench.report.finished_run import read_finished
 from pytest_qbench.report.thumbnails import THUMBNAILS, read_thumbnails
 from pytest_qbench.runs.items_file import ITEMS, read_items
 from pytest_qbench.runs.journal import JOURNAL
-from pytest_qbench.runs.read import SUMMARY, read_run
+from pytest_qbench.runs.read import read_run
 from pytest_qbench.runs.run_folder import RunFolder
+from pytest_qbench.runs.summary import SUMMARY
 from pytest_qbench.untrusted import archives
 from pytest_qbench.untrusted.files import MIB
 from tests.builders import answered, question, results

@@ -6,7 +6,7 @@ import re
 import string
 from typing import NamedTuple
 
-from pytest_qbench.data import published as known
+from pytest_qbench.data import published
 from pytest_qbench.data.readers.row import Row, shown
 
 #: The lists that hold the options: LLVisionQA and Q-Bench2, A-Bench.
@@ -104,17 +104,17 @@ def _letter_index(text: str) -> int:
 
 def _slices(row: Row, pair: bool) -> dict[str, str]:
     slices = {}
-    kind = _code(row, ("type", "question_type"), known.TYPES)
+    kind = _code(row, ("type", "question_type"), published.TYPES)
     if kind is not None:
-        slices["type"] = known.TYPES[kind]
+        slices["type"] = published.TYPES[kind]
     if pair:
-        concern = _code(row, ("concern", "question_concern"), tuple("-".join(both) for both in known.PAIR_CONCERNS))
+        concern = _code(row, ("concern", "question_concern"), tuple("-".join(both) for both in published.PAIR_CONCERNS))
         if concern is not None:
-            slices["concern"], slices["pair"] = known.PAIR_CONCERNS[concern]
+            slices["concern"], slices["pair"] = published.PAIR_CONCERNS[concern]
     else:
-        concern = _code(row, ("concern", "question_concern"), known.CONCERNS)
+        concern = _code(row, ("concern", "question_concern"), published.CONCERNS)
         if concern is not None:
-            slices["concern"] = known.CONCERNS[concern]
+            slices["concern"] = published.CONCERNS[concern]
     category = row.text("category")
     if category is not None:
         slices.update(_category(category))

@@ -10,11 +10,13 @@ from typing import Any
 from pytest_qbench.errors import DataError, ModelError, UsageError
 from pytest_qbench.models.output_formats.base import NoOutputsError, Output, OutputFile, RawFile, ReadingOptions
 from pytest_qbench.prompts import TOKEN_LIMITS
-from pytest_qbench.records import Record
+from pytest_qbench.records import RECORDS, Record
 from pytest_qbench.untrusted.files import LARGE, SMALL, open_regular, read_bytes, read_text, told
 from pytest_qbench.untrusted.parsing import parse_json
+from pytest_qbench.untrusted.shape import Maybe, Shape, check_shape
 
-_CONDITIONS = ("prompts", "answer", "blind")
+_CONDITIONS: Shape = {"prompts": str, "answer": str, "blind": bool}
+_OPTIONAL: Shape = dict.fromkeys((*TOKEN_LIMITS.values(), "pixels"), Maybe(int))
 
 
 class RunRecords:
@@ -56,7 +58,7 @@ def _holds_records(path: Path) -> bool:
         with os.fdopen(open_regular(path), "rb") as file:
             first = parse_json(file.readline(SMALL))
     except ValueError:
-        return path.name == "records.jsonl"
+        return path.name == RECORDS
     except OSError as e:
         raise DataError(f"{path.name}: cannot be read: {told(e)}; check its permissions") from e
     return isinstance(first, dict) and {"schema", "item", "status"} <= first.keys()
@@ -91,7 +93,8 @@ def _conditions(folder: Path) -> dict[str, Any]:
         try:
             text = read_text(path, LARGE)
             found = parse_json(text if name.endswith(".json") else text.partition("\n")[0])[key]
-            optional = {key: found[key] for key in (*TOKEN_LIMITS.values(), "pixels") if key in found}
+            check_shape(found, _CONDITIONS | _OPTIONAL, key)
+            optional = {name: found[name] for name in _OPTIONAL if name in found}
             return {condition: found[condition] for condition in _CONDITIONS} | optional
         except (UsageError, ValueError, KeyError, TypeError) as e:
             raise ModelError(f"{path}: cannot be read ({type(e).__name__}: {e}); remove or restore it") from e

@@ -66,5 +66,7 @@ def test_how_a_killed_run_asked_stands_in_its_journal(tmp_path: Path) -> None:
 
 def test_other_files_of_a_run_folder_are_listed_but_those_of_the_run(tmp_path: Path) -> None:
     for name in ("items.jsonl", "journal.jsonl", "koniq.json"):
-        (tmp_path / name).write_text('{"schema": 1, "conditions": {"prompts": 1, "answer": 1, "blind": false}}\n')
+        (tmp_path / name).write_text(
+            '{"schema": 1, "conditions": {"prompts": "p", "answer": "generate", "blind": false}}\n'
+        )
     assert [entry.entry for entry in model(tmp_path, line(0, "A")).left_out] == ["koniq.json"]

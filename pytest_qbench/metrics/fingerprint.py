@@ -1,0 +1,246 @@
+"""The conditions under which records were made, and whether two runs can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from pytest_qbench import __version__, prompts
+from pytest_qbench.scoring.score import DEFAULT, Scoring
+from pytest_qbench.untrusted.shape import MappingOf, Maybe, Shape, check_shape
+
+# The conditions that must agree for a comparison, per task. Reports show the rest of a fingerprint.
+COMPARABLE: Mapping[str, tuple[str, ...]] = {
+    "perception": ("prompts", "answer", "answer_tokens", "blind", "unparsed", "pixels"),
+    "description": ("prompts", "description_tokens", "blind", "judge", "judge_rounds", "pixels"),
+    "assessment": ("prompts", "scoring", "blind", "pixels"),
+}
+# Fingerprints leave these out at their defaults, like those recorded before these options existed.
+DEFAULTS: Mapping[str, int] = {name: prompts.MAX_NEW_TOKENS[task] for task, name in prompts.TOKEN_LIMITS.items()}
+# Entries that stand in the JSON only where they are known; the others stand there as null.
+_OPTIONAL = ("pixels", "unparsed", *DEFAULTS, "machine", "judge_control", "batch_size")
+_SCORING: Shape = {"words": [str], "temperature": float}
+_SELECTION: Shape = {
+    "datasets": Maybe([str]), "tasks": Maybe([str]), "split": Maybe(str), "limit": Maybe(int), "seed": Maybe(int),
+    "shard": Maybe([int]),
+}  # fmt: skip
+CONTROL: Shape = {"scores": MappingOf(MappingOf([(float, None)])), "failed": Maybe(str)}
+_SHAPE: Shape = {
+    "prompts": Maybe(str), "answer": Maybe(str), "scoring": Maybe(_SCORING), "blind": Maybe(bool),
+    "pixels": Maybe(int), "judge": Maybe(dict), "judge_rounds": Maybe(int), "unparsed": Maybe(dict),
+    **{name: Maybe(int) for name in DEFAULTS}, "pytest_qbench": Maybe(str), "model": Maybe(dict),
+    "data": Maybe(str), "selection": Maybe(_SELECTION), "machine": Maybe(str), "judge_control": Maybe(CONTROL),
+    "batch_size": Maybe(int),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which items of the data a run selects; None: every one, or for `seed` and `split` not known."""
+
+    datasets: tuple[str, ...] | None = None
+    tasks: tuple[str, ...] | None = None
+    split: str | None = None
+    limit: int | None = None
+    seed: int | None = None
+    shard: tuple[int, int] | None = None
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether options select a part of the data, other than the split."""
+        return bool(self.limit or self.datasets)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values; tasks and shard only where there are any."""
+        return {
+            "datasets": list(self.datasets) if self.datasets else None,
+            **({"tasks": list(self.tasks)} if self.tasks else {}),
+            "split": self.split,
+            "limit": self.limit,
+            "seed": self.seed,
+            **({"shard": list(self.shard)} if self.shard else {}),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Selection:
+        """Return the selection of an entry; raises `ValueError` for another shape."""
+        check_shape(data, _SELECTION, "selection")
+        datasets, tasks, shard = (data.get(name) for name in ("datasets", "tasks", "shard"))
+        if shard and len(shard) != 2:
+            raise ValueError(f"selection.shard is {shard}")
+        return cls(
+            tuple(datasets) if datasets else None, tuple(tasks) if tasks else None, data.get("split"),
+            data.get("limit"), data.get("seed"), (shard[0], shard[1]) if shard else None,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeControl:
+    """How a judge graded its control set: mean verdicts by kind and text, and why it failed, None if it passed."""
+
+    scores: Mapping[str, Mapping[str, Sequence[float | None]]]
+    failed: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {"scores": {kind: dict(texts) for kind, texts in self.scores.items()}, "failed": self.failed}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> JudgeControl:
+        """Return the value of an entry; raises `ValueError` for another shape."""
+        check_shape(data, CONTROL, "judge_control")
+        return cls(data["scores"], data.get("failed"))
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """The conditions of a run: first those of a comparison, then those that reports show. None: not known.
+
+    `asked` says how the prompts of an assessment differ from the protocol; in the JSON it is a part of `scoring`.
+    `model`, `judge` and `unparsed` (the judge that reads unparsed replies) are what these say of themselves. `other`
+    holds entries that this version does not know.
+    """
+
+    prompts: str | None = None
+    answer: str | None = None
+    scoring: Scoring | None = None
+    blind: bool | None = None
+    pixels: int | None = None
+    judge: Mapping[str, Any] | None = None
+    judge_rounds: int | None = None
+    unparsed: Mapping[str, Any] | None = None
+    answer_tokens: int | None = None
+    description_tokens: int | None = None
+    pytest_qbench: str | None = None
+    model: Mapping[str, Any] | None = None
+    data: str | None = None
+    selection: Selection | None = None
+    machine: str | None = None
+    judge_control: JudgeControl | None = None
+    batch_size: int | None = None
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    other: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def model_name(self) -> str | None:
+        """Name of the model; None where it is not known."""
+        return (self.model or {}).get("name")
+
+    @property
+    def judge_name(self) -> str | None:
+        """Name of the judge; None where nothing was judged."""
+        return (self.judge or {}).get("name")
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """The two words of the quality score."""
+        return (self.scoring or DEFAULT).words
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether options selected a part of the data, other than the split."""
+        return self.selection is not None and self.selection.is_narrowed
+
+    def under(self, conditions: Mapping[str, Any]) -> Fingerprint:
+        """Return the fingerprint with entries that the model knows better; raises `ValueError` for wrong ones."""
+        return Fingerprint.from_json({**self.to_json(), **conditions})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry of `summary.json` and `baseline.yaml`."""
+        found: dict[str, Any] = {
+            f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("asked", "other")
+        }
+        if self.scoring is not None:
+            found["scoring"] = {**self.scoring.to_json(), **self.asked}
+        for name in ("selection", "judge_control"):
+            if found[name] is not None:
+                found[name] = found[name].to_json()
+        for name in ("judge", "unparsed", "model"):
+            if found[name] is not None:
+                found[name] = dict(found[name])
+        return {k: v for k, v in found.items() if v is not None or k not in _OPTIONAL} | dict(self.other)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Fingerprint:
+        """Return the fingerprint of an entry; raises `ValueError` for another shape."""
+        check_shape(data, _SHAPE, "fingerprint")
+        found: dict[str, Any] = {f.name: data.get(f.name) for f in fields(cls) if f.name in _SHAPE}
+        if scoring := found["scoring"]:
+            found["scoring"] = Scoring.from_json(scoring)
+            found["asked"] = {key: value for key, value in scoring.items() if key not in Scoring.KEYS}
+        if found["selection"] is not None:
+            found["selection"] = Selection.from_json(found["selection"])
+        if found["judge_control"] is not None:
+            found["judge_control"] = JudgeControl.from_json(found["judge_control"])
+        return cls(**found, other={key: value for key, value in data.items() if key not in _SHAPE})
+
+
+def token_limits(answer: str, max_new_tokens: Mapping[str, int]) -> dict[str, int]:
+    """Return the token limits of a run that differ from the defaults; likelihoods have none."""
+    limits = {prompts.TOKEN_LIMITS[task]: limit for task, limit in max_new_tokens.items()}
+    if answer == "likelihood":
+        del limits["answer_tokens"]
+    return {name: limit for name, limit in limits.items() if limit != DEFAULTS[name]}
+
+
+def fingerprint(
+    *,
+    answer: str,
+    blind: bool,
+    judge: Mapping[str, Any] | None,
+    judge_rounds: int,
+    unparsed: bool = False,
+    max_new_tokens: Mapping[str, int] = prompts.MAX_NEW_TOKENS,
+    pixels: int,
+    model: Mapping[str, Any],
+    scoring: Scoring = DEFAULT,
+    data: str | None = None,
+    selection: Selection | None = None,
+    machine: str | None = None,
+    judge_control: Mapping[str, Any] | None = None,
+    batch_size: int | None = None,
+) -> Fingerprint:
+    """Return the fingerprint of a run of this version, with this version's prompts."""
+    limits = token_limits(answer, max_new_tokens)
+    return Fingerprint(
+        prompts=prompts.fingerprint(),
+        answer=answer,
+        scoring=scoring,
+        blind=blind,
+        pixels=pixels,
+        judge=judge or None,
+        judge_rounds=judge_rounds if judge else None,
+        unparsed=(judge or {}) if unparsed else None,
+        answer_tokens=limits.get("answer_tokens"),
+        description_tokens=limits.get("description_tokens"),
+        pytest_qbench=__version__,
+        model=model,
+        data=data,
+        selection=selection,
+        machine=machine,
+        judge_control=None if judge_control is None else JudgeControl.from_json(judge_control),
+        batch_size=batch_size,
+    )
+
+
+def differences(task: str, old: Fingerprint, new: Fingerprint) -> list[str]:
+    """Name each condition of `task` that differs, as ``key: old -> new``; empty when the two are comparable."""
+    sides = [side.to_json() for side in (old, new)]
+    pairs = {key: [side.get(key, DEFAULTS.get(key)) for side in sides] for key in COMPARABLE[task]}
+    return [f"{key}: {a} -> {b}" for key, (a, b) in pairs.items() if a != b]
+
+
+def reported(old: Fingerprint, new: Fingerprint) -> list[str]:
+    """Name what else differs, as ``model.dtype: float32 -> bfloat16``: it forbids no comparison, but explains drift."""
+    a, b = _flat(old.to_json()), _flat(new.to_json())
+    forbidding = {key for keys in COMPARABLE.values() for key in keys} | {"selection", "judge_control"}
+    keys = [key for key in dict.fromkeys((*a, *b)) if key.partition(".")[0] not in forbidding]
+    return [f"{key}: {a.get(key)} -> {b.get(key)}" for key in keys if a.get(key) != b.get(key)]
+
+
+def _flat(entries: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in entries.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat

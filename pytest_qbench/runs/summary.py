@@ -1,0 +1,173 @@
+"""The summary of a run as a value: `summary.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pytest_qbench.items import TASKS, LeftOut
+from pytest_qbench.metrics.fingerprint import Fingerprint
+from pytest_qbench.metrics.metrics import METRIC, Metric
+from pytest_qbench.metrics.results import ItemCounts, Results
+from pytest_qbench.metrics.specs import task_of
+from pytest_qbench.records import SCHEMA
+from pytest_qbench.runs.endpoint_usage import USAGE, EndpointUsage
+from pytest_qbench.runs.summary_parts import (
+    BASELINE,
+    GATE,
+    BaselineState,
+    DataState,
+    DriftState,
+    Gate,
+    ItemError,
+    RayReport,
+    Sight,
+)
+from pytest_qbench.untrusted.shape import MappingOf, Maybe, Shape, check_shape, shown
+
+SUMMARY = "summary.json"
+NAMED = 20  # items in error, and missing ones, that the summary names
+_SHAPE: Shape = {
+    "fingerprint": dict,
+    "items": {**dict.fromkeys(("total", "scored", "unparsed", "errors"), int), "cut": Maybe(int)},
+    "metrics": [METRIC],
+    "gates": [GATE],
+    "errors": Maybe([{"item": str, "error": (str, None)}]),
+    "missing": Maybe([str]),
+    "left_out": [{"dataset": str, "entry": str, "reason": str}],
+    "drifts": Maybe([{"name": str, "dataset": (str, None), "moved": bool}]),
+    "made_otherwise": Maybe([str]),
+    "began": str,
+    "commit": Maybe(str),
+    "verdict": str,
+    "baseline": BASELINE,
+    "sight": Maybe({"seeing": float, "blind": float}),
+    "usage": Maybe(MappingOf(USAGE)),
+    "ray": Maybe(dict),
+    "tracebacks": Maybe(MappingOf(str)),
+    "data": Maybe({"meaning": [str], "direction_stated": [str]}),
+    "notes": [str],
+    "changes": Maybe([str]),
+    "submissions": Maybe([str]),
+    "seconds": Maybe(float),
+    "hints": Maybe([str]),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Everything that a finished run says of itself beside its items and records.
+
+    `errors` and `missing` name the first items, `made_otherwise` conditions that differ from the baseline's. `commit`
+    is what CI tests. `changes` are those of a new baseline. `hints` are for the terminal. `seconds` is None for a
+    comparison, which measured nothing.
+    """
+
+    fingerprint: Fingerprint
+    items: ItemCounts
+    began: str
+    verdict: str
+    baseline: BaselineState
+    metrics: tuple[Metric, ...] = ()
+    gates: tuple[Gate, ...] = ()
+    errors: tuple[ItemError, ...] = ()
+    missing: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    drifts: tuple[DriftState, ...] = ()
+    made_otherwise: tuple[str, ...] = ()
+    commit: str | None = None
+    sight: Sight | None = None
+    usage: Mapping[str, EndpointUsage] = field(default_factory=dict)
+    ray: RayReport | None = None
+    tracebacks: Mapping[str, str] = field(default_factory=dict)
+    data: DataState = field(default_factory=DataState)
+    notes: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+    submissions: tuple[str, ...] = ()
+    seconds: float | None = None
+    hints: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of `summary.json`; hints only where there are any."""
+        made = self.fingerprint.to_json()
+        return {
+            "schema": SCHEMA,
+            "model": made["model"],
+            "fingerprint": made,
+            "items": self.items.to_json(),
+            "metrics": [metric.to_json() for metric in self.metrics],
+            "gates": [gate.to_json() for gate in self.gates],
+            "errors": [error.to_json() for error in self.errors],
+            "missing": list(self.missing),
+            "left_out": [asdict(entry) for entry in self.left_out],
+            "drifts": [drift.to_json() for drift in self.drifts],
+            "made_otherwise": list(self.made_otherwise),
+            "began": self.began,
+            "commit": self.commit,
+            "verdict": self.verdict,
+            "baseline": self.baseline.to_json(),
+            "sight": self.sight.to_json() if self.sight else None,
+            "usage": {role: usage.to_json() for role, usage in self.usage.items()},
+            "ray": self.ray.to_json() if self.ray else {},
+            "tracebacks": dict(self.tracebacks),
+            "data": self.data.to_json(),
+            "notes": list(self.notes),
+            "changes": list(self.changes),
+            "submissions": list(self.submissions),
+            "seconds": self.seconds,
+            **({"hints": list(self.hints)} if self.hints else {}),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Summary:
+        """Return the summary of a file's content; raises `ValueError` or `TypeError` for another shape."""
+        check_shape(data, _SHAPE)
+        metrics = tuple(Metric.from_json(m) for m in data["metrics"])
+        measured = {task_of(m.name) for m in metrics}
+        drifts = tuple(DriftState.from_json(drift) for drift in data.get("drifts") or ())
+        if lone := {(d.name, d.dataset) for d in drifts} - {(m.name, m.dataset) for m in metrics if m.slice is None}:
+            raise ValueError(f"drift {shown(lone.pop())} is no row of the metrics")
+        named = ("missing", "made_otherwise", "notes", "changes", "submissions", "hints")
+        return cls(
+            fingerprint=Fingerprint.from_json(data["fingerprint"]),
+            items=ItemCounts.from_json(data["items"]),
+            began=data["began"],
+            verdict=data["verdict"],
+            baseline=BaselineState.from_json(data["baseline"]),
+            metrics=metrics,
+            gates=tuple(Gate.from_json(gate, measured) for gate in data["gates"]),
+            errors=tuple(ItemError.from_json(error) for error in data.get("errors") or ()),
+            left_out=tuple(LeftOut(**entry) for entry in data["left_out"]),
+            drifts=drifts,
+            commit=data.get("commit"),
+            sight=Sight.from_json(data["sight"]) if data.get("sight") else None,
+            usage={role: EndpointUsage.from_json(usage) for role, usage in (data.get("usage") or {}).items()},
+            ray=RayReport.from_json(data["ray"]) if data.get("ray") else None,
+            tracebacks=data.get("tracebacks") or {},
+            data=DataState.from_json(data["data"]) if data.get("data") else DataState(),
+            seconds=data.get("seconds"),
+            **{name: tuple(data.get(name) or ()) for name in named},
+        )
+
+    def as_text(self) -> str:
+        """Return the text of `summary.json`."""
+        return json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def summary_of(
+    results: Results, metrics: Sequence[Metric], *, began: str, verdict: str, baseline: BaselineState
+) -> Summary:
+    """Return what results alone say beside `metrics`: conditions, counts, and the items without a result."""
+    return Summary(
+        fingerprint=results.fingerprint,
+        items=results.counts(),
+        began=began,
+        verdict=verdict,
+        baseline=baseline,
+        metrics=tuple(metrics),
+        errors=tuple(ItemError(r.item, r.error) for r in results.records if r.status == "error")[:NAMED],
+        missing=tuple(item for task in TASKS for item in results.missing(task))[:NAMED],
+        left_out=results.left_out,
+    )
