@@ -149,8 +149,8 @@ def _told(one: Judged) -> str:
     """The last cell of a row: the verdict, and where it stays open what this run could have seen."""
     assert one.row is not None
     if one.verdict == "inconclusive":
-        sees = "" if one.row.mde is None else f", sees {size_text(one.row.name, one.row.mde)}".removesuffix(" pt")
-        return f"cannot tell{sees}"
+        sees = one.row.mde
+        return "cannot tell" if sees is None else f"sees {size_text(one.row.name, sees)}".removesuffix(" pt")
     if one.is_identical:
         return "identical"
     return one.verdict.upper() if one.tone == "bad" else one.verdict
