@@ -125,9 +125,9 @@ def correlation_metric(records: Sequence[Record], name: str, dataset: str, split
         for r in usable(records, name)
         if r.score is not None and r.target is not None
     ]
-    kind = kind_of(name)
+    kind, groups = kind_of(name), [g for _, _, g in chosen]
     try:
-        scores, mos, groups = ([row[i] for row in chosen] for i in range(3))
+        scores, mos = [s for s, _, _ in chosen], [t for _, t, _ in chosen]
         value = srcc(scores, mos) if kind == "srcc" else plcc(scores, mos)
     except Undefined as e:
         return Metric(name, dataset, split, None, None, len(chosen), note=str(e))
