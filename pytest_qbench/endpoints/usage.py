@@ -38,7 +38,7 @@ class Usage:
             self.cost = (self.cost or 0.0) + (prompt * price[0] + completion * price[1]) / 1e6
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the usage as plain values, for `runs.endpoint_usage`."""
+        """Return the usage as plain values."""
         return asdict(self)
 
 

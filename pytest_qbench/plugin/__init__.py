@@ -20,6 +20,9 @@ from pytest_qbench.plugin.fixtures import (
 from pytest_qbench.session.options import NAME, add_options, given
 from pytest_qbench.session.workers import is_worker
 
+FIRST_REPLIES = 50
+"""Replies to questions after which a model that names no options is told."""
+
 __all__ = [
     "qbench_baseline",
     "qbench_engine",
@@ -63,22 +66,29 @@ def _check_command_line(config: pytest.Config) -> None:
         raise pytest.UsageError(str(e)) from e
 
 
-def pytest_report_header(config: pytest.Config) -> str | None:
+def pytest_report_header(config: pytest.Config) -> list[str] | None:
     """Name model and data when a model is named."""
     if not (config.getoption("qbench_model") or config.getini("qbench_model")):
         return None
     from pytest_qbench.plugin.terminal import header
 
-    return header(run_of(config).request.settings)
+    return header(run_of(config))
 
 
-def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
-    """State how the columns of the quality databases are understood."""
-    if not given(config) or (run := run_of(config)).usage_error:
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    """State what the run will do, how quality columns are understood, and what keeps items from the fast path."""
+    if KEY not in config.stash or (run := config.stash[KEY]).usage_error or not run.request.tasks:
         return []
+    from pytest_qbench.plugin.collection import written_gates
+    from pytest_qbench.plugin.nodes import full_run_lines
+    from pytest_qbench.plugin.terminal import baseline_lines, plan
+
     request = run.request
-    found = [d.meaning for d in request.datasets if d.meaning and d.task in request.tasks] if request.tasks else []
-    return [f"qbench: {meaning}" for meaning in found]
+    found = [d.meaning for d in request.datasets if d.meaning and d.task in request.tasks]
+    return [
+        *(f"qbench: {meaning}" for meaning in found), *full_run_lines(config, items), *baseline_lines(run),
+        plan(run, written_gates(config)),
+    ]  # fmt: skip
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -134,9 +144,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Attach record and verdict to the report as plain values, which xdist sends to the controller."""
     report = yield
     if KEY in item.config.stash:
+        from pytest_qbench.plugin.report_plugins import tag
         from pytest_qbench.plugin.reports import attach
 
         attach(item, report)
+        tag(item, report)
     return report
 
 
@@ -150,11 +162,20 @@ def pytest_report_teststatus(report: pytest.TestReport) -> Any:
     return OUTCOMES.get(outcome)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_html_results_table_row(report: pytest.TestReport, cells: list[str]) -> None:
+    """Name the outcomes of items and gates in the table of pytest-html."""
+    from pytest_qbench.plugin.report_plugins import name_result
+
+    name_result(report, cells)
+
+
 class ReportListener:
     """Reads records as their reports arrive. A worker has none: its controller does this."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
+        self.first_replies: list[pytest.TestReport] = []
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
@@ -164,10 +185,17 @@ class ReportListener:
         if KEY in self.config.stash:
             self.config.stash[KEY].gating.count(report)
         yield
-        if getattr(report, "qbench_outcome", None) in ("wrong", "unparsed", "error"):
+        outcome = getattr(report, "qbench_outcome", None)
+        if outcome in ("wrong", "unparsed", "error"):
             from pytest_qbench.plugin.reports import remember_wrong
 
             remember_wrong(self.config, report)
+        if outcome in ("correct", "wrong", "unparsed") and len(self.first_replies) < FIRST_REPLIES:
+            self.first_replies.append(report)
+            if len(self.first_replies) == FIRST_REPLIES:
+                from pytest_qbench.plugin.reports import warn_of_unparsed
+
+                warn_of_unparsed(self.config, self.first_replies)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         """Run a session with item nodes, faster than pytest's own loop."""
