@@ -98,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     told = as_finished(found, new, old, a, b, arguments.strict)
     if unwritten := write_reports(told, arguments.html, arguments.md, arguments.json, arguments.junit):
         raise UsageError(unwritten[0])
-    return 0 if found.holds and not (arguments.strict and found.verdict.startswith("INCONCLUSIVE")) else 1
+    return 0 if found.holds and not (arguments.strict and found.verdict.startswith("CANNOT TELL")) else 1
 
 
 def _scorer(arguments: argparse.Namespace, other: Path) -> OutputScorer:
