@@ -176,11 +176,12 @@ def paired_items(name: str, pairs: Sequence[tuple[Record, Record]], alpha: float
         smoothed = paired_smoothed(*margins, g, alpha)
         if smoothed is not None:
             return smoothed
-    if SPECS[name].lower_is_better:
+    spec = SPECS[name]
+    if spec.lower_is_better:
         a, b = [1 - v for v in a], [1 - v for v in b]
-    if SPECS[name].is_rate:
+    if spec.is_rate:
         return paired_binary([v == 1 for v in a], [v == 1 for v in b], g, alpha)
-    return paired_mean(a, b, g, alpha)
+    return paired_mean(a, b, g, alpha, spec.least, spec.greatest)
 
 
 def _margins(pairs: Sequence[tuple[Record, Record]]) -> tuple[list[float], list[float]] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -123,6 +124,7 @@ def _write(out: Path, merged: Results, shards: Sequence[Summary]) -> None:
     shared = summary_of(merged, metrics, began=began, verdict=verdict, baseline=shards[0].baseline)
     summary = replace(
         shared,
+        outputs_matched=dict(sum((Counter(shard.outputs_matched) for shard in shards), Counter())),
         usage=total_usage([shard.usage for shard in shards]),
         tracebacks={item: text for shard in shards for item, text in shard.tracebacks.items()},
         data=DataState(

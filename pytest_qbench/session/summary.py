@@ -51,7 +51,7 @@ def verdict_line(run: Run, results: Results) -> str:
     if gating.settings.update_baseline:
         return f"BASELINE RECORDED: {run.baseline_name}{note}"
     if found := [gate.name for gate in gating.results if gate.verdict == "inconclusive"]:
-        return f"INCONCLUSIVE: {', '.join(found)}{note}"
+        return f"CANNOT TELL: {', '.join(found)}{note}"
     judged = [gate for gate in gating.results if not gate.nothing]
     if not gating.results and gating.own_checks:
         return f"PASS: {gating.own_checks} gate tests hold{note}"
@@ -89,6 +89,7 @@ def summarize(
         ray=RayReport.from_json(run.ray_report) if run.ray_report else None,
         tracebacks=run.tracebacks,
         data=_data_state(run),
+        outputs_matched=run.recorder.all_made_with.outputs_matched or {},
         notes=(*_reasons(run, verdict), *run.notes),
         changes=tuple(update.changes) if update else (),
         submissions=tuple(submissions),
