@@ -5,6 +5,7 @@ BIN := .venv/bin
 .PHONY: demo check architecture docs test campaign vllm lint bench conformance wheel clean
 
 demo: .venv/installed ## the main job: the embedded model on the embedded data, against its baseline
+	@echo "Measuring 810 items with the embedded model: about 20 seconds on two cores."
 	$(BIN)/pytest --qbench-model=tiny suites/
 
 check: .venv/installed-dev ## the inner loop: lint, types, imports, and the tests without models, processes and simulations
@@ -60,8 +61,10 @@ wheel: .venv/installed-dev
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
+# Not quiet: pip names each package and its size as it is fetched.
 .venv/installed: .venv/bin/python pyproject.toml
-	$(BIN)/pip install --quiet --editable .
+	@echo "Installing into .venv. On Linux with the libraries for CUDA: 3 GB to download, 6 GB on disk, 2 to 5 minutes."
+	$(BIN)/pip install --disable-pip-version-check --editable '.[local]'
 	touch $@
 
 .venv/installed-dev: .venv/installed

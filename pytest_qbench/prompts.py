@@ -27,6 +27,9 @@ MAX_NEW_TOKENS: Mapping[str, int] = {"perception": 32, "description": 256}
 # The name of each task's token limit in fingerprints and, see `token_option`, among the options.
 TOKEN_LIMITS: Mapping[str, str] = {"perception": "answer_tokens", "description": "description_tokens"}
 
+UNPARSED_HINT = "measure a model that answers in words with --qbench-answer=likelihood"
+"""The remedy where many replies name no option."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:

@@ -17,9 +17,13 @@ from pytest_qbench.records import Record
 
 @dataclass(frozen=True, slots=True)
 class MissingBaseline:
-    """There is no baseline to compare with; `reason` says why, and what records one."""
+    """There is no baseline to compare with; `reason` says why, and what records one.
+
+    `is_broken`: a folder of this name exists, but is not a whole baseline.
+    """
 
     reason: str
+    is_broken: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytest_qbench.metrics.metrics import without_value
 from pytest_qbench.metrics.results import Results, share
+from pytest_qbench.prompts import UNPARSED_HINT
 
 
 def why_not_whole(results: Results, max_errors: float, max_unparsed: float, max_cut: float) -> str | None:
@@ -16,7 +17,8 @@ def why_not_whole(results: Results, max_errors: float, max_unparsed: float, max_
         records = [r for r in results.records if r.task == task]
         for status, limit in (("error", max_errors), ("unparsed", max_unparsed), ("cut", max_cut)):
             if share(records, status) > limit:
-                return f"{share(records, status):.1%} of the {task} items are {status}, more than {limit:.1%}"
+                told = f"{share(records, status):.1%} of the {task} items are {status}, more than {limit:.1%}"
+                return f"{told}; {UNPARSED_HINT}" if status == "unparsed" else told
     if empty := without_value(results.records):
         return f"{len(empty)} items have no readable verdict or score (first: {empty[0].item})"
     for metric in results.metrics:

@@ -9,7 +9,6 @@ which the kernel drops with the process; an update that was killed is completed 
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -32,6 +31,7 @@ from pytest_qbench.metrics.noise_floor import NoiseFloor
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import SCHEMA, Record
 from pytest_qbench.untrusted.files import LARGE, read_text
+from pytest_qbench.untrusted.locks import lock
 from pytest_qbench.untrusted.parsing import parse_json, read_yaml
 from pytest_qbench.untrusted.shape import check_shape
 
@@ -55,6 +55,14 @@ def find_baseline(folder: Path, name: str) -> Path | None:
     return None
 
 
+def names_of_baselines(folder: Path) -> list[str]:
+    """Return the names of the baselines in a folder and of the packaged ones, sorted."""
+    places = (folder, packaged("baselines"))
+    return sorted(
+        {path.parent.name for place in places for path in place.glob(f"*/{FILE}") if path.parent.name[0] != "."}
+    )
+
+
 def read_baseline(path: Path) -> Baseline:
     """Read a baseline folder; raises `UsageError` naming file and line when anything in it is not whole."""
     if not path.is_dir():
@@ -63,13 +71,28 @@ def read_baseline(path: Path) -> Baseline:
         return _read(path)
 
 
-def _read(path: Path) -> Baseline:
+def read_fingerprint(path: Path) -> Fingerprint:
+    """Return the conditions of a baseline from its head, without reading its records."""
+    with _locked(path.parent, shared=True):
+        head = _read_head(path)
+    try:
+        return Fingerprint.from_json(head["fingerprint"])
+    except (ValueError, KeyError, TypeError, AttributeError) as e:
+        raise UsageError(f"{path}: not a whole baseline: {type(e).__name__}: {e}; {_REMEDY}") from e
+
+
+def _read_head(path: Path) -> dict[str, Any]:
     if not (path / FILE).exists():
         raise UsageError(f"{path}: has no {FILE}: not a baseline")
     head: Any = read_yaml(path / FILE, LARGE, remedy=_REMEDY)
     if not isinstance(head, dict) or head.get("schema") != SCHEMA:
         schema = head.get("schema") if isinstance(head, dict) else None
         raise UsageError(f"{path / FILE}: schema {schema!r} is not {SCHEMA}; record the baseline anew")
+    return head
+
+
+def _read(path: Path) -> Baseline:
+    head = _read_head(path)
     records: dict[tuple[str, str], Record] = {}
     digests: dict[tuple[str, str], str] = {}
     identities: dict[tuple[str, str], Identity] = {}
@@ -170,7 +193,7 @@ def _locked(folder: Path, *, shared: bool = False) -> Iterator[None]:
         raise UsageError(f"{folder}: cannot be opened: {e.strerror}") from e
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+            lock(handle, shared=shared)
         except OSError as e:
             raise UsageError(f"{folder}: cannot be locked: {e.strerror}; keep baselines on a local disk") from e
         yield

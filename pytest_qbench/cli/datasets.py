@@ -11,17 +11,23 @@ def add(commands: Commands) -> None:
     """Add the parser of the command."""
     parser = commands.add_parser("datasets", help="list the available datasets: place, items, hash, licence")
     parser.add_argument("--data", metavar="DIR", help="also list this data folder, or hf for the hub and its cache")
+    parser.add_argument(
+        "--check", action="store_true", help="with --data: decode every image and name each that is missing or damaged"
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the datasets and the files that are not read; return 1 where a dataset cannot be read."""
+    """Print the datasets and the files that are not read; return 1 where a dataset or an image cannot be read."""
     from pathlib import Path
 
     from pytest_qbench.data.listing import HEADER, listing
     from pytest_qbench.data.load import unread
+    from pytest_qbench.errors import UsageError
     from pytest_qbench.report.text_table import aligned
 
+    if arguments.check and arguments.data is None:
+        raise UsageError("datasets: --check goes with --data=DIR")
     found = list(listing(arguments.data))
     show("\n".join(aligned([HEADER, *(row.cells for row in found)], left=len(HEADER))))
     for row in found:
@@ -31,4 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
         show(f"not read: {entry.entry}: {entry.reason}")
     if arguments.data is None:
         show("for other datasets: --data=DIR for a data folder, --data=hf for the hub and its cache")
-    return int(any(not row.readable for row in found))
+    faults = [fault for row in found if arguments.check for fault in row.image_faults()]
+    for fault in faults:
+        show(fault)
+    if arguments.check:
+        show(f"{len(faults)} images are missing or damaged" if faults else "every image can be decoded")
+    return int(bool(faults) or any(not row.readable for row in found))

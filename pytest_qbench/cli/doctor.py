@@ -49,11 +49,12 @@ def _model(named: str, model_args: list[str]) -> int:
     from pytest_qbench.report.text_table import aligned
 
     spec, given = parse_spec(named), parse_model_args(model_args)
-    check(spec)
+    check(spec, option="--model=")
     if spec.kind != "transformers":
         raise UsageError(f"doctor: {named} has no weights to check; name a local model")
 
     from pytest_qbench.doctor.conformance import run_checks
+    from pytest_qbench.doctor.replies import describe_replies
     from pytest_qbench.models.transformers.model import TransformersModel
 
     def load() -> TransformersModel:
@@ -65,16 +66,23 @@ def _model(named: str, model_args: list[str]) -> int:
     model = load()
     description = model.describe()
     show(f"{spec.name}: {description['architecture']}, {description['dtype']} on {description['device']}")
+    # An alias that answers by likelihood is never asked for a reply.
+    understood, replies = (True, None) if spec.answer == "likelihood" else describe_replies(model)
     found = list(run_checks(model, load))
     model.close()
     show("\n".join(aligned([("check", "outcome", "detail"), *((c.name, c.outcome, c.detail) for c in found)], left=3)))
-    failed = [each.name for each in found if each.outcome == "failed"]
+    if replies:
+        show(replies)
+    failed = [each.name for each in found if each.outcome == "failed"] + ([] if understood else ["replies"])
     show(f"FAILED: {', '.join(failed)}" if failed else f"all checks passed ({sum(c.outcome == 'ok' for c in found)})")
     return 1 if failed else 0
 
 
 def _faults() -> int:
     """Print the result of each change. Returns 1 for a missed fault or a false alarm."""
+    from pytest_qbench.models.requirements import check_installed
+
+    check_installed("--faults")
     from pytest_qbench.doctor.sensitivity import run_study
 
     show(_ROW.format("change", "accuracy", "judged sum", "SRCC, worst", "drift, largest", "found"))

@@ -10,8 +10,10 @@ from importlib import import_module
 
 from pytest_qbench import __version__
 from pytest_qbench.errors import UsageError
+from pytest_qbench.untrusted.locks import check_system
 
 COMMANDS = (
+    "baseline",
     "compare",
     "datasets",
     "doctor",
@@ -34,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         import_module(f"pytest_qbench.cli.{name}").add(commands)
     arguments = parser.parse_args(argv)
     try:
+        check_system()
         status = int(arguments.run(arguments) or 0)
         sys.stdout.flush()
     except UsageError as e:

@@ -34,6 +34,15 @@ def check_images(datasets: Iterable[Dataset]) -> None:
         raise DataError(f"{'; '.join(problems)}; download or export them again")
 
 
+def image_faults(dataset: Dataset) -> list[str]:
+    """Return a line for each image of a dataset that is missing or cannot be decoded; every image is decoded."""
+    faults = []
+    for image in distinct_images(dataset):
+        if problem := "no such file" if image.missing() else _decoding_problem(image):
+            faults.append(f"{dataset.name}: {image.name}: {problem}")
+    return faults
+
+
 def _problem(image: ImageSource) -> str | None:
     """Return why an image cannot be decoded, None where it seems whole."""
     if isinstance(image, FileImage):

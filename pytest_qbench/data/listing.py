@@ -10,17 +10,27 @@ from typing import NamedTuple
 from pytest_qbench.data import published
 from pytest_qbench.data.folder import DataFolder, find
 from pytest_qbench.data.hub import REPOSITORIES, read_hub
+from pytest_qbench.data.image_check import image_faults
 from pytest_qbench.data.load import HUB, MINI, data_folder
 from pytest_qbench.errors import DataError
 from pytest_qbench.items import Dataset
 
 
 class Listed(NamedTuple):
-    """A dataset in the list: the cells of `HEADER`, and how its columns are understood."""
+    """A dataset in the list: the cells of `HEADER`, and the dataset where it can be read."""
 
     cells: tuple[str, ...]
     readable: bool = True
-    meaning: str | None = None
+    dataset: Dataset | None = None
+
+    @property
+    def meaning(self) -> str | None:
+        """How the columns of a quality database are understood."""
+        return self.dataset.meaning if self.dataset else None
+
+    def image_faults(self) -> list[str]:
+        """Return a line for each image that is missing or cannot be decoded."""
+        return image_faults(self.dataset) if self.dataset else []
 
 
 HEADER = ("dataset", "task", "items", "hash", "left out", "found in", "licence")
@@ -35,7 +45,7 @@ def listing(spec: str | None) -> Iterator[Listed]:
         if place == HUB:
             yield from _hub()
         else:
-            yield from _folder(data_folder(place, Path()))
+            yield from _folder(data_folder(place, Path(), "--data"))
 
 
 def content_hash(dataset: Dataset) -> str:
@@ -67,4 +77,4 @@ def _row(name: str, dataset: Dataset) -> Listed:
     left_out, items = str(len(dataset.left_out)), str(len(dataset.items))
     licence = dataset.license or "not stated"
     cells = (name, dataset.task, items, content_hash(dataset), left_out, dataset.source, licence)
-    return Listed(cells, meaning=dataset.meaning)
+    return Listed(cells, dataset=dataset)

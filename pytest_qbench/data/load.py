@@ -97,8 +97,8 @@ def _check_names(wanted: list[str] | None, present: list[str], where: str) -> No
             raise DataError(f"--qbench-datasets={name}: not {where}; use {nearest(name, present)}")
 
 
-def data_folder(spec: str, rootdir: Path) -> DataFolder:
-    """Return the folder that `spec` names, `mini` or a path; raises `DataError` when there is none."""
+def data_folder(spec: str, rootdir: Path, option: str = "--qbench-data") -> DataFolder:
+    """Return the folder that `spec` names, `mini` or a path; raises `DataError`, which names the option, for none."""
     if spec == MINI:
         return DataFolder(PACKAGE / MINI, MINI)
     path = expanded(spec)
@@ -111,4 +111,4 @@ def data_folder(spec: str, rootdir: Path) -> DataFolder:
                 problem = "is a file; name its folder"
         except OSError as e:
             problem = f"{e.strerror}; name a folder, mini or hf"
-    raise DataError(f"--qbench-data={spec}: {problem}")
+    raise DataError(f"{option}={spec}: {problem}")

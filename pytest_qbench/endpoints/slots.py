@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 from pathlib import Path
 
 from pytest_qbench.untrusted.files import open_regular
+from pytest_qbench.untrusted.locks import give_byte_back, take_byte
 
 _PAUSE = 0.02  # seconds between two attempts to take a slot that processes share
 
@@ -38,17 +38,14 @@ class Slots:
 
     async def __aexit__(self, *_: object) -> None:
         if self._file is not None:
-            fcntl.lockf(self._file, fcntl.LOCK_UN, 1, self._taken)
+            give_byte_back(self._file, self._taken)
         self._own.release()
 
     def _take(self, file: int) -> bool:
         for slot in range(self._allowed):
-            try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, slot)
-            except OSError:
-                continue
-            self._taken = slot
-            return True
+            if take_byte(file, slot):
+                self._taken = slot
+                return True
         return False
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from pytest_qbench.baseline.expectation import expected_keys
 from pytest_qbench.metrics.metrics import without_value
 from pytest_qbench.metrics.results import Results, has, share
 from pytest_qbench.metrics.specs import CORRELATIONS, task_of
-from pytest_qbench.prompts import token_option
+from pytest_qbench.prompts import UNPARSED_HINT, token_option
 
 
 class InvalidError(Exception):
@@ -96,6 +96,8 @@ def check_whole(
             told = f"{dataset}: {len(found)} of {total} items {status}, above {limit:.1%} (first: {first})"
             if status == "cut":
                 told += f"; raise {token_option(task)}"
+            if status == "unparsed":
+                told += f"; {UNPARSED_HINT}"
             raise InvalidError(told)
     control = results.fingerprint.judge_control
     if task == "description" and control and control.failed:

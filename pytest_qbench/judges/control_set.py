@@ -23,6 +23,7 @@ LEAST_ITSELF = 1.5  # minimum mean completeness and preciseness (of 2) of a gold
 LEAST_GAP = 0.5  # minimum difference to the mean completeness of another item's golden text
 MOST_EMPTY = 0.5  # maximum mean completeness of an empty text
 MOST_UNREADABLE = 0.2  # maximum share of unreadable verdicts
+QUOTED = 2  # unreadable verdicts in the message
 MOVED, Z = 0.1, 2.576  # drift: a mean changes by more than MOVED and by more than Z standard errors (99 %)
 
 # Kind -> name of a text -> mean verdict on each dimension.
@@ -48,7 +49,8 @@ def run_control_set(judge: Judge, items: Sequence[Item], rounds: int) -> dict[st
     failed = why_failed(scores, _unreadable(read))
     if failed:
         reasons = judge.unreadable if isinstance(judge, SupportsUnreadable) else []
-        failed = f"{failed}; {next(filter(None, reasons), 'take another judge')}"
+        quoted = list(dict.fromkeys(filter(None, reasons)))[:QUOTED]
+        failed = f"{failed}; {'; '.join(quoted) or 'take another judge'}"
     return {"scores": scores, "failed": failed}
 
 

@@ -35,7 +35,8 @@ from pytest_qbench.judges.lexicon_words import (
     SIDES,
 )
 
-VERSION = 1
+VERSION = 2
+OVERALL = "quality"  # the aspect that sums up all others
 
 _SEGMENTS = re.compile(
     r"[.!?;\n]+|,? \b(?:but|however|while|whereas|although|though)\b"
@@ -81,8 +82,10 @@ def verdict(description: str, golden: str) -> tuple[int | None, int | None, int 
     a neighbouring value ("vivid" for "natural"), for a degree two steps away and for a missing part of the image.
 
     Preciseness is 2 if no claim contradicts the golden text. It is 1 if at most as many claims contradict as agree, and
-    0 if more contradict or none agrees. A defect in an aspect that the golden text does not mention contradicts it.
-    Completeness and preciseness are None if the word list finds no claim in the golden text.
+    0 if more contradict or none agrees. A defect in an aspect that the golden text does not mention contradicts it. A
+    text that states the overall quality alone gets 1 at most, where the golden text says more: "average" is near
+    everything and describes nothing. Completeness and preciseness are None if the word list finds no claim in the
+    golden text.
 
     Relevance depends on the share of words in segments about low-level attributes. It is 2 for three quarters (or as
     many as in the golden text), 0 for less than a quarter, else 1. An empty description gets 0, 0, 0.
@@ -106,7 +109,8 @@ def verdict(description: str, golden: str) -> tuple[int | None, int | None, int 
             right += 1
         elif rivals or (claim.value in DEFECTS.get(claim.aspect, ()) and claim.aspect not in mentioned):
             wrong += 1
-    preciseness = 0 if not right or wrong > right else 1 if wrong else 2
+    is_vague = {claim.aspect for claim in said} == {OVERALL} != mentioned
+    preciseness = 0 if not right or wrong > right else 1 if wrong or is_vague else 2
     return completeness, preciseness, relevance
 
 

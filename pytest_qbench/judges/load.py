@@ -72,7 +72,7 @@ def check_judge(
         parse_address(target)
         read_key("judge")
     if kind == "hf":
-        check(_local(target), vision=False)
+        check(_local(target), vision=False, option="--qbench-judge=hf:")
 
 
 def make_judge(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,9 +50,8 @@ def one_line(error: BaseException, limit: int = 200) -> str:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error of torch means that memory ran out. Only CUDA has its own exception type."""
-    import torch
-
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+    torch = sys.modules.get("torch")  # an error of torch cannot come from a process that never imported it
+    if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
         return True
     text = str(error)
     return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)

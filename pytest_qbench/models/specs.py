@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pytest_qbench import PACKAGE
 from pytest_qbench.endpoints.address import parse_address
 from pytest_qbench.errors import ModelError
+from pytest_qbench.models.requirements import check_installed
 from pytest_qbench.prompts import QUALITY_WORDS, AnswerMode
 from pytest_qbench.records import RECORDS
 from pytest_qbench.untrusted.parsing import parse_json, read_json
@@ -150,10 +151,11 @@ def parse_spec(spec: str) -> ModelSpec:
     raise ModelError(f"no model {spec!r}: {hint} {FORMS}")
 
 
-def check(spec: ModelSpec, vision: bool = True) -> None:
-    """Raise `ModelError` for a model that cannot load, as far as its files show. Hub ids are looked up at load only.
+def check(spec: ModelSpec, vision: bool = True, option: str = "--qbench-model=") -> None:
+    """Raise `ModelError` for a model that cannot load, as far as its files and the installed packages show.
 
-    `vision`: whether the model must read images; a judge need not.
+    Hub ids are looked up at load only. `vision`: whether the model must read images; a judge need not. `option` is what
+    the user typed before its name.
     """
     if spec.kind == "random":
         if not re.fullmatch(r"[0-9]+", spec.target):
@@ -166,6 +168,8 @@ def check(spec: ModelSpec, vision: bool = True) -> None:
         )
     if spec.is_local:
         _check_folder(Path(spec.target), vision)
+    if spec.kind == "transformers":
+        check_installed(f"{option}{spec.alias or spec.target}")
 
 
 def paper_words(spec: ModelSpec | None) -> tuple[str, str]:

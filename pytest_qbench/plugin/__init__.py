@@ -20,6 +20,9 @@ from pytest_qbench.plugin.fixtures import (
 from pytest_qbench.session.options import NAME, add_options, given
 from pytest_qbench.session.workers import is_worker
 
+FIRST_REPLIES = 50
+"""Replies to questions after which a model that names no options is told."""
+
 __all__ = [
     "qbench_baseline",
     "qbench_engine",
@@ -63,22 +66,25 @@ def _check_command_line(config: pytest.Config) -> None:
         raise pytest.UsageError(str(e)) from e
 
 
-def pytest_report_header(config: pytest.Config) -> str | None:
+def pytest_report_header(config: pytest.Config) -> list[str] | None:
     """Name model and data when a model is named."""
     if not (config.getoption("qbench_model") or config.getini("qbench_model")):
         return None
     from pytest_qbench.plugin.terminal import header
 
-    return header(run_of(config).request.settings)
+    return header(run_of(config))
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
-    """State how the columns of the quality databases are understood."""
-    if not given(config) or (run := run_of(config)).usage_error:
+    """State what the run will do, and how the columns of the quality databases are understood."""
+    if KEY not in config.stash or (run := config.stash[KEY]).usage_error or not run.request.tasks:
         return []
+    from pytest_qbench.plugin.collection import written_gates
+    from pytest_qbench.plugin.terminal import baseline_lines, plan
+
     request = run.request
-    found = [d.meaning for d in request.datasets if d.meaning and d.task in request.tasks] if request.tasks else []
-    return [f"qbench: {meaning}" for meaning in found]
+    found = [d.meaning for d in request.datasets if d.meaning and d.task in request.tasks]
+    return [*(f"qbench: {meaning}" for meaning in found), *baseline_lines(run), plan(run, written_gates(config))]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -155,6 +161,7 @@ class ReportListener:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
+        self.first_replies: list[pytest.TestReport] = []
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
@@ -164,10 +171,17 @@ class ReportListener:
         if KEY in self.config.stash:
             self.config.stash[KEY].gating.count(report)
         yield
-        if getattr(report, "qbench_outcome", None) in ("wrong", "unparsed", "error"):
+        outcome = getattr(report, "qbench_outcome", None)
+        if outcome in ("wrong", "unparsed", "error"):
             from pytest_qbench.plugin.reports import remember_wrong
 
             remember_wrong(self.config, report)
+        if outcome in ("correct", "wrong", "unparsed") and len(self.first_replies) < FIRST_REPLIES:
+            self.first_replies.append(report)
+            if len(self.first_replies) == FIRST_REPLIES:
+                from pytest_qbench.plugin.reports import warn_of_unparsed
+
+                warn_of_unparsed(self.config, self.first_replies)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         """Run a session with item nodes, faster than pytest's own loop."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from collections.abc import Callable, Iterable, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Set
+from dataclasses import dataclass, field
 from typing import Any
 
 FIXTURE = "qbench_gate"
@@ -20,10 +20,32 @@ _NESTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
 @dataclass(frozen=True, slots=True)
+class WrittenGate:
+    """A gate as its source names it: the metric, and the arguments; the value of one that is no literal is None."""
+
+    metric: str
+    arguments: Mapping[str, Any]
+
+    @property
+    def task(self) -> str:
+        """The task of the metric."""
+        return self.metric.partition(".")[0]
+
+    @property
+    def compares_all(self) -> bool:
+        """Whether it compares every dataset of its task with the baseline."""
+        return "margin" in self.arguments and not {"dataset", "slice"} & set(self.arguments)
+
+
+@dataclass(frozen=True, slots=True)
 class GateCalls:
-    """The comparing gates of one test: the task of each, None where it is computed; `tasks` None: an unknown number."""
+    """The comparing gates of one test: the task of each, None where it is computed; `tasks` None: an unknown number.
+
+    `written` are all gates whose metric the source names, also those that compare nothing.
+    """
 
     tasks: tuple[str | None, ...] | None
+    written: tuple[WrittenGate, ...] = field(default=(), compare=False)
 
     def count(self, measured: Set[str]) -> int:
         """Number of the gates that have data, one for an unknown number; `measured` are the tasks with data."""
@@ -54,7 +76,8 @@ def gate_calls(function: Callable[..., Any], declared: int | None = None) -> Gat
         if isinstance(outer, _LOOPS) or (isinstance(outer, _NESTED) and outer is not tree.body[0])
         for inner in ast.walk(outer)
     }
-    return GateCalls(None if any(id(call) in repeated for call in comparing) else tuple(map(_task, comparing)))
+    written = tuple(gate for call in calls if (gate := _written(call)) is not None)
+    return GateCalls(None if any(id(call) in repeated for call in comparing) else tuple(map(_task, comparing)), written)
 
 
 def comparisons(tests: Iterable[GateCalls], measured: Set[str]) -> int:
@@ -68,6 +91,15 @@ def _is_gate(function: ast.expr) -> bool:
 
 def _task(call: ast.Call) -> str | None:
     """Task of the metric that a gate names; None where the name is no literal."""
+    gate = _written(call)
+    return gate.task if gate else None
+
+
+def _written(call: ast.Call) -> WrittenGate | None:
+    """Return a gate as the source names it; None where the metric is no literal."""
     given = [*call.args[:1], *(keyword.value for keyword in call.keywords if keyword.arg == "name")]
     name = given[0].value if given and isinstance(given[0], ast.Constant) else None
-    return name.partition(".")[0] if isinstance(name, str) else None
+    if not isinstance(name, str):
+        return None
+    arguments = {k.arg: k.value.value if isinstance(k.value, ast.Constant) else None for k in call.keywords if k.arg}
+    return WrittenGate(name, {key: value for key, value in arguments.items() if key != "name"})

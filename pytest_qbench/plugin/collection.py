@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from pytest_qbench.errors import UsageError
+from pytest_qbench.escaping import printable
 from pytest_qbench.plugin.access import KEY
 from pytest_qbench.plugin.alpha_allocation import FIXTURE, gate_calls
 from pytest_qbench.plugin.nodes import ItemNode, Items, is_plain, item_nodes
 from pytest_qbench.plugin.stash import GATE_CALLS
 from pytest_qbench.session.gc import freeze, gc_paused
-from pytest_qbench.session.options import NAME, in_use
+from pytest_qbench.session.options import NAME, NOT_MEASURED, in_use
 from pytest_qbench.session.workers import is_controller, is_worker
 
 if TYPE_CHECKING:
     from pytest_qbench.items import Item, Task
+    from pytest_qbench.plugin.alpha_allocation import WrittenGate
     from pytest_qbench.session.run import Run
 
 NO_MODEL = "no model: add --qbench-model=SPEC, for example --qbench-model=tiny (embedded; `qbench models` lists more)"
@@ -148,6 +150,10 @@ def order_and_check(config: pytest.Config, run: Run, items: list[pytest.Item]) -
             _check_distribution(config)
             _check_one_model(items)
             run.request.check_collected()
+            if is_worker(config):  # all workers alike; one process alone checks more, before it opens the run folder
+                from pytest_qbench.session.preflight import check_conditions
+
+                check_conditions(run, compared_tasks(config, run))
     except UsageError as e:
         run.usage_error = str(e)
     if run.usage_error and not is_worker(config):
@@ -196,6 +202,38 @@ def open_run_folder(config: pytest.Config, run: Run) -> None:
     try:
         check_output_paths(run.request)
         if run.usage_error is None and (run.request.tasks or (is_controller(config) and in_use(config))):
+            check_baseline(config, run)
             _ = run.recorder.folder
     except UsageError as e:
         raise pytest.UsageError(str(e)) from e
+
+
+def written_gates(config: pytest.Config) -> list[WrittenGate]:
+    """Return the gates of the collected tests, as their source names them."""
+    return [gate for calls in config.stash.get(GATE_CALLS, []) for gate in calls.written]
+
+
+def compared_tasks(config: pytest.Config, run: Run) -> set[str]:
+    """Return the tasks of this run of which a gate compares with the baseline."""
+    return {gate.task for gate in written_gates(config) if "margin" in gate.arguments} & set(run.request.tasks)
+
+
+def check_baseline(config: pytest.Config, run: Run) -> None:
+    """Compare with the baseline what is known of this run by now, so that nothing is measured in vain.
+
+    Raises `UsageError` for a name, a seal or conditions that do not fit. Other items end the session as not measured.
+    """
+    from pytest_qbench.session import preflight
+
+    gates = written_gates(config)
+    preflight.check_stored(run)
+    preflight.check_conditions(run, compared_tasks(config, run))
+    if is_worker(config) or run.collected.has_compared_items or not run.knows_baseline_name:
+        return
+    run.collected.has_compared_items = True
+    if reason := preflight.foreign_items(run, {gate.task for gate in gates if gate.compares_all}):
+        reporter = config.pluginmanager.getplugin("terminalreporter")
+        if reporter is not None:
+            reporter.ensure_newline()
+            reporter.write_line(printable(f"NOT MEASURED: {reason}"), red=True)
+        pytest.exit("no item was measured", returncode=NOT_MEASURED)

@@ -76,6 +76,7 @@ def qbench_judge(request: pytest.FixtureRequest) -> Judge:
 @pytest.fixture(scope="session")
 def qbench_engine(request: pytest.FixtureRequest, qbench_model: Model) -> Iterator[Engine]:
     """The engine that measures items with the model; the judge is made when a description needs it."""
+    from pytest_qbench.plugin.collection import check_baseline
     from pytest_qbench.plugin.nodes import stop
     from pytest_qbench.session.engine_setup import build_engine, measure_noise, ray_report
 
@@ -84,6 +85,8 @@ def qbench_engine(request: pytest.FixtureRequest, qbench_model: Model) -> Iterat
         engine = build_engine(
             run.request, run.recorder, run.endpoints, qbench_model, lambda: request.getfixturevalue("qbench_judge")
         )
+        if role_of(request.config).is_first:  # now the conditions of the model and the judge are known, too
+            check_baseline(request.config, run)
     except UsageError as e:
         stop(request.session, run, e)
     run.ray_report = ray_report(qbench_model)

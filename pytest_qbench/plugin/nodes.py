@@ -14,9 +14,11 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+from _pytest._code.code import Traceback, filter_traceback
 from _pytest.fixtures import TopRequest
 from _pytest.mark.structures import NodeKeywords
 
+from pytest_qbench import PACKAGE
 from pytest_qbench.errors import UsageError
 from pytest_qbench.escaping import printable
 from pytest_qbench.session.gc import gc_paused
@@ -190,6 +192,13 @@ class ItemNode(pytest.Item):
     @property
     def _fixtureinfo(self) -> Any:
         return self.suite.function._fixtureinfo
+
+    def _traceback_filter(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Traceback:
+        """Leave out the frames of pytest and of this package, as pytest does for functions: 1,400 lines otherwise."""
+        kept = excinfo.traceback.filter(
+            lambda entry: filter_traceback(entry) and not Path(entry.path).is_relative_to(PACKAGE)
+        )
+        return kept or excinfo.traceback
 
     def setup(self) -> None:
         """Request the session fixtures if the item needs the model. Their exceptions are errors in set-up."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from pytest_qbench.escaping import one_line
+from pytest_qbench.escaping import one_line, printable
 from pytest_qbench.plugin.access import run_of
 from pytest_qbench.plugin.alpha_allocation import FIXTURE
 from pytest_qbench.plugin.collection import bench_item, is_gate
 from pytest_qbench.plugin.stash import FAILED_BY_VERDICT, RECORD, STATUS, VERDICT
+from pytest_qbench.prompts import UNPARSED_HINT
 
+LEAST_UNPARSED = 0.2  # a smaller share of the first replies may be chance
 # status or verdict: (category, letter, word and colour with -v)
 OUTCOMES: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
     "correct": ("correct", ".", ("CORRECT", {"green": True})),
@@ -55,3 +59,21 @@ def remember_wrong(config: pytest.Config, report: pytest.TestReport) -> None:
     plugin = config.pluginmanager.getplugin("lfplugin")
     if plugin is not None:
         plugin.lastfailed[getattr(report, "id", report.nodeid)] = True
+
+
+def warn_of_unparsed(config: pytest.Config, reports: Sequence[pytest.TestReport]) -> None:
+    """Say after the first replies that too many name no option: the gate on accuracy would be invalid at the end."""
+    run, reporter = run_of(config), config.pluginmanager.getplugin("terminalreporter")
+    unparsed = [record for record in run.recorder.records.values() if record.status == "unparsed"]
+    share = sum(report.qbench_outcome == "unparsed" for report in reports) / len(reports)  # type: ignore[attr-defined]
+    limit = run.request.settings.max_unparsed
+    if reporter is None or share <= max(limit, LEAST_UNPARSED) or run.request.settings.judge_unparsed:
+        return
+    reporter.ensure_newline()
+    reporter.write_line(
+        printable(
+            f"qbench: {share:.0%} of the first {len(reports)} replies name no option ({unparsed[0].response!r:.50}): "
+            f"above {limit:.1%} the gate is invalid; {UNPARSED_HINT}"
+        ),
+        yellow=True,
+    )

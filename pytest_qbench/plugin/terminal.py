@@ -3,23 +3,71 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from pytest_qbench.errors import UsageError
 from pytest_qbench.escaping import printable
 from pytest_qbench.report.finished_run import Finished
 from pytest_qbench.report.headline import tone_of, word_of
 from pytest_qbench.report.terminal import COLOURS, NOT_QBENCH, section
+from pytest_qbench.session.pace_of_last_run import in_words
 
 if TYPE_CHECKING:
-    from pytest_qbench.session.settings import Settings
+    from pytest_qbench.plugin.alpha_allocation import WrittenGate
+    from pytest_qbench.session.run import Run
 
 
-def header(settings: Settings) -> str:
-    """Return the line of the session header: model and data."""
+def header(run: Run) -> list[str]:
+    """Return the lines of the session header: model and data; where others collect the tests, the baseline too."""
+    settings = run.request.settings
     data = NOT_QBENCH if settings.data == "mini" else settings.data
     blind = ", blind (grey images)" if settings.blind else ""
     ray = f", ray {settings.ray}" if settings.ray else ""
-    return printable(f"qbench: model {settings.model}, data {data}{blind}{ray}")
+    lines = [f"qbench: model {settings.model}, data {data}{blind}{ray}"]
+    if run.recorder.role.is_controller:
+        lines += baseline_lines(run)
+    return [printable(line) for line in lines]
+
+
+def baseline_lines(run: Run) -> list[str]:
+    """Say which baseline the run is compared with, or what follows where there is none; empty where it is unknown."""
+    from pytest_qbench.baseline.baseline import Baseline
+
+    try:
+        if not run.knows_baseline_name:
+            return []
+        name, stored = run.baseline_name, run.stored_baseline
+    except UsageError:  # of the model or the data: collection tells it
+        return []
+    if run.request.settings.update_baseline:
+        text = f"{name}, {'replaced' if isinstance(stored, Baseline) else 'recorded'} by this run"
+    elif isinstance(stored, Baseline):
+        text = f"{name} ({datetime.fromisoformat(stored.recorded):%d %b %Y}, {len(stored.records):,} items)"
+    elif run.gating.not_gated:
+        text = "none"
+    else:
+        text = stored.reason if stored.is_broken else f"none: {stored.reason}; until then gates are invalid"
+    return [printable(f"qbench: baseline {text}")]
+
+
+def plan(run: Run, gates: Sequence[WrittenGate]) -> str:
+    """Return what this run will do: the number of items, the gates, and how long it takes where that is known."""
+    request = run.request
+    items = len(request.expected)
+    # Several datasets or bounds of one metric are one entry.
+    names = dict.fromkeys(_gate(gate) for gate in gates if gate.task in request.tasks)
+    parts = [f"{items:,} items", f"gates: {', '.join(names) or 'none'}" if not run.gating.not_gated else "no gates"]
+    if request.spec and (pace := run.recorder.pace(items)):
+        parts.append(f"about {in_words(pace.seconds * items)}, by the run of {pace.day} ({pace.seconds:.2g} s an item)")
+    return printable(f"qbench: {'; '.join(parts)}")
+
+
+def _gate(gate: WrittenGate) -> str:
+    bounds = [f"{key} {value:g}" for key, value in gate.arguments.items() if isinstance(value, float | int) and value]
+    places = [value for key, value in gate.arguments.items() if isinstance(value, str)]
+    return " ".join([gate.metric, *places, *(b for b in bounds if not b.startswith("each_dataset"))])
 
 
 def show(reporter: Any, run: Finished) -> None:

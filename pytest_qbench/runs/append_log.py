@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from pytest_qbench.untrusted.files import open_regular
+from pytest_qbench.untrusted.locks import lock, unlock
 
 _PIECE = 1 << 16
 
@@ -30,7 +30,7 @@ class AppendLog:
         `known` lines need not be read by this process where it has read all before them; returns whether it has.
         """
         data = lines.encode()
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        lock(self._file)
         try:
             end = self._end_of_lines()
             try:
@@ -44,7 +44,7 @@ class AppendLog:
                 self._read += len(data)
             return followed
         finally:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
+            unlock(self._file)
 
     def _end_of_lines(self) -> int:
         """Where the last whole line ends; what a killed process left after it is cut off."""

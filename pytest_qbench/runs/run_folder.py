@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sys
@@ -14,6 +13,7 @@ from pytest_qbench.errors import UsageError
 from pytest_qbench.records import RECORDS, Key, Record, read_records
 from pytest_qbench.runs.append_log import AppendLog
 from pytest_qbench.runs.journal import JOURNAL, Journal
+from pytest_qbench.untrusted import locks
 from pytest_qbench.untrusted.files import open_regular, told
 from pytest_qbench.untrusted.parsing import parse_json
 
@@ -55,7 +55,7 @@ class RunFolder:
             raise UsageError(
                 f"--qbench-run-dir={path}: holds {RECORDS} already; name a new folder, or add --qbench-resume"
             )
-        lock = _locked(path, fcntl.LOCK_EX)
+        lock = _locked(path, shared=False)
         try:
             if not new:
                 _keep_measured(path)
@@ -78,7 +78,7 @@ class RunFolder:
     @classmethod
     def join(cls, path: Path) -> RunFolder:
         """Open the folder of the run that this worker belongs to; raises `UsageError` when that run has ended."""
-        folder = cls(path, _locked(path, fcntl.LOCK_SH), keeps=False)
+        folder = cls(path, _locked(path, shared=True), keeps=False)
         folder.journal.refresh()
         folder.index()
         return folder
@@ -86,7 +86,7 @@ class RunFolder:
     def share(self) -> None:
         """Let workers join and keep every other run out, as long as this process or one of them lives."""
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            locks.lock(self._lock, shared=True, wait=False)
         except BlockingIOError as e:
             raise _occupied(self.path) from e
 
@@ -183,14 +183,14 @@ def _record(line: bytes, place: str) -> Record:
     return Record.from_dict(data, place)
 
 
-def _locked(path: Path, kind: int) -> int:
+def _locked(path: Path, *, shared: bool) -> int:
     """Open the lock file and lock it, or raise `UsageError` at once."""
     try:
         lock = open_regular(path / LOCK, os.O_RDWR | os.O_CREAT)
     except OSError as e:
         raise _unwritable(path, e) from e
     try:
-        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+        locks.lock(lock, shared=shared, wait=False)
     except BlockingIOError as e:
         os.close(lock)
         raise _occupied(path) from e

@@ -52,6 +52,7 @@ _SHAPE: Shape = {
     "changes": Maybe([str]),
     "submissions": Maybe([str]),
     "seconds": Maybe(float),
+    "resumed": Maybe(int),
     "hints": Maybe([str]),
 }
 
@@ -62,7 +63,7 @@ class Summary:
 
     `errors` and `missing` name the first items, `made_otherwise` conditions that differ from the baseline's. `commit`
     is what CI tests. `changes` are those of a new baseline. `hints` are for the terminal. `seconds` is None for a
-    comparison, which measured nothing.
+    comparison, which measured nothing. `resumed` counts the items that an earlier run had measured; None: not known.
     """
 
     fingerprint: Fingerprint
@@ -87,6 +88,7 @@ class Summary:
     changes: tuple[str, ...] = ()
     submissions: tuple[str, ...] = ()
     seconds: float | None = None
+    resumed: int | None = None
     hints: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -117,6 +119,7 @@ class Summary:
             "changes": list(self.changes),
             "submissions": list(self.submissions),
             "seconds": self.seconds,
+            "resumed": self.resumed,
             **({"hints": list(self.hints)} if self.hints else {}),
         }
 
@@ -148,6 +151,7 @@ class Summary:
             tracebacks=data.get("tracebacks") or {},
             data=DataState.from_json(data["data"]) if data.get("data") else DataState(),
             seconds=data.get("seconds"),
+            resumed=data.get("resumed"),
             **{name: tuple(data.get(name) or ()) for name in named},
         )
 

@@ -61,9 +61,11 @@ def build_engine(
     def checked_judge() -> Judge:
         return _check_judge(request, recorder, endpoints, judge())
 
-    judges_earlier_texts = recorder.has_earlier_records and request.needs_judge
-    if judges_earlier_texts or (settings.judge_unparsed and "perception" in request.tasks):
-        checked_judge()  # it is part of the conditions, also of a run in which it has nothing left to judge
+    # Part of the conditions, also of a run in which it has nothing left to judge; and the first process finds out
+    # before the first item whether it answers. Other processes make it when they need it.
+    reads_earlier_texts = recorder.has_earlier_records or settings.judge_unparsed
+    if request.needs_judge and (recorder.role.is_first or reads_earlier_texts):
+        checked_judge()
     return Engine(
         model, answer=request.answer, batch_size=request.batch_size, blind=settings.blind,
         judge_rounds=settings.judge_rounds, judge=checked_judge, scoring=request.scoring,
@@ -122,6 +124,9 @@ def _check_judge(request: RunRequest, recorder: Recorder, endpoints: SessionEndp
     if "description" in request.tasks and not request.has_project_judge:  # a project's own judge is not checked
         made_with.judge_control = run_control_set(judge, request.items_of("description"), settings.judge_rounds)
         recorder.note_judge_control()
+        failed = made_with.judge_control["failed"]
+        if failed and settings.gates and not settings.blind:
+            raise UsageError(f"--qbench-judge={request.judge_spec} failed its control set, before any item: {failed}")
     return judge
 
 

@@ -13,8 +13,9 @@ from pytest_qbench.baseline.eligibility import why_not_whole
 from pytest_qbench.baseline.snapshot import before, write_before
 from pytest_qbench.baseline.store import write_baseline
 from pytest_qbench.errors import UsageError
-from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, GateResult
+from pytest_qbench.gates.evaluate import DEFAULT_MARGINS
 from pytest_qbench.gates.margins import suggest
+from pytest_qbench.gates.promotion import lost_items, unexcluded_drop
 from pytest_qbench.gates.targets import gated_tasks
 from pytest_qbench.metrics.direction import reversed_scales
 from pytest_qbench.metrics.noise_floor import noise_floor
@@ -104,14 +105,6 @@ def _update_baseline(run: Run, results: Results, exitstatus: int) -> BaselineUpd
     return BaselineUpdate(written=written, changes=told)
 
 
-def _may_have_regressed(gate: GateResult) -> bool:
-    """Whether an inconclusive gate saw a drop beyond its margin; recorded again and again, such drops add up."""
-    return gate.verdict == "inconclusive" and any(
-        row.verdict == "inconclusive" and row.delta is not None and row.margin is not None and row.delta < -row.margin
-        for row in gate.rows
-    )
-
-
 def _why_not_recorded(results: Results, old: Baseline | MissingBaseline, gating: Gating, exitstatus: int) -> str | None:
     """Return why this run may not replace the baseline, or None."""
     s = gating.settings
@@ -120,12 +113,8 @@ def _why_not_recorded(results: Results, old: Baseline | MissingBaseline, gating:
     failing = [gate for gate in gating.results if gating.outcome(gate) == "fail"]
     if regressed := [gate.name for gate in failing if gate.verdict == "regressed"]:
         return f"{', '.join(regressed)} regressed (accept with --qbench-accept-regression)"
-    accepted = gating.settings.accept_regression
-    if unproven := [gate.name for gate in gating.results if not accepted and _may_have_regressed(gate)]:
-        return (
-            f"{', '.join(unproven)} fell by more than the margin, though noise may explain it: measure more items "
-            "(or accept with --qbench-accept-regression)"
-        )
+    if not s.accept_regression and (drop := unexcluded_drop(gating.results)):
+        return f"{drop} (or accept with --qbench-accept-regression)"
     if failing or gating.failed_tests:
         return f"{failing[0].name if failing else gating.failed_tests[0]} failed"
     if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
@@ -133,12 +122,9 @@ def _why_not_recorded(results: Results, old: Baseline | MissingBaseline, gating:
     if isinstance(old, MissingBaseline):
         return None
     measured = {(r.task, r.dataset) for r in results.records}
-    if not gating.settings.accept_lost_items and (lost := sorted(set(old.records) - set(results.expected))):
-        parts = {f"{r.task} {r.dataset}" for r in old.records.values() if (r.task, r.dataset) not in measured}
-        which = ", ".join(sorted(parts)) or f"{len(lost)} items (first: {lost[0][1]})"
+    if not s.accept_lost_items and (lost := lost_items(old, results)):
         return (
-            f"it also holds {which}, which this run did not measure; record this part with --qbench-baseline=NAME, or "
-            "accept the loss with --qbench-accept-lost-items"
+            f"{lost}; record this part with --qbench-baseline=NAME, or accept the loss with --qbench-accept-lost-items"
         )
     judged = {gate.name.partition(".")[0] for gate in gating.results}
     if unjudged := sorted({task for task, _ in measured} - judged):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.metrics.noise_floor import SecondMeasurement
@@ -17,6 +18,9 @@ from pytest_qbench.session.chunk_measurer import Measurer
 from pytest_qbench.session.request import RunRequest
 from pytest_qbench.session.resume_settings import resume_settings
 from pytest_qbench.session.workers import ProcessRole
+
+if TYPE_CHECKING:
+    from pytest_qbench.session.pace_of_last_run import Pace
 
 
 @dataclass
@@ -96,6 +100,13 @@ class Recorder:
                 raise UsageError(f"--qbench-resume: no run in {self._runs}; name the folder with --qbench-run-dir=DIR")
             return begun[-1]
         return self._runs / f"{datetime.now():%Y%m%d-%H%M%S-%f}-{spec.name if spec else 'model'}"
+
+    def pace(self, items: int) -> Pace | None:
+        """Return the pace of the last run of the named model, where one like this has finished."""
+        from pytest_qbench.session.pace_of_last_run import pace_of_last_run
+
+        request, spec = self.request, self.request.spec
+        return pace_of_last_run(self._runs, spec.name, request.tasks, request.answer, items) if spec else None
 
     def read_records(self) -> None:
         """Read the records that any process wrote since the last call; the last one of an item counts."""

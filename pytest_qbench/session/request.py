@@ -20,6 +20,7 @@ from pytest_qbench.scoring.score import DEFAULT, PAPER_TEMPERATURE, Scoring
 from pytest_qbench.session.endpoints import endpoint_batch_size
 from pytest_qbench.session.gc import gc_paused
 from pytest_qbench.session.settings import Settings
+from pytest_qbench.untrusted.locks import check_system
 
 PLANNED_BATCH = 16  # chunks are whole multiples of it where memory decides on the batch: known without a model
 CHUNK_BATCHES = 4  # a chunk is what a worker gets at once: some batches, so that lengths can be sorted within it
@@ -109,6 +110,11 @@ class RunRequest:
         """The items that the suites ask for, by task and id."""
         return {(task, item.id): item for task in self.tasks for item in self.items_of(task)}
 
+    @property
+    def all_items(self) -> dict[tuple[str, str], Item]:
+        """The selected items of the data, by task and id, whether a suite asks for them or not."""
+        return {(item.task, item.id): item for dataset in self.datasets for item in dataset.items}
+
     def items_of(self, task: Task) -> list[Item]:
         """Return the selected items of a task."""
         return [item for dataset in self.datasets if dataset.task == task for item in dataset.items]
@@ -131,6 +137,7 @@ class RunRequest:
     def check_command_line(self, *, is_distributed: bool) -> None:
         """Raise `UsageError` for a model or a cluster that cannot work; before anything is collected."""
         if self.settings.model is not None:
+            check_system()
             _ = self.spec
         if self.settings.ray is not None:
             from pytest_qbench.replicas.check import check as check_ray
@@ -139,6 +146,7 @@ class RunRequest:
 
     def check_collected(self) -> None:
         """Raise `UsageError` for what would fail every item: no items, no judge, missing images."""
+        check_system()
         if not any(d.task in self.tasks for d in self.datasets):
             raise UsageError(f"--qbench-data={self.settings.data}: no items for {', '.join(self.tasks)}")
         if self.needs_judge and not self.has_project_judge:

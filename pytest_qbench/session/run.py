@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pytest_qbench.errors import UsageError
 from pytest_qbench.items import LeftOut
 from pytest_qbench.metrics.noise_floor import SecondMeasurement
 from pytest_qbench.runs.endpoint_usage import EndpointUsage
@@ -23,8 +22,10 @@ from pytest_qbench.session.workers import ProcessRole
 
 if TYPE_CHECKING:  # statistics load where gates run; a worker only measures
     from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
+    from pytest_qbench.metrics.fingerprint import Fingerprint
     from pytest_qbench.metrics.results import Results
     from pytest_qbench.report.finished_run import Finished
+    from pytest_qbench.session.baseline_lookup import Stored
 
 
 @dataclass
@@ -34,7 +35,7 @@ class CollectedTests:
     `without_items` are suite functions whose task the data lacks; `parametrized_normally` those that another plugin
     parametrized too. `gate_ids` are the gates that a worker hands to its controller, which runs them once and collects
     them alone meanwhile (`gates_only`). `lacks_model` says that no model is named: suites and
-    gates are then skipped beside other tests.
+    gates are then skipped beside other tests. `has_compared_items` says that the data was compared with the baseline.
     """
 
     without_items: set[str] = field(default_factory=set)
@@ -42,6 +43,7 @@ class CollectedTests:
     gate_ids: list[str] = field(default_factory=list)
     gates_only: bool = False
     lacks_model: bool = False
+    has_compared_items: bool = False
 
 
 @dataclass
@@ -111,9 +113,7 @@ class Run:
         return self._results[1]
 
     def _collect_results(self) -> Results:
-        from pytest_qbench.metrics.fingerprint import fingerprint
         from pytest_qbench.metrics.results import Results
-        from pytest_qbench.models.pixels import PIXEL_RULES
 
         request, settings = self.request, self.request.settings
         expected = request.expected
@@ -124,43 +124,61 @@ class Run:
         return Results(
             [self.recorder.records[key] for key in expected if key in self.recorder.records],
             expected,
-            fingerprint(
-                scoring=request.scoring, answer=request.answer, blind=settings.blind, pixels=PIXEL_RULES,
-                judge=made_with.judge, judge_rounds=settings.judge_rounds, unparsed=settings.judge_unparsed,
-                max_new_tokens=settings.max_new_tokens, model=made_with.model or {}, data=settings.data,
-                selection=request.selection, machine=made_with.machine, judge_control=made_with.judge_control,
-                batch_size=made_with.batch_size,
-            ).under(made_with.conditions or {}),
+            self.fingerprint(made_with),
             tuple(left_out),
             frozenset(task for task in request.tasks if not any(task == t for t, _ in expected)),
             narrowed=settings.limit is not None or settings.datasets is not None,
-        )  # fmt: skip
+        )
+
+    def fingerprint(self, made_with: MadeWith) -> Fingerprint:
+        """Return the fingerprint of records that `made_with` produces under the settings of this run."""
+        from pytest_qbench.metrics.fingerprint import fingerprint
+        from pytest_qbench.models.pixels import PIXEL_RULES
+
+        request, settings = self.request, self.request.settings
+        return fingerprint(
+            scoring=request.scoring, answer=request.answer, blind=settings.blind, pixels=PIXEL_RULES,
+            judge=made_with.judge, judge_rounds=settings.judge_rounds, unparsed=settings.judge_unparsed,
+            max_new_tokens=settings.max_new_tokens, model=made_with.model or {}, data=settings.data,
+            selection=request.selection, machine=made_with.machine, judge_control=made_with.judge_control,
+            batch_size=made_with.batch_size,
+        ).under(made_with.conditions or {})  # fmt: skip
 
     @property
     def baseline_name(self) -> str:
-        """Name of the baseline to compare with: the option, else the model's name."""
-        spec = self.request.spec
-        if name := self.request.settings.baseline or (spec.name if spec else None):
-            return name
-        model = self.recorder.made_with.model or {}
-        return re.sub(r"[^\w.-]+", "-", str(model.get("name") or "model"))
+        """Name of the baseline to compare with."""
+        return self._stored.name
+
+    @property
+    def knows_baseline_name(self) -> bool:
+        """Whether the baseline's name is known: that of a project's own model is known once the model is there."""
+        return bool(self.request.settings.baseline or self.request.spec or self.recorder.made_with.model)
+
+    @cached_property
+    def _stored(self) -> Stored:
+        from pytest_qbench.session.baseline_lookup import look_up
+
+        spec, model = self.request.spec, self.recorder.made_with.model or {}
+        name = spec.name if spec else re.sub(r"[^\w.-]+", "-", str(model.get("name") or "model"))
+        return look_up(self.request.settings, name, lambda: self.request.all_items)
+
+    @cached_property
+    def stored_baseline(self) -> Baseline | MissingBaseline:
+        """The stored baseline as it was recorded, or the reason why there is none to compare with."""
+        from pytest_qbench.baseline.baseline import MissingBaseline
+
+        found = self._stored.baseline
+        is_plain = self.gating.not_gated or self.request.settings.update_baseline
+        if not isinstance(found, MissingBaseline) or found.is_broken or is_plain:
+            return found
+        remedy = f"accept this model with: pytest {self.request.command} --qbench-update-baseline"
+        return MissingBaseline(f"{found.reason}; {remedy}")
 
     @cached_property
     def baseline(self) -> Baseline | MissingBaseline:
         """The stored baseline under the ids of this run, or the reason why there is none to compare with."""
         from pytest_qbench.baseline.align import align
-        from pytest_qbench.baseline.baseline import MissingBaseline
-        from pytest_qbench.baseline.store import find_baseline, read_baseline
+        from pytest_qbench.baseline.baseline import Baseline
 
-        settings = self.request.settings
-        try:
-            path = find_baseline(settings.baseline_dir, self.baseline_name)
-            if path is not None:
-                return align(read_baseline(path), self.request.expected)
-        except UsageError as e:
-            return MissingBaseline(str(e))
-        missing = f"no baseline {self.baseline_name!r} in {settings.baseline_dir.name}/"
-        if self.gating.not_gated or settings.update_baseline:
-            return MissingBaseline(missing)
-        remedy = f"accept this model with: pytest {self.request.command} --qbench-update-baseline"
-        return MissingBaseline(f"{missing}; {remedy}")
+        stored = self.stored_baseline
+        return align(stored, self.request.expected) if isinstance(stored, Baseline) else stored

@@ -91,6 +91,7 @@ def summarize(
         changes=tuple(update.changes) if update else (),
         submissions=tuple(submissions),
         seconds=round(seconds, 3),
+        resumed=run.recorder.resumed,
     )
 
 

@@ -121,6 +121,10 @@ def test_a_claim_about_one_part_is_for_that_part_only() -> None:
         ("Vivid colors.", "The colors are natural.", (1, 2, 2)),
         ("Faded colors.", "The colors are natural.", (0, 0, 2)),
         ("The image is bright.", "The brightness is normal.", (1, 2, 2)),
+        # an overall quality alone describes nothing, where there is more to say
+        ("The image is of average quality.", "The image is blurry. Overall, the quality is average.", (1, 1, 2)),
+        ("The image is of average quality.", "The image is sharp. There is no noise. The quality is good.", (1, 1, 2)),
+        ("The image is sharp and of average quality.", "The image is sharp. The quality is average.", (2, 2, 2)),
         # a golden text without any claim has no completeness
         ("The image is blurry.", "A dog.", (None, None, 2)),
     ],
@@ -171,7 +175,7 @@ def test_the_judge_is_identified_by_its_word_list(monkeypatch: pytest.MonkeyPatc
     from pytest_qbench.judges import lexicon
 
     before = LexiconJudge().describe()
-    assert (before["name"], before["version"]) == ("lexicon", 1)
+    assert (before["name"], before["version"]) == ("lexicon", 2)
     assert json.loads(json.dumps(before)) == before == LexiconJudge().describe()
     monkeypatch.setitem(lexicon.NOUNS, "contrast", "contrast gamma")
     assert LexiconJudge().describe()["lexicon"] != before["lexicon"]

@@ -168,19 +168,30 @@ def test_the_key_appears_in_no_output_and_no_file(project: pytest.Pytester, answ
 
 
 @BOTH
-def test_a_judge_that_fails_its_control_set_decides_nothing_and_is_recorded(
+def test_a_judge_that_fails_its_control_set_ends_the_run_before_the_first_item(
     project: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
     def kind(body: dict[str, Any], attempt: int) -> Any:
         scored = "Score: N" in text_of(body)
         return completion(*["Score: 2"] * body.get("n", 1)) if scored else everything(body, attempt)
 
-    result, _ = run(project, kind, *RUN, "test_description.py", "--qbench-update-baseline", *workers)
-    assert result.ret == 10
-    result.stdout.fnmatch_lines(["*gate description.sum: invalid (the judge failed its control set: *empty text*"])
-    records = read_records(project.path / "run" / "records.jsonl")
-    assert [r.judge for r in records] == [dict.fromkeys(("completeness", "preciseness", "relevance"), [2] * 5)] * 12
+    result, server = run(project, kind, *RUN, "test_description.py", "--qbench-update-baseline", *workers)
+    assert_usage(result, "--qbench-judge=openai:j@")
+    result.stderr.fnmatch_lines(
+        ["ERROR: * failed its control set, before any item: an empty text has completeness 2.00*"]
+    )
+    if not workers:  # another worker may have asked for its first texts by then
+        assert not [body for body in server.bodies if "Describe" in text_of(body)]
     assert not (project.path / "baselines").exists()
+
+
+def test_a_judge_that_refuses_the_key_is_told_before_the_first_item(project: pytest.Pytester) -> None:
+    def refused(body: dict[str, Any], attempt: int) -> Any:
+        return BAD_KEY if "Score: N" in text_of(body) else everything(body, attempt)
+
+    result, server = run(project, refused, *RUN, "test_description.py")
+    assert_usage(result, "texts could not be judged: ")
+    assert not [body for body in server.bodies if "Describe" in text_of(body)]
 
 
 def test_a_judge_that_changed_is_judge_drift(project: pytest.Pytester) -> None:

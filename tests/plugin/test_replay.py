@@ -11,6 +11,7 @@ import pytest
 
 from tests.official import OFFICIAL, needs_official
 from tests.plugin.test_runs import BOTH, project, summary
+from tests.plugin.test_usage import assert_usage
 
 __all__ = ["project"]
 
@@ -89,8 +90,9 @@ def test_the_protocol_of_the_paper(folders: pytest.Pytester, workers: tuple[str,
 def test_another_protocol_is_not_comparable(folders: pytest.Pytester, workers: tuple[str, ...]) -> None:
     assert folders.runpytest_subprocess(*REPLAY, "--qbench-update-baseline", *workers).ret == 0
     result = folders.runpytest_subprocess(*REPLAY, "--qbench-protocol=paper", *workers)
-    assert result.ret == 10
-    result.stdout.fnmatch_lines(["*assessment.srcc: invalid (this run differs from the baseline in: scoring*"])
+    assert_usage(
+        result, "baseline instructblip_t5: assessment could not be judged, this run differs from it in: scoring"
+    )
 
 
 @BOTH
@@ -132,7 +134,8 @@ def test_a_task_of_the_baseline_must_be_in_the_outputs(folders: pytest.Pytester,
     assert folders.runpytest_subprocess(*both, "--qbench-limit=20", "--qbench-update-baseline", *workers).ret == 0
     result = folders.runpytest_subprocess(*both, "--qbench-data=data", *workers)
     assert result.ret == 10
-    result.stdout.fnmatch_lines(["*perception.accuracy: invalid (perception was not measured*"])
+    result.stdout.fnmatch_lines(["NOT MEASURED: 20 perception items of baseline b are not in --qbench-data=data*"])
+    assert not list((folders.path / ".qbench" / "runs").glob("*/records.jsonl"))[1:]  # the baseline's run alone
 
 
 @needs_official

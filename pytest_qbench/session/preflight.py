@@ -1,0 +1,141 @@
+"""What can be known of the baseline before the first item is measured: name, seal, conditions, items."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pytest_qbench.baseline.align import align
+from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
+from pytest_qbench.baseline.expectation import expected_keys
+from pytest_qbench.baseline.store import find_baseline, names_of_baselines, read_fingerprint
+from pytest_qbench.errors import UsageError
+from pytest_qbench.items import TASKS, Item
+from pytest_qbench.metrics.fingerprint import COMPARABLE, Fingerprint, differences
+from pytest_qbench.records import Key
+from pytest_qbench.session.baseline_lookup import data_name
+
+if TYPE_CHECKING:
+    from pytest_qbench.session.run import Run
+
+_OF_THE_JUDGE = frozenset({"judge", "judge_rounds", "unparsed"})
+_WAYS = "name another baseline with --qbench-baseline, add --qbench-no-gates, or record the baseline anew"
+
+
+class Conditions(NamedTuple):
+    """The name of a baseline and its fingerprint."""
+
+    name: str
+    fingerprint: Fingerprint
+
+
+def check_stored(run: Run) -> None:
+    """Raise `UsageError` for a baseline that the user names and that does not exist, or for one that is not whole.
+
+    A run that records a baseline replaces what it finds; a run that gates nothing needs no whole baseline.
+    """
+    settings = run.request.settings
+    if settings.update_baseline or not run.knows_baseline_name or isinstance(stored := run.stored_baseline, Baseline):
+        return
+    if stored.is_broken and not run.gating.not_gated:
+        raise UsageError(stored.reason)
+    if settings.baseline and not stored.is_broken:
+        known = ", ".join(names_of_baselines(settings.baseline_dir)) or "none"
+        raise UsageError(
+            f"--qbench-baseline={settings.baseline}: not in {settings.baseline_dir.name}/ (baselines: {known}); "
+            "correct the name, or record it with --qbench-update-baseline"
+        )
+
+
+def check_conditions(run: Run, tasks: Iterable[str]) -> None:
+    """Raise `UsageError` where gates of these tasks cannot compare: a condition that is known differs.
+
+    Before the model is there, its conditions are unknown: those of recorded outputs, and how an endpoint scores.
+    """
+    made_with, spec = run.recorder.made_with, run.request.spec
+    is_loaded = made_with.model is not None
+    if not is_loaded and spec is not None and spec.kind == "replay":
+        return
+    baseline = _conditions_of_worker(run) if run.recorder.role.is_worker and not is_loaded else _decides(run)
+    if baseline is None:
+        return
+    unknown = set(_OF_THE_JUDGE) if made_with.judge is None else set()
+    if not is_loaded and (spec is None or spec.kind == "openai"):
+        unknown.add("scoring")
+    without: dict[str, Any] = dict.fromkeys(unknown)
+    old, new = (replace(each, **without) for each in (baseline.fingerprint, run.fingerprint(made_with)))
+    for task in (task for task in TASKS if task in set(tasks) & COMPARABLE.keys()):
+        if differ := differences(task, old, new):
+            raise UsageError(
+                f"baseline {baseline.name}: {task} could not be judged, this run differs from it in: "
+                f"{'; '.join(differ)}; measure as it was recorded, {_WAYS}"
+            )
+
+
+def _conditions_of_worker(run: Run) -> Conditions | None:
+    """Return the conditions of the baseline from its head alone: each of many workers would read all its records."""
+    settings, spec = run.request.settings, run.request.spec
+    name = settings.baseline or (spec.name if spec else None)
+    if name is None or run.gating.not_gated or settings.update_baseline:
+        return None
+    own = f"{name}@{data_name(settings.data)}"
+    is_of_data = not settings.baseline and find_baseline(settings.baseline_dir, own) is not None
+    path = find_baseline(settings.baseline_dir, own if is_of_data else name)
+    fingerprint = read_fingerprint(path) if path is not None else None
+    if fingerprint is None or (fingerprint.data != settings.data and not settings.baseline):
+        return None  # perhaps of other data: the controller, which reads it all, decides
+    return Conditions(name, fingerprint)
+
+
+def foreign_items(run: Run, whole: Collection[str]) -> str | None:
+    """Say how the items of the data differ from those of the baseline, or return None.
+
+    `whole` are the tasks with a gate over all datasets: each of their items must be in the baseline.
+    """
+    if (stored := _decides(run)) is None:
+        return None
+    data = run.request.settings.data
+    expected = run.request.all_items
+    # Only a process that collects knows the tasks of the suites; a controller compares all that the data has.
+    baseline = run.baseline if set(run.request.tasks) == {task for task, _ in expected} else align(stored, expected)
+    assert isinstance(baseline, Baseline)
+    wanted = expected_keys(baseline, run.request.selection)
+    for task in TASKS:
+        own = {key: item for key, item in expected.items() if key[0] == task}
+        if gone := sorted(id_ for t, id_ in wanted if t == task and (t, id_) not in own):
+            return (
+                f"{len(gone)} {task} items of baseline {baseline.name} are not in --qbench-data={data} "
+                f"(first: {gone[0]}); {_WAYS}"
+            )
+        is_same = baseline.matched == {"id": len(expected)}  # with equal texts: most runs
+        if task in whole and not is_same and (reason := _not_in(baseline, own)):
+            return f"{reason}; {_WAYS}"
+    return None
+
+
+def _not_in(baseline: Baseline, items: Mapping[Key, Item]) -> str | None:
+    """Say which items the baseline lacks or holds with another content, or return None."""
+    if all(item.task == "perception" and item.answer is None for item in items.values()):
+        return None  # hidden answers: nothing is compared
+    if unclear := [key for key in items if key in baseline.ambiguous]:
+        return (
+            f"{len(unclear)} items cannot be told apart in baseline {baseline.name} "
+            f"(first: {baseline.ambiguous[unclear[0]]})"
+        )
+    unknown = [item for key, item in items.items() if key not in baseline.records]
+    changed = [
+        item for key, item in items.items() if key in baseline.digests and baseline.digests[key] != item.digest()
+    ]
+    for found, what in ((unknown, "are not in"), (changed, "have another text, key or reference in")):
+        if found:
+            first = f"(first: {found[0].id})"
+            return f"{len(found)} of {len(items)} {found[0].task} items {what} baseline {baseline.name} {first}"
+    return None
+
+
+def _decides(run: Run) -> Baseline | None:
+    """Return the baseline where gates decide by it."""
+    if run.gating.not_gated or run.request.settings.update_baseline or not run.knows_baseline_name:
+        return None
+    return None if isinstance(run.stored_baseline, MissingBaseline) else run.stored_baseline
