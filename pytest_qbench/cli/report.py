@@ -47,13 +47,13 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     from pytest_qbench.report.finished_run import read_finished
-    from pytest_qbench.report.rescoring import scorings
+    from pytest_qbench.report.rescoring import rescoring_lines
     from pytest_qbench.report.terminal import coloured, section
     from pytest_qbench.report.write import write_reports
 
     finished = read_finished(arguments.run_folder)
     if arguments.scoring:
-        show("\n".join(scorings(finished)))
+        show("\n".join(rescoring_lines(finished)))
     else:
         width = shutil.get_terminal_size().columns
         lines = section(finished, width, arguments.verbose)

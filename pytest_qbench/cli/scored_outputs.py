@@ -76,9 +76,9 @@ class OutputScorer:
             judge={"name": judges[0].name, **judges[0].describe()} if judges else self._conditions.judge,
             model={"name": model.name, **model.describe()}, data=self._data or self._conditions.data,
             selection=self._selection(),
-        ).under(model.conditions)  # fmt: skip
+        ).with_conditions(model.conditions)  # fmt: skip
         absent = frozenset(TASKS) - {item.task for item in items}
-        return Results(records, expected, made, model.left_out, absent, narrowed=made.is_narrowed)
+        return Results(records, expected, made, model.left_out, absent, is_narrowed=made.is_narrowed)
 
     def _read_items(self, path: Path) -> list[Item]:
         if self._data is not None:

@@ -13,7 +13,7 @@ from pytest_qbench.baseline.snapshot import before
 from pytest_qbench.gates.comparison import Comparison, check_comparable, drifts
 from pytest_qbench.gates.evaluate import GateResult, Limits, evaluate
 from pytest_qbench.gates.targets import InvalidError
-from pytest_qbench.metrics.fingerprint import reported
+from pytest_qbench.metrics.fingerprint import other_differences
 from pytest_qbench.metrics.metrics import ALPHA, Metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import METRICS
@@ -58,7 +58,7 @@ def compare(
         lines += [
             f"drift of {m.name.partition('.')[0]} {m.dataset}: {m.value:.4f}, {m.note}" for m, _ in drifts(new, old)
         ]
-        lines += [f"differs: {shortened_id(one)}" for one in reported(old.fingerprint, new.fingerprint)]
+        lines += [f"differs: {shortened_id(one)}" for one in other_differences(old.fingerprint, new.fingerprint)]
     for gate in gates:
         lines += _flips(gate.name, "lost", gate.lost, gate.lost_count, flips)
         lines += _flips(gate.name, "gained", gate.gained, gate.gained_count, flips)
@@ -114,7 +114,7 @@ def _row(
 ) -> list[str]:
     cells = [m.name, m.dataset or "mean", m.slice or "", "-", "undefined" if m.value is None else f"{m.value:.4f}"]
     verdict = verdicts.get((m.name, m.dataset, m.slice)) or ""
-    if m.dataset is None and m.value is not None and isinstance(old, Baseline) and not new.narrowed:
+    if m.dataset is None and m.value is not None and isinstance(old, Baseline) and not new.is_narrowed:
         before = old.value(m.name, None, None)  # of the same datasets, or the gates are invalid
         change = "-" if before is None else f"{m.value - before:+.4f}"
         return [*cells[:3], "-" if before is None else f"{before:.4f}", cells[4], change, "", "", ""]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.baseline.snapshot import beside
 from pytest_qbench.gates.evaluate import GateResult
-from pytest_qbench.metrics.fingerprint import reported
+from pytest_qbench.metrics.fingerprint import other_differences
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import DRIFTS, task_of
@@ -43,7 +43,7 @@ def run_summary(
         drifts=tuple(DriftState(row.name, row.dataset, moved) for row, moved in drifts),
         made_otherwise=()
         if isinstance(baseline, MissingBaseline)
-        else tuple(reported(baseline.fingerprint, results.fingerprint)),
+        else tuple(other_differences(baseline.fingerprint, results.fingerprint)),
     )
 
 

@@ -127,7 +127,7 @@ class Run:
             self.fingerprint(made_with),
             tuple(left_out),
             frozenset(task for task in request.tasks if not any(task == t for t, _ in expected)),
-            narrowed=settings.limit is not None or settings.datasets is not None,
+            is_narrowed=settings.limit is not None or settings.datasets is not None,
         )
 
     def fingerprint(self, made_with: MadeWith) -> Fingerprint:
@@ -142,7 +142,7 @@ class Run:
             max_new_tokens=settings.max_new_tokens, model=made_with.model or {}, data=settings.data,
             selection=request.selection, machine=made_with.machine, judge_control=made_with.judge_control,
             batch_size=made_with.batch_size,
-        ).under(made_with.conditions or {})  # fmt: skip
+        ).with_conditions(made_with.conditions or {})  # fmt: skip
 
     @property
     def baseline_name(self) -> str:

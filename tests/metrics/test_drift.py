@@ -16,7 +16,7 @@ from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.baseline.store import read_baseline, write_baseline
 from pytest_qbench.gates.comparison import drifts
 from pytest_qbench.gates.evaluate import Limits, evaluate
-from pytest_qbench.metrics.drift import against_floor, drift, judged
+from pytest_qbench.metrics.drift import compare_with_floor, drift, judge_drifts
 from pytest_qbench.metrics.noise_floor import SecondMeasurement, noise_floor, noise_items
 from pytest_qbench.metrics.probabilities import confidence, probabilities
 from pytest_qbench.metrics.results import Results
@@ -83,8 +83,8 @@ def test_a_run_that_moves_as_far_as_noise_seldom_warns_and_twice_as_far_it_does(
         floor = noise_floor(SecondMeasurement("again", twice), records, WORDS).of("perception.drift", "mini")
         for ratio in warned:
             pairs = second_measurement(rng, sensitivity, ratio)
-            found = against_floor(drift("perception.drift", "mini", pairs, WORDS), pairs, WORDS, floor)
-            warned[ratio] += judged([found])[0][1]
+            found = compare_with_floor(drift("perception.drift", "mini", pairs, WORDS), pairs, WORDS, floor)
+            warned[ratio] += judge_drifts([found])[0][1]
     assert binomtest(warned[1.0], 100, 0.05, alternative="greater").pvalue > 0.01
     assert warned[3.0] > 95
 
@@ -94,15 +94,18 @@ def test_several_datasets_share_alpha_and_an_unknown_floor_judges_nothing() -> N
     pairs = second_measurement(rng, np.full(40, 0.01), 1.6)
     row = drift("perception.drift", "mini", pairs, WORDS)
     floor = {new.item: 0.0025 for new, _ in pairs}
-    found = against_floor(row, pairs, WORDS, floor)
+    found = compare_with_floor(row, pairs, WORDS, floor)
     assert found.p_value is not None
     alpha = 1.5 * found.p_value
-    assert judged([found], alpha)[0][1]
-    assert not any(moved for _, moved in judged([found, found], alpha))
-    unknown = against_floor(row, pairs, WORDS, {})
-    assert judged([unknown])[0][0].note == "not judged: the baseline stores no noise floor"
-    other = against_floor(row, pairs, WORDS, {f"mini/{i}": 0.1 for i in range(1000, 1040)})
-    assert judged([other])[0] == (replace(row, note="not judged: 0 items of the noise floor were measured"), False)
+    assert judge_drifts([found], alpha)[0][1]
+    assert not any(moved for _, moved in judge_drifts([found, found], alpha))
+    unknown = compare_with_floor(row, pairs, WORDS, {})
+    assert judge_drifts([unknown])[0][0].note == "not judged: the baseline stores no noise floor"
+    other = compare_with_floor(row, pairs, WORDS, {f"mini/{i}": 0.1 for i in range(1000, 1040)})
+    assert judge_drifts([other])[0] == (
+        replace(row, note="not judged: 0 items of the noise floor were measured"),
+        False,
+    )
 
 
 def test_noise_items_are_64_of_every_dataset() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_qbench.metrics.fingerprint import Fingerprint, differences, fingerprint, reported
+from pytest_qbench.metrics.fingerprint import Fingerprint, differences, fingerprint, other_differences
 from pytest_qbench.prompts import MAX_NEW_TOKENS
 from pytest_qbench.scoring.score import DEFAULT
 
@@ -66,7 +66,7 @@ OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
 @given(st.fixed_dictionaries(ENTRIES, optional=OPTIONAL))
 def test_every_entry_comes_back_from_its_json(entry: dict[str, Any]) -> None:
     assert Fingerprint.from_json(entry).to_json() == entry
-    assert reported(Fingerprint.from_json(entry), Fingerprint.from_json(entry)) == []
+    assert other_differences(Fingerprint.from_json(entry), Fingerprint.from_json(entry)) == []
 
 
 @given(st.sampled_from(sorted({*ENTRIES, *OPTIONAL} - {"of_another_version", "other"})))
@@ -89,6 +89,8 @@ def test_the_order_of_the_entries_is_that_of_every_baseline() -> None:
 
 
 def test_what_the_model_knows_better_replaces_entries() -> None:
-    asked = made("likelihood").under({"answer": "generate", "scoring": {**DEFAULT.to_json(), "asked": "one word"}})
+    asked = made("likelihood").with_conditions(
+        {"answer": "generate", "scoring": {**DEFAULT.to_json(), "asked": "one word"}}
+    )
     assert (asked.answer, asked.asked, asked.words) == ("generate", {"asked": "one word"}, DEFAULT.words)
     assert "asked" in "; ".join(differences("assessment", made(), asked))

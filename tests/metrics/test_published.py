@@ -12,7 +12,7 @@ from pytest_qbench.engine.engine import Engine
 from pytest_qbench.items import Dataset
 from pytest_qbench.metrics.diagnostics import diagnose
 from pytest_qbench.metrics.metrics import Metric, compute_metrics
-from pytest_qbench.metrics.rescoring import compare
+from pytest_qbench.metrics.rescoring import compare_strategies
 from pytest_qbench.models import load_model, parse_spec
 from pytest_qbench.models.replay import ReplayModel
 from pytest_qbench.models.specs import paper_words
@@ -83,7 +83,9 @@ ARGMAX = ["idefics", "instructblip_vicuna", "llava_v1.5", "shikra"]
 @pytest.mark.parametrize("model", ARGMAX)
 def test_the_argmax_cells_of_a_model(model: str) -> None:
     records, _ = replayed(model)
-    (argmax,) = [one for one in compare(records, Scoring(halves=True)) if one.strategy.name == "argmax good/poor"]
+    (argmax,) = [
+        one for one in compare_strategies(records, Scoring(halves=True)) if one.strategy.name == "argmax good/poor"
+    ]
     assert cells(list(argmax.metrics)) == pytest.approx(published("a3_argmax.csv", model), abs=0.003)
 
 
