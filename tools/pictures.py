@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pytest_qbench.report.finished_run import Finished, read_finished
+from pytest_qbench.report.finished_run import FinishedRun, read_finished
 from pytest_qbench.report.headline import tone_of, word_of
 from pytest_qbench.report.markup import joined, tag
 from pytest_qbench.report.page import page
@@ -62,7 +62,7 @@ def measured(folder: Path) -> Path:
     return folder / "run"
 
 
-def terminal(run: Finished) -> str:
+def terminal(run: FinishedRun) -> str:
     """The closing section as a terminal shows it, as HTML."""
     word = word_of(run)
     title = f" Q-Bench: {word} ".center(WIDTH, "=")
@@ -72,7 +72,7 @@ def terminal(run: Finished) -> str:
     return f"<!DOCTYPE html><meta charset=utf-8><style>{STYLE}</style><pre>{joined(*rows)}</pre>"
 
 
-def draw(run: Finished, folder: Path) -> None:
+def draw(run: FinishedRun, folder: Path) -> None:
     """Write the pictures."""
     from playwright.sync_api import sync_playwright
 

@@ -66,10 +66,10 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _history(arguments: argparse.Namespace) -> None:
-    from pytest_qbench.report.history import history, history_page, lines, write_csv
+    from pytest_qbench.report.history import history_lines, history_page, read_history, write_csv
 
-    found = history(arguments.history)
-    show("\n".join(lines(found)))
+    found = read_history(arguments.history)
+    show("\n".join(history_lines(found)))
     try:
         if arguments.csv:
             write_csv(found, arguments.csv)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.metrics.rescoring import compare_strategies
-from pytest_qbench.report.finished_run import Finished
+from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.text_table import aligned
 from pytest_qbench.scoring.score import DEFAULT
 
 
-def rescoring_lines(run: Finished) -> list[str]:
+def rescoring_lines(run: FinishedRun) -> list[str]:
     """Return the table of all strategies as lines. Raises `UsageError` if no log-probabilities were recorded."""
     chosen = run.summary.fingerprint.scoring or DEFAULT
     compared = compare_strategies(run.records.values(), chosen)

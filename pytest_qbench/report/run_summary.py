@@ -1,4 +1,4 @@
-"""What results, gates and a baseline say together: the part that every summary shares, live or compared."""
+"""Build the part of a `Summary` that a live run and a comparison of finished runs have in common."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run_summary(
     began: str,
     verdict: str,
 ) -> Summary:
-    """Return the shared part; `outcome` tells what a gate ends in, `old` are the baseline's records."""
+    """Return the common part. `outcome` returns the outcome of a gate; `old` are the baseline's records."""
     judged = {(m.name, m.dataset, m.slice): m for gate in gates for m in gate.rows if m.name not in DRIFTS}
     standing = [judged.pop((m.name, m.dataset, m.slice), m) for m in results.metrics]
     rows = [*standing, *judged.values(), *(row for row, _ in drifts)]
@@ -48,7 +48,7 @@ def run_summary(
 
 
 def _baseline_state(name: str, baseline: Baseline | MissingBaseline) -> BaselineState:
-    """The baseline of a summary: where it lies and when it was recorded, or why there is none."""
+    """Return the baseline of a summary: its path and date, or the reason why there is none."""
     if isinstance(baseline, MissingBaseline):
         return BaselineState(name, missing=baseline.reason)
     return BaselineState(

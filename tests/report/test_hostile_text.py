@@ -19,7 +19,7 @@ import pytest
 from pytest_qbench.cli.main import main
 from pytest_qbench.gates.evaluate import GateResult
 from pytest_qbench.items import Item
-from pytest_qbench.report.finished_run import Finished, read_finished
+from pytest_qbench.report.finished_run import FinishedRun, read_finished
 from pytest_qbench.report.junit import properties
 from pytest_qbench.report.markdown import markdown
 from pytest_qbench.report.page import page
@@ -34,7 +34,7 @@ HOSTILE = (
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     def hostile(item: Item) -> Item:
         return replace(item, question=HOSTILE, options=(HOSTILE, "No"), answer="No")
 
@@ -63,16 +63,16 @@ def acting(text: str) -> list[str]:
     return characters + [line for line in text.split("\n") if obeyed(line)]
 
 
-def terminal(run: Finished) -> str:
+def terminal(run: FinishedRun) -> str:
     return "\n".join(line.text for verbosity in (-1, 0, 1) for line in section(run, 80, verbosity))
 
 
-def failing_gate(run: Finished) -> str:
+def failing_gate(run: FinishedRun) -> str:
     gate = run.gates[0]
     return gate_text(GateResult(HOSTILE, "regressed", HOSTILE, gate.rows, gate.lost, gate.gained))
 
 
-def html(run: Finished) -> str:
+def html(run: FinishedRun) -> str:
     """What a reader of the page sees: its own markup, and the items that its script shows."""
     text = page(run)
     packed = max(re.findall(r">\s*([A-Za-z0-9+/=]{100,})\s*<", text), key=len)
@@ -91,19 +91,21 @@ def texts_of(data: object) -> list[str]:
     return [text for part in parts for text in texts_of(part)]
 
 
-WRITERS: dict[str, Callable[[Finished], str]] = {
+WRITERS: dict[str, Callable[[FinishedRun], str]] = {
     "terminal and log": terminal, "failing gate": failing_gate, "Markdown": markdown, "HTML": html,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS.keys())
-def test_nothing_acts(finished: Finished, write: Callable[[Finished], str]) -> None:
+def test_nothing_acts(finished: FinishedRun, write: Callable[[FinishedRun], str]) -> None:
     told = write(finished)
     assert "pwned" in told
     assert acting(told) == []
 
 
-def test_nothing_acts_in_the_commands(finished: Finished, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_nothing_acts_in_the_commands(
+    finished: FinishedRun, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     table = tmp_path / "h.csv"
     assert main(["report", str(finished.folder), "-v"]) == 0
     assert main(["report", "--history", str(finished.folder.parent), "--csv", str(table)]) == 0
@@ -120,7 +122,7 @@ def test_nothing_acts_in_the_commands(finished: Finished, capsys: pytest.Capture
         assert not cell.startswith(("=", "+", "@")) and not re.match(r"-\D", cell)  # noqa: PT018
 
 
-def test_nothing_acts_in_junit(finished: Finished, pytester: pytest.Pytester) -> None:
+def test_nothing_acts_in_junit(finished: FinishedRun, pytester: pytest.Pytester) -> None:
     """pytest's own XML drops some characters; what we hand it has none, properties and failures."""
     (pytester.path / "told.json").write_text(json.dumps([properties(finished), failing_gate(finished)]))
     pytester.makepyfile(

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_qbench.plugin.terminal import wrapped
 from pytest_qbench.records import Record
-from pytest_qbench.report.finished_run import Finished, read_finished
+from pytest_qbench.report.finished_run import FinishedRun, read_finished
 from pytest_qbench.report.markdown import markdown
 from pytest_qbench.report.page import page
 from pytest_qbench.report.terminal import Line, coloured, section
@@ -22,13 +22,13 @@ WIDTHS = (80, 100, 200)
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     folder = tmp_path_factory.mktemp("run") / "run"
     left_out = [{"dataset": "koniq", "entry": f"{i}.jpg", "reason": "no MOS"} for i in range(30)]
     return read_finished(run_folder(folder, *large(2000), left_out=left_out))
 
 
-def lines(run: Finished, width: int, verbosity: int = 0) -> list[str]:
+def lines(run: FinishedRun, width: int, verbosity: int = 0) -> list[str]:
     return [line.text for line in section(run, width, verbosity)]
 
 
@@ -39,7 +39,7 @@ def cells(text: list[str], start: str) -> list[str]:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_verdict_is_first_and_last_and_the_numbers_have_units(finished: Finished, width: int) -> None:
+def test_the_verdict_is_first_and_last_and_the_numbers_have_units(finished: FinishedRun, width: int) -> None:
     text = lines(finished, width)
     assert text[0] == text[-1]
     assert text[0].startswith("REGRESSED: accuracy on mini fell by 3.0 pt (74.0 % -> 71.0 %), allowed 1 pt")
@@ -56,7 +56,7 @@ def test_the_verdict_is_first_and_last_and_the_numbers_have_units(finished: Fini
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_verbose_adds_tables_that_hold_the_metrics_and_fit(finished: Finished, width: int) -> None:
+def test_verbose_adds_tables_that_hold_the_metrics_and_fit(finished: FinishedRun, width: int) -> None:
     text = lines(finished, width, 1)
     by_name = {(m.name, m.dataset, m.slice): m for m in finished.metrics}
     for label, slice_ in (("all", None), ("type how", "type=how"), ("concern other", "concern=other")):
@@ -71,7 +71,7 @@ def test_verbose_adds_tables_that_hold_the_metrics_and_fit(finished: Finished, w
     assert max(map(len, tables)) <= width
 
 
-def test_quiet_keeps_the_numbers_and_verbose_names_every_flip(finished: Finished) -> None:
+def test_quiet_keeps_the_numbers_and_verbose_names_every_flip(finished: FinishedRun) -> None:
     quiet, plain, loud = (lines(finished, 100, verbosity) for verbosity in (-1, 0, 1))
     assert len(quiet) <= 8
     assert quiet[-1] == plain[-1] == loud[-1]
@@ -85,7 +85,7 @@ def test_quiet_keeps_the_numbers_and_verbose_names_every_flip(finished: Finished
     assert any(line.strip().startswith("data: built") for line in loud)
 
 
-def test_twice_verbose_shows_what_a_wrong_item_said(finished: Finished) -> None:
+def test_twice_verbose_shows_what_a_wrong_item_said(finished: FinishedRun) -> None:
     text = lines(finished, 100, 2)
     key, wrong = next((k, r) for k, r in finished.records.items() if r.status == "wrong")
     at = text.index(f"wrong {wrong.item}: {finished.items[key].question}")
