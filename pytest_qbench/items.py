@@ -92,6 +92,10 @@ class Item:
     image_names: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """The id alone: report plugins print the parameters of a test, and the images' folders are a machine's own."""
+        return self.id
+
     def digest(self) -> str:
         """Return a hash of question, options, answer, MOS and golden texts: 16 hex digits."""
         content = [self.question, list(self.options), self.answer, self.target, list(self.golden)]

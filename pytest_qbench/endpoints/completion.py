@@ -8,20 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_qbench.endpoints.finish_reasons import is_cut, why_no_answer
 from pytest_qbench.endpoints.key import Key
 from pytest_qbench.untrusted.parsing import parse_json
 
-# Finish reasons of a reply that the token limit ended: OpenAI's, then those of servers that translate others' replies.
-_CUT = frozenset({"length", "max_tokens", "model_length", "max_output_tokens", "MAX_TOKENS"})
 _ROUNDING = 1e-2  # a log-probability above 0 by no more than this was rounded
-# How a reply may not have ended: what was written until then is not the model's answer.
-_BROKEN_OFF = {
-    "content_filter": "was cut by the endpoint's content filter",
-    "error": "ended in an error",
-    "abort": "was aborted",
-    "tool_calls": "is a call of a tool",
-    "function_call": "is a call of a tool",
-}
 
 
 class MalformedError(Exception):
@@ -109,15 +100,15 @@ def _choice(data: Any) -> Choice:
     message = data.get("message") if isinstance(data, Mapping) else None
     if not isinstance(message, Mapping):
         raise MalformedError("a choice has no message")
-    if (ended := data.get("finish_reason")) in _BROKEN_OFF:
-        raise RefusedError(f"the reply {_BROKEN_OFF[ended]}")
+    if why := why_no_answer(data.get("finish_reason")):
+        raise RefusedError(f"the reply {why}")
     if message.get("refusal"):
         raise RefusedError("the endpoint refused to answer")
     content = message.get("content")
     if isinstance(content, list):  # some servers return parts
         texts = [part.get("text") for part in content if isinstance(part, Mapping) and part.get("type") == "text"]
         content = "".join(map(str, texts)) if texts and None not in texts else None
-    cut = ended in _CUT
+    cut = is_cut(data.get("finish_reason"))
     if not isinstance(content, str):
         if not cut:
             raise MalformedError("a message has no text")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from pytest_qbench.extraction.mentions import Mention, Reading
+from pytest_qbench.extraction.mentions import Mention
+from pytest_qbench.extraction.reading import Reading
 from pytest_qbench.extraction.vocabulary import OF_THE_IMAGE, REVISES
 
 _STOP = re.compile(r"\s*[.!\n]")

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 
 from pytest_qbench.extraction.commitment import committed
 from pytest_qbench.extraction.container import marked_answer
-from pytest_qbench.extraction.mentions import Mention, Reading
+from pytest_qbench.extraction.mentions import Mention
 from pytest_qbench.extraction.normalize import plain, plain_option, tokens
+from pytest_qbench.extraction.reading import Reading
 from pytest_qbench.extraction.refusal import is_refusal
 from pytest_qbench.extraction.vocabulary import (
     ERROR,

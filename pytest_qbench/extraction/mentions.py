@@ -1,46 +1,31 @@
-"""Find where a reply names options, and whether it affirms or rejects them there."""
+"""Find where a reply names options: by their text or by their letter."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
 from pytest_qbench.extraction.normalize import pieces, plain_option, tokens
 from pytest_qbench.extraction.vocabulary import (
-    AFFIRMING_PAIRS,
     AFTER_LETTER,
     BEFORE_LETTER,
     CLOSES,
-    COMPARED,
     DEGREES,
-    FOREMOST,
     GLUE,
     IDIOMS,
     INTRODUCING,
-    JOINS,
-    LINKS,
     NAMES_LETTER,
-    NEGATED_AFTER,
-    NEGATING_PAIRS,
-    NEGATORS,
     NO,
     OPENS,
     PAUSE,
-    RETRACTED,
-    RETRACTING,
-    STATING,
-    STATING_LINKS,
     STOP,
     SUBJECTS,
-    TURNS,
     VERBS,
 )
 
-REACH = 60
-"""Words before a mention that can bear on it: a reply that repeats itself without end has no clauses."""
 Polarity = Literal["affirmed", "rejected", "in passing", "ignored"]
 
 
@@ -71,15 +56,19 @@ def _is_single(word: str) -> bool:
     return len(word) == 1 and "a" <= word <= "z"
 
 
-class Reading:
-    """The words of one reply, its clauses and its mentions of options."""
+class MentionFinder:
+    """The words of one reply, its clauses and where it names options.
+
+    `clause_starts` has for each word the first word of its clause, `clause_ends` the one after its last. `taken` are
+    the words of options' texts. `found` are the mentions in order, with nothing judged yet.
+    """
 
     def __init__(self, text: str, options: Sequence[str]) -> None:
         self._options = options
         self._spellings = {option: _spelling(option) for option in options}
         self.words, self.gaps = tokens(text)
         self._pieces = pieces(self.words)
-        self._starts, self._ends = self._clauses()
+        self.clause_starts, self.clause_ends = self._clauses()
         texts = list(self._find_texts())
         long = [m for m in texts if m.end - m.start > 1]
         covered: dict[int, list[Mention]] = {}
@@ -87,29 +76,16 @@ class Reading:
             for i in range(m.start, m.end):
                 covered.setdefault(i, []).append(m)
         self._texts = [m for m in texts if not any(_inside(m, other) for other in covered.get(m.start, ()))]
-        self._taken = {i for m in self._texts for i in range(m.start, m.end)}
-        found = sorted([*self._texts, *self._find_letters()], key=lambda m: (m.start, m.end))
-        self.mentions = [self._judged(m) for m in found]
+        self.taken = {i for m in self._texts for i in range(m.start, m.end)}
+        self.found = sorted([*self._texts, *self._find_letters()], key=lambda m: (m.start, m.end))
 
-    def clause(self, i: int) -> int:
-        """Return the first word of the clause of word i."""
-        return self._starts[i]
-
-    def pauses_after(self, m: Mention) -> bool:
-        """Tell whether a sign that parts clauses, or nothing, follows a mention."""
-        return self._pause_after(m.end - 1)
-
-    def text_after(self, i: int) -> str:
-        """Return the text from gap i on."""
-        return "".join(gap + word for gap, word in zip(self.gaps[i:], [*self.words[i:], ""], strict=True))
-
-    def _word(self, i: int) -> str:
+    def word_at(self, i: int) -> str:
+        """Return word i, empty beyond the reply."""
         return self.words[i] if 0 <= i < len(self.words) else ""
 
-    def _pause_after(self, i: int) -> bool:
+    def pause_after(self, i: int) -> bool:
+        """Tell whether a sign that parts clauses, or nothing, follows word i."""
         return i + 1 == len(self.words) or bool(PAUSE.match(self.gaps[i + 1]))
-
-    # where options are named
 
     def _spelled(self, target: str, start: int) -> int | None:
         """Return the end of the words from `start` on that spell `target`, or None."""
@@ -125,7 +101,7 @@ class Reading:
             for start in range(len(self.words)):
                 end = self._spelled(target, start)
                 if end and self._is_text(start, end):
-                    with_article = article is not None and self._word(start - 1) == article
+                    with_article = article is not None and self.word_at(start - 1) == article
                     yield Mention(option, start - with_article, end, letter=False)
 
     def _is_text(self, start: int, end: int) -> bool:
@@ -138,20 +114,20 @@ class Reading:
         if _is_single(word):
             return self._is_letter(start) and not self.labels(start, strictly=True)
         if word in NO:
-            return self._is_reply(start)
-        return (self._word(start - 1), word) not in IDIOMS and (word, self._word(end)) not in IDIOMS
+            return self.is_reply(start)
+        return (self.word_at(start - 1), word) not in IDIOMS and (word, self.word_at(end)) not in IDIOMS
 
     def _is_whole(self, i: int) -> bool:
         """Tell a Chinese option of one character, as in "很高", from a part of another word, as in "提高"."""
         before = not i or not _is_ideograph(self.words[i - 1]) or self.words[i - 1] in DEGREES or self.gaps[i] != ""
-        after = not _is_ideograph(self._word(i + 1)) or self.gaps[i + 1] != ""
+        after = not _is_ideograph(self.word_at(i + 1)) or self.gaps[i + 1] != ""
         return before and after
 
-    def _is_reply(self, i: int) -> bool:
+    def is_reply(self, i: int) -> bool:
         """Tell "No, it is" and "None of these" from "no noise"."""
-        after = self._word(i + 1)
+        after = self.word_at(i + 1)
         goes_on = after in SUBJECTS or after in ("because", "since") or (after == "of" and self.words[i] != "no")
-        return self._pause_after(i) or (goes_on and self.gaps[i + 1].isspace())
+        return self.pause_after(i) or (goes_on and self.gaps[i + 1].isspace())
 
     def _find_letters(self) -> Iterator[Mention]:
         long = {i for m in self._texts if m.end - m.start > 1 for i in range(m.start, m.end)}
@@ -161,7 +137,7 @@ class Reading:
             if self._is_letter(i):
                 option = self._option(i)
                 labelled = i > 0 and self.labels(i - 1, strictly=True)  # "A. B": the text of A is B
-                if not (labelled or (option is None and i in self._taken)):
+                if not (labelled or (option is None and i in self.taken)):
                     yield Mention(option, i, self.labels(i) or i + 1, letter=True)
             elif self._may_be_letter(i):
                 yield Mention(self._option(i), i, i + 1, letter=True, polarity="in passing")
@@ -173,17 +149,17 @@ class Reading:
 
     def _is_letter(self, i: int) -> bool:
         """Tell an option's letter from the article, the pronoun and other single letters."""
-        word, before, after, next_word = self.words[i], self.gaps[i], self.gaps[i + 1], self._word(i + 1)
+        word, before, after, next_word = self.words[i], self.gaps[i], self.gaps[i + 1], self.word_at(i + 1)
         if i and GLUE.fullmatch(before):
             return False
         if next_word and (re.fullmatch("[-'&+@]", after) or (after == "." and len(next_word) == 1)):
             return self.labels(i) is not None
         if before[-1:] and after[:1] and before[-1] in OPENS and after[0] in CLOSES:
             return True
-        previous = self._word(i - 1) if not STOP.search(before) else ""
+        previous = self.word_at(i - 1) if not STOP.search(before) else ""
         if word == "i":
             return len(self.words) == 1 or previous in NAMES_LETTER
-        pause = self._pause_after(i)
+        pause = self.pause_after(i)
         labelled = self.labels(i) is not None and self._is_introduced(i)
         if word == "a" and not pause and after.isspace() and next_word not in AFTER_LETTER and not labelled:
             # "A sharp" is the article, or a letter with another option's text: a contradiction, so no answer.
@@ -197,14 +173,14 @@ class Reading:
 
     def _is_introduced(self, i: int) -> bool:
         """Tell whether word i begins a line, or its clause has nothing but words that introduce an answer before it."""
-        before = self.words[self._starts[i] : i]
+        before = self.words[self.clause_starts[i] : i]
         return i == 0 or "\n" in self.gaps[i] or (bool(before) and all(word in INTRODUCING for word in before))
 
     def _may_be_letter(self, i: int) -> bool:
         """Tell a letter of unclear use ("leaves B") from an article; it is no answer, but speaks against others."""
-        article = self.words[i] == "a" and not self._pause_after(i)
-        glued = GLUE.fullmatch(self.gaps[i]) or (GLUE.fullmatch(self.gaps[i + 1]) and self._word(i + 1))
-        return not (article or glued or self.words[i] == "i" or self._option(i) is None or i in self._taken)
+        article = self.words[i] == "a" and not self.pause_after(i)
+        glued = GLUE.fullmatch(self.gaps[i]) or (GLUE.fullmatch(self.gaps[i + 1]) and self.word_at(i + 1))
+        return not (article or glued or self.words[i] == "i" or self._option(i) is None or i in self.taken)
 
     def labels(self, i: int, strictly: bool = False) -> int | None:
         """Return the end of its own option's text if that follows letter i; `strictly`: with a sign between them."""
@@ -213,8 +189,6 @@ class Reading:
             return None
         _, target, full = self._spellings[option]
         return self._spelled(full, i + 1) or self._spelled(target, i + 1)
-
-    # what is said of them
 
     def _clauses(self) -> tuple[list[int], list[int]]:
         """Return for each word the first word of its clause and the one after its last; a label's "." ends none."""
@@ -225,98 +199,6 @@ class Reading:
         for i in range(n - 2, -1, -1):
             ends[i] = ends[i + 1] if starts[i] == starts[i + 1] else i + 1
         return starts, ends
-
-    def _judged(self, m: Mention) -> Mention:
-        asked = "?" in self.gaps[self._ends[m.start]]
-        polarity: Polarity = "ignored" if asked else self._said_before(m) or self._said_after(m)
-        if polarity == "affirmed":
-            polarity = m.polarity
-        opening = m.start == 0 and self._pause_after(m.end - 1)
-        leading = all(word in INTRODUCING for word in self.words[: m.start])
-        alone = m.start == 0 and m.end == len(self.words)
-        return replace(
-            m, polarity=polarity, stated=self._is_stated(m.start), opening=opening, leading=leading, alone=alone
-        )
-
-    def _negates(self, i: int) -> bool:
-        word, after = self.words[i], self._word(i + 1)
-        no_doubt = word == "without" and after in ("a", "any") and self._word(i + 2) == "doubt"
-        if i in self._taken or ((word, after) in AFFIRMING_PAIRS and i + 1 not in self._taken) or no_doubt:
-            return False
-        if word == "no":
-            return not self._is_reply(i) or (i + 1 in self._taken and self.gaps[i + 1].isspace())  # "no the sky"
-        return self._excepts(i) or word in NEGATORS or (word, after) in NEGATING_PAIRS
-
-    def _excepts(self, i: int) -> bool:
-        """Tell "all of them but A" from "all is dark but sharp"."""
-        if self.words[i] != "but":
-            return False
-        for word in reversed(self.words[self._starts[i] : i]):
-            if word in VERBS or word in ("all", "any", "anything", "every", "everything"):
-                return word not in VERBS
-        return False
-
-    def _said_before(self, m: Mention) -> Polarity | None:
-        """What the words before a mention, in its clause, do to it; None: nothing."""
-        first, previous = max(self._starts[m.start], m.start - REACH), self._word(m.start - 1)
-        if m.start > first and previous in COMPARED and self._word(m.start - 2) not in ("rather", "other"):
-            return "in passing"
-        comma = False
-        for i in range(m.start - 1, first - 1, -1):
-            comma = comma or "," in self.gaps[i + 1]
-            if self._turns(i + 1, m):
-                return None
-            if self._negates(i):
-                return "rejected"
-            if self.words[i] in ("if", "whether") and not comma:
-                return "ignored"
-        return None
-
-    def _turns(self, i: int, m: Mention) -> bool:
-        """Tell whether something new is said from word i on, out of the reach of a "not" before it."""
-        word, before = self.words[i], self._word(i - 1)
-        pause = bool(re.search(r"[,:()]|\s-", self.gaps[i]))
-        if word == "but":
-            return before != "nothing" and not self._excepts(i)
-        if word in TURNS:
-            return pause
-        if i == m.start:  # "A is wrong, B is right"
-            return pause and self._word(m.end) in VERBS
-        begins = (pause and word in SUBJECTS) or (word in JOINS and before != "not")
-        return begins and any(w in VERBS for w in self.words[i + 1 : m.start])
-
-    def _said_after(self, m: Mention) -> Polarity:
-        """What the words after a mention, in its clause, do to it."""
-        if self.words[m.start] in NO and m.end == m.start + 1:  # "No it is not"
-            return "affirmed"
-        for i in range(m.end, self._ends[m.start]):
-            word, gap = self.words[i], self.gaps[i]
-            if ("," in gap and word != "which") or (word == "no" and re.search(r"[:(=]|\s-", gap)):
-                retracts = word in RETRACTING and i not in self._taken and self._pause_after(i)  # "A, no", "A: no"
-                return "rejected" if retracts else "affirmed"
-            if word == "neither" and re.search(r"[:;(]|\s-", gap):  # "C. None - neither of them"
-                return "affirmed"
-            if word == "free" and i == m.end:  # "noise-free"
-                return "rejected"
-            if word in NEGATED_AFTER and (word, self._word(i + 1)) not in AFFIRMING_PAIRS:
-                of_the_next = i == m.end and word == "not" and self._word(i + 1) != ""  # "B not A"
-                return "affirmed" if of_the_next else "rejected"
-            if word not in LINKS:
-                break
-        next_clause = self._ends[m.start]
-        return "rejected" if RETRACTED.match(" ".join(self.words[next_clause : next_clause + 6])) else "affirmed"
-
-    def _is_stated(self, start: int) -> bool:
-        first = self._starts[start]
-        if FOREMOST.fullmatch(" ".join(self.words[first:start])):
-            return True
-        for i in range(start - 1, first - 1, -1):
-            word = self.words[i]
-            if word in STATING or (word == "so" and (i == first or "," in self.gaps[i])):
-                return True
-            if word not in STATING_LINKS:
-                break
-        return False
 
 
 def _is_ideograph(word: str) -> bool:

@@ -71,7 +71,7 @@ def control_texts(items: Sequence[Item]) -> dict[str, dict[str, tuple[str, tuple
 
 
 def why_failed(scores: ScoresByKind, unreadable: float) -> str | None:
-    """Return why a judge with these control scores fails, or None. `unreadable` is a share in [0, 1]."""
+    """Return the reason why a judge with these control scores fails, or None. `unreadable` is a share in [0, 1]."""
     if unreadable > MOST_UNREADABLE:
         return f"{unreadable:.0%} of its verdicts are unreadable, more than {MOST_UNREADABLE:.0%}"
     mean = {kind: [_mean([row[i] for row in rows.values()]) for i in (0, 1)] for kind, rows in scores.items() if rows}

@@ -8,9 +8,17 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from pytest_qbench.models.output_formats.base import Output, OutputFile
 from pytest_qbench.untrusted.files import LARGE, read_bytes
 
 _BETWEEN = re.compile(r"[\s,\[\]]*")
+
+
+def place(file: OutputFile, output: Output) -> str:
+    """Return file, entry and line of an output, for an error."""
+    line = line_of(file.path, output.number)
+    entry = f"{file.name}: entry {output.number}"
+    return entry if line is None else f"{entry} (line {line})"
 
 
 def line_of(path: Path, number: int) -> int | None:

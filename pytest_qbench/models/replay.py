@@ -11,7 +11,8 @@ from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.items import Item, LeftOut
 from pytest_qbench.models.base import ItemModel
 from pytest_qbench.models.output_formats import OutputFile
-from pytest_qbench.models.output_matching import Duplicates, Found, Matches, match, place
+from pytest_qbench.models.output_matching import Duplicates, Found, Matches, match
+from pytest_qbench.models.output_places import place
 from pytest_qbench.models.recorded_outputs import read_outputs
 from pytest_qbench.records import Key, Response
 

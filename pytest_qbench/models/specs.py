@@ -152,10 +152,10 @@ def parse_spec(spec: str) -> ModelSpec:
 
 
 def check(spec: ModelSpec, vision: bool = True, option: str = "--qbench-model=") -> None:
-    """Raise `ModelError` for a model that cannot load, as far as its files and the installed packages show.
+    """Raise `ModelError` if a model's files or the installed packages show that it cannot load.
 
-    Hub ids are looked up at load only. `vision`: whether the model must read images; a judge need not. `option` is what
-    the user typed before its name.
+    Hub ids are only checked on loading. `vision`: whether the model must read images, which a judge need not. `option`
+    is the text before the model's name on the command line.
     """
     if spec.kind == "random":
         if not re.fullmatch(r"[0-9]+", spec.target):

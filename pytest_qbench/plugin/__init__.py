@@ -75,16 +75,20 @@ def pytest_report_header(config: pytest.Config) -> list[str] | None:
     return header(run_of(config))
 
 
-def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
-    """State what the run will do, and how the columns of the quality databases are understood."""
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    """State what the run will do, how quality columns are understood, and what keeps items from the fast path."""
     if KEY not in config.stash or (run := config.stash[KEY]).usage_error or not run.request.tasks:
         return []
     from pytest_qbench.plugin.collection import written_gates
+    from pytest_qbench.plugin.nodes import full_run_lines
     from pytest_qbench.plugin.terminal import baseline_lines, plan
 
     request = run.request
     found = [d.meaning for d in request.datasets if d.meaning and d.task in request.tasks]
-    return [*(f"qbench: {meaning}" for meaning in found), *baseline_lines(run), plan(run, written_gates(config))]
+    return [
+        *(f"qbench: {meaning}" for meaning in found), *full_run_lines(config, items), *baseline_lines(run),
+        plan(run, written_gates(config)),
+    ]  # fmt: skip
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -140,9 +144,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Attach record and verdict to the report as plain values, which xdist sends to the controller."""
     report = yield
     if KEY in item.config.stash:
+        from pytest_qbench.plugin.report_plugins import tag
         from pytest_qbench.plugin.reports import attach
 
         attach(item, report)
+        tag(item, report)
     return report
 
 
@@ -154,6 +160,14 @@ def pytest_report_teststatus(report: pytest.TestReport) -> Any:
     from pytest_qbench.plugin.reports import OUTCOMES
 
     return OUTCOMES.get(outcome)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_html_results_table_row(report: pytest.TestReport, cells: list[str]) -> None:
+    """Name the outcomes of items and gates in the table of pytest-html."""
+    from pytest_qbench.plugin.report_plugins import name_result
+
+    name_result(report, cells)
 
 
 class ReportListener:

@@ -21,7 +21,7 @@ _NESTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 @dataclass(frozen=True, slots=True)
 class WrittenGate:
-    """A gate as its source names it: the metric, and the arguments; the value of one that is no literal is None."""
+    """A call of a gate in the source of a test: metric and arguments. The value of a non-literal argument is None."""
 
     metric: str
     arguments: Mapping[str, Any]

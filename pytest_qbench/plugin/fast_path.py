@@ -1,7 +1,8 @@
 """The fast path: report an item in one step. pytest's three phases would take ten times as long as the item itself.
 
 It is for item nodes whose record exists. Other items run like any test: the first of a chunk (it measures the chunk),
-the last of a module (it tears down the module's fixtures), items with additional marks, and items in error.
+the last of a module (it tears down the module's fixtures), items with additional marks, items in error, and all items
+where a plugin looks at each test.
 """
 
 from __future__ import annotations
@@ -29,7 +30,12 @@ def report_recorded(run: Run, item: pytest.Item, nextitem: pytest.Item | None) -
     if not isinstance(item, ItemNode) or nextitem is None or nextitem.parent is not item.parent:
         return False
     # Hooks such as pytest_collection_modifyitems may add marks to single items or to their module.
-    if item.suite.has_marks_above or any(mark.name != NAME for mark in item.own_markers):
+    if (
+        item.suite.has_marks_above
+        or item.suite.needs_phases
+        or item.suite.watcher
+        or any(mark.name != NAME for mark in item.own_markers)
+    ):
         return False
     began = time.time()
     nodeid = item.nodeid
@@ -37,16 +43,19 @@ def report_recorded(run: Run, item: pytest.Item, nextitem: pytest.Item | None) -
     if record is None:
         return False
     location = item.location
-    report = pytest.TestReport(
-        getattr(item, "id", nodeid), location, item.suite.keywords, "passed", None, "call",
-        duration=time.time() - began, start=began, stop=began,
-    )  # fmt: skip
-    report.qbench_outcome = record.status  # type: ignore[attr-defined]
-    if is_worker(item.config):  # the controller reads the record itself from the run folder
-        report.qbench_item = (record.task, record.item)  # type: ignore[attr-defined]
-    hook = item.suite.hook
+    hook, taken = item.suite.hook, time.time() - began
     hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
-    hook.pytest_runtest_logreport(report=report)
+    for phase in item.suite.reported_phases:
+        is_call = phase == "call"
+        report = pytest.TestReport(
+            getattr(item, "id", nodeid), location, item.suite.keywords, "passed", None, phase,
+            duration=taken if is_call else 0, start=began, stop=began,
+        )  # fmt: skip
+        if is_call:
+            report.qbench_outcome = record.status  # type: ignore[attr-defined]
+            if is_worker(item.config):  # the controller reads the record itself from the run folder
+                report.qbench_item = (record.task, record.item)  # type: ignore[attr-defined]
+        hook.pytest_runtest_logreport(report=report)
     hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
     return True
 

@@ -7,11 +7,12 @@ system. Every other suite function is parametrized normally, at ten times the co
 
 from __future__ import annotations
 
+import sys
 from collections.abc import MutableMapping
 from functools import cached_property
 from pathlib import Path
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import pytest
 from _pytest._code.code import Traceback, filter_traceback
@@ -21,6 +22,14 @@ from _pytest.mark.structures import NodeKeywords
 from pytest_qbench import PACKAGE
 from pytest_qbench.errors import UsageError
 from pytest_qbench.escaping import printable
+from pytest_qbench.plugin.stash import FULL_RUNS
+from pytest_qbench.plugin.watchers import (
+    is_of_plugin,
+    listens_to_phases,
+    package_of,
+    watching_conftest,
+    watching_plugins,
+)
 from pytest_qbench.session.gc import gc_paused
 from pytest_qbench.session.options import NAME
 
@@ -36,7 +45,6 @@ _LAZY_ATTRIBUTES = (
     *("keywords", "extra_keyword_matches", "stash", "user_properties", "_report_sections"),
     *(["_store"] if hasattr(pytest.Item, "_store") else []),
 )
-_PHASE_HOOKS = ("protocol", "setup", "call", "teardown", "makereport")  # as hooks pytest_runtest_...
 
 
 def _empty() -> None: ...
@@ -58,7 +66,10 @@ def is_plain(metafunc: pytest.Metafunc) -> bool:
     option = metafunc.config.option  # each of these options shows a test's phases or its function
     if option.trace or getattr(option, "setupshow", False) or getattr(option, "setuponly", False):
         return False
-    if any(mark.name != NAME for mark in definition.iter_markers()) or _is_watched(definition):
+    if any(mark.name != NAME for mark in definition.iter_markers()):
+        return False
+    if why := _why_watched(metafunc):
+        metafunc.config.stash.setdefault(FULL_RUNS, {})[why] = None
         return False
     # pytest has no public API for the fixtures of a function.
     known: dict[str, Any] = metafunc._arg2fixturedefs
@@ -66,18 +77,30 @@ def is_plain(metafunc: pytest.Metafunc) -> bool:
         return False
     for name in metafunc.fixturenames:
         defs = known.get(name)
-        if name not in _OURS and (not defs or defs[-1].scope != "session" or defs[-1].params):
+        if name in _OURS:
+            continue
+        if not defs or defs[-1].params or (defs[-1].scope != "session" and name in definition._fixtureinfo.argnames):
             return False
     return True
 
 
-def _is_watched(node: pytest.Item) -> bool:
-    """Return whether a conftest has hooks for the phases of a test. The fast path would not call them."""
-    for name in _PHASE_HOOKS:
-        for implementation in getattr(node.ihook, f"pytest_runtest_{name}").get_hookimpls():
-            if Path(getattr(implementation.plugin, "__file__", None) or "").name == "conftest.py":
-                return True
-    return False
+def _why_watched(metafunc: pytest.Metafunc) -> str | None:
+    """Return the conftest that looks at each test, by a hook or a fixture for every test; None without one."""
+    definition, config = metafunc.definition, metafunc.config
+    if conftest := watching_conftest(definition):
+        return f"{_relative(conftest, config)} hooks into each test"
+    for name in metafunc.fixturenames:
+        fixture = (metafunc._arg2fixturedefs.get(name) or (None,))[-1]
+        if fixture is None or name in _OURS or name in definition._fixtureinfo.argnames:
+            continue
+        if fixture.scope != "session" and not is_of_plugin(config, fixture):
+            path = Path(fixture.func.__code__.co_filename)
+            return f"fixture {name} of {_relative(path, config)} is set up for each test"
+    return None
+
+
+def _relative(path: Path, config: pytest.Config) -> str:
+    return path.relative_to(config.rootpath).as_posix() if path.is_relative_to(config.rootpath) else path.name
 
 
 class Suite:
@@ -89,6 +112,8 @@ class Suite:
         self.marks = tuple(function.own_markers)
         self.keywords: dict[str, Any] = {self.name: 1}
         self.fixturenames = tuple(function.fixturenames)
+        self.looked_at = False
+        self.watcher: str | None = None  # a fixture that was found to look at its test
         parent = function.parent
         assert parent is not None
         # pytest 9.2 stores a node id in parts. The ids of one function share all parts but the last.
@@ -105,10 +130,45 @@ class Suite:
         """
         request = TopRequest(node, _ispytest=True)  # type: ignore[arg-type]
         for name in self.fixturenames:
-            if name not in _OURS:
+            if name not in _OURS and name not in self.plugin_fixtures:
                 request.getfixturevalue(name)
         engine: Engine = request.getfixturevalue("qbench_engine")
         return engine
+
+    def set_up_plugin_fixtures(self, node: ItemNode) -> None:
+        """Set up the fixtures that installed plugins give every test; note the first that looks at the test.
+
+        They are set up for the items that run like any test: the first of each chunk or, once one of them looked at
+        its test, all.
+        """
+        if not self.plugin_fixtures:
+            return
+        request = TopRequest(node, _ispytest=True)  # type: ignore[arg-type]
+        node.__class__ = _ObservedNode
+        try:
+            for name, package in self.plugin_fixtures.items():
+                request.getfixturevalue(name)
+                if self.looked_at and not self.watcher:
+                    self.watcher = f"fixture {name} of plugin {package} looks at each test"
+        finally:
+            node.__class__ = ItemNode
+
+    @cached_property
+    def plugin_fixtures(self) -> dict[str, str]:
+        """The fixtures that installed plugins give every test, in order, and the package of each."""
+        known = self.function._fixtureinfo.name2fixturedefs
+        found = {name: known[name][-1] for name in self.fixturenames if name not in _OURS and name in known}
+        return {name: package_of(one) for name, one in found.items() if one.scope != "session"}
+
+    @cached_property
+    def needs_phases(self) -> bool:
+        """Whether a plugin looks at each test, so that every item runs like any test."""
+        return bool(watching_plugins(self.function.config))
+
+    @cached_property
+    def reported_phases(self) -> tuple[Literal["setup", "call", "teardown"], ...]:
+        """The phases of which a recorded item has a report: all where a plugin may wait for them."""
+        return ("setup", "call", "teardown") if listens_to_phases(self.function.config) else ("call",)
 
     @cached_property
     def hook(self) -> Any:
@@ -171,6 +231,11 @@ class ItemNode(pytest.Item):
         return self.suite.function.function
 
     @property
+    def obj(self) -> Any:
+        """The suite function, as pytest names it for `request.function`."""
+        return self.function
+
+    @property
     def originalname(self) -> str:
         """Name of the suite function."""
         return self.suite.name
@@ -201,13 +266,49 @@ class ItemNode(pytest.Item):
         return kept or excinfo.traceback
 
     def setup(self) -> None:
-        """Request the session fixtures if the item needs the model. Their exceptions are errors in set-up."""
+        """Request the fixtures; those of the session only if the item needs the model. Exceptions are set-up errors."""
+        was_watched = self.suite.watcher is not None
+        self.suite.set_up_plugin_fixtures(self)
+        if self.suite.watcher and not was_watched:
+            _say_full_runs(self.config, self.suite.watcher)
         if self.run.recorder.measurer.needs_model(self.nodeid, self.bench):
             self.engine = self.suite.engine(self)
 
     def runtest(self) -> None:
         """Measure the item with the rest of its chunk."""
         measure(self, self.run, self.bench, lambda: self.engine)
+
+
+class _ObservedNode(ItemNode):
+    """An item node that notes, for its suite, whether code outside pytest reads one of its attributes."""
+
+    def __getattribute__(self, name: str) -> Any:
+        reader = str(sys._getframe(1).f_globals.get("__name__", "")).partition(".")[0]
+        # pytest reads these two for `request.function` and `request.keywords` alone.
+        if reader not in ("_pytest", "pluggy", "pytest_qbench") or name in ("obj", "keywords"):
+            object.__getattribute__(self, "suite").looked_at = True
+        return super().__getattribute__(name)
+
+
+def full_run_lines(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    """Return a line for each plugin, conftest or fixture that is known to keep items from the fast path."""
+    found = config.stash.setdefault(FULL_RUNS, {})
+    if any(isinstance(item, ItemNode) for item in items):
+        found.update((f"plugin {package} looks at each test", None) for package in watching_plugins(config))
+    return [_full_run_line(why) for why in found]
+
+
+def _full_run_line(why: str) -> str:
+    return f"qbench: items take all phases of a test, which is slower: {why}"
+
+
+def _say_full_runs(config: pytest.Config, why: str) -> None:
+    found = config.stash.setdefault(FULL_RUNS, {})
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if why not in found and reporter is not None:
+        reporter.ensure_newline()
+        reporter.write_line(_full_run_line(why))
+    found[why] = None
 
 
 def item_nodes(found: list[Any], run: Run) -> list[Any] | None:

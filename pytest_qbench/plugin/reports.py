@@ -62,10 +62,10 @@ def remember_wrong(config: pytest.Config, report: pytest.TestReport) -> None:
 
 
 def warn_of_unparsed(config: pytest.Config, reports: Sequence[pytest.TestReport]) -> None:
-    """Say after the first replies that too many name no option: the gate on accuracy would be invalid at the end."""
+    """Warn after the first replies if too many are unparsed, since the gate on accuracy would then be invalid."""
     run, reporter = run_of(config), config.pluginmanager.getplugin("terminalreporter")
     unparsed = [record for record in run.recorder.records.values() if record.status == "unparsed"]
-    share = sum(report.qbench_outcome == "unparsed" for report in reports) / len(reports)  # type: ignore[attr-defined]
+    share = sum(report.qbench_outcome == "unparsed" for report in reports) / len(reports)
     limit = run.request.settings.max_unparsed
     if reporter is None or share <= max(limit, LEAST_UNPARSED) or run.request.settings.judge_unparsed:
         return

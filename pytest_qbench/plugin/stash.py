@@ -23,3 +23,7 @@ FAILED_BY_VERDICT = pytest.StashKey[bool]()
 
 
 GATE_CALLS: pytest.StashKey[list[GateCalls]] = pytest.StashKey()
+
+
+#: Why items run like any test instead of taking the fast path: a plugin, a conftest or a fixture, one sentence each.
+FULL_RUNS: pytest.StashKey[dict[str, None]] = pytest.StashKey()

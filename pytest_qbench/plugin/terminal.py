@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def header(run: Run) -> list[str]:
-    """Return the lines of the session header: model and data; where others collect the tests, the baseline too."""
+    """Return the header lines: model and data, and the baseline if other processes collect the tests."""
     settings = run.request.settings
     data = NOT_QBENCH if settings.data == "mini" else settings.data
     blind = ", blind (grey images)" if settings.blind else ""
@@ -32,7 +32,7 @@ def header(run: Run) -> list[str]:
 
 
 def baseline_lines(run: Run) -> list[str]:
-    """Say which baseline the run is compared with, or what follows where there is none; empty where it is unknown."""
+    """Return lines that name the baseline, or the consequence if it is missing; empty if it is not known yet."""
     from pytest_qbench.baseline.baseline import Baseline
 
     try:
@@ -53,7 +53,7 @@ def baseline_lines(run: Run) -> list[str]:
 
 
 def plan(run: Run, gates: Sequence[WrittenGate]) -> str:
-    """Return what this run will do: the number of items, the gates, and how long it takes where that is known."""
+    """Return a line with the number of items, the gates and, if known, the duration of the run."""
     request = run.request
     items = len(request.expected)
     # Several datasets or bounds of one metric are one entry.

@@ -12,6 +12,7 @@ from xdist.scheduler import LoadScopeScheduling
 from pytest_qbench.errors import UsageError
 from pytest_qbench.plugin.access import run_of
 from pytest_qbench.plugin.nodes import node_name
+from pytest_qbench.plugin.watchers import LISTENS, listens_to_phases
 from pytest_qbench.session.chunks import plan_chunks
 from pytest_qbench.session.options import in_use
 from pytest_qbench.session.workers import is_controller
@@ -122,6 +123,7 @@ class XdistController:
     def pytest_configure_node(self, node: Any) -> None:
         """Give a worker the distribution mode and the run folder."""
         node.workerinput["qbench_dist"] = self.config.getvalue("dist")
+        node.workerinput[LISTENS] = listens_to_phases(self.config)
         try:
             node.workerinput["qbench_folder"] = (
                 str(run_of(self.config).recorder.folder_path) if self.is_in_use else None

@@ -121,7 +121,9 @@ def _answer(item: Item, response: Response) -> str:
         raise ItemError("the model returned no text")
     answer = answer_text(response.text)
     if not answer and response.finish == CUT:
-        raise ItemError(f"the reply ended at the token limit before its answer; raise {token_option(item.task)}")
+        raise ItemError(
+            f"the reply ended at the token limit before its answer; allow more tokens ({token_option(item.task)})"
+        )
     return answer
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.items import FileImage, Item
 from pytest_qbench.models import load_model, parse_spec
-from pytest_qbench.models.output_matching import pair
+from pytest_qbench.models.item_index import pair
 from pytest_qbench.models.output_places import line_of
 from pytest_qbench.records import Response
 from tests.models.output_formats.harness import lines

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.extraction.extract import Extraction, extract_answer
-from pytest_qbench.extraction.mentions import Reading
+from pytest_qbench.extraction.reading import Reading
 from pytest_qbench.items import Item
 from pytest_qbench.records import CUT, Response
 from pytest_qbench.scoring.quality import (

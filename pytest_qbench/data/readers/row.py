@@ -25,9 +25,14 @@ class Row:
     content: str | None = None
     aliases: tuple[str, ...] = ()
 
+    @property
+    def place(self) -> str:
+        """File and entry, for messages."""
+        return f"{self.file}: entry {self.number}"
+
     def error(self, problem: str, remedy: str) -> DataError:
         """Return the error that names file, record, problem and remedy in one line."""
-        return DataError(_one_line(f"{self.file}: entry {self.number}: {problem}; {remedy}"))
+        return DataError(_one_line(f"{self.place}: {problem}; {remedy}"))
 
     def value(self, key: str) -> object | None:
         """Return a field, or None where it is absent, null, NaN or blank."""

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 from pytest_qbench.data.readers.formats import read_rows
 from pytest_qbench.data.readers.row import Row
+from pytest_qbench.endpoints.finish_reasons import is_cut, why_no_answer
+from pytest_qbench.records import CUT
 
+#: Fields that state why a reply ended: OpenAI's and vLLM's, Anthropic's and inspect_ai's, Google's, Ollama's.
+FINISH_REASONS = ("finish_reason", "finish_reasons", "stop_reason", "finishReason", "done_reason")
 #: Tokens that end a sequence. Some scripts decode them into the reply; they are no part of it.
 _END = re.compile(r"(?:\s*(?:</s>|<\|im_end\|>|<\|endoftext\|>|<\|eot_id\|>|<\|end\|>|<end_of_turn>|<eos>))+\s*\Z")
 
@@ -112,6 +116,22 @@ class NoOutputsError(Exception):
 def reply(text: str) -> str:
     """Return a decoded reply without the tokens that end a sequence."""
     return _END.sub("", text) if text.endswith(("> ", ">", "\n")) else text
+
+
+def finished(output: Output, place: str, *reasons: object) -> Output:
+    """Return an output with the end that its entry states: finish reasons, or lists of one per reply.
+
+    Where a filter or a failure ended the reply, it is no answer: the output is an error that begins with the `place`
+    of the entry.
+    """
+    found = _flat(list(reasons))
+    if why := next(filter(None, map(why_no_answer, found)), None):
+        return replace(output, error=f"{place}: the reply {why}; run this item again")
+    return replace(output, finish=CUT) if any(map(is_cut, found)) else output
+
+
+def _flat(value: object) -> list[object]:
+    return [one for each in value for one in _flat(each)] if isinstance(value, list) else [value]
 
 
 def mapping(value: object) -> Mapping[Any, Any]:

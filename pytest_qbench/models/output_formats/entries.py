@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from pytest_qbench.data.readers.row import Row, shown
 from pytest_qbench.errors import DataError
 from pytest_qbench.models.output_formats.base import (
+    FINISH_REASONS,
     NoOutputsError,
     Output,
     OutputFile,
     RawFile,
     ReadingOptions,
+    finished,
     reply,
     writable,
 )
@@ -43,6 +45,7 @@ class _Columns:
     logits: tuple[tuple[str, str], ...]
     nested: bool
     score: str | None
+    finish: tuple[str, ...]
     question: bool
     options: tuple[str, ...]
 
@@ -57,6 +60,7 @@ class _Columns:
             tuple((name.removeprefix(_LOGIT), name) for name in present if name.startswith(_LOGIT)),
             "logits" in present,
             next((name for name in _SCORES if name in present), None),
+            tuple(name for name in FINISH_REASONS if name in present),
             "question" in present,
             tuple(name for name in options if name in present),
         )
@@ -120,7 +124,8 @@ def _output(row: Row, columns: _Columns, ids: tuple[str, ...], images: tuple[str
                 raise row.error(f"no {columns.score}", "add the score or remove the entry")
     except DataError as e:
         return Output(row.number, ids, images, question, options, error=str(e))
-    return Output(row.number, ids, images, question, options, text, logprobs, score=score)
+    output = Output(row.number, ids, images, question, options, text, logprobs, score=score)
+    return finished(output, row.place, *map(row.fields.get, columns.finish)) if columns.finish else output
 
 
 def _texts(row: Row, name: str) -> tuple[str, ...]:

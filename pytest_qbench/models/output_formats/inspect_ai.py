@@ -17,6 +17,7 @@ from typing import Any
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from pytest_qbench.data.readers.row import shown
+from pytest_qbench.endpoints.finish_reasons import is_cut
 from pytest_qbench.errors import DataError, ModelError
 from pytest_qbench.models.output_formats.base import (
     NoOutputsError,
@@ -24,6 +25,7 @@ from pytest_qbench.models.output_formats.base import (
     OutputFile,
     RawFile,
     ReadingOptions,
+    finished,
     mapping,
     reply,
     writable,
@@ -36,7 +38,6 @@ from pytest_qbench.untrusted.parsing import check_depth, unique_pairs
 _ZSTANDARD = 93
 _HEADERS = ("header.json", "_journal/start.json", "start.json")
 _IMAGES = ("img_path", "image_path", "image", "image_name", "filename")
-_OUT_OF_TOKENS = ("max_tokens", "model_length", "length")
 
 
 class InspectLogs:
@@ -76,16 +77,16 @@ def _output(place: str, number: int, sample: object) -> Output:
     images = next(((image,) for name in _IMAGES if (image := _text(metadata.get(name)))), shown_images)
     options = tuple(str(one).strip() for one in choices) if isinstance(choices, list) else listed
     named = Output(number, (str(fields["id"]),), images, question, options)
-    text = _completion(answer, attachments)
+    text, reason = _completion(answer, attachments), _first_choice(answer).get("stop_reason")
     if error := mapping(fields.get("error")):
         return replace(named, error=f"{place}: recorded as an error: {error.get('message')}")
+    if text is None and is_cut(reason):  # all tokens were reasoning
+        text = ""
     if text is None:
         return replace(named, error=f"{place}: no completion; run this sample again")
     if not writable(text):
         return replace(named, error=f"{place}: the completion {shown(text)} is no valid Unicode")
-    if not text.strip() and _first_choice(answer).get("stop_reason") in _OUT_OF_TOKENS:
-        return replace(named, error=f"{place}: the reply is empty, for the model ran out of tokens")
-    return replace(named, text=reply(text))
+    return finished(replace(named, text=reply(text)), place, reason)
 
 
 def _input(value: object, attachments: Mapping[Any, Any]) -> tuple[str, tuple[str, ...]]:

@@ -19,10 +19,12 @@ from typing import Any
 from pytest_qbench.data.readers.row import Row, shown
 from pytest_qbench.errors import DataError, ModelError
 from pytest_qbench.models.output_formats.base import (
+    FINISH_REASONS,
     Output,
     OutputFile,
     RawFile,
     ReadingOptions,
+    finished,
     mapping,
     reply,
     writable,
@@ -85,9 +87,10 @@ def _outputs(row: Row) -> list[Output]:
         if likelihoods := _likelihoods(answer):
             return [replace(named, likelihoods=likelihoods)]
         replies = list(dict.fromkeys(_replies(row, answer)))
+        reasons = [row.fields[name] for name in FINISH_REASONS if name in row.fields]
     except DataError as e:
         return [replace(named, error=str(e))]
-    return [replace(named, text=text) for text in replies]
+    return [finished(replace(named, text=text), row.place, *reasons) for text in replies]
 
 
 def _values(fields: Mapping[Any, object], names: Sequence[str]) -> tuple[str, ...]:

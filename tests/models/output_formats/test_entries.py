@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from pytest_qbench.errors import ItemError, ModelError
+from pytest_qbench.gates.targets import InvalidError, check_whole
 from pytest_qbench.items import FileImage, Item
+from pytest_qbench.metrics.results import Results
 from pytest_qbench.models import load_model, parse_spec
-from pytest_qbench.records import Response
+from pytest_qbench.records import CUT, Response
 from pytest_qbench.scoring.score import score
 from tests.models.output_formats.harness import lines, question
 
@@ -95,3 +97,42 @@ def test_an_entry_without_an_answer_refuses_the_file(tmp_path: Path) -> None:
     lines(tmp_path / "koniq.json", [{"image": "1.jpg", "score": 1}, {"image": "2.jpg"}])
     with pytest.raises(ModelError, match="koniq.json was not read: entry 2 has no image or id with a reply"):
         model(tmp_path)
+
+
+@pytest.mark.parametrize("field, value, cut", [
+    ("finish_reason", "length", True), ("finish_reason", "stop", False), ("finish_reason", None, False),
+    ("stop_reason", "max_tokens", True), ("stop_reason", "end_turn", False), ("stop_reason", 128009, False),
+    ("finishReason", "MAX_TOKENS", True), ("finish_reason", "FinishReason.MAX_TOKENS", True),
+    ("done_reason", "length", True), ("finish_reasons", ["length"], True), ("finish_reasons", [["stop"]], False),
+])  # fmt: skip
+def test_an_entry_that_states_why_its_reply_ended(tmp_path: Path, field: str, value: object, cut: bool) -> None:
+    rows = [{"id": 0, "response": "B", field: value}, {"id": 1, "response": "", field: value}]
+    lines(tmp_path / "llvisionqa_dev.jsonl", rows)
+    found = model(tmp_path)
+    finish = CUT if cut else None
+    assert found.recall([question(0), question(1)]) == [Response("B", finish=finish), Response("", finish=finish)]
+    if cut:
+        with pytest.raises(ItemError, match="llvisionqa/dev/1: the reply ended at the token limit before its answer"):
+            score(question(1), *found.recall([question(1)]))
+
+
+@pytest.mark.parametrize("reason", ["content_filter", "SAFETY", "tool_calls", "error"])
+def test_a_reply_that_a_filter_or_a_failure_ended_is_no_answer(tmp_path: Path, reason: str) -> None:
+    (tmp_path / "llvisionqa_dev.csv").write_text(f"id,response,finish_reason\n0,The,{reason}\n1,B,stop\n")
+    found = model(tmp_path)
+    with pytest.raises(ItemError, match=r"llvisionqa_dev.csv: entry 1: the reply .*; run this item again"):
+        found.recall([question(0)])
+    assert found.recall([question(1)]) == [Response("B")]
+
+
+def test_the_share_of_cut_replies_of_foreign_outputs_is_limited(tmp_path: Path) -> None:
+    items = [question(i) for i in range(20)]
+    rows = [{"id": i, "response": "A", "finish_reason": "length" if i < 2 else "stop"} for i in range(20)]
+    lines(tmp_path / "llvisionqa_dev.jsonl", rows)
+    replies = model(tmp_path).recall(items)
+    records = [score(item, reply) for item, reply in zip(items, replies, strict=True)]
+    results = Results(records, {(item.task, item.id): item for item in items}, {})
+    assert results.counts()["cut"] == 2
+    check_whole("perception.accuracy", "llvisionqa", results, 0, 0.05, 0.1)
+    with pytest.raises(InvalidError, match=r"2 of 20 items cut, above 5.0%"):
+        check_whole("perception.accuracy", "llvisionqa", results, 0, 0.05, 0.05)

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_qbench.errors import DataError, ItemError, ModelError
 from pytest_qbench.models import load_model, parse_spec
-from pytest_qbench.records import Response
+from pytest_qbench.records import CUT, Response
 from tests.models.output_formats.harness import HEADER, inspect_log, inspect_sample, question
 
 ITEMS = [question(i) for i in range(3)]
@@ -57,7 +57,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("change, message", [
     ({"error": {"message": "rate limit", "traceback": ""}}, "recorded as an error: rate limit"),
     ({"output": {"model": "m", "choices": []}}, "no completion; run this sample again"),
-    ({"output": {"choices": [{"message": {"content": ""}, "stop_reason": "max_tokens"}], "completion": ""}}, "ran out of tokens"),
+    ({"output": {"choices": [{"message": {"content": "I"}, "stop_reason": "content_filter"}], "completion": "I"}}, "filter; run"),
 ])  # fmt: skip
 def test_a_sample_without_an_answer_is_an_error_of_its_item(
     tmp_path: Path, change: dict[str, Any], message: str
@@ -66,6 +66,16 @@ def test_a_sample_without_an_answer_is_an_error_of_its_item(
     with pytest.raises(ItemError, match=f"llvisionqa/dev/0: a.eval: entry 1: .*{message}"):
         found.recall(ITEMS)
     assert found.recall(ITEMS[1:]) == EXPECTED[1:]
+
+
+@pytest.mark.parametrize("content, text, stop_reason", [
+    ("B. Bl", "B. Bl", "max_tokens"), ("", "", "max_tokens"), (None, "", "model_length"),
+    ([{"type": "reasoning", "reasoning": "It looks"}], "", "max_tokens"),
+])  # fmt: skip
+def test_a_reply_that_the_token_limit_ended(tmp_path: Path, content: object, text: str, stop_reason: str) -> None:
+    output = {"choices": [{"message": {"content": content}, "stop_reason": stop_reason}]}
+    found = model(inspect_log(tmp_path / "a.eval", [SAMPLES[0] | {"output": output}, *SAMPLES[1:]]))
+    assert found.recall(ITEMS) == [Response(text, finish=CUT), *EXPECTED[1:]]
 
 
 def test_the_reasoning_is_no_part_of_the_reply(tmp_path: Path) -> None:

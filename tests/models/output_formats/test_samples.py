@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pytest_qbench.errors import DataError, ItemError, ModelError
 from pytest_qbench.models import load_model, parse_spec
 from pytest_qbench.models.output_formats.samples import in_prompt
-from pytest_qbench.records import Response
+from pytest_qbench.records import CUT, Response
 from tests.models.output_formats.harness import lines, lm_eval, lmms_eval, prompt, question
 
 ITEMS = [question(i) for i in range(4)]
@@ -104,3 +104,11 @@ def test_question_and_options_of_a_prompt(text: str, options: list[str]) -> None
 def test_a_prompt_without_lettered_options_is_all_question() -> None:
     assert in_prompt("Rate it.\nA. is the best mark") == ("Rate it.\nA. is the best mark", ())
     assert json.dumps(in_prompt("")) == '["", []]'
+
+
+@pytest.mark.parametrize("reason", ["length", ["length"], [["max_tokens"]]])
+def test_a_sample_that_states_why_its_reply_ended(tmp_path: Path, reason: object) -> None:
+    path = lm_eval(tmp_path / "samples_qbench_dev.jsonl", list(zip(ITEMS, REPLIES, strict=True)))
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    lines(path, [rows[0], *(row | {"finish_reason": reason} for row in rows[1:])])
+    assert recall(path) == [Response(text, finish=CUT if i else None) for i, text in enumerate(REPLIES)]

@@ -1,0 +1,76 @@
+"""Plugins, conftests and fixtures that look at each test: for them, items run or are reported like any test."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_qbench.session.workers import is_worker
+
+_PHASE_HOOKS = ("protocol", "setup", "call", "teardown", "makereport")  # as hooks pytest_runtest_...
+# What looks at each test for its report or its trace hooks into one of these.
+_REPORT_HOOKS = ("protocol", "makereport")
+_OWN = ("_pytest", "pytest", "pytest_qbench", "xdist", "pluggy")
+#: Plugins with such hooks that need no phases of an item: they limit or repeat tests, or take an item's one report.
+_CONTENT = (
+    *("pytest_timeout", "pytest_rerunfailures", "pytest_html", "pytest_jsonreport", "pytest_cov", "pytest_metadata"),
+    *("_hypothesis_pytestplugin", "hypothesis", "anyio", "pytest_asyncio", "pytest_mock", "pytest_randomly"),
+)
+_CONFTEST = "conftest.py"
+#: Key of a worker's input: whether the controller's plugins listen to the reports of all phases.
+LISTENS = "qbench_listens"
+
+
+def watching_conftest(node: pytest.Item) -> Path | None:
+    """Return a conftest that hooks into the phases of a test."""
+    for name in _PHASE_HOOKS:
+        for implementation in getattr(node.ihook, f"pytest_runtest_{name}").get_hookimpls():
+            path = Path(getattr(implementation.plugin, "__file__", None) or "")
+            if path.name == _CONFTEST:
+                return path
+    return None
+
+
+def watching_plugins(config: pytest.Config) -> list[str]:
+    """Return the packages of the active plugins that look at each test, in order of their names."""
+    found = {package for name in _REPORT_HOOKS for package in _implementers(config, f"pytest_runtest_{name}")}
+    return sorted(found.difference(_CONTENT))
+
+
+def listens_to_phases(config: pytest.Config) -> bool:
+    """Whether a plugin of this process, or of the controller, may wait for the reports of all phases of a test."""
+    if is_worker(config) and config.workerinput.get(LISTENS):  # type: ignore[attr-defined]
+        return True
+    return any(True for _ in _implementers(config, "pytest_runtest_logreport"))
+
+
+def is_of_plugin(config: pytest.Config, fixture: Any) -> bool:
+    """Whether a fixture comes from an installed plugin and not from the project."""
+    packages = {_package(plugin) for plugin in config.pluginmanager.get_plugins() if not _is_conftest(plugin)}
+    return not _is_conftest(sys.modules.get(fixture.func.__module__)) and _package(fixture.func) in packages
+
+
+def package_of(fixture: Any) -> str:
+    """Return the package that defines a fixture."""
+    return _package(fixture.func)
+
+
+def _implementers(config: pytest.Config, hook: str) -> Iterator[str]:
+    for implementation in getattr(config.hook, hook).get_hookimpls():
+        package = _package(implementation.plugin)
+        if package not in _OWN and not _is_conftest(implementation.plugin):
+            yield package
+
+
+def _package(plugin: object) -> str:
+    """Return the top package of a module, a function or the class of an object."""
+    module = getattr(plugin, "__module__", None) or getattr(plugin, "__name__", None) or type(plugin).__module__
+    return str(module).partition(".")[0]
+
+
+def _is_conftest(plugin: object) -> bool:
+    return Path(getattr(plugin, "__file__", None) or "").name == _CONFTEST
