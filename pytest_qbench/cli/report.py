@@ -35,13 +35,13 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print the report and write the requested files."""
     if (arguments.run_folder is None) == (arguments.history is None):
-        raise UsageError("report: name one run folder, or --history=DIR")
+        raise UsageError("report: name one run folder or --history=DIR")
     if arguments.history is not None:
         if arguments.md or arguments.scoring:
-            raise UsageError("report: --history goes with --html and --csv")
+            raise UsageError("report: --history cannot be combined with --md and --scoring")
         return _history(arguments)
     if arguments.csv:
-        raise UsageError("report: --csv goes with --history=DIR")
+        raise UsageError("report: --csv needs --history=DIR")
     return _run(arguments)
 
 
@@ -58,7 +58,7 @@ def _run(arguments: argparse.Namespace) -> None:
         width = shutil.get_terminal_size().columns
         lines = section(finished, width, arguments.verbose)
         if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
-            print("\n".join(map(coloured, lines)))  # `section` made the lines printable; the colours have to act
+            print("\n".join(map(coloured, lines)))  # `section` has escaped the lines; the colours must stay
         else:
             show("\n".join(line.text for line in lines))
     if unwritten := write_reports(finished, arguments.html, arguments.md):

@@ -182,7 +182,7 @@ def test_history_marks_where_the_baseline_changed_as_page_and_csv(
         (["report", "nowhere"], "has no summary.json"),
         (["report", "--history=nowhere"], "no such folder"),
         (["report", "x", "--history=y"], "name one run folder"),
-        (["report", "x", "--csv=y"], "--csv goes with --history"),
+        (["report", "x", "--csv=y"], "--csv needs --history"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_exit_4(
