@@ -31,7 +31,7 @@ def value(compared: list, name: str, metric: str, dataset: str | None) -> float:
     return row.value
 
 
-def test_every_way_is_what_its_formula_says() -> None:
+def test_every_strategy_follows_its_formula() -> None:
     words = ("good", "poor", "high", "low", "fine", "bad", "average", "excellent", "fair")
     made = records("koniq", words)
     mos = [float(r.target or 0) for r in made]
@@ -56,7 +56,7 @@ def test_every_way_is_what_its_formula_says() -> None:
         assert value(compared, name, "plcc", "koniq") == pytest.approx(pearsonr(scores, mos)[0]), name
 
 
-def test_words_that_were_not_recorded_are_named() -> None:
+def test_missing_words_are_listed() -> None:
     compared = {one.strategy.name: one for one in compare_strategies(records("koniq", ("good", "poor")), DEFAULT)}
     assert compared["softmax high/low, T = 1"].missing == ("high", "low")
     assert compared["five levels"].missing == ("excellent", "fair", "bad")
@@ -70,7 +70,7 @@ def test_a_database_without_the_words_is_left_out_of_a_row() -> None:
     assert {m.dataset for m in compared["argmax good/poor"].metrics} == {"koniq", "spaq", None}
 
 
-def test_the_scoring_of_the_run_stands_first_and_halves_count_as_in_it() -> None:
+def test_the_scoring_of_the_run_comes_first_and_decides_about_halves() -> None:
     made = [replace(r, slices={"half": "ab"[i % 2]}) for i, r in enumerate(records("cgiqa", ("high", "low")))]
     compared = compare_strategies(made, Scoring(("high", "low"), 100.0, halves=True))
     assert compared[0].strategy.name == "softmax high/low, T = 100"

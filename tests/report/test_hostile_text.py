@@ -1,4 +1,4 @@
-"""One hostile text in every place that foreign text can take, through every writer."""
+"""One hostile text in every place for foreign text, written by every writer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pytest_qbench.report.junit import properties
 from pytest_qbench.report.markdown import markdown
 from pytest_qbench.report.page import page
 from pytest_qbench.report.terminal import gate_text, section
-from tests.report.builders import asked, came_out, run_folder
+from tests.report.builders import make_item, make_record, run_folder
 from tests.test_escaping import ACTING, obeyed
 
 HOSTILE = (
@@ -38,9 +38,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     def hostile(item: Item) -> Item:
         return replace(item, question=HOSTILE, options=(HOSTILE, "No"), answer="No")
 
-    items = [hostile(asked(i, "perception", "mini")) for i in range(20)]
-    items += [replace(asked(i, "description", "mini"), golden=(HOSTILE,)) for i in range(4)]
-    records = [replace(came_out(item, 0), response=HOSTILE) for item in items]
+    items = [hostile(make_item(i, "perception", "mini")) for i in range(20)]
+    items += [replace(make_item(i, "description", "mini"), golden=(HOSTILE,)) for i in range(4)]
+    records = [replace(make_record(item, 0), response=HOSTILE) for item in items]
     records = [
         replace(r, choice=HOSTILE, target="No", status="wrong") if r.task == "perception" else r for r in records
     ]
@@ -58,7 +58,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
 
 
 def acting(text: str) -> list[str]:
-    """What acts in a text of several lines: characters, and lines that a runner of CI jobs obeys."""
+    """Return the parts of a text that act: control characters, and lines that a CI job obeys."""
     characters = [repr(c) for c in text if unicodedata.category(c) in ACTING and c != "\n"]
     return characters + [line for line in text.split("\n") if obeyed(line)]
 
@@ -73,7 +73,7 @@ def failing_gate(run: FinishedRun) -> str:
 
 
 def html(run: FinishedRun) -> str:
-    """What a reader of the page sees: its own markup, and the items that its script shows."""
+    """Return the visible text of the page: its markup, and the items that its script shows."""
     text = page(run)
     packed = max(re.findall(r">\s*([A-Za-z0-9+/=]{100,})\s*<", text), key=len)
     shown = texts_of(json.loads(gzip.decompress(base64.b64decode(packed))))
@@ -97,13 +97,13 @@ WRITERS: dict[str, Callable[[FinishedRun], str]] = {
 
 
 @pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS.keys())
-def test_nothing_acts(finished: FinishedRun, write: Callable[[FinishedRun], str]) -> None:
+def test_hostile_text_does_not_act(finished: FinishedRun, write: Callable[[FinishedRun], str]) -> None:
     told = write(finished)
     assert "pwned" in told
     assert acting(told) == []
 
 
-def test_nothing_acts_in_the_commands(
+def test_hostile_text_does_not_act_in_the_commands(
     finished: FinishedRun, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     table = tmp_path / "h.csv"
@@ -122,8 +122,8 @@ def test_nothing_acts_in_the_commands(
         assert not cell.startswith(("=", "+", "@")) and not re.match(r"-\D", cell)  # noqa: PT018
 
 
-def test_nothing_acts_in_junit(finished: FinishedRun, pytester: pytest.Pytester) -> None:
-    """pytest's own XML drops some characters; what we hand it has none, properties and failures."""
+def test_hostile_text_does_not_act_in_junit(finished: FinishedRun, pytester: pytest.Pytester) -> None:
+    """pytest's XML drops some characters. Our properties and failures contain none of them."""
     (pytester.path / "told.json").write_text(json.dumps([properties(finished), failing_gate(finished)]))
     pytester.makepyfile(
         """
