@@ -26,6 +26,7 @@ _STATUSES: Mapping[str, tuple[str, ...]] = {
 }
 RECORDS = "records.jsonl"
 _MAX = sys.float_info.max
+_LATER = ("finish", "picture", "conditions")  # fields that older records do not have
 MOST = 2  # a judge's best grade in each dimension
 encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode  # built once: `json.dumps` builds one per call
 
@@ -42,6 +43,8 @@ class Record:
       between them. None is an unreadable verdict. For a perception item, ``choice`` holds a judge's votes on a reply
       that extraction left unparsed, as positions of options.
     - `error` is the reason of an error, or the reason why a measured item has no readable verdict.
+    - `picture` is the hash of the images that the model saw, `conditions` that of the conditions of its task (see
+      `runs.conditions`). They are None if unknown, as in records of earlier versions.
     """
 
     item: str
@@ -59,6 +62,8 @@ class Record:
     error: str | None = None
     slices: Mapping[str, str] = field(default_factory=dict)
     finish: str | None = None
+    picture: str | None = None
+    conditions: str | None = None
 
     @classmethod
     def of(cls, item: Item, status: Status, **result: Any) -> Record:
@@ -70,12 +75,13 @@ class Record:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values.
 
-        A `finish` of None is left out, because older records have no such field. Values are not copied:
+        The fields `_LATER` are left out if they are None, because older records lack them. Values are not copied:
         `dataclasses.asdict` would double the time per item.
         """
         fields = {name: getattr(self, name) for name in self.__slots__}
-        if self.finish is None:
-            del fields["finish"]
+        for name in _LATER:
+            if fields[name] is None:
+                del fields[name]
         return fields
 
     def to_json(self) -> str:
@@ -149,7 +155,7 @@ def check_record(record: Record) -> None:
     for name in ("item", "dataset", "group"):
         if not isinstance(value := getattr(record, name), str):
             raise ValueError(f"{name} is {shown(value)}, not a text")
-    for name in ("split", "response", "choice", "error"):
+    for name in ("split", "response", "choice", "error", "picture", "conditions"):
         if not isinstance(value := getattr(record, name), str | None):
             raise ValueError(f"{name} is {shown(value)}, not a text")
     target = record.target

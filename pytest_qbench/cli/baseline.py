@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not name or Path(name).name != name or name.startswith("."):
         raise UsageError(f"--name={name}: a plain name is needed, such as --name={folder.resolve().name}")
     path = find_baseline(arguments.baseline_dir, name)
-    old = align(read_baseline(path), results.expected) if path else MissingBaseline("none")
+    old: Baseline | MissingBaseline = align(read_baseline(path), results.expected) if path else MissingBaseline("none")
     if reason := _why_ineligible(arguments, results, old, summary.data.direction_stated):
         show(f"NOT RECORDED: {reason}")
         return 1

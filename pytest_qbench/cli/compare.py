@@ -63,6 +63,7 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the comparison. Return 0 if every gate holds, else 1."""
+    from pytest_qbench.baseline.align import by_rule
     from pytest_qbench.baseline.sources import candidate, reference
     from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, Limits
     from pytest_qbench.gates.targets import gated_tasks
@@ -77,14 +78,16 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--flips and --seed: whole numbers of at least 0 are needed")
     margins = dict(_margin(text) for text in arguments.gate) if arguments.gate else DEFAULT_MARGINS
     shares = (arguments.max_errors, arguments.max_unparsed, arguments.max_cut)
-    not_used: list[str] = []
+    notes: list[str] = []
 
     def score(name: str, path: Path, other: Path) -> Results:
-        results = _scorer(arguments, other).score(path)
+        scorer = _scorer(arguments, other)
+        results = scorer.score(path)
+        notes.append(f"outputs of {name} matched with the items: {by_rule(scorer.matched_by)}")
         left_out = [f"not used of {name}: {entry.entry}: {entry.reason}" for entry in results.left_out]
-        not_used.extend(left_out[:SHOWN])
+        notes.extend(left_out[:SHOWN])
         if len(left_out) > SHOWN:
-            not_used.append(f"not used of {name}: {len(left_out) - SHOWN} more")
+            notes.append(f"not used of {name}: {len(left_out) - SHOWN} more")
         return results
 
     a, b = arguments.a, arguments.b
@@ -93,11 +96,11 @@ def run(arguments: argparse.Namespace) -> int:
     comparisons = max(1, sum(task_of(name) in gated_tasks(new) for name in margins))
     found = compare(new, old, margins, Limits(*shares, comparisons, arguments.seed), arguments.flips)
     show(f"A: {a}\nB: {b}")
-    show("\n".join([*found.lines, *not_used, found.verdict]))
+    show("\n".join([*found.lines, *notes, found.verdict]))
     finished = as_finished(found, new, old, a, b, arguments.strict)
     if unwritten := write_reports(finished, arguments.html, arguments.md, arguments.json, arguments.junit):
         raise UsageError(unwritten[0])
-    return 0 if found.holds and not (arguments.strict and found.verdict.startswith("INCONCLUSIVE")) else 1
+    return 0 if found.holds and not (arguments.strict and found.verdict.startswith("CANNOT TELL")) else 1
 
 
 def _scorer(arguments: argparse.Namespace, other: Path) -> OutputScorer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pytest_qbench.data import open_datasets
@@ -50,6 +50,8 @@ class OutputScorer:
         self._protocol = protocol
         self._judge = judge
         self._arguments = parse_model_args(arguments)
+        #: Number of items whose output was found by each rule.
+        self.matched_by: Mapping[str, int] = {}
 
     def score(self, path: Path) -> Results:
         """Return the results of the outputs at `path`. Raises `UsageError` if the data or a judge must be named.
@@ -60,6 +62,7 @@ class OutputScorer:
         model = load_model(parse_spec(f"replay:{path}"), self._arguments)
         assert isinstance(model, ReplayModel)
         model.expect(items)
+        self.matched_by = model.matched_by
         items = [item for item in items if item.task in model.matched_tasks]
         scoring = self._scoring(path)
         judges: list[Judge] = []

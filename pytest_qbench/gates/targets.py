@@ -1,4 +1,4 @@
-"""Where a gate looks: the datasets and slices that it names, and whether what lies there is whole."""
+"""The datasets and slices that a gate names, and whether their items were measured completely."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from pytest_qbench.prompts import LETTERS
 from pytest_qbench.records import Record
 from pytest_qbench.stats.agreement import alpha, golden_agreement, variance_split
 from pytest_qbench.stats.correlation import krcc, plcc
-from pytest_qbench.stats.intervals import wilson
+from pytest_qbench.stats.intervals import wilson_by_group
 from pytest_qbench.stats.logistic import logistic_fit
 from pytest_qbench.stats.resampling import Undefined, bootstrap_mean
 
@@ -60,8 +60,9 @@ def _perception(
 def _accuracy(name: str, records: Sequence[Record], dataset: str, split: str | None) -> Metric:
     if not records:
         return Metric(name, dataset, split, None, None, 0, note="no item counts for it")
-    right = sum(r.status == "correct" for r in records)
-    return Metric(name, dataset, split, None, right / len(records), len(records), wilson(right, len(records), ALPHA))
+    right = [float(r.status == "correct") for r in records]
+    ci = wilson_by_group(right, [r.group for r in records], ALPHA)
+    return Metric(name, dataset, split, None, fmean(right), len(right), ci)
 
 
 def position_bias(

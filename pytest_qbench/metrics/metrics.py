@@ -9,8 +9,8 @@ from typing import Any
 
 from pytest_qbench.metrics.specs import CORRELATIONS, CUT_RATES, METRICS, SPECS, judged_mean, kind_of, task_of
 from pytest_qbench.records import Record
-from pytest_qbench.stats.correlation import correlation_interval, plcc, srcc
-from pytest_qbench.stats.intervals import mean_interval, wilson
+from pytest_qbench.stats.correlation import correlation_interval, grouped_interval, plcc, srcc
+from pytest_qbench.stats.intervals import mean_interval, wilson_by_group
 from pytest_qbench.stats.resampling import Undefined, bootstrap_mean
 from pytest_qbench.untrusted.shape import Maybe, Shape
 
@@ -100,7 +100,7 @@ def without_value(records: Iterable[Record]) -> list[Record]:
 
 
 def mean_metric(records: Sequence[Record], name: str, dataset: str, split: str | None, slice_: str | None) -> Metric:
-    """Mean over items with a Wilson interval (rates) or a bootstrap interval by group (judged means)."""
+    """Mean over items with its interval by group: Wilson's (rates) or the bootstrap's (judged means)."""
     spec = SPECS[name]
     chosen = usable(records, name, slice_)
     pairs = [(v, r.group) for r in chosen if (v := spec.item_value(r)) is not None]
@@ -112,22 +112,36 @@ def mean_metric(records: Sequence[Record], name: str, dataset: str, split: str |
     values = [v for v, _ in pairs]
     ci: tuple[float, float] | None = None
     if spec.is_rate:
-        ci = wilson(round(sum(values)), len(values), ALPHA)
+        ci = wilson_by_group(values, [g for _, g in pairs], ALPHA)
     elif len({g for _, g in pairs}) > 1:
         ci = bootstrap_mean(values, [g for _, g in pairs], ALPHA)
     return Metric(name, dataset, split, slice_, fmean(values), len(values), ci)
 
 
 def correlation_metric(records: Sequence[Record], name: str, dataset: str, split: str | None) -> Metric:
-    """SRCC or PLCC of the scores of one dataset with MOS, signed, with a Fisher-z interval."""
-    chosen = [(r.score, float(r.target)) for r in usable(records, name) if r.score is not None and r.target is not None]
-    kind = kind_of(name)
+    """SRCC or PLCC of the scores of one dataset with MOS, signed, with its Fisher-z interval by group.
+
+    There is no interval for fewer than four groups.
+    """
+    chosen = [
+        (r.score, float(r.target), r.group)
+        for r in usable(records, name)
+        if r.score is not None and r.target is not None
+    ]
+    kind, groups = kind_of(name), [g for _, _, g in chosen]
     try:
-        scores, mos = [s for s, _ in chosen], [t for _, t in chosen]
+        scores, mos = [s for s, _, _ in chosen], [t for _, t, _ in chosen]
         value = srcc(scores, mos) if kind == "srcc" else plcc(scores, mos)
     except Undefined as e:
         return Metric(name, dataset, split, None, None, len(chosen), note=str(e))
-    ci = correlation_interval(value, len(chosen), ALPHA, kind) if len(chosen) > 3 else None
+    ci = None
+    if (count := len(set(groups))) > 3:
+        grouped = count < len(chosen)
+        ci = (
+            grouped_interval(scores, mos, groups, ALPHA, kind)
+            if grouped
+            else correlation_interval(value, len(chosen), ALPHA, kind)
+        )
     return Metric(name, dataset, split, None, value, len(chosen), ci)
 
 

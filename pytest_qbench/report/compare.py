@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def compare(
     is invalid, and if no gate could be judged.
     """
     old = old if isinstance(old, MissingBaseline) else align(old, new.expected)
-    gates = [evaluate(name, new, old, limits, margin=margin) for name, margin in margins.items()]
+    gates = _judge(new, old, margins, limits)
     verdicts = {(m.name, m.dataset, m.slice): m.verdict for gate in gates for m in gate.rows}
     rows = [HEAD, *(_row(m, new, old, verdicts, limits.seed) for m in new.metrics if m.name in METRICS)]
     lines = aligned(rows, left=3)
@@ -64,7 +64,22 @@ def compare(
         lines += _flips(gate.name, "gained", gate.gained, gate.gained_count, flips)
     judged = [gate for gate in gates if not gate.nothing]
     verdict = _verdict(judged)
-    return ComparisonResult(lines, verdict, verdict.startswith(("PASS", "INCONCLUSIVE")), gates)
+    return ComparisonResult(lines, verdict, verdict.startswith(("PASS", "CANNOT TELL")), gates)
+
+
+def _judge(
+    new: Results, old: Baseline | MissingBaseline, margins: Mapping[str, float], limits: Limits
+) -> list[GateResult]:
+    """Return one gate result per metric, in the order of `margins`.
+
+    As in the suites, gates are judged in alphabetical order, and each gets the alpha that earlier ones did not spend.
+    """
+    found: dict[str, GateResult] = {}
+    carried = 0.0
+    for name in sorted(margins):
+        found[name] = evaluate(name, new, old, replace(limits, carried=carried), margin=margins[name])
+        carried = found[name].unspent
+    return [found[name] for name in margins]
 
 
 def as_finished(
@@ -96,9 +111,9 @@ def _outcome(gate: GateResult, strict: bool) -> str:
 
 
 def _verdict(judged: Sequence[GateResult]) -> str:
-    for word in ("invalid", "regressed", "inconclusive"):
-        if found := [gate.name for gate in judged if gate.verdict == word]:
-            return f"{word.upper()}: {', '.join(found)}"
+    for verdict, word in (("invalid", "INVALID"), ("regressed", "REGRESSED"), ("inconclusive", "CANNOT TELL")):
+        if found := [gate.name for gate in judged if gate.verdict == verdict]:
+            return f"{word}: {', '.join(found)}"
     if not judged:
         return "NOTHING COMPARED: no gate could be judged"
     better = [gate.name for gate in judged if gate.verdict == "improved"]

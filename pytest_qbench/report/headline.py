@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.gates.reasons import open_sentence
+from pytest_qbench.metrics.metrics import ALPHA, Metric
 from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.labels import (
     before_text,
@@ -59,7 +60,7 @@ class JudgedRow:
     @property
     def is_identical(self) -> bool:
         """Whether every item has the same result as in the baseline. Such a row has no interval."""
-        return self.row is not None and self.row.delta == 0 and (self.row.note or "").startswith("identical")
+        return self.row is not None and bool(self.row.identical)
 
 
 def judged_rows(run: FinishedRun) -> list[JudgedRow]:
@@ -126,8 +127,7 @@ def _drop_text(m: Metric) -> str:
 
 
 def _open(m: Metric) -> str:
-    text = f"{_on(m)} changed by {change_text(m.name, m.delta)}, allowed -{size_text(m.name, m.margin)}"
-    return f"{text}, this run sees drops from {size_text(m.name, m.mde)}" if m.mde is not None else text
+    return f"{_on(m)}: {open_sentence(m)}"
 
 
 def _on(m: Metric) -> str:
@@ -189,12 +189,8 @@ def _difference(run: FinishedRun) -> str:
 
 
 def level_text(rows: Sequence[Metric]) -> str:
-    """The level of the intervals of changes: "97 % interval", or the range where the gates differ."""
-    levels = sorted({round(100 * (1 - 2 * m.alpha), 1) for m in rows if m.alpha is not None and m.delta_ci})
-    if not levels:
-        return "interval"
-    low, high = (f"{level:.0f}" for level in (levels[0], levels[-1]))
-    return f"{low} % interval" if low == high else f"{low}-{high} % interval"
+    """Return the level of the intervals of changes: "90 % interval", which leaves alpha in each tail."""
+    return f"{100 * (1 - 2 * ALPHA):.0f} % interval" if any(m.delta_ci for m in rows) else "interval"
 
 
 def format_date(stamp: str) -> str:
@@ -216,18 +212,25 @@ def format_time(stamp: str) -> str:
 
 
 def next_step(run: FinishedRun) -> list[str]:
-    """What to do about a verdict that is not green, in one line; empty for a green one."""
+    """Return the likely cause of a verdict that is not green and the next step, in one line; empty for a green one."""
     word = word_of(run)
+    if word == "NOT MEASURED":
+        return ["run the whole suite, narrow it with --qbench-tasks, or measure only with --qbench-no-gates"]
     failed = {gate.verdict for gate in run.gates if gate.outcome == "fail"}
     if "regressed" in failed:
         return [
-            "look at what was lost; then reject the model, or accept the drop with --qbench-update-baseline "
-            "--qbench-accept-regression"
+            "a real drop: read what was lost, by slice; then reject the model, or accept the drop in a commit of its "
+            "own with --qbench-update-baseline --qbench-accept-regression"
         ]
-    if tone_of(word) == "open" and any(gate.verdict == "inconclusive" for gate in run.gates):
-        if drift_lines(run):
-            return ["the model changed, by less than this data can judge: look at the lost items, or run more items"]
-        if run.summary.drifts:
-            return ["the probabilities stayed within the noise floor: likely the same model; more items would decide"]
-        return ["this data cannot judge a drop of the margin: run more items"]
-    return []
+    if "invalid" in failed:
+        return ["not measured: fix what the reason names, and run again"]
+    if tone_of(word) != "open" or not any(gate.verdict == "inconclusive" for gate in run.gates):
+        return []
+    if drift_lines(run):
+        return [
+            "drift above the noise floor: the model changed by less than this data can see; look at the flips, run the "
+            "full data, or widen the margin on purpose; --qbench-strict refuses such a release"
+        ]
+    if run.summary.drifts:
+        return ["drift within the noise floor: likely the same model; ship it, or run more items to prove it"]
+    return ["no drift was judged: look at the flips, and run more items or widen the margin on purpose"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pytest_qbench.baseline.align import describe_match
+from pytest_qbench.baseline.align import by_rule, describe_match
 from pytest_qbench.metrics.direction import reversed_scales
 from pytest_qbench.records import Record, error_kind
 from pytest_qbench.report.finished_run import FinishedRun
@@ -47,6 +47,8 @@ def notices(run: FinishedRun) -> list[Notice]:
         lines.append(Notice(text + (": this is not the model of the baseline" if one.moved else "")))
     lines += [Notice(text) for text in run.summary.data.meaning]
     lines += [Notice(text, True, True) for text in reversed_scales(run.metrics)]
+    if outputs := run.summary.outputs_matched:
+        lines.append(Notice(f"outputs matched with the items: {by_rule(outputs)}"))
     if matched := describe_match(run.summary.baseline.matched or {}):
         lines.append(Notice(matched))
     if differs := run.summary.made_otherwise:

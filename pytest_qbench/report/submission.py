@@ -10,6 +10,7 @@ from pytest_qbench.data import published
 from pytest_qbench.items import Item
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import Record
+from pytest_qbench.untrusted.files import write_text
 
 
 def write_submissions(folder: Path, results: Results) -> list[str]:
@@ -24,7 +25,7 @@ def write_submissions(folder: Path, results: Results) -> list[str]:
         records = {r.item: r for r in results.records if r.task == "perception"}
         entries = [_entry(item, records.get(item.id)) for item in items]
         path = folder / f"{dataset}_{split or 'hidden'}.json"
-        path.write_text(json.dumps(entries, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(entries, ensure_ascii=False, indent=1) + "\n")
         empty = sum(not entry["response"] for entry in entries)
         without = f", {empty} of them without a response" if empty else ""
         lines.append(

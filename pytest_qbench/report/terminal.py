@@ -151,10 +151,11 @@ def _compared(m: Metric) -> list[str]:
 def _told(one: JudgedRow) -> str:
     """The last cell of a row: the verdict, and where it stays open what this run could have seen."""
     assert one.row is not None
+    if one.verdict == "inconclusive":
+        sees = one.row.mde
+        return "cannot tell" if sees is None else f"sees {size_text(one.row.name, sees)}".removesuffix(" pt")
     if one.is_identical:
         return "identical"
-    if one.verdict == "inconclusive" and one.row.mde is not None:
-        return f"sees {size_text(one.row.name, one.row.mde)}".removesuffix(" pt")
     return one.verdict.upper() if one.tone == "bad" else one.verdict
 
 

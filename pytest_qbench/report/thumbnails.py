@@ -21,7 +21,7 @@ from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import task_of
 from pytest_qbench.models.pixels import to_rgb
 from pytest_qbench.report.outliers import outliers
-from pytest_qbench.untrusted.files import LARGE
+from pytest_qbench.untrusted.files import LARGE, write_text
 from pytest_qbench.untrusted.images import decoding_errors, open_image
 from pytest_qbench.untrusted.parsing import read_json
 
@@ -51,7 +51,7 @@ def write_thumbnails(folder: Path, images: Iterable[ImageSource]) -> None:
                 break
             found[image.name] = url
     if found:
-        (folder / THUMBNAILS).write_text(json.dumps(found, ensure_ascii=False, indent=0), encoding="utf-8")
+        write_text(folder / THUMBNAILS, json.dumps(found, ensure_ascii=False, indent=0))
 
 
 def read_thumbnails(folder: Path) -> dict[str, str]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from pytest_qbench.metrics.fingerprint import CONTROL
-from pytest_qbench.untrusted.shape import Maybe, Shape, check_shape
+from pytest_qbench.untrusted.shape import MappingOf, Maybe, Shape, check_shape
 
 _SHAPE: Shape = {
     "model": Maybe(dict), "machine": Maybe(str), "judge": Maybe(dict), "judge_control": Maybe(CONTROL),
     "batch_size": Maybe(int), "conditions": Maybe(dict), "left_out": Maybe(list),
+    "outputs_matched": Maybe(MappingOf(int)),
 }  # fmt: skip
 
 
@@ -20,7 +21,8 @@ class MadeWith:
     """The model, judge and machine behind the records of a run; None: not known (yet).
 
     `conditions` are entries of the fingerprint that the model itself knows: those of a replayed run, or the part of the
-    protocol that an endpoint cannot follow. `left_out` names recorded outputs that answer no item.
+    protocol that an endpoint cannot follow. `left_out` names recorded outputs that answer no item,
+    `outputs_matched` counts the items whose output was found by each rule.
     """
 
     model: Mapping[str, Any] | None = None
@@ -30,6 +32,7 @@ class MadeWith:
     batch_size: int | None = None
     conditions: Mapping[str, Any] | None = None
     left_out: list[tuple[str, str, str]] | None = None
+    outputs_matched: Mapping[str, int] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the known entries as plain values."""

@@ -55,6 +55,7 @@ def build_engine(
         made_with.conditions = model.conditions
         model.expect(item for task in request.tasks for item in request.items_of(task))
         made_with.left_out = [(e.dataset, e.entry, e.reason) for e in model.left_out]
+        made_with.outputs_matched = model.matched_by
     recorder.note_made_with()
 
     @cache

@@ -31,6 +31,7 @@ from pytest_qbench.session.gating import Gating
 from pytest_qbench.session.ledger import shortfalls
 from pytest_qbench.session.run import Run
 from pytest_qbench.session.summary import BaselineUpdate, summarize, verdict_line
+from pytest_qbench.untrusted.files import write_text
 
 
 def finish(run: Run, exitstatus: int) -> FinishedRun:
@@ -77,7 +78,7 @@ def _too_many_errors(results: Results, limit: float) -> list[str]:
 def _write_summary(summary: Summary, folder: Path, copy: Path | None) -> list[str]:
     """Write the summary; return a note where the copy that --qbench-json asks for cannot be written."""
     text = summary.as_text()
-    (folder / SUMMARY).write_text(text, encoding="utf-8")
+    write_text(folder / SUMMARY, text)
     try:
         if copy:
             copy.write_text(text, encoding="utf-8")

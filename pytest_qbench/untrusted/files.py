@@ -1,12 +1,14 @@
 """Open files that may be a pipe, a device, a terabyte long, or not text.
 
 Every reader of the package opens its files here. So a bad file leads to a message of one line, and no reader hangs.
+`write_text` writes the files of run folders and baselines, so that no link in them leads a write to another place.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from pytest_qbench.errors import UsageError
@@ -67,6 +69,26 @@ def read_text(
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as e:
         raise error(f"{label}: byte {e.start + 1} is not UTF-8{after or '; save the file as UTF-8'}") from e
+
+
+def write_text(path: Path, text: str | Iterable[str], *, durable: bool = False) -> None:
+    """Write a text, or its parts, to a file atomically. Raises `OSError`.
+
+    A reader sees the old file or the new one. A link at `path` is replaced and not followed. `durable` waits for the
+    disk, so that a renamed folder has no empty files after a power cut.
+    """
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)  # left by a killed process
+    try:
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.writelines([text] if isinstance(text, str) else text)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def told(error: Exception) -> str:

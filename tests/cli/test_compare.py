@@ -85,7 +85,7 @@ def test_both_arguments_can_be_baselines(tmp_path: Path, compare) -> None:
 def test_inconclusive_warns_and_fails_when_strict(tmp_path: Path, compare) -> None:
     a, b = folder(tmp_path / "a", made(set())), folder(tmp_path / "b", made({1, 2, 3}))
     status, out = compare(a, b)
-    assert (status, out.splitlines()[-1]) == (0, "INCONCLUSIVE: perception.accuracy")
+    assert (status, out.splitlines()[-1]) == (0, "CANNOT TELL: perception.accuracy")
     assert "CANNOT TELL: between -1.9 and +0.0 points" in out
     assert compare(a, b, "--strict")[0] == 1
     # A single gate has all of alpha. p = 1/8 is inconclusive, and a wider margin lets the gate pass.

@@ -121,3 +121,21 @@ def test_the_mean_of_halves_is_undefined_as_soon_as_one_is() -> None:
     assert rows[None].value is None
     assert "half=game" in (rows[None].note or "")
     assert rows["half=together"].value is not None
+
+
+def test_intervals_widen_where_items_share_photos() -> None:
+    def rows(per_photo: int) -> dict[str, float]:
+        asked = [replace(question(i), group=f"p{i // per_photo}") for i in range(120)]
+        seen = [replace(picture(i, i // per_photo + i % 3), group=f"p{i // per_photo}") for i in range(120)]
+        records = [answered(q, "Yes" if i // 6 % 3 else "No") for i, q in enumerate(asked)]
+        records += [scored(p, 0.01 * (i // 6 % 7) + 0.001 * (i // 6)) for i, p in enumerate(seen)]
+        found = {}
+        for name, dataset in (("perception.accuracy", "mini"), ("assessment.srcc", "mini_a")):
+            ci = metric(records, name, dataset).ci
+            found[name] = ci[1] - ci[0]
+        return found
+
+    single, shared = rows(1), rows(6)
+    assert all(shared[name] > 1.5 * single[name] for name in single)
+    few = [scored(replace(picture(i, i), group=f"p{i % 3}"), 0.01 * (i % 5)) for i in range(30)]
+    assert metric(few, "assessment.srcc", "mini_a").ci is None

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_qbench.errors import DataError, UsageError
 from pytest_qbench.untrusted.archives import check_archive
-from pytest_qbench.untrusted.files import MIB, open_regular, read_bytes, read_text
+from pytest_qbench.untrusted.files import MIB, open_regular, read_bytes, read_text, write_text
 
 
 def strange(folder: Path) -> dict[str, Path]:
@@ -77,3 +77,24 @@ def test_an_archive_is_measured_before_it_is_unpacked(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="unpacks to 4 MiB, more than 1 MiB"):
         check_archive(path, MIB)
     check_archive(path, 8 * MIB)
+
+
+@pytest.mark.parametrize("target", ["precious", "elsewhere"])
+def test_a_written_file_takes_the_place_of_a_link(tmp_path: Path, target: str) -> None:
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / "summary.json").symlink_to(target)
+    (tmp_path / "summary.json.part").symlink_to("precious")  # as a killed process never leaves it
+    write_text(tmp_path / "summary.json", ["a\n", "b"])
+    assert not (tmp_path / "summary.json").is_symlink()
+    assert (tmp_path / "summary.json").read_bytes() == b"a\nb"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["precious", "summary.json"]
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
+def test_a_file_that_cannot_be_written_whole_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    write_text(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, ["new", "\ud800"])
+    assert [p.name for p in tmp_path.iterdir()] == ["f"]
+    assert path.read_text() == "old"
