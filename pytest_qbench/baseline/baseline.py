@@ -108,7 +108,7 @@ def as_results(baseline: Baseline) -> Results:
         for r in records
     }  # fmt: skip
     absent = frozenset(TASKS) - {task for task, _ in items}
-    return Results(records, items, baseline.fingerprint, absent=absent, narrowed=baseline.fingerprint.is_narrowed)
+    return Results(records, items, baseline.fingerprint, absent=absent, is_narrowed=baseline.fingerprint.is_narrowed)
 
 
 def as_baseline(path: Path, results: Results) -> Baseline:

@@ -13,7 +13,7 @@ from pytest_qbench.baseline.baseline import Baseline, shows_another_picture
 from pytest_qbench.baseline.expectation import expected_keys
 from pytest_qbench.gates.targets import IncomparableError, InvalidError, fits
 from pytest_qbench.judges import control_set as control
-from pytest_qbench.metrics.drift import Drift, against_floor, drift, judged
+from pytest_qbench.metrics.drift import Drift, compare_with_floor, drift, judge_drifts
 from pytest_qbench.metrics.fingerprint import differences
 from pytest_qbench.metrics.metrics import Metric, compute_metrics, usable
 from pytest_qbench.metrics.probabilities import option_margin
@@ -216,6 +216,6 @@ def drifts(results: Results, baseline: Baseline) -> list[tuple[Metric, bool]]:
                 continue  # the gates say why
             if row.value is not None:
                 found.append(
-                    against_floor(row, pairs, words, baseline.noise.of(name, dataset) if baseline.noise else {})
+                    compare_with_floor(row, pairs, words, baseline.noise.of(name, dataset) if baseline.noise else {})
                 )
-    return judged(found)
+    return judge_drifts(found)

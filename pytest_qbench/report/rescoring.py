@@ -1,21 +1,23 @@
-"""The quality scores of a finished run by other scoring strategies: `qbench report RUN --scoring=all`."""
+"""A table of a finished run's correlations under all scoring strategies: `qbench report RUN --scoring=all`."""
 
 from __future__ import annotations
 
 from pytest_qbench.errors import UsageError
-from pytest_qbench.metrics.rescoring import compare
-from pytest_qbench.report.finished_run import Finished
+from pytest_qbench.metrics.rescoring import compare_strategies
+from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.text_table import aligned
 from pytest_qbench.scoring.score import DEFAULT
 
 
-def scorings(run: Finished) -> list[str]:
-    """A table of the ways to a quality score; raises `UsageError` where no log-probabilities were recorded."""
+def rescoring_lines(run: FinishedRun) -> list[str]:
+    """Return the table of all strategies as lines. Raises `UsageError` if no log-probabilities were recorded."""
     chosen = run.summary.fingerprint.scoring or DEFAULT
-    compared = compare(run.records.values(), chosen)
+    compared = compare_strategies(run.records.values(), chosen)
     measured = [one for one in compared if one.metrics]
     if not measured:
-        raise UsageError(f"{run.folder}: no log-probabilities of quality words were recorded: nothing to score anew")
+        raise UsageError(
+            f"{run.folder}: no log-probabilities of quality words were recorded, so no score can be recomputed"
+        )
     datasets = list(dict.fromkeys(m.dataset for one in measured for m in one.metrics if m.dataset))
     head = ["scoring (SRCC / PLCC)", *datasets, "mean"]
     rows = [head]

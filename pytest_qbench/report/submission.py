@@ -1,4 +1,4 @@
-"""Answers to questions whose key is not public, in the shape that the benchmark's authors take."""
+"""Write the answers to questions with hidden answers, in the format that the benchmark's authors accept."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pytest_qbench.untrusted.files import write_text
 
 
 def write_submissions(folder: Path, results: Results) -> list[str]:
-    """Write a file per dataset with hidden answers, named as its data file; return a line about each.
+    """Write a file per dataset with hidden answers, named like its data file. Return a line about each.
 
-    Every question is in it, in the order of the data: one without a response has an empty one, and the line says so.
-    Raises `OSError` when a file cannot be written.
+    A file contains every question in the order of the data. A missing response is empty, and the line counts these.
+    Raises `OSError` if a file cannot be written.
     """
     lines = []
     for dataset, split in dict.fromkeys((i.dataset, i.split) for i in results.expected.values() if _is_hidden(i)):
@@ -39,7 +39,7 @@ def _is_hidden(item: Item) -> bool:
 
 
 def _entry(item: Item, record: Record | None) -> dict[str, Any]:
-    """The question record as published, with `response`: the model's text, or the likeliest option."""
+    """Return the question as published, with the added key `response`: the model's text, or the likeliest option."""
     prefix = f"{item.dataset}/{item.split}/" if item.split else f"{item.dataset}/"
     name, number, count = item.id.removeprefix(prefix).rpartition("#")
     entry: dict[str, Any] = _codes(item)

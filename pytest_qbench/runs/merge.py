@@ -47,7 +47,7 @@ def merge(folders: Sequence[Path], out: Path) -> Results:
         {key: item for run in runs.values() for key, item in run.expected.items()},
         made,
         tuple(dict.fromkeys(entry for run in runs.values() for entry in run.left_out)),
-        narrowed=made.is_narrowed,
+        is_narrowed=made.is_narrowed,
     )
     _write(out, merged, [read_summary(folder) for folder in folders])
     return merged

@@ -50,5 +50,5 @@ def read_run(folder: Path) -> Results:
         summary.fingerprint,
         summary.left_out,
         frozenset(TASKS) - {task for task, _ in expected},
-        narrowed=summary.fingerprint.is_narrowed,
+        is_narrowed=summary.fingerprint.is_narrowed,
     )

@@ -17,4 +17,4 @@ def run_fingerprint(request: RunRequest, made_with: MadeWith) -> Fingerprint:
         max_new_tokens=settings.max_new_tokens, model=made_with.model or {}, data=settings.data,
         selection=request.selection, machine=made_with.machine, judge_control=made_with.judge_control,
         batch_size=made_with.batch_size,
-    ).under(made_with.conditions or {})  # fmt: skip
+    ).with_conditions(made_with.conditions or {})  # fmt: skip

@@ -23,7 +23,7 @@ from pytest_qbench.session.workers import ProcessRole
 if TYPE_CHECKING:  # statistics load where gates run; a worker only measures
     from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
     from pytest_qbench.metrics.results import Results
-    from pytest_qbench.report.finished_run import Finished
+    from pytest_qbench.report.finished_run import FinishedRun
     from pytest_qbench.session.baseline_lookup import Stored
 
 
@@ -63,7 +63,7 @@ class Run:
     notes: list[str] = field(default_factory=list)
     not_measured: list[str] = field(default_factory=list)
     ray_report: Mapping[str, Any] = field(default_factory=dict)
-    finished: Finished | None = None
+    finished: FinishedRun | None = None
     tracebacks: dict[str, str] = field(default_factory=dict)
     began: float = field(default_factory=time.time)
     _results: tuple[int, Results] | None = None
@@ -128,7 +128,7 @@ class Run:
             run_fingerprint(request, made_with),
             tuple(left_out),
             frozenset(task for task in request.tasks if not any(task == t for t, _ in expected)),
-            narrowed=settings.limit is not None or settings.datasets is not None,
+            is_narrowed=settings.limit is not None or settings.datasets is not None,
         )
 
     @property
