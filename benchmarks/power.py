@@ -23,8 +23,10 @@ PREFACE = f"""# What the gates see
 How often the accuracy gate passes and is red, by the true drop and by the fraction of the answers that differ between
 the two runs (*discordant*). `qbench plan --runs A B` tells what this fraction is for your model. Made by
 `python benchmarks/power.py`, by enumeration of all outcomes.
-Margin {MARGIN:g}, default suite: the test at 0.05 / 3, the interval at 0.05. These numbers are for answers alone. Where
-both runs have likelihoods the gate decides more often ([simulated](verdict.md#how-often-it-is-right)).
+Margin {MARGIN:g}, default suite: the test at 0.05 / 3, the interval at 0.05. The gate sees at least this much: beside a
+quiet judge and quiet scores its level is 0.045 ([one alpha for a run](verdict.md#one-alpha-for-a-run)). These
+numbers are for answers alone. Where both runs have likelihoods the gate decides more often
+([simulated](verdict.md#how-often-it-is-right)).
 
 """
 

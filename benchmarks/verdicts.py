@@ -1,9 +1,9 @@
 """How often the default run passes, fails and cannot tell: unchanged models, drops of one margin and of two points.
 
 `python benchmarks/verdicts.py [RUNS] [TABLE ...]` (400 runs a scene; tables: default, margin, photos, points). Seeded.
-The decisions are the project's own: its paired tests and `rule.decide`. Option margins are those of the embedded
-model's stored baseline, drawn anew in every run, with numerical noise on both sides that flips the named fraction of
-the answers.
+The decisions are the project's own: its paired tests, `alarm_budget.spend` and `verdict.decide`. Option margins are
+those of the embedded model's stored baseline, drawn anew in every run, with numerical noise on both sides that flips
+the named fraction of the answers.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
+from pytest_qbench.gates.alarm_budget import spend
 from pytest_qbench.gates.evaluate import DEFAULT_MARGINS
 from pytest_qbench.gates.verdict import decide
 from pytest_qbench.metrics.metrics import ALPHA
@@ -111,7 +113,14 @@ def sums(rng: Rng, n: int, deviation: float, drop: float) -> Paired:
     """Judged sums of two runs, rounded as means over five rounds are; ties are common."""
     old = np.round(5 * rng.uniform(2, 6, n)) / 5
     new = old + np.round(5 * (deviation * rng.normal(size=n) - drop)) / 5
-    return paired_mean(new, old, range(n), ALPHA)
+    return paired_mean(new, old, range(n), ALPHA, 0.0, 6.0)
+
+
+def broken_sums(rng: Rng, n: int, deviation: float) -> Paired:
+    """Judged sums of two runs of which a few texts break: their sum falls to 0, which costs one margin."""
+    old = np.round(5 * rng.uniform(2, 6, n)) / 5
+    new = old + np.round(5 * deviation * rng.normal(size=n)) / 5
+    return paired_mean(np.where(rng.random(n) < JUDGED / 4, 0, new), old, range(n), ALPHA, 0.0, 6.0)
 
 
 def scores(rng: Rng, sizes: Sequence[int], noise: float, drop: float) -> list[Paired]:
@@ -131,12 +140,30 @@ def drop_noise(drop: float) -> float:
     return (0.786 / (0.786 - drop)) ** 2 - 1
 
 
-def verdict(parts: Sequence[Paired], margin: float) -> str:
-    """The verdict of one gate: that of its comparison, or of the mean of several and red where one of them is."""
+def verdict(parts: Sequence[Paired], margin: float, carried: float = 0.0) -> tuple[str, float]:
+    """The verdict of one gate, that of its comparison or of the mean of several, and the part of alpha it leaves."""
     judged = [*parts, mean_of_comparisons(parts, ALPHA)] if len(parts) > 1 else list(parts)
-    drops, gains = holm([p.p_value for p in judged]), holm([p.p_gain for p in judged])
-    found = [decide(p, margin, LEVEL, d, g) for p, d, g in zip(judged, drops, gains, strict=True)]
-    return "regressed" if "regressed" in found else found[-1]
+    level, is_shared, unspent = spend(LEVEL, carried, [p.alarm_chance(margin) for p in judged])
+    drops = [p.p_value for p in judged]
+    drops, gains = holm(drops) if is_shared else drops, holm([p.p_gain for p in judged])
+    found = [decide(p, margin, d < level, g < LEVEL) for p, d, g in zip(judged, drops, gains, strict=True)]
+    return "regressed" if "regressed" in found else found[-1], unspent
+
+
+def run(ranked: Sequence[Paired], judged: Paired, answered: Paired) -> list[str]:
+    """The verdicts of the three gates in the order of the suites, each with what the earlier ones leave of alpha."""
+    found, carried = [], 0.0
+    for parts, margin in ((ranked, RANKED), ([judged], JUDGED), ([answered], ACCURACY)):
+        word, carried = verdict(parts, margin, carried)
+        found.append(word)
+    return found
+
+
+@cache
+def quiet_gates() -> list[tuple[list[Paired], Paired]]:
+    """The other two gates of fifty unchanged runs, with the noise of the second row of the default run."""
+    rng = np.random.default_rng(4)
+    return [(scores(rng, DATABASES, 0.1, 0.0), sums(rng, 499, 0.4, 0.0)) for _ in range(50)]
 
 
 def bounds(hits: int, n: int) -> tuple[float, float]:
@@ -160,33 +187,41 @@ def line(scene: str, runs: int, one: Callable[[Rng], Sequence[str]]) -> str:
 def default_run(discordance: float, judged: float, noise: float) -> Callable[[Rng], Sequence[str]]:
     """The three gates of the suites on an unchanged model."""
     numeric = noise_of(discordance)
-    return lambda rng: [
-        verdict([answers(rng, 1_495, numeric, "shift", 0.0)], ACCURACY),
-        verdict([sums(rng, 499, judged, 0.0)], JUDGED),
-        verdict(scores(rng, DATABASES, noise, 0.0), RANKED),
-    ]
+    return lambda rng: run(
+        scores(rng, DATABASES, noise, 0.0), sums(rng, 499, judged, 0.0), answers(rng, 1_495, numeric, "shift", 0.0)
+    )
 
 
 def dropped(n: int, discordance: float, kind: str, drop: float, likelihoods: bool) -> Callable[[Rng], Sequence[str]]:
-    """The accuracy gate where the model lost `drop`."""
+    """The accuracy gate of a default run where the model lost `drop`, and nothing else."""
     noise = noise_of(discordance)
     size = size_of(kind, noise, drop)
-    return lambda rng: [verdict([answers(rng, n, noise, kind, size, likelihoods)], ACCURACY)]
+
+    def one(rng: Rng) -> list[str]:
+        others = quiet_gates()[rng.integers(50)]
+        return run(*others, answers(rng, n, noise, kind, size, likelihoods))[-1:]
+
+    return one
 
 
 def by_photo(groups: int, n: int, discordance: float, drop: float) -> Callable[[Rng], Sequence[str]]:
     """The accuracy gate on items that share photos."""
-    return lambda rng: [verdict([grouped_answers(rng, groups, n, discordance, drop, 0.2)], ACCURACY)]
+    return lambda rng: [verdict([grouped_answers(rng, groups, n, discordance, drop, 0.2)], ACCURACY)[0]]
 
 
 def judged_drop(n: int, deviation: float) -> Callable[[Rng], Sequence[str]]:
     """The description gate where the model lost one margin."""
-    return lambda rng: [verdict([sums(rng, n, deviation, JUDGED)], JUDGED)]
+    return lambda rng: [verdict([sums(rng, n, deviation, JUDGED)], JUDGED)[0]]
+
+
+def broken_texts(n: int, deviation: float) -> Callable[[Rng], Sequence[str]]:
+    """The description gate where a few texts broke."""
+    return lambda rng: [verdict([broken_sums(rng, n, deviation)], JUDGED)[0]]
 
 
 def ranked_drop(sizes: Sequence[int]) -> Callable[[Rng], Sequence[str]]:
     """The assessment gate where every database lost one margin."""
-    return lambda rng: [verdict(scores(rng, sizes, 0.1, RANKED), RANKED)]
+    return lambda rng: [verdict(scores(rng, sizes, 0.1, RANKED), RANKED)[0]]
 
 
 def default(runs: int) -> None:
@@ -198,6 +233,7 @@ def default(runs: int) -> None:
         (0.06, 0.4, 0.1),
         (0.2, 0.4, 0.1),
         (0.06, 0.7, 0.3),
+        (0.2, 1.0, 0.6),
     ):
         scene = f"{100 * discordance:g} % discordant, judged sums {judged}, scores {noise}"
         print(line(scene, runs, default_run(discordance, judged, noise)), flush=True)
@@ -219,6 +255,9 @@ def margin(runs: int) -> None:
     for n, deviation in ((60, 0.2), (499, 0.2), (499, 0.4)):
         one = judged_drop(n, deviation)
         print(line(f"judged sums, {n} items, change {deviation}", runs, one), flush=True)
+    for n, deviation in ((60, 0.2), (200, 0.0), (200, 0.2), (499, 0.2), (499, 0.4)):
+        one = broken_texts(n, deviation)
+        print(line(f"judged sums, {n} items, some broken, change {deviation}", runs, one), flush=True)
     for sizes in ((400,), (1_169,), DATABASES):
         one = ranked_drop(sizes)
         print(line(f"SRCC, {len(sizes)} databases, {sum(sizes):,} images", runs, one), flush=True)

@@ -1,6 +1,6 @@
-"""Text from outside made safe to print: replies, ids, questions, file names, errors of other programs.
+"""Escape foreign text so that it is safe to print: replies, ids, questions, file names, errors of other programs.
 
-Every writer sends such text through `printable`: the terminal, a log, Markdown, JUnit, HTML, and with `cell` CSV.
+Every output escapes such text with `printable`: terminal, log, Markdown, JUnit and HTML. CSV uses `cell`.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ _COMMANDS = (
     "add-mask|add-matcher|add-path|debug|echo|endgroup|error|group|notice|remove-matcher|save-state|set-env|"
     "set-output|stop-commands|warning"
 )
-#: What a runner of CI jobs obeys: GitHub's ``::error::`` and ``##[error]``, Azure's ``##vso[...]``, TeamCity's
-#: ``##teamcity[...]``. The first counts at the start of a line, and lines are wrapped: so it may start one anywhere.
+#: Workflow commands in the output of a CI job: GitHub's ``::error::`` and ``##[error]``, Azure's ``##vso[...]``,
+#: TeamCity's ``##teamcity[...]``. GitHub obeys ``::`` at the start of a line only, but wrapping can put any word there.
 _ORDER = re.compile(rf"(?<!\S)::(?=[A-Za-z])|::(?=(?:{_COMMANDS})\b)|##(?=(?:vso|teamcity)?\[)", re.IGNORECASE)
 _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 _FORMULA = tuple("=+-@|%＝＋－＠")
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    r"""Return `text` with everything escaped that could act on a reader's terminal, page or CI job.
+    r"""Return `text` with all characters escaped that could act on a reader's terminal, page or CI job.
 
-    Control characters, ANSI sequences, bidi overrides, line separators, halves of surrogate pairs and other characters
-    without a shape become ``\x1b``, ``\u202e``, ``\n``; a workflow command loses its first mark to ``\x3a`` or
-    ``\x23``. Blanks of any width become a space. `lines` keeps line ends and tabs. A second call changes nothing.
+    These are control characters, ANSI sequences, bidi overrides, line separators, halves of surrogate pairs and other
+    invisible characters. They become escapes such as ``\x1b``, ``\u202e`` and ``\n``. In a workflow command, the first
+    character becomes ``\x3a`` or ``\x23``. Every kind of blank becomes a space. `lines` keeps line ends and tabs. The
+    function is idempotent.
     """
     if not text.isprintable():
         text = "".join(c if c.isprintable() else _escaped(c, lines) for c in text)
@@ -35,12 +36,12 @@ def printable(text: str, *, lines: bool = False) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return `text` on one line, printable, with single spaces where it has blanks and line ends."""
+    """Return `text` as one printable line, with each run of whitespace replaced by a single space."""
     return printable(" ".join(text.split()))
 
 
 def cell(value: Any) -> Any:
-    """Return a value for a cell of CSV: text printable, with an apostrophe where a spreadsheet would see a formula."""
+    """Return a value for a CSV cell: text printable, with an apostrophe in front if it looks like a formula."""
     if not isinstance(value, str):
         return value
     text = printable(value)
@@ -48,7 +49,7 @@ def cell(value: Any) -> Any:
 
 
 def printable_data(data: Any) -> Any:
-    """Return JSON-ready data with every text in it printable; line ends stay, for a page shows them."""
+    """Return JSON-ready data with every text made printable. Line ends stay, because a page shows them."""
     if isinstance(data, str):
         return printable(data, lines=True)
     if isinstance(data, list | tuple):

@@ -18,7 +18,7 @@ TASKS: tuple[Task, ...] = ("perception", "description", "assessment")
 
 
 class ImageSource(Protocol):
-    """Source of one image; it is read when a model needs it. Equal sources are the same image."""
+    """Source of one image, which is read when a model needs it. Equal sources are the same image."""
 
     @property
     def name(self) -> str:
@@ -30,13 +30,13 @@ class ImageSource(Protocol):
         ...
 
     def missing(self) -> bool:
-        """Whether the image is missing. Cheap: nothing is decoded."""
+        """Return whether the image is missing. Cheap, because nothing is decoded."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FileImage:
-    """An image file, `file` in `folder`; messages show the folder as `label`."""
+    """The image file `file` in `folder`. Messages call the folder `label`."""
 
     folder: Path
     label: str
@@ -60,7 +60,7 @@ class FileImage:
             raise ItemError(f"{self.name}: cannot be read: {told(e)}") from e
 
     def missing(self) -> bool:
-        """Whether the file is absent."""
+        """Return whether the file is absent."""
         return not self.path.is_file()
 
 
@@ -68,11 +68,14 @@ class FileImage:
 class Item:
     """One benchmark item.
 
-    `slices` maps dimensions to slices, such as ``{"type": "yes_or_no", "concern": "distortion"}``. `answer` is
-    the text of the correct option (None for hidden answers), `target` the MOS or reference score (greater is better),
-    `golden` the reference descriptions. Items with the same `group` share a source photo.
-    `image_names` are the images' file names as the data states them; empty where it states none. `aliases` are further
-    ids of the item in the data. `context` is a text about the image that a prompt may add.
+    - `slices` maps dimensions to slices, such as ``{"type": "yes_or_no", "concern": "distortion"}``.
+    - `answer` is the text of the correct option, None for hidden answers.
+    - `target` is the MOS or reference score; greater is better.
+    - `golden` holds the reference descriptions.
+    - Items with the same `group` share a source photo.
+    - `image_names` are the images' file names as stated in the data, empty if it states none.
+    - `aliases` are further ids of the item in the data.
+    - `context` is a text about the image that a prompt may add.
     """
 
     id: str
@@ -105,7 +108,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """An entry of a benchmark file that is not an item, and the reason."""
+    """An entry of a benchmark file that does not become an item, with the reason."""
 
     dataset: str
     entry: str
@@ -116,8 +119,8 @@ class LeftOut:
 class Dataset:
     """The items of one task, dataset and split from one source. `license` is a note, None if unknown.
 
-    `meaning` says in a sentence how the columns of a quality database are understood. `direction_stated` tells whether
-    the user states if higher scores are better.
+    `meaning` is a sentence about how the columns of a quality database are interpreted. `direction_stated` says whether
+    the user has stated if higher scores are better.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Record: one line of results for one item, and its JSON."""
+"""`Record`, the result of one item, and its JSON: one line of `records.jsonl`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pytest_qbench.untrusted.parsing import parse_json
 from pytest_qbench.untrusted.shape import shown
 
 SCHEMA = 1
-CUT = "length"  # the finish reason of a reply that the token limit ended
+CUT = "length"  # finish reason of a reply that was cut off at the token limit
 Status = Literal["correct", "wrong", "unparsed", "measured", "error"]
 _STATUSES: Mapping[str, tuple[str, ...]] = {
     "perception": ("correct", "wrong", "unparsed", "measured", "error"),
@@ -26,8 +26,9 @@ _STATUSES: Mapping[str, tuple[str, ...]] = {
 }
 RECORDS = "records.jsonl"
 _MAX = sys.float_info.max
-MOST = 2  # the best grade of a judge, in every dimension
-encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode  # `json.dumps` would build one an item
+_LATER = ("finish", "picture", "conditions", "tokens")  # fields that older records do not have
+MOST = 2  # a judge's best grade in each dimension
+encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode  # built once: `json.dumps` builds one per call
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +36,17 @@ class Record:
     """The result of one item. `choice` and `target` of a perception item are option texts.
 
     - `response` is the text as the model returned it, reasoning included.
-    - `finish` is `CUT` where the token limit ended the text; None where it ended by itself, or the end is not known.
+    - `finish` is `CUT` if the token limit cut the text off, None if the text is complete or this is unknown.
     - `logprobs` are natural logarithms: per option text (perception by likelihood) or per quality word (assessment).
     - `tokens` are the numbers of tokens behind the `logprobs` of options, where the model tells them. By likelihood
       `logprobs` are sums over the option's tokens, by perplexity means over those of the prompt and the option.
     - `score` is the quality score, in [0, 1] unless it was computed elsewhere.
-    - `judge` has a list per dimension with one entry a round: 0, 1 or 2, or a number between them from a judge that
-      gives expectations; None for an unreadable verdict. For a perception item, ``choice`` has a judge's votes on a
-      reply that extraction left unparsed, as positions of options, and ``correct`` those on whether a reply is right.
-    - `error` says why an item ended in an error, or why a measured one has no readable verdict.
+    - `judge` maps each dimension to one verdict per round: 0, 1 or 2. A judge that returns expectations gives numbers
+      between them. None is an unreadable verdict. For a perception item, ``choice`` holds a judge's votes on a reply
+      that extraction left unparsed, as positions of options, and ``correct`` those on whether a reply is right.
+    - `error` is the reason of an error, or the reason why a measured item has no readable verdict.
+    - `picture` is the hash of the images that the model saw, `conditions` that of the conditions of its task (see
+      `runs.conditions`). They are None if unknown, as in records of earlier versions.
     """
 
     item: str
@@ -61,22 +64,25 @@ class Record:
     error: str | None = None
     slices: Mapping[str, str] = field(default_factory=dict)
     finish: str | None = None
+    picture: str | None = None
+    conditions: str | None = None
     tokens: Mapping[str, int] | None = None
 
     @classmethod
     def of(cls, item: Item, status: Status, **result: Any) -> Record:
-        """Return the record of `item` with the fields that were measured."""
+        """Return the record of `item` with the measured fields `result`."""
         target = item.answer if item.task == "perception" else item.target
         return cls(item.id, item.task, item.dataset, item.split, item.group, status, target=target,
                    slices=item.slices, **result)  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain values, without a `finish` or `tokens` of None, which records had not at first.
+        """Return the fields as plain values.
 
-        Values are not copied: `dataclasses.asdict` costs as much as all else of an item.
+        The fields `_LATER` are left out if they are None, because older records lack them. Values are not copied:
+        `dataclasses.asdict` would double the time per item.
         """
         fields = {name: getattr(self, name) for name in self.__slots__}
-        for name in ("finish", "tokens"):
+        for name in _LATER:
             if fields[name] is None:
                 del fields[name]
         return fields
@@ -102,9 +108,9 @@ class Record:
 
 
 def read_records(path: Path) -> list[Record]:
-    """Return the records of a `records.jsonl`.
+    """Return the records of a `records.jsonl` file.
 
-    A last line that a crash cut short is dropped. Any other broken line raises `UsageError`.
+    An incomplete last line, as a crash leaves it, is dropped. Any other broken line raises `UsageError`.
     """
     records = []
     lines = read_text(path, LARGE, remedy="restore the file or run again").split("\n")
@@ -126,10 +132,10 @@ Key = tuple[str, str]  # task and id of an item
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a model returned for one item: generated text, or log-probabilities (natural) per option text or word.
+    """A model's output for one item: generated text, or natural log-probabilities per option text or word.
 
-    `finish` is `CUT` where the token limit ended the text. `score` is a quality score that was computed elsewhere,
-    greater for better quality. `tokens` are the numbers of tokens behind the log-probabilities of options.
+    `finish` is `CUT` if the token limit cut the text off. `score` is a quality score that was computed elsewhere, with
+    greater values for better quality. `tokens` are the numbers of tokens behind the log-probabilities of options.
     """
 
     text: str | None = None
@@ -140,12 +146,12 @@ class Response:
 
 
 def error_kind(error: str, item: str) -> str:
-    """Return the kind of an error: its text without the item's id and without numbers, which differ by item."""
+    """Return the kind of an error: its text without the item's id and with 0 for every number."""
     return re.sub(r"\d+", "0", error.replace(item, ""))
 
 
 def check_record(record: Record) -> None:
-    """Raise `ValueError` naming the first field that no run writes: another type, a number out of range."""
+    """Raise `ValueError`, naming the first field with a wrong type or a value out of range."""
     if record.task not in TASKS:
         raise ValueError(f"task is {shown(record.task)}, not one of {', '.join(TASKS)}")
     if record.status not in _STATUSES[record.task]:
@@ -153,13 +159,13 @@ def check_record(record: Record) -> None:
     for name in ("item", "dataset", "group"):
         if not isinstance(value := getattr(record, name), str):
             raise ValueError(f"{name} is {shown(value)}, not a text")
-    for name in ("split", "response", "choice", "error"):
+    for name in ("split", "response", "choice", "error", "picture", "conditions"):
         if not isinstance(value := getattr(record, name), str | None):
             raise ValueError(f"{name} is {shown(value)}, not a text")
     target = record.target
     if not (target is None or (isinstance(target, str) if record.task == "perception" else _is_finite(target))):
         raise ValueError(f"target is {shown(target)}")
-    if record.score is not None and not _is_finite(record.score):  # scores made elsewhere have any range
+    if record.score is not None and not _is_finite(record.score):  # a score computed elsewhere may have any range
         raise ValueError(f"score is {shown(record.score)}, not a finite number")
     if record.finish not in (None, CUT):
         raise ValueError(f"finish is {shown(record.finish)}, not {CUT!r} or null")
@@ -195,5 +201,5 @@ def _is_count(value: object) -> bool:
 
 
 def _are_votes(value: object) -> bool:
-    """Whether these are verdicts (or positions of options), with None for unreadable ones."""
+    """Return whether `value` is a list of verdicts (or option positions), with None for unreadable ones."""
     return isinstance(value, list | tuple) and all(v is None or (_is_finite(v) and v >= 0) for v in value)

@@ -58,7 +58,7 @@ def results(items: list[Item], records: list[Record], **conditions: Any) -> Resu
 
 
 def reseal(baseline: Path) -> None:
-    """Make a baseline whole again after a test changed its files."""
+    """Update the checksums of a baseline after a test has changed its files."""
     head = yaml.safe_load((baseline / "baseline.yaml").read_text())
     for entry in head["files"]:
         entry["sha256"] = hashlib.sha256((baseline / entry["file"]).read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""What all tests share: properties are not timed, and runs inside tests leave the job that runs them alone."""
+"""Settings and fixtures of all tests: no deadline for properties, no step summary, small models."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from pytest_qbench.models.transformers.model import TransformersModel
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # Tests and what they start run side by side; threads of several processes on the same cores wait for each other.
+    # Tests and their subprocesses run in parallel. Threads of several processes on the same cores would wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 LONGEST = ("test_sensitivity.py", "test_tiny.py")
 
 
 def pytest_configure() -> None:
-    """Give properties no deadline. `make demo` installs no hypothesis, and `pytest --help` must work beside it."""
+    """Remove the deadline of properties. `make demo` does not install hypothesis, and `pytest --help` must still work."""
     if find_spec("hypothesis"):
         from hypothesis import settings
 
@@ -31,13 +31,13 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest, so that the workers end together."""
+    """Run the longest tests first, so that the workers end at about the same time."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.fixture(autouse=True)
 def _no_step_summary(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The runs inside our own tests must not write to the step summary of the job that runs them."""
+    """Prevent runs inside tests from writing to the step summary of the CI job."""
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
 
 
@@ -50,7 +50,7 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def checkpoint(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Return the folder of a tiny checkpoint by name, built once a session."""
+    """Return a function from a name to the folder of a tiny checkpoint, built once per session."""
     from tests.models.checkpoints import build
 
     root = tmp_path_factory.mktemp("checkpoints")
@@ -64,7 +64,7 @@ def checkpoint(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Ca
 
 @pytest.fixture(scope="session")
 def loaded(checkpoint: Callable[[str], Path]) -> Callable[[str], TransformersModel]:
-    """Return a loaded tiny model by name, once a session."""
+    """Return a function from a name to a loaded tiny model, loaded once per session."""
     from pytest_qbench.models import load_model, parse_spec
     from pytest_qbench.models.transformers.model import TransformersModel
 

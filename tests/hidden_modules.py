@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
+from typing import Any
 
 
 class Hiding(MetaPathFinder):
@@ -19,6 +20,10 @@ class Hiding(MetaPathFinder):
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         return None if name.partition(".")[0] in self.hidden else PathFinder.find_spec(name, path, target)
+
+    def find_distributions(self, *arguments: Any) -> Iterable[Any]:
+        """Return the installed distributions, whose entry points pytest loads."""
+        return PathFinder.find_distributions(*arguments)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where the real files lie; their licence keeps them out of the project."""
+"""The location of the real benchmark files. Their licence keeps them out of the project."""
 
 from __future__ import annotations
 

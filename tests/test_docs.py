@@ -1,4 +1,4 @@
-"""The documentation: its commands are run as they stand, its options and commands exist, the site can be built."""
+"""The documentation: its commands run unchanged, its options and commands exist, the site can be built."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ ROOT = Path(__file__).parents[1]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 RUN = [page for page in DOCS if "```console" in page.read_text(encoding="utf-8")]
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```', re.M | re.S)
-EXPECTED = {"qbench": (0,), "pytest": (0, 1, 10)}  # a red gate is an answer; the pages of gates say which they show
+EXPECTED = {"qbench": (0,), "pytest": (0, 1, 10)}  # a red gate is a valid result; the pages about gates show some
 
 
 def in_a_project(page: Path, folder: Path) -> None:
-    """Run a page's commands in order, in a project with the suites and the files that the page shows."""
+    """Run the commands of a page in order, in a project with the suites and the files shown in the page."""
     shutil.copytree(ROOT / "suites", folder / "suites")
     tools = Path(sys.executable).parent
     for language, title, body in BLOCK.findall(page.read_text(encoding="utf-8")):

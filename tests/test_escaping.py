@@ -1,4 +1,4 @@
-"""Text from outside: nothing that acts on a terminal, a page, a sheet or a CI job is left, and plain text stays."""
+"""Escaped text cannot act on a terminal, a page, a spreadsheet or a CI job, and plain text stays unchanged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pytest_qbench.errors import DataError
 from pytest_qbench.escaping import cell, one_line, printable, printable_data
 
-#: Categories of Unicode that act or have no shape: control, format, surrogate, private, unassigned, line, paragraph.
+#: Unicode categories that act or are invisible: control, format, surrogate, private, unassigned, line, paragraph.
 ACTING = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 SAFE_FORMATS = "\u200c\u200d"
 HOSTILE = st.text(
@@ -23,12 +23,12 @@ HOSTILE = st.text(
 
 
 def obeyed(line: str) -> bool:
-    """Whether a runner of CI jobs would take a line for a command: GitHub's two forms, Azure's and TeamCity's."""
+    """Return whether a CI job would obey a line as a workflow command: GitHub's two forms, Azure's and TeamCity's."""
     return bool(re.match(r"\s*::[A-Za-z]", line) or re.search(r"##(vso|teamcity)?\[", line, re.IGNORECASE))
 
 
 @given(HOSTILE)
-def test_nothing_acts(text: str) -> None:
+def test_no_text_acts(text: str) -> None:
     for found in (printable(text), one_line(text)):
         assert not [c for c in found if unicodedata.category(c) in ACTING and c not in SAFE_FORMATS]
         assert len(found.splitlines()) <= 1
@@ -67,7 +67,7 @@ def test_no_cell_is_a_formula(text: str) -> None:
     assert not set(found) & set("\t\r\n")
 
 
-def test_cells_that_are_no_text_stay() -> None:
+def test_cells_without_text_stay() -> None:
     assert [cell(value) for value in (-1.5, None, True, "-1", "=1+1", "a")] == [-1.5, None, True, "'-1", "'=1+1", "a"]
 
 
@@ -76,5 +76,5 @@ def test_data_are_cleaned_at_every_depth() -> None:
     assert found == {r"a\x1b": [r"\x07", ["x\ny", 1, None]], "b": {"c": r"\u202e"}}
 
 
-def test_the_text_of_an_error_is_printable_whoever_prints_it() -> None:
+def test_the_text_of_an_error_is_printable() -> None:
     assert str(DataError("a\x1b[2J\nb\u202e")) == r"a\x1b[2J\nb\u202e"

@@ -1,4 +1,4 @@
-"""The layout of the package: what its root and its faces hold; the page about it is current."""
+"""The layout of the package: the contents of its root and of the `__init__.py` files, and the page about it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PACKAGE = Path(pytest_qbench.__file__).parent
 FACES = sorted(path for path in PACKAGE.rglob("__init__.py") if path.parent not in (PACKAGE, PACKAGE / "plugin"))
 HINT = "docs/architecture.md is out of date; `make architecture` writes its table"
 DRIFT = 0.15
-"""Files and lines of the page may differ by this share, so that not every change has to touch it."""
+"""Allowed relative error of the files and lines in the page, so that not every change has to update it."""
 
 
 def test_only_five_modules_stand_at_the_root() -> None:

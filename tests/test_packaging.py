@@ -1,4 +1,4 @@
-"""The metadata of the package, what its core needs, and the workflow that releases it."""
+"""The metadata of the package, the requirements of its core, and the release workflow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_the_core_needs_no_model_library() -> None:
     local = names(PROJECT["optional-dependencies"]["local"])
     assert local == {"torch", "torchvision", "transformers"}
     assert not local & names(PROJECT["dependencies"])
-    for extra in ("ray", "test", "tools"):  # what starts the embedded model has to install its libraries
+    for extra in ("ray", "test", "tools"):  # these start the embedded model and need its libraries
         assert "local" in str(PROJECT["optional-dependencies"][extra]), extra
 
 
@@ -36,4 +36,6 @@ def test_only_the_publishing_job_may_prove_who_it_is() -> None:
     assert jobs["publish"]["needs"] == "build"
     commands = [step.get("run", "") for step in jobs["build"]["steps"]]
     assert "python -m twine check --strict dist/*" in commands
-    assert not [step for step in jobs["publish"]["steps"] if "run" in step]  # it publishes what was checked, no more
+    assert not [
+        step for step in jobs["publish"]["steps"] if "run" in step
+    ]  # it only publishes the files that were checked

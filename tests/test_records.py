@@ -58,13 +58,13 @@ WRONG = [
 
 
 @pytest.mark.parametrize("score", [-412.5, 0, 87.3])
-def test_a_score_made_elsewhere_has_any_finite_value(score: float) -> None:
+def test_a_score_computed_elsewhere_has_any_finite_value(score: float) -> None:
     record = Record.of(question(0), "correct", choice="Yes", score=score)
     assert Record.from_dict(json.loads(record.to_json()), "x") == record
 
 
 @pytest.mark.parametrize("change", WRONG, ids=str)
-def test_a_record_that_no_run_writes_is_refused_in_one_line(change: dict[str, object]) -> None:
+def test_an_impossible_record_is_refused_in_one_line(change: dict[str, object]) -> None:
     whole = json.loads(Record.of(question(0), "correct", choice="Yes", score=0.5, logprobs={"Yes": -0.1}).to_json())
     assert Record.from_dict(whole, "x")
     with pytest.raises(UsageError, match=r"^x: not a record: ") as caught:
@@ -73,6 +73,6 @@ def test_a_record_that_no_run_writes_is_refused_in_one_line(change: dict[str, ob
 
 
 @pytest.mark.parametrize("value", [None, 7, "x", [], [["schema", 1]]])
-def test_what_is_no_object_is_no_record(value: object) -> None:
+def test_a_record_must_be_an_object(value: object) -> None:
     with pytest.raises(UsageError, match="no JSON object"):
         Record.from_dict(value, "x")  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
 """Plugin of `make check`: collect the tests that need no model, no other process and no simulation.
 
-A file is left out as a whole when it names what such tests do not need, before it is imported: importing torch alone
-takes seconds. A test that starts a process or imports a model library all the same fails with a line that says so.
+A file that matches `NOT_A_UNIT` is left out before it is imported, because importing torch alone takes seconds.
+If a collected test still starts a process or imports a model library, it fails with a line that says so.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ NOT_A_UNIT = re.compile(
     r"|\b(?:pytester|loaded|checkpoint|browser)\b|\brun: Path",
     re.M,
 )
-"""Libraries, helpers of tests that start processes or serve, and fixtures that do: see the conftests."""
+"""Libraries, helpers and fixtures of tests that start processes or servers: see the conftests."""
 SIMULATION = re.compile("false_alarms|covers|missed_too_often|bootstrap|swap_test|sandwich|statsmodels")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure() -> None:
-    """Try few examples of each property: `make test` tries all."""
+    """Try few examples of each property. `make test` tries all."""
     settings.register_profile("unit", deadline=None, max_examples=10)
     sys.meta_path.insert(0, _Refusing())
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leave out a file of tests that names what a unit test does not need."""
+    """Leave out a test file that matches `NOT_A_UNIT`."""
     if not collection_path.name.startswith("test_"):
         return None
     return bool(NOT_A_UNIT.search(collection_path.read_text(encoding="utf-8"))) or None
@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """Refuse processes from here on; xdist has started its workers."""
+    """Refuse processes from now on. xdist has already started its workers."""
     sys.addaudithook(_refuse_processes)
 
 

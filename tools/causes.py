@@ -1,6 +1,6 @@
 """Distort photographs with known causes: the source of `mini` and of the training images of `tiny`.
 
-An image is a 128 x 128 crop; a `Recipe` says what was done to it. Severity runs from 1 (visible) to 4 (extreme).
+An image is a 128 x 128 crop. A `Recipe` lists its distortions. Severity ranges from 1 (visible) to 4 (extreme).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from PIL import Image
 from scipy import ndimage
 
 SIDE = 128
-MARGIN = 16  # kept around a crop while it is distorted, so that blur sees real neighbours
+MARGIN = 16  # pixels around a crop during distortion, so that blur mixes in real neighbours
 CAUSES = ("blur", "noise", "jpeg", "dark", "bright", "contrast", "faded", "oversaturated")
 LOCAL_CAUSES = ("blur", "noise", "dark", "bright")
 REGIONS = ("left", "right", "top", "bottom")
@@ -29,7 +29,7 @@ CONTRAST_GAIN = (0.6, 0.44, 0.3, 0.18)
 FADED_GAIN = (0.5, 0.3, 0.14, 0.0)
 OVERSATURATED_GAIN = (1.7, 2.2, 2.9, 4.0)
 
-# Loss of reference quality: weight of the cause times loss at the severity; causes multiply.
+# Each cause multiplies the reference quality by 1 - (weight of the cause) * (loss at its severity).
 WEIGHT = {
     "blur": 1.0,
     "noise": 1.0,
@@ -43,9 +43,9 @@ WEIGHT = {
 LOSS = (0.0, 0.28, 0.52, 0.76, 0.96)
 LOCAL_SHARE = 0.6
 
-# The order in which a camera chain would produce them.
+# The order in which a camera would cause them.
 ORDER = {c: i for i, c in enumerate(("blur", "dark", "bright", "contrast", "faded", "oversaturated", "noise", "jpeg"))}
-# Pairs that hide or undo each other, so that a viewer could not name both.
+# Pairs that hide or cancel each other, so that a viewer could not name both.
 UNCLEAR_PAIRS = tuple(
     frozenset(p)
     for p in (
@@ -59,7 +59,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 @dataclass
 class Recipe:
-    """What was done to an image: severity per cause, kind of blur, the half it is limited to."""
+    """The distortions of an image: severity per cause, kind of blur, and the half to which they are limited."""
 
     severity: dict[str, int] = field(default_factory=dict)
     blur_kind: str | None = None
@@ -67,7 +67,7 @@ class Recipe:
 
     @property
     def quality(self) -> float:
-        """Reference quality in [0, 1]; 1 is pristine."""
+        """Reference quality in [0, 1], 1 for a pristine image."""
         q = 1.0
         for cause, s in self.severity.items():
             q *= 1 - WEIGHT[cause] * LOSS[s]
@@ -78,8 +78,8 @@ def luma(x: Array) -> Array:
     return np.asarray(x @ LUMA)
 
 
-def usable(crop: NDArray[np.uint8]) -> bool:
-    """A crop that is itself sharp, well lit, contrasty and moderately colourful, so that an answer is not confounded by the photo."""
+def is_usable(crop: NDArray[np.uint8]) -> bool:
+    """Return whether a crop is sharp, well lit, of good contrast and moderately colourful, so that only its recipe decides."""
     x = crop[MARGIN:-MARGIN, MARGIN:-MARGIN].astype(np.float32)
     g = luma(x)
     if not (58 < g.mean() < 190) or g.std() < 24 or (g > 250).mean() > 0.1 or (g < 8).mean() > 0.2:
@@ -107,7 +107,7 @@ def _motion(x: Array, length: int, angle: float) -> Array:
 
 
 def distort(x: Array, cause: str, severity: int, rng: np.random.Generator, blur_kind: str | None) -> Array:
-    """Apply one cause to an H x W x 3 image with values 0..255."""
+    """Return an H x W x 3 image with values 0..255 after one cause is applied."""
     i = severity - 1
     match cause:
         case "blur" if blur_kind == "motion":
@@ -138,7 +138,7 @@ def distort(x: Array, cause: str, severity: int, rng: np.random.Generator, blur_
 
 
 def render(crop: NDArray[np.uint8], recipe: Recipe, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Apply `recipe` to a crop with its margin; return the 128 x 128 image."""
+    """Return the 128 x 128 image that `recipe` makes of a crop with its margin."""
     clean = crop.astype(np.float32)
     x = clean
     for cause in sorted(recipe.severity, key=ORDER.__getitem__):
@@ -154,7 +154,7 @@ def render(crop: NDArray[np.uint8], recipe: Recipe, rng: np.random.Generator) ->
 
 
 def random_recipe(rng: np.random.Generator) -> Recipe:
-    """Draw pristine 12 %, one cause 46 %, two at once 18 %, one cause in half of the image 24 %."""
+    """Draw a recipe: pristine in 12 %, one cause in 46 %, two causes in 18 %, one cause in half of the image in 24 %."""
     u = rng.random()
     region: str | None = None
     if u < 0.12:

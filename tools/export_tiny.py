@@ -1,7 +1,7 @@
-"""Write the trained weights as the folder that ships: ``python tools/export_tiny.py TRAINED pytest_qbench/tiny``.
+"""Write the trained weights into the folder of the package: ``python tools/export_tiny.py TRAINED pytest_qbench/tiny``.
 
-fp16 safetensors; the vision tensors keep the names that LLaVA checkpoints had first (`vision_tower.vision_model...`), which
-servers look for and transformers still reads.
+The format is fp16 safetensors. The vision tensors keep the original names of LLaVA checkpoints
+(`vision_tower.vision_model...`), which servers need and transformers still reads.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Make the embedded `mini` data from the scenes: ``python tools/make_mini.py`` (seeded; rewrites pytest_qbench/mini).
 
-Every scene is cut into disjoint 128-pixel crops; every image is a crop with a known recipe; questions, golden texts and
-reference scores follow from the recipe. The files are stored, not generated at run time, because JPEG encoders and random
-streams differ between machines and versions.
+Every scene is cut into disjoint 128-pixel crops. Every image is a crop with a known recipe, from which questions, golden texts
+and reference scores follow. The files are stored in the repository, because JPEG encoders and random streams differ between
+machines and versions.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from causes import (
     SIDE,
     UNCLEAR_PAIRS,
     Recipe,
+    is_usable,
     luma,
     render,
-    usable,
 )
 from numpy.typing import NDArray
 from PIL import Image
@@ -41,12 +41,12 @@ CROPS_PER_SCENE = 6
 CELLS = {(0, 0): 50, (0, 1): 50, (0, 2): 30, (0, 3): 30, (1, 0): 50, (1, 1): 36, (1, 2): 28, (1, 3): 28,
          (2, 0): 48, (2, 1): 48, (2, 2): 26, (2, 3): 26}  # fmt: skip
 DESCRIPTIONS = 60
-ASSESSED = 150  # per set
+ASSESSED = 150  # assessment items per dataset
 Crop = NDArray[np.uint8]
 
 
 def disjoint_crops(scene: Crop) -> list[Crop]:
-    """The usable crops of the grid offset that has most of them, sharpest first."""
+    """Return the usable crops, sharpest first, for the grid offset that has most of them."""
     h, w, _ = scene.shape
     best: list[Crop] = []
     for dy in range(0, SIDE, 8):
@@ -56,7 +56,7 @@ def disjoint_crops(scene: Crop) -> list[Crop]:
                 for y in range(dy, h - NEED + 1, SIDE)
                 for x in range(dx, w - NEED + 1, SIDE)
             ]
-            found = [c for c in cells if usable(c)]
+            found = [c for c in cells if is_usable(c)]
             if len(found) > len(best):
                 best = found
 
@@ -68,7 +68,7 @@ def disjoint_crops(scene: Crop) -> list[Crop]:
 
 
 def recipes(rng: np.random.Generator) -> list[Recipe]:
-    """Pristine 36, single causes 4 of each kind and severity, 66 pairs, 96 in half of the image."""
+    """Return the recipes in random order: 36 pristine, 4 per single cause, kind and severity, 66 pairs, 96 in one half."""
     made = [Recipe() for _ in range(36)]
     for cause in CAUSES:
         for severity in (1, 2, 3, 4):
@@ -90,7 +90,7 @@ def recipes(rng: np.random.Generator) -> list[Recipe]:
 
 
 def spread(wanted: int, names: list[str], key: Callable[[str], str], rng: np.random.Generator) -> list[str]:
-    """Choose `wanted` names, as evenly over `key` as they allow."""
+    """Choose `wanted` names, spread over the values of `key` as evenly as possible."""
     pools: dict[str, list[str]] = {}
     for i in rng.permutation(len(names)):
         pools.setdefault(key(names[i]), []).append(names[i])
@@ -102,15 +102,15 @@ def spread(wanted: int, names: list[str], key: Callable[[str], str], rng: np.ran
     return sorted(chosen)
 
 
-def clear(recipe: Recipe, type_: int) -> bool:
-    """Whether a viewer can be sure of the answer: no weak half-image cause, no level on the border of two words."""
+def is_clear(recipe: Recipe, type_: int) -> bool:
+    """Return whether a viewer can be sure of the answer: no weak cause in one half, no level between two words."""
     if type_ == 2:  # severity 3 lies between "slightly" and "very"
         return 3 not in recipe.severity.values()
     return not (recipe.region and min(recipe.severity.values()) < 3) and recipe.severity.get("oversaturated") != 1
 
 
 def perception(images: dict[str, Recipe], rng: np.random.Generator) -> list[dict[str, object]]:
-    """Fill every cell with questions whose answers are as evenly spread as the recipes allow."""
+    """Return questions for every cell, with answers spread as evenly as the recipes allow."""
     items: list[dict[str, object]] = []
     per_image: Counter[str] = Counter()
     position: Counter[int] = Counter()
@@ -120,7 +120,7 @@ def perception(images: dict[str, Recipe], rng: np.random.Generator) -> list[dict
         for _ in range(40):
             for name in names:
                 recipe = images[name]
-                if not clear(recipe, type_):
+                if not is_clear(recipe, type_):
                     continue
                 local = qa.in_context(recipe, rng, type_)
                 q = local if recipe.region else (qa.yes_no, qa.what, qa.how)[type_](recipe, rng)
@@ -129,7 +129,7 @@ def perception(images: dict[str, Recipe], rng: np.random.Generator) -> list[dict
         taken: Counter[tuple[str, ...]] = Counter()
         asked: set[tuple[str, str]] = set()
         for _ in range(wanted):
-            # First the answer seen least, then the question family, then the image asked least: no text prior helps.
+            # Prefer the rarest answer, then the rarest kind of question, then the rarest image: no text prior helps.
             name, q = min(
                 (c for c in candidates if (c[0], c[1].about) not in asked),
                 key=lambda c: (

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from causes import MARGIN, SIDE, random_recipe, render, usable
+from causes import MARGIN, SIDE, is_usable, random_recipe, render
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -37,7 +37,7 @@ def crop(photos: list[list[NDArray[np.uint8]]], rng: np.random.Generator) -> NDA
             h, w, _ = photo.shape
             y, x = rng.integers(h - NEED + 1), rng.integers(w - NEED + 1)
             c = photo[y : y + NEED, x : x + NEED]
-            if usable(c):
+            if is_usable(c):
                 return c[:, ::-1] if rng.random() < 0.5 else c
 
 

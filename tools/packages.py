@@ -19,7 +19,7 @@ BEGIN, END = "<!-- packages: `make architecture` writes this table -->\n", "<!--
 
 @dataclass(frozen=True)
 class Package:
-    """A package or module directly below `pytest_qbench`; `imports` counts those in functions and under TYPE_CHECKING."""
+    """A package or module directly below `pytest_qbench`. `imports` includes those in functions and under TYPE_CHECKING."""
 
     name: str
     layer: int
@@ -35,14 +35,14 @@ def packages() -> list[Package]:
 
 @cache
 def layers() -> dict[str, int]:
-    """Return the layer of every package, 1 at the bottom, as the import contract of pyproject.toml states it."""
+    """Return the layer of every package from the import contract in pyproject.toml, 1 for the lowest."""
     configuration = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
     (stated,) = (contract["layers"] for contract in configuration["contracts"] if contract["type"] == "layers")
     return {name: i for i, layer in enumerate(reversed(stated), 1) for name in re.findall(r"\w+", layer)}
 
 
 def read_package(name: str) -> Package:
-    """Return what the files of one package hold."""
+    """Return the numbers and imports of one package."""
     files = sorted((PACKAGE / name).rglob("*.py")) or [PACKAGE / f"{name}.py"]
     texts = [file.read_text(encoding="utf-8") for file in files]
     imported = {each for text in texts for each in _imported(ast.parse(text))} - {name}
@@ -50,7 +50,7 @@ def read_package(name: str) -> Package:
 
 
 def _imported(tree: ast.AST) -> Iterator[str]:
-    """Yield the packages that absolute imports name, those in functions and under TYPE_CHECKING too."""
+    """Yield the packages of all absolute imports, also in functions and under TYPE_CHECKING."""
     for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -73,7 +73,7 @@ def table(found: list[Package]) -> str:
 
 
 def read_table(page: str) -> list[Package]:
-    """Return the packages that a page's table names."""
+    """Return the packages in the table of a page."""
     rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) \| ([\d,]+) \| (.+) \|$", page, re.M)
     return [
         Package(name, int(layer), int(files), int(lines.replace(",", "")),

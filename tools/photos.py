@@ -66,7 +66,7 @@ def read(root: Path, source: str, cache: dict[Path, dict[str, bytes]]) -> Image.
 
 
 def downscale(image: Image.Image, short: int) -> Image.Image:
-    """Shrink so that the short side is `short`: removes the softness and the JPEG traces of the original."""
+    """Shrink an image to the short side `short`. This removes softness and JPEG artifacts of the original."""
     k = short / min(image.size)
     return image.resize((round(image.width * k), round(image.height * k)), Image.Resampling.LANCZOS)
 

@@ -1,4 +1,4 @@
-"""Make the pictures of the documentation from a real run: the embedded model with noise on its weights, which regresses.
+"""Make the pictures of the documentation from a real run: the embedded model with noise added to its weights, which regresses.
 
     python tools/pictures.py [--run=FOLDER]
 
@@ -18,14 +18,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pytest_qbench.report.finished_run import Finished, read_finished
+from pytest_qbench.report.finished_run import FinishedRun, read_finished
 from pytest_qbench.report.headline import tone_of, word_of
 from pytest_qbench.report.markup import joined, tag
 from pytest_qbench.report.page import page
 from pytest_qbench.report.terminal import COLOURS, Line, section
 
 ROOT = Path(__file__).parents[1]
-NOISE = 0.2  # standard deviations of each weight
+NOISE = 0.2  # in standard deviations of each weight tensor
 WIDTH = 92  # columns of the terminal
 STYLE = """
 body { margin: 0; padding: 14px 18px; background: #16191d; color: #d7dae0; font: 14px/1.45 monospace; display: inline-block; }
@@ -33,8 +33,8 @@ body { margin: 0; padding: 14px 18px; background: #16191d; color: #d7dae0; font:
 """
 
 
-def perturbed(folder: Path) -> Path:
-    """A copy of the embedded model with noise on its weights."""
+def make_perturbed_copy(folder: Path) -> Path:
+    """Return a copy of the embedded model with noise added to its weights."""
     import torch
     from safetensors.torch import load_file, save_file
 
@@ -51,9 +51,9 @@ def perturbed(folder: Path) -> Path:
     return folder
 
 
-def measured(folder: Path) -> Path:
-    """The run folder of the perturbed model, judged against the embedded baseline."""
-    model = perturbed(folder / "my-vlm")
+def measure(folder: Path) -> Path:
+    """Run the perturbed model against the embedded baseline and return the run folder."""
+    model = make_perturbed_copy(folder / "my-vlm")
     options = [f"--qbench-model={model}", "--qbench-baseline=tiny", "--qbench-answer=likelihood"]
     command = [sys.executable, "-m", "pytest", "suites", *options, f"--qbench-run-dir={folder / 'run'}"]
     done = subprocess.run(command, cwd=ROOT, check=False)
@@ -62,8 +62,8 @@ def measured(folder: Path) -> Path:
     return folder / "run"
 
 
-def terminal(run: Finished) -> str:
-    """The closing section as a terminal shows it, as HTML."""
+def terminal(run: FinishedRun) -> str:
+    """Return the final section of the terminal output as HTML."""
     word = word_of(run)
     title = f" Q-Bench: {word} ".center(WIDTH, "=")
     run = replace(run, folder=Path(".qbench/runs/my-vlm"))
@@ -72,7 +72,7 @@ def terminal(run: Finished) -> str:
     return f"<!DOCTYPE html><meta charset=utf-8><style>{STYLE}</style><pre>{joined(*rows)}</pre>"
 
 
-def draw(run: Finished, folder: Path) -> None:
+def draw(run: FinishedRun, folder: Path) -> None:
     """Write the pictures."""
     from playwright.sync_api import sync_playwright
 
@@ -98,11 +98,11 @@ def draw(run: Finished, folder: Path) -> None:
 
 
 def main() -> None:
-    """Make a run unless one is named, and draw it."""
+    """Draw a finished run, or a new one if none is named."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--run", type=Path, help="a finished run to draw")
     with tempfile.TemporaryDirectory() as folder:
-        run = parser.parse_args().run or measured(Path(folder))
+        run = parser.parse_args().run or measure(Path(folder))
         draw(read_finished(run), Path(folder))
 
 

@@ -1,4 +1,4 @@
-"""Questions, answers and golden texts that follow from the known causes of an image."""
+"""Make questions, answers and golden texts from the known causes of an image."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ HOW: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }  # fmt: skip
 ADJECTIVE = {"blur": "blurry", "noise": "noisy", "dark": "dark", "bright": "overexposed"}
 OPPOSITE = {"left": "right", "right": "left", "top": "bottom", "bottom": "top"}
-# (present, asked about): the present cause may pass for the other one, so its absence is not asked about.
+# (present, other): the present cause may look like the other one, so no question asks whether the other one is absent.
 MASKING = {
     ("dark", "contrast"), ("contrast", "dark"), ("bright", "contrast"), ("contrast", "bright"), ("contrast", "faded"), ("bright", "faded"),
     ("jpeg", "blur"), ("blur", "jpeg"), ("dark", "bright"), ("bright", "dark"), ("dark", "faded"), ("bright", "oversaturated"),
@@ -71,7 +71,7 @@ class Question:
     about: str
 
 
-def masked(recipe: Recipe, cause: str) -> bool:
+def is_masked(recipe: Recipe, cause: str) -> bool:
     return any((present, cause) in MASKING for present in recipe.severity)
 
 
@@ -92,7 +92,9 @@ def yes_no(recipe: Recipe, rng: np.random.Generator) -> Question | None:
         return None
     present = bool(recipe.severity) and rng.random() < 0.6
     candidates = (
-        list(recipe.severity) if present else [c for c in YES_NO if c not in recipe.severity and not masked(recipe, c)]
+        list(recipe.severity)
+        if present
+        else [c for c in YES_NO if c not in recipe.severity and not is_masked(recipe, c)]
     )
     if not candidates:
         return None
@@ -106,7 +108,7 @@ def what(recipe: Recipe, rng: np.random.Generator) -> Question | None:
     causes = list(recipe.severity)
     tone = [c for c in causes if c not in DISTORTIONS]
     if len(tone) == 1 and (len(causes) == 2 or rng.random() < 0.4):
-        pool = [NAME[c] for c in NAME if c and c not in DISTORTIONS and c != tone[0] and not masked(recipe, c)]
+        pool = [NAME[c] for c in NAME if c and c not in DISTORTIONS and c != tone[0] and not is_masked(recipe, c)]
         if len(pool) < 2:
             return None
         others = rng.choice(pool, min(3, len(pool)), replace=False)
@@ -121,7 +123,7 @@ def what(recipe: Recipe, rng: np.random.Generator) -> Question | None:
             1, 0, "What kind of blur does this image have?", answer, tuple(k for k in kinds if k != answer), "blur kind"
         )
     mild = bool(causes) and min(recipe.severity.values()) < 2
-    pool = [NAME[c] for c in NAME if c != cause and not (c and masked(recipe, c)) and not (c is None and mild)]
+    pool = [NAME[c] for c in NAME if c != cause and not (c and is_masked(recipe, c)) and not (c is None and mild)]
     others = rng.choice(pool, min(int(rng.integers(2, 4)), len(pool)), replace=False)
     concern = 0 if cause is None else _concern(cause)
     return Question(1, concern, _one(rng, WHAT), NAME[cause], tuple(map(str, others)), cause or "none")
@@ -150,13 +152,13 @@ def how(recipe: Recipe, rng: np.random.Generator) -> Question | None:
             level = 3
         elif "faded" in recipe.severity:
             level = 1 if recipe.severity["faded"] <= 2 else 2
-        elif masked(recipe, "faded") or rng.random() < 0.6:
+        elif is_masked(recipe, "faded") or rng.random() < 0.6:
             return None
         else:
             level = 0
     else:
         s = recipe.severity.get(about, 0)
-        if s == 0 and (masked(recipe, about) or rng.random() < 0.55):
+        if s == 0 and (is_masked(recipe, about) or rng.random() < 0.55):
             return None
         level = 0 if s == 0 else 1 if s <= 2 else 2
     concern = 0 if about in DISTORTIONS else 1
@@ -166,7 +168,7 @@ def how(recipe: Recipe, rng: np.random.Generator) -> Question | None:
 
 
 def in_context(recipe: Recipe, rng: np.random.Generator, type_: int) -> Question | None:
-    """A question about one half of an image with a cause in one half only."""
+    """Return a question about one half of an image whose cause is limited to one half."""
     if not recipe.region:
         return None
     (cause,) = recipe.severity
@@ -196,7 +198,7 @@ def in_context(recipe: Recipe, rng: np.random.Generator, type_: int) -> Question
 
 
 def random_question(recipe: Recipe, rng: np.random.Generator) -> Question | None:
-    """Draw one question that this image can be asked, or None after 50 tries."""
+    """Draw a question that fits an image, or return None after 50 tries."""
     for _ in range(50):
         if recipe.region:
             q = in_context(recipe, rng, int(rng.choice(3, p=[0.35, 0.4, 0.25])))
@@ -212,7 +214,7 @@ LEVEL = ("", "slight", "moderate", "serious", "extreme")
 
 
 def golden(recipe: Recipe) -> str:
-    """The description that the known causes justify."""
+    """Return the description that follows from the known causes."""
     s = recipe.severity
     subject = f"The {recipe.region} part of the image" if recipe.region else "The image"
     parts: list[str] = []
@@ -239,7 +241,7 @@ def golden(recipe: Recipe) -> str:
         parts.append(f"{subject} has {ADVERB[s['faded']]} faded colors")
     elif "oversaturated" in s:
         parts.append(f"{subject} has {ADVERB[s['oversaturated']]} oversaturated colors")
-    elif not masked(recipe, "faded"):
+    elif not is_masked(recipe, "faded"):
         parts.append("The colors are natural")
     q = recipe.quality
     parts.append("Overall, the quality of this image is " + ("good" if q > 0.66 else "average" if q > 0.34 else "poor"))

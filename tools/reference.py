@@ -1,4 +1,4 @@
-"""`docs/reference.md` out of the code: options, commands and fixtures; a hook of mkdocs writes it while the site is made."""
+"""Write `docs/reference.md` from the code: options, commands and fixtures. mkdocs calls this hook when it builds the site."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_qbench.session.options import OPTIONS
 
 
 def reference() -> str:
-    """The page, in Markdown."""
+    """Return the page in Markdown."""
     return "\n\n".join([
         "# Reference", "Made from the code.",
         "## Options of pytest", _table(["option", "in the configuration", "meaning"], [_option(o) for o in OPTIONS]),

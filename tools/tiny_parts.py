@@ -1,4 +1,4 @@
-"""Tokenizer, processor and untrained weights of `tiny`, a LLaVA of four million parameters."""
+"""Build the tokenizer, the processor and the untrained weights of `tiny`, a LLaVA with four million parameters."""
 
 from __future__ import annotations
 

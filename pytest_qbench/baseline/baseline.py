@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_qbench.data.identity import Identity, identity_of
+from pytest_qbench.data.identity import Identity, identity_of, picture
 from pytest_qbench.items import TASKS, Item
 from pytest_qbench.metrics.fingerprint import Fingerprint
 from pytest_qbench.metrics.metrics import Metric
@@ -52,6 +52,13 @@ class Baseline:
             if (m.name, m.dataset, m.slice) == (name, dataset, slice_):
                 return m.value
         return None
+
+
+def shows_another_picture(record: Record, baseline: Baseline) -> bool:
+    """Whether a record is about another image than the baseline's record of the same item, as far as both are known."""
+    key = record.task, record.item
+    old = baseline.records[key].picture or picture(baseline.identities[key]) if key in baseline.identities else None
+    return None not in (record.picture, old) and record.picture != old
 
 
 def changes(old: Baseline | MissingBaseline, new: Results) -> list[str]:
@@ -101,7 +108,7 @@ def as_results(baseline: Baseline) -> Results:
         for r in records
     }  # fmt: skip
     absent = frozenset(TASKS) - {task for task, _ in items}
-    return Results(records, items, baseline.fingerprint, absent=absent, narrowed=baseline.fingerprint.is_narrowed)
+    return Results(records, items, baseline.fingerprint, absent=absent, is_narrowed=baseline.fingerprint.is_narrowed)
 
 
 def as_baseline(path: Path, results: Results) -> Baseline:

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
+from pytest_qbench.baseline.baseline import Baseline, MissingBaseline, shows_another_picture
 from pytest_qbench.metrics.fingerprint import differences
 from pytest_qbench.metrics.metrics import Metric, compute_metrics
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import Record
+from pytest_qbench.untrusted.files import write_text
 
 BEFORE = "baseline.jsonl"
 
@@ -28,8 +29,10 @@ def before(results: Results, baseline: Baseline | MissingBaseline) -> list[Recor
     found: list[Record] = []
     for (task, _), records in by_place.items():
         keys = [(r.task, r.item) for r in records]
-        if not differences(task, baseline.fingerprint, results.fingerprint) and all(
-            baseline.digests.get(key) == results.expected[key].digest() for key in keys
+        if (
+            not differences(task, baseline.fingerprint, results.fingerprint)
+            and all(baseline.digests.get(key) == results.expected[key].digest() for key in keys)
+            and not any(shows_another_picture(record, baseline) for record in records)
         ):
             found += [baseline.records[key] for key in keys]
     return found
@@ -51,5 +54,4 @@ def beside(rows: Iterable[Metric], old: Sequence[Record], halves: bool) -> list[
 
 def write_before(folder: Path, records: Iterable[Record]) -> None:
     """Write one line an item; raises `OSError`."""
-    with (folder / BEFORE).open("w", encoding="utf-8") as file:
-        file.writelines(record.to_json() + "\n" for record in records)
+    write_text(folder / BEFORE, (record.to_json() + "\n" for record in records))

@@ -30,7 +30,7 @@ from pytest_qbench.metrics.metrics import METRIC, Metric
 from pytest_qbench.metrics.noise_floor import NoiseFloor
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import SCHEMA, Record
-from pytest_qbench.untrusted.files import LARGE, read_text
+from pytest_qbench.untrusted.files import LARGE, read_text, told, write_text
 from pytest_qbench.untrusted.locks import lock
 from pytest_qbench.untrusted.parsing import parse_json, read_yaml
 from pytest_qbench.untrusted.shape import check_shape
@@ -109,6 +109,8 @@ def _read(path: Path) -> Baseline:
             for number, line in enumerate(lines, 1):
                 data = parse_json(line)
                 digest, identity = data.pop("digest"), data.pop("identity", {})
+                if "picture" in data:
+                    identity = {**identity, "picture": data["picture"]}
                 record = Record.from_dict({"schema": SCHEMA, **data}, f"{path / entry['file']}:{number}")
                 records[record.task, record.item] = record
                 digests[record.task, record.item] = digest
@@ -133,6 +135,8 @@ def write_baseline(
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
             _recover(folder, name)
+            if target.is_symlink():
+                raise OSError(errno.ELOOP, "is a link; put a folder in its place")
             if target.exists() and not target.is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, "is not a folder")
             shutil.rmtree(work, ignore_errors=True)  # what an update that was killed had begun
@@ -147,14 +151,18 @@ def write_baseline(
                 shutil.rmtree(work, ignore_errors=True)
             shutil.rmtree(old, ignore_errors=True)
     except OSError as e:
-        raise UsageError(f"--qbench-baseline-dir={folder}: {name} cannot be written: {e.strerror}") from e
+        raise UsageError(f"--qbench-baseline-dir={folder}: {name} cannot be written: {told(e)}") from e
     return target
 
 
 def _keep_other_files(old: Path, new: Path) -> None:
-    """Copy the files that people put beside a baseline (notes, a licence) into the folder that takes its place."""
+    """Copy what people put beside a baseline (notes, a licence, a folder) into the folder that takes its place."""
     for path in old.iterdir() if old.is_dir() else ():
-        if path.is_file() and not _is_part(path.name) and not (new / path.name).exists():
+        if _is_part(path.name) or (new / path.name).exists():
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.copytree(path, new / path.name, symlinks=True)
+        else:
             shutil.copy2(path, new / path.name, follow_symlinks=False)
 
 
@@ -221,7 +229,7 @@ def _write_files(work: Path, name: str, results: Results, noise: NoiseFloor | No
     for file, records in sorted(by_file.items()):
         lines = [_line(r, results.expected[r.task, r.item]) for r in sorted(records, key=lambda r: r.item)]
         text = "\n".join(lines) + "\n"
-        _write(work / file, text)
+        write_text(work / file, text, durable=True)
         files.append({"file": file, "items": len(lines), "sha256": _hash(text)})
     head = {
         "schema": SCHEMA,
@@ -235,21 +243,14 @@ def _write_files(work: Path, name: str, results: Results, noise: NoiseFloor | No
     head = json.loads(json.dumps(head, allow_nan=False))  # as it will be read
     head["seal"] = seal(head)
     text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
-    _write(work / FILE, text)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write to the disk itself: a renamed folder must not hold empty files after a power cut."""
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    write_text(work / FILE, text, durable=True)
 
 
 def _line(record: Record, item: Item) -> str:
-    data = {k: v for k, v in asdict(record).items() if v is not None or k == "split"}
+    """Return one line of a baseline, without the hash of the conditions: they stand in `baseline.yaml`."""
+    data = {k: v for k, v in asdict(record).items() if (v is not None or k == "split") and k != "conditions"}
     data["digest"] = item.digest()
-    if identity := stored_form(item):
+    if identity := stored_form(item, has_picture=record.picture is not None):
         data["identity"] = identity
     return json.dumps(data, ensure_ascii=False, allow_nan=False)
 

@@ -1,4 +1,4 @@
-"""`qbench baseline RUN`: record a finished run as a baseline, also one that was joined from shards."""
+"""`qbench baseline RUN`: record a finished run, or merged shards, as a baseline."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def add(commands: Commands) -> None:
     """Add the parser of the command."""
     parser = commands.add_parser("baseline", help="record a finished run (or merged shards) as a baseline")
     parser.add_argument("run_folder", type=Path, metavar="RUN", help="the run folder")
-    parser.add_argument("--name", help="its name. Default: the name that the run was compared with")
+    parser.add_argument("--name", help="name of the baseline. Default: the name that the run was compared with")
     parser.add_argument(
         "--baseline-dir", type=Path, default=Path("baselines"), metavar="DIR",
         help="the folder of baselines. Default: baselines",
     )  # fmt: skip
-    parser.add_argument("--accept-regression", action="store_true", help="record it also where it is worse")
+    parser.add_argument("--accept-regression", action="store_true", help="record the run even if it is worse")
     parser.add_argument(
-        "--accept-lost-items", action="store_true", help="record it also where it lacks items of the old baseline"
+        "--accept-lost-items", action="store_true", help="record the run even if it lacks items of the old baseline"
     )
     parser.add_argument("--max-errors", type=float, default=0.0, metavar="SHARE", help="tolerated. Default: 0")
     parser.add_argument("--max-unparsed", type=float, default=0.05, metavar="SHARE", help="tolerated. Default: 0.05")
@@ -35,7 +35,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Record the baseline and print what it changes; return 1 where the run may not become one."""
+    """Record the baseline and print the changes. Return 1 if the run is not eligible."""
     from pytest_qbench.baseline.align import align
     from pytest_qbench.baseline.baseline import MissingBaseline, changes
     from pytest_qbench.baseline.store import find_baseline, read_baseline, write_baseline
@@ -47,8 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not name or Path(name).name != name or name.startswith("."):
         raise UsageError(f"--name={name}: a plain name is needed, such as --name={folder.resolve().name}")
     path = find_baseline(arguments.baseline_dir, name)
-    old = align(read_baseline(path), results.expected) if path else MissingBaseline("none")
-    if reason := _why_not(arguments, results, old, summary.data.direction_stated):
+    old: Baseline | MissingBaseline = align(read_baseline(path), results.expected) if path else MissingBaseline("none")
+    if reason := _why_ineligible(arguments, results, old, summary.data.direction_stated):
         show(f"NOT RECORDED: {reason}")
         return 1
     written = write_baseline(arguments.baseline_dir, name, results)
@@ -58,10 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _why_not(
+def _why_ineligible(
     arguments: argparse.Namespace, results: Results, old: Baseline | MissingBaseline, stated: Collection[str]
 ) -> str | None:
-    """Return why this run may not become the baseline, or None."""
+    """Return the reason why this run cannot become the baseline, or None."""
     from pytest_qbench.baseline.baseline import MissingBaseline
     from pytest_qbench.baseline.eligibility import why_not_whole
     from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, Limits, evaluate
@@ -74,7 +74,7 @@ def _why_not(
     if fingerprint.selection and fingerprint.selection.shard:
         return "it is one shard; join all of them first with qbench merge"
     if fingerprint.blind:
-        return "it is a blind run, of which nothing can be judged"
+        return "it is a blind run, which no gate can judge"
     control = fingerprint.judge_control
     if control and control.failed and results.datasets("description"):
         return f"the judge failed its control set: {control.failed}"

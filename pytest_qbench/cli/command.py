@@ -20,5 +20,5 @@ class Commands(Protocol):
 
 
 def show(text: str, *, flush: bool = False) -> None:
-    """Print lines of text; nothing in them acts on the terminal or on a CI job."""
+    """Print lines of text, escaped so that they cannot act on the terminal or a CI job."""
     print(printable(text, lines=True), flush=flush)

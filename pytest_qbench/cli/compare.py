@@ -1,4 +1,4 @@
-"""`qbench compare A B`: is B worse than A? Finished runs, baselines or recorded outputs, no model needed."""
+"""`qbench compare A B`: judge whether B is worse than A. Both are finished runs, baselines or recorded outputs."""
 
 from __future__ import annotations
 
@@ -14,53 +14,56 @@ if TYPE_CHECKING:
     from pytest_qbench.cli.scored_outputs import OutputScorer
     from pytest_qbench.metrics.results import Results
 
-SHOWN = 10  # files and entries of recorded outputs that were not used
+SHOWN = 10  # unused files and entries of recorded outputs that are listed
 
 
 def add(commands: Commands) -> None:
-    """Declare the command."""
-    told = commands.add_parser(
+    """Add the parser of the command."""
+    parser = commands.add_parser(
         "compare", help="judge a run B against A, each a run folder, a baseline or recorded outputs"
     )
-    told.add_argument(
+    parser.add_argument(
         "a", type=Path, metavar="A",
-        help="the reference: a run folder, a baseline such as baselines/tiny, or recorded outputs, as after replay:",
+        help="the reference: a run folder, a baseline such as baselines/tiny, or recorded outputs (a PATH of replay:)",
     )  # fmt: skip
-    told.add_argument("b", type=Path, metavar="B", help="what is judged: likewise")
-    told.add_argument(
+    parser.add_argument("b", type=Path, metavar="B", help="the candidate, of the same kinds")
+    parser.add_argument(
         "--gate", action="append", metavar="METRIC=MARGIN",
-        help="judge this metric; repeatable. Default: the gates of the suites, that is perception.accuracy=0.01, "
+        help="judge this metric; repeatable. Default: the gates of the suites, perception.accuracy=0.01, "
         "description.sum=0.06 and assessment.srcc=0.01",
     )  # fmt: skip
-    told.add_argument("--strict", action="store_true", help="exit with 1 on an inconclusive gate too")
-    told.add_argument("--max-errors", type=float, default=0.0, metavar="SHARE", help="tolerated errors. Default: 0")
-    told.add_argument("--max-unparsed", type=float, default=0.05, metavar="SHARE", help="tolerated. Default: 0.05")
-    told.add_argument("--max-cut", type=float, default=0.05, metavar="SHARE", help="tolerated. Default: 0.05")
-    told.add_argument("--flips", type=int, default=10, metavar="N", help="items listed each way. Default: 10")
-    told.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the resampling. Default: 0")
-    told.add_argument("--html", type=Path, metavar="FILE", help="write the comparison as a page to this file")
-    told.add_argument("--md", type=Path, metavar="FILE", help="write it as Markdown")
-    told.add_argument("--json", type=Path, metavar="FILE", help="write it as data, like summary.json")
-    told.add_argument("--junit", type=Path, metavar="FILE", help="write the gates as JUnit XML, a test case each")
-    outputs = told.add_argument_group("recorded outputs")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 on an inconclusive gate too")
+    parser.add_argument("--max-errors", type=float, default=0.0, metavar="SHARE", help="tolerated errors. Default: 0")
+    parser.add_argument("--max-unparsed", type=float, default=0.05, metavar="SHARE", help="tolerated. Default: 0.05")
+    parser.add_argument("--max-cut", type=float, default=0.05, metavar="SHARE", help="tolerated. Default: 0.05")
+    parser.add_argument("--flips", type=int, default=10, metavar="N", help="items listed each way. Default: 10")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the resampling. Default: 0")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the comparison as a page to this file")
+    parser.add_argument("--md", type=Path, metavar="FILE", help="write it as Markdown")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write it as data, like summary.json")
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="write the gates as JUnit XML, a test case each")
+    outputs = parser.add_argument_group("recorded outputs")
     outputs.add_argument(
-        "--data", metavar="SPEC", help="the data that they answer. Default: the items of the other side, if a run"
+        "--data", metavar="SPEC", help="the data that they answer. Default: the items of the other run"
     )
     outputs.add_argument("--datasets", metavar="A,B", help="some of its datasets. Default: all")
     outputs.add_argument("--split", default="dev", choices=("dev", "test"), help="Default: dev")
     outputs.add_argument(
-        "--protocol", default="default", choices=("default", "paper"), help="Default: the other side's"
+        "--protocol", default="default", choices=("default", "paper"), help="Default: that of the other run"
     )
-    outputs.add_argument("--judge", metavar="SPEC", help="scores descriptions. Default: the other side's, if lexicon")
+    outputs.add_argument(
+        "--judge", metavar="SPEC", help="judge of descriptions. Default: that of the other run, if lexicon"
+    )
     outputs.add_argument(
         "--model-arg", "--qbench-model-arg", action="append", default=[], metavar="KEY=VALUE",
         help="files=PATTERN, duplicates=first or last, filter=NAME",
     )  # fmt: skip
-    told.set_defaults(run=run)
+    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the comparison; 0 where every gate holds, else 1."""
+    """Print the comparison. Return 0 if every gate holds, else 1."""
+    from pytest_qbench.baseline.align import by_rule
     from pytest_qbench.baseline.sources import candidate, reference
     from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, Limits
     from pytest_qbench.gates.targets import gated_tasks
@@ -70,19 +73,21 @@ def run(arguments: argparse.Namespace) -> int:
 
     for option in ("max_errors", "max_unparsed"):
         if not 0 <= (share := getattr(arguments, option)) <= 1:
-            raise UsageError(f"--{option.replace('_', '-')}={share:g}: not a share from 0 to 1")
+            raise UsageError(f"--{option.replace('_', '-')}={share:g}: a number from 0 to 1 is needed")
     if min(arguments.flips, arguments.seed) < 0:
         raise UsageError("--flips and --seed: whole numbers of at least 0 are needed")
     margins = dict(_margin(text) for text in arguments.gate) if arguments.gate else DEFAULT_MARGINS
     shares = (arguments.max_errors, arguments.max_unparsed, arguments.max_cut)
-    not_used: list[str] = []
+    notes: list[str] = []
 
-    def score(side: str, path: Path, other: Path) -> Results:
-        results = _scorer(arguments, other).score(path)
-        left_out = [f"not used of {side}: {entry.entry}: {entry.reason}" for entry in results.left_out]
-        not_used.extend(left_out[:SHOWN])
+    def score(name: str, path: Path, other: Path) -> Results:
+        scorer = _scorer(arguments, other)
+        results = scorer.score(path)
+        notes.append(f"outputs of {name} matched with the items: {by_rule(scorer.matched_by)}")
+        left_out = [f"not used of {name}: {entry.entry}: {entry.reason}" for entry in results.left_out]
+        notes.extend(left_out[:SHOWN])
         if len(left_out) > SHOWN:
-            not_used.append(f"not used of {side}: {len(left_out) - SHOWN} more")
+            notes.append(f"not used of {name}: {len(left_out) - SHOWN} more")
         return results
 
     a, b = arguments.a, arguments.b
@@ -91,15 +96,15 @@ def run(arguments: argparse.Namespace) -> int:
     comparisons = max(1, sum(task_of(name) in gated_tasks(new) for name in margins))
     found = compare(new, old, margins, Limits(*shares, comparisons, arguments.seed), arguments.flips)
     show(f"A: {a}\nB: {b}")
-    show("\n".join([*found.lines, *not_used, found.verdict]))
-    told = as_finished(found, new, old, a, b, arguments.strict)
-    if unwritten := write_reports(told, arguments.html, arguments.md, arguments.json, arguments.junit):
+    show("\n".join([*found.lines, *notes, found.verdict]))
+    finished = as_finished(found, new, old, a, b, arguments.strict)
+    if unwritten := write_reports(finished, arguments.html, arguments.md, arguments.json, arguments.junit):
         raise UsageError(unwritten[0])
-    return 0 if found.holds and not (arguments.strict and found.verdict.startswith("INCONCLUSIVE")) else 1
+    return 0 if found.holds and not (arguments.strict and found.verdict.startswith("CANNOT TELL")) else 1
 
 
 def _scorer(arguments: argparse.Namespace, other: Path) -> OutputScorer:
-    """Return what scores the recorded outputs of one side; the other side tells items and conditions where it can."""
+    """Return a scorer of recorded outputs, with the items and conditions of the `other` run or baseline."""
     from pytest_qbench.baseline.sources import kind_of
     from pytest_qbench.baseline.store import read_baseline
     from pytest_qbench.cli.scored_outputs import OutputScorer

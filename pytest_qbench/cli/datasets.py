@@ -12,13 +12,13 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser("datasets", help="list the available datasets: place, items, hash, licence")
     parser.add_argument("--data", metavar="DIR", help="also list this data folder, or hf for the hub and its cache")
     parser.add_argument(
-        "--check", action="store_true", help="with --data: decode every image and name each that is missing or damaged"
+        "--check", action="store_true", help="with --data: decode every image and list missing and damaged ones"
     )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the datasets and the files that are not read; return 1 where a dataset or an image cannot be read."""
+    """Print the datasets and the files that are not read. Return 1 if a dataset or an image cannot be read."""
     from pathlib import Path
 
     from pytest_qbench.data.listing import HEADER, listing
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     from pytest_qbench.report.text_table import aligned
 
     if arguments.check and arguments.data is None:
-        raise UsageError("datasets: --check goes with --data=DIR")
+        raise UsageError("datasets: --check needs --data=DIR")
     found = list(listing(arguments.data))
     show("\n".join(aligned([HEADER, *(row.cells for row in found)], left=len(HEADER))))
     for row in found:

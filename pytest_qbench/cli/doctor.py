@@ -67,7 +67,7 @@ def _model(named: str, model_args: list[str]) -> int:
     description = model.describe()
     show(f"{spec.name}: {description['architecture']}, {description['dtype']} on {description['device']}")
     # An alias that answers by likelihood is never asked for a reply.
-    understood, replies = (True, None) if spec.answer == "likelihood" else describe_replies(model)
+    understood, replies = describe_replies(model) if spec.answer != "likelihood" else (True, "")
     found = list(run_checks(model, load))
     model.close()
     show("\n".join(aligned([("check", "outcome", "detail"), *((c.name, c.outcome, c.detail) for c in found)], left=3)))

@@ -25,11 +25,11 @@ COMMANDS = (
 )
 
 BROKEN_PIPE_STATUS = 141
-"""Exit status after the reader closes the output: a shell uses it for SIGPIPE. Not 0, as the verdict may be lost."""
+"""Exit status if the reader of a pipe closes it, as shells report SIGPIPE. Not 0: the verdict may be lost."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status (4: usage error)."""
+    """Run the command and return its exit status, 4 for a usage error."""
     parser = argparse.ArgumentParser(prog="qbench", description=__doc__)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)

@@ -1,4 +1,4 @@
-"""`qbench merge RUN... --out DIR`: join the shards of a run in one run folder."""
+"""`qbench merge RUN... --out DIR`: join the shards of a run into one run folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`qbench plan`: what a number of items can decide."""
+"""`qbench plan`: compute the number of items that a decision needs, or the drop that a number of items detects."""
 
 from __future__ import annotations
 
@@ -16,31 +16,35 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """Declare the command."""
-    told = commands.add_parser("plan", help="tell what a number of items can decide, and suggest margins")
-    told.add_argument(
+    """Add the parser of the command."""
+    parser = commands.add_parser("plan", help="compute the items that a decision needs, and suggest margins")
+    parser.add_argument(
         "--drop",
         type=float,
         metavar="D",
-        help="items with which this drop turns a run red. Default: 1.5, 2, 3, 5 points; with --runs twice the margin",
+        help="drop that should turn a run red. Default: 1.5, 2, 3 and 5 points; with --runs twice the margin",
     )
-    told.add_argument("--items", type=int, metavar="N", help="drop found by N items. Default: 450, 1,495 and 2,990")
-    told.add_argument("--margin", type=float, default=0.01, metavar="M", help="margin of the gate. Default: 0.01")
-    told.add_argument("--power", type=float, default=0.8, metavar="P", help="chance to decide. Default: 0.8")
-    told.add_argument("--alpha", type=float, default=0.05, metavar="A", help="false alarms of a run. Default: 0.05")
-    told.add_argument("--gates", type=int, default=3, metavar="K", help="gates that share alpha. Default: 3")
-    told.add_argument(
+    parser.add_argument("--items", type=int, metavar="N", help="number of items. Default: 450, 1,495 and 2,990")
+    parser.add_argument("--margin", type=float, default=0.01, metavar="M", help="margin of the gate. Default: 0.01")
+    parser.add_argument("--power", type=float, default=0.8, metavar="P", help="chance of a decision. Default: 0.8")
+    parser.add_argument(
+        "--alpha", type=float, default=0.05, metavar="A", help="false-alarm probability of a run. Default: 0.05"
+    )
+    parser.add_argument(
+        "--gates", type=int, default=3, metavar="K", help="number of gates, which share alpha. Default: 3"
+    )
+    parser.add_argument(
         "--discordance", type=float, nargs="+", metavar="S",
         help="fraction of the answers that differ between the two runs. Default: 0.02, 0.06 and 0.20",
     )  # fmt: skip
-    told.add_argument(
+    parser.add_argument(
         "--runs", type=Path, nargs=2, metavar=("A", "B"), help="plan from two run folders or baselines instead"
     )
-    told.add_argument(
+    parser.add_argument(
         "--suggest", type=Path, nargs="+", metavar="RUN",
         help="suggest margins from a baseline, or from two runs of one model",
     )  # fmt: skip
-    told.set_defaults(run=run)
+    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -117,7 +121,7 @@ def _from_runs(arguments: argparse.Namespace, target: PowerTarget) -> list[str]:
     planned = list(from_runs(new, align(old, new.expected), DEFAULT_MARGINS, target, arguments.drop))
     found = [row for row in planned if isinstance(row, Row)]
     if not found:
-        raise UsageError(f"{a} and {b}: nothing in them can be compared; `qbench compare` says why")
+        raise UsageError(f"{a} and {b}: no metric can be compared; `qbench compare` shows the reasons")
     rows = [[row.metric, row.dataset, f"{row.items:,}", *_cells(row)] for row in found]
     left_out = [f"not planned: {row.metric} {row.dataset}: {row.reason}" for row in planned if not isinstance(row, Row)]
     return [*aligned([head, *rows], left=2), *left_out]
@@ -140,5 +144,5 @@ def _suggested(paths: Sequence[Path], gates: int) -> list[str]:
         raise UsageError(old.reason)
     found = suggest(DEFAULT_MARGINS, old, candidate(paths[1]) if len(paths) == 2 else None, gates)
     if not found:
-        raise UsageError(f"{' and '.join(map(str, paths))}: nothing in them tells how a model varies")
+        raise UsageError(f"{' and '.join(map(str, paths))}: no metric shows how much a model varies")
     return [str(one) for one in found]

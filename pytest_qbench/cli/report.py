@@ -35,30 +35,30 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print the report and write the requested files."""
     if (arguments.run_folder is None) == (arguments.history is None):
-        raise UsageError("report: name one run folder, or --history=DIR")
+        raise UsageError("report: name one run folder or --history=DIR")
     if arguments.history is not None:
         if arguments.md or arguments.scoring:
-            raise UsageError("report: --history goes with --html and --csv")
+            raise UsageError("report: --history cannot be combined with --md and --scoring")
         return _history(arguments)
     if arguments.csv:
-        raise UsageError("report: --csv goes with --history=DIR")
+        raise UsageError("report: --csv needs --history=DIR")
     return _run(arguments)
 
 
 def _run(arguments: argparse.Namespace) -> None:
     from pytest_qbench.report.finished_run import read_finished
-    from pytest_qbench.report.rescoring import scorings
+    from pytest_qbench.report.rescoring import rescoring_lines
     from pytest_qbench.report.terminal import coloured, section
     from pytest_qbench.report.write import write_reports
 
     finished = read_finished(arguments.run_folder)
     if arguments.scoring:
-        show("\n".join(scorings(finished)))
+        show("\n".join(rescoring_lines(finished)))
     else:
         width = shutil.get_terminal_size().columns
         lines = section(finished, width, arguments.verbose)
         if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
-            print("\n".join(map(coloured, lines)))  # `section` made the lines printable; the colours have to act
+            print("\n".join(map(coloured, lines)))  # `section` has escaped the lines; the colours must stay
         else:
             show("\n".join(line.text for line in lines))
     if unwritten := write_reports(finished, arguments.html, arguments.md):
@@ -66,10 +66,10 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _history(arguments: argparse.Namespace) -> None:
-    from pytest_qbench.report.history import history, history_page, lines, write_csv
+    from pytest_qbench.report.history import history_lines, history_page, read_history, write_csv
 
-    found = history(arguments.history)
-    show("\n".join(lines(found)))
+    found = read_history(arguments.history)
+    show("\n".join(history_lines(found)))
     try:
         if arguments.csv:
             write_csv(found, arguments.csv)

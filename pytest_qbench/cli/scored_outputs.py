@@ -1,8 +1,8 @@
-"""Recorded outputs scored without a pytest run, as one side of a comparison."""
+"""Score recorded outputs without a pytest run, for a comparison."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pytest_qbench.data import open_datasets
@@ -25,11 +25,11 @@ BATCH_SIZE = 512
 
 
 class OutputScorer:
-    """Scores recorded outputs under the conditions of the side that they are compared with.
+    """Scorer of recorded outputs, under the conditions of the run or baseline that they are compared with.
 
-    `data`, `datasets` and `split` name the items, as the options of a run do; without `data` they are `items`, those
-    of the other side. `conditions` is the other side's fingerprint, None where that is recorded outputs too: the
-    default conditions or those of `protocol` then hold on both sides. `arguments` are model arguments.
+    `data`, `datasets` and `split` name the items, like the options of a run. Without `data`, the items are `items`,
+    those of the other run. `conditions` is the fingerprint of the other run. It is None if both are recorded outputs:
+    then both get the default conditions, or those of `protocol`. `arguments` are model arguments.
     """
 
     def __init__(
@@ -50,16 +50,19 @@ class OutputScorer:
         self._protocol = protocol
         self._judge = judge
         self._arguments = parse_model_args(arguments)
+        #: Number of items whose output was found by each rule.
+        self.matched_by: Mapping[str, int] = {}
 
     def score(self, path: Path) -> Results:
-        """Return the results of the outputs at `path`; raises `UsageError` where data or judge are not named.
+        """Return the results of the outputs at `path`. Raises `UsageError` if the data or a judge must be named.
 
-        A task counts as absent where no output answers any of its items.
+        A task counts as absent if no output answers any of its items.
         """
         items = self._read_items(path)
         model = load_model(parse_spec(f"replay:{path}"), self._arguments)
         assert isinstance(model, ReplayModel)
         model.expect(items)
+        self.matched_by = model.matched_by
         items = [item for item in items if item.task in model.matched_tasks]
         scoring = self._scoring(path)
         judges: list[Judge] = []
@@ -76,9 +79,9 @@ class OutputScorer:
             judge={"name": judges[0].name, **judges[0].describe()} if judges else self._conditions.judge,
             model={"name": model.name, **model.describe()}, data=self._data or self._conditions.data,
             selection=self._selection(),
-        ).under(model.conditions)  # fmt: skip
+        ).with_conditions(model.conditions)  # fmt: skip
         absent = frozenset(TASKS) - {item.task for item in items}
-        return Results(records, expected, made, model.left_out, absent, narrowed=made.is_narrowed)
+        return Results(records, expected, made, model.left_out, absent, is_narrowed=made.is_narrowed)
 
     def _read_items(self, path: Path) -> list[Item]:
         if self._data is not None:
@@ -94,7 +97,7 @@ class OutputScorer:
         return Selection(tuple(self._datasets) if self._datasets else None, split=self._split)
 
     def _scoring(self, path: Path) -> Scoring:
-        """Return how log-probabilities become scores: as on the other side, else by the protocol."""
+        """Return the scoring of the other run, or that of the protocol."""
         if self._conditions.scoring is not None:
             return self._conditions.scoring
         if self._protocol == "paper":
@@ -102,7 +105,7 @@ class OutputScorer:
         return DEFAULT
 
     def _judge_maker(self, path: Path, made: list[Judge]) -> Callable[[], Judge]:
-        """Return what makes the judge when the first description needs it, and notes it in `made`."""
+        """Return a function that loads the judge on its first call and appends it to `made`."""
         stated = self._conditions.judge_name
         spec = self._judge or ("lexicon" if self._data == MINI or stated == "lexicon" else None)
 

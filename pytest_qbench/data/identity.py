@@ -68,11 +68,14 @@ def picture_hash(item: Item) -> str | None:
     return found.hexdigest()[:16] if item.images else None
 
 
-def stored_form(item: Item) -> dict[str, object]:
-    """Return the identity of a data item as plain values, without what its id says; reads the pictures of questions."""
+def stored_form(item: Item, *, has_picture: bool = False) -> dict[str, object]:
+    """Return the identity of a data item as plain values, without what its id says.
+
+    Reads the pictures of questions, unless its record `has_picture`, the hash of what the model saw.
+    """
     asked = asked_hash(item.question, item.options or None)
     values = {"names": list(item.image_names), "aliases": list(item.aliases), "asked": asked,
-              "picture": picture_hash(item) if asked else None}  # fmt: skip
+              "picture": picture_hash(item) if asked and not has_picture else None}  # fmt: skip
     return {key: value for key, value in values.items() if value}
 
 

@@ -37,7 +37,7 @@ class Cache:
         self.path = folder / FILE
         with self._usage_errors():
             folder.mkdir(parents=True, exist_ok=True)
-            if self.path.exists() and not self.path.is_file():
+            if self.path.is_symlink() or (self.path.exists() and not self.path.is_file()):
                 raise OSError("is not a regular file")
             # Opened on this thread, then used on the event loop's thread only.
             self._db = sqlite3.connect(self.path, timeout=_BUSY, isolation_level=None, check_same_thread=False)

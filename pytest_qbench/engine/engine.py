@@ -87,6 +87,11 @@ class Engine:
         self.tracebacks: dict[str, str] = {}  # item id -> traceback, for the first error of each kind
         self._kinds: set[str] = set()
 
+    @property
+    def sees(self) -> bool:
+        """Whether the model is shown the images of the items."""
+        return self.model.needs_images and not self._settings.blind
+
     def measure(
         self, items: Sequence[Item], observer: BatchObserver | None = None, next_calls: Iterable[Sequence[Item]] = ()
     ) -> list[Record]:

@@ -9,7 +9,7 @@ from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
 from pytest_qbench.judges.base import Judge, SupportsChoice, SupportsMarking, SupportsUnreadable, Verdicts
 from pytest_qbench.records import Record, Response, check_record
-from pytest_qbench.scoring.score import Scoring, answer_text, decided, marked, score
+from pytest_qbench.scoring.score import Scoring, answer_text, apply_votes, marked, score
 
 VOTES = 5  # number of times that the judge reads each unparsed reply
 
@@ -78,7 +78,7 @@ class Grader:
                 if isinstance(votes, ItemError):
                     records[i] = replace(records[i], status="error", error=error_text(votes))
                 else:
-                    records[i] = decided(items[i], records[i], votes)
+                    records[i] = apply_votes(items[i], records[i], votes)
         return records
 
     def _mark(self, items: list[Item], records: list[Record]) -> list[Record]:

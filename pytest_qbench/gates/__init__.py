@@ -1,1 +1,1 @@
-"""Gate targets -> paired comparison -> verdict."""
+"""Gates: what they compare, how they decide, and what they can decide."""

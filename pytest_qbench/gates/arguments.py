@@ -1,4 +1,4 @@
-"""Check what a gate is given: a bound that always holds, or never, judges nothing."""
+"""Check the bounds of a gate: a bound that always holds, or that no result can keep, is refused."""
 
 from __future__ import annotations
 

@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 from scipy.stats import rankdata
 
-from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.baseline.baseline import Baseline, shows_another_picture
 from pytest_qbench.baseline.expectation import expected_keys
 from pytest_qbench.gates.targets import IncomparableError, InvalidError, fits
 from pytest_qbench.judges import control_set as control
-from pytest_qbench.metrics.drift import Drift, against_floor, drift, judged
+from pytest_qbench.metrics.drift import Drift, compare_with_floor, drift, judge_drifts
 from pytest_qbench.metrics.fingerprint import differences
 from pytest_qbench.metrics.metrics import Metric, compute_metrics, usable
 from pytest_qbench.metrics.probabilities import option_margin
@@ -97,6 +97,12 @@ class Comparison:
                 f"{self.dataset}: {len(changed)} of {len(new)} items have another text, key or reference than in "
                 f"baseline {base.name} (first: {changed[0]}); record the baseline anew"
             )
+        seen = [r.item for r in new if shows_another_picture(r, base)]
+        if seen:
+            raise IncomparableError(
+                f"{self.dataset}: {len(seen)} of {len(new)} items show another image than in baseline {base.name} "
+                f"(first: {seen[0]}); restore the images, or record the baseline anew"
+            )
         pairs = [(r, old) for r in new if (old := base.records[task, r.item]).status != "error"]
         if not pairs:
             raise IncomparableError(f"{self.dataset}: no item to compare with baseline {base.name}")
@@ -170,11 +176,12 @@ def paired_items(name: str, pairs: Sequence[tuple[Record, Record]], alpha: float
         smoothed = paired_smoothed(*margins, g, alpha)
         if smoothed is not None:
             return smoothed
-    if SPECS[name].lower_is_better:
+    spec = SPECS[name]
+    if spec.lower_is_better:
         a, b = [1 - v for v in a], [1 - v for v in b]
-    if SPECS[name].is_rate:
+    if spec.is_rate:
         return paired_binary([v == 1 for v in a], [v == 1 for v in b], g, alpha)
-    return paired_mean(a, b, g, alpha)
+    return paired_mean(a, b, g, alpha, spec.least, spec.greatest)
 
 
 def _margins(pairs: Sequence[tuple[Record, Record]]) -> tuple[list[float], list[float]] | None:
@@ -209,6 +216,6 @@ def drifts(results: Results, baseline: Baseline) -> list[tuple[Metric, bool]]:
                 continue  # the gates say why
             if row.value is not None:
                 found.append(
-                    against_floor(row, pairs, words, baseline.noise.of(name, dataset) if baseline.noise else {})
+                    compare_with_floor(row, pairs, words, baseline.noise.of(name, dataset) if baseline.noise else {})
                 )
-    return judged(found)
+    return judge_drifts(found)

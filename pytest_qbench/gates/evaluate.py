@@ -1,4 +1,4 @@
-"""Metrics + baseline + margin -> verdict. Fails closed: what could not be measured or compared is `invalid`.
+"""Judge a metric against a baseline: the verdict of a gate. What was not measured or compared is `invalid`.
 
 The rule, with d = candidate - baseline (more is better), m the margin, [L, U] the paired 90 % interval and p the
 one-sided p-value of a drop:
@@ -6,13 +6,14 @@ one-sided p-value of a drop:
 - `invalid`: nothing comparable (missing or incompatible baseline, incomplete items, too many errors or unparsed
   replies, undefined metric);
 - `regressed`: p < level and d < -m;
-- `pass`: not regressed and L > -m; `improved`: pass, and a gain has p < level;
+- `pass`: not regressed and L > -m; `improved`: pass, and a gain has p < its level;
 - `inconclusive`: anything else.
 
-`invalid` and `regressed` fail, `inconclusive` warns. The k gates of a run share alpha = 0.05: the level of each is
-alpha / k; the rows of one gate (several datasets or slices) share it by Holm. Accuracy over several datasets has one
-row more, all their items together: a small drop everywhere is none anywhere. SRCC and PLCC over several datasets have
-their mean, which Q-Bench publishes, as one row more: the mean decides `pass`, every dataset can turn the gate red.
+`invalid` and `regressed` fail, `inconclusive` warns. The k gates of a run share alpha = 0.05. The level of a gate is
+alpha / k and what earlier gates cannot spend (`alarm_budget`); the rows of one gate (several datasets or slices) share
+it by Holm. Accuracy over several datasets has one more row, all their items together: a small drop everywhere is none
+anywhere. SRCC and PLCC over several datasets have one more row, their mean, which Q-Bench publishes: the mean decides
+`pass`, every dataset can turn the gate red.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from math import isfinite
 from statistics import fmean
 
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
+from pytest_qbench.gates.alarm_budget import Spending, spend
 from pytest_qbench.gates.arguments import check_bounds
 from pytest_qbench.gates.comparison import Comparison, check_comparable, metric_of, paired_items
+from pytest_qbench.gates.decidable import check_can_fail
 from pytest_qbench.gates.flips import flips, together
 from pytest_qbench.gates.reasons import reason
 from pytest_qbench.gates.targets import IncomparableError, InvalidError, NothingError, Place, check_whole, places
@@ -48,21 +51,28 @@ DEFAULT_MARGINS: Mapping[str, float] = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a gate tolerates, and how many gates share alpha."""
+    """What a gate tolerates, how many gates share alpha, and what earlier gates left of it (`carried`)."""
 
     max_errors: float = 0.0
     max_unparsed: float = 0.05
     max_cut: float = 0.05
     comparisons: int = 1
     seed: int = 0
+    carried: float = 0.0
+
+    @property
+    def share(self) -> float:
+        """The part of alpha that each gate has of its own."""
+        return ALPHA / self.comparisons
 
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """The verdict on one metric; `rows` are its datasets and slices, `lost` and `gained` the items that it hangs on.
+    """The verdict on one metric. `rows` are its datasets and slices, `lost` and `gained` the items that changed.
 
-    `incomparable`: invalid for want of a baseline to compare with, not for anything wrong with this run.
+    `incomparable`: invalid because there is no comparable baseline, not because of this run.
     `nothing`: there is nothing to judge: the answers are not public, or data and baseline both lack the task.
+    `unspent`: the part of alpha that is left to the gates after it.
     """
 
     name: str
@@ -75,6 +85,7 @@ class GateResult:
     nothing: bool = False
     lost_count: int = 0  # `lost` and `gained` may list fewer
     gained_count: int = 0
+    unspent: float = 0.0
 
 
 def shares(name: str, rows: int, datasets: int) -> int:
@@ -98,8 +109,8 @@ def evaluate(
     """Judge one gate: against the baseline with `margin`, against fixed bounds with `minimum` and `maximum`.
 
     `dataset` and `slice` may be patterns (``k*``, ``type=*``). With `each_dataset` every dataset has to pass, not only
-    the mean of their correlations. A drift takes `maximum` alone. `baseline` is a string
-    that says why there is none. Raises `ValueError` for an unknown metric or a gate without a bound.
+    the mean of their correlations. A drift takes `maximum` alone. Raises `ValueError` for an unknown metric or a gate
+    without a bound.
     """
     check_bounds(name, margin, minimum, maximum)
     label = " ".join(p for p in (name, dataset, slice) if p)
@@ -115,19 +126,21 @@ def evaluate(
         else:
             rows = [_row(name, place, results) for place in chosen]
         if broken := _broken_bound(rows, minimum, maximum):
-            return GateResult(label, "regressed", broken, tuple(rows))
+            return GateResult(label, "regressed", broken, tuple(rows), unspent=limits.carried)
         if margin is None:
-            return GateResult(label, "pass", _within(rows, minimum, maximum), tuple(rows))
+            return GateResult(label, "pass", _within(rows, minimum, maximum), tuple(rows), unspent=limits.carried)
         comparisons = _comparisons(name, chosen, dataset, results, baseline)
-        rows = _judge(name, rows, comparisons, margin, limits)
+        rows, unspent = _judge(name, rows, comparisons, margin, limits)
     except (InvalidError, Undefined) as e:
         incomparable, nothing = isinstance(e, IncomparableError), isinstance(e, NothingError)
-        return GateResult(label, "invalid", str(e), tuple(rows), incomparable=incomparable, nothing=nothing)
+        return GateResult(
+            label, "invalid", str(e), tuple(rows), incomparable=incomparable, nothing=nothing, unspent=limits.carried
+        )
     verdict, deciding = _verdict(rows, each_dataset)
     moved = together([flips(name, comparison.pairs, results.expected) for comparison in comparisons])
     return GateResult(
         label, verdict, "; ".join(map(reason, deciding)), tuple(rows), moved.lost, moved.gained,
-        lost_count=len(moved.all_lost), gained_count=len(moved.all_gained),
+        lost_count=len(moved.all_lost), gained_count=len(moved.all_gained), unspent=unspent,
     )  # fmt: skip
 
 
@@ -152,26 +165,40 @@ def _verdict(rows: Sequence[Metric], each_dataset: bool) -> tuple[Verdict, list[
 
 def _judge(
     name: str, rows: Sequence[Metric], comparisons: Sequence[Comparison], margin: float, limits: Limits
-) -> list[Metric]:
-    """The rows with their verdicts; where several datasets are judged, one over all of them at the end."""
-    parts = shares(name, len(rows), len({c.dataset for c in comparisons}))
-    level = ALPHA / limits.comparisons
+) -> tuple[list[Metric], float]:
+    """The rows with their verdicts, one over all datasets at the end where there are several; the alpha left over."""
     judged = [(row, c.paired(ALPHA, limits.seed)) for row, c in zip(rows, comparisons, strict=True)]
     for row, paired in judged:
         _check_decidable(row, paired, comparisons)
-    filled = [
-        _filled(row, paired, margin, level / parts, c.old_value, c.identical)
+    judged = [
+        (replace(row, baseline=c.old_value, identical=c.identical or None), paired)
         for (row, paired), c in zip(judged, comparisons, strict=True)
     ]
+    parts = shares(name, len(rows), len({c.dataset for c in comparisons}))
     if parts > len(rows):
-        row, paired = _together(name, filled, [paired for _, paired in judged], comparisons)
-        judged.append((row, paired))
-        filled.append(_filled(row, paired, margin, level / parts, row.baseline, all(r.identical for r in filled)))
-    drops, gains = (holm([getattr(p, field) for _, p in judged]) for field in ("p_value", "p_gain"))
+        judged.append(_together(name, [row for row, _ in judged], [paired for _, paired in judged], comparisons))
+    spending = spend(limits.share, limits.carried, [paired.alarm_chance(margin) for _, paired in judged])
+    check_can_fail(name, comparisons, margin, spending.level)
+    return _decided(judged, margin, spending, limits.share), spending.unspent
+
+
+def _decided(
+    judged: Sequence[tuple[Metric, Paired]], margin: float, spending: Spending, gain_level: float
+) -> list[Metric]:
+    """The rows with their numbers and verdicts; gains have the gate's own share of alpha."""
+    drops, gains = [p.p_value for _, p in judged], holm([p.p_gain for _, p in judged])
+    level = spending.level
+    if spending.is_shared:
+        drops, level = holm(drops), level / len(judged)
     return [
-        replace(row, verdict=decide(paired, margin, level, drop, gain))
-        for row, (_, paired), drop, gain in zip(filled, judged, drops, gains, strict=True)
-    ]
+        replace(
+            row, delta=paired.delta, delta_ci=(paired.lower, paired.upper), p_value=paired.p_value, alpha=level,
+            margin=margin, mde=paired.detectable_drop(level, margin), test=paired.test,
+            items_to_pass=paired.items_to_pass(ALPHA, margin),
+            verdict=decide(paired, margin, drop < spending.level, gain < gain_level),
+        )
+        for (row, paired), drop, gain in zip(judged, drops, gains, strict=True)
+    ]  # fmt: skip
 
 
 def _together(
@@ -183,11 +210,13 @@ def _together(
             fmean(v for v in values if v is not None)
             for values in zip(*((r.value, r.baseline) for r in rows), strict=True)
         )
-        row = Metric(name, None, None, None, now, sum(r.n for r in rows), baseline=before, note=MEAN)
+        same = all(r.identical for r in rows) or None
+        row = Metric(name, None, None, None, now, sum(r.n for r in rows), baseline=before, note=MEAN, identical=same)
         return row, mean_of_comparisons(parts, ALPHA)
     pairs = list({(new.task, new.item): (new, old) for c in comparisons for new, old in c.pairs}.values())
     new, old = (mean_metric([pair[i] for pair in pairs], name, "", None, None) for i in (0, 1))
-    row = replace(new, dataset=None, baseline=old.value, note=POOLED)
+    same = all(r.identical for r in rows) or None
+    row = replace(new, dataset=None, baseline=old.value, note=POOLED, identical=same)
     return row, paired_items(name, pairs, ALPHA)
 
 
@@ -199,14 +228,6 @@ def _check_decidable(row: Metric, paired: Paired, comparisons: Sequence[Comparis
     items = f"{paired.n} item{'s' * (paired.n > 1)}"
     of = f"{items} of {len(groups)} photo{'s' * (len(groups) > 1)}" if paired.n > len(groups) else items
     raise InvalidError(f"{row.dataset}: {of}: too few to tell noise from change; measure at least four photos")
-
-
-def _filled(row: Metric, paired: Paired, margin: float, level: float, old: float | None, same: bool) -> Metric:
-    return replace(
-        row, baseline=old, delta=paired.delta, delta_ci=(paired.lower, paired.upper), p_value=paired.p_value,
-        alpha=level, margin=margin, mde=paired.detectable_drop(level, margin), test=paired.test,
-        items_to_pass=paired.items_to_pass(ALPHA, margin), identical=same or None,
-    )  # fmt: skip
 
 
 def _row(name: str, place: Place, results: Results) -> Metric:

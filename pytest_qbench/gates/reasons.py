@@ -26,20 +26,27 @@ def reason(row: Metric) -> str:
 
 
 def _sentence(row: Metric, lower: float, upper: float) -> str:
-    delta, margin = row.delta or 0.0, row.margin or 0.0
+    delta = row.delta or 0.0
     if row.verdict == "regressed":
         return f"REGRESSED: {amount(row.name, -delta)} lost, at least {_number(row.name, -upper)}"
     if row.verdict == "improved":
         return f"IMPROVED: {amount(row.name, delta)} gained, at least {_number(row.name, lower)}"
     if row.verdict == "pass":
         return f"PASS: a drop of more than {amount(row.name, max(0.0, -lower))} is excluded"
+    return f"CANNOT TELL: {open_sentence(row)}"
+
+
+def open_sentence(row: Metric) -> str:
+    """Say of an open row between which bounds the change lies, and which number of items or margin would decide."""
+    assert row.delta_ci is not None
+    (lower, upper), margin = row.delta_ci, row.margin or 0.0
     items = _deciding_items(row, lower, upper)
     ways = [f"{items:,} items"] if items is not None else []
     ways += [f"a margin of {_above(-lower):g}"] if -lower < 0.5 * SPECS[row.name].span and -lower >= margin else []
     between = (
         f"between {_number(row.name, lower, sign=True)} and {_number(row.name, upper, sign=True)}{_unit(row.name)}"
     )
-    return f"CANNOT TELL: {between}" + (f"; {' or '.join(ways)} would decide" if ways else "")
+    return between + (f"; {' or '.join(ways)} would decide" if ways else "")
 
 
 def _deciding_items(row: Metric, lower: float, upper: float) -> int | None:
@@ -50,7 +57,7 @@ def _deciding_items(row: Metric, lower: float, upper: float) -> int | None:
     delta, margin, level = row.delta or 0.0, row.margin or 0.0, row.alpha or ALPHA
     if delta > -margin:
         times = ((delta - lower) / (delta + margin)) ** 2
-    elif upper > delta:
+    elif delta < 0 and upper > delta:
         times = (normal_quantile(level) / normal_quantile(ALPHA) * (upper - delta) / delta) ** 2
     else:
         return None
@@ -67,14 +74,9 @@ def amount(name: str, value: float) -> str:
 
 
 def _number(name: str, value: float, sign: bool = False) -> str:
-    text = f"{100 * value:{'+' if sign else ''}.1f}" if SPECS[name].is_fraction else f"{value:{'+' if sign else ''}.3f}"
-    return (
-        text.replace("-", "+")
-        if float(text) == 0 and sign
-        else text.replace("-0.0", "0.0")
-        if float(text) == 0
-        else text
-    )
+    factor, digits = (100, 1) if SPECS[name].is_fraction else (1, 3)
+    rounded = round(factor * value, digits) + 0.0  # adding 0.0 turns -0.0 into 0.0
+    return f"{rounded:{'+' if sign else ''}.{digits}f}"
 
 
 def _unit(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Where a gate looks: the datasets and slices that it names, and whether what lies there is whole."""
+"""The datasets and slices that a gate names, and whether their items were measured completely."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline, StoredItem
 from pytest_qbench.baseline.expectation import expected_keys
 from pytest_qbench.metrics.metrics import without_value
-from pytest_qbench.metrics.results import Results, has, share
+from pytest_qbench.metrics.results import Results, has_status, share
 from pytest_qbench.metrics.specs import CORRELATIONS, task_of
 from pytest_qbench.prompts import UNPARSED_HINT, token_option
 
@@ -95,7 +95,7 @@ def check_whole(
         raise InvalidError(f"{dataset}: {len(missing)} of {total} items were not measured (first: {missing[0]})")
     records = results.of(name, dataset)
     for status, limit in (("error", max_errors), ("unparsed", max_unparsed), ("cut", max_cut)):
-        found = [r for r in records if has(r, status)]
+        found = [r for r in records if has_status(r, status)]
         if share(records, status) > limit:
             first = f"{found[0].item}: {found[0].error or repr((found[0].response or '')[:60])}"
             told = f"{dataset}: {len(found)} of {total} items {status}, above {limit:.1%} (first: {first})"

@@ -11,16 +11,15 @@ Verdict = Literal["pass", "improved", "inconclusive", "regressed", "invalid"]
 SEVERITY: tuple[Verdict, ...] = ("invalid", "regressed", "inconclusive", "pass", "improved")
 
 
-def decide(paired: Paired, margin: float, level: float, p_value: float, p_gain: float) -> Verdict:
+def decide(paired: Paired, margin: float, is_drop: bool, is_gain: bool) -> Verdict:
     """Return the verdict on one comparison, whose interval leaves 0.05 in each tail.
 
-    `p_value` and `p_gain` are the p-values of a drop and of a gain, adjusted for the rows of the gate; `level` is the
-    share of alpha that the gate has. The interval decides `pass` at the undivided alpha: a run passes only if every
-    row of every gate does, so the run passes wrongly at most as often as a single row (intersection-union test,
-    Berger 1982).
+    `is_drop` and `is_gain` tell whether its p-values of a drop and of a gain lie below their levels. The interval
+    decides `pass` at the undivided alpha: a run passes only if every row of every gate does, so the run passes wrongly
+    at most as often as a single row (intersection-union test, Berger 1982).
     """
-    if p_value < level and paired.delta < -margin:
+    if is_drop and paired.delta < -margin:
         return "regressed"
     if paired.lower > -margin:
-        return "improved" if p_gain < level and paired.lower > 0 else "pass"
+        return "improved" if is_gain and paired.lower > 0 else "pass"
     return "inconclusive"

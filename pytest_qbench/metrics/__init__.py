@@ -1,1 +1,1 @@
-"""Records -> metrics, and the conditions under which the records were made."""
+"""Records -> metrics, and the conditions of a run, which decide whether its metrics can be compared."""

@@ -28,7 +28,7 @@ def describe_prompts(
     for task, stated in prompt_set.describe(answer).items():
         own: dict[str, Any] = dict(stated)
         if forms := (altered or {}).get(task):
-            own = {"text": forms["example"], "hash": digest([own["hash"], *forms["hashes"]]), "altered": True}
+            own = {"text": forms["example"], "hash": digest([own["hash"], *forms["hashes"]]), "stated": own["hash"]}
         described[task] = own
     return described
 
@@ -46,6 +46,14 @@ def asked_prompts(task: str, found: str | Mapping[str, Any] | None, answer: str 
     return found, f"prompts {found}, whose text was not recorded"
 
 
+def stated_prompts(task: str, found: str | Mapping[str, Any] | None) -> str | None:
+    """Return the hash of what the settings of a run ask in a task, however the project changed it."""
+    if isinstance(found, Mapping):
+        own = found[task]
+        return str(own.get("stated", own["hash"]))
+    return found
+
+
 def are_altered(found: str | Mapping[str, Any] | None) -> bool:
     """Tell whether a project changed the prompts that a fingerprint's entry describes."""
-    return isinstance(found, Mapping) and any("altered" in own for own in found.values() if isinstance(own, Mapping))
+    return isinstance(found, Mapping) and any("stated" in own for own in found.values() if isinstance(own, Mapping))

@@ -1,6 +1,6 @@
-"""Numbers beside the gates' metrics: what a score hides. Records in, metrics out; pure, and SciPy is loaded on use.
+"""Compute diagnostics from records: numbers that explain a metric, such as position bias. Pure; SciPy is loaded on use.
 
-None of these can be gated, and none stands in a baseline; where one is undefined, `Metric.note` says why.
+No gate judges them and no baseline stores them. If one is undefined, `Metric.note` says why.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pytest_qbench.prompts import LETTERS
 from pytest_qbench.records import Record
 from pytest_qbench.stats.agreement import alpha, golden_agreement, variance_split
 from pytest_qbench.stats.correlation import krcc, plcc
-from pytest_qbench.stats.intervals import wilson
+from pytest_qbench.stats.intervals import wilson_by_group
 from pytest_qbench.stats.logistic import logistic_fit
 from pytest_qbench.stats.resampling import Undefined, bootstrap_mean
 
@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 
 
 def diagnose(records: Iterable[Record], items: Mapping[tuple[str, str], Item]) -> list[Metric]:
-    """Return the diagnostics of each task, dataset and split; `items` are those of the records, by (task, id)."""
+    """Return the diagnostics of each task, dataset and split. `items` are the items of the records, by (task, id)."""
     by_place: dict[tuple[str, str, str | None], list[Record]] = {}
     for record in records:
         if record.status != "error":
@@ -46,7 +46,7 @@ def diagnose(records: Iterable[Record], items: Mapping[tuple[str, str], Item]) -
 def _perception(
     records: Sequence[Record], dataset: str, split: str | None, items: Mapping[tuple[str, str], Item]
 ) -> list[Metric]:
-    """Accuracy without unparsed replies, on questions answered yes and no, and the bias to positions."""
+    """Return the accuracy without unparsed replies, of yes and of no questions, and the position bias."""
     marked = [r for r in records if r.status != "measured"]  # the answers of the others are hidden
     parsed = [r for r in marked if r.status != "unparsed"]
     yes_or_no = [r for r in marked if r.slices.get("type") == "yes_or_no"]
@@ -60,17 +60,18 @@ def _perception(
 def _accuracy(name: str, records: Sequence[Record], dataset: str, split: str | None) -> Metric:
     if not records:
         return Metric(name, dataset, split, None, None, 0, note="no item counts for it")
-    right = sum(r.status == "correct" for r in records)
-    return Metric(name, dataset, split, None, right / len(records), len(records), wilson(right, len(records), ALPHA))
+    right = [float(r.status == "correct") for r in records]
+    ci = wilson_by_group(right, [r.group for r in records], ALPHA)
+    return Metric(name, dataset, split, None, fmean(right), len(right), ci)
 
 
 def position_bias(
     parsed: Sequence[Record], dataset: str, split: str | None, items: Mapping[tuple[str, str], Item]
 ) -> list[Metric]:
-    """How much more often each position is chosen than it is right (slices), and the share moved in all (total).
+    """Return the position bias: per position (slices) how much more often it is chosen than correct, and a total.
 
-    The total is the total variation distance of the two distributions, in [0, 1]; 0 for a model without a bias, but
-    also for one that errs evenly.
+    The total is the total variation distance of the two distributions, in [0, 1]. It is 0 for a model without a bias,
+    but also for a model whose errors are spread evenly.
     """
     chosen: Counter[int] = Counter()
     right: Counter[int] = Counter()
@@ -120,7 +121,7 @@ def _assessment(records: Sequence[Record], dataset: str, split: str | None) -> l
 def _description(
     records: Sequence[Record], dataset: str, split: str | None, items: Mapping[tuple[str, str], Item]
 ) -> list[Metric]:
-    """The shares of 0, 1 and 2, how far the rounds agree, and how far the golden texts of an item do."""
+    """Return the fractions of 0, 1 and 2, the agreement of the rounds, and that of the golden texts of an item."""
     found = [golden_agreement(items[r.task, r.item].golden) for r in records]
     values = [value for value in found if value is not None]
     rows = []
@@ -139,7 +140,10 @@ def _description(
 
 
 def verdict_shares(records: Sequence[Record], dimension: str, dataset: str, split: str | None) -> list[Metric]:
-    """P0, P1 and P2 of Q-Bench's tables: the share of 0, 1, 2 in an item's readable rounds, averaged over items."""
+    """Return P0, P1 and P2 of Q-Bench's tables: the fraction of 0, 1 and 2 among an item's readable rounds.
+
+    Each is a mean over items, with a bootstrap interval by group. A judge that returns expectations has none.
+    """
     items = [[v for v in (r.judge or {}).get(dimension, ()) if v is not None] for r in records]
     chosen = [(row, r.group) for row, r in zip(items, records, strict=True) if row]
     groups = [group for _, group in chosen]

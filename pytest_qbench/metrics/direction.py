@@ -1,4 +1,4 @@
-"""Find quality databases whose scores may run the other way: as a DMOS, where lower values mean better quality."""
+"""Find quality databases whose scores may be reversed, such as a DMOS, where lower values mean better quality."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pytest_qbench.metrics.specs import CORRELATIONS
 
 
 def reversed_scales(metrics: Sequence[Metric], stated: Collection[str] = ()) -> list[str]:
-    """Return a sentence for each database whose correlation has its whole interval below zero.
+    """Return a sentence for each database whose correlation interval lies entirely below zero.
 
-    Databases in `stated`, whose direction the user states, are left out.
+    Databases in `stated` are left out, because the user has stated the direction of their scores.
     """
     found: dict[str, str] = {}
     for m in metrics:

@@ -1,8 +1,8 @@
-"""Drift: how far a model's probabilities moved from the baseline's, item by item. Pure.
+"""Drift: the mean absolute change of a model's probabilities from the baseline, item by item. Pure.
 
-An early warning: a model that is not the one it was moves every item a little long before answers flip or ranks
-change. How far the same model moves the same items in a second measurement is the noise floor, stored with the
-baseline item by item. A run drifts where these items moved further than in that second measurement.
+Drift is an early warning: if the model has changed, its probabilities change on most items, long before answers flip.
+The noise floor is the change of the same items in a second measurement of the unchanged model. The baseline stores it
+for each item. A run drifts if these items change more than in the second measurement.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from pytest_qbench.records import Record
 from pytest_qbench.stats.resampling import bootstrap_mean, group_codes
 from pytest_qbench.stats.sign_flips import flip_p_value
 
-FEWEST_ITEMS = 8  # with fewer no test can warn once several datasets share alpha
-# Changes of a probability below this are rounding, and equally small.
+FEWEST_ITEMS = 8  # with fewer, no p-value is below alpha divided by the number of datasets
+# Smaller changes of a probability are rounding errors and count as this one.
 ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """The drift of one dataset: its row, and how its items compare with the noise floor.
+    """The drift of one dataset as a metric `row`, with its comparison against the noise floor.
 
-    `p_value` is small where they moved further than noise; None: not judged, and the row's note says why.
+    `ratio` is the change of an item divided by its noise floor, as the geometric mean over items. A small `p_value`
+    means that the items changed more than noise. It is None if the drift was not judged; the row's note says why.
     """
 
     row: Metric
@@ -38,12 +39,15 @@ class Drift:
 
 
 def changes(pairs: Sequence[tuple[Record, Record]], words: Sequence[str]) -> list[tuple[float, str]]:
-    """Change and group of each pair (candidate, baseline) whose probabilities were recorded both times."""
+    """Return change and group of each pair (candidate, baseline) in which both records have probabilities."""
     return [(moved, new.group) for new, old in pairs if (moved := change(new, old, words)) is not None]
 
 
 def drift(name: str, dataset: str, pairs: Sequence[tuple[Record, Record]], words: Sequence[str]) -> Metric:
-    """Mean absolute change per item with its 95 % interval; undefined unless every pair has its probabilities."""
+    """Return the mean absolute change per item with its 95 % interval, undefined unless all records have probabilities.
+
+    `pairs` are (candidate, baseline); `words` are the two quality words.
+    """
     found = changes(pairs, words)
     row = Metric(name, dataset, pairs[0][0].split if pairs else None, None, None, len(found))
     if not found or len(found) < len(pairs):
@@ -51,11 +55,13 @@ def drift(name: str, dataset: str, pairs: Sequence[tuple[Record, Record]], words
     return Metric(name, dataset, row.split, None, fmean(v for v, _ in found), len(found), _interval(found))
 
 
-def against_floor(row: Metric, pairs: Sequence[tuple[Record, Record]], words: Sequence[str], floor: Floor) -> Drift:
-    """Compare the items of the floor with themselves: did they move further than in the second measurement?
+def compare_with_floor(
+    row: Metric, pairs: Sequence[tuple[Record, Record]], words: Sequence[str], floor: Floor
+) -> Drift:
+    """Return the drift `row` with a test of whether the items of `floor` changed more than in the second measurement.
 
-    The one-sided sign-flip test by group of the logarithm of the two changes' ratio; exact for a model against itself,
-    whatever its items' sensitivity. `ratio` is the geometric mean.
+    The test is a one-sided sign-flip test by group. Its statistic is the logarithm of the ratio of the two changes. For
+    an unchanged model the test is exact, however sensitive each item is.
     """
     if row.value is None:
         return Drift(row)
@@ -72,8 +78,8 @@ def against_floor(row: Metric, pairs: Sequence[tuple[Record, Record]], words: Se
     return Drift(replace(row, baseline=fmean(floor.values())), float(np.exp(logs.mean())), p_value)
 
 
-def judged(found: Sequence[Drift], alpha: float = ALPHA) -> list[tuple[Metric, bool]]:
-    """The rows with what they mean, and whether each moved beyond noise; the datasets share `alpha` equally."""
+def judge_drifts(found: Sequence[Drift], alpha: float = ALPHA) -> list[tuple[Metric, bool]]:
+    """Return each row with a note on its result, and whether it drifted. Each dataset gets an equal part of `alpha`."""
     tested = sum(one.p_value is not None for one in found)
     rows = []
     for one in found:

@@ -1,4 +1,4 @@
-"""The conditions under which records were made, and whether two runs can be compared."""
+"""`Fingerprint`, the conditions of a run, and the rule by which two runs are comparable."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pytest_qbench.prompts import AnswerMode, PromptSet
 from pytest_qbench.scoring.score import DEFAULT, Scoring
 from pytest_qbench.untrusted.shape import MappingOf, Maybe, Shape, check_shape
 
-# The conditions that must agree for a comparison, per task. Reports show the rest of a fingerprint.
+# Conditions that must be equal for a comparison, per task. The other conditions only appear in reports.
 COMPARABLE: Mapping[str, tuple[str, ...]] = {
     "perception": ("prompts", "answer", "answer_tokens", "blind", "unparsed", "marking", "pixels"),
     "description": ("prompts", "description_tokens", "blind", "judge", "judge_rounds", "pixels"),
     "assessment": ("prompts", "scoring", "blind", "pixels"),
 }
-# Fingerprints leave these out at their defaults, like those recorded before these options existed.
+# A fingerprint leaves these out if they have their defaults, like fingerprints older than these options.
 DEFAULTS: Mapping[str, int] = {name: prompts.MAX_NEW_TOKENS[task] for task, name in prompts.TOKEN_LIMITS.items()}
-# Entries that stand in the JSON only where they are known; the others stand there as null.
+# The JSON leaves these entries out if they are unknown. Other unknown entries are null.
 _OPTIONAL = ("pixels", "unparsed", "marking", *DEFAULTS, "machine", "judge_control", "batch_size")
 _SCORING: Shape = {"words": [str], "temperature": float}
 _SELECTION: Shape = {
@@ -40,7 +40,7 @@ _SHAPE: Shape = {
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which items of the data a run selects; None: every one, or for `seed` and `split` not known."""
+    """Options that select items from the data. None means all items, and "not known" for `seed` and `split`."""
 
     datasets: tuple[str, ...] | None = None
     tasks: tuple[str, ...] | None = None
@@ -51,11 +51,11 @@ class Selection:
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether options select a part of the data, other than the split."""
+        """Whether options select a part of the data. The split does not count."""
         return bool(self.limit or self.datasets)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values; tasks and shard only where there are any."""
+        """Return plain values. Tasks and shard are left out if the run has none."""
         return {
             "datasets": list(self.datasets) if self.datasets else None,
             **({"tasks": list(self.tasks)} if self.tasks else {}),
@@ -67,7 +67,7 @@ class Selection:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Selection:
-        """Return the selection of an entry; raises `ValueError` for another shape."""
+        """Return the selection of an entry. Raises `ValueError` for a wrong shape."""
         check_shape(data, _SELECTION, "selection")
         datasets, tasks, shard = (data.get(name) for name in ("datasets", "tasks", "shard"))
         if shard and len(shard) != 2:
@@ -80,7 +80,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class JudgeControl:
-    """How a judge graded its control set: mean verdicts by kind and text, and why it failed, None if it passed."""
+    """A judge's result on its control set: mean verdicts by kind and text. `failed` is the reason of a failure."""
 
     scores: Mapping[str, Mapping[str, Sequence[float | None]]]
     failed: str | None = None
@@ -91,19 +91,19 @@ class JudgeControl:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> JudgeControl:
-        """Return the value of an entry; raises `ValueError` for another shape."""
+        """Return the value of an entry. Raises `ValueError` for a wrong shape."""
         check_shape(data, CONTROL, "judge_control")
         return cls(data["scores"], data.get("failed"))
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """The conditions of a run: first those of a comparison, then those that reports show. None: not known.
+    """The conditions of a run. Those of `COMPARABLE` come first, then those that only reports show. None: not known.
 
-    `asked` says how the prompts of an assessment differ from the protocol; in the JSON it is a part of `scoring`.
+    `asked` describes how the prompts of an assessment differ from the protocol. In the JSON it is a part of `scoring`.
     `model`, `judge`, `unparsed` (the judge that reads unparsed replies) and `marking` (the judge that marks all) are
-    what these say of themselves. `prompts` is what each task asked (`asked_prompts`). `other` holds entries that this
-    version does not know.
+    the descriptions that these objects give of themselves. `prompts` describes what each task asks (`asked_prompts`).
+    `other` holds entries that this version does not know.
     """
 
     prompts: str | Mapping[str, Any] | None = None
@@ -129,12 +129,12 @@ class Fingerprint:
 
     @property
     def model_name(self) -> str | None:
-        """Name of the model; None where it is not known."""
+        """Name of the model, None if it is not known."""
         return (self.model or {}).get("name")
 
     @property
     def judge_name(self) -> str | None:
-        """Name of the judge; None where nothing was judged."""
+        """Name of the judge, None if the run has no judge."""
         return (self.judge or {}).get("name")
 
     @property
@@ -144,11 +144,14 @@ class Fingerprint:
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether options selected a part of the data, other than the split."""
+        """Whether options selected a part of the data. The split does not count."""
         return self.selection is not None and self.selection.is_narrowed
 
-    def under(self, conditions: Mapping[str, Any]) -> Fingerprint:
-        """Return the fingerprint with entries that the model knows better; raises `ValueError` for wrong ones."""
+    def with_conditions(self, conditions: Mapping[str, Any]) -> Fingerprint:
+        """Return the fingerprint with the model's `conditions` in place of its own entries.
+
+        Raises `ValueError` for a wrong condition.
+        """
         return Fingerprint.from_json({**self.to_json(), **conditions})
 
     def to_json(self) -> dict[str, Any]:
@@ -168,7 +171,7 @@ class Fingerprint:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Fingerprint:
-        """Return the fingerprint of an entry; raises `ValueError` for another shape."""
+        """Return the fingerprint of an entry. Raises `ValueError` for a wrong shape."""
         check_shape(data, _SHAPE, "fingerprint")
         found: dict[str, Any] = {f.name: data.get(f.name) for f in fields(cls) if f.name in _SHAPE}
         if scoring := found["scoring"]:
@@ -182,7 +185,7 @@ class Fingerprint:
 
 
 def token_limits(answer: str, max_new_tokens: Mapping[str, int]) -> dict[str, int]:
-    """Return the token limits of a run that differ from the defaults; likelihoods have none."""
+    """Return the token limits of a run that differ from the defaults. Answers by likelihood have no limit."""
     limits = {prompts.TOKEN_LIMITS[task]: limit for task, limit in max_new_tokens.items()}
     if answer != "generate":
         del limits["answer_tokens"]
@@ -237,21 +240,24 @@ def fingerprint(
 
 
 def differences(task: str, old: Fingerprint, new: Fingerprint) -> list[str]:
-    """Name each condition of `task` that differs, as ``key: old -> new``; empty when the two are comparable."""
-    sides = [side.to_json() for side in (old, new)]
+    """Return each condition of `task` that differs, as ``key: old -> new``; empty if the two are comparable."""
+    entries = [fingerprint.to_json() for fingerprint in (old, new)]
     found = []
     for key in COMPARABLE[task]:
         if key == "prompts":
             (before, text), (after, new_text) = (asked_prompts(task, each.prompts, each.answer) for each in (old, new))
             found += [f'prompts: "{text}" -> "{new_text}"'] if before != after else []
         else:
-            before, after = (side.get(key, DEFAULTS.get(key)) for side in sides)
+            before, after = (entry.get(key, DEFAULTS.get(key)) for entry in entries)
             found += [f"{key}: {before} -> {after}"] if before != after else []
     return found
 
 
-def reported(old: Fingerprint, new: Fingerprint) -> list[str]:
-    """Name what else differs, as ``model.dtype: float32 -> bfloat16``: it forbids no comparison, but explains drift."""
+def other_differences(old: Fingerprint, new: Fingerprint) -> list[str]:
+    """Return each other condition that differs, as ``model.dtype: float32 -> bfloat16``.
+
+    These allow a comparison, but may explain drift.
+    """
     a, b = _flat(old.to_json()), _flat(new.to_json())
     forbidding = {key for keys in COMPARABLE.values() for key in keys} | {"selection", "judge_control"}
     keys = [key for key in dict.fromkeys((*a, *b)) if key.partition(".")[0] not in forbidding]

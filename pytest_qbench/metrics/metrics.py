@@ -1,4 +1,4 @@
-"""Records in, metrics out. Pure: no pytest, no torch."""
+"""Compute metrics from records. Pure: no pytest, no torch."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from pytest_qbench.metrics.specs import CORRELATIONS, CUT_RATES, METRICS, SPECS, judged_mean, kind_of, task_of
 from pytest_qbench.records import Record
-from pytest_qbench.stats.correlation import correlation_interval, plcc, srcc
-from pytest_qbench.stats.intervals import mean_interval, wilson
+from pytest_qbench.stats.correlation import correlation_interval, grouped_interval, plcc, srcc
+from pytest_qbench.stats.intervals import mean_interval, wilson_by_group
 from pytest_qbench.stats.resampling import Undefined, bootstrap_mean
 from pytest_qbench.untrusted.shape import Maybe, Shape
 
@@ -26,11 +26,11 @@ METRIC: Shape = {
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One number of a run. `dataset` None is the plain mean over datasets; `slice` is such as ``type=what``.
+    """One number of a run. With `dataset` None, it is the mean over datasets. An example of a `slice` is ``type=what``.
 
-    `value` is None where it is undefined, and `note` says why. `ci` is the two-sided 95 % interval. The fields from
-    `baseline` on are filled by a gate. `delta` and `delta_ci` are those of the deciding `test`; `items_to_pass` is the
-    number of items with which an unchanged model passes in 80 %.
+    `value` is None if it is undefined, and `note` says why. `ci` is the two-sided 95 % interval. A gate fills the
+    fields from `baseline` on. `delta` and `delta_ci` belong to `test`, which decides. `items_to_pass` is the number of
+    items with which an unchanged model passes with a probability of 80 %.
     """
 
     name: str
@@ -59,15 +59,18 @@ class Metric:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Metric:
-        """Return the metric of an entry of the shape `METRIC`; raises `TypeError` for other keys."""
+        """Return the metric of an entry of the shape `METRIC`.
+
+        Raises `TypeError` for unknown keys and `ValueError` for an interval without two ends.
+        """
         pairs = {key: tuple(data[key]) for key in ("ci", "delta_ci") if data.get(key) is not None}
         if any(len(pair) != 2 for pair in pairs.values()):
-            raise ValueError(f"an interval of {data['name']} has other than two ends")
+            raise ValueError(f"an interval of {data['name']} does not have two ends")
         return cls(**{**data, **pairs})
 
 
 def in_slice(record: Record, slice_: str | None) -> bool:
-    """Tell whether `record` counts for ``key=value``; every record counts for None."""
+    """Return whether `record` belongs to a slice ``key=value``. Every record belongs to the slice None."""
     if slice_ is None:
         return True
     key, _, value = slice_.partition("=")
@@ -75,16 +78,16 @@ def in_slice(record: Record, slice_: str | None) -> bool:
 
 
 def usable(records: Iterable[Record], name: str, slice_: str | None = None) -> list[Record]:
-    """The records that count for a metric: of its task, measured, in the slice; errors never count."""
+    """Return the records that count for a metric: those of its task in the slice, without errors."""
     task = task_of(name)
     chosen = [r for r in records if r.task == task and r.status != "error" and in_slice(r, slice_)]
-    if SPECS[name].needs_answer_key:  # hidden answers are measured, not marked
+    if SPECS[name].needs_answer_key:  # an item with a hidden answer is measured, but neither right nor wrong
         return [r for r in chosen if r.status != "measured"]
     return chosen
 
 
 def without_value(records: Iterable[Record]) -> list[Record]:
-    """Records that count as measured but carry nothing to count: no readable verdict, no score, no reference."""
+    """Return the measured records that no metric can use: without a readable verdict, a score or a reference."""
     return [
         r
         for r in records
@@ -97,7 +100,7 @@ def without_value(records: Iterable[Record]) -> list[Record]:
 
 
 def mean_metric(records: Sequence[Record], name: str, dataset: str, split: str | None, slice_: str | None) -> Metric:
-    """Mean over items with a Wilson interval (rates) or a bootstrap interval by group (judged means)."""
+    """Mean over items with its interval by group: Wilson's (rates) or the bootstrap's (judged means)."""
     spec = SPECS[name]
     chosen = usable(records, name, slice_)
     pairs = [(v, r.group) for r in chosen if (v := spec.item_value(r)) is not None]
@@ -109,32 +112,47 @@ def mean_metric(records: Sequence[Record], name: str, dataset: str, split: str |
     values = [v for v, _ in pairs]
     ci: tuple[float, float] | None = None
     if spec.is_rate:
-        ci = wilson(round(sum(values)), len(values), ALPHA)
+        ci = wilson_by_group(values, [g for _, g in pairs], ALPHA)
     elif len({g for _, g in pairs}) > 1:
         ci = bootstrap_mean(values, [g for _, g in pairs], ALPHA)
     return Metric(name, dataset, split, slice_, fmean(values), len(values), ci)
 
 
 def correlation_metric(records: Sequence[Record], name: str, dataset: str, split: str | None) -> Metric:
-    """SRCC or PLCC of the scores of one dataset with MOS, signed, with a Fisher-z interval."""
-    chosen = [(r.score, float(r.target)) for r in usable(records, name) if r.score is not None and r.target is not None]
-    kind = kind_of(name)
+    """SRCC or PLCC of the scores of one dataset with MOS, signed, with its Fisher-z interval by group.
+
+    There is no interval for fewer than four groups.
+    """
+    chosen = [
+        (r.score, float(r.target), r.group)
+        for r in usable(records, name)
+        if r.score is not None and r.target is not None
+    ]
+    kind, groups = kind_of(name), [g for _, _, g in chosen]
     try:
-        scores, mos = [s for s, _ in chosen], [t for _, t in chosen]
+        scores, mos = [s for s, _, _ in chosen], [t for _, t, _ in chosen]
         value = srcc(scores, mos) if kind == "srcc" else plcc(scores, mos)
     except Undefined as e:
         return Metric(name, dataset, split, None, None, len(chosen), note=str(e))
-    ci = correlation_interval(value, len(chosen), ALPHA, kind) if len(chosen) > 3 else None
+    ci = None
+    if (count := len(set(groups))) > 3:
+        grouped = count < len(chosen)
+        ci = (
+            grouped_interval(scores, mos, groups, ALPHA, kind)
+            if grouped
+            else correlation_interval(value, len(chosen), ALPHA, kind)
+        )
     return Metric(name, dataset, split, None, value, len(chosen), ci)
 
 
 def correlation_rows(
     records: Sequence[Record], name: str, dataset: str, split: str | None, halves: bool
 ) -> list[Metric]:
-    """The correlation of one dataset, and for one of two halves (CGIQA-6K) those of the halves and the other total.
+    """Return the correlation of one dataset, first its total.
 
-    The total is that over all items, beside it ``half=mean``; with `halves`, as in the published tables, it is the mean
-    of the halves' correlations, beside it ``half=together``.
+    A dataset with two halves (CGIQA-6K) also has a row for each half and a row for the other kind of total. By default,
+    the total is the correlation over all items, and ``half=mean`` is the mean of the halves' correlations. With
+    `halves`, as in the published tables, the total is this mean, and ``half=together`` is the correlation over all.
     """
     whole = correlation_metric(records, name, dataset, split)
     by_half: dict[str, list[Record]] = {}
@@ -164,9 +182,9 @@ def _mean_of(parts: Sequence[Metric], whole: Metric) -> Metric:
 
 
 def compute_metrics(records: Iterable[Record], halves: bool = False) -> list[Metric]:
-    """Every metric of a run: per dataset and split, slices after their total, then means over datasets.
+    """Return every metric of a run: per dataset and split, each total before its slices, then means over datasets.
 
-    `halves`: see `correlation_rows`.
+    `correlation_rows` explains `halves`.
     """
     by_place: dict[tuple[str, str, str | None], list[Record]] = {}
     for record in records:
@@ -180,15 +198,15 @@ def compute_metrics(records: Iterable[Record], halves: bool = False) -> list[Met
                 metrics += correlation_rows(group, name, dataset, split, halves)
                 continue
             if name in CUT_RATES and all(r.finish is None for r in group):
-                continue  # every reply ended by itself, or its end is not known
+                continue  # all replies are complete, or this is not known
             if name == "perception.confidence" and all(r.logprobs is None for r in group):
-                continue  # answered by text: there is no such number
+                continue  # answers by text have no probabilities
             slices = published_order(group) if name == "perception.accuracy" else []
             metrics += [mean_metric(group, name, dataset, split, s) for s in (None, *slices)]
     return metrics + _means(metrics)
 
 
-# The order of the published tables; other slices follow in theirs.
+# The order of the published tables. Other slices follow in alphabetical order.
 PUBLISHED = (
     "type=yes_or_no", "type=what", "type=how",
     "concern=distortion", "concern=other", "concern=in_context_distortion", "concern=in_context_other",
@@ -202,7 +220,7 @@ def published_order(records: Iterable[Record]) -> list[str]:
 
 
 def _means(metrics: Sequence[Metric]) -> list[Metric]:
-    """Plain means of SRCC and PLCC over the datasets; undefined as soon as one is."""
+    """Return the unweighted means of SRCC and PLCC over the datasets, undefined if one of them is."""
     means = []
     for name in CORRELATIONS:
         parts = [m for m in metrics if m.name == name and m.slice is None]

@@ -1,4 +1,4 @@
-"""The noise floor of drift: how far the same model moves its items in a second measurement. Pure."""
+"""The noise floor of drift: how far probabilities change when the same model is measured a second time. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Floor = Mapping[str, float]  # change of each item in the second measurement, by
 
 @dataclass(frozen=True, slots=True)
 class SecondMeasurement:
-    """Items that the model of a new baseline measured again; `how` says what was varied."""
+    """The records of items that the model of a new baseline answered again; `how` says what was varied."""
 
     how: str
     records: Sequence[Record]
@@ -34,7 +34,7 @@ class SecondMeasurement:
 
 @dataclass(frozen=True, slots=True)
 class NoiseFloor:
-    """The changes of the items measured twice, by metric and dataset, as a baseline stores them."""
+    """The change of each item that was measured twice, by metric and dataset, as a baseline stores it."""
 
     how: str
     changes: Mapping[str, Mapping[str, Floor]]
@@ -58,7 +58,7 @@ class NoiseFloor:
 
 
 def noise_items(items: Sequence[Item], most: int = NOISE_ITEMS) -> list[Item]:
-    """Return at most `most` items of each task and dataset, evenly spread over it; depends on the items alone."""
+    """Return at most `most` items of each task and dataset, spread evenly over it; depends on the items alone."""
     by_dataset: dict[tuple[str, str], list[Item]] = {}
     for item in items:
         by_dataset.setdefault((item.task, item.dataset), []).append(item)
@@ -68,7 +68,7 @@ def noise_items(items: Sequence[Item], most: int = NOISE_ITEMS) -> list[Item]:
 def noise_floor(
     second: SecondMeasurement | None, records: Mapping[Key, Record], words: Sequence[str]
 ) -> NoiseFloor | None:
-    """Return the change of each item measured twice; None if none is known. `records` are the first measurement."""
+    """Return the change of each item between `records`, the first measurement, and `second`; None if none is known."""
     found: dict[str, dict[str, dict[str, float]]] = {}
     for new in second.records if second else ():
         old = records.get((new.task, new.item))

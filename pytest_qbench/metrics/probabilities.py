@@ -1,4 +1,4 @@
-"""Recorded log-probabilities as probabilities, always at temperature 1. Pure."""
+"""Convert recorded log-probabilities to probabilities, always at temperature 1. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_qbench.scoring.quality import even_levels
 
 
 def probabilities(logprobs: Mapping[str, float]) -> dict[str, float]:
-    """Softmax over the recorded log-probabilities: shares in [0, 1] that sum to 1; raises ValueError for none."""
+    """Return the softmax over log-probabilities, which sums to 1. Raises `ValueError` for an empty mapping."""
     if not logprobs:
         raise ValueError("no log-probabilities")
     values = np.array(list(logprobs.values()), dtype=np.float64)
@@ -20,24 +20,24 @@ def probabilities(logprobs: Mapping[str, float]) -> dict[str, float]:
 
 
 def confidence(record: Record) -> float | None:
-    """Probability of the right option among the options, in [0, 1]; None without likelihoods or a known answer."""
+    """Return the probability of the correct option, in [0, 1]. None without likelihoods or a known answer."""
     if record.logprobs is None or not isinstance(record.target, str) or record.target not in record.logprobs:
         return None
     return probabilities(record.logprobs)[record.target]
 
 
 def option_margin(record: Record) -> float | None:
-    """Log-probability of the right option minus that of the best wrong one; None where they were not recorded."""
+    """Return the log-probability of the correct option minus that of the likeliest wrong one. None if not recorded."""
     if record.logprobs is None or not isinstance(record.target, str) or record.target not in record.logprobs:
         return None
     wrong = [value for option, value in record.logprobs.items() if option != record.target]
     return record.logprobs[record.target] - max(wrong) if wrong else None
 
 
-def outlook(record: Record, words: Sequence[str]) -> dict[str, float] | None:
-    """What a record's probabilities are about: the options, or the expected worth of the quality `words`.
+def _compared_probabilities(record: Record, words: Sequence[str]) -> dict[str, float] | None:
+    """Return the probability of each option, or for an assessment the expected worth of the quality `words`.
 
-    With two words that is the probability of the first against the second. None where nothing was recorded of them.
+    With two words that is the probability of the first. None if the log-probabilities were not recorded.
     """
     if record.logprobs is None or record.status == "error":
         return None
@@ -50,8 +50,11 @@ def outlook(record: Record, words: Sequence[str]) -> dict[str, float] | None:
 
 
 def change(new: Record, old: Record, words: Sequence[str]) -> float | None:
-    """Mean absolute change over the options' probabilities (or of the quality score), in [0, 1]; None if unknown."""
-    a, b = outlook(new, words), outlook(old, words)
+    """Return the mean absolute change of the options' probabilities, or of the quality score, in [0, 1].
+
+    `words` are the two quality words. None if the probabilities of either record are unknown.
+    """
+    a, b = _compared_probabilities(new, words), _compared_probabilities(old, words)
     if a is None or b is None or a.keys() != b.keys():
         return None
     return sum(abs(a[key] - b[key]) for key in a) / len(a)

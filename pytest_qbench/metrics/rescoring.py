@@ -1,4 +1,4 @@
-"""Other ways to a quality score, recomputed from recorded log-probabilities: no model runs again. Pure."""
+"""Recompute quality scores from recorded log-probabilities by other strategies, without a model. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pytest_qbench.scoring.score import PAPER_TEMPERATURE, Scoring, choose_by_li
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """A name, the words whose log-probabilities it needs, and the score of those."""
+    """A way to compute a quality score: `score` takes the log-probabilities of `words`."""
 
     name: str
     words: tuple[str, ...]
@@ -31,7 +31,7 @@ class Strategy:
 
 
 def softmax(good: str, poor: str, temperature: float) -> Strategy:
-    """The softmax of two words."""
+    """Return the strategy `quality_score`, a softmax over two words."""
     return Strategy(
         f"softmax {good}/{poor}, T = {temperature:g}",
         (good, poor),
@@ -40,7 +40,7 @@ def softmax(good: str, poor: str, temperature: float) -> Strategy:
 
 
 def argmax(good: str, poor: str) -> Strategy:
-    """1 where the good word is the likelier, else 0."""
+    """Return the strategy `argmax_score`: 1 if the good word is likelier, else 0."""
     return Strategy(f"argmax {good}/{poor}", (good, poor), lambda logits: argmax_score(logits, good, poor))
 
 
@@ -55,16 +55,16 @@ def levels(words: Sequence[str], temperature: float) -> Strategy:
 
 
 def strategies(chosen: Scoring) -> list[Strategy]:
-    """Return what is compared, the scoring chosen for the run first."""
+    """Return all strategies, the one of the run's own scoring first."""
     own = [(chosen.words[0], chosen.words[1])] if len(chosen.words) == 2 else []
     pairs = list(dict.fromkeys([*own, ("good", "poor"), ("high", "low")]))
     temperatures = (1.0, PAPER_TEMPERATURE)
     listed = [softmax(*own[0], chosen.temperature) if own else levels(chosen.words, chosen.temperature)]
     for pair in pairs:
         listed += [softmax(*pair, t) for t in temperatures] + [argmax(*pair)]
-    sides = "/".join("+".join(side) for side in (GOOD_WORDS, POOR_WORDS))
+    word_sets = "/".join("+".join(words) for words in (GOOD_WORDS, POOR_WORDS))
     listed += [
-        Strategy(f"softmax {sides}", (*GOOD_WORDS, *POOR_WORDS), word_set_score),
+        Strategy(f"softmax {word_sets}", (*GOOD_WORDS, *POOR_WORDS), word_set_score),
         Strategy("three levels", tuple(THREE_LEVELS), lambda logits: level_score(logits, THREE_LEVELS)),
         Strategy("five levels", tuple(FIVE_LEVELS), lambda logits: level_score(logits, FIVE_LEVELS)),
     ]
@@ -72,16 +72,19 @@ def strategies(chosen: Scoring) -> list[Strategy]:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """What one strategy gives: a row per metric and dataset, or the words that were not recorded."""
+class StrategyResult:
+    """The metrics under one strategy, one per metric and dataset; or `missing`, the words that were not recorded."""
 
     strategy: Strategy
     metrics: tuple[Metric, ...]
     missing: tuple[str, ...] = ()
 
 
-def compare(records: Iterable[Record], chosen: Scoring) -> list[Compared]:
-    """Score the assessment records anew by every strategy; a database without a word is left out of its rows."""
+def compare_strategies(records: Iterable[Record], chosen: Scoring) -> list[StrategyResult]:
+    """Return the metrics of the assessment records under every strategy.
+
+    A strategy leaves out the databases whose records lack one of its words. `chosen` is the run's own scoring.
+    """
     by_dataset: dict[str, list[Record]] = {}
     for record in records:
         if record.task == "assessment" and record.status != "error" and record.logprobs:
@@ -92,7 +95,7 @@ def compare(records: Iterable[Record], chosen: Scoring) -> list[Compared]:
         usable = [name for name, words in recorded.items() if words.issuperset(strategy.words)]
         if not usable:
             known = set().union(*recorded.values())
-            compared.append(Compared(strategy, (), tuple(w for w in strategy.words if w not in known)))
+            compared.append(StrategyResult(strategy, (), tuple(w for w in strategy.words if w not in known)))
             continue
         scored = [
             replace(record, score=strategy.score(record.logprobs or {}))
@@ -100,7 +103,7 @@ def compare(records: Iterable[Record], chosen: Scoring) -> list[Compared]:
             for record in by_dataset[name]
         ]
         rows = compute_metrics(scored, chosen.halves)
-        compared.append(Compared(strategy, tuple(row for row in rows if row.slice is None)))
+        compared.append(StrategyResult(strategy, tuple(row for row in rows if row.slice is None)))
     return compared
 
 

@@ -1,4 +1,4 @@
-"""Everything a run measured, with what was expected: what gates judge and reports show."""
+"""`Results`, the records of a run with the items that it had to measure: the input of gates and reports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pytest_qbench.records import CUT, Record
 
 @dataclass(frozen=True, slots=True)
 class ItemCounts:
-    """Items expected, scored, unparsed and in error. `cut` counts the replies of any status that a limit ended."""
+    """Numbers of items: expected (`total`), scored, unparsed and in error. `cut` counts replies cut at token limits."""
 
     total: int
     scored: int
@@ -26,7 +26,7 @@ class ItemCounts:
 
     @property
     def missing(self) -> int:
-        """Items that were expected and have no record."""
+        """Number of expected items without a record."""
         return self.total - self.scored - self.unparsed - self.errors
 
     def to_json(self) -> dict[str, int]:
@@ -35,17 +35,16 @@ class ItemCounts:
 
     @classmethod
     def from_json(cls, data: Mapping[str, int]) -> ItemCounts:
-        """Return the counts of an entry; raises `TypeError` for other keys."""
+        """Return the counts of an entry. Raises `TypeError` for unknown keys."""
         return cls(**data)
 
 
 @dataclass
 class Results:
-    """The records of a run beside the items that it had to measure.
+    """The records of a run with the items that it had to measure.
 
-    `expected` holds the items of every task that a suite asked for, by (task, id); `absent` are the tasks asked for
-    that the data does not have; `narrowed` tells whether options selected a part of the data. `fingerprint` says under
-    which conditions the records were made (see `fingerprint.py`).
+    `expected` holds the items of every task in the suites, by (task, id). `absent` are the tasks of the suites without
+    data. `is_narrowed` says whether options selected a part of the data. `fingerprint` holds the run's conditions.
     """
 
     records: list[Record]
@@ -53,7 +52,7 @@ class Results:
     fingerprint: Fingerprint = field(default_factory=Fingerprint)
     left_out: tuple[LeftOut, ...] = ()
     absent: frozenset[str] = frozenset()
-    narrowed: bool = False
+    is_narrowed: bool = False
 
     @cached_property
     def metrics(self) -> list[Metric]:
@@ -62,16 +61,16 @@ class Results:
 
     @property
     def halves(self) -> bool:
-        """Whether a dataset of two halves counts by the mean of their correlations, as the paper does it."""
+        """Whether the correlation of a dataset with two halves is the mean of theirs, as in the paper."""
         return self.fingerprint.scoring is not None and self.fingerprint.scoring.halves
 
     @cached_property
     def diagnostics(self) -> list[Metric]:
-        """Numbers beside the metrics, which no gate judges (see `diagnostics.py`)."""
+        """Further numbers, which no gate judges (see `diagnostics.py`)."""
         return diagnose(self.records, self.expected)
 
     def metric(self, name: str, dataset: str | None = None, slice: str | None = None) -> Metric:
-        """Return one metric or diagnostic; raises `KeyError` with what there is."""
+        """Return one metric or diagnostic. Raises `KeyError` with the names of those that exist."""
         for metric in self.metrics if name in METRICS else self.diagnostics:
             if (metric.name, metric.dataset, metric.slice) == (name, dataset, slice):
                 return metric
@@ -79,16 +78,16 @@ class Results:
         raise KeyError(f"no metric {name!r} of dataset {dataset!r}, slice {slice!r}; there are {known}")
 
     def datasets(self, task: str) -> list[str]:
-        """Names of the datasets that were expected for a task, in order."""
+        """Return the names of a task's expected datasets, in the order of the data."""
         return list(dict.fromkeys(item.dataset for (t, _), item in self.expected.items() if t == task))
 
     def of(self, name: str, dataset: str | None = None) -> list[Record]:
-        """The records of a metric's task (and of one dataset)."""
+        """Return the records of a metric's task, or of one of its datasets."""
         task = task_of(name)
         return [r for r in self.records if r.task == task and dataset in (None, r.dataset)]
 
     def missing(self, task: str, dataset: str | None = None) -> list[str]:
-        """Ids of expected items of a task without a record."""
+        """Return the ids of a task's expected items without a record."""
         return [item.id for item in self._missing if item.task == task and dataset in (None, item.dataset)]
 
     @cached_property
@@ -97,7 +96,7 @@ class Results:
         return [item for key, item in self.expected.items() if key not in have]
 
     def counts(self) -> ItemCounts:
-        """Count the items by what became of them."""
+        """Return the number of items by status."""
         status = [r.status for r in self.records]
         unparsed, errors = status.count("unparsed"), status.count("error")
         return ItemCounts(
@@ -105,16 +104,16 @@ class Results:
             scored=len(status) - unparsed - errors,
             unparsed=unparsed,
             errors=errors,
-            cut=sum(has(r, "cut") for r in self.records),
+            cut=sum(has_status(r, "cut") for r in self.records),
         )
 
 
-def has(record: Record, status: str) -> bool:
-    """Tell whether a record has a status; ``cut`` stands for a reply that the token limit ended."""
+def has_status(record: Record, status: str) -> bool:
+    """Return whether a record has a status. The status ``cut`` means that the token limit cut the reply off."""
     return record.finish == CUT if status == "cut" else record.status == status
 
 
 def share(records: Iterable[Record], status: str) -> float:
-    """Return the share of the records with a status (see `has`); 0 for no records."""
-    found = [has(r, status) for r in records]
+    """Return the fraction of the records with a status (see `has_status`), 0 without records."""
+    found = [has_status(r, status) for r in records]
     return sum(found) / len(found) if found else 0.0

@@ -1,4 +1,4 @@
-"""The metrics that a gate can judge, one row each: what an item contributes, range, direction, kind."""
+"""The metrics that a gate can judge, one row each: an item's contribution, range, direction and kind."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ ItemValue = Callable[[Record], float | None]
 class MetricSpec:
     """Properties of one metric.
 
-    A metric is a mean over items (`value_of`: what one record contributes, None where it does not count), a
-    `correlation` of scores with MOS, or a drift, which has neither. `is_rate`: each item contributes 0 or 1.
-    `needs_answer_key`: items with hidden answers do not count.
+    A metric is a mean over items, a `correlation` of scores with MOS, or a drift. For a mean, `value_of` returns the
+    contribution of a record, None if it does not count. With `is_rate`, each item contributes 0 or 1. With
+    `needs_answer_key`, items with hidden answers do not count.
     """
 
     name: str
@@ -41,7 +41,7 @@ class MetricSpec:
 
     @property
     def is_fraction(self) -> bool:
-        """Whether values are fractions of items or probabilities, which people read in per cent."""
+        """Whether values are fractions of items or probabilities, which reports write in per cent."""
         return (self.task == "perception" and not self.is_drift) or self.is_rate
 
     @property
@@ -50,9 +50,9 @@ class MetricSpec:
         return self.greatest - self.least
 
     def item_value(self, record: Record) -> float | None:
-        """Return what one record contributes to a mean over items; raises `TypeError` for other metrics."""
+        """Return the contribution of one record to a mean over items. Raises `TypeError` for other metrics."""
         if self.value_of is None:
-            raise TypeError(f"{self.name} is no mean over items")
+            raise TypeError(f"{self.name} is not a mean over items")
         return self.value_of(record)
 
 
@@ -62,22 +62,22 @@ def task_of(name: str) -> str:
 
 
 def correlation_of(name: str) -> Kind | None:
-    """Return the kind of correlation of a metric; None for other metrics and for diagnostics."""
+    """Return the kind of correlation of a metric, None for other metrics and for diagnostics."""
     spec = SPECS.get(name)
     return spec.correlation if spec else None
 
 
 def kind_of(name: str) -> Kind:
-    """Return the kind of a correlation; raises `KeyError` for other metrics."""
+    """Return the kind of a correlation metric. Raises `KeyError` for other metrics."""
     if (kind := correlation_of(name)) is None:
         raise KeyError(name)
     return kind
 
 
 def judged_mean(record: Record, dimension: str) -> float | None:
-    """Return the mean verdict of one item over the readable rounds, in [0, 2]; `dimension` "sum": of all, in [0, 6].
+    """Return an item's mean verdict over the readable rounds, in [0, 2].
 
-    None when a dimension has no readable verdict at all.
+    For the `dimension` "sum", return the sum over all dimensions, in [0, 6]. None if one has no readable verdict.
     """
     if record.judge is None:
         return None
@@ -113,7 +113,7 @@ _TABLE = (
     MetricSpec("description.sum", greatest=2.0 * len(DIMENSIONS), value_of=_judged("sum")),
     MetricSpec("assessment.srcc", least=-1.0, correlation="srcc"),
     MetricSpec("assessment.plcc", least=-1.0, correlation="plcc"),
-    MetricSpec("perception.drift", is_drift=True),  # drifts are measured against a baseline only: see `drift`
+    MetricSpec("perception.drift", is_drift=True),  # a drift needs a baseline: see `drift`
     MetricSpec("assessment.drift", is_drift=True),
 )  # fmt: skip
 SPECS: Mapping[str, MetricSpec] = MappingProxyType({spec.name: spec for spec in _TABLE})

@@ -73,7 +73,7 @@ def loading_error(spec: ModelSpec, error: BaseException, *, device: str) -> Mode
         return ModelError(
             f"{target} runs its own Python code; read it, then allow it with --qbench-model-arg=trust_remote_code=true"
         )
-    if "SafetensorError" in names or "UnpicklingError" in names:
+    if names & {"SafetensorError", "UnpicklingError", "PickleError", "EOFError"}:
         return ModelError(f"{target}: a weight file is damaged ({one_line(error, 120)}); fetch the model again")
     if "ignore_mismatched_sizes" in texts:
         return ModelError(f"{target}: weight shapes differ from config.json; fetch the model again")

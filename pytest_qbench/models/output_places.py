@@ -1,4 +1,4 @@
-"""Find the line of a file in which an entry begins, for error messages. It reads the file again, as errors are rare."""
+"""Find where an entry stands in its file, for error messages. It reads the file again, as errors are rare."""
 
 from __future__ import annotations
 

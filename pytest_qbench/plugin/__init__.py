@@ -17,7 +17,7 @@ from pytest_qbench.plugin.fixtures import (
     qbench_record,
     qbench_results,
 )
-from pytest_qbench.session.options import NAME, add_options, given
+from pytest_qbench.session.options import NAME, add_options, given, in_use
 from pytest_qbench.session.workers import is_worker
 
 FIRST_REPLIES = 50
@@ -49,6 +49,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if is_worker(config):
         return
     config.pluginmanager.register(ReportListener(config), "qbench-reports")
+    if in_use(config):
+        from pytest_qbench.plugin.interrupts import handle_interrupts
+
+        handle_interrupts(config)
     if given(config):
         _check_command_line(config)
     if config.getoption("dist", "no") != "no":
@@ -80,14 +84,16 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
     if KEY not in config.stash or (run := config.stash[KEY]).usage_error or not run.request.tasks:
         return []
     from pytest_qbench.plugin.collection import written_gates
-    from pytest_qbench.plugin.nodes import full_run_lines
+    from pytest_qbench.plugin.nodes import ItemNode
     from pytest_qbench.plugin.terminal import baseline_lines, plan
+    from pytest_qbench.plugin.watchers import full_run_lines
 
     request = run.request
     found = [d.meaning for d in request.datasets if d.meaning and d.task in request.tasks]
+    has_item_nodes = any(isinstance(item, ItemNode) for item in items)
     return [
-        *(f"qbench: {meaning}" for meaning in found), *full_run_lines(config, items), *baseline_lines(run),
-        plan(run, written_gates(config)),
+        *(f"qbench: {meaning}" for meaning in found), *full_run_lines(config, has_item_nodes=has_item_nodes),
+        *baseline_lines(run), plan(run, written_gates(config)),
     ]  # fmt: skip
 
 
@@ -182,6 +188,8 @@ class ReportListener:
         """Read the record of a reported item, and count gates and failed tests."""
         if (key := getattr(report, "qbench_item", None)) is not None:
             run_of(self.config).recorder.ensure_record(key)
+        if (key := getattr(report, "qbench_skipped", None)) is not None:
+            run_of(self.config).recorder.skipped.add(key)
         if KEY in self.config.stash:
             self.config.stash[KEY].gating.count(report)
         yield

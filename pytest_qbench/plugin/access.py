@@ -18,6 +18,9 @@ def run_of(config: pytest.Config) -> Run:
     Raises `pytest.UsageError` for unusable options.
     """
     if KEY not in config.stash:
+        from pytest_qbench.plugin.interrupts import handle_interrupts
+
+        handle_interrupts(config)  # first: the next lines import
         from pytest_qbench.errors import UsageError
         from pytest_qbench.session.request import without_run_folder
         from pytest_qbench.session.run import Run

@@ -1,8 +1,8 @@
 """The fast path: report an item in one step. pytest's three phases would take ten times as long as the item itself.
 
 It is for item nodes whose record exists. Other items run like any test: the first of a chunk (it measures the chunk),
-the last of a module (it tears down the module's fixtures), items with additional marks, items in error, and all items
-where a plugin looks at each test.
+the last of a module (it tears down the module's fixtures), items with additional marks, and items in error. All items
+run like any test if a plugin looks at each test.
 """
 
 from __future__ import annotations
@@ -30,12 +30,9 @@ def report_recorded(run: Run, item: pytest.Item, nextitem: pytest.Item | None) -
     if not isinstance(item, ItemNode) or nextitem is None or nextitem.parent is not item.parent:
         return False
     # Hooks such as pytest_collection_modifyitems may add marks to single items or to their module.
-    if (
-        item.suite.has_marks_above
-        or item.suite.needs_phases
-        or item.suite.watcher
-        or any(mark.name != NAME for mark in item.own_markers)
-    ):
+    if item.suite.has_marks_above or any(mark.name != NAME for mark in item.own_markers):
+        return False
+    if item.suite.needs_phases or item.suite.watcher:
         return False
     began = time.time()
     nodeid = item.nodeid

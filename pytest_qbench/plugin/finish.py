@@ -6,21 +6,29 @@ import pytest
 
 from pytest_qbench.plugin.access import KEY
 from pytest_qbench.plugin.collection import bench_item
+from pytest_qbench.plugin.interrupts import INTERRUPTS
 from pytest_qbench.session.gc import gc_paused
 from pytest_qbench.session.options import NOT_MEASURED, given_model
 from pytest_qbench.session.run import Run
 from pytest_qbench.session.workers import is_worker
 
+_ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+
 
 def finish_session(session: pytest.Session) -> None:
     """Send a worker's part of the run to the controller. Another process finishes the run and sets the exit status."""
     run = session.config.stash[KEY]
+    interrupts = session.config.stash.get(INTERRUPTS, None)
+    if interrupts is not None:
+        interrupts.begin_finish()
     _forget_nodes(session)
     if is_worker(session.config):
         session.config.workeroutput["qbench"] = run.worker_output()  # type: ignore[attr-defined]
         return
     with gc_paused():
         _finish_run(session, run)
+    if interrupts is not None and interrupts.came_late:
+        session.exitstatus = pytest.ExitCode.INTERRUPTED
 
 
 def _forget_nodes(session: pytest.Session) -> None:
@@ -62,12 +70,13 @@ def _refuse_empty(session: pytest.Session, run: Run) -> None:
     """Fail a session that names a model and measures nothing, unless that is expected, as with `--collect-only`."""
     config = session.config
     is_expected = config.option.collectonly or run.usage_error or not (run.request.tasks or given_model(config))
-    if is_expected or session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+    if is_expected or session.exitstatus not in _ENDED:
         return
     session.exitstatus = NOT_MEASURED
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if reporter is not None:
-        reporter.ensure_newline()
+        if reporter._tw.width_of_current_line:  # the progress of other tests
+            reporter._tw.line()
         reporter.write_line("NOT MEASURED: a model is named, but no item was measured; run the suites", red=True)
 
 

@@ -40,7 +40,7 @@ def qbench_model(request: pytest.FixtureRequest) -> Iterator[Model]:
     """The model under test, from `--qbench-model`. Override this fixture to measure a model of your own."""
     from pytest_qbench.models.load import load_model
     from pytest_qbench.models.transformers.devices import Worker
-    from pytest_qbench.plugin.nodes import stop
+    from pytest_qbench.plugin.item_test import stop
 
     run, role = run_of(request.config), role_of(request.config)
     spec, args, ray = run.request.spec, run.request.model_args, run.request.settings.ray
@@ -77,7 +77,7 @@ def qbench_judge(request: pytest.FixtureRequest) -> Judge:
 def qbench_engine(request: pytest.FixtureRequest, qbench_model: Model) -> Iterator[Engine]:
     """The engine that measures items with the model; the judge is made when a description needs it."""
     from pytest_qbench.plugin.collection import check_baseline
-    from pytest_qbench.plugin.nodes import stop
+    from pytest_qbench.plugin.item_test import stop
     from pytest_qbench.session.engine_setup import build_engine, measure_noise, ray_report
 
     run = run_of(request.config)
@@ -98,7 +98,7 @@ def qbench_engine(request: pytest.FixtureRequest, qbench_model: Model) -> Iterat
 @pytest.fixture
 def qbench_record(request: pytest.FixtureRequest, qbench_item: Item, qbench_engine: Engine) -> Record:
     """The record of this item. Requesting it measures the item with the rest of its chunk."""
-    from pytest_qbench.plugin.nodes import measure
+    from pytest_qbench.plugin.item_test import measure
 
     return measure(request.node, run_of(request.config), qbench_item, lambda: qbench_engine)
 

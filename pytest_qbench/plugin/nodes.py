@@ -12,7 +12,7 @@ from collections.abc import MutableMapping
 from functools import cached_property
 from pathlib import Path
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from _pytest._code.code import Traceback, filter_traceback
@@ -20,14 +20,13 @@ from _pytest.fixtures import TopRequest
 from _pytest.mark.structures import NodeKeywords
 
 from pytest_qbench import PACKAGE
-from pytest_qbench.errors import UsageError
-from pytest_qbench.escaping import printable
+from pytest_qbench.plugin.item_test import measure
 from pytest_qbench.plugin.stash import FULL_RUNS
 from pytest_qbench.plugin.watchers import (
-    is_of_plugin,
     listens_to_phases,
     package_of,
-    watching_conftest,
+    say_full_runs,
+    watcher_in_project,
     watching_plugins,
 )
 from pytest_qbench.session.gc import gc_paused
@@ -36,7 +35,6 @@ from pytest_qbench.session.options import NAME
 if TYPE_CHECKING:
     from pytest_qbench.engine.engine import Engine
     from pytest_qbench.items import Item
-    from pytest_qbench.records import Record
     from pytest_qbench.session.run import Run
 
 _OURS = frozenset({"qbench_item", "qbench_record", "request"})
@@ -68,7 +66,7 @@ def is_plain(metafunc: pytest.Metafunc) -> bool:
         return False
     if any(mark.name != NAME for mark in definition.iter_markers()):
         return False
-    if why := _why_watched(metafunc):
+    if why := watcher_in_project(metafunc, _OURS):
         metafunc.config.stash.setdefault(FULL_RUNS, {})[why] = None
         return False
     # pytest has no public API for the fixtures of a function.
@@ -82,25 +80,6 @@ def is_plain(metafunc: pytest.Metafunc) -> bool:
         if not defs or defs[-1].params or (defs[-1].scope != "session" and name in definition._fixtureinfo.argnames):
             return False
     return True
-
-
-def _why_watched(metafunc: pytest.Metafunc) -> str | None:
-    """Return the conftest that looks at each test, by a hook or a fixture for every test; None without one."""
-    definition, config = metafunc.definition, metafunc.config
-    if conftest := watching_conftest(definition):
-        return f"{_relative(conftest, config)} hooks into each test"
-    for name in metafunc.fixturenames:
-        fixture = (metafunc._arg2fixturedefs.get(name) or (None,))[-1]
-        if fixture is None or name in _OURS or name in definition._fixtureinfo.argnames:
-            continue
-        if fixture.scope != "session" and not is_of_plugin(config, fixture):
-            path = Path(fixture.func.__code__.co_filename)
-            return f"fixture {name} of {_relative(path, config)} is set up for each test"
-    return None
-
-
-def _relative(path: Path, config: pytest.Config) -> str:
-    return path.relative_to(config.rootpath).as_posix() if path.is_relative_to(config.rootpath) else path.name
 
 
 class Suite:
@@ -270,7 +249,7 @@ class ItemNode(pytest.Item):
         was_watched = self.suite.watcher is not None
         self.suite.set_up_plugin_fixtures(self)
         if self.suite.watcher and not was_watched:
-            _say_full_runs(self.config, self.suite.watcher)
+            say_full_runs(self.config, self.suite.watcher)
         if self.run.recorder.measurer.needs_model(self.nodeid, self.bench):
             self.engine = self.suite.engine(self)
 
@@ -288,27 +267,6 @@ class _ObservedNode(ItemNode):
         if reader not in ("_pytest", "pluggy", "pytest_qbench") or name in ("obj", "keywords"):
             object.__getattribute__(self, "suite").looked_at = True
         return super().__getattribute__(name)
-
-
-def full_run_lines(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
-    """Return a line for each plugin, conftest or fixture that is known to keep items from the fast path."""
-    found = config.stash.setdefault(FULL_RUNS, {})
-    if any(isinstance(item, ItemNode) for item in items):
-        found.update((f"plugin {package} looks at each test", None) for package in watching_plugins(config))
-    return [_full_run_line(why) for why in found]
-
-
-def _full_run_line(why: str) -> str:
-    return f"qbench: items take all phases of a test, which is slower: {why}"
-
-
-def _say_full_runs(config: pytest.Config, why: str) -> None:
-    found = config.stash.setdefault(FULL_RUNS, {})
-    reporter = config.pluginmanager.getplugin("terminalreporter")
-    if why not in found and reporter is not None:
-        reporter.ensure_newline()
-        reporter.write_line(_full_run_line(why))
-    found[why] = None
 
 
 def item_nodes(found: list[Any], run: Run) -> list[Any] | None:
@@ -337,36 +295,3 @@ def node_name(id_: str) -> str:
         return id_
     escaped = id_.encode("unicode_escape").decode("ascii")
     return escaped.replace("\x7f", "\\x7f")
-
-
-def measure(node: pytest.Item, run: Run, item: Item, engine: Any) -> Record:
-    """Measure the item of a test, store the record for the report and return it.
-
-    Fails the test if the record is an error and no errors are tolerated.
-    """
-    from pytest_qbench.plugin.stash import RECORD
-
-    try:
-        used: list[Engine] = []  # the engine, unless the record exists already
-
-        def use_engine() -> Engine:
-            used[:] = [engine()]
-            return used[0]
-
-        record = run.recorder.measurer.measure(node.nodeid, item, use_engine)
-        if used:
-            run.recorder.made_with.batch_size = used[0].batch_size  # the automatic batch size may have been halved
-            run.tracebacks.update(used[0].tracebacks)
-    except UsageError as e:
-        stop(node.session, run, e)
-    node.stash[RECORD] = record
-    if record.status == "error" and run.request.settings.max_errors == 0:
-        pytest.fail(printable(f"{item.id}: {record.error}"), pytrace=False)
-    return record
-
-
-def stop(session: pytest.Session, run: Run, error: UsageError) -> NoReturn:
-    """End the session with a usage error (exit status 4). Items that did not run are not reported."""
-    run.usage_error = run.usage_error or str(error)
-    session.shouldstop = run.usage_error
-    pytest.skip(run.usage_error)  # for the report of this item

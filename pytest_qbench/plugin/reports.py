@@ -32,6 +32,8 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
         report.qbench_item = (record.task, record.item)  # type: ignore[attr-defined]
         item.stash[STATUS] = record.status
         del item.stash[RECORD]
+    if report.skipped and run_of(item.config).usage_error is None and (bench := bench_item(item)) is not None:
+        report.qbench_skipped = (bench.task, bench.id)  # type: ignore[attr-defined]
     if is_gate(item):
         kind = "gate" if FIXTURE in item.fixturenames else "check"  # type: ignore[attr-defined]
         report.qbench_kind = kind  # type: ignore[attr-defined]

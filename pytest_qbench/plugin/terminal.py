@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.escaping import printable
-from pytest_qbench.report.finished_run import Finished
+from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.headline import tone_of, word_of
 from pytest_qbench.report.terminal import COLOURS, NOT_QBENCH, section
 from pytest_qbench.session.pace_of_last_run import in_words
@@ -70,7 +70,7 @@ def _gate(gate: WrittenGate) -> str:
     return " ".join([gate.metric, *places, *(b for b in bounds if not b.startswith("each_dataset"))])
 
 
-def show(reporter: Any, run: Finished) -> None:
+def show(reporter: Any, run: FinishedRun) -> None:
     """Write the section of a finished run with pytest's terminal writer."""
     width = reporter._tw.fullwidth
     word = word_of(run)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_qbench.plugin.stash import FULL_RUNS
 from pytest_qbench.session.workers import is_worker
 
 _PHASE_HOOKS = ("protocol", "setup", "call", "teardown", "makereport")  # as hooks pytest_runtest_...
@@ -25,14 +27,36 @@ _CONFTEST = "conftest.py"
 LISTENS = "qbench_listens"
 
 
-def watching_conftest(node: pytest.Item) -> Path | None:
-    """Return a conftest that hooks into the phases of a test."""
+def watcher_in_project(metafunc: pytest.Metafunc, ours: Collection[str]) -> str | None:
+    """Return, as a sentence, what of the project looks at each test: a hook of a conftest, or an own fixture.
+
+    Fixtures of `ours` and those that the function requests itself do not count.
+    """
+    definition, config = metafunc.definition, metafunc.config
+    if conftest := _hooking_conftest(definition):
+        return f"{_relative(conftest, config)} hooks into each test"
+    for name in metafunc.fixturenames:
+        fixture = (metafunc._arg2fixturedefs.get(name) or (None,))[-1]
+        if fixture is None or name in ours or name in definition._fixtureinfo.argnames:
+            continue
+        if fixture.scope != "session" and not _is_of_plugin(config, fixture):
+            path = Path(fixture.func.__code__.co_filename)
+            return f"fixture {name} of {_relative(path, config)} is set up for each test"
+    return None
+
+
+def _hooking_conftest(node: pytest.Item) -> Path | None:
+    """Return a conftest that has hooks for the phases of a test. The fast path would not call them."""
     for name in _PHASE_HOOKS:
         for implementation in getattr(node.ihook, f"pytest_runtest_{name}").get_hookimpls():
             path = Path(getattr(implementation.plugin, "__file__", None) or "")
             if path.name == _CONFTEST:
                 return path
     return None
+
+
+def _relative(path: Path, config: pytest.Config) -> str:
+    return path.relative_to(config.rootpath).as_posix() if path.is_relative_to(config.rootpath) else path.name
 
 
 def watching_plugins(config: pytest.Config) -> list[str]:
@@ -48,7 +72,7 @@ def listens_to_phases(config: pytest.Config) -> bool:
     return any(True for _ in _implementers(config, "pytest_runtest_logreport"))
 
 
-def is_of_plugin(config: pytest.Config, fixture: Any) -> bool:
+def _is_of_plugin(config: pytest.Config, fixture: Any) -> bool:
     """Whether a fixture comes from an installed plugin and not from the project."""
     packages = {_package(plugin) for plugin in config.pluginmanager.get_plugins() if not _is_conftest(plugin)}
     return not _is_conftest(sys.modules.get(fixture.func.__module__)) and _package(fixture.func) in packages
@@ -57,6 +81,30 @@ def is_of_plugin(config: pytest.Config, fixture: Any) -> bool:
 def package_of(fixture: Any) -> str:
     """Return the package that defines a fixture."""
     return _package(fixture.func)
+
+
+def full_run_lines(config: pytest.Config, *, has_item_nodes: bool) -> list[str]:
+    """Return a line for each plugin, conftest or fixture that is known to keep items from the fast path."""
+    found = config.stash.setdefault(FULL_RUNS, {})
+    if has_item_nodes:
+        found.update((f"plugin {package} looks at each test", None) for package in watching_plugins(config))
+    return [_full_run_line(why) for why in found]
+
+
+def say_full_runs(config: pytest.Config, why: str) -> None:
+    """Write the line for what is found in the set-up of a test, where output is captured; once."""
+    found = config.stash.setdefault(FULL_RUNS, {})
+    manager = config.pluginmanager
+    reporter, capture = manager.getplugin("terminalreporter"), manager.getplugin("capturemanager")
+    if why not in found and reporter is not None:
+        with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
+            reporter.ensure_newline()
+            reporter.write_line(_full_run_line(why))
+    found[why] = None
+
+
+def _full_run_line(why: str) -> str:
+    return f"qbench: items take all phases of a test, which is slower: {why}"
 
 
 def _implementers(config: pytest.Config, hook: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What the page shows beside the metrics: accuracy by type and concern at once, the judge round by round. Pure."""
+"""Counts for the page: accuracy for each pair of type and concern, and a judge's verdicts round by round. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ _TYPES, _CONCERNS = ([s.partition("=")[2] for s in PUBLISHED if s.startswith(key
 
 @dataclass
 class Cell:
-    """Items of one type and concern: how many, right now and before (None: unknown), lost and gained."""
+    """Counts of the items with one type and concern.
+
+    `right` counts the correct answers now, `before` those of the baseline. `before` is None if an item is not in it.
+    """
 
     n: int = 0
     right: int = 0
@@ -29,12 +32,12 @@ class Cell:
 
     @property
     def change(self) -> float | None:
-        """The change of the accuracy."""
+        """Change of the accuracy, None if it is unknown."""
         return None if self.before is None or not self.n else (self.right - self.before) / self.n
 
     @property
     def is_clear(self) -> bool:
-        """Whether chance alone gives such a change in less than 1 of 20 cases (McNemar's mid-p test, two-sided)."""
+        """Whether the change is significant: p < 0.05 in McNemar's mid-p test, two-sided."""
         changes = np.repeat([-1.0, 1.0], [self.lost, self.gained])
         return changes.size > 0 and 2 * min(flip_p_value(changes), flip_p_value(-changes)) < 0.05
 
@@ -49,8 +52,8 @@ class HeatMap:
     cells: list[list[Cell]]
 
 
-def heat(records: Iterable[Record], before: Iterable[Record]) -> list[HeatMap]:
-    """Accuracy now and before per perception dataset in each cell of type and concern."""
+def make_heat_maps(records: Iterable[Record], before: Iterable[Record]) -> list[HeatMap]:
+    """Return a heat map per perception dataset. `before` holds the baseline's records, and may be empty."""
     old = {r.item: r for r in before if r.task == "perception"}
     maps = []
     for dataset, group in _by_dataset(records).items():
@@ -85,9 +88,11 @@ def _ordered(known: Sequence[str], found: Iterable[str]) -> list[str]:
     return [k for k in known if k in there] + sorted(there.difference(known))
 
 
-def rounds(records: Iterable[Record]) -> list[dict[str, Any]]:
-    """Per description dataset and dimension: how often each round gave 0, 1, 2 or nothing readable, and how many
-    items got different verdicts in different rounds. A dimension judged by expectations has no such counts.
+def count_verdicts(records: Iterable[Record]) -> list[dict[str, Any]]:
+    """Return a count of verdicts for each description dataset and dimension.
+
+    `rounds` holds, per round, the numbers of 0, 1, 2 and unreadable verdicts. `differ` is the number of items with
+    different verdicts in different rounds. A dimension judged by expectations is left out.
     """
     by_dataset: dict[str, list[Record]] = {}
     for record in records:

@@ -1,4 +1,4 @@
-"""The items that changed and the outliers, as cards of the page: questions first, the most harmful first."""
+"""The page's cards: one for each changed item, the most harmful first, and one for each outlier."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from difflib import SequenceMatcher
 from urllib.parse import quote
 
 from pytest_qbench.items import TASKS, Item
-from pytest_qbench.report.finished_run import Finished
+from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.labels import TASK_NAMES, slice_label
 from pytest_qbench.report.markup import Markup, joined, tag
 from pytest_qbench.runs.summary_parts import Flip
 
-OPEN = 6  # cards that stand open; the others of a tab fold away
-LISTED = 60  # cards of a tab
-TEXT_SHOWN = 600  # characters of a description
+OPEN = 6  # cards of a tab that are visible at once; the others are folded
+LISTED = 60  # maximum number of cards of a tab
+TEXT_SHOWN = 600  # maximum length of a description in characters
 
 
 def address(item: Item) -> str:
-    """The address of an item within the page."""
+    """Return the link to an item within the page."""
     return "#item=" + quote(f"{item.task}/{item.id}", safe="")
 
 
-def changed(run: Finished, pictures: Sequence[str]) -> list[Markup]:
-    """One panel per task that has lost or gained items; `pictures` are the names of the images that the page holds."""
+def changed_items(run: FinishedRun, pictures: Sequence[str]) -> list[Markup]:
+    """Return a panel for each task with lost or gained items. `pictures` are the names of the page's thumbnails."""
     panels = []
     for task in TASKS:
         gates = [g for g in run.gates if g.task == task and (g.lost_count or g.gained_count)]
@@ -48,8 +48,8 @@ def changed(run: Finished, pictures: Sequence[str]) -> list[Markup]:
 
 
 def _note(task: str, shown: int, count: int) -> Markup:
-    told = {
-        "perception": "Right before and not now is lost; the other way round is gained.",
+    explanation = {
+        "perception": "Lost: the answer was right before and is not now. Gained: the reverse.",
         "description": "The judge gives the new text fewer points (lost) or more (gained). "
         "Words that changed are marked.",
         "assessment": "The rank of the score moved away from the rank of the MOS (lost) or towards it (gained). "
@@ -60,7 +60,7 @@ def _note(task: str, shown: int, count: int) -> Markup:
         if shown < count
         else ""
     )
-    return tag("p", told + cut, class_="soft")
+    return tag("p", explanation + cut, class_="soft")
 
 
 def _folded(cards: Sequence[Markup]) -> Markup:
@@ -69,9 +69,9 @@ def _folded(cards: Sequence[Markup]) -> Markup:
     return joined(tag("div", *cards[:OPEN], class_="cards"), rest)
 
 
-def _card(run: Finished, task: str, flip: Flip, way: str, pictures: Sequence[str]) -> Markup:
+def _card(run: FinishedRun, task: str, flip: Flip, way: str, pictures: Sequence[str]) -> Markup:
     item = run.items[task, flip.item]
-    told = {"perception": _question, "description": _texts, "assessment": _ranks}[task](run, item, flip)
+    content = {"perception": _question, "description": _texts, "assessment": _ranks}[task](run, item, flip)
     head = tag(
         "p",
         tag("a", item.id, href=address(item)),
@@ -79,12 +79,12 @@ def _card(run: Finished, task: str, flip: Flip, way: str, pictures: Sequence[str
     )
     slices = ", ".join(slice_label(f"{k}={v}") for k, v in item.slices.items())
     return tag(
-        "article", picture(item, pictures), tag("div", head, *told), class_=f"card {way}", data_slices=slices or None
+        "article", picture(item, pictures), tag("div", head, *content), class_=f"card {way}", data_slices=slices or None
     )
 
 
 def picture(item: Item, pictures: Sequence[str]) -> Markup:
-    """The thumbnail of an item, held once in the page; a box with the image's name where there is none."""
+    """Return a reference to an item's thumbnail, or a box with the image's name if the page has no thumbnail of it."""
     name = item.images[0].name if item.images else None
     if name in pictures:
         use = tag("use", href=f"#picture{pictures.index(name)}")
@@ -94,7 +94,7 @@ def picture(item: Item, pictures: Sequence[str]) -> Markup:
     return tag("div", f"no thumbnail: {name}" if name else "no image", class_="thumb none")
 
 
-def _question(run: Finished, item: Item, flip: Flip) -> Iterable[Markup]:
+def _question(run: FinishedRun, item: Item, flip: Flip) -> Iterable[Markup]:
     yield tag("p", item.question)
     lines = []
     for option in item.options:
@@ -114,18 +114,18 @@ def _question(run: Finished, item: Item, flip: Flip) -> Iterable[Markup]:
             yield tag("p", tag("span", f"{word}: ", class_="soft"), _cut(said or "no reply"))
 
 
-def _texts(run: Finished, item: Item, flip: Flip) -> Iterable[Markup]:
+def _texts(run: FinishedRun, item: Item, flip: Flip) -> Iterable[Markup]:
     yield tag(
         "p", tag("span", "points before ", class_="soft"), flip.before, tag("span", ", now ", class_="soft"), flip.after
     )
     key = (item.task, item.id)
-    old, new = (side[key].response if key in side else None for side in (run.before, run.records))
-    before, after = marked(_cut(old or ""), _cut(new or ""))
+    old, new = (records[key].response if key in records else None for records in (run.before, run.records))
+    before, after = mark_differences(_cut(old or ""), _cut(new or ""))
     yield tag("p", tag("span", "before: ", class_="soft"), before, class_="said")
     yield tag("p", tag("span", "now: ", class_="soft"), after, class_="said")
 
 
-def _ranks(run: Finished, item: Item, flip: Flip) -> Iterable[Markup]:
+def _ranks(run: FinishedRun, item: Item, flip: Flip) -> Iterable[Markup]:
     yield tag(
         "p", tag("span", "rank before ", class_="soft"), flip.before, tag("span", ", now ", class_="soft"),
         tag("strong", flip.after),
@@ -133,8 +133,8 @@ def _ranks(run: Finished, item: Item, flip: Flip) -> Iterable[Markup]:
     yield tag("p", flip.question, class_="soft")
 
 
-def marked(old: str, new: str) -> tuple[Markup, Markup]:
-    """Two texts with the words that only one of them has marked as deleted and as inserted."""
+def mark_differences(old: str, new: str) -> tuple[Markup, Markup]:
+    """Return both texts: `old` with its own words marked as deleted, `new` with its own words marked as inserted."""
     a, b = (re.findall(r"\S+\s*|\s+", text) for text in (old, new))
     before, after = [], []
     for way, i, j, k, m in SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
@@ -148,8 +148,8 @@ def _cut(text: str) -> str:
     return text if len(text) <= TEXT_SHOWN else text[: TEXT_SHOWN - 1] + "…"
 
 
-def outlier_cards(run: Finished, found: Sequence[tuple[Item, float]], pictures: Sequence[str]) -> Markup:
-    """Items whose score ranks them far from where people do."""
+def outlier_cards(run: FinishedRun, found: Sequence[tuple[Item, float]], pictures: Sequence[str]) -> Markup:
+    """Return a card for each of the (item, difference of ranks) pairs `found`."""
     cards = [
         tag(
             "article", picture(item, pictures),

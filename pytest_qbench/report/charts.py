@@ -1,4 +1,4 @@
-"""The charts of the pages as inline SVG: coloured by the page's style, so that they follow dark mode and print."""
+"""Draw the pages' charts as inline SVG. The page's style sheet colours them, also in dark mode and in print."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from math import ceil, floor, log10
 
 from pytest_qbench.report.markup import Markup, tag
 
-FARTHEST = 8.0  # margins: beyond it an interval ends in an arrow
+FARTHEST = 8.0  # largest half-width of a bar in margins; a longer interval ends in an arrow
 
 
 def change_bar(
     change: float, interval: tuple[float, float] | None, reach: float, tone: str, label: str, width: int = 240
 ) -> Markup:
-    """A change with its interval, in margins: the side beyond the margin is shaded, 0 and -1 are marked.
+    """Draw a change and its interval in units of the margin, with marks at 0 and -1 and shading below -1.
 
-    `reach` margins lie on either side of 0. Without an interval the marker is hollow.
+    The scale ends `reach` margins on either side of 0. Without an interval, the marker is hollow.
     """
     height, middle = 26, 13
 
@@ -39,7 +39,7 @@ def change_bar(
 
 
 def _end(x: float, y: float, way: int, tone: str) -> Markup:
-    """The end of an interval: a bar, or an arrow where it goes on beyond the drawing."""
+    """Draw the end of an interval: a bar, or an arrow if it continues beyond the chart."""
     if way == 0:
         return tag("line", x1=x, x2=x, y1=y - 4, y2=y + 4, class_=f"range {tone}")
     return tag("path", d=f"M{x - 5 * way} {y - 4}L{x} {y}L{x - 5 * way} {y + 4}", class_=f"range {tone} open-end")
@@ -48,7 +48,7 @@ def _end(x: float, y: float, way: int, tone: str) -> Markup:
 def value_bar(
     value: float, interval: tuple[float, float] | None, before: float | None, limits: tuple[float, float], label: str
 ) -> Markup:
-    """A value with its interval on a fixed scale, and a tick where the baseline stood."""
+    """Draw a value and its interval on the scale `limits`, with a tick at the baseline's value `before`."""
     width, height, middle = 220, 22, 11
     low, high = limits
 
@@ -69,7 +69,7 @@ def value_bar(
 def scatter(
     points: Sequence[tuple[float, float]], marked: Sequence[tuple[float, float, str, str]], label: str
 ) -> Markup:
-    """Points in the unit square, y upwards, with its diagonal; `marked` are larger, with an address and a title."""
+    """Draw points (x, y) in the unit square with its diagonal. `marked` are larger, each with a link and a title."""
     side, edge = 320, 24
 
     def at(x: float, y: float) -> tuple[int, int]:
@@ -95,7 +95,7 @@ def scatter(
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A run in a chart over time: its place in the row of runs, value, interval, colour and description."""
+    """A run in a chart over time. `at` is its position among the runs, `tone` its colour, `title` its tooltip."""
 
     at: int
     value: float
@@ -105,7 +105,10 @@ class Point:
 
 
 def line_chart(series: Sequence[tuple[str, Sequence[Point]]], count: int, marks: Sequence[int], label: str) -> Markup:
-    """One line per series over `count` runs, points coloured by verdict; `marks`: where the baseline changed."""
+    """Draw one line per series over `count` runs, with points coloured by verdict.
+
+    `marks` are the positions of runs whose baseline differs from the one before.
+    """
     width, height, left, right, top, bottom = 560, 240, 46, 110, 14, 24
     every = [p for _, points in series for p in points]
     bounds = [v for p in every for v in (p.interval or (p.value, p.value))]
@@ -149,7 +152,7 @@ def line_chart(series: Sequence[tuple[str, Sequence[Point]]], count: int, marks:
 
 
 def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Round numbers from at most `low` to at least `high`, about `most` of them."""
+    """Return about `most` round numbers, which cover the range from `low` to `high`."""
     if high <= low:
         low, high = low - 0.5 * (abs(low) or 1.0) * 0.1, high + 0.5 * (abs(high) or 1.0) * 0.1
     rough = (high - low) / (most - 1)
@@ -160,7 +163,7 @@ def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:
 
 
 def _apart(places: Sequence[float], least: float = 13.0) -> list[float]:
-    """The same heights, moved so that labels do not overlap."""
+    """Return the heights `places`, moved so that neighbours are at least `least` pixels apart."""
     moved = list(places)
     previous = -1e9
     for i in sorted(range(len(places)), key=lambda i: places[i]):

@@ -1,9 +1,9 @@
-"""Two finished runs side by side: every metric with its change, the gates, the drift, what flipped."""
+"""Compare two finished runs: every metric with its change, the gates, the drift, the flips."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from pytest_qbench.baseline.snapshot import before
 from pytest_qbench.gates.comparison import Comparison, check_comparable, drifts
 from pytest_qbench.gates.evaluate import GateResult, Limits, evaluate
 from pytest_qbench.gates.targets import InvalidError
-from pytest_qbench.metrics.fingerprint import reported
+from pytest_qbench.metrics.fingerprint import other_differences
 from pytest_qbench.metrics.metrics import ALPHA, Metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import METRICS
 from pytest_qbench.records import Record
-from pytest_qbench.report.finished_run import Finished, Held
+from pytest_qbench.report.finished_run import FinishedRun, RunData
 from pytest_qbench.report.labels import plural, shortened_id
 from pytest_qbench.report.run_summary import run_summary
 from pytest_qbench.report.terminal import flip_text
@@ -30,8 +30,8 @@ HEAD = ["metric", "dataset", "slice", "A", "B", "change", "95 % interval", "p", 
 
 
 @dataclass(frozen=True)
-class Compared:
-    """The comparison of B with A, judged."""
+class ComparisonResult:
+    """The comparison of run B with run A: its lines, its verdict and its gates. `holds` is the result of `compare`."""
 
     lines: list[str]
     verdict: str
@@ -41,46 +41,61 @@ class Compared:
 
 def compare(
     new: Results, old: Baseline | MissingBaseline, margins: Mapping[str, float], limits: Limits, flips: int
-) -> Compared:
-    """Judge run B (`new`) against A (`old`) by one gate a metric of `margins`; they share alpha, as in a run.
+) -> ComparisonResult:
+    """Compare run B (`new`) with run A (`old`) by one gate per metric of `margins`. The gates share alpha, as in a run.
 
-    `flips`: how many items are listed each way. `holds` is False where a gate regressed or is invalid, and where
-    nothing could be judged.
+    `flips` is the maximum number of lost and of gained items that are listed. `holds` is False if a gate regressed or
+    is invalid, and if no gate could be judged.
     """
     old = old if isinstance(old, MissingBaseline) else align(old, new.expected)
-    gates = [evaluate(name, new, old, limits, margin=margin) for name, margin in margins.items()]
+    gates = _judge(new, old, margins, limits)
     verdicts = {(m.name, m.dataset, m.slice): m.verdict for gate in gates for m in gate.rows}
     rows = [HEAD, *(_row(m, new, old, verdicts, limits.seed) for m in new.metrics if m.name in METRICS)]
     lines = aligned(rows, left=3)
     lines += [f"gate {g.name}: {'not measured' if g.nothing else g.verdict} ({g.reason})" for g in gates]
     if not isinstance(old, MissingBaseline):
-        lines += [told for told in [describe_match(old.matched)] if told]
+        lines += [text for text in [describe_match(old.matched)] if text]
         lines += [
             f"drift of {m.name.partition('.')[0]} {m.dataset}: {m.value:.4f}, {m.note}" for m, _ in drifts(new, old)
         ]
-        lines += [f"differs: {shortened_id(one)}" for one in reported(old.fingerprint, new.fingerprint)]
+        lines += [f"differs: {shortened_id(one)}" for one in other_differences(old.fingerprint, new.fingerprint)]
     for gate in gates:
         lines += _flips(gate.name, "lost", gate.lost, gate.lost_count, flips)
         lines += _flips(gate.name, "gained", gate.gained, gate.gained_count, flips)
     judged = [gate for gate in gates if not gate.nothing]
     verdict = _verdict(judged)
-    return Compared(lines, verdict, verdict.startswith(("PASS", "INCONCLUSIVE")), gates)
+    return ComparisonResult(lines, verdict, verdict.startswith(("PASS", "CANNOT TELL")), gates)
+
+
+def _judge(
+    new: Results, old: Baseline | MissingBaseline, margins: Mapping[str, float], limits: Limits
+) -> list[GateResult]:
+    """Return one gate result per metric, in the order of `margins`.
+
+    As in the suites, gates are judged in alphabetical order, and each gets the alpha that earlier ones did not spend.
+    """
+    found: dict[str, GateResult] = {}
+    carried = 0.0
+    for name in sorted(margins):
+        found[name] = evaluate(name, new, old, replace(limits, carried=carried), margin=margins[name])
+        carried = found[name].unspent
+    return [found[name] for name in margins]
 
 
 def as_finished(
-    found: Compared, new: Results, old: Baseline | MissingBaseline, a: Path, b: Path, strict: bool
-) -> Finished:
-    """The comparison of folder `b` with folder `a` as a finished run: what page, Markdown and data show."""
+    found: ComparisonResult, new: Results, old: Baseline | MissingBaseline, a: Path, b: Path, strict: bool
+) -> FinishedRun:
+    """Return the comparison of folder `b` with folder `a` as a finished run, from which reports are written."""
     known = before(new, old)
-    # A baseline keeps no options, which the diagnostics of questions need.
-    is_whole = all(item.options for item in new.expected.values() if item.task == "perception")
-    beside = new.diagnostics if is_whole else []
+    # The diagnostics of perception need options, which a baseline does not store.
+    has_options = all(item.options for item in new.expected.values() if item.task == "perception")
+    diagnostics = new.diagnostics if has_options else []
     moved = [] if isinstance(old, MissingBaseline) else drifts(new, old)
     summary = run_summary(
-        new, old, found.gates, lambda gate: _outcome(gate, strict), moved, known, diagnostics=beside,
+        new, old, found.gates, lambda gate: _outcome(gate, strict), moved, known, diagnostics=diagnostics,
         baseline_name=a.name, began=datetime.now(UTC).isoformat(timespec="seconds"), verdict=found.verdict,
     )  # fmt: skip
-    return Finished(b, summary, Held(new.expected, _by_key(new.records), _by_key(known)))
+    return FinishedRun(b, summary, RunData(new.expected, _by_key(new.records), _by_key(known)))
 
 
 def _by_key(records: Sequence[Record]) -> dict[tuple[str, str], Record]:
@@ -96,9 +111,9 @@ def _outcome(gate: GateResult, strict: bool) -> str:
 
 
 def _verdict(judged: Sequence[GateResult]) -> str:
-    for word in ("invalid", "regressed", "inconclusive"):
-        if found := [gate.name for gate in judged if gate.verdict == word]:
-            return f"{word.upper()}: {', '.join(found)}"
+    for verdict, word in (("invalid", "INVALID"), ("regressed", "REGRESSED"), ("inconclusive", "CANNOT TELL")):
+        if found := [gate.name for gate in judged if gate.verdict == verdict]:
+            return f"{word}: {', '.join(found)}"
     if not judged:
         return "NOTHING COMPARED: no gate could be judged"
     better = [gate.name for gate in judged if gate.verdict == "improved"]
@@ -114,8 +129,8 @@ def _row(
 ) -> list[str]:
     cells = [m.name, m.dataset or "mean", m.slice or "", "-", "undefined" if m.value is None else f"{m.value:.4f}"]
     verdict = verdicts.get((m.name, m.dataset, m.slice)) or ""
-    if m.dataset is None and m.value is not None and isinstance(old, Baseline) and not new.narrowed:
-        before = old.value(m.name, None, None)  # of the same datasets, or the gates are invalid
+    if m.dataset is None and m.value is not None and isinstance(old, Baseline) and not new.is_narrowed:
+        before = old.value(m.name, None, None)  # for other datasets than now, the gates are invalid
         change = "-" if before is None else f"{m.value - before:+.4f}"
         return [*cells[:3], "-" if before is None else f"{before:.4f}", cells[4], change, "", "", ""]
     if (

@@ -1,4 +1,4 @@
-"""What -v and -vv add to the terminal: a table per task, the conditions, each wrong item."""
+"""Details that -v and -vv add to the terminal: a table per task, the conditions, each wrong item."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pytest_qbench.items import DIMENSIONS
-from pytest_qbench.report.finished_run import Finished
+from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.labels import (
     SHOWN,
     TRUST,
@@ -25,8 +25,8 @@ from pytest_qbench.report.text_table import aligned, split_to_fit
 if TYPE_CHECKING:
     from pytest_qbench.metrics.metrics import Metric
 
-# Diagnostics and their columns: Kendall's tau, PLCC and RMSE after the logistic fit, how finely the scores tell apart.
-BESIDE = {
+# Diagnostics and their columns: Kendall's tau, PLCC and RMSE after the logistic fit, distinct and tied scores.
+_DIAGNOSTICS = {
     "assessment.krcc": "KRCC",
     "assessment.plcc_fitted": "PLCC fitted",
     "assessment.rmse_fitted": "RMSE fitted",
@@ -35,8 +35,8 @@ BESIDE = {
 }
 
 
-def tables(run: Finished, width: int) -> list[list[str]]:
-    """Return the tables of a run, each a list of lines, the first its head."""
+def tables(run: FinishedRun, width: int) -> list[list[str]]:
+    """Return the tables of a run, each as a list of lines that begins with the head."""
     shown: list[list[str]] = []
     for name in dict.fromkeys(m.dataset for m in run.of("perception.accuracy") if m.dataset):
         shown.append(_perception(run, name, width))
@@ -52,14 +52,17 @@ def tables(run: Finished, width: int) -> list[list[str]]:
     return shown
 
 
-def conditions(run: Finished) -> list[str]:
-    """What the records were made with, one condition a line."""
+def conditions(run: FinishedRun) -> list[str]:
+    """Return the conditions of the run, one per line."""
     return [f"  {name}: {value}" for name, value in flattened(run.summary.fingerprint.to_json())]
 
 
 def flattened(data: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Names and values of nested conditions: ``model.versions.torch`` and its text; hashes are cut to eight digits."""
-    if path == "judge_control.scores":  # a line a text: summary.json holds them
+    """Yield the name and text of each nested condition, such as ``model.versions.torch``.
+
+    Hashes are cut to eight digits.
+    """
+    if path == "judge_control.scores":  # one line per text would be too long; summary.json holds them
         return
     if isinstance(data, dict):
         for key, value in data.items():
@@ -69,8 +72,8 @@ def flattened(data: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield path, shortened_id(text)
 
 
-def wrong_items(run: Finished) -> Iterator[str]:
-    """Each wrong, unparsed or failed item: the question, the options, what was said, what is right."""
+def wrong_items(run: FinishedRun) -> Iterator[str]:
+    """Yield the lines about each wrong, unparsed or failed item: question, options, reply, choice and answer."""
     for key, record in run.records.items():
         if record.status not in ("wrong", "unparsed", "error"):
             continue
@@ -100,14 +103,14 @@ def _compared(m: Metric) -> list[str]:
     return [*_value(m), change_text(m.name, m.delta), own_interval(m)]
 
 
-def _perception(run: Finished, dataset: str, width: int) -> list[str]:
+def _perception(run: FinishedRun, dataset: str, width: int) -> list[str]:
     rows = [["perception " + dataset, "accuracy", "baseline", "change", "95 % interval", "items"]]
     rows += [
         ["all" if m.slice is None else slice_label(m.slice), *_compared(m), str(m.n)]
         for m in run.of("perception.accuracy")
         if m.dataset == dataset
     ]
-    told = (
+    labels = (
         ("perception.unparsed_rate", "unparsed rate"),
         ("perception.cut_rate", "cut rate"),
         ("perception.yes_rate", "yes rate"),
@@ -118,12 +121,12 @@ def _perception(run: Finished, dataset: str, width: int) -> list[str]:
         ("perception.position_bias", "position bias"),
     )
     of_dataset = {m.name: m for m in run.metrics if m.dataset == dataset and m.slice is None and m.value is not None}
-    found = [f"{words} {value_text(name, of_dataset[name].value)}" for name, words in told if name in of_dataset]
+    found = [f"{words} {value_text(name, of_dataset[name].value)}" for name, words in labels if name in of_dataset]
     return [*aligned(rows, width=width), *_filled(found, width)]
 
 
 def _filled(parts: list[str], width: int) -> list[str]:
-    """Parts of a sentence on as few lines as they fit."""
+    """Return the parts, joined by commas, on as few lines as possible."""
     lines: list[str] = []
     for part in parts:
         if lines and len(lines[-1]) + len(part) + 2 <= width:
@@ -133,15 +136,15 @@ def _filled(parts: list[str], width: int) -> list[str]:
     return lines
 
 
-def _description(run: Finished, dataset: str, width: int) -> list[list[str]]:
+def _description(run: FinishedRun, dataset: str, width: int) -> list[list[str]]:
     rows = [["description " + dataset, "mean", "baseline", "change", "95 % interval", "items", *TRUST.values()]]
-    beside = {m.name: m for m in run.metrics if m.dataset == dataset and m.slice is None}
+    totals = {m.name: m for m in run.metrics if m.dataset == dataset and m.slice is None}
     for part in (*DIMENSIONS, "sum"):
-        more = [_short(beside.get(f"description.{part}_{key}")) for key in TRUST]
+        more = [_short(totals.get(f"description.{part}_{key}")) for key in TRUST]
         rows += [[part, *_compared(m), str(m.n), *more] for m in run.of(f"description.{part}") if m.dataset == dataset]
     parts = split_to_fit(rows, 6, width)
-    unread, golden = (beside.get(f"description.{name}") for name in ("unreadable_rate", "golden_agreement"))
-    if (cut := beside.get("description.cut_rate")) and cut.value:
+    unread, golden = (totals.get(f"description.{name}") for name in ("unreadable_rate", "golden_agreement"))
+    if (cut := totals.get("description.cut_rate")) and cut.value:
         parts[-1].append(f"  cut rate {cut.value:.1%}")
     if unread and unread.value:
         parts[-1].append(f"  unreadable verdicts {unread.value:.1%}")
@@ -156,12 +159,12 @@ def _short(m: Metric | None) -> str:
     return "" if m is None else "-" if m.value is None else f"{m.value:.3f}"
 
 
-def _assessment(run: Finished, width: int) -> list[list[str]]:
-    rows = [["assessment", "SRCC", "baseline", "change", "95 % interval", "PLCC", "items", *BESIDE.values()]]
+def _assessment(run: FinishedRun, width: int) -> list[list[str]]:
+    rows = [["assessment", "SRCC", "baseline", "change", "95 % interval", "PLCC", "items", *_DIAGNOSTICS.values()]]
     others = {(m.dataset, m.slice, m.name): m for m in run.metrics}
     for m in run.of("assessment.srcc"):
         plcc = others.get((m.dataset, m.slice, "assessment.plcc"))
-        more = [_beside(others.get((m.dataset, m.slice, key))) for key in BESIDE]
+        more = [_diagnostic_cell(others.get((m.dataset, m.slice, key))) for key in _DIAGNOSTICS]
         linear = "-" if plcc is None else value_text(plcc.name, plcc.value)
         rows.append([row_label(m), *_compared(m), linear, str(m.n), *more])
     parts = split_to_fit(rows, 7, width)
@@ -173,8 +176,8 @@ def _assessment(run: Finished, width: int) -> list[list[str]]:
     return parts
 
 
-def _beside(m: Metric | None) -> str:
-    """A diagnostic; where the logistic fit found nothing the cell says so, and `summary.json` why."""
+def _diagnostic_cell(m: Metric | None) -> str:
+    """Return the text of a diagnostic, "no fit" without a logistic fit. `summary.json` holds the reason."""
     if m is None:
         return ""
     if m.value is None and m.name.endswith("_fitted"):

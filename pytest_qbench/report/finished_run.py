@@ -1,4 +1,4 @@
-"""A finished run as its folder tells it: everything that reports show, without model, data or baseline."""
+"""`FinishedRun`, the input of all reports: a run read from its folder, without model, data or baseline."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Key = tuple[str, str]  # task and item
 
 
 @dataclass(frozen=True)
-class Held:
-    """Items and records of a comparison, which lie in no single run folder."""
+class RunData:
+    """The items and records of a comparison, which no run folder contains. `before` holds the records of run A."""
 
     items: Mapping[Key, Item]
     records: Mapping[Key, Record]
@@ -30,12 +30,12 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A run folder and its summary; everything larger is read when it is asked for, unless it is `held`."""
+class FinishedRun:
+    """A run folder and its summary. Records and items are in `data`, or are read from the folder on first access."""
 
     folder: Path
     summary: Summary
-    held: Held | None = None
+    data: RunData | None = None
 
     @property
     def metrics(self) -> Sequence[Metric]:
@@ -44,45 +44,45 @@ class Finished:
 
     @property
     def gates(self) -> Sequence[Gate]:
-        """The gates that ran."""
+        """The results of the gates."""
         return self.summary.gates
 
     @cached_property
     def records(self) -> Mapping[Key, Record]:
-        """What came out, by task and item."""
-        if self.held is not None:
-            return self.held.records
+        """Records by task and item."""
+        if self.data is not None:
+            return self.data.records
         return {(r.task, r.item): r for r in read_records(self.folder / RECORDS)}
 
     @cached_property
     def items(self) -> Mapping[Key, Item]:
-        """What was asked."""
-        if self.held is not None:
-            return self.held.items
+        """Items by task and id."""
+        if self.data is not None:
+            return self.data.items
         return {(item.task, item.id): item for item in read_items(self.folder)}
 
     @cached_property
     def before(self) -> Mapping[Key, Record]:
-        """What the baseline held for the same items; empty where the run was compared with none."""
-        if self.held is not None:
-            return self.held.before
+        """The baseline's records of the same items, by task and item. Empty without a baseline."""
+        if self.data is not None:
+            return self.data.before
         path = self.folder / BEFORE
         return {(r.task, r.item): r for r in read_records(path)} if path.exists() else {}
 
     @cached_property
     def thumbnails(self) -> dict[str, str]:
-        """Small images as data URLs, by the name of the image."""
+        """Thumbnails as data URLs, by the name of the image."""
         return read_thumbnails(self.folder)
 
     def of(self, name: str) -> list[Metric]:
-        """All rows of one metric."""
+        """Return all rows of one metric."""
         return [m for m in self.metrics if m.name == name]
 
     def of_dataset(self, task: str, dataset: str) -> list[Record]:
-        """The records of one dataset."""
+        """Return the records of one dataset."""
         return [r for r in self.records.values() if (r.task, r.dataset) == (task, dataset)]
 
 
-def read_finished(folder: Path) -> Finished:
-    """Read the summary of a run folder; raises `UsageError` for a folder that is no finished run."""
-    return Finished(folder, read_summary(folder))
+def read_finished(folder: Path) -> FinishedRun:
+    """Return the run in a folder. Raises `UsageError` if the folder does not hold a finished run."""
+    return FinishedRun(folder, read_summary(folder))

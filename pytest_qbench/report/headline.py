@@ -1,4 +1,4 @@
-"""What a reader wants first, for every report alike: the verdict as a sentence, and the judged rows by harm."""
+"""The head of every report: the verdict as a sentence, and the rows of the gates, worst first."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pytest_qbench.metrics.metrics import Metric
-from pytest_qbench.report.finished_run import Finished
+from pytest_qbench.gates.reasons import open_sentence
+from pytest_qbench.metrics.metrics import ALPHA, Metric
+from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.labels import (
     before_text,
     change_text,
@@ -21,34 +22,34 @@ from pytest_qbench.report.labels import (
 from pytest_qbench.runs.summary_parts import OUTCOMES, Gate
 
 TILES = 4
-_ROW_URGENCY = ("invalid", "regressed", "inconclusive")
+_WORST_VERDICTS = ("invalid", "regressed", "inconclusive")
 _GOOD = ("PASS", "BASELINE RECORDED")
 _BAD = ("NOT MEASURED", "REGRESSED", "INVALID", "FAILED", "OUT OF BOUNDS")
 MINI = "trial data, not Q-Bench"
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """A row of a gate: one dataset or slice. `row` is None where the gate could not get so far."""
+class JudgedRow:
+    """A row of a gate, for one dataset or slice. `row` is None if the gate failed before it had any row."""
 
     gate: Gate
     row: Metric | None
 
     @property
     def label(self) -> str:
-        """What was judged."""
+        """Metric, dataset and slice, or the name of the gate without a row."""
         return self.gate.name if self.row is None else title_of(self.row)
 
     @property
     def verdict(self) -> str:
-        """The verdict in the word that every report uses."""
+        """The verdict, in the words of all reports."""
         if self.row is None or self.row.verdict is None or self.gate.word != self.gate.verdict:
             return self.gate.word
         return self.row.verdict
 
     @property
     def tone(self) -> str:
-        """good, bad or open: how the row is coloured."""
+        """Colour of the row: "good", "bad" or "open"."""
         if self.gate.outcome == "not gated" or self.gate.word in ("no baseline yet", "not measured", "not gated"):
             return "open"
         if self.verdict in ("pass", "improved"):
@@ -58,54 +59,55 @@ class Judged:
 
     @property
     def is_identical(self) -> bool:
-        """Whether every item came out as in the baseline: there is no interval to draw."""
-        return self.row is not None and self.row.delta == 0 and (self.row.note or "").startswith("identical")
+        """Whether every item has the same result as in the baseline. Such a row has no interval."""
+        return self.row is not None and bool(self.row.identical)
 
 
-def judged_rows(run: Finished) -> list[Judged]:
-    """One row per gate and dataset, what failed first."""
+def judged_rows(run: FinishedRun) -> list[JudgedRow]:
+    """Return one row per gate and dataset, failed gates first."""
     gates = sorted(run.gates, key=lambda gate: OUTCOMES.index(gate.outcome))
     found = []
     for gate in gates:
         rows = sorted(gate.rows, key=_harm)
-        found += [Judged(gate, row) for row in rows] or [Judged(gate, None)]
+        found += [JudgedRow(gate, row) for row in rows] or [JudgedRow(gate, None)]
     return found
 
 
 def _harm(row: Metric) -> tuple[int, float]:
-    urgency = _ROW_URGENCY.index(row.verdict) if row.verdict in _ROW_URGENCY else len(_ROW_URGENCY)
-    return urgency, (row.delta or 0.0) / (row.margin or 1.0)
+    """Return a key that sorts rows by verdict, then by the change in margins, worst first."""
+    rank = _WORST_VERDICTS.index(row.verdict) if row.verdict in _WORST_VERDICTS else len(_WORST_VERDICTS)
+    return rank, (row.delta or 0.0) / (row.margin or 1.0)
 
 
-def tile_rows(run: Finished) -> list[Judged]:
-    """The rows for the tiles: the worst of every gate, then others, at most `TILES`."""
+def tile_rows(run: FinishedRun) -> list[JudgedRow]:
+    """Return at most `TILES` rows for the tiles: the worst row of each gate, then others."""
     rows = [one for one in judged_rows(run) if one.row is not None and one.row.value is not None]
     worst = list({one.gate.name: one for one in reversed(rows)}.values())[::-1]
     chosen = (worst + [one for one in rows if one not in worst])[:TILES]
     return [one for one in rows if one in chosen]
 
 
-def totals(run: Finished) -> list[Metric]:
-    """The main numbers of a run: accuracy, judged sum and SRCC, each dataset's."""
+def totals(run: FinishedRun) -> list[Metric]:
+    """Return the main metrics of a run: accuracy, judged sum and SRCC, without slices."""
     names = ("perception.accuracy", "description.sum", "assessment.srcc")
     return [m for name in names for m in run.of(name) if m.slice is None]
 
 
-def word_of(run: Finished) -> str:
-    """The verdict in one or two words, in capitals."""
+def word_of(run: FinishedRun) -> str:
+    """Return the verdict in one or two words, in capitals."""
     return run.summary.verdict.partition(":")[0]
 
 
 def tone_of(word: str) -> str:
-    """good, bad or open."""
+    """Return the colour of a verdict in capitals: "good", "bad" or "open"."""
     return "good" if word in _GOOD else "bad" if word.startswith(_BAD) else "open"
 
 
-def headline(run: Finished) -> str:
-    """The verdict as a sentence with its numbers, where a comparison led to it; else the summary's verdict."""
+def headline(run: FinishedRun) -> str:
+    """Return the verdict as a sentence. It contains the deciding numbers if a comparison led to the verdict."""
     verdict = run.summary.verdict
     word = word_of(run)
-    if "; " in verdict or word.startswith(("INVALID", "OUT OF BOUNDS")):  # it names more than one number can tell
+    if "; " in verdict or word.startswith(("INVALID", "OUT OF BOUNDS")):  # its reasons are more than one number
         return verdict
     rows = [one for one in judged_rows(run) if one.row is not None and one.row.delta is not None]
     deciding = [one for one in rows if one.gate.outcome in ("fail", "inconclusive") and one.verdict == one.gate.verdict]
@@ -113,44 +115,43 @@ def headline(run: Finished) -> str:
         return verdict
     first = deciding[0]
     assert first.row is not None
-    told = _fell(first.row) if first.verdict == "regressed" else _open(first.row)
-    more = _more(deciding[1:])
+    reason = _drop_text(first.row) if first.verdict == "regressed" else _open(first.row)
+    more = _count_others(deciding[1:])
     note = verdict[verdict.rindex(" (not measured") :] if " (not measured" in verdict else ""
-    return f"{word}: {told}{more}{note}"
+    return f"{word}: {reason}{more}{note}"
 
 
-def _fell(m: Metric) -> str:
+def _drop_text(m: Metric) -> str:
     text = f"{_on(m)} fell by {change_text(m.name, m.delta).lstrip('+-')}"
     return f"{text} ({before_text(m)} -> {value_text(m.name, m.value)}), allowed {size_text(m.name, m.margin)}"
 
 
 def _open(m: Metric) -> str:
-    text = f"{_on(m)} changed by {change_text(m.name, m.delta)}, allowed -{size_text(m.name, m.margin)}"
-    return f"{text}, this run sees drops from {size_text(m.name, m.mde)}" if m.mde is not None else text
+    return f"{_on(m)}: {open_sentence(m)}"
 
 
 def _on(m: Metric) -> str:
     return f"{short_name(m.name)} {'on ' if m.dataset else 'of '}{row_label(m)}"
 
 
-def _more(others: Sequence[Judged]) -> str:
+def _count_others(others: Sequence[JudgedRow]) -> str:
     counts: dict[str, int] = {}
     for one in others:
         counts[one.verdict] = counts.get(one.verdict, 0) + 1
     return "".join(f"; {count} more {word}" for word, count in counts.items())
 
 
-def moved_most(run: Finished, most: int = 2) -> list[Metric]:
-    """The slices of accuracy that fell the most, beside a total that moved."""
+def largest_drops(run: FinishedRun, most: int = 2) -> list[Metric]:
+    """Return the `most` slices of accuracy with the largest drops."""
     fell = [m for m in run.of("perception.accuracy") if m.slice and m.delta is not None and m.delta < 0]
     return sorted(fell, key=lambda m: m.delta or 0.0)[:most]
 
 
-def subject(run: Finished) -> list[str]:
-    """Who was compared with whom, on what: model and baseline, data, counts."""
+def subject(run: FinishedRun) -> list[str]:
+    """Return what was compared: model and baseline, data, counts of items."""
     made, counts, baseline = run.summary.fingerprint, run.summary.items, run.summary.baseline
     if baseline.recorded is not None:
-        since = f" ({day(baseline.recorded)})" if baseline.recorded else ""
+        since = f" ({format_date(baseline.recorded)})" if baseline.recorded else ""
         against = f"against {baseline.name}{since}"
     else:
         against = "without a baseline"
@@ -171,8 +172,8 @@ def subject(run: Finished) -> list[str]:
     ]
 
 
-def drift_lines(run: Finished) -> list[str]:
-    """What moved beyond the noise floor, in one line, and what the model's conditions say of it."""
+def drift_lines(run: FinishedRun) -> list[str]:
+    """Return a line about drift above the noise floor, with a change of the model's weights. Empty without drift."""
     rows = {(m.name, m.dataset): m for m in run.metrics if m.slice is None}
     moved = [rows[one.name, one.dataset] for one in run.summary.drifts if one.moved]
     if not moved:
@@ -182,22 +183,18 @@ def drift_lines(run: Finished) -> list[str]:
     return [f"drift {size}: model or stack changed{_difference(run)}"]
 
 
-def _difference(run: Finished) -> str:
+def _difference(run: FinishedRun) -> str:
     differs = [one for one in run.summary.made_otherwise if one.startswith("model.weights")]
     return f" ({shortened_id(differs[0].removeprefix('model.'))})" if differs else ""
 
 
 def level_text(rows: Sequence[Metric]) -> str:
-    """The level of the intervals of changes: "97 % interval", or the range where the gates differ."""
-    levels = sorted({round(100 * (1 - 2 * m.alpha), 1) for m in rows if m.alpha is not None and m.delta_ci})
-    if not levels:
-        return "interval"
-    low, high = (f"{level:.0f}" for level in (levels[0], levels[-1]))
-    return f"{low} % interval" if low == high else f"{low}-{high} % interval"
+    """Return the level of the intervals of changes: "90 % interval", which leaves alpha in each tail."""
+    return f"{100 * (1 - 2 * ALPHA):.0f} % interval" if any(m.delta_ci for m in rows) else "interval"
 
 
-def day(stamp: str) -> str:
-    """The date of an ISO time stamp: "25 Nov 2026"; another text as it is."""
+def format_date(stamp: str) -> str:
+    """Return the date of an ISO time stamp, such as "25 Nov 2026". Any other text stays unchanged."""
     try:
         at = datetime.fromisoformat(stamp)
     except ValueError:
@@ -205,8 +202,8 @@ def day(stamp: str) -> str:
     return f"{at.day} {at:%b %Y}"
 
 
-def minute(stamp: str) -> str:
-    """An ISO time stamp in UTC to the minute: "25 Nov 2026, 13:57 UTC"; another text as it is."""
+def format_time(stamp: str) -> str:
+    """Return an ISO time stamp in UTC to the minute: "25 Nov 2026, 13:57 UTC". Any other text stays unchanged."""
     try:
         at = datetime.fromisoformat(stamp)
     except ValueError:
@@ -214,19 +211,26 @@ def minute(stamp: str) -> str:
     return f"{at.day} {at:%b %Y, %H:%M} UTC"
 
 
-def next_step(run: Finished) -> list[str]:
-    """What to do about a verdict that is not green, in one line; empty for a green one."""
+def next_step(run: FinishedRun) -> list[str]:
+    """Return the likely cause of a verdict that is not green and the next step, in one line; empty for a green one."""
     word = word_of(run)
+    if word == "NOT MEASURED":
+        return ["run the whole suite, narrow it with --qbench-tasks, or measure only with --qbench-no-gates"]
     failed = {gate.verdict for gate in run.gates if gate.outcome == "fail"}
     if "regressed" in failed:
         return [
-            "look at what was lost; then reject the model, or accept the drop with --qbench-update-baseline "
-            "--qbench-accept-regression"
+            "a real drop: read what was lost, by slice; then reject the model, or accept the drop in a commit of its "
+            "own with --qbench-update-baseline --qbench-accept-regression"
         ]
-    if tone_of(word) == "open" and any(gate.verdict == "inconclusive" for gate in run.gates):
-        if drift_lines(run):
-            return ["the model changed, by less than this data can judge: look at the lost items, or run more items"]
-        if run.summary.drifts:
-            return ["the probabilities stayed within the noise floor: likely the same model; more items would decide"]
-        return ["this data cannot judge a drop of the margin: run more items"]
-    return []
+    if "invalid" in failed:
+        return ["not measured: fix what the reason names, and run again"]
+    if tone_of(word) != "open" or not any(gate.verdict == "inconclusive" for gate in run.gates):
+        return []
+    if drift_lines(run):
+        return [
+            "drift above the noise floor: the model changed by less than this data can see; look at the flips, run the "
+            "full data, or widen the margin on purpose; --qbench-strict refuses such a release"
+        ]
+    if run.summary.drifts:
+        return ["drift within the noise floor: likely the same model; ship it, or run more items to prove it"]
+    return ["no drift was judged: look at the flips, and run more items or widen the margin on purpose"]

@@ -1,4 +1,4 @@
-"""Past runs in a row: how each metric went over time, with its interval, and where the baseline changed."""
+"""The history of several runs: each metric over time with its interval, and changes of the baseline."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pytest_qbench.errors import UsageError
 from pytest_qbench.escaping import cell
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.report.charts import Point, line_chart
-from pytest_qbench.report.finished_run import Finished, read_finished
-from pytest_qbench.report.headline import Judged, day, headline, minute, tone_of, word_of
+from pytest_qbench.report.finished_run import FinishedRun, read_finished
+from pytest_qbench.report.headline import JudgedRow, format_date, format_time, headline, tone_of, word_of
 from pytest_qbench.report.labels import own_interval, plural, row_label, short_name, value_text
 from pytest_qbench.report.markup import Markup, joined, table, tag
 from pytest_qbench.report.page import assemble, main, navigation
@@ -30,33 +30,36 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Past:
-    """A run, what it is a run of, and whether it was compared with another baseline than the one before it."""
+class PastRun:
+    """A run of the history. `series` names its model and data.
 
-    run: Finished
+    `baseline_changed` says whether its baseline differs from that of the previous run of the series.
+    """
+
+    run: FinishedRun
     series: str
     baseline_changed: bool
 
     @property
-    def recorded(self) -> bool:
+    def is_baseline(self) -> bool:
         """Whether this run became the baseline."""
         return self.run.summary.baseline.written is not None
 
 
 @dataclass(frozen=True)
 class History:
-    """The runs of a folder, the oldest first; `left_out` names the folders that are no finished run, and why."""
+    """The runs of a folder, oldest first. `left_out` has a message for each folder without a finished run."""
 
     folder: Path
-    past: tuple[Past, ...]
+    past: tuple[PastRun, ...]
     left_out: tuple[str, ...]
 
 
-def history(folder: Path) -> History:
-    """Read every run folder in `folder`; raises `UsageError` where there is none."""
+def read_history(folder: Path) -> History:
+    """Return the history of the run folders in `folder`. Raises `UsageError` if there are none."""
     if not folder.is_dir():
         raise UsageError(f"--history={folder}: no such folder; name the folder that holds the run folders")
-    runs: list[Finished] = []
+    runs: list[FinishedRun] = []
     left_out = []
     for path in sorted(p for p in folder.iterdir() if p.is_dir()):
         try:
@@ -71,24 +74,24 @@ def history(folder: Path) -> History:
     compared: dict[str, Any] = {}
     for run in runs:
         series, base = _series(run), _baseline(run)
-        past.append(Past(run, series, series in compared and compared[series] != base))
+        past.append(PastRun(run, series, series in compared and compared[series] != base))
         compared[series] = base
     return History(folder, tuple(past), tuple(left_out))
 
 
-def _series(run: Finished) -> str:
-    """Runs of one series measure the same: the name of the model, the data and the way to look at it."""
+def _series(run: FinishedRun) -> str:
+    """Return the name of a run's series: model and data, and "blind" for a run without images."""
     made = run.summary.fingerprint
     parts = [made.model_name, made.data, "blind" if made.blind else None]
     return ", ".join(str(part) for part in parts if part)
 
 
-def _baseline(run: Finished) -> tuple[str | None, str | None]:
+def _baseline(run: FinishedRun) -> tuple[str | None, str | None]:
     return run.summary.baseline.name, run.summary.baseline.recorded
 
 
 def metric_rows(found: History) -> list[list[Any]]:
-    """One row per run and metric, in the order of `COLUMNS`; None where there is no value."""
+    """Return one row per run and metric with the columns `COLUMNS`. None stands for a missing value."""
     return [
         [*_run_cells(past), m.name, m.dataset, m.split, m.slice, m.value, *(m.ci or (None, None)), m.n, m.baseline,
          m.delta, m.verdict]
@@ -97,7 +100,7 @@ def metric_rows(found: History) -> list[list[Any]]:
     ]  # fmt: skip
 
 
-def _run_cells(past: Past) -> list[Any]:
+def _run_cells(past: PastRun) -> list[Any]:
     summary = past.run.summary
     return [
         past.run.folder.name, summary.began, summary.verdict, summary.fingerprint.model_name,
@@ -106,35 +109,38 @@ def _run_cells(past: Past) -> list[Any]:
 
 
 def write_csv(found: History, path: Path) -> None:
-    """Write `metric_rows`; raises `OSError`. A text that a spreadsheet would take for a formula gets an apostrophe."""
+    """Write `metric_rows` as CSV. Text that looks like a formula gets an apostrophe in front. Raises `OSError`."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         writer.writerows([cell(value) for value in row] for row in metric_rows(found))
 
 
-def lines(found: History) -> list[str]:
-    """The runs as a table for the terminal: their totals over time."""
+def history_lines(found: History) -> list[str]:
+    """Return a table for the terminal: one row per run with its totals and verdict."""
     names = [name for name in TOTALS if any(past.run.of(name) for past in found.past)]
     head = ["run", "began", *(short_name(name) for name in names), "verdict"]
     rows = [head]
     for past in found.past:
         run = past.run
         totals = [_total(run, name) for name in names]
-        mark = " (another baseline)" if past.baseline_changed else " (became the baseline)" if past.recorded else ""
+        mark = " (another baseline)" if past.baseline_changed else " (became the baseline)" if past.is_baseline else ""
         rows.append([run.folder.name, run.summary.began[:16], *totals, run.summary.verdict + mark])
     return [*aligned(rows, left=2), *(f"left out: {reason}" for reason in found.left_out)]
 
 
-def _total(run: Finished, name: str) -> str:
-    """The total of a metric: its mean over datasets where there is one, else each dataset's."""
+def _total(run: FinishedRun, name: str) -> str:
+    """Return the mean of a metric over datasets. If there is none, return the value of each dataset."""
     rows = [m for m in run.of(name) if m.slice is None]
     chosen = [m for m in rows if m.dataset is None] or rows
     return ", ".join(value_text(name, m.value) for m in chosen) or "-"
 
 
 def history_page(found: History, where: Path | None = None) -> str:
-    """The history as a page: the runs, then a chart per gated metric; `where` the page lies, to link to run pages."""
+    """Return the history as an HTML page: a table of the runs, then a chart per gated metric.
+
+    `where` is the path of the page. With it, each run links to its own page.
+    """
     newest = found.past[-1]
     parts = [
         ("runs", "Runs", _run_table(found, where)),
@@ -159,18 +165,18 @@ def _run_table(found: History, where: Path | None) -> Markup:
         run = past.run
         commit = (run.summary.commit or "")[:8]
         word = word_of(run)
-        told = " of ".join(day(part) if i else part for i, part in enumerate(filter(None, _baseline(run))))
-        told += " (changed)" if past.baseline_changed else " (became the baseline)" if past.recorded else ""
+        baseline = " of ".join(format_date(part) if i else part for i, part in enumerate(filter(None, _baseline(run))))
+        baseline += " (changed)" if past.baseline_changed else " (became the baseline)" if past.is_baseline else ""
         rows.append([
-            tag("td", f"{number} ", _linked(run, where), data_column="run"), minute(run.summary.began),
+            tag("td", f"{number} ", _linked(run, where), data_column="run"), format_time(run.summary.began),
             past.series, commit, *(_total(run, name) for name in names),
-            tag("span", word.lower(), class_=f"chip {tone_of(word)}"), told,
+            tag("span", word.lower(), class_=f"chip {tone_of(word)}"), baseline,
         ])  # fmt: skip
     return table(head, rows)
 
 
-def _linked(run: Finished, where: Path | None) -> Markup:
-    """The name of a run, with a link to its page where one lies in its folder or beside it."""
+def _linked(run: FinishedRun, where: Path | None) -> Markup:
+    """Return the name of a run, with a link to its page if its folder, or the folder above, contains one."""
     name = run.folder.name
     for page in (run.folder / "report.html", run.folder.with_suffix(".html")):
         if where is not None and page.is_file():
@@ -179,7 +185,7 @@ def _linked(run: Finished, where: Path | None) -> Markup:
 
 
 def _gated(found: History) -> list[str]:
-    """Names of the metrics that a gate has judged in any run; the main ones where none has."""
+    """Return the names of the metrics that a gate has judged in any run. Without gates, return the main metrics."""
     judged = dict.fromkeys(row.name for past in found.past for gate in past.run.gates for row in gate.rows)
     return list(judged) or [name for name in TOTALS if any(past.run.of(name) for past in found.past)]
 
@@ -190,7 +196,10 @@ def _charts(found: History, names: Sequence[str]) -> list[Markup]:
         lines: dict[str, list[Point]] = {}
         for at, past in enumerate(found.past):
             verdicts = {
-                (row.dataset, row.slice): Judged(g, row) for g in past.run.gates for row in g.rows if row.name == name
+                (row.dataset, row.slice): JudgedRow(g, row)
+                for g in past.run.gates
+                for row in g.rows
+                if row.name == name
             }
             for m in past.run.of(name):
                 if m.slice is None and m.value is not None:
@@ -204,12 +213,12 @@ def _charts(found: History, names: Sequence[str]) -> list[Markup]:
     return made
 
 
-def _line(past: Past, label: str) -> str:
-    """Checkpoints of one data set join to a line; blind runs are a line of their own."""
+def _line(past: PastRun, label: str) -> str:
+    """Return the name of a run's line in a chart: the dataset. Blind runs have their own line."""
     return f"{label} blind" if past.run.summary.fingerprint.blind else label
 
 
-def _point(at: int, past: Past, m: Metric, one: Judged | None) -> Point:
+def _point(at: int, past: PastRun, m: Metric, one: JudgedRow | None) -> Point:
     title = f"run {at + 1}, {past.run.folder.name}: {value_text(m.name, m.value)} {own_interval(m)}, {m.n:,} items"
     verdict = f", {one.verdict}" if one else ""
     assert m.value is not None

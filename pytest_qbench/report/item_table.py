@@ -1,4 +1,4 @@
-"""The items of a run as columns: a table of 85,000 rows in a few megabytes. Pure."""
+"""The items of a run as columns, so that a table of 85,000 rows takes a few megabytes. Pure."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Any
 from pytest_qbench.items import TASKS, Item
 from pytest_qbench.metrics.specs import judged_mean
 from pytest_qbench.records import Record
-from pytest_qbench.report.finished_run import Finished, Key
+from pytest_qbench.report.finished_run import FinishedRun, Key
 
 STATUSES = ("correct", "wrong", "unparsed", "measured", "error", "missing")
-DIGITS = 6  # of scores and MOS, significant ones; the run folder holds them exactly
+DIGITS = 6  # significant digits of scores and MOS; the run folder holds the exact values
 
 
 class Texts:
-    """Distinct texts; a cell is the position of its text, or -1 for none."""
+    """A list of distinct texts. A cell of the table holds the position of its text, or -1 for no text."""
 
     def __init__(self) -> None:
         self.positions: dict[str, int] = {}
 
     def add(self, text: str | None) -> int:
-        """Return the position of a text."""
+        """Return the position of a text, added if it is new."""
         return -1 if text is None else self.positions.setdefault(text, len(self.positions))
 
 
-def columns(run: Finished) -> dict[str, Any]:
-    """Every item of the run, in its order, with what came out now and before; JSON-ready.
+def columns(run: FinishedRun) -> dict[str, Any]:
+    """Return the columns of a table of all items, with their results now and before, as JSON-ready data.
 
-    `texts` holds each distinct text once. Numbers are rounded to `DIGITS` significant digits.
+    The order is that of the run. `texts` holds each distinct text once. Numbers are rounded to `DIGITS` digits.
     """
     texts = Texts()
     names = (
@@ -37,9 +37,9 @@ def columns(run: Finished) -> dict[str, Any]:
     )  # fmt: skip
     table: dict[str, list[Any]] = {name: [] for name in names}
     for key, item in run.items.items():
-        row = {**_asked(item, texts), **_measured(key, run.records, texts, "")}
+        row = {**_item_cells(item, texts), **_record_cells(key, run.records, texts, "")}
         if run.before:
-            row |= _measured(key, run.before, texts, "was_")
+            row |= _record_cells(key, run.before, texts, "was_")
         for name in names:
             table[name].append(row.get(name, -1))
     return {
@@ -48,7 +48,7 @@ def columns(run: Finished) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _asked(item: Item, texts: Texts) -> dict[str, Any]:
+def _item_cells(item: Item, texts: Texts) -> dict[str, Any]:
     return {
         "id": item.id,
         "task": TASKS.index(item.task),
@@ -63,7 +63,7 @@ def _asked(item: Item, texts: Texts) -> dict[str, Any]:
     }
 
 
-def _measured(key: Key, records: Mapping[Key, Record], texts: Texts, prefix: str) -> dict[str, Any]:
+def _record_cells(key: Key, records: Mapping[Key, Record], texts: Texts, prefix: str) -> dict[str, Any]:
     record = records.get(key)
     if record is None:
         return {prefix + "status": STATUSES.index("missing"), prefix + "value": None}
@@ -83,5 +83,5 @@ def _measured(key: Key, records: Mapping[Key, Record], texts: Texts, prefix: str
 
 
 def rounded(value: float | None) -> float | None:
-    """A number with `DIGITS` significant digits."""
+    """Return a number rounded to `DIGITS` significant digits."""
     return None if value is None else float(f"{value:.{DIGITS}g}")

@@ -1,4 +1,4 @@
-"""The summary in JUnit XML: metrics as properties of the suite, verdicts as properties of the gates' test cases."""
+"""Write JUnit XML: metrics become properties of the test suite, verdicts properties of the gates' test cases."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from xml.etree import ElementTree
 import pytest
 
 from pytest_qbench.escaping import printable
-from pytest_qbench.report.finished_run import Finished
+from pytest_qbench.report.finished_run import FinishedRun
 
 
-def properties(run: Finished) -> list[tuple[str, str]]:
-    """Names and values of a run's properties: verdict, model, data, counts, then every metric that has a value."""
+def properties(run: FinishedRun) -> list[tuple[str, str]]:
+    """Return names and values of a run's properties: verdict, model, data, counts, then every defined metric."""
     summary = run.summary
     found = [
         ("qbench.verdict", summary.verdict),
@@ -30,9 +30,9 @@ def properties(run: Finished) -> list[tuple[str, str]]:
     return found
 
 
-def add_properties(config: pytest.Config, run: Finished) -> None:
-    """Add the properties to the XML of this session, where there is one."""
-    from _pytest.junitxml import xml_key  # what pytest's own fixture record_testsuite_property uses
+def add_properties(config: pytest.Config, run: FinishedRun) -> None:
+    """Add the properties to this session's JUnit XML, if pytest writes one."""
+    from _pytest.junitxml import xml_key  # pytest's fixture record_testsuite_property uses it as well
 
     xml: Any = config.stash.get(xml_key, None)
     if xml is not None:
@@ -40,8 +40,8 @@ def add_properties(config: pytest.Config, run: Finished) -> None:
             xml.add_global_property(printable(name), printable(value))
 
 
-def junit_xml(run: Finished) -> str:
-    """The gates of a comparison as a JUnit file of its own: one test case each; what stays open counts as skipped."""
+def junit_xml(run: FinishedRun) -> str:
+    """Return a JUnit file with one test case per gate. A gate without a decision counts as skipped."""
     gates = run.gates
     suite = ElementTree.Element("testsuite", name="qbench compare", tests=str(len(gates)), errors="0")
     suite.set("failures", str(sum(gate.outcome == "fail" for gate in gates)))

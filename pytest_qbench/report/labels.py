@@ -1,4 +1,4 @@
-"""How metrics are called and written wherever they are shown: names, units, signs."""
+"""Names, units and signs of metrics, the same in all reports."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pytest_qbench.items import DIMENSIONS
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.metrics.specs import CORRELATIONS, CUT_RATES, DRIFTS, task_of
 
-# What stands beside a judged mean: the shares of 0, 1 and 2, agreement of the rounds (Krippendorff), variances.
+# Columns after a judged mean: the fractions of 0, 1 and 2, agreement of the rounds (Krippendorff), variances.
 TRUST = {
     "p0": "P0",
     "p1": "P1",
@@ -16,7 +16,7 @@ TRUST = {
     "round_variance": "rounds",
 }
 
-# Metrics that the reports show in places of their own; all others are listed as they are.
+# Metrics with their own place in the reports. All others are listed under "other metrics".
 SHOWN = frozenset((
     "perception.accuracy", "perception.unparsed_rate", *CUT_RATES, "perception.yes_rate", "perception.confidence",
     "perception.accuracy_parsed", "perception.accuracy_yes", "perception.accuracy_no", "perception.position_bias",
@@ -40,46 +40,46 @@ TASK_NAMES = {"perception": "Questions", "description": "Descriptions", "assessm
 
 
 def name_of(m: Metric) -> str:
-    """The metric's full name for a reader."""
+    """Return the metric's full name with spaces: "perception.yes rate"."""
     return m.name.replace("_", " ")
 
 
 def short_name(name: str) -> str:
-    """The metric's name where its task is plain: "accuracy", "SRCC"."""
+    """Return the metric's name without its task: "accuracy", "SRCC"."""
     return _NAMES.get(name) or name.partition(".")[2].replace("_", " ")
 
 
 def slice_label(slice_: str) -> str:
-    """A slice for a reader: ``type=yes_or_no`` is "type yes or no"."""
+    """Return the label of a slice: "type yes or no" for ``type=yes_or_no``."""
     words = slice_.replace("=", " ").replace("_", " ")
     return words.removeprefix("concern ") if words.startswith("concern in context") else words
 
 
 def row_label(m: Metric) -> str:
-    """Dataset and slice of a row."""
+    """Return dataset and slice of a row."""
     name = m.dataset or ("mean of datasets" if m.name in CORRELATIONS else "all datasets together")
     return f"{name} {slice_label(m.slice)}" if m.slice else name
 
 
 def title_of(m: Metric) -> str:
-    """Metric, dataset and slice of a row: "SRCC koniq"."""
+    """Return metric, dataset and slice of a row: "SRCC koniq"."""
     return f"{short_name(m.name)} {row_label(m)}"
 
 
 def is_share(name: str) -> bool:
-    """Whether a metric is a share, which is written in per cent and whose changes are points."""
+    """Return whether a metric is a fraction, written in per cent, with changes in percentage points."""
     return task_of(name) == "perception" and name not in DRIFTS
 
 
 def value_text(name: str, value: float | None) -> str:
-    """A value in its unit: "86.2 %" for a share, "0.780" for a correlation, "5.12" for a judged sum."""
+    """Return a value in its unit: "86.2 %" for a fraction, "0.780" for a correlation, "5.12" for a judged sum."""
     if value is None:
         return "undefined"
     return f"{100 * value:.1f} %" if is_share(name) else f"{value:.{_digits(name)}f}"
 
 
 def change_text(name: str, delta: float | None, unit: bool = True) -> str:
-    """A difference with its sign: "-1.1 pt" for a share, "-0.045" for a correlation; "-" where there is none."""
+    """Return a difference with its sign: "-1.1 pt" for a fraction, "-0.045" for a correlation, "-" for None."""
     if delta is None:
         return "-"
     if is_share(name):
@@ -88,14 +88,14 @@ def change_text(name: str, delta: float | None, unit: bool = True) -> str:
 
 
 def size_text(name: str, size: float | None) -> str:
-    """A margin or a drop, without sign: "1 pt", "0.01"; "-" where there is none."""
+    """Return a margin or a drop without a sign: "1 pt", "0.01", "-" for None."""
     if size is None:
         return "-"
     return f"{100 * size:.2g} pt" if is_share(name) else f"{size:.2g}"
 
 
 def interval_text(m: Metric) -> str:
-    """The interval of the change, in the unit of the change; nothing where there is none."""
+    """Return the interval of the change in the unit of the change, "" without an interval."""
     if m.delta_ci is None:
         return ""
     lower, upper = (change_text(m.name, bound, unit=False) for bound in m.delta_ci)
@@ -103,7 +103,7 @@ def interval_text(m: Metric) -> str:
 
 
 def own_interval(m: Metric) -> str:
-    """The 95 % interval of the value itself; nothing where there is none."""
+    """Return the 95 % interval of the value itself, "" without an interval."""
     if m.ci is None:
         return ""
     if is_share(m.name):
@@ -112,18 +112,18 @@ def own_interval(m: Metric) -> str:
 
 
 def before_text(m: Metric) -> str:
-    """The baseline's value, or "-" where nothing was compared."""
+    """Return the baseline's value, "-" without a comparison."""
     return "-" if m.baseline is None else value_text(m.name, m.baseline)
 
 
 def shortened_id(text: str) -> str:
-    """A condition with its hashes cut to eight digits."""
+    """Return the text of a condition with its hashes cut to eight digits."""
     words = text.split(" ")
     return " ".join(w[:8] if len(w) >= 32 and all(c in "0123456789abcdef" for c in w) else w for w in words)
 
 
 def plural(count: int, word: str) -> str:
-    """A count with its noun: "1 item", "2,900 items"."""
+    """Return a count with its noun: "1 item", "2,900 items"."""
     return f"{count:,} {word}" if count == 1 else f"{count:,} {word[:-1] + 'ies' if word.endswith('y') else word + 's'}"
 
 

@@ -1,7 +1,7 @@
-"""A finished run as Markdown: the step summary of a CI job, a comment on a change.
+"""A finished run as Markdown, for the step summary of a CI job or a comment on a change.
 
-The headline and the judged rows stand first; everything else folds away. Whatever a model, a data file or a user's
-folder says stands in code spans, where nothing is markup.
+The headline and the judged rows come first; everything else is folded. Text from models, data files and folder names is
+in code spans, where it cannot act as markup.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 
 from pytest_qbench.escaping import one_line
 from pytest_qbench.metrics.metrics import Metric
-from pytest_qbench.report.finished_run import Finished
-from pytest_qbench.report.headline import Judged, drift_lines, headline, judged_rows, next_step, subject, totals
+from pytest_qbench.report.finished_run import FinishedRun
+from pytest_qbench.report.headline import JudgedRow, drift_lines, headline, judged_rows, next_step, subject, totals
 from pytest_qbench.report.labels import (
     before_text,
     change_text,
@@ -24,28 +24,28 @@ from pytest_qbench.report.labels import (
     title_of,
     value_text,
 )
-from pytest_qbench.report.notices import error_kinds, remarks
+from pytest_qbench.report.notices import error_kinds, notices
 from pytest_qbench.runs.summary_parts import Flip, Gate
 
-FLIPS_SHOWN = 10  # each way and gate
-TEXT_SHOWN = 200  # characters of a foreign text
+FLIPS_SHOWN = 10  # lost and gained items of a gate that are listed, each
+TEXT_SHOWN = 200  # maximum length of a foreign text in characters
 MOST = 1_000_000  # bytes: GitHub drops a step summary above 1 MiB
 SIGNS = {"good": "✅", "bad": "❌", "open": "❔"}
 CUT = "\n\nThe report was cut here: it is larger than GitHub shows. The run folder holds all of it.\n"
 
 
-def markdown(run: Finished) -> str:
-    """The report in GitHub's Markdown, at most `MOST` bytes; whole blocks are left out at its end."""
-    told, size = "", 0
+def markdown(run: FinishedRun) -> str:
+    """Return the report in GitHub's Markdown. If it exceeds `MOST` bytes, the last blocks are left out."""
+    text, size = "", 0
     for block in _blocks(run):
         size += len(block.encode()) + 2
         if size > MOST - len(CUT):
-            return told + CUT
-        told += ("\n\n" if told else "") + block
-    return told + "\n"
+            return text + CUT
+        text += ("\n\n" if text else "") + block
+    return text + "\n"
 
 
-def _blocks(run: Finished) -> Iterator[str]:
+def _blocks(run: FinishedRun) -> Iterator[str]:
     yield f"## Q-Bench: {code(headline(run))}"
     yield ", ".join(code(part) for part in subject(run))
     yield from _rows(run)
@@ -54,7 +54,7 @@ def _blocks(run: Finished) -> Iterator[str]:
         *(f"- next: {one_line(step)}" for step in next_step(run)),
     ]:
         yield "\n".join(lines)
-    if lines := _urgent(run):
+    if lines := _problems(run):
         yield "\n".join(lines)
     for gate in run.gates:
         yield from _flips(gate)
@@ -64,13 +64,13 @@ def _blocks(run: Finished) -> Iterator[str]:
 
 
 def _folded(title: str, content: str | None) -> Iterator[str]:
-    """A block that opens on a click; the empty line lets GitHub read Markdown inside it."""
+    """Yield a block that opens on a click. The empty line lets GitHub read Markdown inside it."""
     if content:
         yield f"<details><summary>{title}</summary>\n\n{content}\n\n</details>"
 
 
 def code(text: str) -> str:
-    """A foreign text as a code span: on one line, cut to a readable length, its backticks and bars kept."""
+    """Return a foreign text as a code span on one line, at most `TEXT_SHOWN` characters long."""
     flat = one_line(text) or " "
     cut = flat if len(flat) <= TEXT_SHOWN else flat[: TEXT_SHOWN - 1] + "…"
     fence = "`" * (max((len(run) for run in re.findall("`+", cut)), default=0) + 1)
@@ -79,13 +79,13 @@ def code(text: str) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A table; cells are Markdown already."""
+    """Return a table whose cells are already Markdown. The first `left` columns are left-aligned."""
     lines = [head, ["---" if i < left else "---:" for i in range(len(head))], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _rows(run: Finished) -> Iterator[str]:
-    """The judged rows; the main numbers where no gate judged anything."""
+def _rows(run: FinishedRun) -> Iterator[str]:
+    """Yield the table of the judged rows. Without a comparison, yield the table of the main numbers."""
     found = judged_rows(run)
     if any(one.row is not None and one.row.delta is not None for one in found):
         head = ["", "before", "now", "change", "interval", "margin", "verdict"]
@@ -95,7 +95,7 @@ def _rows(run: Finished) -> Iterator[str]:
         yield table(["", "value", "95 % interval", "items"], cells)
 
 
-def _row(one: Judged) -> list[str]:
+def _row(one: JudgedRow) -> list[str]:
     name = f"{SIGNS[one.tone]} {code(one.label)}"
     m = one.row
     if m is None:
@@ -107,8 +107,8 @@ def _row(one: Judged) -> list[str]:
     ]  # fmt: skip
 
 
-def _urgent(run: Finished) -> list[str]:
-    """What may not fold away: notes, errors by kind, missing items."""
+def _problems(run: FinishedRun) -> list[str]:
+    """Return the lines that must not be folded: notes, errors by kind, missing items."""
     lines = [f"- {code(note)}" for note in run.summary.notes]
     for kind in error_kinds(run):
         lines.append(f"- error: {code(kind.text)} ({plural(kind.count, 'item')}, first {code(kind.items[0])})")
@@ -116,7 +116,7 @@ def _urgent(run: Finished) -> list[str]:
     return lines
 
 
-def _gates(run: Finished) -> str | None:
+def _gates(run: FinishedRun) -> str | None:
     rows = [[code(gate.name), gate.word, code(gate.reason)] for gate in run.gates]
     return table(["gate", "verdict", "reason"], rows, left=3) if rows else None
 
@@ -148,8 +148,8 @@ def _moved(way: str, moved: Sequence[Flip], count: int) -> list[list[str]]:
     return [*rows, *([[way, f"{more:,} more", "", "", ""]] if more else [])]
 
 
-def _notes(run: Finished) -> str:
-    lines = [f"- {code(remark.text)}" for remark in remarks(run)]
+def _notes(run: FinishedRun) -> str:
+    lines = [f"- {code(notice.text)}" for notice in notices(run)]
     left_out = run.summary.left_out
     lines += [f"- left out: {code(e.entry)}: {code(e.reason)}" for e in left_out[:FLIPS_SHOWN]]
     if len(left_out) > FLIPS_SHOWN:

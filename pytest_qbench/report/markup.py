@@ -1,4 +1,4 @@
-"""HTML and SVG from Python values: every text is escaped here, and nowhere else."""
+"""Build HTML and SVG from Python values. All text is escaped here, and nowhere else."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from pytest_qbench.escaping import printable
 
 
 class Markup(str):
-    """Text that is markup already."""
+    """Text that is already markup and is not escaped again."""
 
     __slots__ = ()
 
 
 def escaped(value: Any) -> Markup:
-    """A value as printable text of a page; markup as it is, None as nothing."""
+    """Return a value as escaped, printable text. Markup stays unchanged, and None becomes empty."""
     if isinstance(value, Markup):
         return value
     return Markup("" if value is None else html.escape(printable(str(value), lines=True), quote=True))
 
 
 def tag(name: str, *children: Any, **attributes: Any) -> Markup:
-    """An element. `class_` is the attribute "class", other underscores are hyphens; None and False leave one out."""
+    """Return an element. `class_` sets "class"; in other attribute names, underscores become hyphens.
+
+    An attribute that is None or False is left out.
+    """
     told = "".join(
         _attribute(key, value) for key, value in attributes.items() if value is not None and value is not False
     )
@@ -31,7 +34,7 @@ def tag(name: str, *children: Any, **attributes: Any) -> Markup:
 
 
 def void(name: str, **attributes: Any) -> Markup:
-    """An element without content or end tag, such as ``input``."""
+    """Return an element without content and end tag, such as ``input``."""
     told = "".join(
         _attribute(key, value) for key, value in attributes.items() if value is not None and value is not False
     )
@@ -39,12 +42,12 @@ def void(name: str, **attributes: Any) -> Markup:
 
 
 def joined(*parts: Any) -> Markup:
-    """Texts and elements one after the other."""
+    """Return texts and elements as one markup."""
     return Markup("".join(map(escaped, parts)))
 
 
 def table(head: list[Any], rows: list[list[Any]], class_: str | None = None) -> Markup:
-    """A table; each cell names its column, which a narrow screen shows beside it. An element ``td`` stays as it is."""
+    """Return a table. Each cell names its column for narrow screens. A cell that is already ``td`` stays unchanged."""
     top = tag("thead", tag("tr", *(tag("th", cell, scope="col") for cell in head)))
     body = [tag("tr", *(_cell(cell, name) for cell, name in zip(row, head, strict=True))) for row in rows]
     return tag("div", tag("table", top, tag("tbody", *body), class_=class_), class_="scroll")

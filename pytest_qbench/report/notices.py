@@ -1,32 +1,32 @@
-"""What a reader should know beside the gates: judge, endpoints, drift, errors, conditions that differ."""
+"""Notices about a run besides its gates: judge, endpoints, drift, errors, conditions that differ."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pytest_qbench.baseline.align import describe_match
+from pytest_qbench.baseline.align import by_rule, describe_match
 from pytest_qbench.metrics.direction import reversed_scales
 from pytest_qbench.records import Record, error_kind
-from pytest_qbench.report.finished_run import Finished
+from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.labels import shortened_id, value_text
 from pytest_qbench.runs.endpoint_usage import EndpointUsage
 from pytest_qbench.runs.summary_parts import RayReport
 
-SHOWN = 10  # conditions
+SHOWN = 10  # conditions that are listed
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
-    """One line beside the gates: whether it is a warning, and whether it is shown without -v too."""
+class Notice:
+    """One line about a run. Without -v, only warnings and those with `is_always_shown` appear."""
 
     text: str
-    warns: bool = False
-    always: bool = False
+    is_warning: bool = False
+    is_always_shown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorKind:
-    """Items that failed in the same way: the first message, how many items, their ids, one traceback if known."""
+    """Items that failed in the same way: the first message, the number of items, their ids, one traceback if known."""
 
     text: str
     count: int
@@ -34,30 +34,32 @@ class ErrorKind:
     traceback: str | None
 
 
-def remarks(run: Finished) -> list[Remark]:
-    """What to know beside the gates, one line each."""
+def notices(run: FinishedRun) -> list[Notice]:
+    """Return all notices about a run."""
     lines = [*_judge(run)]
-    lines += [Remark(_usage(role, usage), always=True) for role, usage in run.summary.usage.items()]
+    lines += [Notice(_usage(role, usage), is_always_shown=True) for role, usage in run.summary.usage.items()]
     if run.summary.ray:
-        lines.append(Remark(_ray(run.summary.ray), always=True))
+        lines.append(Notice(_ray(run.summary.ray), is_always_shown=True))
     rows = {(m.name, m.dataset): m for m in run.metrics if m.slice is None}
     for one in run.summary.drifts:
         m = rows[one.name, one.dataset]
         text = f"drift of {m.name.partition('.')[0]} {m.dataset}: {value_text(m.name, m.value)}, {m.note}"
-        lines.append(Remark(text + (": this is not the model of the baseline" if one.moved else "")))
-    lines += [Remark(text) for text in run.summary.data.meaning]
-    lines += [Remark(text, True, True) for text in reversed_scales(run.metrics)]
-    if told := describe_match(run.summary.baseline.matched or {}):
-        lines.append(Remark(told))
+        lines.append(Notice(text + (": this is not the model of the baseline" if one.moved else "")))
+    lines += [Notice(text) for text in run.summary.data.meaning]
+    lines += [Notice(text, True, True) for text in reversed_scales(run.metrics)]
+    if outputs := run.summary.outputs_matched:
+        lines.append(Notice(f"outputs matched with the items: {by_rule(outputs)}"))
+    if matched := describe_match(run.summary.baseline.matched or {}):
+        lines.append(Notice(matched))
     if differs := run.summary.made_otherwise:
         rest = f" and {len(differs) - SHOWN} more in summary.json" if len(differs) > SHOWN else ""
-        told = "; ".join(shortened_id(one) for one in differs[:SHOWN])
-        lines.append(Remark(f"differs from the baseline: {told}{rest}"))
+        listed = "; ".join(shortened_id(one) for one in differs[:SHOWN])
+        lines.append(Notice(f"differs from the baseline: {listed}{rest}"))
     return lines
 
 
-def error_kinds(run: Finished) -> list[ErrorKind]:
-    """The errors of a run by kind (see `error_kind`), the most frequent first."""
+def error_kinds(run: FinishedRun) -> list[ErrorKind]:
+    """Return the errors of a run by kind (see `error_kind`), the most frequent first."""
     if not run.summary.items.errors:
         return []
     found: dict[str, list[Record]] = {}
@@ -75,8 +77,8 @@ def error_kinds(run: Finished) -> list[ErrorKind]:
     return sorted(kinds, key=lambda kind: -kind.count)
 
 
-def _judge(run: Finished) -> list[Remark]:
-    """What the control set and the votes on unparsed replies say of the judge."""
+def _judge(run: FinishedRun) -> list[Notice]:
+    """Return the notices about the judge: its control set and its votes on unparsed replies."""
     made = run.summary.fingerprint
     judge, control = made.judge_name, made.judge_control
     if not made.judge:
@@ -84,22 +86,22 @@ def _judge(run: Finished) -> list[Remark]:
     lines = []
     if control and not control.failed:
         n = sum(len(rows) for rows in control.scores.values())
-        lines.append(Remark(f"judge {judge}: right on its control set of {n} texts"))
+        lines.append(Notice(f"judge {judge}: passed its control set of {n} texts"))
     elif not control:
-        lines.append(Remark(f"judge {judge}: supplied by the project; control set not run"))
+        lines.append(Notice(f"judge {judge}: supplied by the project; control set not run"))
     else:
-        lines.append(Remark(f"judge {judge}: FAILED its control set: {control.failed}", warns=True))
+        lines.append(Notice(f"judge {judge}: FAILED its control set: {control.failed}", is_warning=True))
     reads_unparsed = made.unparsed is not None
     voted = [r for r in run.records.values() if r.task == "perception" and r.judge] if reads_unparsed else []
     if voted:
         read = sum(r.status != "unparsed" for r in voted)
         text = f"judge {judge}: read {read} of {len(voted)} replies that extraction left unparsed"
-        lines.append(Remark(text, always=True))
+        lines.append(Notice(text, is_always_shown=True))
     return lines
 
 
 def _ray(ray: RayReport) -> str:
-    cluster = "a cluster started for this run and stopped after it" if ray.started else "a cluster that was there"
+    cluster = "a cluster started for this run and stopped after it" if ray.started else "an existing cluster"
     died = f"; processes died {ray.deaths} times" if ray.deaths else ""
     return f"ray: {ray.replicas} replicas on {ray.nodes} nodes of {cluster}{died}"
 

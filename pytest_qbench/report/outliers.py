@@ -1,4 +1,4 @@
-"""Items whose quality score stands far from where their MOS puts it. Pure."""
+"""Find items whose quality score and MOS have very different ranks. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from scipy.stats import rankdata
 
 from pytest_qbench.records import Record
 
-MOST = 20  # of a dataset
+MOST = 20  # outliers per dataset
 
 
 def outliers(records: Iterable[Record], most: int = MOST) -> dict[str, list[tuple[Record, float]]]:
-    """By dataset, the items with the largest difference of ranks (score minus MOS), as a share of the dataset.
+    """Return, by dataset, the `most` items with the largest differences of ranks, score minus MOS.
 
-    The share lies in (-1, 1): above 0 the model ranks the image higher than people do. SRCC falls by its square.
+    A difference is divided by the number of items and lies in (-1, 1). Above 0, the model ranks the image higher than
+    people do. Its contribution to a low SRCC is proportional to its square.
     """
     by_dataset: dict[str, list[Record]] = {}
     for record in records:

@@ -1,8 +1,8 @@
-"""A finished run as one page that asks the network for nothing and reads without its script.
+"""A finished run as one HTML page, which needs no network and is readable without its script.
 
-Verdict, tables and charts are HTML and SVG; the script (assets/page.js) adds tabs, the list of all items and the dialog
-of an item. The items lie in the page compressed, and the script shows them as text, never as markup. A content security
-policy names each script by its hash, so that nothing else can run or be fetched.
+Verdict, tables and charts are HTML and SVG. The script (assets/page.js) adds tabs, the list of all items and the dialog
+of an item. The page contains the items in compressed form; the script shows them as text, never as markup. The content
+security policy names the script by its hash, so that nothing else can run or be fetched.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from typing import Any
 
 from pytest_qbench.escaping import printable_data
 from pytest_qbench.report import sections
-from pytest_qbench.report.cards import changed
-from pytest_qbench.report.finished_run import Finished
+from pytest_qbench.report.cards import changed_items
+from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.headline import headline
 from pytest_qbench.report.item_table import columns
 from pytest_qbench.report.markup import Markup, escaped, joined, tag
 
 
-def page(run: Finished) -> str:
-    """The page of a run, as HTML."""
+def page(run: FinishedRun) -> str:
+    """Return the page of a run as HTML."""
     names = list(run.thumbnails)
-    panels = changed(run, names)
+    panels = changed_items(run, names)
     unchanged = "No item changed, or there was nothing to compare with." if run.gates else None
     parts = [
         ("gates", "Gates", sections.gates(run)),
         ("flips", "What changed", tag("div", *panels, class_="tabs") if panels else unchanged and tag("p", unchanged)),
         ("heat", "Accuracy by type and concern", sections.heat_maps(run)),
         ("metrics", "Metrics", sections.metrics(run)),
-        ("habits", "Yes or no, and position", sections.habits(run)),
+        ("bias", "Yes rate and position bias", sections.answer_bias(run)),
         ("judge", "Rounds of the judge", sections.judge(run)),
         ("ranks", "Scores and MOS", sections.ranks(run, names)),
         ("items", "All items", Markup(asset("items.html"))),
@@ -49,13 +49,13 @@ def page(run: Finished) -> str:
 
 
 def navigation(parts: Sequence[tuple[str, str, Any]]) -> Markup:
-    """Links to the parts of a page that have content."""
+    """Return links to those parts (id, title, content) that have content."""
     links = [tag("a", title, href=f"#{name}") for name, title, content in parts if content]
     return tag("nav", *links, aria_label="Parts of the report")
 
 
 def main(parts: Sequence[tuple[str, str, Any]]) -> Markup:
-    """The parts of a page that have content, each with its title."""
+    """Return those parts (id, title, content) that have content, each under its title."""
     return tag(
         "main",
         *(tag("section", tag("h2", title), content, id=name) for name, title, content in parts if content),
@@ -63,7 +63,7 @@ def main(parts: Sequence[tuple[str, str, Any]]) -> Markup:
 
 
 def _pictures(thumbnails: Mapping[str, str]) -> Markup:
-    """Every thumbnail once, for others to refer to."""
+    """Return an invisible SVG that defines each thumbnail once. The cards refer to it."""
     symbols = [
         tag("symbol", tag("image", href=url, width=200, height=200), id=f"picture{i}", viewBox="0 0 200 200")
         for i, url in enumerate(thumbnails.values())
@@ -72,7 +72,7 @@ def _pictures(thumbnails: Mapping[str, str]) -> Markup:
 
 
 def assemble(title: str, body: Markup, script: str | None = None, data: Any = None) -> str:
-    """Put a page together: `script` names a script in assets/, `data` is what it gets."""
+    """Return a whole page. `script` names a script in assets/, and `data` is its input."""
     code = asset(f"{script}.js") if script else ""
     packed = gzip.compress(
         json.dumps(printable_data(data), ensure_ascii=False, separators=(",", ":")).encode(), 9, mtime=0
@@ -84,13 +84,13 @@ def assemble(title: str, body: Markup, script: str | None = None, data: Any = No
     )
     scripts = ""
     if script:
-        held = base64.b64encode(packed).decode()
-        scripts = f'<script type="application/gzip" id="data">{held}</script>\n<script>{code}</script>'
+        encoded = base64.b64encode(packed).decode()
+        scripts = f'<script type="application/gzip" id="data">{encoded}</script>\n<script>{code}</script>'
     return Template(asset("frame.html")).substitute(
         title=escaped(f"Q-Bench: {title}"), policy=policy, style=asset("page.css"), body=body, scripts=scripts
     )
 
 
 def asset(name: str) -> str:
-    """A file of the page."""
+    """Return the text of a file in assets/."""
     return resources.files("pytest_qbench.report").joinpath("assets", name).read_text(encoding="utf-8")

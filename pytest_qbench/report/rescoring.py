@@ -1,24 +1,29 @@
-"""The quality scores of a finished run by other scoring strategies: `qbench report RUN --scoring=all`."""
+"""A table of a finished run's correlations under all scoring strategies: `qbench report RUN --scoring=all`."""
 
 from __future__ import annotations
 
 from pytest_qbench.errors import UsageError
-from pytest_qbench.metrics.rescoring import compare, compare_answers
-from pytest_qbench.report.finished_run import Finished
+from pytest_qbench.metrics.rescoring import compare_answers, compare_strategies
+from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.text_table import aligned
 from pytest_qbench.scoring.score import DEFAULT
 
 
-def scorings(run: Finished) -> list[str]:
-    """Tables of ways to an answer and to a quality score; raises `UsageError` where nothing was recorded for them."""
+def rescoring_lines(run: FinishedRun) -> list[str]:
+    """Return the tables of other rules for answers and of all strategies for scores, as lines.
+
+    Raises `UsageError` if no log-probabilities were recorded.
+    """
     chosen = run.summary.fingerprint.scoring or DEFAULT
     answers = _answer_rules(run)
-    compared = compare(run.records.values(), chosen)
+    compared = compare_strategies(run.records.values(), chosen)
     measured = [one for one in compared if one.metrics]
     if not measured and answers:
         return answers
     if not measured:
-        raise UsageError(f"{run.folder}: no log-probabilities of quality words were recorded: nothing to score anew")
+        raise UsageError(
+            f"{run.folder}: no log-probabilities of quality words were recorded, so no score can be recomputed"
+        )
     datasets = list(dict.fromkeys(m.dataset for one in measured for m in one.metrics if m.dataset))
     head = ["scoring (SRCC / PLCC)", *datasets, "mean"]
     rows = [head]
@@ -37,7 +42,7 @@ def scorings(run: Finished) -> list[str]:
     return [*answers, *lines]
 
 
-def _answer_rules(run: Finished) -> list[str]:
+def _answer_rules(run: FinishedRun) -> list[str]:
     """A table of the rules by which likelihoods choose an option; empty for a run by text or by perplexity."""
     if run.summary.fingerprint.answer != "likelihood":
         return []

@@ -1,4 +1,4 @@
-"""What results, gates and a baseline say together: the part that every summary shares, live or compared."""
+"""Build the part of a `Summary` that a live run and a comparison of finished runs have in common."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.baseline.snapshot import beside
 from pytest_qbench.gates.evaluate import GateResult
-from pytest_qbench.metrics.fingerprint import reported
+from pytest_qbench.metrics.fingerprint import other_differences
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import DRIFTS, task_of
@@ -30,7 +30,7 @@ def run_summary(
     began: str,
     verdict: str,
 ) -> Summary:
-    """Return the shared part; `outcome` tells what a gate ends in, `old` are the baseline's records."""
+    """Return the common part. `outcome` returns the outcome of a gate; `old` are the baseline's records."""
     judged = {(m.name, m.dataset, m.slice): m for gate in gates for m in gate.rows if m.name not in DRIFTS}
     standing = [judged.pop((m.name, m.dataset, m.slice), m) for m in results.metrics]
     rows = [*standing, *judged.values(), *(row for row, _ in drifts)]
@@ -43,12 +43,12 @@ def run_summary(
         drifts=tuple(DriftState(row.name, row.dataset, moved) for row, moved in drifts),
         made_otherwise=()
         if isinstance(baseline, MissingBaseline)
-        else tuple(reported(baseline.fingerprint, results.fingerprint)),
+        else tuple(other_differences(baseline.fingerprint, results.fingerprint)),
     )
 
 
 def _baseline_state(name: str, baseline: Baseline | MissingBaseline) -> BaselineState:
-    """The baseline of a summary: where it lies and when it was recorded, or why there is none."""
+    """Return the baseline of a summary: its path and date, or the reason why there is none."""
     if isinstance(baseline, MissingBaseline):
         return BaselineState(name, missing=baseline.reason)
     return BaselineState(

@@ -1,4 +1,4 @@
-"""The parts of a run's page beside the changed items: headline, tiles, gates, metrics, heat maps, ranks, conditions."""
+"""The sections of a run's page, except for the cards: headline, tiles, gates, metrics, heat maps, ranks, conditions."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from scipy.stats import rankdata
 
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.report import charts
-from pytest_qbench.report.breakdowns import Cell, HeatMap, heat, rounds
+from pytest_qbench.report.breakdowns import Cell, HeatMap, count_verdicts, make_heat_maps
 from pytest_qbench.report.cards import address, outlier_cards
 from pytest_qbench.report.details import flattened
-from pytest_qbench.report.finished_run import Finished
+from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.headline import (
-    Judged,
+    JudgedRow,
     drift_lines,
+    format_time,
     headline,
     judged_rows,
     level_text,
-    minute,
     next_step,
     subject,
     tile_rows,
@@ -38,37 +38,37 @@ from pytest_qbench.report.labels import (
     value_text,
 )
 from pytest_qbench.report.markup import Markup, joined, table, tag
-from pytest_qbench.report.notices import error_kinds, remarks
+from pytest_qbench.report.notices import error_kinds, notices
 from pytest_qbench.report.outliers import outliers
 
-POINTS = 2000  # of a dataset that its scatter draws; more look the same
-PALE = 30  # items below which a cell says little
-FEW = 4  # rows of metrics that stand open in a table
+POINTS = 2000  # maximum number of points in a scatter plot; more points do not change its look
+PALE = 30  # a cell with fewer items is pale, because its accuracy is uncertain
+FEW = 4  # maximum number of tiles without gates
 
 
-def header(run: Finished) -> Markup:
-    """Headline, subject, tiles, and what may not be missed."""
+def header(run: FinishedRun) -> Markup:
+    """Return the head of the page: headline, subject, tiles, problems and notices."""
     word = word_of(run)
     summary = run.summary
-    urgent = [tag("li", note) for note in summary.notes]
+    problems = [tag("li", note) for note in summary.notes]
     for kind in error_kinds(run):
-        urgent.append(tag("li", f"error: {kind.text} ({plural(kind.count, 'item')}, first {kind.items[0]})"))
-    urgent += [tag("li", f"missing: {item}") for item in summary.missing]
+        problems.append(tag("li", f"error: {kind.text} ({plural(kind.count, 'item')}, first {kind.items[0]})"))
+    problems += [tag("li", f"missing: {item}") for item in summary.missing]
     known = [tag("li", text, class_="open") for text in drift_lines(run)]
-    known += [tag("li", one.text, class_="open") for one in remarks(run) if one.warns]
+    known += [tag("li", one.text, class_="open") for one in notices(run) if one.is_warning]
     known += [tag("li", tag("strong", "Next: "), step) for step in next_step(run)]
     return tag(
         "header",
-        tag("p", f"Q-Bench · {minute(summary.began)}", class_="eyebrow"),
+        tag("p", f"Q-Bench · {format_time(summary.began)}", class_="eyebrow"),
         tag("h1", headline(run).replace(" -> ", " → "), id="verdict", class_=tone_of(word)),
         tag("p", " · ".join(subject(run)), id="about"),
         tag("div", *_tiles(run), class_="tiles"),
-        tag("ul", *urgent, id="notes") if urgent else "",
-        tag("ul", *known, id="remarks") if known else "",
+        tag("ul", *problems, id="notes") if problems else "",
+        tag("ul", *known, id="notices") if known else "",
     )
 
 
-def _tiles(run: Finished) -> Iterator[Markup]:
+def _tiles(run: FinishedRun) -> Iterator[Markup]:
     rows = tile_rows(run)
     if not rows:
         for m in totals(run)[:FEW]:
@@ -89,13 +89,13 @@ def _tiles(run: Finished) -> Iterator[Markup]:
         yield tag("div", tag("h3", "drift"), what, tag("p", rest, class_="soft"), class_="tile open")
 
 
-def chip(one: Judged) -> Markup:
-    """The verdict as a coloured word."""
+def chip(one: JudgedRow) -> Markup:
+    """Return the verdict as a coloured word."""
     return tag("span", "identical" if one.is_identical else one.verdict, class_=f"chip {one.tone}")
 
 
-def _reach(rows: Iterable[Judged]) -> float:
-    """Margins on either side of 0 that the bars of a table draw: enough for all, within reason."""
+def _reach(rows: Iterable[JudgedRow]) -> float:
+    """Return the half-width of the bars of a table in margins: enough for all intervals, at most `charts.FARTHEST`."""
     ends = [1.5]
     for one in rows:
         m = one.row
@@ -104,7 +104,7 @@ def _reach(rows: Iterable[Judged]) -> float:
     return min(charts.FARTHEST, max(ends))
 
 
-def _bar(one: Judged, reach: float) -> Markup:
+def _bar(one: JudgedRow, reach: float) -> Markup:
     m = one.row
     if m is None or m.delta is None or not m.margin:
         return Markup("")
@@ -115,8 +115,8 @@ def _bar(one: Judged, reach: float) -> Markup:
     return charts.change_bar(m.delta / m.margin, interval, reach, one.tone, label)
 
 
-def gates(run: Finished) -> Markup | None:
-    """One row per gate and dataset, the interval drawn in margins, and the reasons folded away."""
+def gates(run: FinishedRun) -> Markup | None:
+    """Return a table with one row per gate and dataset, and the folded reasons. None without gates."""
     rows = judged_rows(run)
     if not rows:
         return None
@@ -125,8 +125,9 @@ def gates(run: Finished) -> Markup | None:
     head = ["verdict", "gate", "before", "now", "change", level, "worse ← | → better", "margin", "sees drops from"]
     body = [_gate_cells(one, reach) for one in rows]
     note = (
-        "Change and interval are drawn in margins: the orange line is the allowed drop, the shaded side is worse. "
-        "A hollow point: every item came out as before. An arrow: the interval goes on."
+        "Change and interval are drawn in units of the margin: the orange line is the allowed drop, the shaded side is "
+        "worse. A hollow point means that every item has the same result as before. An arrow means that the interval "
+        "continues."
     )
     odds = [
         [title_of(m), size_text("", m.p_value), size_text("", m.alpha), f"{m.n:,}", m.note or ""]
@@ -141,7 +142,7 @@ def gates(run: Finished) -> Markup | None:
     return joined(table([*head], body, class_="gates"), tag("p", note, class_="soft"), details)
 
 
-def _gate_cells(one: Judged, reach: float) -> list[Markup | str]:
+def _gate_cells(one: JudgedRow, reach: float) -> list[Markup | str]:
     m = one.row
     if m is None:
         return [chip(one), one.gate.name, "", "", "", "", tag("span", one.gate.reason, class_="words"), "", ""]
@@ -153,8 +154,8 @@ def _gate_cells(one: Judged, reach: float) -> list[Markup | str]:
     ]  # fmt: skip
 
 
-def metrics(run: Finished) -> Markup:
-    """Accuracy, judged means and correlations with their intervals, and every number folded away."""
+def metrics(run: FinishedRun) -> Markup:
+    """Return tables of accuracy, judged means and correlations with intervals, and a folded table of all metrics."""
     families = [
         ("Accuracy", run.of("perception.accuracy"), (0.0, 1.0)),
         ("Descriptions: points of the judge", [m for n in _JUDGED for m in run.of(n)], (0.0, 2.0)),
@@ -189,9 +190,9 @@ def _metric_cells(m: Metric, limits: tuple[float, float]) -> list[Markup | str]:
     ]  # fmt: skip
 
 
-def heat_maps(run: Finished) -> Markup | None:
-    """The change of accuracy by type and concern; accuracy alone where nothing was compared."""
-    found = heat(run.records.values(), run.before.values())
+def heat_maps(run: FinishedRun) -> Markup | None:
+    """Return heat maps of the change of accuracy by type and concern, or of accuracy without a comparison."""
+    found = make_heat_maps(run.records.values(), run.before.values())
     if not found:
         return None
     note = "Red: fewer right answers than before; green: more. Bold: p < 0.05 by an exact test. "
@@ -228,8 +229,8 @@ def _heat_cell(cell: Cell, column: str) -> Markup:
     return tag("td", text, small, class_=" ".join(classes), style=shade, data_column=column)
 
 
-def habits(run: Finished) -> Markup | None:
-    """How often the model says yes, and which option letters it prefers, on fixed scales."""
+def answer_bias(run: FinishedRun) -> Markup | None:
+    """Return a table of the yes rate and the position bias, or None without perception items."""
     rows = []
     for name in ("yes_rate", "accuracy_yes", "accuracy_no", "position_bias"):
         for m in run.of(f"perception.{name}"):
@@ -241,9 +242,9 @@ def habits(run: Finished) -> Markup | None:
     return table(["", "before", "now", "change", "95 % interval", "", "items"], rows, class_="numbers")
 
 
-def judge(run: Finished) -> Markup | None:
-    """Dimensions on which the rounds of the judge disagree; nothing where they all agree."""
-    differing = [one for one in rounds(run.records.values()) if one["differ"]]
+def judge(run: FinishedRun) -> Markup | None:
+    """Return a table of the dimensions on which the judge's rounds disagree, or None if they all agree."""
+    differing = [one for one in count_verdicts(run.records.values()) if one["differ"]]
     if not differing:
         return None
     rows = []
@@ -255,39 +256,39 @@ def judge(run: Finished) -> Markup | None:
     return table(["dimension", "round", "0", "1", "2", "unreadable"], rows)
 
 
-def ranks(run: Finished, pictures: Sequence[str]) -> Markup | None:
-    """Per dataset the ranks of the scores beside those of the MOS, and the images that lie farthest apart."""
+def ranks(run: FinishedRun, pictures: Sequence[str]) -> Markup | None:
+    """Return, per dataset, a scatter plot of the ranks of scores and MOS, and the outliers. None without scores."""
     odd = outliers(run.records.values())
     if not odd:
         return None
     panels = []
     for dataset, found in odd.items():
         group = [r for r in run.of_dataset("assessment", dataset) if r.score is not None and r.target is not None]
-        scores, mos = _shares(r.score for r in group), _shares(r.target for r in group)
+        scores, mos = _relative_ranks(r.score for r in group), _relative_ranks(r.target for r in group)
         place = {r.item: (x, y) for r, x, y in zip(group, mos, scores, strict=True)}
         step = max(1, -(-len(group) // POINTS))
         items = [(run.items[r.task, r.item], moved) for r, moved in found]
         marked = [(*place[item.id], address(item), item.id) for item, _ in items if item.id in place]
-        told = "all" if step == 1 else f"every {step}th"
+        part = "all" if step == 1 else f"every {step}th"
         chart = charts.scatter(list(place.values())[::step], marked, f"ranks of {dataset}: scores against MOS")
-        note = tag("p", f"{told} of {len(group):,} images; diamonds lie farthest from the diagonal", class_="soft")
+        note = tag("p", f"{part} of {len(group):,} images; diamonds are farthest from the diagonal", class_="soft")
         split = tag("div", tag("div", chart, note), outlier_cards(run, items[:12], pictures), class_="split")
         panels.append(tag("section", tag("h3", dataset), split, class_="panel", data_tab=dataset))
     return tag("div", *panels, class_="tabs")
 
 
-def _shares(values: Iterable[float | str | None]) -> list[float]:
-    """Ranks as shares in (0, 1]."""
+def _relative_ranks(values: Iterable[float | str | None]) -> list[float]:
+    """Return the ranks of the values, divided by their number, in (0, 1]."""
     numbers = [float(v) for v in values if v is not None]
     return [round(float(rank) / len(numbers), 4) for rank in rankdata(numbers)]
 
 
-def conditions(run: Finished) -> Markup:
-    """Everything that the records depend on, and the entries of the data that became no item."""
+def conditions(run: FinishedRun) -> Markup:
+    """Return the notices, all conditions of the run, and the entries of the data that were left out."""
     rows = [[name, tag("span", value, class_="words")] for name, value in flattened(run.summary.fingerprint.to_json())]
     rows.append(["run folder", tag("span", str(run.folder), class_="words")])
     left = run.summary.left_out
-    known = tag("ul", *(tag("li", one.text) for one in remarks(run)))
+    known = tag("ul", *(tag("li", one.text) for one in notices(run)))
     every = tag("details", tag("summary", "All conditions"), table(["condition", "value"], rows))
     parts = [known, every]
     if left:

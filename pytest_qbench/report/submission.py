@@ -1,4 +1,4 @@
-"""Answers to questions whose key is not public, in the shape that the benchmark's authors take."""
+"""Write the answers to questions with hidden answers, in the format that the benchmark's authors accept."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from pytest_qbench.data import published
 from pytest_qbench.items import Item
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import Record
+from pytest_qbench.untrusted.files import write_text
 
 
 def write_submissions(folder: Path, results: Results) -> list[str]:
-    """Write a file per dataset whose key is hidden, named as its data file; return a line about each.
+    """Write a file per dataset with a hidden key, named like its data file. Return a line about each.
 
-    Every item is in it, in the order of the data: one without a response has an empty one, and the line says so. Raises
-    `OSError` when a file cannot be written.
+    A file contains every item in the order of the data. A missing response is empty, and the line counts these.
+    Raises `OSError` if a file cannot be written.
     """
     lines = []
     hidden = [item for item in results.expected.values() if _is_hidden(item)]
@@ -25,7 +26,7 @@ def write_submissions(folder: Path, results: Results) -> list[str]:
         records = {r.item: r for r in results.records if r.task == task}
         entries = [_entry(item, records.get(item.id)) for item in items]
         path = folder / f"{dataset}_{split or 'hidden'}.json"
-        path.write_text(json.dumps(entries, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(entries, ensure_ascii=False, indent=1) + "\n")
         empty = sum(not entry["response"] for entry in entries)
         without = f", {empty} of them without a response" if empty else ""
         kind, key = ("images", "golden texts") if task == "description" else ("questions", "answers")
@@ -41,7 +42,7 @@ def _is_hidden(item: Item) -> bool:
 
 
 def _entry(item: Item, record: Record | None) -> dict[str, Any]:
-    """The record as published, with `response`: the model's text, or the likeliest option."""
+    """Return the entry as published, with the added key `response`: the model's text, or the likeliest option."""
     prefix = f"{item.dataset}/{item.split}/" if item.split else f"{item.dataset}/"
     name, number, count = item.id.removeprefix(prefix).rpartition("#")
     image = name if number and count.isdigit() else item.id.removeprefix(prefix)

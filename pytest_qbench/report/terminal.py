@@ -1,6 +1,6 @@
-"""The summary of a run as lines of text: in pytest's terminal, in a CI log, by `qbench report`.
+"""The summary of a run as lines of text, for pytest's terminal, a CI log and `qbench report`.
 
-About ten lines say what was judged and how it came out; -v adds the tables (`details.py`), -vv each wrong item.
+About ten lines show the judged rows and the verdict. -v adds the tables (`details.py`), -vv adds each wrong item.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytest_qbench.escaping import one_line, printable
 from pytest_qbench.items import TASKS
 from pytest_qbench.report.details import conditions, tables, wrong_items
-from pytest_qbench.report.finished_run import Finished
+from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.headline import (
-    Judged,
+    JudgedRow,
     drift_lines,
     headline,
     judged_rows,
+    largest_drops,
     level_text,
-    moved_most,
     next_step,
     subject,
     tone_of,
@@ -39,7 +39,7 @@ from pytest_qbench.report.labels import (
     title_of,
     value_text,
 )
-from pytest_qbench.report.notices import error_kinds, remarks
+from pytest_qbench.report.notices import error_kinds, notices
 from pytest_qbench.report.text_table import aligned, shortened
 from pytest_qbench.runs.summary_parts import Flip
 
@@ -50,18 +50,18 @@ if TYPE_CHECKING:
 NOT_QBENCH = "mini (embedded trial data: it is not Q-Bench)"
 COLOURS = {"good": "green", "bad": "red", "open": "yellow"}
 SIGNS = {"good": ".", "bad": "x", "open": "?"}
-NAMED = 10  # flips, errors and entries that are listed without -v
+NAMED = 10  # lost items that a failing gate lists
 
 
 class Line(NamedTuple):
-    """A line, and how a terminal marks it up: "bold" or a colour, or both."""
+    """A line of text. `marks` are "bold", a colour, or both."""
 
     text: str
     marks: tuple[str, ...] = ()
 
 
 def gate_text(result: GateResult) -> str:
-    """What a failing gate prints: the reason, the comparison row by row, then the items that were lost."""
+    """Return the output of a failing gate: the reason, a table of the comparison, then the lost items."""
     lines = [f"{result.name} {result.verdict}: {result.reason}"]
     if compared := [m for m in result.rows if m.delta_ci is not None]:
         head = ["", "before", "now", "change", level_text(compared), "margin", "sees", "verdict"]
@@ -80,20 +80,23 @@ def gate_text(result: GateResult) -> str:
 
 
 def flip_text(flip: Flip) -> str:
-    """One item that changed, on one line."""
+    """Return a line about a changed item."""
     before, after = ("nothing" if text is None else _flat(text, 60) for text in (flip.before, flip.after))
     return f"{flip.item}: {_flat(flip.question, 120)} {before} -> {after}"
 
 
 def coloured(line: Line) -> str:
-    """A line with the escape sequences of its marks, for a terminal without pytest."""
+    """Return a line with escape sequences for its marks, for a terminal without pytest."""
     codes = {"bold": "1", "red": "31", "green": "32", "yellow": "33"}
     marks = ";".join(codes[mark] for mark in line.marks)
     return f"\x1b[{marks}m{line.text}\x1b[0m" if marks else line.text
 
 
-def section(run: Finished, width: int, verbosity: int = 0) -> list[Line]:
-    """The lines about a run, the verdict first and last; tables fit into `width` columns where names allow it."""
+def section(run: FinishedRun, width: int, verbosity: int = 0) -> list[Line]:
+    """Return the lines about a run. The verdict comes first and last.
+
+    Tables fit into `width` columns, unless the shortest names are too long.
+    """
     verdict = Line(headline(run), ("bold", COLOURS[tone_of(word_of(run))]))
     lines = [verdict, Line(" | ".join(subject(run)))]
     lines += _rows(run, width)
@@ -114,12 +117,12 @@ def section(run: Finished, width: int, verbosity: int = 0) -> list[Line]:
     if verbosity >= 0:
         lines += _lost(run, verbosity)
         lines += [Line(f"next: {step}") for step in next_step(run)]
-    lines.append(Line(f"files: {_near(run.folder)}"))
+    lines.append(Line(f"files: {_relative_path(run.folder)}"))
     return [Line(printable(line.text), line.marks) for line in (*lines, verdict)]
 
 
-def _rows(run: Finished, width: int) -> list[Line]:
-    """One row per judged dataset; the main numbers where nothing was compared."""
+def _rows(run: FinishedRun, width: int) -> list[Line]:
+    """Return one row per judged dataset. Without a comparison, return the main metrics."""
     rows = [one for one in judged_rows(run) if one.row is not None]
     compared = [one for one in rows if one.row is not None and one.row.delta is not None]
     if not compared:
@@ -145,33 +148,34 @@ def _compared(m: Metric) -> list[str]:
     return [before_text(m), value_text(m.name, m.value), change_text(m.name, m.delta), interval_text(m)]
 
 
-def _told(one: Judged) -> str:
+def _told(one: JudgedRow) -> str:
     """The last cell of a row: the verdict, and where it stays open what this run could have seen."""
     assert one.row is not None
+    if one.verdict == "inconclusive":
+        sees = one.row.mde
+        return "cannot tell" if sees is None else f"sees {size_text(one.row.name, sees)}".removesuffix(" pt")
     if one.is_identical:
         return "identical"
-    if one.verdict == "inconclusive" and one.row.mde is not None:
-        return f"sees {size_text(one.row.name, one.row.mde)}".removesuffix(" pt")
     return one.verdict.upper() if one.tone == "bad" else one.verdict
 
 
-def _reasons(run: Finished, verbosity: int) -> list[Line]:
-    """The reason of each gate that failed or could not be judged; of all gates with -v."""
-    told: dict[tuple[str, str, str], list[str]] = {}
+def _reasons(run: FinishedRun, verbosity: int) -> list[Line]:
+    """Return the reason of each gate that failed or could not be judged, with -v of all gates."""
+    names_by_reason: dict[tuple[str, str, str], list[str]] = {}
     for gate in run.gates:
         compared = any(row.delta is not None for row in gate.rows)
         if verbosity > 0 or gate.outcome == "fail" or (verbosity >= 0 and not compared and gate.outcome != "pass"):
-            told.setdefault((gate.word, gate.reason, Judged(gate, None).tone), []).append(gate.name)
+            names_by_reason.setdefault((gate.word, gate.reason, JudgedRow(gate, None).tone), []).append(gate.name)
     return [
         Line(f"gate{'s' if len(names) > 1 else ''} {', '.join(names)}: {word} ({reason})", (COLOURS[tone],))
-        for (word, reason, tone), names in told.items()
+        for (word, reason, tone), names in names_by_reason.items()
     ]
 
 
-def _warnings(run: Finished, verbosity: int) -> list[Line]:
-    """What makes a reader doubt the numbers; with -v everything that is known beside them."""
+def _warnings(run: FinishedRun, verbosity: int) -> list[Line]:
+    """Return the lines about drift, falling slices and blindness, and the warnings. With -v, return all notices."""
     lines = [Line(f"! {text}", ("yellow",)) for text in drift_lines(run)]
-    if slices := moved_most(run):
+    if slices := largest_drops(run):
         moved = ", ".join(
             f"{slice_label(m.slice or '')} {change_text(m.name, m.delta)} ({m.n:,} items)" for m in slices
         )
@@ -179,14 +183,16 @@ def _warnings(run: Finished, verbosity: int) -> list[Line]:
     if found := run.summary.sight:
         adds = change_text("perception.accuracy", found.seeing - found.blind)
         values = (value_text("perception.accuracy", v) for v in (found.seeing, found.blind))
-        lines.append(Line("accuracy with sight {}, blind {}: seeing adds {}".format(*values, adds)))
+        lines.append(Line("accuracy with images {}, blind {}: images add {}".format(*values, adds)))
     return lines + [
-        Line(one.text, ("yellow",) * one.warns) for one in remarks(run) if one.warns or one.always or verbosity > 0
+        Line(one.text, ("yellow",) * one.is_warning)
+        for one in notices(run)
+        if one.is_warning or one.is_always_shown or verbosity > 0
     ]
 
 
-def _unmeasured(run: Finished, verbosity: int) -> list[Line]:
-    """Items without a result: errors by kind, missing ones, and records of the data that never became items."""
+def _unmeasured(run: FinishedRun, verbosity: int) -> list[Line]:
+    """Return lines about items without a result: errors by kind, missing items, and entries left out of the data."""
     summary = run.summary
     lines = []
     for kind in error_kinds(run):
@@ -211,8 +217,8 @@ def _unmeasured(run: Finished, verbosity: int) -> list[Line]:
     return lines
 
 
-def _lost(run: Finished, verbosity: int) -> list[Line]:
-    """How many items changed, by task; with -v each of them."""
+def _lost(run: FinishedRun, verbosity: int) -> list[Line]:
+    """Return the number of changed items by task, with -v also each of them."""
     moved = [gate for gate in run.gates if gate.lost_count or gate.gained_count]
     if not moved:
         return []
@@ -223,18 +229,18 @@ def _lost(run: Finished, verbosity: int) -> list[Line]:
             listed, count = len(gate.lost) + len(gate.gained), gate.lost_count + gate.gained_count
             if listed < count:
                 lines.append(Line(f"  the {listed:,} largest moves of {count:,}"))
-    told = ", ".join(
+    counts = ", ".join(
         f"{TASK_NAMES[gate.task].lower()} {gate.lost_count:,} lost and {gate.gained_count:,} gained"
         for gate in sorted(moved, key=lambda gate: TASKS.index(gate.task))
     )
-    return [*lines, Line(f"changed: {told}")]
+    return [*lines, Line(f"changed: {counts}")]
 
 
 def _moved(word: str, moved: Iterable[Flip]) -> list[Line]:
     return [Line(f"  {word} {flip_text(flip)}") for flip in moved]
 
 
-def _details(run: Finished, width: int) -> list[Line]:
+def _details(run: FinishedRun, width: int) -> list[Line]:
     lines = []
     for table in tables(run, width):
         lines += [Line(text, ("bold",) if i == 0 else ()) for i, text in enumerate(table)]
@@ -242,8 +248,8 @@ def _details(run: Finished, width: int) -> list[Line]:
     return lines + [Line(shortened(text, width)) for text in conditions(run)]
 
 
-def _near(folder: Path) -> str:
-    """A folder as seen from the current one, where it lies within it."""
+def _relative_path(folder: Path) -> str:
+    """Return a folder's path, relative to the current folder if it is inside."""
     here = Path.cwd()
     return os.path.relpath(folder, here) if folder.is_absolute() and folder.is_relative_to(here) else str(folder)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 Rows = Sequence[Sequence[str]]
-LEAST = 12  # columns that a shortened name keeps
+LEAST = 12  # minimum length of a shortened name
 
 
 def aligned(rows: Rows, left: int = 1, width: int | None = None, indent: str = "  ") -> list[str]:
-    """Align the columns of `rows`, all of one length: the first `left` to the left, the rest to the right.
+    """Return one line per row, with the first `left` columns left-aligned and the others right-aligned.
 
-    Where a `width` is given, names in the first column are shortened in their middle to fit it.
+    All rows have the same length. To fit a given `width`, the cells of the first column are shortened in the middle.
     """
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     if width is not None and (over := _width(widths, indent) - width) > 0:
@@ -27,16 +27,16 @@ def aligned(rows: Rows, left: int = 1, width: int | None = None, indent: str = "
 
 
 def split_to_fit(rows: Rows, at: int, width: int) -> list[list[str]]:
-    """One table where `rows` fit into `width`, else two: the columns before `at`, and the first with the others."""
+    """Return one table if `rows` fit into `width`, else two: the columns before `at`, then the first and the others."""
     if _width([max(len(row[i]) for row in rows) for i in range(len(rows[0]))], "  ") <= width:
         return [aligned(rows, width=width)]
     parts = [row[:at] for row in rows], [[row[0], *row[at:]] for row in rows]
-    # A row that is blank beyond its name has nothing to show there.
+    # A row with nothing but a name is left out.
     return [aligned([row for row in part if any(row[1:])], width=width) for part in parts]
 
 
 def shortened(text: str, length: int) -> str:
-    """At most `length` characters of `text`, its middle left out."""
+    """Return `text` with its middle left out, at most `length` characters long."""
     if len(text) <= length:
         return text
     head = (length - 1) // 2

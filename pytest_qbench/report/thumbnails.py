@@ -1,6 +1,6 @@
-"""Small copies of the images that a page shows: `thumbnails.json` of a run folder.
+"""Thumbnails for the page of a run, stored in `thumbnails.json` of its folder.
 
-Only items that flipped and outliers have one: the images themselves stay with the data.
+Only flipped items and outliers have one. The images themselves stay with the data.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import task_of
 from pytest_qbench.models.pixels import to_rgb
 from pytest_qbench.report.outliers import outliers
-from pytest_qbench.untrusted.files import LARGE
+from pytest_qbench.untrusted.files import LARGE, write_text
 from pytest_qbench.untrusted.images import decoding_errors, open_image
 from pytest_qbench.untrusted.parsing import read_json
 
 THUMBNAILS = "thumbnails.json"
 _DATA_URL = r"data:image/webp;base64,[A-Za-z0-9+/=]*"
-SIDE = 200  # pixels of the longer side
-MOST = 600_000  # characters of all data URLs: the page of a small run stays under 1.5 MB
+SIDE = 200  # length of the longer side in pixels
+MOST = 600_000  # total length of the data URLs, so that the page of a small run stays below 1.5 MB
 
 
-def pictured(gates: Iterable[GateResult], results: Results) -> Iterator[ImageSource]:
-    """The images that a reader looks for first: items lost, items gained, outliers."""
+def images_to_show(gates: Iterable[GateResult], results: Results) -> Iterator[ImageSource]:
+    """Yield the images of lost items, gained items and outliers, the most important ones first."""
     gates = list(gates)
     lists = [[(task_of(g.name), f.item) for f in side] for g in gates for side in (g.lost, g.gained)]
     lists += [[(r.task, r.item) for r, _ in found] for found in outliers(results.records).values()]
-    for key in (key for row in zip_longest(*lists) for key in row if key is not None):  # the first of each list first
+    for key in (key for row in zip_longest(*lists) for key in row if key is not None):  # takes turns between the lists
         yield from results.expected[key].images
 
 
 def write_thumbnails(folder: Path, images: Iterable[ImageSource]) -> None:
-    """Write the first distinct images that can be read, up to `MOST` characters; raises `OSError`."""
+    """Write thumbnails of the first distinct images that can be read, up to `MOST` characters. Raises `OSError`."""
     found: dict[str, str] = {}
     size = 0
     for image in {image.name: image for image in images}.values():
@@ -51,24 +51,24 @@ def write_thumbnails(folder: Path, images: Iterable[ImageSource]) -> None:
                 break
             found[image.name] = url
     if found:
-        (folder / THUMBNAILS).write_text(json.dumps(found, ensure_ascii=False, indent=0), encoding="utf-8")
+        write_text(folder / THUMBNAILS, json.dumps(found, ensure_ascii=False, indent=0))
 
 
 def read_thumbnails(folder: Path) -> dict[str, str]:
-    """Data URLs by the name of the image; those of another shape are left out."""
+    """Return data URLs by the name of the image. Malformed entries are left out."""
     path = folder / THUMBNAILS
     if not path.exists():
         return {}
-    found: Any = read_json(path, LARGE, remedy="remove it: the page does without")
+    found: Any = read_json(path, LARGE, remedy="remove it; the page then has no thumbnails")
     if not isinstance(found, dict):
-        raise UsageError(f"{path}: is no JSON object; remove it: the page does without")
+        raise UsageError(f"{path}: is not a JSON object; remove it; the page then has no thumbnails")
     return {
         name: url for name, url in found.items() if isinstance(url, str) and re.fullmatch(_DATA_URL, url) is not None
     }
 
 
 def _data_url(image: ImageSource) -> str | None:
-    """The image as WebP, or None where there is nothing to show: recorded outputs come without images."""
+    """Return the image as WebP, or None if it is missing or damaged. Recorded outputs come without images."""
     failures: tuple[type[Exception], ...] = (ItemError, *decoding_errors())
     try:
         if image.missing():
@@ -80,5 +80,5 @@ def _data_url(image: ImageSource) -> str | None:
             buffer = io.BytesIO()
             small.save(buffer, "WEBP", quality=70)
     except failures:
-        return None  # the item's own record names an image that cannot be read
+        return None  # the record of the item has the error
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

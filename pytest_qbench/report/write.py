@@ -1,4 +1,4 @@
-"""The files that a run or a comparison writes: page, Markdown, step summary, data, JUnit XML."""
+"""Write the reports of a run or a comparison: page, Markdown, step summary, data, JUnit XML."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from pytest_qbench.report.finished_run import Finished
+from pytest_qbench.report.finished_run import FinishedRun
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
 def write_reports(
-    run: Finished, html: Path | None, md: Path | None, data: Path | None = None, junit: Path | None = None
+    run: FinishedRun, html: Path | None, md: Path | None, data: Path | None = None, junit: Path | None = None
 ) -> list[str]:
-    """Write what was asked for; return a note about each file that cannot be written."""
+    """Write a report to each given path. Return a note about each file that cannot be written."""
     from pytest_qbench.report.junit import junit_xml
     from pytest_qbench.report.markdown import markdown
     from pytest_qbench.report.page import page
 
     notes = []
-    wanted: list[tuple[str, Path | None, Callable[[Finished], str]]] = [
+    wanted: list[tuple[str, Path | None, Callable[[FinishedRun], str]]] = [
         ("html", html, page), ("md", md, markdown), ("junit", junit, junit_xml),
         ("json", data, lambda run: run.summary.as_text()),
     ]  # fmt: skip
@@ -33,10 +33,10 @@ def write_reports(
     return notes
 
 
-def write_step_summary(run: Finished) -> list[str]:
-    """Add the Markdown to the file that GitHub Actions shows on the page of the job, where it names one.
+def write_step_summary(run: FinishedRun) -> list[str]:
+    """Append the Markdown report to the step summary of a GitHub Actions job. Return notes on failures.
 
-    Nobody asked for it: that it cannot be written is told, and fails nothing.
+    The environment variable `STEP_SUMMARY` names the file. No user asked for it, so a failure does not fail the run.
     """
     from pytest_qbench.report.markdown import markdown
 

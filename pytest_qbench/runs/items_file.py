@@ -10,7 +10,7 @@ from typing import Any
 from pytest_qbench.errors import ItemError, UsageError
 from pytest_qbench.items import TASKS, Item
 from pytest_qbench.records import SCHEMA, encode
-from pytest_qbench.untrusted.files import LARGE, read_text
+from pytest_qbench.untrusted.files import LARGE, read_text, write_text
 from pytest_qbench.untrusted.parsing import parse_json
 from pytest_qbench.untrusted.shape import MappingOf, Shape, check_shape
 
@@ -44,8 +44,7 @@ class NamedImage:
 
 def write_items(folder: Path, items: Iterable[Item]) -> None:
     """Write one line an item, in the order of the run; raises `OSError`."""
-    with (folder / ITEMS).open("w", encoding="utf-8") as file:
-        file.writelines(_line(item) + "\n" for item in items)
+    write_text(folder / ITEMS, (_line(item) + "\n" for item in items))
 
 
 def read_items(folder: Path) -> list[Item]:

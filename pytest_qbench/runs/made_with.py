@@ -12,7 +12,7 @@ from pytest_qbench.untrusted.shape import MappingOf, Maybe, Shape, check_shape
 _SHAPE: Shape = {
     "model": Maybe(dict), "machine": Maybe(str), "judge": Maybe(dict), "judge_control": Maybe(CONTROL),
     "batch_size": Maybe(int), "conditions": Maybe(dict), "left_out": Maybe(list),
-    "altered": Maybe(MappingOf({"example": str, "hashes": [str]})),
+    "altered": Maybe(MappingOf({"example": str, "hashes": [str]})), "outputs_matched": Maybe(MappingOf(int)),
 }  # fmt: skip
 
 
@@ -21,8 +21,9 @@ class MadeWith:
     """The model, judge and machine behind the records of a run; None: not known (yet).
 
     `conditions` are entries of the fingerprint that the model itself knows: those of a replayed run, or the part of the
-    protocol that an endpoint cannot follow. `left_out` names recorded outputs that answer no item. `altered` has the
-    forms of prompts that the project changed, by task (`engine.alterations`).
+    protocol that an endpoint cannot follow. `left_out` names recorded outputs that answer no item,
+    `outputs_matched` counts the items whose output was found by each rule. `altered` has the forms of prompts that the
+    project changed, by task (`engine.alterations`).
     """
 
     model: Mapping[str, Any] | None = None
@@ -32,6 +33,7 @@ class MadeWith:
     batch_size: int | None = None
     conditions: Mapping[str, Any] | None = None
     left_out: list[tuple[str, str, str]] | None = None
+    outputs_matched: Mapping[str, int] | None = None
     altered: dict[str, dict[str, Any]] | None = None
 
     def to_json(self) -> dict[str, Any]:

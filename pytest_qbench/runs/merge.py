@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from pytest_qbench.runs.items_file import write_items
 from pytest_qbench.runs.read import read_run, read_summary
 from pytest_qbench.runs.summary import SUMMARY, Summary, summary_of
 from pytest_qbench.runs.summary_parts import DataState
+from pytest_qbench.untrusted.files import write_text
 
 # What may differ between machines, or be unknown to a shard without descriptions: no record depends on it.
 _MACHINE = ("machine",)
@@ -45,7 +47,7 @@ def merge(folders: Sequence[Path], out: Path) -> Results:
         {key: item for run in runs.values() for key, item in run.expected.items()},
         made,
         tuple(dict.fromkeys(entry for run in runs.values() for entry in run.left_out)),
-        narrowed=made.is_narrowed,
+        is_narrowed=made.is_narrowed,
     )
     _write(out, merged, [read_summary(folder) for folder in folders])
     return merged
@@ -122,6 +124,7 @@ def _write(out: Path, merged: Results, shards: Sequence[Summary]) -> None:
     shared = summary_of(merged, metrics, began=began, verdict=verdict, baseline=shards[0].baseline)
     summary = replace(
         shared,
+        outputs_matched=dict(sum((Counter(shard.outputs_matched) for shard in shards), Counter())),
         usage=total_usage([shard.usage for shard in shards]),
         tracebacks={item: text for shard in shards for item, text in shard.tracebacks.items()},
         data=DataState(
@@ -132,11 +135,9 @@ def _write(out: Path, merged: Results, shards: Sequence[Summary]) -> None:
     )
     try:
         out.mkdir(parents=True)
-        lines = (record.to_json() + "\n" for record in merged.records)
-        with (out / RECORDS).open("w", encoding="utf-8") as file:
-            file.writelines(lines)
+        write_text(out / RECORDS, (record.to_json() + "\n" for record in merged.records))
         write_items(out, merged.expected.values())
-        (out / SUMMARY).write_text(summary.as_text(), encoding="utf-8")
+        write_text(out / SUMMARY, summary.as_text())
     except FileExistsError as e:
         raise UsageError(f"--out={out}: exists; name a new folder") from e
     except OSError as e:

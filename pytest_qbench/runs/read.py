@@ -9,6 +9,7 @@ from pytest_qbench.errors import UsageError
 from pytest_qbench.items import TASKS, Item
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import RECORDS, SCHEMA, Record, read_records
+from pytest_qbench.runs.conditions import foreign_record
 from pytest_qbench.runs.items_file import ITEMS, read_items
 from pytest_qbench.runs.summary import SUMMARY, Summary
 from pytest_qbench.untrusted.files import LARGE
@@ -38,11 +39,16 @@ def read_run(folder: Path) -> Results:
     records: dict[tuple[str, str], Record] = {(r.task, r.item): r for r in read_records(folder / RECORDS)}
     if strange := [item for key in records if key not in expected for item in key[1:]]:
         raise UsageError(f"{folder / RECORDS}: {strange[0]} is not in {ITEMS}; the folder mixes two runs: run again")
+    if foreign := foreign_record(records.values(), summary.fingerprint):
+        raise UsageError(
+            f"{folder / RECORDS}: {foreign.item} was not made under the conditions that {SUMMARY} states; the folder "
+            "mixes two runs: run again"
+        )
     return Results(
         [records[key] for key in expected if key in records],
         expected,
         summary.fingerprint,
         summary.left_out,
         frozenset(TASKS) - {task for task, _ in expected},
-        narrowed=summary.fingerprint.is_narrowed,
+        is_narrowed=summary.fingerprint.is_narrowed,
     )

@@ -14,7 +14,7 @@ from pytest_qbench.records import RECORDS, Key, Record, read_records
 from pytest_qbench.runs.append_log import AppendLog
 from pytest_qbench.runs.journal import JOURNAL, Journal
 from pytest_qbench.untrusted import locks
-from pytest_qbench.untrusted.files import open_regular, told
+from pytest_qbench.untrusted.files import open_regular, told, write_text
 from pytest_qbench.untrusted.parsing import parse_json
 
 LOCK = "lock"
@@ -36,6 +36,7 @@ class RunFolder:
             os.close(lock)
             raise _unwritable(path, e) from e
         self._where: dict[Key, int] = {}
+        self._made_under: dict[tuple[str, str | None], str] = {}  # task and conditions: the first item with them
         self._lines = 0
 
     @classmethod
@@ -99,6 +100,18 @@ class RunFolder:
         if new := {key: value for key, value in found.items() if key not in before}:
             self.write(lambda: self.journal.write_made_with(new))
 
+    def check_conditions(self, expected: Mapping[str, str | None]) -> None:
+        """Compare the hashes of conditions that the records here carry with those by task; raises `UsageError`.
+
+        None stands for conditions that are not known yet. Records of earlier versions carry no hash.
+        """
+        for (task, found), item in self._made_under.items():
+            if None not in (found, expected.get(task)) and found != expected[task]:
+                raise UsageError(
+                    f"{self.path / RECORDS}: {item} was not made under the conditions of this run; the folder mixes "
+                    "two runs: name another folder"
+                )
+
     def note_made_with(self, made_with: Mapping[str, Any]) -> None:
         """Note what goes with the records without comparing it; raises `UsageError`."""
         self.write(lambda: self.journal.write_made_with(made_with))
@@ -135,6 +148,8 @@ class RunFolder:
         found, self._own = self._own, []  # their lines come before those that are yet to be read
         found += [_record(line, f"{self._records.path}: byte {position}") for position, line in self._records.news()]
         self._lines += len(found)
+        for record in found:
+            self._made_under.setdefault((record.task, record.conditions), record.item)
         return found
 
     def index(self) -> None:
@@ -142,6 +157,7 @@ class RunFolder:
         for position, line in self._records.news():
             record = _record(line, f"{self._records.path}: byte {position}")
             self._where[record.task, record.item] = position
+            self._made_under.setdefault((record.task, record.conditions), record.item)
 
     def find(self, key: Key) -> Record | None:
         """Return the record of an item where `index` has seen it."""
@@ -231,9 +247,7 @@ def _ends_whole(path: Path) -> bool:
 
 def _rewrite(path: Path, records: Iterable[Record]) -> None:
     """Put other records in the place of those in a folder, in one step."""
-    part = path / f"{RECORDS}.part"
-    part.write_text("".join(record.to_json() + "\n" for record in records), encoding="utf-8")
-    part.replace(path / RECORDS)
+    write_text(path / RECORDS, (record.to_json() + "\n" for record in records))
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any, Any]]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pytest_qbench.data.item_matching import RULES
 from pytest_qbench.items import TASKS, LeftOut
 from pytest_qbench.metrics.fingerprint import Fingerprint
 from pytest_qbench.metrics.metrics import METRIC, Metric
@@ -37,6 +38,7 @@ _SHAPE: Shape = {
     "errors": Maybe([{"item": str, "error": (str, None)}]),
     "missing": Maybe([str]),
     "left_out": [{"dataset": str, "entry": str, "reason": str}],
+    "outputs_matched": Maybe(MappingOf(int)),
     "drifts": Maybe([{"name": str, "dataset": (str, None), "moved": bool}]),
     "made_otherwise": Maybe([str]),
     "began": str,
@@ -61,9 +63,10 @@ _SHAPE: Shape = {
 class Summary:
     """Everything that a finished run says of itself beside its items and records.
 
-    `errors` and `missing` name the first items, `made_otherwise` conditions that differ from the baseline's. `commit`
-    is what CI tests. `changes` are those of a new baseline. `hints` are for the terminal. `seconds` is None for a
-    comparison, which measured nothing. `resumed` counts the items that an earlier run had measured; None: not known.
+    `errors` and `missing` name the first items. `outputs_matched` counts the items whose recorded output was found by
+    each rule. `made_otherwise` names conditions that differ from the baseline's. `commit` is what CI tests. `changes`
+    are those of a new baseline. `hints` are for the terminal. `seconds` is None for a comparison, which measured
+    nothing. `resumed` counts the items that an earlier run had measured; None: not known.
     """
 
     fingerprint: Fingerprint
@@ -76,6 +79,7 @@ class Summary:
     errors: tuple[ItemError, ...] = ()
     missing: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    outputs_matched: Mapping[str, int] = field(default_factory=dict)
     drifts: tuple[DriftState, ...] = ()
     made_otherwise: tuple[str, ...] = ()
     commit: str | None = None
@@ -104,6 +108,7 @@ class Summary:
             "errors": [error.to_json() for error in self.errors],
             "missing": list(self.missing),
             "left_out": [asdict(entry) for entry in self.left_out],
+            "outputs_matched": dict(self.outputs_matched),
             "drifts": [drift.to_json() for drift in self.drifts],
             "made_otherwise": list(self.made_otherwise),
             "began": self.began,
@@ -132,6 +137,8 @@ class Summary:
         drifts = tuple(DriftState.from_json(drift) for drift in data.get("drifts") or ())
         if lone := {(d.name, d.dataset) for d in drifts} - {(m.name, m.dataset) for m in metrics if m.slice is None}:
             raise ValueError(f"drift {shown(lone.pop())} is no row of the metrics")
+        if unknown := set(data.get("outputs_matched") or ()) - set(RULES):
+            raise ValueError(f"outputs_matched has the unknown rule {shown(unknown.pop())}")
         named = ("missing", "made_otherwise", "notes", "changes", "submissions", "hints")
         return cls(
             fingerprint=Fingerprint.from_json(data["fingerprint"]),
@@ -143,6 +150,7 @@ class Summary:
             gates=tuple(Gate.from_json(gate, measured) for gate in data["gates"]),
             errors=tuple(ItemError.from_json(error) for error in data.get("errors") or ()),
             left_out=tuple(LeftOut(**entry) for entry in data["left_out"]),
+            outputs_matched=data.get("outputs_matched") or {},
             drifts=drifts,
             commit=data.get("commit"),
             sight=Sight.from_json(data["sight"]) if data.get("sight") else None,

@@ -1,1 +1,1 @@
-"""A response -> a record: the chosen option, the quality score."""
+"""Response -> record: the chosen option and the quality score."""

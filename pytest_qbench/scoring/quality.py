@@ -23,9 +23,9 @@ FIVE_LEVELS: Mapping[str, float] = MappingProxyType(
 def quality_score(good: float, poor: float, temperature: float = 1.0) -> float:
     """Return the probability of `good` under a softmax over two logits or log-probabilities, in [0, 1].
 
-    Q-Bench (arXiv 2309.14181), section on assessment; its published tables divide the logits by 100. Computed from the
-    difference, so that common offsets cancel and nothing overflows. Raises `ItemError` where the difference is NaN and
-    `ValueError` for a temperature that is not positive.
+    Formula: Q-Bench (arXiv 2309.14181), section on assessment. Its published tables divide the logits by 100. The score
+    depends on the difference alone, so that common offsets cancel and nothing overflows. Raises `ItemError` if the
+    difference is NaN and `ValueError` if the temperature is not positive.
     """
     _check(temperature)
     x = (good - poor) / temperature
@@ -40,21 +40,22 @@ def word_set_score(
     poor: Sequence[str] = POOR_WORDS,
     temperature: float = 1.0,
 ) -> float:
-    """Return the share of the good words in the probability of all words given, in [0, 1].
+    """Return the probability of the `good` words under a softmax over all `good` and `poor` words, in [0, 1].
 
-    For other word pairs (`("high",)`, `("low",)`) and synonyms ("good+fine+high / poor+low+bad"): a side counts by the
-    sum of its exponentials. Raises as `quality_score` does, and `ItemError` for a word without a logit.
+    Used for other word pairs (`("high",)`, `("low",)`) and synonyms ("good+fine+high / poor+low+bad"). Raises the
+    errors of `quality_score`, and `ItemError` for a word without a logit.
     """
     _check(temperature)
-    sides = (_log_sum_exp([value / temperature for value in values_of(logits, side)]) for side in (good, poor))
-    return quality_score(*sides)
+    sums = (_log_sum_exp([value / temperature for value in values_of(logits, words)]) for words in (good, poor))
+    return quality_score(*sums)
 
 
 def argmax_score(logits: Mapping[str, float], good: str = "good", poor: str = "poor") -> float:
-    """Return 1.0 where `good` is likelier than `poor`, else 0.0.
+    """Return 1.0 if `good` is likelier than `poor`, else 0.0.
 
-    The argmax strategy of Q-Bench. Its published cells come out only where a tie counts as poor (within 0.001; with
-    ties at one half two cells miss by up to 0.008). Raises `ItemError` for NaN and for a word without a logit.
+    This is the argmax strategy of Q-Bench. A tie counts as poor: with this rule the published cells are reproduced
+    within 0.001. If ties count one half, two cells are off by up to 0.008. Raises `ItemError` for NaN and for a word
+    without a logit.
     """
     a, b = values_of(logits, (good, poor))
     return float(a > b)
@@ -63,16 +64,16 @@ def argmax_score(logits: Mapping[str, float], good: str = "good", poor: str = "p
 def level_score(
     logits: Mapping[str, float], levels: Mapping[str, float] = FIVE_LEVELS, temperature: float = 1.0
 ) -> float:
-    """Return the expected worth of a word under a softmax over the words of `levels`, within their least and greatest.
+    """Return the expected value of `levels` under a softmax over their words.
 
-    With `FIVE_LEVELS` in [1, 5], with `THREE_LEVELS` in [0, 1]. Raises as `word_set_score` does.
+    The range is [1, 5] for `FIVE_LEVELS` and [0, 1] for `THREE_LEVELS`. Raises the errors of `word_set_score`.
     """
     _check(temperature)
     values = [value / temperature for value in values_of(logits, levels)]
     total = _log_sum_exp(values)
     if not math.isfinite(total):
         raise ItemError(f"the log-probabilities of {', '.join(levels)} have no finite sum")
-    expected = math.fsum(worth * math.exp(value - total) for worth, value in zip(levels.values(), values, strict=True))
+    expected = math.fsum(level * math.exp(value - total) for level, value in zip(levels.values(), values, strict=True))
     return min(max(expected, min(levels.values())), max(levels.values()))
 
 
@@ -82,7 +83,7 @@ def even_levels(words: Sequence[str]) -> dict[str, float]:
 
 
 def values_of(logits: Mapping[str, float], words: Iterable[str]) -> list[float]:
-    """Return the value of each word; raises `ItemError` for one that is missing or NaN."""
+    """Return the logit of each word. Raises `ItemError` for a word that is missing or NaN."""
     values = []
     for word in words:
         if word not in logits or math.isnan(logits[word]):

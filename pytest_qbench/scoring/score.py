@@ -1,4 +1,4 @@
-"""A response -> a record: which option was chosen, what the quality score is. Pure functions."""
+"""Turn a response into a record: find the chosen option or compute the quality score. Pure functions."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from pytest_qbench.scoring.quality import even_levels, level_score, quality_scor
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """How log-probabilities become quality scores and these correlations; part of a run's fingerprint.
+    """Settings for quality scores and their correlations; part of a run's fingerprint.
 
-    `words` go from good to poor: two, or a scale of levels (`quality.even_levels`). `halves`: a database of two halves
-    (CGIQA-6K) counts by the mean of their correlations, as in the published tables.
+    `words` go from good to poor: two, or a scale of levels (`quality.even_levels`). With `halves`, the correlation of a
+    database with two halves (CGIQA-6K) is the mean of the halves' correlations, as in the published tables.
     """
 
-    KEYS: ClassVar = ("words", "temperature", "halves")  # of its JSON
+    KEYS: ClassVar = ("words", "temperature", "halves")  # keys of the JSON entry
 
     words: tuple[str, ...] = QUALITY_WORDS
     temperature: float = 1.0
@@ -37,7 +37,7 @@ class Scoring:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Scoring:
-        """Return the scoring of an entry; raises `ValueError` for fewer than two words."""
+        """Return the scoring of an entry. Raises `ValueError` if it has fewer than two words."""
         if len(data["words"]) < 2:
             raise ValueError(f"scoring.words is {data['words']}")
         return cls(tuple(data["words"]), data["temperature"], data.get("halves") == "mean")
@@ -50,9 +50,9 @@ PAPER_TEMPERATURE = 100.0
 
 
 def choose_by_likelihood(logprobs: Mapping[str, float]) -> str | None:
-    """Return the likeliest key; None where several are exactly equally likely, for a coin toss is no answer.
+    """Return the likeliest key, or None for an exact tie: a coin toss is not an answer.
 
-    Raises `ItemError` for NaN and for no options at all.
+    Raises `ItemError` for NaN and for an empty mapping.
     """
     if not logprobs:
         raise ItemError("no log-probabilities to choose from")
@@ -65,16 +65,17 @@ def choose_by_likelihood(logprobs: Mapping[str, float]) -> str | None:
 
 
 def score(item: Item, response: Response, scoring: Scoring = DEFAULT) -> Record:
-    """Return the record of `item` for what a model returned.
+    """Return the record of `item` for a model's response.
 
-    perception: the option that the text chooses, or without a text the likeliest one; `correct`, `wrong` or
-    `unparsed`, and `measured` where the answer is hidden. assessment: the softmax of log-probabilities of two words,
-    or the expected worth of more; the record keeps those of all words. A score computed elsewhere is taken as it is.
-    description: the text, for a judge to score.
+    - perception: the choice is the option that the text names, or without a text the likeliest option. The status is
+      `correct`, `wrong` or `unparsed`, or `measured` if the answer is hidden.
+    - assessment: the score is the softmax over the log-probabilities of the two words of `scoring`, or the expected
+      worth of more words. The record keeps the log-probabilities of all words. A score computed elsewhere is used
+      unchanged.
+    - description: the record holds the text, which a judge grades later.
 
-    Reasoning is no part of a reply: `without_reasoning` removes it first. Raises `ItemError`, which names the item, for
-    a missing or non-finite log-probability, for a description without an answer, and for a perception reply that the
-    token limit ended before its answer.
+    Reasoning is removed before a reply is read. Raises `ItemError`, which names the item, for a missing or non-finite
+    log-probability, for a description without an answer, and for a perception reply that was cut off before its answer.
     """
     try:
         if item.task == "perception":
@@ -96,11 +97,11 @@ def score(item: Item, response: Response, scoring: Scoring = DEFAULT) -> Record:
         raise ItemError(f"{item.id}: {e}") from e
 
 
-def decided(item: Item, record: Record, votes: Sequence[int | None]) -> Record:
-    """Return the record of an unparsed reply with a judge's votes on it: positions of options, None for neither.
+def apply_votes(item: Item, record: Record, votes: Sequence[int | None]) -> Record:
+    """Return the record of an unparsed reply after a judge's votes on it.
 
-    An option with more than half of all votes is the choice; else the reply stays unparsed. `Record.judge` keeps the
-    votes as ``choice``.
+    A vote is the position of an option, or None for no option. An option with more than half of all votes becomes the
+    choice. Without such an option, the reply stays unparsed. `Record.judge` keeps the votes as ``choice``.
     """
     kept = replace(record, judge={"choice": list(votes)})
     for option in set(votes) - {None}:
@@ -130,12 +131,12 @@ def _status(item: Item, choice: str) -> Status:
 
 
 def answer_text(reply: str | None) -> str:
-    """Return a reply without the reasoning before its answer; empty where there is no answer."""
+    """Return a reply without the reasoning before its answer. The result is empty if there is no answer."""
     return without_reasoning(reply or "")
 
 
 def _answer(item: Item, response: Response) -> str:
-    """Return the text of a response without its reasoning; raises `ItemError` where there was no room for more."""
+    """Return the text of a response without its reasoning. Raises `ItemError` if it was cut off before its answer."""
     if response.text is None:
         raise ItemError("the model returned no text")
     answer = answer_text(response.text)
@@ -166,7 +167,7 @@ def _perception(item: Item, response: Response) -> Record:
 
 
 def _finite(logprobs: Mapping[str, float] | None) -> dict[str, float]:
-    """Copy log-probabilities; a record cannot hold NaN or infinity, and neither says anything."""
+    """Return a copy of the log-probabilities. Raises `ItemError` for NaN and infinity, which a record cannot hold."""
     for word, value in (logprobs or {}).items():
         if not math.isfinite(value):
             raise ItemError(f"the log-probability of {word!r} is {value}")

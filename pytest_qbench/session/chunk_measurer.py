@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from pytest_qbench.engine.crash_isolation import next_batch_size
 from pytest_qbench.errors import UsageError
 from pytest_qbench.records import Key, Record
 from pytest_qbench.session.chunks import plan_chunks
+from pytest_qbench.session.pictures import PictureHashes
 
 if TYPE_CHECKING:
     from pytest_qbench.engine.engine import Engine
@@ -42,6 +43,7 @@ class Measurer:
     `known` finds the record of an item that was measured before: by an earlier run of this folder, or by a worker that
     died. `folder` opens the run folder, not before there is something to measure. `is_verified` says whether this
     process may use earlier records: not before the model was loaded and compared with the one that made them.
+    `conditions` returns the hash of the conditions under which records of a task are made.
     """
 
     def __init__(
@@ -49,8 +51,10 @@ class Measurer:
         folder: Callable[[], RunFolder],
         known: Callable[[Key], Record | None],
         is_verified: Callable[[], bool] = lambda: True,
+        conditions: Callable[[str], str | None] = lambda task: None,
     ) -> None:
-        self._folder, self._known, self._is_verified = folder, known, is_verified
+        self._folder, self._known, self._is_verified, self._conditions = folder, known, is_verified, conditions
+        self._pictures, self._sees = PictureHashes(), False
         self._chunk_of: dict[str, Chunk] = {}
         self._in_order: list[Chunk] = []  # the chunks in the order in which this process measures them
         self._place: dict[str, int] = {}  # position of a chunk in that order, by its first test
@@ -92,7 +96,7 @@ class Measurer:
     def measure(self, nodeid: str, item: Item, engine: Callable[[], Engine]) -> Record:
         """Return the record of one test; the first test of a chunk measures the rest of the chunk."""
         if nodeid in self._failed:  # run again, by pytest-rerunfailures for one: this item alone
-            (self._ready[nodeid],) = engine().measure([item], self)
+            (self._ready[nodeid],) = self._ask(engine()).measure([item], self)
         elif self.needs_model(nodeid, item):
             self._measure_chunk(self._chunk_of[nodeid], engine)
         record = self._ready.pop(nodeid, None) or self._known(key_of(item))
@@ -113,11 +117,16 @@ class Measurer:
             sizes = lost.get(key_of(items[0]), [])
             if next_batch_size(sizes) == 0:
                 records = [_killer(item, len(sizes)) for item in items]
-                folder.append(records)
+                self.batch_finished(records)
             else:
-                records = engine().measure(items, self, self._following(chunk) if group is groups[-1] else ())
+                following = self._following(chunk) if group is groups[-1] else ()
+                records = self._ask(engine()).measure(items, self, following)
             self._ready.update(zip(group, records, strict=True))
         folder.write(folder.journal.end)
+
+    def _ask(self, engine: Engine) -> Engine:
+        self._sees = engine.sees
+        return engine
 
     def _following(self, chunk: Chunk) -> Iterator[list[Item]]:
         """Yield the items left to measure in each later chunk."""
@@ -129,15 +138,20 @@ class Measurer:
     # called by the engine
 
     def batch_started(self, items: Sequence[Item]) -> None:
-        """Journal a batch before it is measured."""
+        """Journal a batch before it is measured; begin to hash what the model sees."""
         if os.getppid() != self._parent:
             raise UsageError("the process that started this one is gone")
         folder = self._folder()
         folder.write(lambda: folder.journal.begin(items))
+        if self._sees:
+            self._pictures.start(items)
 
     def batch_finished(self, records: Sequence[Record]) -> None:
-        """Write the records of a batch as soon as it is measured."""
-        self._folder().append(records)
+        """Write the records of a batch as soon as it is measured, each with the hashes of what made it."""
+        self._folder().append(
+            replace(r, picture=self._pictures.take((r.task, r.item)), conditions=self._conditions(r.task))
+            for r in records
+        )
 
 
 def _groups(left: dict[str, Item], lost: dict[Key, list[int]]) -> list[list[str]]:

@@ -63,6 +63,7 @@ def build_engine(
         made_with.conditions = model.conditions
         model.expect(item for task in request.tasks for item in request.items_of(task))
         made_with.left_out = [(e.dataset, e.entry, e.reason) for e in model.left_out]
+        made_with.outputs_matched = model.matched_by
     if isinstance(model, PlacesImages) and model.moves_images and _places_images(request):
         moved = {"image_position": "before the text, where the model's template puts images"}
         made_with.conditions = {**(made_with.conditions or {}), **moved}

@@ -21,9 +21,9 @@ from pytest_qbench.metrics.direction import reversed_scales
 from pytest_qbench.metrics.noise_floor import noise_floor
 from pytest_qbench.metrics.results import Results, share
 from pytest_qbench.metrics.specs import task_of
-from pytest_qbench.report.finished_run import Finished
+from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.submission import write_submissions
-from pytest_qbench.report.thumbnails import pictured, write_thumbnails
+from pytest_qbench.report.thumbnails import images_to_show, write_thumbnails
 from pytest_qbench.report.write import write_reports, write_step_summary
 from pytest_qbench.runs.items_file import write_items
 from pytest_qbench.runs.summary import SUMMARY, Summary
@@ -31,9 +31,10 @@ from pytest_qbench.session.gating import Gating
 from pytest_qbench.session.ledger import shortfalls
 from pytest_qbench.session.run import Run
 from pytest_qbench.session.summary import BaselineUpdate, summarize, verdict_line
+from pytest_qbench.untrusted.files import write_text
 
 
-def finish(run: Run, exitstatus: int) -> Finished:
+def finish(run: Run, exitstatus: int) -> FinishedRun:
     """Write summary, reports and baseline; `Run.notes` then says why a run fails although no gate did."""
     results, settings, folder = run.results, run.request.settings, run.recorder.folder
     run.notes += _too_many_errors(results, settings.max_errors)
@@ -49,9 +50,9 @@ def finish(run: Run, exitstatus: int) -> Finished:
         submissions = write_submissions(folder.path, results)
     except OSError as e:
         run.notes.append(f"the submission cannot be written: {e.filename}: {e.strerror}")
-    write_thumbnails(folder.path, pictured(run.gating.results, results))
+    write_thumbnails(folder.path, images_to_show(run.gating.results, results))
     summary = summarize(run, results, stored, update, submissions, time.time() - run.began)
-    finished = Finished(folder.path, summary)
+    finished = FinishedRun(folder.path, summary)
     unwritten = [
         *_write_summary(summary, folder.path, settings.json),
         *write_reports(finished, settings.html, settings.md),
@@ -62,7 +63,7 @@ def finish(run: Run, exitstatus: int) -> Finished:
         summary = replace(summary, notes=tuple(run.notes), verdict=verdict_line(run, results))
         _write_summary(summary, folder.path, settings.json)
     folder.close()
-    return Finished(folder.path, summary)
+    return FinishedRun(folder.path, summary)
 
 
 def _too_many_errors(results: Results, limit: float) -> list[str]:
@@ -77,7 +78,7 @@ def _too_many_errors(results: Results, limit: float) -> list[str]:
 def _write_summary(summary: Summary, folder: Path, copy: Path | None) -> list[str]:
     """Write the summary; return a note where the copy that --qbench-json asks for cannot be written."""
     text = summary.as_text()
-    (folder / SUMMARY).write_text(text, encoding="utf-8")
+    write_text(folder / SUMMARY, text)
     try:
         if copy:
             copy.write_text(text, encoding="utf-8")

@@ -49,7 +49,9 @@ class Gating:
         from pytest_qbench.gates.evaluate import Limits, evaluate
 
         s = self.settings
-        limits = Limits(s.max_errors, s.max_unparsed, s.max_cut, comparisons, s.seed)
+        # A test that runs again, or has several gates, gets nothing of what it left itself.
+        carried = self.results[-1].unspent if self.results and test not in self.tests else 0.0
+        limits = Limits(s.max_errors, s.max_unparsed, s.max_cut, comparisons, s.seed, carried)
         result = evaluate(name, results, baseline, limits, **bounds)
         self.results.append(result)
         self.tests.append(test)

@@ -41,10 +41,7 @@ def shortfalls(
 def _without_record(results: Results) -> Iterable[str]:
     for task in dict.fromkeys(task for task, _ in results.expected):
         if missing := results.missing(task):
-            yield (
-                f"{len(missing)} {task} items have no record (first: {missing[0]}): deselected, skipped or not run; "
-                "run the whole suite, or add --qbench-no-gates"
-            )
+            yield (f"{len(missing)} {task} items have no record (first: {missing[0]}): deselected, skipped or not run")
 
 
 def _gone(expected: set[tuple[str, str]], results: Results) -> Iterable[str]:
@@ -70,7 +67,7 @@ def _unjudged(request: RunRequest, gating: Gating, in_baseline: set[str]) -> Ite
     if open_ := [task for task in TASKS if task in in_data | in_baseline and task not in judged]:
         tasks = ", ".join(open_)
         where = "the data" if set(open_) <= in_data else "the baseline"
-        yield f"no gate judged {tasks}, which {where} has; add a gate, or restrict the run with --qbench-tasks"
+        yield f"no gate judged {tasks}, which {where} has"
 
 
 def _is_gateable(item: Item) -> bool:

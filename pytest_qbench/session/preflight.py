@@ -16,6 +16,7 @@ from pytest_qbench.metrics.asked_prompts import are_altered
 from pytest_qbench.metrics.fingerprint import COMPARABLE, Fingerprint, differences
 from pytest_qbench.records import Key
 from pytest_qbench.session.baseline_lookup import data_name
+from pytest_qbench.session.fingerprint import run_fingerprint
 
 if TYPE_CHECKING:
     from pytest_qbench.session.run import Run
@@ -55,10 +56,10 @@ def check_conditions(run: Run, tasks: Iterable[str]) -> None:
     Before the model is there, its conditions are unknown: those of recorded outputs, and how an endpoint scores.
     """
     made_with, spec = run.recorder.made_with, run.request.spec
-    is_loaded = made_with.model is not None
+    is_loaded, is_worker = made_with.model is not None, run.recorder.role.is_worker
     if not is_loaded and spec is not None and spec.kind == "replay":
         return
-    baseline = _conditions_of_worker(run) if run.recorder.role.is_worker and not is_loaded else _decides(run)
+    baseline: Conditions | Baseline | None = _decides(run) if is_loaded or not is_worker else _conditions_of_worker(run)
     if baseline is None:
         return
     unknown = set(_OF_THE_JUDGE) if made_with.judge is None else set()
@@ -67,7 +68,7 @@ def check_conditions(run: Run, tasks: Iterable[str]) -> None:
     if run.request.has_project_model or are_altered(baseline.fingerprint.prompts):
         unknown.add("prompts")  # how the project changes them is known when they were asked
     without: dict[str, Any] = dict.fromkeys(unknown)
-    old, new = (replace(each, **without) for each in (baseline.fingerprint, run.fingerprint(made_with)))
+    old, new = (replace(each, **without) for each in (baseline.fingerprint, run_fingerprint(run.request, made_with)))
     for task in (task for task in TASKS if task in set(tasks) & COMPARABLE.keys()):
         if differ := differences(task, old, new):
             raise UsageError(
@@ -101,8 +102,9 @@ def foreign_items(run: Run, whole: Collection[str]) -> str | None:
     data = run.request.settings.data
     expected = run.request.all_items
     # Only a process that collects knows the tasks of the suites; a controller compares all that the data has.
-    baseline = run.baseline if set(run.request.tasks) == {task for task, _ in expected} else align(stored, expected)
-    assert isinstance(baseline, Baseline)
+    knows_tasks = set(run.request.tasks) == {task for task, _ in expected}
+    aligned = run.baseline if knows_tasks else None
+    baseline = aligned if isinstance(aligned, Baseline) else align(stored, expected)
     wanted = expected_keys(baseline, run.request.selection)
     for task in TASKS:
         own = {key: item for key, item in expected.items() if key[0] == task}

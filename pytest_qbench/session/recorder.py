@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -9,15 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_qbench.errors import UsageError
+from pytest_qbench.items import Item, Task
 from pytest_qbench.metrics.noise_floor import SecondMeasurement
 from pytest_qbench.records import Key, Record
+from pytest_qbench.runs.conditions import conditions_hash
 from pytest_qbench.runs.journal import JOURNAL
 from pytest_qbench.runs.made_with import MadeWith
 from pytest_qbench.runs.run_folder import RunFolder
 from pytest_qbench.session.chunk_measurer import Measurer
+from pytest_qbench.session.fingerprint import run_fingerprint
+from pytest_qbench.session.pictures import changed_pictures
 from pytest_qbench.session.request import RunRequest
 from pytest_qbench.session.resume_settings import resume_settings
 from pytest_qbench.session.workers import ProcessRole
+from pytest_qbench.untrusted.files import write_text
 
 if TYPE_CHECKING:
     from pytest_qbench.session.pace_of_last_run import Pace
@@ -29,7 +35,8 @@ class Recorder:
 
     `second` is the second measurement of a new baseline (see `noise_floor`), `resumed` the number of records that an
     earlier run had written, `version` a number that grows with every record read.
-    `is_verified` says that the model was compared with the one that made the earlier records.
+    `is_verified` says that the model was compared with the one that made the earlier records. `skipped` are the items
+    whose tests were skipped: a neighbour in their chunk may have measured them, but they do not count.
     """
 
     request: RunRequest
@@ -40,12 +47,19 @@ class Recorder:
     resumed: int = 0
     version: int = 0
     is_verified: bool = False
+    skipped: set[Key] = field(default_factory=set)
     _folder: RunFolder | None = None
+    _conditions: Mapping[str, str | None] = field(default_factory=dict)
 
     @cached_property
     def measurer(self) -> Measurer:
         """What measures the items of this process, chunk by chunk."""
-        return Measurer(lambda: self.folder, self.find, lambda: self.is_verified or not self.has_earlier_records)
+        return Measurer(
+            lambda: self.folder,
+            self.find,
+            lambda: self.is_verified or not self.has_earlier_records,
+            lambda task: self._conditions.get(task),
+        )
 
     def find(self, key: Key) -> Record | None:
         """Return the record of an item that was measured before; a worker looks it up in the run folder."""
@@ -54,7 +68,16 @@ class Recorder:
     def note_made_with(self) -> None:
         """Write what produces the records to the run folder; raises `UsageError` where earlier records differ."""
         self.folder.check_made_with(self.made_with.identity())
+        self._conditions = {task: self._conditions_of(task) for task in self.request.tasks}
+        self.folder.check_conditions(self._conditions)
         self.is_verified = True
+
+    def _conditions_of(self, task: Task) -> str | None:
+        """Return the hash of the conditions of a task; None while they depend on a judge that is not made yet."""
+        judged = task == "description" or (task == "perception" and self.request.settings.judge_unparsed)
+        if judged and self.made_with.judge is None:
+            return None
+        return conditions_hash(task, run_fingerprint(self.request, self.made_with))
 
     def note_judge_control(self) -> None:
         """Write the judge's control scores to the run folder, without comparing them: judges waver."""
@@ -87,10 +110,31 @@ class Recorder:
             settings = self.request.settings
             self._folder = RunFolder.begin(self.folder_path, resume_settings(self.request), resume=settings.resume)
             if settings.run_dir is None:
-                (self._runs.parent / ".gitignore").write_text("*\n", encoding="utf-8")
+                self._ignore_runs()
             self.read_records()
             self.resumed = len(self.records)
+            self._check_pictures()
         return self._folder
+
+    def _check_pictures(self) -> None:
+        """Raise `UsageError` where images changed since their items were measured."""
+        if not self.records or self.request.settings.blind:
+            return
+        items: dict[Key, Item] = {
+            (item.task, item.id): item for dataset in self.request.datasets for item in dataset.items
+        }
+        if changed := changed_pictures(self.records.values(), items):
+            names = ", ".join(image.name for image in changed[0].images)
+            raise UsageError(
+                f"{self.folder_path}: was run with other images: those of {len(changed)} of {len(self.records)} items "
+                f"changed since (first: {names}); restore them, or name another folder"
+            )
+
+    def _ignore_runs(self) -> None:
+        """Keep runs out of version control; a file that is there already is the user's."""
+        ignored = self._runs.parent / ".gitignore"
+        if not ignored.exists():
+            self.folder.write(lambda: write_text(ignored, "*\n"))
 
     @property
     def _runs(self) -> Path:
@@ -121,6 +165,11 @@ class Recorder:
             self.version += 1
             self.records[record.task, record.item] = record
 
+    @property
+    def measured(self) -> set[Key]:
+        """The items that have a record and whose test was not skipped."""
+        return self.records.keys() - self.skipped
+
     def ensure_record(self, key: Key) -> None:
         """Read the run folder where the record of a reported item is not known yet: it crosses in the folder."""
         if key not in self.records:
@@ -130,6 +179,8 @@ class Recorder:
         """Read what was measured but not reported (of a stopped run, say), and leave one line per item."""
         if self._folder is not None:
             self.read_records()
+            for key in self.skipped:
+                self.records.pop(key, None)
             self._folder.settle(self.records.values())
 
     def discard(self) -> None:

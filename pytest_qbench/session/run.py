@@ -22,9 +22,8 @@ from pytest_qbench.session.workers import ProcessRole
 
 if TYPE_CHECKING:  # statistics load where gates run; a worker only measures
     from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
-    from pytest_qbench.metrics.fingerprint import Fingerprint
     from pytest_qbench.metrics.results import Results
-    from pytest_qbench.report.finished_run import Finished
+    from pytest_qbench.report.finished_run import FinishedRun
     from pytest_qbench.session.baseline_lookup import Stored
 
 
@@ -64,7 +63,7 @@ class Run:
     notes: list[str] = field(default_factory=list)
     not_measured: list[str] = field(default_factory=list)
     ray_report: Mapping[str, Any] = field(default_factory=dict)
-    finished: Finished | None = None
+    finished: FinishedRun | None = None
     tracebacks: dict[str, str] = field(default_factory=dict)
     began: float = field(default_factory=time.time)
     _results: tuple[int, Results] | None = None
@@ -108,42 +107,29 @@ class Run:
     @property
     def results(self) -> Results:
         """The records beside the expected items; gates ask for them after the last item."""
-        if self._results is None or self._results[0] != self.recorder.version:
-            self._results = self.recorder.version, self._collect_results()
+        version = self.recorder.version + len(self.recorder.skipped)
+        if self._results is None or self._results[0] != version:
+            self._results = version, self._collect_results()
         return self._results[1]
 
     def _collect_results(self) -> Results:
         from pytest_qbench.metrics.results import Results
+        from pytest_qbench.session.fingerprint import run_fingerprint
 
         request, settings = self.request, self.request.settings
-        expected = request.expected
+        expected, measured = request.expected, self.recorder.measured
         made_with = self.recorder.all_made_with
         left_out = [entry for d in request.datasets if d.task in request.tasks for entry in d.left_out]
         left_out += request.unread
         left_out += [LeftOut(*entry) for entry in made_with.left_out or ()]
         return Results(
-            [self.recorder.records[key] for key in expected if key in self.recorder.records],
+            [self.recorder.records[key] for key in expected if key in measured],
             expected,
-            self.fingerprint(made_with),
+            run_fingerprint(request, made_with),
             tuple(left_out),
             frozenset(task for task in request.tasks if not any(task == t for t, _ in expected)),
-            narrowed=settings.limit is not None or settings.datasets is not None,
+            is_narrowed=settings.limit is not None or settings.datasets is not None,
         )
-
-    def fingerprint(self, made_with: MadeWith) -> Fingerprint:
-        """Return the fingerprint of records that `made_with` produces under the settings of this run."""
-        from pytest_qbench.metrics.fingerprint import fingerprint
-        from pytest_qbench.models.pixels import PIXEL_RULES
-
-        request, settings = self.request, self.request.settings
-        return fingerprint(
-            scoring=request.scoring, answer=request.answer, blind=settings.blind, pixels=PIXEL_RULES,
-            judge=made_with.judge, judge_rounds=settings.judge_rounds, unparsed=settings.judge_unparsed,
-            marking=settings.judge_answers, prompt_set=request.prompt_set, altered=made_with.altered,
-            max_new_tokens=settings.max_new_tokens, model=made_with.model or {}, data=settings.data,
-            selection=request.selection, machine=made_with.machine, judge_control=made_with.judge_control,
-            batch_size=made_with.batch_size,
-        ).under(made_with.conditions or {})  # fmt: skip
 
     @property
     def baseline_name(self) -> str:

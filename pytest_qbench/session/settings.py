@@ -14,6 +14,9 @@ from pytest_qbench.items import TASKS
 from pytest_qbench.prompts import ANSWER_MODES, DEFAULT_PROMPTS, MAX_NEW_TOKENS, AnswerMode
 from pytest_qbench.session.options import OPTIONS
 
+_LONGEST_NAME = 200
+"""Most bytes of the name of a baseline: its folder, and the ones beside it during an update, must have file names."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -234,6 +237,8 @@ def read_settings(config: pytest.Config) -> Settings:
         raise UsageError(
             f"--qbench-baseline={settings.baseline}: a name, not a path; --qbench-baseline-dir is the folder"
         )
+    if settings.baseline and len(settings.baseline.encode("utf-8", "surrogateescape")) > _LONGEST_NAME:
+        raise UsageError(f"--qbench-baseline={settings.baseline[:20]}...: longer than {_LONGEST_NAME} bytes")
     for accepts, option in (
         (settings.accept_regression, "--qbench-accept-regression"),
         (settings.accept_lost_items, "--qbench-accept-lost-items"),

@@ -38,7 +38,9 @@ def verdict_line(run: Run, results: Results) -> str:
     if failures := gating.failures():
         return f"{'; '.join(failures)}{note}"
     if run.not_measured:
-        return f"NOT MEASURED: {'; '.join(run.not_measured)}"
+        others = len(run.not_measured) - 1
+        more = f" (and {others} more reason{'s' * (others > 1)})" if len(run.not_measured) > 1 else ""
+        return f"NOT MEASURED: {run.not_measured[0]}{more}"
     if failed := gating.failed_tests:  # an item in error, an assertion of the user's own, an exception in a gate
         more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
         return f"FAILED: {failed[0]}{more}{note}"
@@ -49,7 +51,7 @@ def verdict_line(run: Run, results: Results) -> str:
     if gating.settings.update_baseline:
         return f"BASELINE RECORDED: {run.baseline_name}{note}"
     if found := [gate.name for gate in gating.results if gate.verdict == "inconclusive"]:
-        return f"INCONCLUSIVE: {', '.join(found)}{note}"
+        return f"CANNOT TELL: {', '.join(found)}{note}"
     judged = [gate for gate in gating.results if not gate.nothing]
     if not gating.results and gating.own_checks:
         return f"PASS: {gating.own_checks} gate tests hold{note}"
@@ -75,7 +77,7 @@ def summarize(
     shared = run_summary(
         results, baseline, gating.results, gating.outcome, drift_rows, stored, diagnostics=results.diagnostics,
         baseline_name=run.baseline_name, began=datetime.fromtimestamp(run.began, UTC).isoformat(timespec="seconds"),
-        verdict=verdict_line(run, results),
+        verdict=(verdict := verdict_line(run, results)),
     )  # fmt: skip
     written = str(update.written) if update and update.written else None
     return replace(
@@ -87,12 +89,20 @@ def summarize(
         ray=RayReport.from_json(run.ray_report) if run.ray_report else None,
         tracebacks=run.tracebacks,
         data=_data_state(run),
-        notes=tuple(run.notes),
+        outputs_matched=run.recorder.all_made_with.outputs_matched or {},
+        notes=(*_reasons(run, verdict), *run.notes),
         changes=tuple(update.changes) if update else (),
         submissions=tuple(submissions),
         seconds=round(seconds, 3),
         resumed=run.recorder.resumed,
     )
+
+
+def _reasons(run: Run, verdict: str) -> list[str]:
+    """Return why a run does not count as measured, a line each, beside what the verdict and the gates say of it."""
+    told = {f"{gate.name}: {gate.reason}" for gate in run.gating.results}
+    reasons = [f"not measured: {reason}" for reason in run.not_measured if reason not in told]
+    return [] if [verdict.casefold()] == [reason.casefold() for reason in reasons] else reasons
 
 
 def commit() -> str | None:

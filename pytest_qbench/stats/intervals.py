@@ -1,31 +1,29 @@
 """Intervals of proportions and of means over groups; pure functions.
 
-`alpha` is the level in each tail where not said differently.
+`alpha` is the error probability in each tail, unless a docstring names a two-sided 1 - alpha interval.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri, stdtrit
 
-from pytest_qbench.stats.resampling import (
-    Floats,
-    Undefined,
-)
+from pytest_qbench.stats.resampling import Floats, Undefined, finite, group_codes
 
 POWER = 0.8  # of the minimum detectable effect
 
 
-def wilson(successes: int, n: int, alpha: float = 0.05) -> tuple[float, float]:
+def wilson(successes: float, n: float, alpha: float = 0.05) -> tuple[float, float]:
     """Two-sided 1 - alpha score interval of the proportion `successes` / `n` (Wilson 1927), within [0, 1].
 
-    Raises `Undefined` for n < 1, ValueError unless 0 <= successes <= n and 0 < alpha < 1.
+    Counts may be fractions (effective counts). Raises `Undefined` for n <= 0, ValueError unless 0 <= successes <= n and
+    0 < alpha < 1.
     """
-    if n < 1:
+    if n <= 0:
         raise Undefined("a proportion of no items")
     if not 0 <= successes <= n or not 0 < alpha < 1:
         raise ValueError(f"{successes} of {n} at alpha {alpha}")
@@ -33,6 +31,24 @@ def wilson(successes: int, n: int, alpha: float = 0.05) -> tuple[float, float]:
     centre = (successes + z2 / 2) / (n + z2)
     half = math.sqrt(z2 * (successes * (n - successes) / n + z2 / 4)) / (n + z2)
     return (0.0 if successes == 0 else centre - half), (1.0 if successes == n else centre + half)
+
+
+def wilson_by_group(values: ArrayLike, groups: Sequence[Hashable], alpha: float = 0.05) -> tuple[float, float]:
+    """Two-sided 1 - alpha interval of the mean of `values` (n,), each 0 or 1; items of one group vary together.
+
+    Wilson's interval at the effective number of items n / D. The design effect D is the variance of the mean by group
+    (Liang & Zeger 1986) over that of independent items, at least 1 (Korn & Graubard 1998). It is the mean size of an
+    item's group where all values or all groups agree and so tell nothing of it. Raises `Undefined` for no values.
+    """
+    array = finite(values, "values")
+    codes = group_codes(groups, array.size)
+    sums, members = np.bincount(codes, weights=array), np.bincount(codes)
+    n, mean, count = array.size, float(array.mean()), members.size
+    effect = float((members**2).sum()) / n
+    square = float(((sums - members * mean) ** 2).sum())
+    if 1 < count < n and square > 0:
+        effect = max(1.0, count / (count - 1) * square / (n * mean * (1 - mean)))
+    return wilson(mean * n / effect, n / effect, alpha)
 
 
 def tango(lost: float, gained: float, n: float, alpha: float) -> tuple[float, float]:

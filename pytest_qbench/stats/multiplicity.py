@@ -1,4 +1,4 @@
-"""Adjustment of p-values for several comparisons; pure functions."""
+"""Adjusted p-values for several comparisons at once; pure functions."""
 
 from __future__ import annotations
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
+from pytest_qbench.stats.design_effect import design_effect, stake, unseen_fraction, unseen_items
 from pytest_qbench.stats.intervals import POWER, mean_interval, normal_quantile, skewed_reach, spread
 from pytest_qbench.stats.power import items_to_pass, mcnemar_mde
 from pytest_qbench.stats.resampling import Floats, finite, group_codes
@@ -27,7 +28,8 @@ class Paired:
     `lower` and `upper` bound the 1 - 2 * alpha interval. `p_value` is the one-sided p-value of a drop and `p_gain` that
     of a gain. `error` is the standard error of `delta`, with `df` degrees of freedom. `discordance` is the fraction of
     right/wrong answers that differ, None for other metrics; `effect` divides `n` to the effective number of items.
-    `test` names the test that made the p-values.
+    `stake` is what an item has to lose (`design_effect.stake`), 0 where that is not known. `test` names the test that
+    made the p-values. `sums` are the groups' changes whose signs that test flips, None for another test.
     """
 
     delta: float
@@ -40,7 +42,22 @@ class Paired:
     df: float = math.inf
     discordance: float | None = None
     effect: float = 1.0
+    stake: float = 0.0
     test: str = ""
+    sums: Floats | None = field(default=None, repr=False, compare=False)
+
+    def alarm_chance(self, margin: float) -> float:
+        """Probability that an unchanged model shows a drop beyond `margin`, given how far its items move either way.
+
+        That of the sign flips; for another test of t at the standard error.
+        """
+        if self.sums is not None:
+            return flip_p_value(self.sums, -margin * self.n)
+        if not self.error > 0:
+            return 0.0
+        return float(
+            ndtr(-margin / self.error) if math.isinf(self.df) else stdtr(max(self.df, 1), -margin / self.error)
+        )
 
     def detectable_drop(self, level: float, margin: float, power: float = POWER) -> float | None:
         """Smallest drop (positive) that such a comparison finds: p < `level` and a drop seen beyond `margin`.
@@ -62,32 +79,41 @@ class Paired:
         if self.discordance is not None:
             return math.ceil(items_to_pass(margin, self.discordance, alpha, power) * self.effect)
         width = (_quantile(self.df, 1 - alpha) + _quantile(self.df, power)) * self.error
-        return max(1, math.ceil(self.n * (width / margin) ** 2)) if self.error > 0 else None
+        quiet = math.ceil(unseen_items(alpha, margin / self.stake) * self.effect) if self.stake else 0
+        return max(quiet, math.ceil(self.n * (width / margin) ** 2)) or None
 
 
-def paired_mean(candidate: ArrayLike, baseline: ArrayLike, groups: Sequence[Hashable], alpha: float) -> Paired:
+def paired_mean(
+    candidate: ArrayLike, baseline: ArrayLike, groups: Sequence[Hashable], alpha: float, least: float, greatest: float
+) -> Paired:
     """Compare scores (per-item means of judge scores, confidences): the difference of two means over the same items.
 
-    `candidate`, `baseline` (n,) are finite, in any unit; `groups` (n,) labels. The p-value is the sign-flip test by
-    group (`sign_flips.flip_p_value`), valid under exchangeability. The interval inverts this test. On a side where the
-    test does not exclude 0 it reaches at least as far as `intervals.spread` and `intervals.skewed_reach`: the inverted
-    test alone takes changes for symmetric, and knows nothing of rare large ones that the sample lacks. Equal constants
-    leave an interval of no width. Fewer than four groups leave the interval (-inf, inf). Raises `Undefined` for no
-    items or values that are not finite, ValueError for lists of different lengths.
+    `candidate`, `baseline` (n,) are finite, on a scale from `least` to `greatest`; `groups` (n,) labels. The p-value is
+    the sign-flip test by group (`sign_flips.flip_p_value`), valid under exchangeability. The interval inverts this
+    test, which takes changes for symmetric and knows nothing of rare large ones. On a side where the test does not
+    exclude 0 the interval therefore reaches at least as far as `intervals.spread`, `intervals.skewed_reach`, and what
+    so many items may have missed: the fraction `unseen_fraction` of them, at the effective number of items, has lost
+    its whole `stake`. So quiet or constant scores exclude no more than their number allows. Fewer than four groups
+    leave the interval (-inf, inf). Raises `Undefined` for no items or values that are not finite, ValueError for lists
+    of different lengths.
     """
     new, old = finite(candidate, "candidate"), finite(baseline, "baseline")
     deltas = paired_deltas(new, old)
     sums, members = by_group(deltas, groups)
-    mean = float(deltas.mean())
+    mean, n, test = float(deltas.mean()), deltas.size, "sign flips by group"
     if sums.size == 1:
-        return Paired(mean, -math.inf, math.inf, *_p_values(sums), math.inf, deltas.size, 0, test="sign flips by group")
+        return Paired(mean, -math.inf, math.inf, *_p_values(sums), math.inf, n, 0, test=test, sums=sums)
     influence = sums - members * mean
-    half, error = spread(influence, members, math.sqrt(2) * float(np.std([new, old])), alpha)
+    half, error = spread(influence, members, 0.0, alpha)
     lower, upper = -flip_bound(-sums, members, alpha), flip_bound(sums, members, alpha)
     down, up = skewed_reach(influence, alpha)
+    effect, _ = design_effect(sums, members, deltas)
+    missed, to_lose, to_gain = unseen_fraction(alpha, n / effect), stake(old - least), stake(greatest - old)
     found = Paired(
-        mean, min(lower, mean - half, mean - down * error), max(upper, mean + half, mean + up * error),
-        *_p_values(sums), error, deltas.size, sums.size - 1, test="sign flips by group",
+        mean, min(lower, mean - max(half, down * error, missed * to_lose)),
+        max(upper, mean + max(half, up * error, missed * to_gain)),
+        *_p_values(sums), error, n, sums.size - 1, effect=effect, stake=to_lose, test=test,
+        sums=sums,
     )  # fmt: skip
     return in_agreement(found, alpha)
 

@@ -9,15 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, stdtrit
 
+from pytest_qbench.stats.design_effect import design_effect, unseen_fraction
 from pytest_qbench.stats.intervals import tango
 from pytest_qbench.stats.paired import Paired, by_group, in_agreement, paired_deltas
-from pytest_qbench.stats.resampling import Floats
 from pytest_qbench.stats.sign_flips import flip_p_value
 
-# Before any item changed, items of one group are taken to change together with this intraclass correlation ...
-PRIOR_CORRELATION = 0.15
-# ... and this assumption counts as much as so many items that changed.
-PRIOR_ITEMS = 20.0
 FEWEST_GROUPS = 4  # with fewer groups that repeat, no test at 0.05 can reject
 
 
@@ -29,26 +25,23 @@ def paired_binary(candidate: ArrayLike, baseline: ArrayLike, groups: Sequence[Ha
     score test (Tango 1998) at the effective counts lost / D, gained / D, n / D (Obuchowski 1998). D is the design
     effect seen: the variance of the groups' sums over that of independent items.
 
-    Where groups repeat, two or three changed items tell nothing of how groups move. On the sides that the test leaves
-    open D is therefore steadied by a prior: 20 changed items with an intraclass correlation of 0.15. There the
-    quantile is that of t with the effective number of changed groups as degrees of freedom. Without any change of
-    single items the bounds are exact: the drop that n items would have shown with probability 1 - alpha. Fewer than
-    four groups that repeat have the interval [-1, 1]. Raises `Undefined` for no items, ValueError for lists of
-    different lengths.
+    On the sides that the test leaves open D is steadied by the prior of `design_effect`. There the quantile is that of
+    t with the effective number of changed groups as degrees of freedom. Without any change of single items the bounds
+    are exact: the drop that n items would have shown with probability 1 - alpha. Fewer than four groups that repeat
+    have the interval [-1, 1]. Raises `Undefined` for no items, ValueError for lists of different lengths.
     """
     new, old = np.asarray(candidate, dtype=bool), np.asarray(baseline, dtype=bool)
     deltas = paired_deltas(new, old)
     sums, members = by_group(deltas, groups)
     n, lost, gained = deltas.size, int((deltas < 0).sum()), int((deltas > 0).sum())
-    changed, effect, df = lost + gained, 1.0, math.inf
-    if members.max() > 1:
-        effect, df = design_effect(sums, members, changed)
+    changed = lost + gained
+    effect, df = design_effect(sums, members, deltas)
     p_value = flip_p_value(sums) if sums.any() else 1.0
     p_gain = 1 - p_value if sums.any() else 1.0
     if sums.size < min(n, FEWEST_GROUPS):
         lower, upper = -1.0, 1.0
     elif changed == 0 and math.isinf(df):
-        upper = -math.expm1(math.log(alpha) / n)
+        upper = unseen_fraction(alpha, n)
         lower = -upper
     else:
         level = alpha if math.isinf(df) else float(ndtr(stdtrit(df, alpha)))
@@ -59,24 +52,8 @@ def paired_binary(candidate: ArrayLike, baseline: ArrayLike, groups: Sequence[Ha
             lower, upper = (inner[0], upper) if gained > lost else (lower, inner[1])
     found = Paired(
         (gained - lost) / n, lower, upper, p_value, p_gain, math.sqrt(changed * effect) / n, n,
-        discordance=changed / n, effect=effect,
+        discordance=changed / n, effect=effect, stake=1.0,
         test="McNemar, mid-p" if sums.size == n else "sign flips by group, mid-p",
+        sums=sums,
     )  # fmt: skip
     return in_agreement(found, alpha)
-
-
-def design_effect(sums: Floats, members: Floats, changed: int) -> tuple[float, float]:
-    """Variance of the changes by group over that of independent items, at least 1, and its degrees of freedom.
-
-    Both are steadied by the prior of `paired_binary`.
-    """
-    size = float((members**2).sum() / members.sum())  # of the group of an item
-    prior = 1 + (size - 1) * PRIOR_CORRELATION
-    squares, fourth = float((sums**2).sum()), float((sums**4).sum())
-    effect = max(1.0, (squares + PRIOR_ITEMS * prior) / (changed + PRIOR_ITEMS))
-    return effect, (squares + PRIOR_ITEMS * prior) ** 2 / (fourth + PRIOR_ITEMS * prior**2)
-
-
-def _tail_of_t(df: float, alpha: float) -> float:
-    """Normal level whose quantile is that of t with `df` degrees of freedom at `alpha`."""
-    return float(ndtr(stdtrit(df, alpha)))

@@ -22,25 +22,26 @@ CONVOLVED = 50_000  # total change up to which whole numbers are convolved: at m
 TIE = 1e-10  # sums of which the difference is a rounding error
 
 
-def flip_p_value(sums: Floats) -> float:
-    """Mid-p value of a drop, P(S < s) + P(S = s) / 2, for the observed s = sum(sums) and S = sum(+-sums).
+def flip_p_value(sums: Floats, total: float | None = None) -> float:
+    """Mid-p value of a drop, P(S < s) + P(S = s) / 2, for S = sum(+-sums) and `total` s, by default sum(sums) as seen.
 
     `sums` (G,) are the changes of independent groups. Exact where at most 14 groups changed and where all changes are
     whole numbers (right/wrong answers). Elsewhere it is the saddlepoint approximation (Robinson 1982; Lugannani & Rice
     1980), which keeps its relative error in the far tail. The p-value of a gain is 1 minus that of a drop.
     """
     changed = sums[sums != 0]
-    if not changed.size:
-        return 0.5
+    s = float(changed.sum()) if total is None else total
     sizes = np.abs(changed)
+    tie = TIE * float(sizes.sum())
+    if not changed.size or abs(s) > float(sizes.sum()) + tie:
+        return 0.5 * (1 + float(np.sign(s)))
     if np.ptp(sizes) <= TIE * sizes.max():
-        ups = int((changed > 0).sum())
-        return float(bdtr(ups, changed.size, 0.5) - math.exp(_log_half_binomial(changed.size, np.array(ups))) / 2)
-    if changed.size <= ENUMERATED:
-        return _enumerated(changed)
+        return _binomial(sizes.size, s / float(sizes.mean()))
+    if sizes.size <= ENUMERATED:
+        return _enumerated(sizes, s, tie)
     if sizes.sum() <= CONVOLVED and (sizes == np.round(sizes)).all():
-        return _convolved(changed)
-    return _saddlepoint(changed)
+        return _convolved(sizes, s)
+    return _saddlepoint(sizes, s)
 
 
 def flip_bound(sums: Floats, members: Floats, alpha: float) -> float:
@@ -69,22 +70,32 @@ def flip_bound(sums: Floats, members: Floats, alpha: float) -> float:
     return float(brentq(excess, low, high, xtol=1e-6 * error, rtol=1e-12))
 
 
-def _enumerated(changed: Floats) -> float:
-    patterns = np.arange(2**changed.size)[:, None] >> np.arange(changed.size) & 1
-    raised = patterns @ changed  # flipping the groups in a set F lowers the sum by 2 * sum(F)
-    tie = TIE * np.abs(changed).sum()
-    return float(((raised > tie).sum() + (np.abs(raised) <= tie).sum() / 2) / patterns.shape[0])
+def _binomial(count: int, s: float) -> float:
+    """Sum of `count` signs, which is 2 Bin(count, 1/2) - count."""
+    ups = (s + count) / 2
+    whole = round(ups)
+    if abs(ups - whole) > TIE * count:
+        return float(bdtr(math.floor(ups), count, 0.5))
+    return float(bdtr(whole, count, 0.5) - math.exp(_log_half_binomial(count, np.array(whole))) / 2)
 
 
-def _convolved(changed: Floats) -> float:
+def _enumerated(sizes: Floats, s: float, tie: float) -> float:
+    patterns = np.arange(2**sizes.size)[:, None] >> np.arange(sizes.size) & 1
+    above = sizes.sum() - 2 * (patterns @ sizes) - s
+    return float(((above < -tie).sum() + (np.abs(above) <= tie).sum() / 2) / above.size)
+
+
+def _convolved(sizes: Floats, s: float) -> float:
     """Exact for whole numbers: the k groups that change by v in size add v * (2 Bin(k, 1/2) - k)."""
     pmf = np.ones(1)
-    for size, count in zip(*np.unique(np.abs(changed).astype(np.int64), return_counts=True), strict=True):
+    for size, count in zip(*np.unique(sizes.astype(np.int64), return_counts=True), strict=True):
         part = np.zeros(int(size * count) + 1)
         part[:: int(size)] = np.exp(_log_half_binomial(int(count), np.arange(count + 1)))
         pmf = np.convolve(pmf, part)
-    at = int(changed.sum() + np.abs(changed).sum()) // 2
-    return float(min(1.0, pmf[:at].sum() + pmf[at] / 2))
+    at = (s + float(sizes.sum())) / 2
+    below = math.ceil(at - TIE * pmf.size)
+    tied = pmf[below] / 2 if below < pmf.size and abs(at - below) <= TIE * pmf.size else 0.0
+    return float(min(1.0, pmf[:below].sum() + tied))
 
 
 def _log_half_binomial(count: int, k: NDArray[np.int64]) -> Floats:
@@ -93,13 +104,13 @@ def _log_half_binomial(count: int, k: NDArray[np.int64]) -> Floats:
     return log
 
 
-def _saddlepoint(changed: Floats) -> float:
-    """P(S <= s) by Lugannani & Rice: the cumulants of S are those of sum log cosh(t * changed)."""
-    sizes = np.abs(changed) / np.sqrt((changed**2).sum())  # S gets variance 1
-    total, most = abs(float(changed.sum())) / math.sqrt(float((changed**2).sum())), float(sizes.sum())
-    below = changed.sum() < 0
+def _saddlepoint(sizes: Floats, s: float) -> float:
+    """P(S <= s) by Lugannani & Rice: the cumulants of S are those of sum log cosh(t * sizes)."""
+    norm = math.sqrt(float((sizes**2).sum()))
+    sizes = sizes / norm  # S gets variance 1
+    total, most, below = abs(s) / norm, float(sizes.sum()), s < 0
     if total >= most * (1 - 1e-9):
-        tail = 0.5 ** (changed.size + 1)
+        tail = 0.5 ** (sizes.size + 1)
         return tail if below else 1 - tail
     t = 0.0  # Newton's method: the derivative of the cumulants is concave for t > 0, so t rises to the root
     for _ in range(200):
@@ -115,5 +126,5 @@ def _saddlepoint(changed: Floats) -> float:
     tail = float(ndtr(-w))
     if w > 1e-3:
         tail -= math.exp(-w * w / 2) / math.sqrt(2 * math.pi) * (1 / w - 1 / v)
-    tail = min(0.5, max(tail, 0.5 ** (changed.size + 1)))
+    tail = min(0.5, max(tail, 0.5 ** (sizes.size + 1)))
     return tail if below else 1 - tail

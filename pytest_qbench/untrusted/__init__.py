@@ -1,1 +1,1 @@
-"""Input from outside, read within limits and compared with the shape it should have."""
+"""Read untrusted input: within limits of size and depth, and checked against an expected shape."""

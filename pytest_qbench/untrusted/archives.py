@@ -1,4 +1,4 @@
-"""Check archives before they are unpacked: a few kilobytes can hold terabytes."""
+"""Check the size of archives before they are unpacked: a few kilobytes can unpack to terabytes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from pytest_qbench.untrusted.files import LARGE, MIB, open_regular
 
 
 def check_archive(path: Path, limit: int = LARGE) -> None:
-    """Raise `ValueError` where the files of a zip archive are larger than `limit` bytes when unpacked.
+    """Raise `ValueError` if the files of a zip archive unpack to more than `limit` bytes.
 
-    An archive that lies about a size is no danger: zipfile stops there. Raises `OSError` and `BadZipFile` as well.
+    Also raises `OSError` and `BadZipFile`. An archive that states a wrong size does no harm, because zipfile stops
+    unpacking at the stated size.
     """
     with os.fdopen(open_regular(path), "rb") as file, ZipFile(file) as archive:
         size = sum(entry.file_size for entry in archive.infolist())

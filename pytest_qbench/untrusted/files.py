@@ -1,33 +1,35 @@
-"""Open files that may be anything: a pipe, a device, a file of a terabyte, bytes that are no text.
+"""Open files that may be a pipe, a device, a terabyte long, or not text.
 
-Every reader of the package opens its files here, so that each answers in one line and none hangs.
+Every reader of the package opens its files here. So a bad file leads to a message of one line, and no reader hangs.
+`write_text` writes the files of run folders and baselines, so that no link in them leads a write to another place.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from pytest_qbench.errors import UsageError
 
 MIB = 1 << 20
 SMALL = 16 * MIB
-"""Most bytes of a file that people write: settings, prompts, a model's configuration."""
+"""Maximum size in bytes of a file that people write: settings, prompts, a model's configuration."""
 LARGE = 1024 * MIB
-"""Most bytes of a file that holds one entry for each item."""
+"""Maximum size in bytes of a file with one entry per item."""
 
 
 def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
-    """Return a descriptor of a regular file; raises `OSError` for anything else, without waiting for a writer.
+    """Open a regular file and return its descriptor. Raises `OSError` for anything else, and never waits for a writer.
 
-    A file that is written to must not be a link: the write would land outside the folder.
+    A file opened for writing must not be a link, which could lead out of the folder.
     """
     writes = flags & (os.O_WRONLY | os.O_RDWR)
     flags |= os.O_CLOEXEC | os.O_NONBLOCK | (os.O_NOFOLLOW if writes else 0)
     if writes and path.is_symlink():
         raise OSError(0, "is a link; put a file in its place", str(path))
-    if path.exists() and not path.is_file():  # before opening: that alone can rewind a tape
+    if path.exists() and not path.is_file():  # checked before opening, which alone can rewind a tape
         raise _not_a_file(path)
     handle = os.open(path, flags, 0o666)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -37,12 +39,12 @@ def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
 
 
 def read_bytes(path: Path, limit: int) -> bytes:
-    """Return the content of a regular file; raises `OSError` where it is none or holds more than `limit` bytes."""
+    """Return the content of a regular file. Raises `OSError` for any other file and for more than `limit` bytes."""
     handle = open_regular(path)
     with os.fdopen(handle, "rb") as file:
         if os.fstat(handle).st_size > limit:
             raise _too_large(path, limit)
-        content = file.read(limit + 1)  # a file of /proc says that it is empty
+        content = file.read(limit + 1)  # the size of a file in /proc reads 0
     if len(content) > limit:
         raise _too_large(path, limit)
     return content
@@ -51,9 +53,10 @@ def read_bytes(path: Path, limit: int) -> bytes:
 def read_text(
     path: Path, limit: int, *, label: str | None = None, error: type[UsageError] = UsageError, remedy: str = ""
 ) -> str:
-    """Return the text of a UTF-8 file, with or without a byte order mark.
+    """Return the text of a UTF-8 file, without its byte order mark.
 
-    `label` is how messages call the file and `remedy` what they advise. Raises `error`, which names both.
+    Raises `error` if the file cannot be read. Its message begins with `label` (default: the path) and ends with
+    `remedy`, an advice to the user.
     """
     label, after = label or str(path), f"; {remedy}" if remedy else ""
     try:
@@ -68,8 +71,28 @@ def read_text(
         raise error(f"{label}: byte {e.start + 1} is not UTF-8{after or '; save the file as UTF-8'}") from e
 
 
+def write_text(path: Path, text: str | Iterable[str], *, durable: bool = False) -> None:
+    """Write a text, or its parts, to a file atomically. Raises `OSError`.
+
+    A reader sees the old file or the new one. A link at `path` is replaced and not followed. `durable` waits for the
+    disk, so that a renamed folder has no empty files after a power cut.
+    """
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)  # left by a killed process
+    try:
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.writelines([text] if isinstance(text, str) else text)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def told(error: Exception) -> str:
-    """Return what an error says, without the path that the message names already."""
+    """Return the text of an error without the path, which the message already names."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
 
 

@@ -1,4 +1,4 @@
-"""Open images: photographs alone, for Pillow starts another program (Ghostscript) to show an EPS."""
+"""Open images in raster formats only: for others, such as EPS, Pillow starts another program (Ghostscript)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 LARGEST = 256 << 20
-"""Most bytes of an image file."""
+"""Maximum size of an image file in bytes."""
 _FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "TGA", "ICO", "AVIF", "JPEG2000")
 
 
 def open_image(content: bytes) -> Image:
-    """Return an image whose pixels are decoded when asked for; raises one of `decoding_errors`."""
+    """Return an image whose pixels are decoded on first access. Both steps raise one of `decoding_errors`."""
     from PIL import Image
 
     return Image.open(io.BytesIO(content), formats=_formats())
@@ -24,7 +24,7 @@ def open_image(content: bytes) -> Image:
 
 @cache
 def decoding_errors() -> tuple[type[Exception], ...]:
-    """Return what Pillow raises for damaged, unknown and oversized images."""
+    """Return the exceptions that Pillow raises for damaged, unknown and oversized images."""
     from PIL import Image
 
     return (

@@ -1,6 +1,6 @@
-"""Parse JSON and YAML strictly: no repeated key, no deep nesting, no number that is none.
+"""Parse JSON and YAML strictly: no repeated keys, no deep nesting, no NaN or infinity.
 
-The parsers raise `ValueError` in one line; `read_json` and `read_yaml` name the file as well.
+The parsers raise `ValueError` with a message of one line. `read_json` and `read_yaml` also name the file in it.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from pytest_qbench.errors import UsageError
 from pytest_qbench.untrusted.files import SMALL, read_text
 
 DEPTH = 64
-"""Most levels of lists and mappings inside one another."""
+"""Maximum nesting depth of lists and mappings."""
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _NODES = 1_000_000
-"""Most values in a YAML file once its aliases are written out: aliases of aliases grow without end."""
+"""Maximum number of values in a YAML file after its aliases are expanded. Aliases of aliases grow exponentially."""
 _YAML_LEAKS = (KeyError, IndexError, AttributeError, TypeError, OverflowError, RecursionError)
-"""What PyYAML lets out of a scalar that does not fit its tag, such as ``!!bool 7``, beside `ValueError`."""
+"""Errors besides `ValueError` that PyYAML raises for a scalar that does not fit its tag, such as ``!!bool 7``."""
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Return the value of a JSON text; raises `ValueError` for one that is not strict JSON."""
+    """Return the value of a JSON text. Raises `ValueError` if it is not strict JSON."""
     try:
         value = _decoder().decode(text if isinstance(text, str) else text.decode("utf-8"))
     except UnicodeDecodeError as e:
@@ -47,7 +47,7 @@ def read_json(
     error: type[UsageError] = UsageError,
     remedy: str = "restore the file",
 ) -> Any:
-    """Return the value of a JSON file; raises `error`, which names the file, the fault and the `remedy`."""
+    """Return the value of a JSON file. Raises `error`, whose message names the file, the fault and the `remedy`."""
     text = read_text(path, limit, label=label, error=error, remedy=remedy)
     try:
         return parse_json(text)
@@ -56,7 +56,7 @@ def read_json(
 
 
 def parse_yaml(text: str) -> Any:
-    """Return the value of a YAML text; raises `ValueError` for one that is damaged or hostile."""
+    """Return the value of a YAML text. Raises `ValueError` if it is damaged or hostile."""
     import yaml
 
     try:
@@ -77,7 +77,7 @@ def read_yaml(
     error: type[UsageError] = UsageError,
     remedy: str = "correct the YAML",
 ) -> Any:
-    """Return the value of a YAML file; raises `error`, which names the file, the fault and the `remedy`."""
+    """Return the value of a YAML file. Raises `error`, whose message names the file, the fault and the `remedy`."""
     text = read_text(path, limit, label=label, error=error, remedy=remedy)
     if not text.strip():
         raise error(f"{label or path}: is empty; {remedy}")
@@ -88,7 +88,7 @@ def read_yaml(
 
 
 def check_depth(value: object, most: int | None = None) -> None:
-    """Raise `ValueError` where a value has more than `DEPTH` levels or, aliases written out, more than `most` parts."""
+    """Raise `ValueError` if a value has more than `DEPTH` levels or, with aliases expanded, more than `most` parts."""
     level, seen = [value], 0
     for _ in range(DEPTH + 1):
         below: list[object] = []
@@ -106,7 +106,7 @@ def check_depth(value: object, most: int | None = None) -> None:
 
 
 def unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the pairs of a JSON object as a mapping; raises `ValueError` for a repeated key."""
+    """Return the pairs of a JSON object as a mapping. Raises `ValueError` for a repeated key."""
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
@@ -139,7 +139,7 @@ def _finite(text: str) -> float:
 
 @cache
 def _loader() -> Any:
-    """Return PyYAML's safe loader, made to refuse a repeated key."""
+    """Return PyYAML's safe loader, extended to reject repeated keys."""
     import yaml
 
     class Loader(yaml.SafeLoader):

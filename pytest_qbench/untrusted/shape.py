@@ -1,4 +1,4 @@
-"""Compare parsed JSON with the shape that a reader needs."""
+"""Check parsed JSON against an expected shape."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ from dataclasses import dataclass
 from typing import Any
 
 Shape = Any
-"""A type, None, a tuple of shapes of which one must fit, ``[shape]``, `MappingOf`, or a mapping of keys to shapes.
+"""A type, None, a tuple of alternative shapes, ``[shape]`` for a list, `MappingOf`, or a mapping of keys to shapes.
 
-The value of such a key may be a `Maybe`.
+In a mapping of keys to shapes, a value may be a `Maybe`.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class MappingOf:
-    """Any text keys, values of one shape."""
+    """The shape of a mapping with any text keys, whose values all have one shape."""
 
     value: Shape
 
 
 @dataclass(frozen=True, slots=True)
 class Maybe:
-    """A key that may be missing or null, else has a value of one shape."""
+    """The shape of a value that may be missing or null."""
 
     value: Shape
 
 
 def check_shape(value: object, shape: Shape, place: str = "") -> None:
-    """Raise `ValueError` naming the first part of `value` that has another shape.
+    """Raise `ValueError`, naming the first part of `value` whose shape differs from `shape`.
 
-    `float` stands for any number, `int` for a whole one; a boolean is neither. A mapping may have further keys.
+    `float` accepts any number, `int` only integers; neither accepts booleans. A mapping may have further keys.
     """
     if isinstance(shape, tuple):
         _check_one_of(value, shape, place)
@@ -56,7 +56,7 @@ def check_shape(value: object, shape: Shape, place: str = "") -> None:
 
 
 def shown(value: object) -> str:
-    """Return a short form of any value for a message."""
+    """Return the `repr` of a value for a message, at most 80 characters long."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 

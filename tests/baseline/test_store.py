@@ -94,7 +94,7 @@ def test_a_killed_update_loses_nothing(tmp_path: Path, step: str) -> None:
     write_baseline(tmp_path, "x", run(wrong=1))
     process = os.fork()
     if process == 0:  # dies as `kill -9` would have it, at this step of the update
-        calls = {"mkdir": (Path, "mkdir"), "write": (baselines, "_write"), "rename": (Path, "rename"),
+        calls = {"mkdir": (Path, "mkdir"), "write": (baselines, "write_text"), "rename": (Path, "rename"),
                  "replace": (Path, "replace"), "rmtree": (baselines.shutil, "rmtree")}  # fmt: skip
         owner, name = calls[step]
         before = getattr(owner, name)
@@ -102,7 +102,7 @@ def test_a_killed_update_loses_nothing(tmp_path: Path, step: str) -> None:
         def die(*args: Any, **kwargs: Any) -> Any:
             if step == "rmtree" and not str(args[0]).endswith(".old"):
                 return before(*args, **kwargs)
-            if step == "mkdir" and not str(args[0]).endswith(".new"):
+            if step in ("mkdir", "replace") and not str(args[0]).endswith(".new"):
                 return before(*args, **kwargs)
             os._exit(9)
 
@@ -149,10 +149,10 @@ def test_concurrent_updates_and_readers_see_whole_baselines(tmp_path: Path) -> N
 def test_a_failed_update_keeps_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_baseline(tmp_path, "x", run(wrong=1))
 
-    def full(*args: Any) -> None:
+    def full(*args: Any, **kwargs: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(baselines, "_write", full)
+    monkeypatch.setattr(baselines, "write_text", full)
     with pytest.raises(UsageError, match="x cannot be written: No space left on device"):
         write_baseline(tmp_path, "x", run(wrong=2))
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
@@ -177,10 +177,36 @@ def test_the_head_is_plain_yaml_for_a_reviewer(tmp_path: Path) -> None:
 def test_a_writer_too_takes_up_what_was_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_baseline(tmp_path, "x", run(wrong=1)).rename(tmp_path / ".x.old")  # killed between the two renames
 
-    def full(*args: Any) -> None:
+    def full(*args: Any, **kwargs: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(baselines, "_write", full)
+    monkeypatch.setattr(baselines, "write_text", full)
     with pytest.raises(UsageError, match="No space left"):
         write_baseline(tmp_path, "x", run(wrong=2))
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
+
+
+def test_what_people_put_beside_a_baseline_stays(tmp_path: Path) -> None:
+    path = write_baseline(tmp_path, "x", run())
+    (path / "NOTES.md").write_text("why")
+    (path / "plots").mkdir()
+    (path / "plots" / "a.txt").write_text("plot")
+    (tmp_path / "precious").write_text("kept")
+    (path / "LICENSE").symlink_to("../precious")
+    (path / "baseline.yaml").rename(tmp_path / "moved.yaml")
+    (path / "baseline.yaml").symlink_to("../moved.yaml")
+    write_baseline(tmp_path, "x", run(wrong=4))
+    assert (path / "NOTES.md").read_text() == "why"
+    assert (path / "plots" / "a.txt").read_text() == "plot"
+    assert (path / "LICENSE").is_symlink()
+    assert not (path / "baseline.yaml").is_symlink()
+    assert "value: 0.85" in (tmp_path / "moved.yaml").read_text()
+
+
+def test_a_baseline_that_is_a_link_is_not_replaced(tmp_path: Path) -> None:
+    write_baseline(tmp_path / "real", "x", run())
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "x").symlink_to("../real/x")
+    with pytest.raises(UsageError, match="x cannot be written: is a link; put a folder in its place"):
+        write_baseline(tmp_path / "linked", "x", run(wrong=4))
+    assert read_baseline(tmp_path / "linked" / "x").value("perception.accuracy", "mini", None) == 0.85

@@ -1,4 +1,4 @@
-"""`qbench baseline RUN`: a finished run becomes a baseline, unless it is worse, smaller or no whole run."""
+"""`qbench baseline RUN`: a finished run becomes a baseline, unless it is worse or incomplete."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_finished_run_becomes_a_baseline(tmp_path: Path, promote) -> None:
     assert promote(a, "--name=../b")[0] == 4
 
 
-def test_a_worse_run_needs_consent(tmp_path: Path, promote) -> None:
+def test_a_worse_run_needs_an_option(tmp_path: Path, promote) -> None:
     promote(folder(tmp_path / "a", made({390})), "--name=vlm")
     worse = folder(tmp_path / "b", made(set(range(60))))
     status, out = promote(worse, "--name=vlm")
@@ -47,7 +47,7 @@ def test_a_worse_run_needs_consent(tmp_path: Path, promote) -> None:
     assert "perception.accuracy mini: 0.9975 -> 0.8500" in out
 
 
-def test_items_are_not_lost_without_consent(tmp_path: Path, promote) -> None:
+def test_lost_items_need_an_option(tmp_path: Path, promote) -> None:
     whole = made({390})
     promote(folder(tmp_path / "a", whole), "--name=vlm")
     kept = {key: item for key, item in whole.expected.items() if key[0] == "perception"}
@@ -66,7 +66,9 @@ def test_items_are_not_lost_without_consent(tmp_path: Path, promote) -> None:
         ({"blind": True}, "blind run"),
     ],
 )
-def test_a_part_or_a_blind_run_is_no_baseline(tmp_path: Path, promote, changed: dict[str, object], reason: str) -> None:
+def test_a_shard_and_a_blind_run_do_not_become_a_baseline(
+    tmp_path: Path, promote, changed: dict[str, object], reason: str
+) -> None:
     path = folder(tmp_path / "a", made({390}))
     summary = json.loads(Path(path, "summary.json").read_text())
     summary["fingerprint"] |= changed
@@ -77,7 +79,7 @@ def test_a_part_or_a_blind_run_is_no_baseline(tmp_path: Path, promote, changed: 
     assert not (tmp_path / "baselines").exists()
 
 
-def test_a_run_with_missing_items_is_no_baseline(tmp_path: Path, promote) -> None:
+def test_a_run_with_missing_items_does_not_become_a_baseline(tmp_path: Path, promote) -> None:
     path = folder(tmp_path / "a", made({390}))
     lines = Path(path, "records.jsonl").read_text().splitlines(keepends=True)
     Path(path, "records.jsonl").write_text("".join(lines[1:]))

@@ -1,4 +1,4 @@
-"""`qbench compare` on folders of finished runs and baselines: what it prints, and its exit status."""
+"""`qbench compare` on finished runs and baselines: its output and its exit status."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     return run
 
 
-def test_a_drop_is_told_with_its_numbers_and_the_items(tmp_path: Path, compare) -> None:
+def test_a_drop_is_reported_with_numbers_and_items(tmp_path: Path, compare) -> None:
     a, b = folder(tmp_path / "a", made({390})), folder(tmp_path / "b", made(set(range(20)), reverse=200))
     status, out = compare(a, b)
     assert status == 1
@@ -65,14 +65,14 @@ def test_a_drop_is_told_with_its_numbers_and_the_items(tmp_path: Path, compare) 
     assert out.splitlines()[-1] == "REGRESSED: perception.accuracy, assessment.srcc"
 
 
-def test_the_other_way_round_it_is_an_improvement(tmp_path: Path, compare) -> None:
+def test_the_reverse_comparison_is_an_improvement(tmp_path: Path, compare) -> None:
     a, b = folder(tmp_path / "a", made({390})), folder(tmp_path / "b", made(set(range(20))))
     status, out = compare(b, a)
     assert status == 0
     assert out.splitlines()[-1] == "PASS: 2 of 2 gates hold, improved: perception.accuracy"
 
 
-def test_a_baseline_stands_on_either_side(tmp_path: Path, compare) -> None:
+def test_both_arguments_can_be_baselines(tmp_path: Path, compare) -> None:
     old, new = made({390}), made(set(range(20)))
     a, b = write_baseline(tmp_path / "baselines", "a", old), write_baseline(tmp_path / "baselines", "b", new)
     run = folder(tmp_path / "run", new)
@@ -85,14 +85,14 @@ def test_a_baseline_stands_on_either_side(tmp_path: Path, compare) -> None:
 def test_inconclusive_warns_and_fails_when_strict(tmp_path: Path, compare) -> None:
     a, b = folder(tmp_path / "a", made(set())), folder(tmp_path / "b", made({1, 2, 3}))
     status, out = compare(a, b)
-    assert (status, out.splitlines()[-1]) == (0, "INCONCLUSIVE: perception.accuracy")
+    assert (status, out.splitlines()[-1]) == (0, "CANNOT TELL: perception.accuracy")
     assert "CANNOT TELL: between -1.9 and +0.0 points" in out
     assert compare(a, b, "--strict")[0] == 1
-    # A single gate has all of alpha: p = 1/8 shows nothing yet, and a wider margin excludes it.
+    # A single gate has all of alpha. p = 1/8 is inconclusive, and a wider margin lets the gate pass.
     assert compare(a, b, "--gate=perception.accuracy=0.05", "--strict")[0] == 0
 
 
-def test_what_is_not_whole_or_not_comparable_is_invalid(tmp_path: Path, compare) -> None:
+def test_incomplete_or_incomparable_runs_are_invalid(tmp_path: Path, compare) -> None:
     good = made(set())
     part = Results(good.records[:-1], good.expected, good.fingerprint)
     a, b = folder(tmp_path / "a", good), folder(tmp_path / "b", part)
@@ -131,13 +131,13 @@ def test_usage_errors_are_one_line(tmp_path: Path, compare) -> None:
         assert out.count("\n") == 1
 
 
-def test_nothing_to_compare_is_not_green(tmp_path: Path, compare) -> None:
+def test_a_comparison_without_gates_is_not_green(tmp_path: Path, compare) -> None:
     a = folder(tmp_path / "a", made(set()))
     status, out = compare(a, a, "--gate=description.sum=0.05")
     assert (status, out.splitlines()[-1]) == (1, "NOTHING COMPARED: no gate could be judged")
 
 
-def test_what_was_made_otherwise_is_told_and_forbids_nothing(tmp_path: Path, compare) -> None:
+def test_differing_conditions_are_reported_but_allowed(tmp_path: Path, compare) -> None:
     run = made(set())
     asked = list(run.expected.values())
     a = folder(tmp_path / "a", results(asked, run.records, model={"name": "x", "dtype": "float32"}, batch_size=16))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -132,6 +133,24 @@ def test_mini() -> None:
     assert {item.group for item in datasets[2].items} & {item.group for item in datasets[0].items}
     assert items[0].images[0].name.startswith("mini/images/")
     assert all(dataset.left_out == () for dataset in datasets)
+
+
+@pytest.mark.parametrize("own_ids", [True, False])
+def test_questions_about_one_photo_are_one_group_whatever_their_ids(tmp_path: Path, own_ids: bool) -> None:
+    rows = [
+        {
+            **({"id": f"{photo}-{i}"} if own_ids else {}),
+            "img_path": f"{photo}.jpg", "question": f"Question {i}?", "candidates": ["Yes", "No"],
+            "correct_ans": "Yes", "type": 0, "concern": 0,
+        }
+        for photo in range(3) for i in range(4)
+    ]  # fmt: skip
+    (tmp_path / "llvisionqa").mkdir()
+    (tmp_path / "llvisionqa" / "llvisionqa_dev.json").write_text(json.dumps(rows))
+    (dataset,) = open_datasets(str(tmp_path), rootdir=tmp_path, names=None, split="dev")
+    groups = [item.group for item in dataset.items]
+    assert len(groups) == 12
+    assert [groups.index(group) for group in groups] == [0] * 4 + [4] * 4 + [8] * 4
 
 
 def test_a_manifest_names_other_files_columns_directions_and_groups(tmp_path: Path) -> None:

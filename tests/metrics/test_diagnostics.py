@@ -1,4 +1,4 @@
-"""Diagnostics against SciPy, closed forms and counts by hand."""
+"""Compare diagnostics with SciPy, closed forms and counts by hand."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def test_perception() -> None:
     assert found["position_bias", None].value == pytest.approx(2 / 9)
 
 
-def test_without_answers_nothing_is_said_of_them() -> None:
+def test_hidden_answers_have_no_accuracy() -> None:
     hidden = question(0, answer=None)
     found = diagnosed([Record.of(hidden, "measured", choice="Yes"), Record.of(question(1), "error")], [hidden])
     assert {m.value for m in found.values()} == {None}
     assert all(m.note for m in found.values())
 
 
-def test_scores_that_tie() -> None:
+def test_tied_scores_are_counted() -> None:
     items = [picture(i, float(i)) for i in range(6)]
     found = diagnosed([scored(item, s) for item, s in zip(items, [0.1, 0.1, 0.2, 0.3, 0.3, 0.3], strict=True)], items)
     assert found["distinct_scores", None].value == 3
@@ -81,7 +81,7 @@ def test_the_fit_finds_the_function_that_made_the_scores() -> None:
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 2**32 - 1))
-def test_the_fit_is_scipys_where_both_converge(seed: int) -> None:
+def test_the_fit_equals_scipys_if_both_converge(seed: int) -> None:
     rng = np.random.default_rng(seed)
     x = rng.uniform(0, 1, 300)
     y = logistic(x, 1, 4, 0.5, 0.12) + rng.normal(0, 0.3, 300)
@@ -91,7 +91,7 @@ def test_the_fit_is_scipys_where_both_converge(seed: int) -> None:
 
 
 @pytest.mark.parametrize("curve", [lambda x: x, lambda x: np.exp(4 * x), lambda x: x**3, lambda x: x > 0.5])
-def test_the_fit_gains_on_any_rising_curve(curve: Callable[[np.ndarray], np.ndarray]) -> None:
+def test_the_fit_raises_plcc_for_any_rising_curve(curve: Callable[[np.ndarray], np.ndarray]) -> None:
     rng = np.random.default_rng(1)
     x = rng.uniform(0, 1, 500)
     y = curve(x) + rng.normal(0, 0.02, 500)
@@ -99,7 +99,7 @@ def test_the_fit_gains_on_any_rising_curve(curve: Callable[[np.ndarray], np.ndar
     assert np.mean((logistic_fit(x, y) - y) ** 2) <= np.mean((np.polyval(np.polyfit(x, y, 1), x) - y) ** 2) * (1 + 1e-4)
 
 
-def test_a_model_that_ranks_upside_down_gains_nothing_by_the_fit() -> None:
+def test_the_fit_does_not_raise_plcc_for_reversed_ranks() -> None:
     x = np.linspace(0, 1, 50)
     with pytest.raises(Undefined, match="do not rise"):
         logistic_fit(x, -x)

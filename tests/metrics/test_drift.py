@@ -1,4 +1,4 @@
-"""Drift against an independent computation, and judged against the floor."""
+"""Compare drift with an independent computation, and its verdict with the noise floor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.baseline.store import read_baseline, write_baseline
 from pytest_qbench.gates.comparison import drifts
 from pytest_qbench.gates.evaluate import Limits, evaluate
-from pytest_qbench.metrics.drift import against_floor, drift, judged
+from pytest_qbench.metrics.drift import compare_with_floor, drift, judge_drifts
 from pytest_qbench.metrics.noise_floor import SecondMeasurement, noise_floor, noise_items
 from pytest_qbench.metrics.probabilities import confidence, probabilities
 from pytest_qbench.metrics.results import Results
@@ -54,7 +54,7 @@ def test_drift_of_options_and_scores_is_the_mean_absolute_change() -> None:
     assert row.value == pytest.approx(expected.mean())
     assert row.ci is not None
     assert row.ci[0] < row.value < row.ci[1]
-    # The score of a run at temperature 100 moves a hundred times less; drift is always at temperature 1.
+    # At temperature 100, scores would change a hundred times less. Drift always uses temperature 1.
     pairs = [(seen(i, *new[i], score=0.501), seen(i, *old[i], score=0.5)) for i in range(50)]
     assert drift("assessment.drift", "mini_a", pairs, WORDS).value == pytest.approx(expected[:, 0].mean())
 
@@ -66,43 +66,46 @@ def test_drift_is_undefined_unless_every_pair_has_its_probabilities() -> None:
 
 
 def second_measurement(rng: np.random.Generator, sensitivity: np.ndarray, ratio: float) -> list[tuple[Record, Record]]:
-    """Pairs of records whose log-odds moved by noise in proportion to each item's sensitivity."""
+    """Return pairs of records whose log-odds differ by noise in proportion to each item's sensitivity."""
     return [
         (asked(i, [float(ratio * s * e), 0.0]), asked(i, [0.0, 0.0]))
         for i, (s, e) in enumerate(zip(sensitivity, rng.normal(size=sensitivity.size), strict=True))
     ]
 
 
-def test_a_run_that_moves_as_far_as_noise_seldom_warns_and_twice_as_far_it_does() -> None:
+def test_drift_at_the_noise_floor_rarely_warns_and_twice_as_much_does() -> None:
     rng = np.random.default_rng(2)
     warned = {1.0: 0, 3.0: 0}
     for _ in range(100):
-        sensitivity = np.exp(rng.normal(-6, 2, 64))  # as heavy-tailed as the embedded model's
+        sensitivity = np.exp(rng.normal(-6, 2, 64))  # as heavy-tailed as that of the embedded model
         records = {(old.task, old.item): old for _, old in second_measurement(rng, sensitivity, 1.0)}
         twice = [new for new, _ in second_measurement(rng, sensitivity, 1.0)]
         floor = noise_floor(SecondMeasurement("again", twice), records, WORDS).of("perception.drift", "mini")
         for ratio in warned:
             pairs = second_measurement(rng, sensitivity, ratio)
-            found = against_floor(drift("perception.drift", "mini", pairs, WORDS), pairs, WORDS, floor)
-            warned[ratio] += judged([found])[0][1]
+            found = compare_with_floor(drift("perception.drift", "mini", pairs, WORDS), pairs, WORDS, floor)
+            warned[ratio] += judge_drifts([found])[0][1]
     assert binomtest(warned[1.0], 100, 0.05, alternative="greater").pvalue > 0.01
     assert warned[3.0] > 95
 
 
-def test_several_datasets_share_alpha_and_an_unknown_floor_judges_nothing() -> None:
+def test_datasets_share_alpha_and_no_floor_means_no_judgement() -> None:
     rng = np.random.default_rng(0)
     pairs = second_measurement(rng, np.full(40, 0.01), 1.6)
     row = drift("perception.drift", "mini", pairs, WORDS)
     floor = {new.item: 0.0025 for new, _ in pairs}
-    found = against_floor(row, pairs, WORDS, floor)
+    found = compare_with_floor(row, pairs, WORDS, floor)
     assert found.p_value is not None
     alpha = 1.5 * found.p_value
-    assert judged([found], alpha)[0][1]
-    assert not any(moved for _, moved in judged([found, found], alpha))
-    unknown = against_floor(row, pairs, WORDS, {})
-    assert judged([unknown])[0][0].note == "not judged: the baseline stores no noise floor"
-    other = against_floor(row, pairs, WORDS, {f"mini/{i}": 0.1 for i in range(1000, 1040)})
-    assert judged([other])[0] == (replace(row, note="not judged: 0 items of the noise floor were measured"), False)
+    assert judge_drifts([found], alpha)[0][1]
+    assert not any(moved for _, moved in judge_drifts([found, found], alpha))
+    unknown = compare_with_floor(row, pairs, WORDS, {})
+    assert judge_drifts([unknown])[0][0].note == "not judged: the baseline stores no noise floor"
+    other = compare_with_floor(row, pairs, WORDS, {f"mini/{i}": 0.1 for i in range(1000, 1040)})
+    assert judge_drifts([other])[0] == (
+        replace(row, note="not judged: 0 items of the noise floor were measured"),
+        False,
+    )
 
 
 def test_noise_items_are_64_of_every_dataset() -> None:
@@ -112,7 +115,7 @@ def test_noise_items_are_64_of_every_dataset() -> None:
     assert {d: [i.dataset for i in chosen].count(d) for d in ("big", "small", "mini")} == {
         "big": 64, "small": 5, "mini": 64,
     }  # fmt: skip
-    assert max(int(i.id.partition("/")[2]) for i in chosen if i.dataset == "big") > 950  # not the first of them alone
+    assert max(int(i.id.partition("/")[2]) for i in chosen if i.dataset == "big") > 950  # not only the first items
     assert len(noise_items([text(0)])) == 1
 
 
@@ -132,7 +135,7 @@ def stored(tmp_path: Path, how_far: float | None) -> Baseline:
     return read_baseline(write_baseline(tmp_path, "x", old, found))
 
 
-def test_drift_is_judged_against_what_the_baseline_stores(tmp_path: Path) -> None:
+def test_drift_is_judged_against_the_noise_floor_of_the_baseline(tmp_path: Path) -> None:
     for floor, moved in ((0.5, False), (0.05, True), (None, False)):
         ((row, found),) = drifts(assessed(0.2), stored(tmp_path, floor))
         assert found is moved

@@ -1,4 +1,4 @@
-"""Conditions of a run: what a comparison needs, and that every entry comes back from its JSON."""
+"""Fingerprints: the conditions for a comparison, and the round trip through JSON."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_qbench.metrics.asked_prompts import FIRST_PROMPTS, are_altered, describe_prompts
-from pytest_qbench.metrics.fingerprint import Fingerprint, differences, fingerprint, reported
+from pytest_qbench.metrics.fingerprint import Fingerprint, differences, fingerprint, other_differences
 from pytest_qbench.prompt_sets.read import packaged_set
 from pytest_qbench.prompts import MAX_NEW_TOKENS, AnswerMode
+from pytest_qbench.runs.conditions import conditions_hash
 from pytest_qbench.runs.made_with import MadeWith
 from pytest_qbench.scoring.score import DEFAULT
 
@@ -24,7 +25,7 @@ def made(answer: AnswerMode = "generate", prompt_set: Any = None, altered: Any =
     )  # fmt: skip
 
 
-def test_default_limits_leave_a_fingerprint_as_it_was_before_there_were_options() -> None:
+def test_default_token_limits_are_left_out() -> None:
     assert not {"answer_tokens", "description_tokens"} & made().to_json().keys()
 
 
@@ -37,7 +38,7 @@ def test_default_limits_leave_a_fingerprint_as_it_was_before_there_were_options(
         (made("likelihood"), made("likelihood", perception=64), [], []),
     ],
 )
-def test_other_limits_forbid_the_comparison_of_their_task(
+def test_other_token_limits_prevent_the_comparison_of_their_task(
     old: Fingerprint, new: Fingerprint, perception: list[str], description: list[str]
 ) -> None:
     assert differences("perception", old, new) == perception
@@ -68,19 +69,19 @@ OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
 
 
 @given(st.fixed_dictionaries(ENTRIES, optional=OPTIONAL))
-def test_every_entry_comes_back_from_its_json(entry: dict[str, Any]) -> None:
+def test_every_entry_survives_a_round_trip_through_json(entry: dict[str, Any]) -> None:
     assert Fingerprint.from_json(entry).to_json() == entry
-    assert reported(Fingerprint.from_json(entry), Fingerprint.from_json(entry)) == []
+    assert other_differences(Fingerprint.from_json(entry), Fingerprint.from_json(entry)) == []
 
 
 @given(st.sampled_from(sorted({*ENTRIES, *OPTIONAL} - {"of_another_version", "other"})))
-def test_an_entry_of_another_type_is_named(name: str) -> None:
+def test_an_entry_of_a_wrong_type_is_named_in_the_error(name: str) -> None:
     with pytest.raises(ValueError, match=rf"^fingerprint\.{name} "):
         Fingerprint.from_json({name: [object()]})
 
 
-def test_the_order_of_the_entries_is_that_of_every_baseline() -> None:
-    """Baselines are reviewed as diffs: an entry that moves is noise."""
+def test_the_order_of_the_entries_is_stable() -> None:
+    """Users review baselines as diffs. A moved entry would be noise."""
     conditions = fingerprint(
         answer="likelihood", blind=False, judge={"name": "j"}, judge_rounds=5, unparsed=True, pixels=1, model={"name": "m"},
         max_new_tokens={**MAX_NEW_TOKENS, "description": 9}, data="d", machine="x", batch_size=4,
@@ -92,8 +93,10 @@ def test_the_order_of_the_entries_is_that_of_every_baseline() -> None:
     ]  # fmt: skip
 
 
-def test_what_the_model_knows_better_replaces_entries() -> None:
-    asked = made("likelihood").under({"answer": "generate", "scoring": {**DEFAULT.to_json(), "asked": "one word"}})
+def test_conditions_of_the_model_replace_entries() -> None:
+    asked = made("likelihood").with_conditions(
+        {"answer": "generate", "scoring": {**DEFAULT.to_json(), "asked": "one word"}}
+    )
     assert (asked.answer, asked.asked, asked.words) == ("generate", {"asked": "one word"}, DEFAULT.words)
     assert "asked" in "; ".join(differences("assessment", made(), asked))
 
@@ -139,3 +142,13 @@ def test_forms_of_two_processes_are_joined() -> None:
         "perception": {"example": "a", "hashes": ["1", "2"]}, "assessment": {"example": "c", "hashes": ["3"]},
     }  # fmt: skip
     assert "altered" not in one.identity()
+
+
+def test_a_projects_change_of_prompts_leaves_the_conditions_of_records_alone() -> None:
+    """The first records are written before anyone knows it."""
+    altered = made(altered={"perception": {"example": "Look. {question}", "hashes": ["a"]}})
+    assert conditions_hash("perception", altered) == conditions_hash("perception", made())
+    assert conditions_hash("perception", made(prompt_set=packaged_set("paper"))) != conditions_hash(
+        "perception", made()
+    )
+    assert Fingerprint.from_json(altered.to_json()) == altered

@@ -54,7 +54,7 @@ def test_errors_and_hidden_answers_do_not_count() -> None:
         st.tuples(st.floats(0, 1), st.floats(0, 5)), min_size=5, max_size=40, unique_by=(lambda t: t[0], lambda t: t[1])
     )
 )
-def test_correlations_are_scipys(pairs: list[tuple[float, float]]) -> None:
+def test_correlations_equal_scipys(pairs: list[tuple[float, float]]) -> None:
     records = [scored(picture(i, mos), score) for i, (score, mos) in enumerate(pairs)]
     x, y = np.array(pairs).T
     srcc = metric(records, "assessment.srcc", "mini_a")
@@ -94,9 +94,9 @@ def halved(i: int, mos: float, score: float) -> Record:
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_two_halves_count_at_once_or_by_their_mean(seed: int) -> None:
+def test_the_total_of_two_halves_is_joint_or_their_mean(seed: int) -> None:
     mos, score = np.random.default_rng(seed).normal(size=(2, 40))
-    score[1::2] += 3  # another scale in one half: at once is another number than the mean
+    score[1::2] += 3  # with another scale in one half, the joint correlation differs from the mean
     records = [halved(i, float(m), float(s)) for i, (m, s) in enumerate(zip(mos, score, strict=True))]
     found = {}
     for halves in (False, True):
@@ -121,3 +121,21 @@ def test_the_mean_of_halves_is_undefined_as_soon_as_one_is() -> None:
     assert rows[None].value is None
     assert "half=game" in (rows[None].note or "")
     assert rows["half=together"].value is not None
+
+
+def test_intervals_widen_where_items_share_photos() -> None:
+    def rows(per_photo: int) -> dict[str, float]:
+        asked = [replace(question(i), group=f"p{i // per_photo}") for i in range(120)]
+        seen = [replace(picture(i, i // per_photo + i % 3), group=f"p{i // per_photo}") for i in range(120)]
+        records = [answered(q, "Yes" if i // 6 % 3 else "No") for i, q in enumerate(asked)]
+        records += [scored(p, 0.01 * (i // 6 % 7) + 0.001 * (i // 6)) for i, p in enumerate(seen)]
+        found = {}
+        for name, dataset in (("perception.accuracy", "mini"), ("assessment.srcc", "mini_a")):
+            ci = metric(records, name, dataset).ci
+            found[name] = ci[1] - ci[0]
+        return found
+
+    single, shared = rows(1), rows(6)
+    assert all(shared[name] > 1.5 * single[name] for name in single)
+    few = [scored(replace(picture(i, i), group=f"p{i % 3}"), 0.01 * (i % 5)) for i in range(30)]
+    assert metric(few, "assessment.srcc", "mini_a").ci is None

@@ -1,4 +1,4 @@
-"""The published tables of assessment, from the published outputs: by the same path as a run's, without pytest."""
+"""Reproduce the published tables of assessment from the published outputs, by the code of a run without pytest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_qbench.engine.engine import Engine
 from pytest_qbench.items import Dataset
 from pytest_qbench.metrics.diagnostics import diagnose
 from pytest_qbench.metrics.metrics import Metric, compute_metrics
-from pytest_qbench.metrics.rescoring import compare
+from pytest_qbench.metrics.rescoring import compare_strategies
 from pytest_qbench.models import load_model, parse_spec
 from pytest_qbench.models.replay import ReplayModel
 from pytest_qbench.models.specs import paper_words
@@ -64,12 +64,12 @@ def test_the_twelve_cells_of_a_model(model: str) -> None:
     records, loaded = replayed(model)
     assert not [r for r in records if r.status == "error"]
     assert cells(compute_metrics(records, halves=True)) == pytest.approx(published("a3.csv", model), abs=0.001)
-    # One file of this model was begun twice; the repeated record of each counts once and is told.
+    # One file of this model was begun twice. Its repeated records count once and are listed.
     repeated = {entry.dataset for entry in loaded.left_out}
     assert repeated == (set(NAMES.values()) if model == "instructblip_vicuna" else set())
 
 
-def test_cgiqa_all_at_once_is_another_number() -> None:
+def test_cgiqa_over_all_items_differs_from_the_mean_of_its_halves() -> None:
     records, _ = replayed("llava_v1.5")
     srcc = {m.slice: m.value for m in compute_metrics(records) if m.dataset == "cgiqa" and m.name == "assessment.srcc"}
     assert srcc["half=mean"] == pytest.approx(0.285, abs=0.001)
@@ -83,7 +83,9 @@ ARGMAX = ["idefics", "instructblip_vicuna", "llava_v1.5", "shikra"]
 @pytest.mark.parametrize("model", ARGMAX)
 def test_the_argmax_cells_of_a_model(model: str) -> None:
     records, _ = replayed(model)
-    (argmax,) = [one for one in compare(records, Scoring(halves=True)) if one.strategy.name == "argmax good/poor"]
+    (argmax,) = [
+        one for one in compare_strategies(records, Scoring(halves=True)) if one.strategy.name == "argmax good/poor"
+    ]
     assert cells(list(argmax.metrics)) == pytest.approx(published("a3_argmax.csv", model), abs=0.003)
 
 
@@ -93,6 +95,6 @@ def test_diagnostics_are_finite_on_real_scores() -> None:
     assert {m.dataset for m in found} == set(NAMES.values())
     assert all(m.value is not None for m in found)
     values = {(m.name, m.dataset): m.value for m in (*found, *compute_metrics(records, halves=True)) if m.slice is None}
-    for dataset in NAMES.values():  # the fit is no worse than the straight line that PLCC is of
+    for dataset in NAMES.values():  # the fit is at least as good as a straight line
         if dataset != "cgiqa":
             assert values["assessment.plcc_fitted", dataset] >= values["assessment.plcc", dataset] - 1e-6  # type: ignore[operator]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import pearsonr, spearmanr
 
-from pytest_qbench.metrics.rescoring import compare, compare_answers
+from pytest_qbench.metrics.rescoring import compare_answers, compare_strategies
 from pytest_qbench.records import Record
 from pytest_qbench.scoring.quality import FIVE_LEVELS
 from pytest_qbench.scoring.score import DEFAULT, Scoring
@@ -32,7 +32,7 @@ def value(compared: list, name: str, metric: str, dataset: str | None) -> float:
     return row.value
 
 
-def test_every_way_is_what_its_formula_says() -> None:
+def test_every_strategy_follows_its_formula() -> None:
     words = ("good", "poor", "high", "low", "fine", "bad", "average", "excellent", "fair")
     made = records("koniq", words)
     mos = [float(r.target or 0) for r in made]
@@ -48,7 +48,7 @@ def test_every_way_is_what_its_formula_says() -> None:
         "three levels": (e["good"] + e["average"] / 2) / (e["good"] + e["average"] + e["poor"]),
         "five levels": sum(v * e[w] for w, v in FIVE_LEVELS.items()) / sum(e[w] for w in FIVE_LEVELS),
     }  # fmt: skip
-    compared = compare(made, DEFAULT)
+    compared = compare_strategies(made, DEFAULT)
     assert compared[0].strategy.name == "softmax good/poor, T = 1"
     assert not any(one.missing for one in compared)
     for name, expected in formulas.items():
@@ -57,8 +57,8 @@ def test_every_way_is_what_its_formula_says() -> None:
         assert value(compared, name, "plcc", "koniq") == pytest.approx(pearsonr(scores, mos)[0]), name
 
 
-def test_words_that_were_not_recorded_are_named() -> None:
-    compared = {one.strategy.name: one for one in compare(records("koniq", ("good", "poor")), DEFAULT)}
+def test_missing_words_are_listed() -> None:
+    compared = {one.strategy.name: one for one in compare_strategies(records("koniq", ("good", "poor")), DEFAULT)}
     assert compared["softmax high/low, T = 1"].missing == ("high", "low")
     assert compared["five levels"].missing == ("excellent", "fair", "bad")
     assert compared["argmax good/poor"].missing == ()
@@ -66,14 +66,14 @@ def test_words_that_were_not_recorded_are_named() -> None:
 
 def test_a_database_without_the_words_is_left_out_of_a_row() -> None:
     made = records("koniq", ("good", "poor")) + records("spaq", ("good", "poor", "high", "low"))
-    compared = {one.strategy.name: one for one in compare(made, DEFAULT)}
+    compared = {one.strategy.name: one for one in compare_strategies(made, DEFAULT)}
     assert {m.dataset for m in compared["argmax high/low"].metrics} == {"spaq", None}
     assert {m.dataset for m in compared["argmax good/poor"].metrics} == {"koniq", "spaq", None}
 
 
-def test_the_scoring_of_the_run_stands_first_and_halves_count_as_in_it() -> None:
+def test_the_scoring_of_the_run_comes_first_and_decides_about_halves() -> None:
     made = [replace(r, slices={"half": "ab"[i % 2]}) for i, r in enumerate(records("cgiqa", ("high", "low")))]
-    compared = compare(made, Scoring(("high", "low"), 100.0, halves=True))
+    compared = compare_strategies(made, Scoring(("high", "low"), 100.0, halves=True))
     assert compared[0].strategy.name == "softmax high/low, T = 100"
     parts = [[r for r in made if r.slices["half"] == half] for half in "ab"]
     expected = fmean(
@@ -86,7 +86,7 @@ def test_the_scoring_of_the_run_stands_first_and_halves_count_as_in_it() -> None
 def test_errors_and_records_without_logits_do_not_count() -> None:
     made = records("koniq", ("good", "poor"))
     extra = [replace(made[0], status="error", logprobs=None), replace(made[1], logprobs=None)]
-    one, other = compare(made, DEFAULT), compare([*made, *extra], DEFAULT)
+    one, other = compare_strategies(made, DEFAULT), compare_strategies([*made, *extra], DEFAULT)
     assert value(one, "argmax good/poor", "srcc", "koniq") == value(other, "argmax good/poor", "srcc", "koniq")
     assert not math.isnan(value(one, "argmax good/poor", "srcc", "koniq"))
 

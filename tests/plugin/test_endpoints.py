@@ -74,7 +74,7 @@ def test_all_three_tasks_run_and_their_tokens_are_counted(project: pytest.Pytest
     args = ("--qbench-update-baseline", "--qbench-max-unparsed=1", "--qbench-judge-arg=price=1/2", "-v")
     result, server = run(project, everything, *RUN, *args, *workers)
     assert result.ret == 0, result.stdout.str()
-    result.stdout.fnmatch_lines(["judge openai:j: right on its control set of 24 texts", "endpoint of the model: *"])
+    result.stdout.fnmatch_lines(["judge openai:j: passed its control set of 24 texts", "endpoint of the model: *"])
     found = summary(project)
     assert found["items"]["total"] == 48
     assert found["items"]["errors"] == 0

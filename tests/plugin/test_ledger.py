@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 
 import pytest
 
@@ -84,7 +85,10 @@ def test_the_exit_status_depends_on_measurements_and_verdicts(small: pytest.Pyte
 def test_a_run_without_some_of_its_tests_is_not_measured(small: pytest.Pytester, arguments: tuple[str, ...]) -> None:
     code, text = status(small, *arguments)
     assert code == 10, text
-    assert "NOT MEASURED: " in text
+    verdicts = [line for line in text.splitlines() if line.startswith("NOT MEASURED: ")]
+    assert len(verdicts) == 2  # the first and the last line of the section
+    assert all(len(line) < 160 and "; " not in line for line in verdicts)
+    assert text.count("measure only with --qbench-no-gates") == 1
 
 
 @pytest.mark.parametrize(
@@ -157,6 +161,13 @@ def test_a_named_model_without_suites_is_not_measured(pytester: pytest.Pytester)
     assert pytester.runpytest_subprocess("--qbench-model=random:0", "--collect-only").ret == 0
 
 
+def test_a_fixture_of_the_projects_own_that_measures_nothing(small: pytest.Pytester) -> None:
+    small.makeconftest("import pytest\n@pytest.fixture\ndef qbench_record(): ...")
+    code, text = status(small)
+    assert code == 10, text
+    assert "NOT MEASURED: a model is named, but no item was measured" in text
+
+
 def test_a_finished_run_is_resumed_only_with_its_own_model(small: pytest.Pytester) -> None:
     assert status(small, "--qbench-run-dir=run")[0] == 0
     resumed = ("--qbench-run-dir=run", "--qbench-resume")
@@ -172,3 +183,55 @@ def test_notes_in_a_baseline_are_kept(small: pytest.Pytester) -> None:
     notes.write_text("why")
     assert status(small, "--qbench-update-baseline")[0] == 0
     assert notes.read_text() == "why"
+
+
+SKIPS = {
+    "mark": """
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                if "[llvisionqa" in item.nodeid and item.nodeid.endswith(("7.png]", "8.png]")):
+                    item.add_marker(pytest.mark.skip(reason="not today"))
+    """,
+    "hook": """
+        def pytest_runtest_setup(item):
+            if "[llvisionqa" in item.nodeid and item.nodeid.endswith(("7.png]", "8.png]")):
+                pytest.skip("not today")
+    """,
+}
+
+
+@pytest.mark.parametrize("how, workers", [("mark", ()), ("hook", ("-n2",))])
+def test_skipped_items_are_not_measured_and_both_summaries_say_so(
+    small: pytest.Pytester, how: str, workers: tuple[str, ...]
+) -> None:
+    small.makeconftest("import pytest\n" + textwrap.dedent(SKIPS[how]))
+    ran = small.runpytest_subprocess(*RUN, "--qbench-baseline=b", "--qbench-run-dir=run", *workers)
+    assert ran.ret == 10
+    assert ran.parseoutcomes()["skipped"] == 80
+    ran.stdout.fnmatch_lines(["missing: 80 items: *", "not measured: 80 perception items have no record *"])
+    summary = json.loads((small.path / "run" / "summary.json").read_text())
+    assert summary["items"]["total"] - summary["items"]["scored"] == 80
+    records = (small.path / "run" / "records.jsonl").read_text().splitlines()
+    assert len(records) == 600 - 80
+
+
+def test_a_gate_that_cannot_fail_has_judged_nothing(small: pytest.Pytester) -> None:
+    code, text = status(small, "--qbench-limit=4", "--qbench-tasks=perception", "-k", "perception or accuracy")
+    assert code == 10, text
+    assert "4 items of 4 photos: too few for this gate to fail: the smallest possible p-value 0.031" in text
+
+
+def test_files_of_a_run_folder_that_are_links_lead_nowhere(small: pytest.Pytester) -> None:
+    precious = small.path / "precious"
+    precious.write_text("kept")
+    for name in ("run/summary.json", "run/items.jsonl", "run/baseline.jsonl", ".qbench/.gitignore"):
+        path = small.path / name
+        path.parent.mkdir(exist_ok=True)
+        path.symlink_to(precious)
+    assert status(small, "--qbench-run-dir=run")[0] == 0
+    assert precious.read_text() == "kept"
+    (small.path / "linked").mkdir()
+    (small.path / "linked" / "records.jsonl").symlink_to(precious)
+    code, text = status(small, "--qbench-run-dir=linked", "--qbench-resume")
+    assert code == 4, text
+    assert precious.read_text() == "kept"

@@ -50,7 +50,7 @@ class Finished:
         """What of this machine, or of an object, stands in files."""
         text = "".join((self.folder / name).read_text(errors="replace") for name in names)
         package = str(Path(pytest_qbench.__file__).parent)
-        return [one for one in (package, "PosixPath", "FileImage(", "Item(", "object at 0x") if one in text]
+        return [one for one in (package, "PosixPath", "FileImage(", "Item(id=", "object at 0x") if one in text]
 
 
 def run(folder: Path, *args: str, plugins: Iterable[str] = (), **files: str) -> Finished:

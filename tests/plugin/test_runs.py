@@ -52,7 +52,7 @@ def test_the_same_model_passes_against_its_recorded_baseline(
     record_baseline(project, *workers)
     again = project.runpytest_subprocess(*SMALL, "--qbench-json=s.json", *workers)
     assert again.ret == 0, again.stdout.str()
-    again.stdout.fnmatch_lines(["INCONCLUSIVE: *"])  # identical, but 40 items exclude no drop of the margin
+    again.stdout.fnmatch_lines(["CANNOT TELL: *"])  # identical, but 40 items exclude no drop of the margin
     gates = summary(project)["gates"]
     assert [g["name"] for g in sorted(gates, key=lambda g: g["name"])] == [
         "assessment.srcc", "description.sum", "perception.accuracy",
@@ -199,7 +199,7 @@ def test_an_inconclusive_gate_warns_and_fails_when_strict(project: pytest.Pytest
     reseal(path.parent)
     result = project.runpytest_subprocess(*SMALL)
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["INCONCLUSIVE: *", "*INCONCLUSIVE, *"])
+    result.stdout.fnmatch_lines(["CANNOT TELL: *", "*INCONCLUSIVE, *"])
     assert project.runpytest_subprocess(*SMALL, "--qbench-strict").ret == 11
 
 
@@ -229,7 +229,7 @@ def test_a_folder_with_one_task_is_gated_on_that_task(project: pytest.Pytester, 
     assert recorded.ret == 0, recorded.stdout.str()
     result = project.runpytest_subprocess(*args)
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["INCONCLUSIVE: * (not measured: description, assessment)", "*2 not gated*"])
+    result.stdout.fnmatch_lines(["CANNOT TELL: * (not measured: description, assessment)", "*2 not gated*"])
 
 
 @BOTH

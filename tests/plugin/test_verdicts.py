@@ -202,5 +202,5 @@ def test_comparing_finished_runs_gives_the_verdicts_of_their_gates(
     for a, b, status in ((base, "run1", 0), ("run0", "run1", 0), (base, "run2", 1), ("run0", "run2", 1)):
         assert main(["compare", str(project.path / a), str(project.path / b)]) == status
         out = capsys.readouterr().out
-        assert ("INCONCLUSIVE: " in out) is (status == 0)  # identical, but mini is too small for its margins
+        assert ("CANNOT TELL: " in out) is (status == 0)  # identical, but mini is too small for its margins
         assert ("REGRESSED: perception.accuracy, description.sum, assessment.srcc" in out) is (status == 1)

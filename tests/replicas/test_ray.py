@@ -56,7 +56,7 @@ def test_two_nodes_give_the_records_and_fingerprint_of_a_local_run(
     assert sorted(started_batches(folder)) == sorted(started_batches(local))
     assert summary(folder)["fingerprint"] == summary(local)["fingerprint"]
     assert summary(folder)["ray"] == {"replicas": 2, "nodes": 2, "started": False, "deaths": 0}
-    assert "ray: 2 replicas on 2 nodes of a cluster that was there" in spread.text
+    assert "ray: 2 replicas on 2 nodes of an existing cluster" in spread.text
 
 
 @pytest.mark.campaign

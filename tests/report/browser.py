@@ -1,4 +1,4 @@
-"""Debian's Chromium through Playwright; nothing is downloaded by the tests."""
+"""Debian's Chromium through Playwright. The tests download nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FLAGS = (
 
 
 def chromium() -> str:
-    """The browser; without one a test fails where CI runs it and is skipped elsewhere."""
+    """Return the path of the browser. Without a browser, a test fails in CI and is skipped elsewhere."""
     for name in NAMES:
         if found := shutil.which(name):
             return found
@@ -31,7 +31,7 @@ def chromium() -> str:
 
 @contextmanager
 def opened(page: Path, profile: Path, ready: str = "body[data-ready=yes]", **look: Any) -> Iterator[Any]:
-    """The page, ready, in a new empty profile; a message on its console or an exception in it is an error at the end."""
+    """Open a page in a new profile. At the end, a console message or an exception in the page is an error."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

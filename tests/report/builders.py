@@ -1,4 +1,4 @@
-"""Run folders without a run: items and records by formula, and the summary that a run would have written of them."""
+"""Build run folders without a run: computed items and records, and the summary that a run would write about them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def run_folder(
     before: Sequence[Record] = (),
     **summary: Any,
 ) -> Path:
-    """Write the folder; with records of a baseline, one gate on accuracy has judged them."""
+    """Write a run folder. With records of a baseline, its summary contains one gate on accuracy."""
     folder.mkdir(parents=True, exist_ok=True)
     write_items(folder, items)
     for name, lines in ((RECORDS, records), (BEFORE, before)):
@@ -62,7 +62,7 @@ def run_folder(
     return folder
 
 
-def asked(i: int, task: str, dataset: str, image: str | None = None) -> Item:
+def make_item(i: int, task: str, dataset: str, image: str | None = None) -> Item:
     images = (NamedImage(image or f"images/{dataset}/{i:06d}.jpg"),)
     name = f"{dataset}/{i:06d}.jpg"
     if task == "assessment":
@@ -76,8 +76,8 @@ def asked(i: int, task: str, dataset: str, image: str | None = None) -> Item:
     )
 
 
-def came_out(item: Item, shift: int, reply: str | None = None) -> Record:
-    """What a model put out: `shift` moves one answer or score in fifty."""
+def make_record(item: Item, shift: int, reply: str | None = None) -> Record:
+    """Return the record of an item. Another `shift` changes one answer or score in fifty."""
     i = int(item.id.rpartition("/")[2].removesuffix(".jpg"))
     moved = (i + shift) % 50 == 0
     if item.task == "assessment":
@@ -93,8 +93,8 @@ def came_out(item: Item, shift: int, reply: str | None = None) -> Record:
 
 
 def large(n: int) -> tuple[list[Item], list[Record], list[Record]]:
-    """`n` items of all tasks in nine datasets, with a baseline."""
+    """Return `n` items of all tasks in nine datasets, their records and those of a baseline."""
     parts = [("perception", "llvisionqa")] * 2 + [("description", "lldescribe")] * 1
     parts += [("assessment", name) for name in ("koniq", "spaq", "livefb", "livec", "cgiqa", "agiqa", "kadid")]
-    items = [asked(i, *parts[i % len(parts)]) for i in range(n)]
-    return items, [came_out(item, 0) for item in items], [came_out(item, 1) for item in items]
+    items = [make_item(i, *parts[i % len(parts)]) for i in range(n)]
+    return items, [make_record(item, 0) for item in items], [make_record(item, 1) for item in items]

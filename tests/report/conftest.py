@@ -1,4 +1,4 @@
-"""One run and one browser for all tests of the reports."""
+"""Fixtures: one run and one browser for all tests of the reports."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     found = shutil.which("chromium")
-    if found is None:  # not a skip: the page would be untested, and green
+    if found is None:  # no skip, which would leave the page untested
         pytest.fail("no chromium on PATH: the page is tested in a browser; install it: apt-get install chromium")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=found, args=CHROMIUM)

@@ -1,4 +1,4 @@
-"""A finished run whose data and replies are full of markup: recorded outputs against a better baseline."""
+"""Make a run whose data and replies are full of markup: recorded outputs, compared with a better baseline."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ QUESTIONS, PICTURES, LOST = 60, 40, 20
 
 
 def make(folder: Path) -> Path:
-    """Run the suites twice and return the folder that holds `run`, `p.html`, `s.md`, `j.xml` and `out`."""
+    """Run the suites twice. Return the folder with `run`, `p.html`, `s.md`, `j.xml` and `out`."""
     for suite in SUITES.glob("test_*.py"):
         (folder / suite.name).write_text(suite.read_text())
     data, options = folder / "data", ["Yes", "No <b>bold</b>"]

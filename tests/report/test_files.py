@@ -1,4 +1,4 @@
-"""What a run writes for people, and that `qbench report` writes the same again from the run folder alone."""
+"""The reports of a run. `qbench report` writes the same files from the run folder alone."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from pytest_qbench.report.history import COLUMNS
 from pytest_qbench.report.markdown import code, markdown
 from pytest_qbench.report.thumbnails import THUMBNAILS
 from tests.plugin.test_runs import BOTH, SMALL, project, record_baseline
-from tests.report.builders import SCRIPT, asked, came_out, run_folder
+from tests.report.builders import SCRIPT, make_item, make_record, run_folder
 
 __all__ = ["project"]
 
 
 def data_of(page: Path) -> Any:
-    """What the script of a page gets."""
+    """Return the data of a page's script."""
     (packed,) = re.findall(r'id="data">([^<]*)<', page.read_text(encoding="utf-8"))
     return json.loads(gzip.decompress(b64decode(packed)))
 
@@ -74,7 +74,7 @@ def test_every_report_is_rebuilt_from_the_run_folder_alone(
     assert verdicts == {f"{g['verdict']}: {g['reason']}" for g in summary["gates"]}
 
 
-def test_a_failing_gate_is_a_failed_case_with_its_message_in_junit(project: pytest.Pytester) -> None:
+def test_a_failing_gate_is_a_failed_test_case_in_junit(project: pytest.Pytester) -> None:
     done = project.runpytest_subprocess(*SMALL, "--junitxml=j.xml")  # no baseline: every gate is invalid
     assert done.ret == 10
     cases = [
@@ -111,10 +111,10 @@ def test_a_foreign_text_in_markdown_is_one_code_span(text: str) -> None:
     assert "<" not in cell[6:-7]
 
 
-def test_a_report_in_markdown_tells_verdict_flips_and_what_is_missing(tmp_path: Path) -> None:
-    items = [asked(i, "perception", "mini") for i in range(200)]
-    records = [came_out(item, 0, SCRIPT) for item in items]
-    run = run_folder(tmp_path / "run", items, records[:-1], [came_out(item, 1) for item in items][:-1], missing=["mini/000199.jpg"])  # fmt: skip
+def test_markdown_contains_verdict_flips_and_missing_items(tmp_path: Path) -> None:
+    items = [make_item(i, "perception", "mini") for i in range(200)]
+    records = [make_record(item, 0, SCRIPT) for item in items]
+    run = run_folder(tmp_path / "run", items, records[:-1], [make_record(item, 1) for item in items][:-1], missing=["mini/000199.jpg"])  # fmt: skip
     assert main(["report", str(run), f"--md={tmp_path / 'a.md'}"]) == 0
     text = (tmp_path / "a.md").read_text()
     assert text.startswith("## Q-Bench: `REGRESSED: accuracy on mini fell by 3.0 pt (74.0 % -> 71.0 %), allowed 1 pt`")
@@ -125,9 +125,9 @@ def test_a_report_in_markdown_tells_verdict_flips_and_what_is_missing(tmp_path: 
     assert "<script>" not in MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
 
 
-def test_markdown_stays_below_what_github_shows(tmp_path: Path) -> None:
-    items = [asked(i, "perception", f"set{i}") for i in range(3500)]
-    records = [came_out(item, 0) for item in items]
+def test_markdown_stays_below_the_limit_of_github(tmp_path: Path) -> None:
+    items = [make_item(i, "perception", f"set{i}") for i in range(3500)]
+    records = [make_record(item, 0) for item in items]
     run = run_folder(tmp_path / "run", items, records, notes=[f"note {i} " + "x" * 150 for i in range(3000)])
     text = markdown(read_finished(run))
     assert 400_000 < len(text.encode()) <= 2**20
@@ -136,13 +136,13 @@ def test_markdown_stays_below_what_github_shows(tmp_path: Path) -> None:
 
 
 def past(folder: Path, name: str, day: int, recorded: str, right: int, **more: Any) -> None:
-    items = [asked(i, "perception", "mini") for i in range(60)]
-    records = [came_out(item, right) for item in items]
+    items = [make_item(i, "perception", "mini") for i in range(60)]
+    records = [make_record(item, right) for item in items]
     base = {"name": "old", "path": "b", "recorded": recorded}
     run_folder(folder / name, items, records, baseline=base, began=f"2026-01-{day:02}T00:00:00+00:00", **more)
 
 
-def test_history_marks_where_the_baseline_changed_as_page_and_csv(
+def test_the_history_marks_a_changed_baseline_in_page_and_csv(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = tmp_path / "runs"
@@ -160,7 +160,7 @@ def test_history_marks_where_the_baseline_changed_as_page_and_csv(
     assert order[0] == "z-first"
     assert order[-1] == "a-last"
     assert {row["run"] for row in rows if row["baseline_changed"] == "True"} == {"a-last"}
-    assert {row["model"] for row in rows} == {"built", "'=another"}  # no formula for a spreadsheet
+    assert {row["model"] for row in rows} == {"built", "'=another"}  # a spreadsheet must not see a formula
     for name in order:
         summary = json.loads((runs / name / "summary.json").read_text())
         (total,) = [m for m in summary["metrics"] if m["name"] == "perception.accuracy" and m["slice"] is None]
@@ -182,10 +182,10 @@ def test_history_marks_where_the_baseline_changed_as_page_and_csv(
         (["report", "nowhere"], "has no summary.json"),
         (["report", "--history=nowhere"], "no such folder"),
         (["report", "x", "--history=y"], "name one run folder"),
-        (["report", "x", "--csv=y"], "--csv goes with --history"),
+        (["report", "x", "--csv=y"], "--csv needs --history"),
     ],
 )
-def test_a_wrong_call_is_one_line_and_exit_4(
+def test_a_usage_error_is_one_line_with_exit_status_4(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 4

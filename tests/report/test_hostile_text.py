@@ -1,4 +1,4 @@
-"""One hostile text in every place that foreign text can take, through every writer."""
+"""One hostile text in every place for foreign text, written by every writer."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ import pytest
 from pytest_qbench.cli.main import main
 from pytest_qbench.gates.evaluate import GateResult
 from pytest_qbench.items import Item
-from pytest_qbench.report.finished_run import Finished, read_finished
+from pytest_qbench.report.finished_run import FinishedRun, read_finished
 from pytest_qbench.report.junit import properties
 from pytest_qbench.report.markdown import markdown
 from pytest_qbench.report.page import page
 from pytest_qbench.report.terminal import gate_text, section
-from tests.report.builders import asked, came_out, run_folder
+from tests.report.builders import make_item, make_record, run_folder
 from tests.test_escaping import ACTING, obeyed
 
 HOSTILE = (
@@ -34,13 +34,13 @@ HOSTILE = (
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     def hostile(item: Item) -> Item:
         return replace(item, question=HOSTILE, options=(HOSTILE, "No"), answer="No")
 
-    items = [hostile(asked(i, "perception", "mini")) for i in range(20)]
-    items += [replace(asked(i, "description", "mini"), golden=(HOSTILE,)) for i in range(4)]
-    records = [replace(came_out(item, 0), response=HOSTILE) for item in items]
+    items = [hostile(make_item(i, "perception", "mini")) for i in range(20)]
+    items += [replace(make_item(i, "description", "mini"), golden=(HOSTILE,)) for i in range(4)]
+    records = [replace(make_record(item, 0), response=HOSTILE) for item in items]
     records = [
         replace(r, choice=HOSTILE, target="No", status="wrong") if r.task == "perception" else r for r in records
     ]
@@ -58,22 +58,22 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 
 def acting(text: str) -> list[str]:
-    """What acts in a text of several lines: characters, and lines that a runner of CI jobs obeys."""
+    """Return the parts of a text that act: control characters, and lines that a CI job obeys."""
     characters = [repr(c) for c in text if unicodedata.category(c) in ACTING and c != "\n"]
     return characters + [line for line in text.split("\n") if obeyed(line)]
 
 
-def terminal(run: Finished) -> str:
+def terminal(run: FinishedRun) -> str:
     return "\n".join(line.text for verbosity in (-1, 0, 1) for line in section(run, 80, verbosity))
 
 
-def failing_gate(run: Finished) -> str:
+def failing_gate(run: FinishedRun) -> str:
     gate = run.gates[0]
     return gate_text(GateResult(HOSTILE, "regressed", HOSTILE, gate.rows, gate.lost, gate.gained))
 
 
-def html(run: Finished) -> str:
-    """What a reader of the page sees: its own markup, and the items that its script shows."""
+def html(run: FinishedRun) -> str:
+    """Return the visible text of the page: its markup, and the items that its script shows."""
     text = page(run)
     packed = max(re.findall(r">\s*([A-Za-z0-9+/=]{100,})\s*<", text), key=len)
     shown = texts_of(json.loads(gzip.decompress(base64.b64decode(packed))))
@@ -91,19 +91,21 @@ def texts_of(data: object) -> list[str]:
     return [text for part in parts for text in texts_of(part)]
 
 
-WRITERS: dict[str, Callable[[Finished], str]] = {
+WRITERS: dict[str, Callable[[FinishedRun], str]] = {
     "terminal and log": terminal, "failing gate": failing_gate, "Markdown": markdown, "HTML": html,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS.keys())
-def test_nothing_acts(finished: Finished, write: Callable[[Finished], str]) -> None:
+def test_hostile_text_does_not_act(finished: FinishedRun, write: Callable[[FinishedRun], str]) -> None:
     told = write(finished)
     assert "pwned" in told
     assert acting(told) == []
 
 
-def test_nothing_acts_in_the_commands(finished: Finished, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_hostile_text_does_not_act_in_the_commands(
+    finished: FinishedRun, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     table = tmp_path / "h.csv"
     assert main(["report", str(finished.folder), "-v"]) == 0
     assert main(["report", "--history", str(finished.folder.parent), "--csv", str(table)]) == 0
@@ -120,8 +122,8 @@ def test_nothing_acts_in_the_commands(finished: Finished, capsys: pytest.Capture
         assert not cell.startswith(("=", "+", "@")) and not re.match(r"-\D", cell)  # noqa: PT018
 
 
-def test_nothing_acts_in_junit(finished: Finished, pytester: pytest.Pytester) -> None:
-    """pytest's own XML drops some characters; what we hand it has none, properties and failures."""
+def test_hostile_text_does_not_act_in_junit(finished: FinishedRun, pytester: pytest.Pytester) -> None:
+    """pytest's XML drops some characters. Our properties and failures contain none of them."""
     (pytester.path / "told.json").write_text(json.dumps([properties(finished), failing_gate(finished)]))
     pytester.makepyfile(
         """

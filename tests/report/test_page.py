@@ -1,4 +1,4 @@
-"""The page in a real browser: 85,000 items, foreign texts, a phone, the dark."""
+"""The page in a real browser: 85,000 items, foreign texts, a phone, dark mode."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from PIL import Image
 from pytest_qbench.cli import main
 from pytest_qbench.report.thumbnails import THUMBNAILS
 from tests.report.browser import opened
-from tests.report.builders import QUOTED, SCRIPT, asked, came_out, large, run_folder
+from tests.report.builders import QUOTED, SCRIPT, large, make_item, make_record, run_folder
 
 N = 85_000
-LIMIT = 4 * 2**20  # bytes of a page
-ANSWERS = 200  # ms for a search
+LIMIT = 4 * 2**20  # maximum size of a page in bytes
+ANSWERS = 200  # maximum time of a search in ms
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +32,12 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A page whose texts try to be markup; its first item has a thumbnail."""
+    """Return a page whose texts contain markup. Its first item has a thumbnail."""
     folder = tmp_path_factory.mktemp("hostile")
-    items = [asked(i, "perception", "mini", f"images/{i} {QUOTED}") for i in range(400)]
-    items += [asked(i, "assessment", f"db {SCRIPT}") for i in range(400, 460)]
-    records = [came_out(item, 0, SCRIPT) for item in items]
-    before = [came_out(item, 1, f"</script>{SCRIPT}") for item in items]
+    items = [make_item(i, "perception", "mini", f"images/{i} {QUOTED}") for i in range(400)]
+    items += [make_item(i, "assessment", f"db {SCRIPT}") for i in range(400, 460)]
+    records = [make_record(item, 0, SCRIPT) for item in items]
+    before = [make_record(item, 1, f"</script>{SCRIPT}") for item in items]
     buffer = io.BytesIO()
     Image.new("RGB", (24, 16), (200, 30, 30)).save(buffer, "WEBP")
     url = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
@@ -53,7 +53,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def searched(tab: Any, words: str) -> tuple[float, str]:
-    """Type into the search; return the milliseconds until the answer stood in the page, and the answer."""
+    """Type into the search. Return the milliseconds until the page shows the result, and the result."""
     took, told = tab.evaluate(
         """(words) => {
             const box = document.getElementById("search");
@@ -77,7 +77,7 @@ def test_85000_items_in_a_browser(big: Path, tmp_path: Path) -> None:
     with opened(big, tmp_path / "profile", viewport={"width": 1200, "height": 900}) as tab:
         assert tab.locator("#verdict").inner_text().startswith("REGRESSED: accuracy on mini fell by 3.0 pt")
         assert tab.locator("#found").inner_text() == f"{N} of {N} items"
-        assert tab.locator("#item-rows .row").count() < 100  # only what is in view exists
+        assert tab.locator("#item-rows .row").count() < 100  # rows out of view do not exist
 
         took = []
         for words, wanted in (("image 420?", 1), ("KONIQ/", N // 10), ("no such words", 0), ("i think noise", None)):
@@ -127,8 +127,8 @@ def test_foreign_texts_stay_text(hostile: Path, tmp_path: Path) -> None:
         assert f"a note {SCRIPT}" in tab.locator("#notes").inner_text()
         tab.keyboard.press("Escape")
         assert SCRIPT in tab.locator("#ranks").inner_text()
-        assert tab.evaluate("document.querySelectorAll('script:not([src])').length") == 2  # ours alone
-        assert tab.locator("image").count() == 1  # of the two thumbnails one is no image
+        assert tab.evaluate("document.querySelectorAll('script:not([src])').length") == 2  # the page's own scripts
+        assert tab.locator("image").count() == 1  # one of the two thumbnails is not an image
 
 
 def test_a_link_to_an_item_opens_it_and_an_outlier_is_a_click_away(hostile: Path, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_link_to_an_item_opens_it_and_an_outlier_is_a_click_away(hostile: Path
         assert "MOS" in tab.locator("dialog#item").inner_text()
 
 
-def test_it_reads_without_javascript(hostile: Path, tmp_path: Path) -> None:
+def test_the_page_is_readable_without_javascript(hostile: Path, tmp_path: Path) -> None:
     with opened(hostile, tmp_path / "profile", ready="h1", java_script_enabled=False) as tab:
         told = tab.locator("body").inner_text()
         assert "REGRESSED: accuracy on mini fell by 3.0 pt" in told
@@ -160,7 +160,7 @@ def test_it_reads_without_javascript(hostile: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_reads_it_in_light_and_dark(hostile: Path, tmp_path: Path, scheme: str) -> None:
+def test_the_page_fits_a_phone_in_light_and_dark_mode(hostile: Path, tmp_path: Path, scheme: str) -> None:
     look = {"viewport": {"width": 390, "height": 844}, "color_scheme": scheme}
     with opened(hostile, tmp_path / "profile", **look) as tab:
         assert tab.evaluate("document.documentElement.scrollWidth") <= 390
@@ -187,9 +187,9 @@ def test_print_shows_every_tab_and_no_list(hostile: Path, tmp_path: Path) -> Non
 
 def test_the_history_is_drawn(tmp_path: Path) -> None:
     for day, name in enumerate(("one", "two"), 1):
-        items = [asked(i, "perception", f"mini {SCRIPT}") for i in range(40)]
+        items = [make_item(i, "perception", f"mini {SCRIPT}") for i in range(40)]
         run_folder(
-            tmp_path / "runs" / name, items, [came_out(item, day) for item in items],
+            tmp_path / "runs" / name, items, [make_record(item, day) for item in items],
             began=f"2026-01-{day:02}T00:00:00+00:00", model={"name": SCRIPT}, verdict=f"PASS: {SCRIPT}",
             baseline={"name": "old", "path": "b", "recorded": f"2025-12-{day:02}"},
         )  # fmt: skip

@@ -17,7 +17,7 @@ Open = Callable[..., Any]
 
 @pytest.fixture
 def open_page(browser: Any) -> Iterator[Open]:
-    """Open a file; at the end nothing may have been logged, thrown, asked of the network or shown as a dialog."""
+    """Open a file. At the end, a log message, an exception, a network request or a dialog is an error."""
     problems: list[str] = []
     contexts = []
 
@@ -81,7 +81,7 @@ def test_sorting_by_the_rank_of_the_mos(run: Path, open_page: Open) -> None:
     assert page.locator("#gates svg.bar").count() >= 2
 
 
-def test_an_outlier_is_clicked(run: Path, open_page: Open) -> None:
+def test_a_click_on_an_outlier_opens_its_item(run: Path, open_page: Open) -> None:
     page = open_page(run / "p.html")
     page.locator("#ranks .card a", has_text="p5.png").first.click()
     assert "koniq/p5.png" in page.locator("dialog[open]").inner_text()
@@ -105,7 +105,7 @@ def test_history(run: Path, open_page: Open, capsys: pytest.CaptureFixture[str])
     assert main(["report", *arguments]) == 0
     out = capsys.readouterr().out
     assert "became the baseline" in out
-    assert "left out: " in out  # the folders that are no run
+    assert "left out: " in out  # the folders without a run
     with (run / "h.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     summaries = {name: json.loads((run / name / "summary.json").read_text()) for name in ("before", "run")}

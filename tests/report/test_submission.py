@@ -26,7 +26,7 @@ def hidden(tmp_path: Path) -> list[Item]:
     return list(dataset.items)
 
 
-def test_the_question_records_come_back_with_a_response(tmp_path: Path) -> None:
+def test_a_submission_contains_the_questions_with_responses(tmp_path: Path) -> None:
     items = hidden(tmp_path)
     records = [
         Record.of(items[2], "unparsed", response="Hard to tell"),
@@ -48,7 +48,7 @@ def test_an_item_that_was_not_measured_is_not_dropped(tmp_path: Path) -> None:
     assert [one["response"] for one in json.loads((tmp_path / "llvisionqa_test.json").read_text())] == [""] * 4
 
 
-def test_where_answers_are_known_nothing_is_written(tmp_path: Path) -> None:
+def test_known_answers_give_no_submission(tmp_path: Path) -> None:
     items = [question(0), picture(0, 1.0)]
     assert write_submissions(tmp_path, results(items, [scored(items[1], 0.5)])) == []
     assert list(tmp_path.iterdir()) == []

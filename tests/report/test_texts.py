@@ -1,4 +1,4 @@
-"""Terminal, Markdown and JUnit XML, by what they say."""
+"""The content of terminal, Markdown and JUnit XML reports."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from pytest_qbench.escaping import one_line
 from pytest_qbench.report.finished_run import read_finished
 from pytest_qbench.report.markdown import code, table
 from pytest_qbench.report.terminal import section
@@ -21,7 +22,7 @@ ACCURACY = (QUESTIONS - LOST - 1) / QUESTIONS
 
 
 @pytest.mark.parametrize("width", [80, 100, 160])
-def test_the_terminal_says_the_same_at_every_width(run: Path, width: int) -> None:
+def test_the_terminal_shows_the_same_text_at_every_width(run: Path, width: int) -> None:
     lines = [line.text for line in section(read_finished(run / "run"), width)]
     value, change = f"{100 * ACCURACY:.1f} %", f"{100 * (ACCURACY - 1):+.1f} pt"
     assert lines[0].startswith("REGRESSED: ")
@@ -35,7 +36,7 @@ def test_the_terminal_says_the_same_at_every_width(run: Path, width: int) -> Non
     assert lines[-2].endswith("/run")
 
 
-def test_quiet_is_a_handful_and_verbose_names_the_flips(run: Path) -> None:
+def test_quiet_gives_few_lines_and_verbose_lists_the_flips(run: Path) -> None:
     finished = read_finished(run / "run")
     assert len(section(finished, 100, -1)) <= 10
     told = "\n".join(line.text for line in section(finished, 100, 1))
@@ -43,19 +44,19 @@ def test_quiet_is_a_handful_and_verbose_names_the_flips(run: Path) -> None:
     assert "conditions" in told
 
 
-def test_a_live_run_prints_what_its_folder_says(run: Path) -> None:
+def test_a_live_run_prints_the_lines_of_its_folder(run: Path) -> None:
     out = (run / "out").read_text()
     for line in section(read_finished(run / "run"), 80):
         assert line.text.replace(f"{run}/", "") in out
 
 
-def test_markdown_holds_no_markup_of_the_data(run: Path) -> None:
+def test_markdown_contains_no_markup_from_the_data(run: Path) -> None:
     text = (run / "s.md").read_text()
     assert ALERT in text
     tokens = GITHUB.parse(text)
     inline = [child for token in tokens for child in token.children or ()]
     assert not [t for t in (*tokens, *inline) if t.type.startswith(("html_inline", "image", "link"))]
-    ours = r"<details><summary>[\w .,:]+</summary>|</details>"  # what folds away; nothing of the data
+    ours = r"<details><summary>[\w .,:]+</summary>|</details>"  # the report's own folding, no text from the data
     assert all(re.fullmatch(ours, t.content.strip()) for t in tokens if t.type == "html_block")
     cells = [t for t in inline if t.type == "code_inline" and ALERT in t.content]
     assert len(cells) >= 10
@@ -66,10 +67,10 @@ def test_markdown_holds_no_markup_of_the_data(run: Path) -> None:
 def test_a_code_span_keeps_the_text(text: str) -> None:
     rendered = GITHUB.parse(table(["a", "b"], [[code(text), "x"]]))
     cells = [t for t in rendered if t.type == "inline"]
-    assert len(cells) == 4  # nothing broke out of its cell
+    assert len(cells) == 4  # no text has left its cell
     (span,) = cells[2].children or ()
     assert span.type == "code_inline"
-    assert span.content.split() == text.split()
+    assert span.content.split() == one_line(text).split()
 
 
 def test_junit(run: Path) -> None:

@@ -39,7 +39,7 @@ FULL: dict[str, Any] = {
     "gates": [{"name": "perception.accuracy mini type=what", "verdict": "inconclusive", "outcome": "inconclusive", "reason": "few",
                "rows": [ROW], "lost": [FLIP], "gained": [], "lost_count": 1, "gained_count": 0}],
     "errors": [{"item": "mini/2", "error": "no reply"}], "missing": ["mini/3"],
-    "left_out": [{"dataset": "mini", "entry": "x", "reason": "no image"}],
+    "left_out": [{"dataset": "mini", "entry": "x", "reason": "no image"}], "outputs_matched": {"id": 3, "image": 2},
     "drifts": [{"name": "perception.drift", "dataset": "mini", "moved": False}],
     "made_otherwise": ["machine: a -> b"], "began": "2026-01-01T00:00:00+00:00", "commit": None,
     "verdict": "INCONCLUSIVE: perception.accuracy",
@@ -49,7 +49,7 @@ FULL: dict[str, Any] = {
                         "cost": None}},
     "ray": {"replicas": 2, "nodes": 1, "started": True, "deaths": 0}, "tracebacks": {"mini/2": "Traceback"},
     "data": {"meaning": ["m"], "direction_stated": ["mini"]}, "notes": ["n"], "changes": ["c"], "submissions": ["s"],
-    "seconds": 1.5, "hints": ["h"],
+    "seconds": 1.5, "resumed": 2, "hints": ["h"],
 }  # fmt: skip
 
 

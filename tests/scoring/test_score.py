@@ -1,4 +1,4 @@
-"""Extraction against what a careful human reads, scores against closed forms."""
+"""Compare extraction with a careful human's reading, and scores with closed forms."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ LEVELS = ("High", "Low", "Medium")
 SHADES = ("Blurry", "Not blurry at all", "Slightly blurry")
 PLACES = ("The sky", "The ground", "The trees")
 UNPARSED = None
-PROPERTY = settings(deadline=None)  # a busy machine is no bug
+PROPERTY = settings(deadline=None)  # no test may fail because the machine is busy
 
-# What a careful human who sees the options and the reply, but not the image, would note down.
+# The choice of a careful human, who sees the options and the reply, but not the image.
 HUMAN: list[tuple[tuple[str, ...], str, str | None]] = [
     # FINDINGS part 5: replies that widely used harnesses score wrongly
     (BLUR, "A\n", "Blurry"),
@@ -107,7 +107,7 @@ HUMAN: list[tuple[tuple[str, ...], str, str | None]] = [
     (YES_NO, "Yes, it is not.", UNPARSED),
     (YES_NO, "No, it is.", UNPARSED),
     (YES_NO, "A. No", UNPARSED),
-    # a conclusion overrides what was weighed before
+    # a conclusion overrides the considerations before it
     (BLUR, "A. Blurry\nB. Sharp\nC. Noisy\nAnswer: C", "Noisy"),
     (BLUR, "The left is blurry, the right is sharp. So the answer is B.", "Sharp"),
     (BLUR, "Is it blurry or sharp? Sharp.", "Sharp"),
@@ -192,7 +192,7 @@ HUMAN: list[tuple[tuple[str, ...], str, str | None]] = [
 
 
 @pytest.mark.parametrize("options, reply, expected", HUMAN)
-def test_extraction_reads_as_a_careful_human_does(options: tuple[str, ...], reply: str, expected: str | None) -> None:
+def test_extraction_agrees_with_a_careful_human(options: tuple[str, ...], reply: str, expected: str | None) -> None:
     found = extract_answer(reply, options)
     assert found.choice == expected, found.rule
 
@@ -217,7 +217,7 @@ def test_extraction_reads_as_a_careful_human_does(options: tuple[str, ...], repl
         (BLUR, "sharp?", "only asked about"),
     ],
 )
-def test_extraction_says_which_rule_matched(options: tuple[str, ...], reply: str, rule: str) -> None:
+def test_extraction_names_the_rule_that_matched(options: tuple[str, ...], reply: str, rule: str) -> None:
     assert extract_answer(reply, options).rule == rule
 
 
@@ -245,7 +245,7 @@ CASES = [str.upper, str.lower, str.swapcase, str.casefold]
 
 @st.composite
 def replies(draw: st.DrawFn, forms: list[str]) -> tuple[tuple[str, ...], str, str]:
-    """Options, the one that a reply of one of the forms is about, and the reply."""
+    """Draw options, one of them, and a reply about it in one of the forms."""
     options = draw(OPTION_SETS)
     index = draw(st.integers(0, len(options) - 1))
     form = draw(st.sampled_from(forms))
@@ -275,7 +275,7 @@ def test_an_affirmed_option_is_chosen(case: tuple[tuple[str, ...], str, str]) ->
 @given(replies(NEGATIONS))
 def test_a_negated_option_is_never_chosen(case: tuple[tuple[str, ...], str, str]) -> None:
     options, option, reply = case
-    assume(not (option == "No" and reply in ("no No", "B, no.", "A, no.")))  # emphasis, no negation
+    assume(not (option == "No" and reply in ("no No", "B, no.", "A, no.")))  # an emphasis, not a negation
     found = extract_answer(reply, options)
     assert found.choice != option, found.rule
 
@@ -298,7 +298,7 @@ def test_emphasis_of_the_option_does_not_matter(case: tuple[tuple[str, ...], str
 
 @PROPERTY
 @given(ANY_REPLY, ANY_OPTIONS)
-def test_whatever_is_chosen_is_an_option_and_every_result_has_a_reason(reply: str, options: tuple[str, ...]) -> None:
+def test_a_choice_is_an_option_and_every_result_has_a_reason(reply: str, options: tuple[str, ...]) -> None:
     found = extract_answer(reply, options)
     assert found.choice is None or found.choice in options
     assert found.rule
@@ -364,7 +364,7 @@ def test_quality_score_is_a_softmax(good: float, poor: float) -> None:
 
 
 @pytest.mark.parametrize("good, poor", [(math.nan, 0.0), (0.0, math.nan), (-math.inf, -math.inf)])
-def test_quality_score_of_nothing_is_an_error(good: float, poor: float) -> None:
+def test_quality_score_of_nan_is_an_error(good: float, poor: float) -> None:
     with pytest.raises(ItemError):
         quality_score(good, poor)
 
@@ -400,7 +400,7 @@ def test_argmax_counts_a_tie_as_poor() -> None:
         argmax_score({"good": math.nan, "poor": 1.0})
 
 
-def test_levels_give_the_expected_worth() -> None:
+def test_levels_give_the_expected_value() -> None:
     shares = {"excellent": 0.1, "good": 0.2, "fair": 0.4, "poor": 0.2, "bad": 0.1}
     logits = {word: math.log(share) - 4 for word, share in shares.items()}
     assert level_score(logits) == pytest.approx(3.0, rel=1e-12)
@@ -417,7 +417,7 @@ def test_levels_give_the_expected_worth() -> None:
 
 @PROPERTY
 @given(st.fixed_dictionaries(dict.fromkeys(FIVE_LEVELS, FINITE)))
-def test_levels_stay_within_their_worth(logits: dict[str, float]) -> None:
+def test_levels_stay_within_their_range(logits: dict[str, float]) -> None:
     assert 1 <= level_score(logits) <= 5
 
 
@@ -458,11 +458,11 @@ def test_likelihoods_become_records(yes: float, no: float, status: str, choice: 
     assert (record.status, record.choice, record.logprobs) == (status, choice, {"Yes": yes, "No": no})
 
 
-def test_the_words_of_the_scoring_count_wherever_they_stand() -> None:
+def test_the_score_depends_on_the_words_of_the_scoring_in_any_order() -> None:
     for good, poor in (("good", "poor"), ("high", "low")):
         logprobs = {"excellent": 0.0, poor: math.log(0.1), good: math.log(0.3)}
         record = score(ASSESSMENT, Response(logprobs=logprobs), Scoring((good, poor)))
-        assert record.logprobs == logprobs  # for other scorings, later
+        assert record.logprobs == logprobs  # kept for other scoring strategies
         assert (record.status, record.target) == ("measured", 3.5)
         assert record.score == pytest.approx(0.75, rel=1e-12)
     record = score(ASSESSMENT, Response(logprobs={"good": 100.0, "poor": 0.0}), Scoring(temperature=100))
@@ -487,7 +487,7 @@ def test_a_description_without_an_answer_is_an_error(text: str, finish: str | No
 
 
 @pytest.mark.parametrize("text", ["", "<think>It is yes", "<think>Yes</think>"])
-def test_a_choice_that_the_token_limit_ended_before_its_answer_is_an_error(text: str) -> None:
+def test_a_reply_cut_off_before_its_answer_is_an_error(text: str) -> None:
     assert score(perception(), Response(text)).status == "unparsed"
     with pytest.raises(ItemError, match="token limit"):
         score(perception(), Response(text, finish=CUT))
@@ -514,7 +514,7 @@ def test_a_cut_reply_keeps_its_finish_reason() -> None:
         (DESCRIPTION, Response()),
     ],
 )
-def test_what_cannot_be_scored_is_an_error_that_names_the_item(item: Item, response: Response) -> None:
+def test_an_unscorable_response_is_an_error_that_names_the_item(item: Item, response: Response) -> None:
     with pytest.raises(ItemError, match=f"^{item.id}: "):
         score(item, response)
 
@@ -522,10 +522,8 @@ def test_what_cannot_be_scored_is_an_error_that_names_the_item(item: Item, respo
 @pytest.mark.parametrize(
     "again", ["Sharp ", "A or ", "(A) ", "(A", "A, B ", "not Sharp but ", "so Blurry, it is ", "A? "]
 )
-def test_a_reply_that_repeats_itself_takes_time_by_its_length_alone(
-    again: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Counted in looks at words, not in seconds: twice the reply, at most about twice the looks."""
+def test_the_time_of_a_repetitive_reply_grows_linearly(again: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count accesses to words instead of seconds: twice the reply needs at most about twice the accesses."""
     looks = 0
     original = Reading._negates
 

@@ -11,7 +11,7 @@ from scipy.stats import binomtest, kstest, norm, pearsonr, spearmanr, t
 
 from pytest_qbench.stats import paired_correlation as correlation
 from pytest_qbench.stats import resampling
-from pytest_qbench.stats.correlation import Kind, correlation_interval, plcc, srcc
+from pytest_qbench.stats.correlation import Kind, correlation_interval, grouped_interval, plcc, srcc
 from pytest_qbench.stats.influence import level_codes, linear_influence, rank_influence
 from pytest_qbench.stats.intervals import tango
 from pytest_qbench.stats.paired import Paired, mean_of_comparisons
@@ -96,6 +96,38 @@ def test_interval_holds_the_correlation_and_mirrors(r: float, n: int, kind: Kind
     assert -1 <= lower <= r <= upper <= 1
     assert lower < upper
     assert correlation_interval(-r, n, 0.05, kind) == pytest.approx((-upper, -lower), abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_interval_by_group_is_as_wide_as_a_bootstrap_of_groups(kind: Kind) -> None:
+    rng = np.random.default_rng(0)
+    photo, correlate = np.repeat(np.arange(60), 5), srcc if kind == "srcc" else plcc
+    shared = rng.normal(size=(2, 60))[:, photo]
+    mos = shared[0] + 0.3 * rng.normal(size=300)
+    scores = mos + shared[1] + 0.3 * rng.normal(size=300)
+    lower, upper = grouped_interval(scores, mos, photo.tolist(), 0.1, kind)
+    drawn = []
+    for _ in range(400):
+        chosen = (5 * rng.integers(0, 60, 60)[:, None] + np.arange(5)).ravel()
+        drawn.append(correlate(scores[chosen], mos[chosen]))
+    low, high = np.quantile(drawn, [0.05, 0.95])
+    assert upper - lower == pytest.approx(high - low, rel=0.15)
+    narrow = correlation_interval(correlate(scores, mos), 300, 0.1, kind)
+    assert upper - lower > 1.5 * (narrow[1] - narrow[0])
+
+
+def test_the_interval_by_group_of_single_items_is_no_narrower_than_the_plain_one() -> None:
+    rng = np.random.default_rng(1)
+    mos = rng.normal(size=80)
+    for kind, correlate in (("srcc", srcc), ("plcc", plcc)):
+        scores = mos + rng.normal(size=80)
+        plain = correlation_interval(correlate(scores, mos), 80, 0.05, kind)
+        found = grouped_interval(scores, mos, range(80), 0.05, kind)
+        assert found[0] <= plain[0]
+        assert found[1] >= plain[1]
+        assert found[1] - found[0] == pytest.approx(plain[1] - plain[0], rel=0.2)
+    with pytest.raises(Undefined, match="3 groups"):
+        grouped_interval(mos, mos[::-1], [i % 3 for i in range(80)], 0.05, "srcc")
 
 
 def test_interval_refuses() -> None:
@@ -404,3 +436,16 @@ def test_the_p_value_of_a_mean_is_uniform_where_nothing_differs() -> None:
             parts.append(Paired(delta, delta - 1.64 * error, delta + 1.64 * error, p, 1 - p, error, 9))
         found.append(mean_of_comparisons(parts, 0.05).p_value)
     assert kstest(found, "uniform").pvalue > 0.01
+
+
+def test_a_total_loss_among_few_groups_is_as_unlikely_as_it_is() -> None:
+    """Permutations alone cannot give a p-value below one over their number."""
+    rng = np.random.default_rng(0)
+    for groups, per_group in ((40, 100), (45, 2)):
+        mos = rng.normal(size=groups * per_group)
+        lost = paired_correlation(
+            rng.normal(size=mos.size), mos + 0.2 * rng.normal(size=mos.size), mos,
+            np.repeat(range(groups), per_group).tolist(), "srcc", 0.05,
+        )  # fmt: skip
+        assert lost.delta < -0.7
+        assert lost.p_value < 1e-8

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from scipy.stats import binomtest, norm, t, ttest_rel
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from pytest_qbench.stats.intervals import spread, tango, wilson
+from pytest_qbench.stats.intervals import spread, tango, wilson, wilson_by_group
 from pytest_qbench.stats.multiplicity import holm
 from pytest_qbench.stats.paired import Paired, mean_of_comparisons, paired_mean
 from pytest_qbench.stats.paired_binary import paired_binary
@@ -29,6 +30,32 @@ def test_wilson_agrees_with_statsmodels(pair: tuple[int, int], alpha: float) -> 
 def test_wilson_ends_are_exact() -> None:
     assert wilson(0, 7)[0] == 0
     assert wilson(7, 7)[1] == 1
+
+
+def test_wilson_by_group_is_wilson_for_single_items_and_counts_equal_groups_once() -> None:
+    values = [1.0] * 30 + [0.0] * 10
+    assert wilson_by_group(values, range(40)) == pytest.approx(wilson(30, 40))
+    tripled, photos = np.repeat(values, 3), np.repeat(range(40), 3).tolist()
+    # Where the items of a photo are all alike, 40 photos are what counts; G / (G - 1) is the only difference.
+    factor = 40 / 39
+    assert wilson_by_group(tripled, photos) == pytest.approx(wilson(30 / factor, 40 / factor))
+    assert wilson_by_group([1.0] * 120, photos) == pytest.approx(wilson(40, 40))
+    with pytest.raises(Undefined):
+        wilson_by_group([], [])
+
+
+def test_wilson_by_group_covers_where_items_of_a_photo_are_alike() -> None:
+    rng = np.random.default_rng(0)
+    missed = narrow = 0
+    for _ in range(400):
+        photos = np.repeat(np.arange(60), 6)
+        values = (rng.random(360) < rng.beta(3, 1.5, 60)[photos]).astype(float)
+        lower, upper = wilson_by_group(values, photos.tolist())
+        missed += not lower <= 2 / 3 <= upper
+        low, high = wilson(int(values.sum()), 360)
+        narrow += not low <= 2 / 3 <= high
+    assert binomtest(missed, 400, 0.05, alternative="greater").pvalue > 0.01
+    assert narrow > 2 * missed
 
 
 def test_wilson_refuses() -> None:
@@ -93,7 +120,7 @@ def test_tango_refuses() -> None:
 
 
 def test_comparisons_refuse_other_items_and_none() -> None:
-    for compare in (paired_binary, paired_mean):
+    for compare in (paired_binary, partial(paired_mean, least=0.0, greatest=1.0)):
         with pytest.raises(ValueError, match="same items"):
             compare([True, False], [True], [0, 1], 0.05)
         with pytest.raises(ValueError, match="3 group labels for 2 items"):
@@ -101,7 +128,7 @@ def test_comparisons_refuse_other_items_and_none() -> None:
         with pytest.raises(Undefined):
             compare([], [], [], 0.05)
     with pytest.raises(Undefined, match="not finite"):
-        paired_mean([1.0, math.nan], [1.0, 1.0], [0, 1], 0.05)
+        paired_mean([1.0, math.nan], [1.0, 1.0], [0, 1], 0.05, 0.0, 2.0)
 
 
 def scores(n: int, seed: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -117,7 +144,7 @@ def test_mean_is_the_paired_t_test_where_scores_are_normal() -> None:
     rng = np.random.default_rng(3)
     old = rng.normal(size=400)
     new = old + rng.normal(-0.03, 0.3, 400)
-    result = paired_mean(new, old, range(400), 0.05)
+    result = paired_mean(new, old, range(400), 0.05, -1.0, 1.0)
     oracle = ttest_rel(new, old, alternative="less")
     interval = ttest_rel(new, old).confidence_interval(0.9)
     assert result.delta == pytest.approx((new - old).mean())
@@ -141,37 +168,50 @@ def test_mean_lower_bound_is_not_missed_too_often(n: int) -> None:
     for _ in range(100):
         old = rng.binomial(20, 0.6, n) / 10
         new = old - (rng.random(n) < 0.1)
-        if (new == old).all():  # a gate passes identical lists as such, it claims no bound
-            continue
         for alpha in missed:
-            missed[alpha] += paired_mean(new, old, range(n), alpha).lower > -0.1
+            missed[alpha] += paired_mean(new, old, range(n), alpha, 0.0, 2.0).lower > -0.1
     for alpha, count in missed.items():
         assert binomtest(count, 100, alpha, alternative="greater").pvalue > 0.01
 
 
-def test_mean_of_identical_scores_is_bounded() -> None:
+def test_identical_scores_exclude_what_their_number_excludes() -> None:
+    """A drop of d in items that lose all they have, `stake`, hits d / stake of them: 60 miss it with (1 - d / stake)^60."""
     _, old = scores(60, 1)
-    result = paired_mean(old, old, range(60), 0.05)
+    result = paired_mean(old, old, range(60), 0.05, 0.0, 2.0)
     assert (result.delta, result.p_value) == (0, 1)
-    size = math.sqrt(2) * old.std() * 1.645**2 / (60 + 1.645**2)
-    assert (result.lower, result.upper) == pytest.approx((-size, size), rel=1e-3)
+    lose, gain = (float((room**2).sum() / room.sum()) for room in (old, 2 - old))
+    assert (1 + result.lower / lose) ** 60 == pytest.approx(0.05)
+    assert (1 - result.upper / gain) ** 60 == pytest.approx(0.05)
+    assert result.stake == pytest.approx(lose)
 
 
-def test_mean_of_equal_constants_promises_nothing() -> None:
-    result = paired_mean([2.0] * 30, [2.0] * 30, range(30), 0.05)
-    assert (result.delta, result.lower, result.upper, result.p_value, result.detectable_drop(0.05, 0.0)) == (
-        0,
-        0,
-        0,
-        1,
-        None,
-    )
+def test_equal_constants_exclude_no_more_than_their_number() -> None:
+    result = paired_mean([1.5] * 30, [1.5] * 30, range(30), 0.05, 0.0, 2.0)
+    missed = 1 - 0.05 ** (1 / 30)
+    assert (result.delta, result.p_value, result.detectable_drop(0.05, 0.0)) == (0, 1, None)
+    assert (result.lower, result.upper) == pytest.approx((-1.5 * missed, 0.5 * missed))
+    needed = result.items_to_pass(0.05, 0.06)
+    assert needed is not None
+    more, fewer = (paired_mean([1.5] * k, [1.5] * k, range(k), 0.05, 0.0, 2.0).lower for k in (needed, needed - 1))
+    assert fewer < -0.06 < more
+
+
+@pytest.mark.parametrize("n, quiet", [(60, 0.0), (60, 0.2), (200, 0.2)])
+def test_a_drop_by_rare_broken_items_seldom_passes(n: int, quiet: float) -> None:
+    """1.5 % of the texts fall to 0, the rest move on the judge's lattice or not at all: a drop of the margin 0.06."""
+    rng = np.random.default_rng(n)
+    passed = 0
+    for _ in range(300):
+        old = np.round(5 * rng.uniform(2, 6, n)) / 5
+        new = np.where(rng.random(n) < 0.015, 0, old + np.round(5 * quiet * rng.normal(size=n)) / 5)
+        passed += paired_mean(new, old, range(n), 0.05, 0.0, 6.0).lower > -0.06
+    assert binomtest(passed, 300, 0.05, alternative="greater").pvalue > 0.01
 
 
 def test_mean_by_group_is_the_mean_of_the_groups() -> None:
-    new, old = scores(80, 5, -0.05)
-    once = paired_mean(new, old, range(80), 0.05)
-    often = paired_mean(np.repeat(new, 6), np.repeat(old, 6), np.repeat(range(80), 6).tolist(), 0.05)
+    new, old = scores(300, 5, -0.05)
+    once = paired_mean(new, old, range(300), 0.05, 0.0, 2.0)
+    often = paired_mean(np.repeat(new, 6), np.repeat(old, 6), np.repeat(range(300), 6).tolist(), 0.05, 0.0, 2.0)
     for field in ("delta", "lower", "upper", "p_value", "error"):
         assert getattr(often, field) == pytest.approx(getattr(once, field), rel=1e-9)
 
@@ -179,18 +219,18 @@ def test_mean_by_group_is_the_mean_of_the_groups() -> None:
 def test_mean_does_not_depend_on_order_scale_or_offset() -> None:
     new, old = scores(50, 6, -0.1)
     groups = [i // 2 for i in range(50)]
-    result = paired_mean(new, old, groups, 0.05)
-    scaled = paired_mean(3 * new + 7, 3 * old + 7, groups, 0.05)
+    result = paired_mean(new, old, groups, 0.05, 0.0, 2.0)
+    scaled = paired_mean(3 * new + 7, 3 * old + 7, groups, 0.05, 7.0, 13.0)
     assert scaled.p_value == pytest.approx(result.p_value)
     for field in ("delta", "lower", "upper", "error"):
         assert getattr(scaled, field) == pytest.approx(3 * getattr(result, field), abs=1e-9)
-    back = paired_mean(new[::-1], old[::-1], groups[::-1], 0.05)
+    back = paired_mean(new[::-1], old[::-1], groups[::-1], 0.05, 0.0, 2.0)
     assert (back.delta, back.error) == pytest.approx((result.delta, result.error))
     assert back.p_value == pytest.approx(result.p_value, abs=0.005)
 
 
 def test_mean_of_one_group_says_nothing() -> None:
-    result = paired_mean([1.0, 2.0], [2.0, 3.0], ["a", "a"], 0.05)
+    result = paired_mean([1.0, 2.0], [2.0, 3.0], ["a", "a"], 0.05, 0.0, 6.0)
     assert (result.delta, result.lower, result.upper, result.p_value) == (-1, -math.inf, math.inf, 0.25)
     assert result.detectable_drop(0.05, 0.0) is None
 
@@ -231,7 +271,7 @@ def test_rare_large_drops_that_the_sample_shows_are_inside_the_interval() -> Non
     missed = 0
     for _ in range(150):
         deltas = rng.normal(0, 0.02, 499) - 2.0 * (rng.random(499) < 0.02)
-        missed += paired_mean(4 + deltas, np.full(499, 4.0), range(499), 0.05).lower > -0.04
+        missed += paired_mean(4 + deltas, np.full(499, 4.0), range(499), 0.05, 0.0, 6.0).lower > -0.04
     assert binomtest(missed, 150, 0.05, alternative="greater").pvalue > 0.01
 
 
@@ -241,7 +281,7 @@ def test_test_and_interval_agree_about_zero(seed: int, n: int, alpha: float) -> 
     rng = np.random.default_rng(seed)
     old = rng.integers(0, 31, n) / 5
     new = old + rng.integers(-3, 3, n) / 5 * (rng.random(n) < 0.4)
-    found = paired_mean(new, old, range(n), alpha)
+    found = paired_mean(new, old, range(n), alpha, 0.0, 6.0)
     assert (found.p_value < alpha) == (found.upper < 0)
     assert (found.p_gain < alpha) == (found.lower > 0)
 

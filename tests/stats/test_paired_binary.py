@@ -111,3 +111,10 @@ def test_two_hundred_thousand_items_keep_their_far_tail() -> None:
     deltas[:30_000], deltas[30_000:55_000] = -1, 1
     found = paired_binary(deltas > 0, deltas < 0, range(200_000), 0.05)
     assert math.log(found.p_value) == pytest.approx(binom.logsf(30_000, 55_000, 0.5), rel=1e-3)
+
+
+def test_tens_of_thousands_of_changes_by_photo_keep_their_far_tail() -> None:
+    old, new = np.zeros(120_000, dtype=bool), np.zeros(120_000, dtype=bool)
+    old[:30_000], new[30_000:55_000] = True, True
+    found = paired_binary(new, old, np.repeat(range(60_000), 2).tolist(), 0.05 / 3)
+    assert math.log(found.p_value) == pytest.approx(binom.logsf(15_000, 27_500, 0.5), rel=1e-2)

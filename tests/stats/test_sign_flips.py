@@ -14,11 +14,11 @@ from pytest_qbench.stats import sign_flips
 from pytest_qbench.stats.sign_flips import flip_bound, flip_p_value
 
 
-def by_hand(sums: list[float]) -> float:
+def by_hand(sums: list[float], own: float | None = None) -> float:
     totals = [
         sum(s * v for s, v in zip(signs, sums, strict=True)) for signs in itertools.product((1, -1), repeat=len(sums))
     ]
-    own = sum(sums)
+    own = sum(sums) if own is None else own
     return sum((t < own - 1e-9) + (abs(t - own) <= 1e-9) / 2 for t in totals) / len(totals)
 
 
@@ -26,6 +26,21 @@ def by_hand(sums: list[float]) -> float:
 @settings(deadline=None, max_examples=50)
 def test_it_is_the_enumeration_of_all_patterns(sums: list[float]) -> None:
     assert flip_p_value(np.array(sums)) == pytest.approx(by_hand(sums))
+
+
+@given(
+    st.lists(st.sampled_from([-2.0, -1.0, 0.0, 0.3, 1.0, 2.0]), min_size=1, max_size=8),
+    st.sampled_from([-7.0, -3.0, -2.5, -1.3, -1.0, 0.0, 1.0, 2.6, 20.0]),
+)
+@settings(deadline=None, max_examples=80)
+def test_the_tail_beyond_any_total(sums: list[float], total: float) -> None:
+    expected = by_hand(sums, total)
+    assert flip_p_value(np.array(sums), total) == pytest.approx(expected)
+    whole = np.abs([v for v in sums if v == round(v) != 0])
+    if whole.size and abs(total) <= whole.sum():
+        assert sign_flips._convolved(whole, total) == pytest.approx(by_hand(whole.tolist(), total))
+        if np.ptp(whole) == 0:
+            assert sign_flips._binomial(whole.size, total / whole[0]) == pytest.approx(by_hand(whole.tolist(), total))
 
 
 @pytest.mark.parametrize("lost, gained", [(5, 0), (0, 4), (30, 12), (400, 350)])
@@ -38,14 +53,16 @@ def test_single_answers_are_a_binomial(lost: int, gained: int) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_whole_numbers_are_convolved(seed: int) -> None:
     sums = np.random.default_rng(seed).integers(-4, 4, 12).astype(float)
-    assert sign_flips._convolved(sums[sums != 0]) == pytest.approx(by_hand(sums.tolist()))
+    assert sign_flips._convolved(np.abs(sums[sums != 0]), sums.sum()) == pytest.approx(by_hand(sums.tolist()))
 
 
 @pytest.mark.parametrize("shift, relative", [(0.0, 0.02), (-0.4, 0.05), (-0.9, 0.15)])
 def test_the_saddlepoint_is_close_to_the_enumeration_also_in_the_tail(shift: float, relative: float) -> None:
     for seed in range(5):
         sums = np.random.default_rng(seed).normal(shift, 1, 16)
-        assert sign_flips._saddlepoint(sums) == pytest.approx(sign_flips._enumerated(sums), rel=relative)
+        sizes, total = np.abs(sums), float(sums.sum())
+        exact = sign_flips._enumerated(sizes, total, 1e-9)
+        assert sign_flips._saddlepoint(sizes, total) == pytest.approx(exact, rel=relative)
 
 
 def test_many_changes_agree_with_scipys_permutations() -> None:

@@ -1,4 +1,4 @@
-"""Anything that a path may name: pipes, devices, links, folders, files without end."""
+"""Paths of pipes, devices, links, folders and endless files."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 
 from pytest_qbench.errors import DataError, UsageError
 from pytest_qbench.untrusted.archives import check_archive
-from pytest_qbench.untrusted.files import MIB, open_regular, read_bytes, read_text
+from pytest_qbench.untrusted.files import MIB, open_regular, read_bytes, read_text, write_text
 
 
 def strange(folder: Path) -> dict[str, Path]:
-    """Paths that are no regular file."""
+    """Return paths of files that are not regular."""
     os.mkfifo(folder / "fifo")
     (folder / "folder").mkdir()
     (folder / "loop").symlink_to(folder / "loop")
@@ -22,7 +22,7 @@ def strange(folder: Path) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("name", ["fifo", "folder", "loop", "zero", "null"])
-def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, name: str) -> None:
+def test_anything_but_a_regular_file_is_refused_at_once(tmp_path: Path, name: str) -> None:
     path = strange(tmp_path)[name]
     with pytest.raises(OSError, match="Errno"):
         read_bytes(path, MIB)
@@ -42,7 +42,7 @@ def test_a_file_of_a_terabyte_is_refused_unread(tmp_path: Path) -> None:
         read_text(tmp_path / "f", 16 * MIB)
 
 
-def test_a_file_that_says_it_is_empty_is_bounded_as_well() -> None:
+def test_the_limit_holds_for_a_file_that_reports_size_zero() -> None:
     path = Path("/proc/kallsyms")
     if not path.is_file():
         pytest.skip("no /proc")
@@ -60,7 +60,7 @@ def test_no_write_goes_through_a_link(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="Errno") as caught:
             open_regular(tmp_path / name, os.O_RDWR | os.O_CREAT)
         assert "link" in str(caught.value)
-    assert read_bytes(tmp_path / "link", MIB) == b"kept"  # reading through one is fine
+    assert read_bytes(tmp_path / "link", MIB) == b"kept"  # reading through a link is allowed
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -77,3 +77,24 @@ def test_an_archive_is_measured_before_it_is_unpacked(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="unpacks to 4 MiB, more than 1 MiB"):
         check_archive(path, MIB)
     check_archive(path, 8 * MIB)
+
+
+@pytest.mark.parametrize("target", ["precious", "elsewhere"])
+def test_a_written_file_takes_the_place_of_a_link(tmp_path: Path, target: str) -> None:
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / "summary.json").symlink_to(target)
+    (tmp_path / "summary.json.part").symlink_to("precious")  # as a killed process never leaves it
+    write_text(tmp_path / "summary.json", ["a\n", "b"])
+    assert not (tmp_path / "summary.json").is_symlink()
+    assert (tmp_path / "summary.json").read_bytes() == b"a\nb"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["precious", "summary.json"]
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
+def test_a_file_that_cannot_be_written_whole_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    write_text(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, ["new", "\ud800"])
+    assert [p.name for p in tmp_path.iterdir()] == ["f"]
+    assert path.read_text() == "old"

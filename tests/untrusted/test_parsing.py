@@ -1,4 +1,4 @@
-"""Strict JSON and YAML: one value comes back, or one line that says why not."""
+"""Strict JSON and YAML: the parsers return a value or raise an error of one line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
-def test_what_json_writes_comes_back(value: Any) -> None:
+def test_json_survives_a_round_trip(value: Any) -> None:
     try:
         text = json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:  # half of a surrogate pair
@@ -60,7 +60,7 @@ def test_no_bytes_escape_the_parsers(content: bytes) -> None:
 
 
 @given(VALUES)
-def test_what_yaml_writes_comes_back(value: Any) -> None:
+def test_yaml_survives_a_round_trip(value: Any) -> None:
     text = yaml.safe_dump({"value": value}, allow_unicode=False)
     assert parse_yaml(text) == yaml.safe_load(text)
 

@@ -1,4 +1,4 @@
-"""Every reader of the package, fed with damaged and hostile files: one line that names the file, and nothing started."""
+"""Every reader of the package on damaged and hostile files: the error is one line that names the file."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def model_of(folder: Path) -> None:
     check(parse_spec(str(folder)))
 
 
-#: File that is damaged, and who reads it. All are called with the folder.
+#: A file to damage, and the reader of that file, which takes the folder.
 READERS: dict[str, tuple[str, Reader]] = {
     "records": (RECORDS, records_of),
     "records on resume": (RECORDS, resumed),
@@ -99,7 +99,7 @@ OTHERS: dict[str, tuple[str, Reader]] = {
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which every reader finds what it wants."""
+    """Return a folder with a valid file for every reader."""
     items = [question(i) for i in range(20)]
     records = [answered(item, "Yes") for item in items]
     folder = write_baseline(tmp_path_factory.mktemp("whole"), "b", results(items, records))
@@ -126,7 +126,7 @@ def folder(whole: Path, tmp_path: Path) -> Path:
 
 
 def refused(folder: Path, file: str, read: Reader, *, may_pass: bool = False) -> None:
-    """Read, and expect an error in one line that names the file or its folder."""
+    """Read the folder and expect an error of one line, which names the file or its folder."""
     try:
         read(folder)
     except (UsageError, ItemError) as e:
@@ -141,8 +141,8 @@ def refused(folder: Path, file: str, read: Reader, *, may_pass: bool = False) ->
 def test_damaged_json(folder: Path, file: str, read: Reader) -> None:
     for content in (*BAD_JSON, *WRONG_JSON):
         (folder / file).write_bytes(content + b"\n")
-        # An empty file of records is a run that has just begun; a file of data may hold any objects; no JSON at the
-        # end of a journal or of records is a line cut short.
+        # Allowed: an empty file of records (a run that has just begun), any objects in a file of data, and broken JSON
+        # at the end of a journal or of records (an incomplete line).
         blank = not content.strip()
         fine = (
             (blank and file in (RECORDS, JOURNAL)) or content.startswith((b"{}", b'{"schema": 1}', b'{"schema": "1"}'))
@@ -165,7 +165,7 @@ EVERY = {**READERS, **YAML_READERS, **OTHERS}
 
 
 @pytest.mark.parametrize("file, read", EVERY.values(), ids=EVERY.keys())
-def test_what_is_no_file(folder: Path, file: str, read: Reader) -> None:
+def test_anything_but_a_file(folder: Path, file: str, read: Reader) -> None:
     path = folder / file
     path.unlink(missing_ok=True)
     os.mkfifo(path)
@@ -184,7 +184,7 @@ def test_a_file_of_a_terabyte(folder: Path, name: str) -> None:
     file, read = EVERY[name]
     with (folder / file).open("wb") as opened:
         opened.truncate(1 << 40)
-    if read is not resumed:  # which reads lines as they come
+    if read is not resumed:  # `resumed` reads line by line
         refused(folder, file, read)
 
 
@@ -236,7 +236,7 @@ def test_a_billion_laughs_in_a_baseline(folder: Path) -> None:
 def test_an_archive_that_unpacks_to_more_than_a_gigabyte(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The limit is lowered: a real bomb would take the test a gigabyte."""
+    """The test lowers the limit, because a real archive bomb would need a gigabyte."""
     file, read = EVERY[name]
     with ZipFile(folder / file, "w", ZIP_DEFLATED) as archive:
         archive.writestr("header.json", b" " * (2 * MIB))
@@ -263,12 +263,12 @@ def test_no_reader_of_images_starts_a_program(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(subprocess, "Popen", started)
     postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n(x) run\nshowpage\n%%EOF\n"
     with Image.open(io.BytesIO(postscript)) as opened:
-        assert opened.format == "EPS"  # Pillow alone would take it, and run Ghostscript
+        assert opened.format == "EPS"  # Pillow alone would accept it and run Ghostscript
     with pytest.raises(UnidentifiedImageError):
         open_image(postscript).load()
 
 
-def test_yaml_makes_no_objects(folder: Path) -> None:
+def test_yaml_creates_no_objects(folder: Path) -> None:
     mark = folder / "mark"
     content = yaml.dump({"x": 1}) + f"y: !!python/object/apply:os.system ['touch {mark}']\n"
     (folder / "prompts.yaml").write_text(content)

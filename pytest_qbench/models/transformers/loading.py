@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
+import struct
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -71,7 +74,8 @@ def loading_errors(spec: ModelSpec, args: Mapping[str, str], device: torch.devic
     from jinja2 import TemplateError  # raised by a chat template
     from safetensors import SafetensorError
 
-    failures: tuple[type[Exception], ...] = (*expected_failures(args), SafetensorError, TemplateError)
+    damaged = (SafetensorError, pickle.PickleError, EOFError, struct.error, zlib.error)  # what readers of weights raise
+    failures: tuple[type[Exception], ...] = (*expected_failures(args), *damaged, TemplateError)
     try:
         with quiet():
             yield

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
+import random
 import shutil
 import warnings
 import weakref
@@ -68,7 +71,27 @@ def remote_code(folder: Path) -> None:
     (folder / "own.py").write_text("class Odd(Exception): pass\nraise Odd('first line\\nsecond line')\n")
 
 
+def pickled(content: bytes) -> Callable[[Path], Any]:
+    """Put a file that torch would unpickle in the place of the weights."""
+
+    def breakage(folder: Path) -> None:
+        (folder / "model.safetensors").unlink()
+        (folder / "pytorch_model.bin").write_bytes(content)
+
+    return breakage
+
+
+class Runs:
+    def __reduce__(self) -> Any:
+        return os.mkdir, ("/tmp/qbench-unpickled",)
+
+
 @pytest.mark.parametrize("breakage, message", [
+    (pickled(pickle.dumps(Runs())), "a weight file is damaged"),
+    (pickled(pickle.dumps({"a": [1, 2]})[:-3]), "a weight file is damaged"),
+    (pickled(b""), "a weight file is damaged|cannot be loaded"),
+    (pickled(random.Random(1).randbytes(5000)), "a weight file is damaged"),
+    (pickled(b"PK\x03\x04" + bytes(500)), "a weight file is damaged|cannot be loaded"),
     (truncate, "a weight file is damaged .*fetch the model again"),
     (lambda folder: (folder / "model.safetensors").write_bytes(bytes(999)), "a weight file is damaged"),
     (drop_a_tensor, r"1 weights missing \(first: .*\); fetch the model again"),
@@ -87,6 +110,7 @@ def test_a_broken_folder_is_an_error_with_cause_and_remedy(
     assert str(copy) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 450
+    assert not Path("/tmp/qbench-unpickled").exists()
 
 
 def test_crashing_remote_code_is_one_line(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

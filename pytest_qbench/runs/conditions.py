@@ -1,0 +1,37 @@
+"""The hash that ties a record to the conditions that made it, so that a folder mixed from two runs is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+from pytest_qbench.metrics.asked_prompts import stated_prompts
+from pytest_qbench.metrics.fingerprint import COMPARABLE, DEFAULTS, Fingerprint
+from pytest_qbench.records import Record
+
+
+def conditions_hash(task: str, fingerprint: Fingerprint) -> str:
+    """Return the hash of what must agree for the records of `task`: its conditions and the model; 16 hex digits.
+
+    It leaves out which items were selected and on which machine, so the shards of a run have the same hash.
+    """
+    entries = fingerprint.to_json()
+    named = {key: entries.get(key, DEFAULTS.get(key)) for key in (*COMPARABLE[task], "model")}
+    named["prompts"] = stated_prompts(task, fingerprint.prompts)  # a project's change is known after the first records
+    return hashlib.sha256(json.dumps(named, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
+
+
+def foreign_record(records: Iterable[Record], fingerprint: Fingerprint) -> Record | None:
+    """Return the first record that was made under other conditions than `fingerprint`, or None.
+
+    A record without a hash, as earlier versions wrote it, contradicts nothing.
+    """
+    expected: dict[str, str] = {}
+    for record in records:
+        if record.conditions is not None:
+            if record.task not in expected:
+                expected[record.task] = conditions_hash(record.task, fingerprint)
+            if record.conditions != expected[record.task]:
+                return record
+    return None
