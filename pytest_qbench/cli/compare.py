@@ -63,7 +63,7 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the comparison. Return 0 if every gate holds, else 1."""
-    from pytest_qbench.baseline.align import by_rule
+    from pytest_qbench.baseline.align import count_by_rule
     from pytest_qbench.baseline.sources import candidate, reference
     from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, Limits
     from pytest_qbench.gates.targets import gated_tasks
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     def score(name: str, path: Path, other: Path) -> Results:
         scorer = _scorer(arguments, other)
         results = scorer.score(path)
-        notes.append(f"outputs of {name} matched with the items: {by_rule(scorer.matched_by)}")
+        notes.append(f"outputs of {name} matched with the items: {count_by_rule(scorer.matched_by)}")
         left_out = [f"not used of {name}: {entry.entry}: {entry.reason}" for entry in results.left_out]
         notes.extend(left_out[:SHOWN])
         if len(left_out) > SHOWN:

@@ -184,7 +184,7 @@ def drift_lines(run: FinishedRun) -> list[str]:
 
 
 def _difference(run: FinishedRun) -> str:
-    differs = [one for one in run.summary.made_otherwise if one.startswith("model.weights")]
+    differs = [one for one in run.summary.differing_conditions if one.startswith("model.weights")]
     return f" ({shortened_id(differs[0].removeprefix('model.'))})" if differs else ""
 
 

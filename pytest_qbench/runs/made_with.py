@@ -1,4 +1,4 @@
-"""What produced the records of a run: model, judge, machine. The comparable part of it enters the fingerprint."""
+"""`MadeWith`, the model, judge and machine of a run. Its comparable entries become a part of the fingerprint."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _SHAPE: Shape = {
 
 @dataclass
 class MadeWith:
-    """The model, judge and machine behind the records of a run; None: not known (yet).
+    """The model, judge and machine of a run. None means not known, or not known yet.
 
-    `conditions` are entries of the fingerprint that the model itself knows: those of a replayed run, or the part of the
-    protocol that an endpoint cannot follow. `left_out` names recorded outputs that answer no item,
-    `outputs_matched` counts the items whose output was found by each rule.
+    `conditions` are entries of the fingerprint that come from the model: those of a replayed run, or the part of the
+    protocol that an endpoint cannot follow. `left_out` lists recorded outputs that match no item. `outputs_matched`
+    counts the matched items by rule.
     """
 
     model: Mapping[str, Any] | None = None
@@ -40,12 +40,12 @@ class MadeWith:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> MadeWith:
-        """Return the value of what `to_json` returned; raises `TypeError` or `ValueError` for another shape."""
+        """Return the value of an entry. Raises `TypeError` or `ValueError` for a wrong shape."""
         check_shape(data, _SHAPE)
         return cls(**data)
 
     def add(self, other: MadeWith) -> None:
-        """Take over what another process knows. A judge that failed its control set in one process has failed."""
+        """Add the known entries of another process. A judge that failed its control set in one process has failed."""
         failed = self.judge_control if (self.judge_control or {}).get("failed") else None
         for f in fields(self):
             if (value := getattr(other, f.name)) is not None:
@@ -55,6 +55,6 @@ class MadeWith:
     def identity(self) -> dict[str, Any]:
         """Return the entries that must stay the same when a run is resumed.
 
-        The batch size may change as memory runs out; a judge's control scores vary from run to run.
+        The batch size shrinks when memory runs out, and a judge's control scores vary from run to run.
         """
         return {key: value for key, value in self.to_json().items() if key not in ("batch_size", "judge_control")}

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import binom
 
 from pytest_qbench.baseline.baseline import MissingBaseline
-from pytest_qbench.baseline.eligibility import why_not_whole
+from pytest_qbench.baseline.eligibility import why_incomplete
 from pytest_qbench.baseline.store import read_baseline, write_baseline
 from pytest_qbench.data.sampling import select
 from pytest_qbench.errors import UsageError
@@ -68,8 +68,8 @@ def test_too_many_cut_replies_are_invalid(stored: Any) -> None:
 def test_the_share_of_cut_replies_is_a_rate_that_is_shown_where_there_are_any() -> None:
     assert cut(21).metric("perception.cut_rate", "mini").value == 21 / N
     assert "perception.cut_rate" not in {m.name for m in perception(set()).metrics}
-    assert why_not_whole(cut(21), 0, 0.05, 0.05) == "5.2% of the perception items are cut, more than 5.0%"
-    assert why_not_whole(cut(20), 0, 0.05, 0.05) is None
+    assert why_incomplete(cut(21), 0, 0.05, 0.05) == "5.2% of the perception items are cut, more than 5.0%"
+    assert why_incomplete(cut(20), 0, 0.05, 0.05) is None
     assert (
         gate(cut(21), NO_BASELINE, "perception.cut_rate", limits=Limits(max_cut=1), maximum=0.05).verdict == "regressed"
     )

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pytest_qbench.baseline.snapshot import BEFORE
+from pytest_qbench.baseline.snapshot import SNAPSHOT
 from pytest_qbench.gates.flips import flips
 from pytest_qbench.items import Item
 from pytest_qbench.metrics.metrics import Metric, compute_metrics
@@ -32,7 +32,7 @@ def run_folder(
     """Write a run folder. With records of a baseline, its summary contains one gate on accuracy."""
     folder.mkdir(parents=True, exist_ok=True)
     write_items(folder, items)
-    for name, lines in ((RECORDS, records), (BEFORE, before)):
+    for name, lines in ((RECORDS, records), (SNAPSHOT, before)):
         (folder / name).write_text("".join(r.to_json() + "\n" for r in lines), encoding="utf-8")
     old = {(r.task, r.item): r for r in before}
     pairs = [(r, old[r.task, r.item]) for r in records if r.task == "perception" and before]

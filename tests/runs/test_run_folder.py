@@ -34,10 +34,10 @@ def folder(tmp_path: Path) -> Iterator[RunFolder]:
 
 def test_records_grow_and_are_read_as_they_grow(folder: RunFolder) -> None:
     folder.append(RECORDS[:2])
-    assert read_records(folder.path / "records.jsonl") == folder.news() == RECORDS[:2]
+    assert read_records(folder.path / "records.jsonl") == folder.read_new() == RECORDS[:2]
     folder.append(RECORDS[2:4])
-    assert folder.news() == RECORDS[2:4]
-    assert folder.news() == []
+    assert folder.read_new() == RECORDS[2:4]
+    assert folder.read_new() == []
 
 
 def test_a_worker_finds_records_where_they_lie(folder: RunFolder) -> None:
@@ -48,7 +48,7 @@ def test_a_worker_finds_records_where_they_lie(folder: RunFolder) -> None:
     assert worker.find(("perception", "mini/3")) is None
     worker.index()
     assert worker.find(("perception", "mini/3")) == RECORDS[3]
-    assert folder.news() == RECORDS[:4]
+    assert folder.read_new() == RECORDS[:4]
     worker.close()
 
 
@@ -56,9 +56,9 @@ def test_what_a_killed_process_left_of_a_line_is_cut_off(folder: RunFolder) -> N
     folder.append(RECORDS[:1])
     with (folder.path / "records.jsonl").open("a") as file:
         file.write(RECORDS[1].to_json()[:30])
-    assert folder.news() == RECORDS[:1]
+    assert folder.read_new() == RECORDS[:1]
     folder.append(RECORDS[2:3])
-    assert folder.news() == RECORDS[2:3]
+    assert folder.read_new() == RECORDS[2:3]
     assert read_records(folder.path / "records.jsonl") == [RECORDS[0], RECORDS[2]]
 
 
@@ -76,7 +76,7 @@ def test_processes_append_whole_lines_and_one_that_is_killed_harms_none(tmp_path
     processes = [subprocess.Popen([sys.executable, "-c", APPEND, str(path), name]) for name in "abc"]
     reader = AppendLog(path)
     end = time.monotonic() + 30
-    while sum(1 for _ in reader.news()) == 0 and time.monotonic() < end:
+    while sum(1 for _ in reader.read_new()) == 0 and time.monotonic() < end:
         time.sleep(0.001)
     processes[0].kill()
     assert [process.wait(30) for process in processes][1:] == [0, 0]
@@ -97,7 +97,7 @@ def test_a_folder_with_a_run_is_refused_and_gone_on_with(tmp_path: Path) -> None
     with pytest.raises(UsageError, match="selection.limit: 3 -> 4"):
         RunFolder.begin(tmp_path / "run", {**ASKED, "selection": {"limit": 4}}, resume=True).close()
     again = RunFolder.begin(tmp_path / "run", ASKED, resume=True)
-    assert again.news() == RECORDS[:2]
+    assert again.read_new() == RECORDS[:2]
     again.close()
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="not a folder"):
