@@ -346,7 +346,7 @@ def test_replacing_a_baseline_leaves_one_whole_folder(tmp_path: Path) -> None:
 def test_a_database_of_two_halves_is_judged_as_it_is_counted(stored: Any, halves: bool) -> None:
     rng = np.random.default_rng(1)
     items = [replace(picture(i, float(m), "cgiqa"), slices={"half": "game" if i % 2 else "movie"}) for i, m in enumerate(rng.normal(size=N))]  # fmt: skip
-    scoring = {"temperature": 100.0, **({"halves": "mean"} if halves else {})}
+    scoring = {"words": ["good", "poor"], "temperature": 100.0, **({"halves": "mean"} if halves else {})}
 
     def run(noise: float, shift: float = 0.0) -> Results:
         scores = [float(i.target or 0) + shift * (i.slices["half"] == "game") + noise * rng.normal() for i in items]
