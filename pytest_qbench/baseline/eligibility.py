@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_qbench.metrics.metrics import without_value
+from pytest_qbench.metrics.metrics import unscored_records
 from pytest_qbench.metrics.results import Results, share
 from pytest_qbench.prompts import UNPARSED_HINT
 
@@ -22,7 +22,7 @@ def why_incomplete(results: Results, max_errors: float, max_unparsed: float, max
             if share(records, status) > limit:
                 reason = f"{share(records, status):.1%} of the {task} items are {status}, more than {limit:.1%}"
                 return f"{reason}; {UNPARSED_HINT}" if status == "unparsed" else reason
-    if empty := without_value(results.records):
+    if empty := unscored_records(results.records):
         return f"{len(empty)} items have no readable verdict or score (first: {empty[0].item})"
     for metric in results.metrics:
         # A half counts through its total, which is undefined as well if it depends on the halves.

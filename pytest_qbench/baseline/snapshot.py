@@ -39,12 +39,12 @@ def comparable_records(results: Results, baseline: Baseline | MissingBaseline) -
     return found
 
 
-def add_baseline_values(rows: Iterable[Metric], old: Sequence[Record], halves: bool) -> list[Metric]:
+def add_baseline_values(rows: Iterable[Metric], old: Sequence[Record], averages_halves: bool) -> list[Metric]:
     """Return the rows, completed with the baseline's value and the difference. Rows that a gate has filled stay.
 
     `old` are the baseline's records. A row whose metric is undefined for them stays unchanged as well.
     """
-    values = {(m.name, m.dataset, m.split, m.slice): m for m in compute_metrics(old, halves)}
+    values = {(m.name, m.dataset, m.split, m.slice): m for m in compute_metrics(old, averages_halves)}
     filled = []
     for row in rows:
         was = values.get((row.name, row.dataset, row.split, row.slice))

@@ -30,7 +30,7 @@ from pytest_qbench.metrics.metrics import METRIC, Metric
 from pytest_qbench.metrics.noise_floor import NoiseFloor
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import SCHEMA, Record
-from pytest_qbench.untrusted.files import LARGE, read_text, told, write_text
+from pytest_qbench.untrusted.files import LARGE, error_text, read_text, write_text
 from pytest_qbench.untrusted.locks import lock
 from pytest_qbench.untrusted.parsing import parse_json, read_yaml
 from pytest_qbench.untrusted.shape import check_shape
@@ -151,7 +151,7 @@ def write_baseline(
                 shutil.rmtree(work, ignore_errors=True)
             shutil.rmtree(old, ignore_errors=True)
     except OSError as e:
-        raise UsageError(f"--qbench-baseline-dir={folder}: {name} cannot be written: {told(e)}") from e
+        raise UsageError(f"--qbench-baseline-dir={folder}: {name} cannot be written: {error_text(e)}") from e
     return target
 
 

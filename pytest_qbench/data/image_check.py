@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pytest_qbench.data.image_paths import distinct_images, missing_images, whereabouts
 from pytest_qbench.errors import DataError, ItemError
 from pytest_qbench.items import Dataset, FileImage, ImageSource
-from pytest_qbench.untrusted.files import open_regular, told
+from pytest_qbench.untrusted.files import error_text, open_regular
 from pytest_qbench.untrusted.images import decoding_errors, open_image
 
 _HEAD, _TAIL = 16, 64
@@ -53,7 +53,7 @@ def _problem(image: ImageSource) -> str | None:
                 file.seek(max(0, size - _TAIL))
                 tail = file.read()
         except OSError as e:
-            return f"cannot be read: {told(e)}"
+            return f"cannot be read: {error_text(e)}"
         return None if _whole(head, tail, size) else _decoding_problem(image)
     try:
         content = image.read()

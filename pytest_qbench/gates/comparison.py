@@ -15,7 +15,7 @@ from pytest_qbench.gates.targets import IncomparableError, InvalidError, fits
 from pytest_qbench.judges import control_set as control
 from pytest_qbench.metrics.drift import Drift, compare_with_floor, drift, judge_drifts
 from pytest_qbench.metrics.fingerprint import differences
-from pytest_qbench.metrics.metrics import Metric, compute_metrics, usable
+from pytest_qbench.metrics.metrics import Metric, compute_metrics, usable_records
 from pytest_qbench.metrics.probabilities import option_margin
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import CORRELATIONS, DRIFTS, SPECS, kind_of, task_of
@@ -26,9 +26,9 @@ from pytest_qbench.stats.paired_correlation import paired_correlation
 from pytest_qbench.stats.smoothing import paired_smoothed
 
 
-def metric_of(name: str, records: Sequence[Record], slice_: str | None, halves: bool) -> Metric | None:
+def metric_of(name: str, records: Sequence[Record], slice_: str | None, averages_halves: bool) -> Metric | None:
     """One metric over the records of one dataset, also of a slice that is no standing row of the summary."""
-    for metric in compute_metrics(usable(records, name, slice_), halves):
+    for metric in compute_metrics(usable_records(records, name, slice_), averages_halves):
         if metric.name == name and metric.slice is None and metric.dataset:
             return replace(metric, slice=slice_)
     return None
@@ -84,7 +84,7 @@ class Comparison:
     def pairs(self) -> list[tuple[Record, Record]]:
         """Candidate and baseline records of the same items; raises when they are not the same questions."""
         task, base = task_of(self.name), self.baseline
-        new = usable(self.results.of(self.name, self.dataset), self.name, self.slice)
+        new = usable_records(self.results.of(self.name, self.dataset), self.name, self.slice)
         unknown = [r.item for r in new if (task, r.item) not in base.records]
         if unknown:
             raise IncomparableError(
@@ -117,7 +117,7 @@ class Comparison:
 
     def _parts(self) -> list[list[tuple[Record, Record]]]:
         """What is correlated on its own: the halves of a dataset that counts by their mean, else all of it."""
-        halves = dict.fromkeys(new.slices.get("half") for new, _ in self.pairs) if self.results.halves else {}
+        halves = dict.fromkeys(new.slices.get("half") for new, _ in self.pairs) if self.results.averages_halves else {}
         if len(halves) < 2:
             return [self.pairs]
         return [[pair for pair in self.pairs if pair[0].slices.get("half") == half] for half in halves]
@@ -146,7 +146,7 @@ class Comparison:
     @property
     def old_value(self) -> float | None:
         """The metric of the baseline on the items compared."""
-        old = metric_of(self.name, [old for _, old in self.pairs], self.slice, self.results.halves)
+        old = metric_of(self.name, [old for _, old in self.pairs], self.slice, self.results.averages_halves)
         return old.value if old else None
 
     @property

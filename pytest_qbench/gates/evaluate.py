@@ -232,7 +232,7 @@ def _check_decidable(row: Metric, paired: Paired, comparisons: Sequence[Comparis
 
 def _row(name: str, place: Place, results: Results) -> Metric:
     """The metric of one dataset and slice; raises `InvalidError` when it is undefined."""
-    row = metric_of(name, results.of(name, place.dataset), place.slice, results.halves)
+    row = metric_of(name, results.of(name, place.dataset), place.slice, results.averages_halves)
     if row is None or row.value is None:
         raise InvalidError(f"{place}: {name} is undefined: {row.note if row else 'no item counts for it'}")
     return row

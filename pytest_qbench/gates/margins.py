@@ -15,7 +15,7 @@ from pytest_qbench.gates.comparison import Comparison, check_comparable
 from pytest_qbench.gates.reasons import amount
 from pytest_qbench.gates.targets import InvalidError
 from pytest_qbench.items import DIMENSIONS
-from pytest_qbench.metrics.metrics import ALPHA, usable
+from pytest_qbench.metrics.metrics import ALPHA, usable_records
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import CORRELATIONS, SPECS, kind_of, task_of
 from pytest_qbench.records import Record
@@ -87,7 +87,7 @@ def _noise(name: str, dataset: str, old: Baseline, new: Results | None) -> Paire
             return Comparison(name, dataset, None, new, old).paired(ALPHA, 0)
         except (InvalidError, Undefined):
             return None
-    records = [r for r in usable(old.records.values(), name) if r.dataset == dataset]
+    records = [r for r in usable_records(old.records.values(), name) if r.dataset == dataset]
     n = len(records)
     if not n:
         return None

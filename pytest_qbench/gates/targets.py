@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.baseline.expectation import expected_keys
-from pytest_qbench.metrics.metrics import without_value
+from pytest_qbench.metrics.metrics import unscored_records
 from pytest_qbench.metrics.results import Results, has_status, share
 from pytest_qbench.metrics.specs import CORRELATIONS, task_of
 from pytest_qbench.prompts import UNPARSED_HINT, token_option
@@ -102,7 +102,7 @@ def check_whole(
     control = results.fingerprint.judge_control
     if task == "description" and control and control.failed:
         raise InvalidError(f"the judge failed its control set: {control.failed}")
-    if empty := without_value(records):
+    if empty := unscored_records(records):
         first = f"{empty[0].item}: {empty[0].error}" if empty[0].error else empty[0].item
         raise InvalidError(
             f"{dataset}: {len(empty)} of {total} items have no readable verdict or score (first: {first})"

@@ -34,7 +34,7 @@ def run_summary(
     judged = {(m.name, m.dataset, m.slice): m for gate in gates for m in gate.rows if m.name not in DRIFTS}
     standing = [judged.pop((m.name, m.dataset, m.slice), m) for m in results.metrics]
     rows = [*standing, *judged.values(), *(row for row, _ in drifts)]
-    metrics = (*add_baseline_values(rows, old, results.halves), *diagnostics)
+    metrics = (*add_baseline_values(rows, old, results.averages_halves), *diagnostics)
     measured = {task_of(m.name) for m in metrics}
     state = _baseline_state(baseline_name, baseline)
     return replace(

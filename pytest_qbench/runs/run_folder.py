@@ -14,7 +14,7 @@ from pytest_qbench.records import RECORDS, Key, Record, read_records
 from pytest_qbench.runs.append_log import AppendLog
 from pytest_qbench.runs.journal import JOURNAL, Journal
 from pytest_qbench.untrusted import locks
-from pytest_qbench.untrusted.files import open_regular, told, write_text
+from pytest_qbench.untrusted.files import error_text, open_regular, write_text
 from pytest_qbench.untrusted.parsing import parse_json
 
 LOCK = "lock"
@@ -227,7 +227,7 @@ def _occupied(path: Path) -> UsageError:
 
 
 def _unwritable(path: Path, error: OSError) -> UsageError:
-    return UsageError(f"--qbench-run-dir={path}: cannot be written: {told(error)}; name another folder")
+    return UsageError(f"--qbench-run-dir={path}: cannot be written: {error_text(error)}; name another folder")
 
 
 def _keep_measured(path: Path) -> None:

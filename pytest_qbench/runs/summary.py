@@ -26,7 +26,7 @@ from pytest_qbench.runs.summary_parts import (
     RayReport,
     Sight,
 )
-from pytest_qbench.untrusted.shape import MappingOf, Maybe, Shape, check_shape, shown
+from pytest_qbench.untrusted.shape import MappingOf, Maybe, Shape, check_shape, short_repr
 
 SUMMARY = "summary.json"
 NAMED = 20  # items in error and missing items that the summary lists, each
@@ -140,9 +140,9 @@ class Summary:
         measured = {task_of(m.name) for m in metrics}
         drifts = tuple(DriftState.from_json(drift) for drift in data.get("drifts") or ())
         if lone := {(d.name, d.dataset) for d in drifts} - {(m.name, m.dataset) for m in metrics if m.slice is None}:
-            raise ValueError(f"drift {shown(lone.pop())} is not in the metrics")
+            raise ValueError(f"drift {short_repr(lone.pop())} is not in the metrics")
         if unknown := set(data.get("outputs_matched") or ()) - set(RULES):
-            raise ValueError(f"outputs_matched has the unknown rule {shown(unknown.pop())}")
+            raise ValueError(f"outputs_matched has the unknown rule {short_repr(unknown.pop())}")
         named = ("missing", "notes", "changes", "submissions", "hints")
         return cls(
             fingerprint=Fingerprint.from_json(data["fingerprint"]),

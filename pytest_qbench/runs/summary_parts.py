@@ -13,7 +13,7 @@ from pytest_qbench.data.item_matching import RULES
 from pytest_qbench.items import TASKS
 from pytest_qbench.metrics.metrics import METRIC, Metric
 from pytest_qbench.metrics.specs import task_of
-from pytest_qbench.untrusted.shape import MappingOf, Maybe, Shape, check_shape, shown
+from pytest_qbench.untrusted.shape import MappingOf, Maybe, Shape, check_shape, short_repr
 
 OUTCOMES = ("fail", "inconclusive", "not gated", "pass")
 FLIP: Shape = {"item": str, "question": str, "before": (str, None), "after": (str, None)}
@@ -95,9 +95,9 @@ class Gate:
     def from_json(cls, data: Mapping[str, Any], measured: set[str]) -> Gate:
         """Return the gate of an entry. `measured` are the tasks with metrics. Raises `ValueError` for a wrong entry."""
         if task_of(data["name"]) not in TASKS:
-            raise ValueError(f"gate {shown(data['name'])} has no known task")
+            raise ValueError(f"gate {short_repr(data['name'])} has no known task")
         if data["outcome"] not in OUTCOMES:
-            raise ValueError(f"outcome {shown(data['outcome'])} of gate {data['name']} is unknown")
+            raise ValueError(f"outcome {short_repr(data['outcome'])} of gate {data['name']} is unknown")
         return cls(
             data["name"], data["verdict"], data["outcome"], data["reason"],
             tuple(Metric.from_json(row) for row in data["rows"]),
@@ -129,7 +129,7 @@ class BaselineState:
     def from_json(cls, data: Mapping[str, Any]) -> BaselineState:
         """Return the state of an entry; raises `TypeError` for other keys, `ValueError` for an unknown rule."""
         if unknown := set(data.get("matched") or ()) - set(RULES):
-            raise ValueError(f"baseline.matched has the unknown rule {shown(unknown.pop())}")
+            raise ValueError(f"baseline.matched has the unknown rule {short_repr(unknown.pop())}")
         return cls(**data)
 
 

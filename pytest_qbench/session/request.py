@@ -65,7 +65,7 @@ class RunRequest:
     def scoring(self) -> Scoring:
         """The settings for quality scores and correlations, from --qbench-protocol."""
         if self.settings.protocol == "paper":
-            return Scoring(paper_words(self.spec), PAPER_TEMPERATURE, halves=True)
+            return Scoring(paper_words(self.spec), PAPER_TEMPERATURE, averages_halves=True)
         return DEFAULT
 
     @property

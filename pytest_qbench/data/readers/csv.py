@@ -13,7 +13,7 @@ from pathlib import Path
 from pytest_qbench.data.readers.row import Row
 from pytest_qbench.data.readers.text import headless
 from pytest_qbench.errors import DataError, ItemError
-from pytest_qbench.untrusted.files import MIB, open_regular, told
+from pytest_qbench.untrusted.files import MIB, error_text, open_regular
 
 #: A shorter image cell of VLMEvalKit names another record, or a file.
 _SHORTEST_PICTURE = 64
@@ -46,7 +46,7 @@ class Cell:
             text = _listed(cells[self.column])[self.part].rpartition("base64,")[2]
             return base64.b64decode("".join(text.split()), validate=True)
         except OSError as e:
-            raise ItemError(f"{self.name}: cannot be read: {told(e)}") from e
+            raise ItemError(f"{self.name}: cannot be read: {error_text(e)}") from e
         except (ValueError, IndexError) as e:  # bad base64; a table that was changed after the session began
             raise ItemError(f"{self.name}: no picture in base64 ({e})") from e
 
@@ -72,7 +72,7 @@ def read_table(path: Path, label: str) -> list[Row]:
     except FileNotFoundError as e:
         raise DataError(f"{label}: no such file; check the path or download it again") from e
     except OSError as e:
-        raise DataError(f"{label}: cannot be read: {told(e)}; check the path and its permissions") from e
+        raise DataError(f"{label}: cannot be read: {error_text(e)}; check the path and its permissions") from e
 
 
 @dataclass(slots=True)

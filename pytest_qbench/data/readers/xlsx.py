@@ -8,7 +8,7 @@ from pathlib import Path
 from pytest_qbench.data.readers.row import Row
 from pytest_qbench.errors import DataError
 from pytest_qbench.untrusted.archives import check_archive
-from pytest_qbench.untrusted.files import open_regular, told
+from pytest_qbench.untrusted.files import error_text, open_regular
 
 
 def read_workbook(path: Path, label: str) -> list[Row]:
@@ -27,7 +27,7 @@ def read_workbook(path: Path, label: str) -> list[Row]:
             cells = list(book.worksheets[0].iter_rows(values_only=True))
             book.close()
     except OSError as e:
-        raise DataError(f"{label}: cannot be read: {told(e)}; check the path and its permissions") from e
+        raise DataError(f"{label}: cannot be read: {error_text(e)}; check the path and its permissions") from e
     except (BadZipFile, InvalidFileException, KeyError, ValueError, IndexError, TypeError, EOFError) as e:
         raise DataError(f"{label}: no readable workbook ({e}); export it again") from e
     header = ["" if name is None else str(name).strip() for name in cells[0]] if cells else []
