@@ -12,7 +12,7 @@ from typing import Any
 from pytest_qbench.data.item_matching import RULES
 from pytest_qbench.items import TASKS
 from pytest_qbench.metrics.metrics import METRIC, Metric
-from pytest_qbench.metrics.specs import task_of
+from pytest_qbench.metrics.specs import SPECS, task_of
 from pytest_qbench.untrusted.shape import MappingOf, Maybe, Shape, check_shape, short_repr
 
 OUTCOMES = ("fail", "inconclusive", "not gated", "pass")
@@ -100,11 +100,23 @@ class Gate:
             raise ValueError(f"outcome {short_repr(data['outcome'])} of gate {data['name']} is unknown")
         return cls(
             data["name"], data["verdict"], data["outcome"], data["reason"],
-            tuple(Metric.from_json(row) for row in data["rows"]),
+            tuple(_gate_row(row) for row in data["rows"]),
             tuple(Flip.from_json(flip) for flip in data["lost"]),
             tuple(Flip.from_json(flip) for flip in data["gained"]),
             data["lost_count"], data["gained_count"], task_of(data["name"]) in measured,
         )  # fmt: skip
+
+
+def _gate_row(data: Mapping[str, Any]) -> Metric:
+    """Return the row of a gate. Raises `ValueError` if it lacks what reports say about its verdict."""
+    row = Metric.from_json(data)
+    if row.name not in SPECS:
+        raise ValueError(f"metric {short_repr(row.name)} of a gate is unknown")
+    if row.alpha is not None and not 0 < row.alpha < 0.5:
+        raise ValueError(f"alpha {row.alpha} of {row.name} is not between 0 and 0.5")
+    if row.verdict == "inconclusive" and row.delta is not None and row.delta_ci is None:
+        raise ValueError(f"{row.name} is inconclusive without an interval")
+    return row
 
 
 @dataclass(frozen=True, slots=True)
