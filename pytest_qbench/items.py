@@ -93,7 +93,7 @@ class Item:
     aliases: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """The id alone: report plugins print the parameters of a test, and the images' folders are a machine's own."""
+        """Return the id. Report plugins print the parameters of a test, which must not contain folders of a machine."""
         return self.id
 
     def digest(self) -> str:

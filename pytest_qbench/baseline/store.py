@@ -247,7 +247,7 @@ def _write_files(work: Path, name: str, results: Results, noise: NoiseFloor | No
 
 
 def _line(record: Record, item: Item) -> str:
-    """Return one line of a baseline, without the hash of the conditions: they stand in `baseline.yaml`."""
+    """Return one line of a baseline, without the conditions hash: `baseline.yaml` contains the conditions."""
     data = {k: v for k, v in asdict(record).items() if (v is not None or k == "split") and k != "conditions"}
     data["digest"] = item.digest()
     if identity := stored_form(item, has_picture=record.picture is not None):

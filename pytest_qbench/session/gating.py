@@ -50,7 +50,7 @@ class Gating:
         from pytest_qbench.gates.evaluate import Limits, evaluate
 
         s = self.settings
-        # A test that runs again, or has several gates, gets nothing of what it left itself.
+        # A test that runs again, or has several gates, does not get back the alpha that it did not spend.
         carried = self.results[-1].unspent if self.results and test not in self.tests else 0.0
         limits = Limits(s.max_errors, s.max_unparsed, s.max_cut, comparisons, s.seed, carried)
         result = evaluate(name, results, baseline, limits, **bounds)
@@ -87,13 +87,13 @@ class Gating:
             kinds["out of bounds" if is_bound else gate.verdict].setdefault(gate.name, []).append(
                 test.rpartition("::")[2]
             )
-        told = []
+        lines = []
         for kind, gates in kinds.items():
             # If several gates have the same name, add the names of their tests.
             names = [name if len(tests) == 1 else f"{name} ({', '.join(tests)})" for name, tests in gates.items()]
-            told += [f"{kind.upper()}: {', '.join(names)}"] if names else []
+            lines += [f"{kind.upper()}: {', '.join(names)}"] if names else []
         others = self.failed_gate_tests
-        return told + ([f"FAILED: {', '.join(others)}"] if others and told else [])
+        return lines + ([f"FAILED: {', '.join(others)}"] if others and lines else [])
 
     @property
     def not_gated(self) -> str | None:

@@ -75,17 +75,17 @@ class RunRequest:
 
     @property
     def batch_size(self) -> int | None:
-        """Items per batch: the user's number, or the number that keeps an endpoint busy; None: the model's choice."""
+        """Items per batch: the user's number, else the number that keeps an endpoint busy, else None (the model's)."""
         return self.settings.batch_size or endpoint_batch_size(self.settings, self.spec)
 
     @property
     def planned_batch(self) -> int:
-        """The batch size by which chunks are planned."""
+        """The batch size for the plan of chunks."""
         return self.batch_size or PLANNED_BATCH
 
     @property
     def chunk_size(self) -> int:
-        """Items that a worker gets at once. It depends on the options alone: it decides which items share a batch."""
+        """Items per chunk. Depends on the options only, because it decides which items share a batch."""
         return CHUNK_BATCHES * self.planned_batch
 
     @cached_property

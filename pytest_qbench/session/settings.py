@@ -14,7 +14,7 @@ from pytest_qbench.prompts import MAX_NEW_TOKENS
 from pytest_qbench.session.options import OPTIONS
 
 _LONGEST_NAME = 200
-"""Most bytes of the name of a baseline: its folder, and the ones beside it during an update, must have file names."""
+"""Maximum length of a baseline's name in bytes, so that the names of its folders stay valid, also during an update."""
 
 
 @dataclass(frozen=True)

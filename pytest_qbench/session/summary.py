@@ -99,9 +99,9 @@ def summarize(
 
 
 def _reasons(run: Run, verdict: str) -> list[str]:
-    """Return why a run does not count as measured, a line each, beside what the verdict and the gates say of it."""
-    told = {f"{gate.name}: {gate.reason}" for gate in run.gating.results}
-    reasons = [f"not measured: {reason}" for reason in run.not_measured if reason not in told]
+    """Return one line per reason why a run does not count as measured, without those of the verdict and the gates."""
+    of_gates = {f"{gate.name}: {gate.reason}" for gate in run.gating.results}
+    reasons = [f"not measured: {reason}" for reason in run.not_measured if reason not in of_gates]
     return [] if [verdict.casefold()] == [reason.casefold() for reason in reasons] else reasons
 
 
