@@ -19,7 +19,7 @@ Kind = Literal["baseline", "run", "outputs"]
 ScoreOutputs = Callable[[Path], Results]
 
 
-def kind_of(path: Path) -> Kind:
+def source_kind(path: Path) -> Kind:
     """Return the kind of input at a path. Raises `UsageError` if the path does not exist."""
     if (path / FILE).is_file():
         return "baseline"
@@ -30,9 +30,9 @@ def kind_of(path: Path) -> Kind:
     return "outputs"
 
 
-def candidate(path: Path, score_outputs: ScoreOutputs | None = None) -> Results:
+def read_candidate(path: Path, score_outputs: ScoreOutputs | None = None) -> Results:
     """Return the results of the candidate. Without `score_outputs`, recorded outputs are a `UsageError`."""
-    kind = kind_of(path)
+    kind = source_kind(path)
     if kind == "baseline":
         return as_results(read_baseline(path))
     if kind == "run":
@@ -42,13 +42,13 @@ def candidate(path: Path, score_outputs: ScoreOutputs | None = None) -> Results:
     return score_outputs(path)
 
 
-def reference(
+def read_reference(
     path: Path, max_errors: float, max_unparsed: float, max_cut: float, score_outputs: ScoreOutputs | None = None
 ) -> Baseline | MissingBaseline:
     """Return the reference as a baseline, or the reason why it is not as complete as a baseline must be."""
-    if kind_of(path) == "baseline":
+    if source_kind(path) == "baseline":
         return read_baseline(path)
-    results = candidate(path, score_outputs)
+    results = read_candidate(path, score_outputs)
     reason = why_incomplete(results, max_errors, max_unparsed, max_cut)
     if reason:
         return MissingBaseline(f"{path} cannot serve as a baseline: {reason}")

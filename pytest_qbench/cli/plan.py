@@ -107,17 +107,17 @@ def _tables(arguments: argparse.Namespace, discordances: Sequence[float], target
 
 def _from_runs(arguments: argparse.Namespace, target: PowerTarget) -> list[str]:
     from pytest_qbench.baseline.align import align
-    from pytest_qbench.baseline.sources import candidate, reference
+    from pytest_qbench.baseline.sources import read_candidate, read_reference
     from pytest_qbench.gates.evaluate import DEFAULT_MARGINS
     from pytest_qbench.gates.planning import Row, from_runs
     from pytest_qbench.report.text_table import aligned
 
     a, b = arguments.runs
-    old = reference(a, 0.0, 1.0, 1.0)
+    old = read_reference(a, 0.0, 1.0, 1.0)
     if isinstance(old, MissingBaseline):
         raise UsageError(old.reason)
     head = ["metric", "dataset", "items", "discordant", "turns red", "drop", "items needed", "unchanged passes"]
-    new = candidate(b)
+    new = read_candidate(b)
     planned = list(from_runs(new, align(old, new.expected), DEFAULT_MARGINS, target, arguments.drop))
     found = [row for row in planned if isinstance(row, Row)]
     if not found:
@@ -135,14 +135,14 @@ def _cells(row: Row) -> list[str]:
 
 
 def _suggested(paths: Sequence[Path], gates: int) -> list[str]:
-    from pytest_qbench.baseline.sources import candidate, reference
+    from pytest_qbench.baseline.sources import read_candidate, read_reference
     from pytest_qbench.gates.evaluate import DEFAULT_MARGINS
     from pytest_qbench.gates.margins import suggest
 
-    old = reference(paths[0], 0.0, 1.0, 1.0)
+    old = read_reference(paths[0], 0.0, 1.0, 1.0)
     if isinstance(old, MissingBaseline):
         raise UsageError(old.reason)
-    found = suggest(DEFAULT_MARGINS, old, candidate(paths[1]) if len(paths) == 2 else None, gates)
+    found = suggest(DEFAULT_MARGINS, old, read_candidate(paths[1]) if len(paths) == 2 else None, gates)
     if not found:
         raise UsageError(f"{' and '.join(map(str, paths))}: no metric shows how much a model varies")
     return [str(one) for one in found]

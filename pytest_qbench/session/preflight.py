@@ -20,8 +20,8 @@ from pytest_qbench.session.fingerprint import run_fingerprint
 if TYPE_CHECKING:
     from pytest_qbench.session.run import Run
 
-_OF_THE_JUDGE = frozenset({"judge", "judge_rounds", "unparsed"})
-_WAYS = "name another baseline with --qbench-baseline, add --qbench-no-gates, or record the baseline anew"
+_JUDGE_CONDITIONS = frozenset({"judge", "judge_rounds", "unparsed"})
+_REMEDIES = "name another baseline with --qbench-baseline, add --qbench-no-gates, or record the baseline anew"
 
 
 class Conditions(NamedTuple):
@@ -59,10 +59,12 @@ def check_conditions(run: Run, tasks: Iterable[str]) -> None:
     is_loaded, is_worker = made_with.model is not None, run.recorder.role.is_worker
     if not is_loaded and spec is not None and spec.kind == "replay":
         return
-    baseline: Conditions | Baseline | None = _decides(run) if is_loaded or not is_worker else _conditions_of_worker(run)
+    baseline: Conditions | Baseline | None = (
+        _deciding_baseline(run) if is_loaded or not is_worker else _conditions_of_worker(run)
+    )
     if baseline is None:
         return
-    unknown = set(_OF_THE_JUDGE) if made_with.judge is None else set()
+    unknown = set(_JUDGE_CONDITIONS) if made_with.judge is None else set()
     if not is_loaded and (spec is None or spec.kind == "openai"):
         unknown.add("scoring")
     without: dict[str, Any] = dict.fromkeys(unknown)
@@ -71,7 +73,7 @@ def check_conditions(run: Run, tasks: Iterable[str]) -> None:
         if differ := differences(task, old, new):
             raise UsageError(
                 f"baseline {baseline.name}: {task} could not be judged, this run differs from it in: "
-                f"{'; '.join(differ)}; measure as it was recorded, {_WAYS}"
+                f"{'; '.join(differ)}; measure as it was recorded, {_REMEDIES}"
             )
 
 
@@ -95,7 +97,7 @@ def foreign_items(run: Run, whole: Collection[str]) -> str | None:
 
     `whole` are the tasks with a gate over all datasets. Each of their items must be in the baseline.
     """
-    if (stored := _decides(run)) is None:
+    if (stored := _deciding_baseline(run)) is None:
         return None
     data = run.request.settings.data
     expected = run.request.all_items
@@ -109,15 +111,15 @@ def foreign_items(run: Run, whole: Collection[str]) -> str | None:
         if gone := sorted(id_ for t, id_ in wanted if t == task and (t, id_) not in own):
             return (
                 f"{len(gone)} {task} items of baseline {baseline.name} are not in --qbench-data={data} "
-                f"(first: {gone[0]}); {_WAYS}"
+                f"(first: {gone[0]}); {_REMEDIES}"
             )
         is_same = baseline.matched == {"id": len(expected)}  # the usual case: same ids and texts
-        if task in whole and not is_same and (reason := _not_in(baseline, own)):
-            return f"{reason}; {_WAYS}"
+        if task in whole and not is_same and (reason := _describe_differences(baseline, own)):
+            return f"{reason}; {_REMEDIES}"
     return None
 
 
-def _not_in(baseline: Baseline, items: Mapping[Key, Item]) -> str | None:
+def _describe_differences(baseline: Baseline, items: Mapping[Key, Item]) -> str | None:
     """Return a message about items that the baseline lacks or contains with another content, or None."""
     if all(item.task == "perception" and item.answer is None for item in items.values()):
         return None  # hidden answers cannot be compared
@@ -137,7 +139,7 @@ def _not_in(baseline: Baseline, items: Mapping[Key, Item]) -> str | None:
     return None
 
 
-def _decides(run: Run) -> Baseline | None:
+def _deciding_baseline(run: Run) -> Baseline | None:
     """Return the baseline, or None if no gate of this run decides by it."""
     if run.gating.not_gated or run.request.settings.update_baseline or not run.knows_baseline_name:
         return None
