@@ -48,9 +48,10 @@ def run_folder(
         "gained_count": len(moved.all_gained),
     }  # fmt: skip
     count = {s: sum(r.status == s for r in records) for s in ("unparsed", "error")}
-    told = {
+    model = summary.get("model", {"name": "built"})
+    content = {
         "schema": 1, "began": "2026-01-01T00:00:00+00:00", "seconds": 1.0, "verdict": "REGRESSED: perception.accuracy",
-        "model": {"name": "built"}, "fingerprint": {"data": "built", "model": {"name": "built"}},
+        "model": model, "fingerprint": {"data": "built", "model": model},
         "baseline": {"name": "old", "path": "baselines/old", "recorded": "2025-12-01T00:00:00+00:00"},
         "items": {"total": len(items), "scored": len(records) - sum(count.values()), "unparsed": count["unparsed"],
                   "errors": count["error"]},
@@ -58,7 +59,7 @@ def run_folder(
         "errors": [], "missing": [], "left_out": [], "drifts": [], "made_otherwise": [], "notes": [], "changes": [],
         "submissions": [], **summary,
     }  # fmt: skip
-    (folder / SUMMARY).write_text(json.dumps(told), encoding="utf-8")
+    (folder / SUMMARY).write_text(json.dumps(content), encoding="utf-8")
     return folder
 
 
