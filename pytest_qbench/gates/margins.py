@@ -19,7 +19,7 @@ from pytest_qbench.metrics.metrics import ALPHA, usable
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import CORRELATIONS, SPECS, kind_of, task_of
 from pytest_qbench.records import Record
-from pytest_qbench.stats.design_effect import stake, unseen_fraction
+from pytest_qbench.stats.design_effect import mean_possible_loss, unseen_fraction
 from pytest_qbench.stats.intervals import POWER, normal_quantile
 from pytest_qbench.stats.paired import Paired, mean_of_comparisons
 from pytest_qbench.stats.paired_correlation import paired_correlation
@@ -73,7 +73,7 @@ def _suggestion(name: str, parts: list[Paired], gates: int, basis: str) -> Sugge
     # z[0.95] + z[power] standard errors; an unchanged row passes more often where several have to.
     power = PASSES ** (1 / worst)
     margin = (normal_quantile(ALPHA) + float(ndtri(power))) * error
-    margin = max(margin, max(part.stake * unseen_fraction(ALPHA, part.n / part.effect) for part in parts))
+    margin = max(margin, max(part.possible_loss * unseen_fraction(ALPHA, part.n / part.effect) for part in parts))
     margin = _rounded_up(margin)
     drop = max(margin, normal_quantile(ALPHA / gates) * error) + float(ndtri(POWER)) * error
     return Suggestion(name, len(parts), sum(p.n for p in parts), margin, drop, basis)
@@ -97,12 +97,12 @@ def _noise(name: str, dataset: str, old: Baseline, new: Results | None) -> Paire
         return _noisy_scores(name, records)
     if (spread := _judge_noise(records)) is not None:
         values = np.array([v for r in records if (v := SPECS[name].item_value(r)) is not None])
-        return _of_error(math.sqrt(2 * spread / n), n, stake(values - SPECS[name].least))
+        return _of_error(math.sqrt(2 * spread / n), n, mean_possible_loss(values - SPECS[name].least))
     return None
 
 
 def _of_error(error: float, n: int, to_lose: float) -> Paired:
-    return Paired(0.0, -math.inf, math.inf, 0.5, 0.5, error, n, stake=to_lose)
+    return Paired(0.0, -math.inf, math.inf, 0.5, 0.5, error, n, possible_loss=to_lose)
 
 
 def _judge_noise(records: list[Record]) -> float | None:
