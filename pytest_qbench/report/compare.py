@@ -75,10 +75,10 @@ def _judge(
     As in the suites, gates are judged in alphabetical order, and each gets the alpha that earlier ones did not spend.
     """
     found: dict[str, GateResult] = {}
-    carried = 0.0
+    leftover = 0.0
     for name in sorted(margins):
-        found[name] = evaluate(name, new, old, replace(limits, carried=carried), margin=margins[name])
-        carried = found[name].unspent
+        found[name] = evaluate(name, new, old, replace(limits, leftover=leftover), margin=margins[name])
+        leftover = found[name].unspent
     return [found[name] for name in margins]
 
 

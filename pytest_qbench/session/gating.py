@@ -51,8 +51,8 @@ class Gating:
 
         s = self.settings
         # A test that runs again, or has several gates, does not get back the alpha that it did not spend.
-        carried = self.results[-1].unspent if self.results and test not in self.tests else 0.0
-        limits = Limits(s.max_errors, s.max_unparsed, s.max_cut, comparisons, s.seed, carried)
+        leftover = self.results[-1].unspent if self.results and test not in self.tests else 0.0
+        limits = Limits(s.max_errors, s.max_unparsed, s.max_cut, comparisons, s.seed, leftover)
         result = evaluate(name, results, baseline, limits, **bounds)
         self.results.append(result)
         self.tests.append(test)
