@@ -32,7 +32,7 @@ def test_no_limit_and_a_large_one_change_nothing() -> None:
 
 
 @pytest.mark.parametrize("limit", [0, -1])
-def test_a_sample_of_nothing_is_refused(limit: int) -> None:
+def test_a_limit_below_one_is_refused(limit: int) -> None:
     with pytest.raises(UsageError, match="--qbench-limit="):
         select([dataset("assessment", [1.0])], limit=limit, seed=1)
 

@@ -1,4 +1,4 @@
-"""A benchmark of 85,000 items must fit: checked on a tenth of it."""
+"""Check that a benchmark of 85,000 items fits into memory, on a tenth of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of quality databases in every format, with and without a header, and the meaning of their columns."""
+"""Check tables of quality databases in every format, with and without a header, and their columns."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_csv_without_a_header(tmp_path: Path) -> None:
     assert scores(read_one(tmp_path)) == EXPECTED
 
 
-def test_a_sheet(tmp_path: Path) -> None:
+def test_an_excel_sheet_is_read(tmp_path: Path) -> None:
     openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()
     for row in [HEADER, *((name, float(mos), float(std)) for name, mos, std in ROWS), (None, None, None)]:
@@ -85,12 +85,12 @@ def test_a_reference_column_defines_the_groups(tmp_path: Path, column: str) -> N
     )
 
 
-def test_a_source_that_is_no_image_groups_nothing(tmp_path: Path) -> None:
+def test_a_source_column_without_images_defines_no_groups(tmp_path: Path) -> None:
     write(tmp_path / "iqa" / "mine.csv", "image,source,mos\n1.jpg,flickr,1\n2.jpg,flickr,2\n")
     assert [item.group for item in read_one(tmp_path).items] == ["mine/1.jpg", "mine/2.jpg"]
 
 
-def test_the_stated_direction_is_told(tmp_path: Path) -> None:
+def test_the_line_on_the_scale_names_the_stated_direction(tmp_path: Path) -> None:
     write(tmp_path / "iqa" / "mine.csv", "image,score\n1.jpg,1\n2.jpg,2\n")
     assert not read_one(tmp_path).direction_stated
     write(
