@@ -24,10 +24,10 @@ The tables show how often the accuracy gate passes and how often it is red. This
 fraction of answers that differ between the two runs (*discordant*). `qbench plan --runs A B` prints this fraction for
 your model. `python benchmarks/power.py` makes the tables by enumeration of all outcomes.
 
-The margin is {MARGIN:g}, the gate one of three in the default suite: its test has the level 0.05 / 3, its interval
+The margin is {MARGIN:g}. The gate is one of three in the default suite: its test has the level 0.05 / 3, its interval
 0.05. The power can be higher: if judged scores and quality scores hardly change, the level of the test is 0.045
 ([one alpha for a run](verdict.md#one-alpha-for-a-run)). The tables are for answers alone. Where both runs have
-likelihoods the gate decides more often ([simulated](verdict.md#how-often-it-is-right)).
+likelihoods the gate decides more often ([simulated](verdict.md#simulated-error-rates)).
 
 """
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_qbench.session.run import Run
 
 _OF_THE_JUDGE = frozenset({"judge", "judge_rounds", "unparsed"})
-_WAYS = "name another baseline with --qbench-baseline, add --qbench-no-gates, or record the baseline anew"
+_WAYS = "name another baseline with --qbench-baseline, add --qbench-no-gates, or record the baseline again"
 
 
 class Conditions(NamedTuple):

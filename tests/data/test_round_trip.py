@@ -18,7 +18,7 @@ from tests.official import OFFICIAL
 
 from .files import png, read_one, write
 
-# Words that look like padding; here they are options, wherever they stand.
+# Options that look like padding, in every position.
 WORDS = ["None", "N/A", "NA", "nan", "null", "NaN", "none", "-"]
 OWN = [
     {
@@ -96,7 +96,7 @@ def tsv(entries: list[dict[str, Any]], path: Path, seen: list[bytes]) -> None:
     write(path, "\n".join(lines) + "\n")
 
 
-def asked(dataset: Dataset) -> list[object]:
+def questions_of(dataset: Dataset) -> list[object]:
     return [(i.question, i.options, i.answer, dict(i.slices), i.digest()) for i in dataset.items]
 
 
@@ -119,7 +119,7 @@ def check(folder: Path, file: str, entries: list[dict[str, Any]], split: str, hu
     for name, write_to in writers.items():
         write_to(folder / name)
         other = read_one(folder / name, split=split)
-        assert asked(other) == asked(first), name
+        assert questions_of(other) == questions_of(first), name
         found = match([identity_of(item) for item in other.items], [identity_of(item) for item in first.items])
         assert found.pairs == {i: i for i in range(len(entries))}, (name, list(map(str, found.ambiguous.values()))[:3])
         groups = {a.group: b.group for a, b in zip(first.items, other.items, strict=True)}

@@ -297,15 +297,15 @@ def test_descriptions_are_compared_item_by_item(stored: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "photos, told",
+    "photos, message",
     [(1, "1 item: too few"), (3, "3 items: too few"), (0, "6 items of 1 photo: too few")],
 )
-def test_too_few_texts_to_judge_are_named(stored: Any, photos: int, told: str) -> None:
+def test_too_few_texts_to_judge_are_named(stored: Any, photos: int, message: str) -> None:
     items = [text(i) for i in range(photos)] or [replace(text(i), group="one") for i in range(6)]
     base = stored(results(items, [judged(t, 2, 2) for t in items]))
     found = gate(results(items, [judged(t, 0, 0) for t in items]), base, "description.sum", margin=0.05)
     assert found.verdict == "invalid"
-    assert f"{told} to tell noise from change; measure at least four photos" in found.reason
+    assert f"{message} to tell noise from change; measure at least four photos" in found.reason
 
 
 def test_a_baseline_round_trips_and_a_broken_one_is_refused(tmp_path: Path) -> None:
@@ -402,7 +402,7 @@ def test_a_pattern_chooses_datasets_and_slices(stored: Any) -> None:
 
 def test_rows_share_alpha_by_holm_and_each_has_its_verdict(stored: Any) -> None:
     base = stored(several({}))
-    # Mid-p = 2^-9 = 0.002 in each of two datasets, 2^-17 together: below 0.05 / 4, 0.05 / 3, ... whatever the order.
+    # Mid-p = 2^-9 = 0.002 in each of two datasets, 2^-17 over both: below 0.05 / 4, 0.05 / 3, ... in any order.
     found = gate(several({"kadid": 8, "koniq": 8}), base)
     assert verdicts(found) == {
         ("kadid", None): "regressed", ("koniq", None): "regressed", ("spaq", None): "pass", (None, None): "regressed",

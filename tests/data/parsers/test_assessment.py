@@ -32,11 +32,11 @@ def test_databases_have_no_splits(tmp_path: Path, split: str) -> None:
 @pytest.mark.parametrize(
     ("file", "name"), [("cgi", "cgiqa"), ("cgiqa", "cgiqa"), ("flive", "livefb"), ("agi", "agiqa"), ("mine", "mine")]
 )
-@pytest.mark.parametrize("asked", [True, False])
-def test_databases_have_several_file_names(tmp_path: Path, file: str, name: str, asked: bool) -> None:
+@pytest.mark.parametrize("by_file_name", [True, False])
+def test_databases_have_several_file_names(tmp_path: Path, file: str, name: str, by_file_name: bool) -> None:
     mos(tmp_path, KONIQ, f"{file}.json")
     (tmp_path / "iqa" / name).mkdir()
-    dataset = read_one(tmp_path, names=[file] if asked else None)
+    dataset = read_one(tmp_path, names=[file] if by_file_name else None)
     assert dataset.name == name
     assert dataset.items[0].id == f"{name}/10004473376.jpg"
     assert f"/iqa/{name}/" in dataset.items[0].images[0].name
