@@ -117,7 +117,7 @@ def test_a_folder_without_permission_is_an_error(tmp_path: Path) -> None:
         (tmp_path / "iqa").chmod(0o700)
 
 
-def test_mini() -> None:
+def test_mini_has_all_tasks() -> None:
     datasets = open_datasets(MINI, rootdir=Path(), names=None, split="test")
     assert [(one.task, one.name, one.split) for one in datasets] == [
         ("perception", "mini", None),
@@ -136,7 +136,7 @@ def test_mini() -> None:
 
 
 @pytest.mark.parametrize("own_ids", [True, False])
-def test_questions_about_one_photo_are_one_group_whatever_their_ids(tmp_path: Path, own_ids: bool) -> None:
+def test_questions_about_one_photo_are_one_group_with_any_ids(tmp_path: Path, own_ids: bool) -> None:
     rows = [
         {
             **({"id": f"{photo}-{i}"} if own_ids else {}),

@@ -163,6 +163,6 @@ def test_missing_images_are_reported_before_damaged_ones(tmp_path: Path) -> None
         check_images([dataset])
 
 
-def test_an_image_that_vanished_is_an_item_error(tmp_path: Path) -> None:
+def test_an_image_that_was_deleted_is_an_error_of_its_item(tmp_path: Path) -> None:
     with pytest.raises(ItemError, match=r"koniq/1.jpg: cannot be read: No such file"):
         read_one(named(tmp_path, "1.jpg")).items[0].images[0].read()

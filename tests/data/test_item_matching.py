@@ -61,7 +61,7 @@ def test_the_longest_common_end_of_two_names_wins() -> None:
     assert pairs(wanted, stored) == {"a": "sa", "b": "sb", "c": "sc"}
 
 
-def test_a_name_with_two_possible_items_is_ambiguous_on_either_side() -> None:
+def test_a_name_with_two_possible_items_is_ambiguous_in_either_source() -> None:
     two = [one("a/1.jpg", images=("a/1.jpg",)), one("b/1.jpg", images=("b/1.jpg",))]
     single = [one("entry 4", images=("1.jpg",))]
     assert reasons(match(two, single)) == ["entry 4 may be a/1.jpg or b/1.jpg"] * 2
@@ -192,7 +192,7 @@ def test_items_of_the_same_content_are_matched_and_no_others(views: tuple[list[I
 
 
 @given(two_views(), st.randoms())
-def test_the_order_of_the_two_sides_does_not_matter(views, random) -> None:  # type: ignore[no-untyped-def]
+def test_the_order_of_the_two_sources_does_not_matter(views, random) -> None:  # type: ignore[no-untyped-def]
     wanted, stored = views
     before = pairs(wanted, stored)
     random.shuffle(wanted)

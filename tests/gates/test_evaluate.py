@@ -122,7 +122,7 @@ def test_an_improvement_is_reported(stored: Any) -> None:
     assert gate(perception(set()), stored(perception(set(range(40))))).verdict == "improved"
 
 
-def test_alpha_is_shared_by_the_family(stored: Any) -> None:
+def test_the_gates_of_a_run_share_alpha(stored: Any) -> None:
     base = stored(perception(set()))
     lost = set(range(6))  # mid-p = 1/128: below 0.05 and 0.05 / 4, not below 0.05 / 7
     assert gate(perception(lost), base).verdict == "regressed"
@@ -177,7 +177,7 @@ def test_reported_conditions_do_not_forbid_a_comparison(stored: Any) -> None:
     assert gate(new, stored(perception(set()))).verdict == "pass"
 
 
-def test_a_subset_is_compared_on_the_subset_when_options_chose_it(stored: Any) -> None:
+def test_a_subset_selected_by_options_is_compared_on_that_subset(stored: Any) -> None:
     base = stored(perception(set(range(200, 400))))
     half = QUESTIONS[:200]
     lost = gate(results(half, [answered(q, "Yes") for q in half]), base)
@@ -335,7 +335,7 @@ def test_a_baseline_round_trips_and_a_broken_one_is_refused(tmp_path: Path) -> N
         assert "\n" not in str(error.value)
 
 
-def test_replacing_a_baseline_leaves_one_whole_folder(tmp_path: Path) -> None:
+def test_replacing_a_baseline_leaves_one_complete_folder(tmp_path: Path) -> None:
     write_baseline(tmp_path, "x", assessed(0.3))
     write_baseline(tmp_path, "x", perception(set()))
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
@@ -523,7 +523,7 @@ def likely(noise: float, shift: float = 0.0, seed: int = 0) -> Results:
     return results(QUESTIONS, records)
 
 
-def test_accuracy_is_tested_on_likelihoods_where_both_sides_have_them(stored: Any) -> None:
+def test_accuracy_is_tested_on_likelihoods_where_both_runs_have_them(stored: Any) -> None:
     base = stored(likely(0.3, seed=1))
     found = gate(likely(0.3, seed=2), base, margin=0.02)
     (row,) = found.rows

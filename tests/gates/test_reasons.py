@@ -72,7 +72,7 @@ def test_a_number_that_rounds_to_zero_has_no_minus() -> None:
     assert "between +0.0 and +2.0 points" in explain_inconclusive(row("inconclusive", 0.01, (-0.0001, 0.02)))
 
 
-def test_the_margin_named_would_have_let_the_run_pass() -> None:
+def test_the_run_passes_with_the_named_margin() -> None:
     for lost in (3, 9, 20):
         old = [True] * 300
         new = [i >= lost for i in range(300)]

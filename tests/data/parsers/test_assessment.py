@@ -125,7 +125,7 @@ def test_repeats_are_reported_and_contradictions_refused(tmp_path: Path) -> None
         ",name,mos\n0,a.jpg,1.5\n1,b.jpg,2",
     ],
 )
-def test_csv(tmp_path: Path, text: str) -> None:
+def test_csv_tables_are_read(tmp_path: Path, text: str) -> None:
     dataset = read_one(mos(tmp_path, text, "mine.csv"))
     assert [(item.id, item.target) for item in dataset.items] == [("mine/a.jpg", 1.5), ("mine/b.jpg", 2.0)]
 

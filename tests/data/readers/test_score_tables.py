@@ -27,17 +27,17 @@ EXPECTED = {"mine/a.jpg": 1.5, "mine/b.png": 4.0, "mine/c.bmp": 2.75}
 
 @pytest.mark.parametrize("separator", [" ", "   ", "\t", ",", ", ", ";"])
 @pytest.mark.parametrize("header", [True, False])
-def test_text(tmp_path: Path, separator: str, header: bool) -> None:
+def test_text_tables_are_read(tmp_path: Path, separator: str, header: bool) -> None:
     write(tmp_path / "iqa" / "mine.txt", text([HEADER] * header + ROWS, separator))
     assert scores(read_one(tmp_path)) == EXPECTED
 
 
-def test_the_score_may_stand_before_the_name(tmp_path: Path) -> None:
+def test_the_score_may_come_before_the_name(tmp_path: Path) -> None:
     write(tmp_path / "iqa" / "mine.txt", text([(mos, name) for name, mos, _ in ROWS], " "))
     assert scores(read_one(tmp_path)) == EXPECTED
 
 
-def test_csv_without_a_header(tmp_path: Path) -> None:
+def test_a_csv_file_without_a_header_is_read(tmp_path: Path) -> None:
     write(tmp_path / "iqa" / "mine.csv", text([row[:2] for row in ROWS], ","))
     assert scores(read_one(tmp_path)) == EXPECTED
 
