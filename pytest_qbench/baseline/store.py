@@ -38,7 +38,7 @@ from pytest_qbench.untrusted.shape import check_shape
 FILE = "baseline.yaml"
 
 
-_REMEDY = "restore it from version control, or record it anew with --qbench-update-baseline"
+_REMEDY = "restore it from version control, or record it again with --qbench-update-baseline"
 
 
 def find_baseline(folder: Path, name: str) -> Path | None:
@@ -87,7 +87,7 @@ def _read_head(path: Path) -> dict[str, Any]:
     head: Any = read_yaml(path / FILE, LARGE, remedy=_REMEDY)
     if not isinstance(head, dict) or head.get("schema") != SCHEMA:
         schema = head.get("schema") if isinstance(head, dict) else None
-        raise UsageError(f"{path / FILE}: schema {schema!r} is not {SCHEMA}; record the baseline anew")
+        raise UsageError(f"{path / FILE}: schema {schema!r} is not {SCHEMA}; record the baseline again")
     return head
 
 

@@ -1,4 +1,4 @@
-"""`datasets.yaml`: what a user says of the datasets in a data folder."""
+"""Read `datasets.yaml`, in which a user describes the datasets of a data folder."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _KEYS: dict[str, type] = {
     "group_pattern": str,
     "license": str,
 }
-#: A dataset's name stands in item ids and in comma-separated options.
+#: A dataset's name is a part of item ids and of comma-separated options.
 NAME = re.compile(r"[\w.+-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One dataset of the file; what it does not say is None and comes from the standard layout."""
+    """One dataset of the file; an absent key is None, and its value comes from the standard layout."""
 
     place: str
     name: str
@@ -64,7 +64,7 @@ def read_manifest(folder: Path, label: str) -> list[Entry]:
     for entry in entries:
         first = seen.setdefault((entry.name, entry.task, entry.split), entry.place)
         if first != entry.place:
-            raise DataError(f"{entry.place}: {entry.name} stands there already; keep one or rename it")
+            raise DataError(f"{entry.place}: {entry.name} is already listed; keep one or rename it")
     return entries
 
 
@@ -103,7 +103,7 @@ def _value(key: object, value: object, place: str) -> Any:
 
 
 def nearest(name: str, present: Mapping[str, object] | list[str]) -> str:
-    """Return the names there are, led by the nearest one to `name` where one is near."""
+    """Return the names present for a message, starting with the one most similar to `name` if there is one."""
     close = difflib.get_close_matches(name, list(present), n=1)
     names = ", ".join(present)
     return f"{close[0]} (of {names})" if close else f"one of {names}"

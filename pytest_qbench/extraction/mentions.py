@@ -40,7 +40,7 @@ class Mention:
     polarity: Polarity = "affirmed"
     stated: bool = False  # introduced as the answer: "the answer is", "I would say"
     opening: bool = False  # the reply begins with it and a pause follows
-    leading: bool = False  # nothing but words that introduce an answer stand before it
+    leading: bool = False  # only words that introduce an answer come before it
     alone: bool = False  # nothing else is in the reply
 
 

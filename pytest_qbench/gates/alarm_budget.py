@@ -22,10 +22,10 @@ def spend(share: float, leftover: float, chances: Sequence[float]) -> Spending:
 
     `leftover` is the alpha that earlier gates did not use. `chances` are the probabilities that an unchanged model
     shows a drop beyond the margin, one per row (`Paired.alarm_chance`). A row whose changes seldom exceed the margin
-    can hardly raise a false alarm at any level. Where all rows together attain no more than the budget, each is tested
-    at the undivided level `MOST`, and the rest of the budget goes to later gates (after Tarone 1990). If they attain
-    more, the budget is the level, and the rows share it by Holm. The chances depend only on the sizes of the changes,
-    which stay the same when the two runs are exchanged. So the false alarms of the gates add up to at most alpha.
+    can hardly raise a false alarm at any level. If all rows together attain no more than the budget, each is tested at
+    the undivided level `MOST`. The rest of the budget goes to later gates (after Tarone 1990). If they attain more, the
+    budget is the level, and the rows share it by Holm. The chances depend only on the sizes of the changes, which stay
+    the same when the two runs are exchanged. So the false alarms of the gates add up to at most alpha.
     """
     budget = max(share, min(MOST, share + leftover))
     level = max(share, MOST)

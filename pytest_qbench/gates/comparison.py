@@ -47,7 +47,8 @@ def check_comparable(name: str, results: Results, baseline: Baseline, dataset: s
         old, new = (each.judge_control for each in (baseline.fingerprint, results.fingerprint))
         if old and new and (moved := control.drift(old.scores, new.scores)):
             raise IncomparableError(
-                f"judge drift, not model drift: {moved} since baseline {baseline.name}; pin the judge, or record anew"
+                f"judge drift, not model drift: {moved} since baseline {baseline.name}; "
+                "use the same judge, or record the baseline again"
             )
     unclear = [
         reason for (t, item), reason in baseline.ambiguous.items()
@@ -56,7 +57,7 @@ def check_comparable(name: str, results: Results, baseline: Baseline, dataset: s
     if unclear:
         raise IncomparableError(
             f"{len(unclear)} items cannot be told apart in baseline {baseline.name} (first: {unclear[0]}); "
-            "give both sources the same ids or image names, or record the baseline anew"
+            "give both sources the same ids or image names, or record the baseline again"
         )
     wanted = [
         key
@@ -66,7 +67,7 @@ def check_comparable(name: str, results: Results, baseline: Baseline, dataset: s
     if gone := [id_ for _, id_ in wanted if (task, id_) not in results.expected]:
         raise IncomparableError(
             f"{len(gone)} of the {len(wanted)} {task} items of baseline {baseline.name} are not in this data "
-            f"(first: {gone[0]}); choose the part to compare with --qbench-datasets, or record the baseline anew"
+            f"(first: {gone[0]}); choose the part to compare with --qbench-datasets, or record the baseline again"
         )
 
 
@@ -89,19 +90,19 @@ class Comparison:
         if unknown:
             raise IncomparableError(
                 f"{self.dataset}: {len(unknown)} of {len(new)} items are not in baseline {base.name} "
-                f"(first: {unknown[0]}); were they renamed? record the baseline anew"
+                f"(first: {unknown[0]}); were they renamed? record the baseline again"
             )
         changed = [r.item for r in new if base.digests[task, r.item] != self.results.expected[task, r.item].digest()]
         if changed:
             raise IncomparableError(
                 f"{self.dataset}: {len(changed)} of {len(new)} items have another text, key or reference than in "
-                f"baseline {base.name} (first: {changed[0]}); record the baseline anew"
+                f"baseline {base.name} (first: {changed[0]}); record the baseline again"
             )
         seen = [r.item for r in new if shows_another_picture(r, base)]
         if seen:
             raise IncomparableError(
                 f"{self.dataset}: {len(seen)} of {len(new)} items show another image than in baseline {base.name} "
-                f"(first: {seen[0]}); restore the images, or record the baseline anew"
+                f"(first: {seen[0]}); restore the images, or record the baseline again"
             )
         pairs = [(r, old) for r in new if (old := base.records[task, r.item]).status != "error"]
         if not pairs:
@@ -154,7 +155,7 @@ class Comparison:
 
     @property
     def drift(self) -> Metric:
-        """How far the probabilities moved; for a metric of `DRIFTS`."""
+        """Mean absolute change of the probabilities or scores, for a metric of `DRIFTS`."""
         return drift(self.name, self.dataset, self.pairs, self.results.fingerprint.words)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_qbench.session.run import Run
 
 _JUDGE_CONDITIONS = frozenset({"judge", "judge_rounds", "unparsed"})
-_REMEDIES = "name another baseline with --qbench-baseline, add --qbench-no-gates, or record the baseline anew"
+_REMEDIES = "name another baseline with --qbench-baseline, add --qbench-no-gates, or record the baseline again"
 
 
 class Conditions(NamedTuple):

@@ -36,9 +36,9 @@ def plcc(x: ArrayLike, y: ArrayLike) -> float:
 def correlation_interval(r: float, n: int, alpha: float = 0.05, kind: Kind = "srcc") -> tuple[float, float]:
     """Return the two-sided 1 - alpha interval of a correlation `r` of `n` items, within [-1, 1].
 
-    It is tanh(atanh(r) -+ z * se), with se = 1 / sqrt(n - 3) for PLCC (Fisher 1921) and sqrt((1 + r^2 / 2) / (n - 3))
-    for SRCC (Bonett & Wright 2000). At |r| = 1, where Fisher's z is infinite, the interval starts half the smallest
-    step of a rank correlation further in, 6 / (n^3 - n). Raises `Undefined` for n < 4 or an r that is not a number,
+    It is tanh(atanh(r) -+ z * se). For PLCC se = 1 / sqrt(n - 3) (Fisher 1921), for SRCC se = sqrt((1 + r^2 / 2) / (n -
+    3)) (Bonett & Wright 2000). Fisher's z is infinite at |r| = 1, so there r is replaced by a value half the smallest
+    step of a rank correlation inwards, 6 / (n^3 - n). Raises `Undefined` for n < 4 or an r that is not a number,
     ValueError for |r| > 1 or an alpha outside (0, 1).
     """
     if n < 4 or math.isnan(r):

@@ -45,9 +45,9 @@ def rank_influence(rows: Ints, mos: Ints) -> tuple[Floats, Floats]:
     Both are 0 for a constant row. `rows` (rows, n) and `mos` (n,) hold levels, `mos` at least two different ones. Let
     a, b be the centred mid-ranks over n. Then r = A / sqrt(V W) with A = mean(ab), V = mean(a^2), W = mean(b^2). More
     weight on an item also moves the ranks above it. Its influence on A is ab + S_b + S_a - 3 A. S_b is the sum of b / n
-    over the items above it in a (half of the ties), S_a that of a over the items above it in b. Its influence on V is
-    a^2 + 2 S - 3 V, with S the sum of a / n over the items above it in a; likewise on W (Hajek projection of the
-    U-statistics A, V, W; Hoeffding 1948).
+    over the items above it in a, plus half of its ties. S_a is the sum of a / n over the items above it in b, likewise.
+    Its influence on V is a^2 + 2 S - 3 V, where S is the sum of a / n over the items above it in a. The influence on W
+    has the same form (Hajek projection of the U-statistics A, V, W; Hoeffding 1948).
     """
     x, y = Levels(rows), Levels(mos[None])
     a, b = x.ranks(), y.ranks()

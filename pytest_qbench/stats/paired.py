@@ -1,7 +1,7 @@
 """Paired comparison of two models on the same items: its result, the comparison of means, and means of comparisons.
 
-Everywhere delta = candidate - baseline with more being better, `alpha` is the one-sided level, the interval of a
-comparison leaves `alpha` in each tail, and `groups` labels the items that share a source.
+In this module delta = candidate - baseline, and more is better. `alpha` is the one-sided level; the interval of a
+comparison leaves `alpha` in each tail. `groups` labels the items that share a source.
 """
 
 from __future__ import annotations
@@ -94,12 +94,12 @@ def paired_mean(
 
     `candidate`, `baseline` (n,) are finite, on a scale from `least` to `greatest`; `groups` (n,) are labels. The
     p-value is the sign-flip test by group (`sign_flips.flip_p_value`), valid under exchangeability. The interval
-    inverts this test, which assumes symmetric changes and cannot allow for rare large ones. So on each side where the
-    test does not exclude 0, the interval reaches at least as far as `clustered_half_width`, `skewed_quantiles`, and the
-    change that so many items can fail to show. For this change the fraction `unseen_fraction`, at the effective number
-    of items, loses its whole `mean_possible_loss`. Scores that hardly change therefore exclude no more than their
-    number allows. With fewer than four groups the interval is (-inf, inf). Raises `Undefined` for no items or values
-    that are not finite, ValueError for lists of different lengths.
+    inverts this test, which assumes symmetric changes and cannot allow for rare large ones. So where the test does not
+    exclude 0, the interval also reaches as far as `clustered_half_width` and `skewed_quantiles`. It allows for the
+    change that so many items can fail to show: the fraction `unseen_fraction`, at the effective number of items, loses
+    its whole `mean_possible_loss`. Scores that hardly change therefore exclude no more than their number allows. With
+    fewer than four groups the interval is (-inf, inf). Raises `Undefined` for no items or values that are not finite,
+    ValueError for lists of different lengths.
     """
     new, old = finite(candidate, "candidate"), finite(baseline, "baseline")
     deltas = paired_deltas(new, old)

@@ -118,7 +118,7 @@ def _check_unicode(value: object) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as e:
-        raise ValueError("holds half of a surrogate pair, which is no valid Unicode") from e
+        raise ValueError("holds half of a surrogate pair, which is not valid Unicode") from e
 
 
 @cache

@@ -43,7 +43,7 @@ def edit(path: Path, old: str, new: str) -> None:
         (lambda p: edit(p / "baseline.yaml", "value: 0.85", "value: 0.95"), "baseline.yaml: was changed since"),
         (lambda p: edit(p / "baseline.yaml", "blind: false", "blind: true"), "baseline.yaml: was changed since"),
         (lambda p: edit(p / "baseline.yaml", "noise: null", ""), "baseline.yaml: was changed since"),
-        (lambda p: edit(p / "baseline.yaml", "schema: 1", "schema: 2"), "schema 2 is not 1; record the baseline anew"),
+        (lambda p: edit(p / "baseline.yaml", "schema: 1", "schema: 2"), "schema 2 is not 1; record the baseline again"),
         (lambda p: edit(p / "perception.mini.jsonl", "\n", ""), "19 of 20 items; restore the file"),
         (lambda p: (p / "perception.mini.jsonl").unlink(), "no such file"),
         (lambda p: (p / "baseline.yaml").write_bytes(b"\xff\xfe\x00"), "byte 1 is not UTF-8"),

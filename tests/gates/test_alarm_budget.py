@@ -21,7 +21,7 @@ def test_a_gate_with_few_changes_tests_at_nearly_all_of_alpha_and_leaves_the_res
 def test_a_noisy_gate_has_its_share_and_the_alpha_left_over() -> None:
     assert spend(0.01, 0.0, [0.3]) == Spending(0.01, True, 0.0)
     assert spend(0.01, 0.02, [0.001, 0.3]) == Spending(0.03, True, 0.0)
-    # A single gate has all of alpha. Several use a little less, whatever was left over.
+    # A single gate has all of alpha. Several gates use a little less, even with alpha left over.
     assert spend(0.05, 0.0, [0.5]) == Spending(0.05, False, 0.0)
     assert spend(0.05, 0.05, [0.04, 0.04]) == Spending(0.05, True, 0.0)
     assert spend(0.025, 0.025, [0.04, 0.04]) == Spending(0.045, True, 0.0)

@@ -65,6 +65,6 @@ def test_a_minimum_above_the_maximum_is_refused() -> None:
 ])  # fmt: skip
 def test_qbench_compare_refuses_the_same_bounds(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "a", "b", option]) == 4
-    told = capsys.readouterr().err
-    assert option.split("=")[0].split(",")[0] in told
-    assert told.count("\n") == 1
+    message = capsys.readouterr().err
+    assert option.split("=")[0].split(",")[0] in message
+    assert message.count("\n") == 1

@@ -122,7 +122,7 @@ def test_an_improvement_is_reported(stored: Any) -> None:
     assert gate(perception(set()), stored(perception(set(range(40))))).verdict == "improved"
 
 
-def test_alpha_is_shared_by_the_family(stored: Any) -> None:
+def test_the_gates_of_a_run_share_alpha(stored: Any) -> None:
     base = stored(perception(set()))
     lost = set(range(6))  # mid-p = 1/128: below 0.05 and 0.05 / 4, not below 0.05 / 7
     assert gate(perception(lost), base).verdict == "regressed"
@@ -177,7 +177,7 @@ def test_reported_conditions_do_not_forbid_a_comparison(stored: Any) -> None:
     assert gate(new, stored(perception(set()))).verdict == "pass"
 
 
-def test_a_subset_is_compared_on_the_subset_when_options_chose_it(stored: Any) -> None:
+def test_a_subset_selected_by_options_is_compared_on_that_subset(stored: Any) -> None:
     base = stored(perception(set(range(200, 400))))
     half = QUESTIONS[:200]
     lost = gate(results(half, [answered(q, "Yes") for q in half]), base)
@@ -297,15 +297,15 @@ def test_descriptions_are_compared_item_by_item(stored: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "photos, told",
+    "photos, message",
     [(1, "1 item: too few"), (3, "3 items: too few"), (0, "6 items of 1 photo: too few")],
 )
-def test_too_few_texts_to_judge_are_named(stored: Any, photos: int, told: str) -> None:
+def test_too_few_texts_to_judge_are_named(stored: Any, photos: int, message: str) -> None:
     items = [text(i) for i in range(photos)] or [replace(text(i), group="one") for i in range(6)]
     base = stored(results(items, [judged(t, 2, 2) for t in items]))
     found = gate(results(items, [judged(t, 0, 0) for t in items]), base, "description.sum", margin=0.05)
     assert found.verdict == "invalid"
-    assert f"{told} to tell noise from change; measure at least four photos" in found.reason
+    assert f"{message} to tell noise from change; measure at least four photos" in found.reason
 
 
 def test_a_baseline_round_trips_and_a_broken_one_is_refused(tmp_path: Path) -> None:
@@ -335,7 +335,7 @@ def test_a_baseline_round_trips_and_a_broken_one_is_refused(tmp_path: Path) -> N
         assert "\n" not in str(error.value)
 
 
-def test_replacing_a_baseline_leaves_one_whole_folder(tmp_path: Path) -> None:
+def test_replacing_a_baseline_leaves_one_complete_folder(tmp_path: Path) -> None:
     write_baseline(tmp_path, "x", assessed(0.3))
     write_baseline(tmp_path, "x", perception(set()))
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
@@ -402,7 +402,7 @@ def test_a_pattern_chooses_datasets_and_slices(stored: Any) -> None:
 
 def test_rows_share_alpha_by_holm_and_each_has_its_verdict(stored: Any) -> None:
     base = stored(several({}))
-    # Mid-p = 2^-9 = 0.002 in each of two datasets, 2^-17 together: below 0.05 / 4, 0.05 / 3, ... whatever the order.
+    # Mid-p = 2^-9 = 0.002 in each of two datasets, 2^-17 over both: below 0.05 / 4, 0.05 / 3, ... in any order.
     found = gate(several({"kadid": 8, "koniq": 8}), base)
     assert verdicts(found) == {
         ("kadid", None): "regressed", ("koniq", None): "regressed", ("spaq", None): "pass", (None, None): "regressed",
@@ -523,7 +523,7 @@ def likely(noise: float, shift: float = 0.0, seed: int = 0) -> Results:
     return results(QUESTIONS, records)
 
 
-def test_accuracy_is_tested_on_likelihoods_where_both_sides_have_them(stored: Any) -> None:
+def test_accuracy_is_tested_on_likelihoods_where_both_runs_have_them(stored: Any) -> None:
     base = stored(likely(0.3, seed=1))
     found = gate(likely(0.3, seed=2), base, margin=0.02)
     (row,) = found.rows

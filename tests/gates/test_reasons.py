@@ -21,7 +21,7 @@ def row(
 
 
 @pytest.mark.parametrize(
-    "found, told",
+    "found, sentence",
     [
         (row("pass", 0.0, (-0.0132, 0.013)), "PASS: a drop of more than 1.3 points is excluded"),
         (row("pass", 0.02, (0.004, 0.03)), "PASS: a drop of more than 0.0 points is excluded"),
@@ -31,8 +31,8 @@ def row(
         (row("regressed", -0.045, (-0.095, -0.001), "assessment.srcc"), "REGRESSED: 0.045 lost, at least 0.001"),
     ],
 )
-def test_each_verdict_is_a_sentence_in_units(found: Metric, told: str) -> None:
-    assert explain_verdict(found) == f"mini: {told} (margin 0.01, p = 0.04 by McNemar, mid-p)"
+def test_each_verdict_is_a_sentence_in_units(found: Metric, sentence: str) -> None:
+    assert explain_verdict(found) == f"mini: {sentence} (margin 0.01, p = 0.04 by McNemar, mid-p)"
 
 
 def test_an_inconclusive_verdict_names_the_items_or_margin_that_would_decide() -> None:
@@ -60,8 +60,8 @@ def test_no_number_of_items_is_named_where_none_helps() -> None:
 
 
 def test_details_name_the_smallest_drop_that_is_found_and_identical_runs() -> None:
-    told = explain_verdict(row("pass", 0.0, (-0.004, 0.004), mde=0.0123, identical=True))
-    assert told.endswith(
+    sentence = explain_verdict(row("pass", 0.0, (-0.004, 0.004), mde=0.0123, identical=True))
+    assert sentence.endswith(
         "(identical on 1,000 items, margin 0.01, p = 0.04 by McNemar, mid-p, finds drops of 1.2 points)"
     )
 
@@ -72,7 +72,7 @@ def test_a_number_that_rounds_to_zero_has_no_minus() -> None:
     assert "between +0.0 and +2.0 points" in explain_inconclusive(row("inconclusive", 0.01, (-0.0001, 0.02)))
 
 
-def test_the_margin_named_would_have_let_the_run_pass() -> None:
+def test_the_run_passes_with_the_named_margin() -> None:
     for lost in (3, 9, 20):
         old = [True] * 300
         new = [i >= lost for i in range(300)]

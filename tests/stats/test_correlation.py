@@ -377,7 +377,7 @@ def test_one_group_has_the_widest_interval() -> None:
     assert result.detectable_drop(0.05, 0.0) is None
 
 
-def test_auto_is_the_closed_form_from_enough_groups_on() -> None:
+def test_auto_is_the_closed_form_with_enough_groups() -> None:
     for kind, groups in correlation.FEW_GROUPS.items():
         for n, method in ((groups - 1, "bootstrap"), (groups, "fast")):
             lists = score_lists(n, 6)

@@ -133,7 +133,7 @@ def test_pass_probability_is_the_sum_over_all_outcomes(drop: float, discordance:
     assert pass_probability(drop, discordance, n, 0.05, 0.15) == pytest.approx(expected, abs=1e-9)
 
 
-def test_a_margin_asks_for_a_larger_drop_and_an_unchanged_model_for_more_items() -> None:
+def test_a_margin_needs_a_larger_drop_and_an_unchanged_model_more_items() -> None:
     # Enumerated independently, with SciPy, for the default suite's accuracy gate.
     assert mcnemar_power(0.02, 0.06, 1495, 0.05 / 3, 0.01) == pytest.approx(0.855, abs=1e-3)
     assert pass_probability(0.0, 0.06, 1495, 0.05, 0.01) == pytest.approx(0.470, abs=1e-3)

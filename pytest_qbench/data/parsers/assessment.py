@@ -18,8 +18,8 @@ class Columns(NamedTuple):
 
 
 def columns(row: Row, dataset: str, image: str | None, target: str | None) -> Columns:
-    """Return the columns of a file from its first record; `image` and `target` are what datasets.yaml says."""
-    # A DMOS often means "lower is better"; KADID's does not, and only there is that known.
+    """Return the columns of a file from its first record; `image` and `target` are the names in datasets.yaml."""
+    # A lower DMOS is often better. KADID's grows with quality; for other databases the direction is unknown.
     mos = (*MOS, "dmos") if dataset == "kadid" else MOS
     where = "img_path" if row.images and image is None else _named(row, image, "image_column", IMAGE)
     return Columns(where, _named(row, target, "target_column", mos), _reference(row))
@@ -34,7 +34,7 @@ def _reference(row: Row) -> str | None:
 
 
 def _plain_names(row: Row) -> dict[str, str]:
-    """Return the field names by their letters and digits alone; the first one of equal names."""
+    """Return the field names by only their letters and digits; of equal names the first one."""
     plain: dict[str, str] = {}
     for key in row.fields:
         plain.setdefault(plain_name(str(key)), key)

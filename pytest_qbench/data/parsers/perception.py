@@ -1,4 +1,4 @@
-"""A multiple-choice record, in any of its published shapes, as question, options, right answer and slices."""
+"""Parse a multiple-choice record, in any published shape, as question, options, right answer and slices."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pytest_qbench.data.readers.row import Row, shown
 
 #: The lists that hold the options: LLVisionQA and Q-Bench2, A-Bench.
 _LISTS = ("candidates", "answers", "options")
-#: One column for each option: the hub's layout and VLMEvalKit's tables.
+#: Columns with one option each: the hub's layout and VLMEvalKit's tables.
 _HUB_COLUMNS = tuple(f"option{i}" for i in range(10))
 _LETTER_COLUMNS = tuple(string.ascii_uppercase[:10])
-#: What the hub's layout writes after the last option, and in place of a hidden answer.
+#: Filler of the hub's layout after the last option, and in place of a hidden answer.
 _PADDING = "N/A"
 
 
 class Question(NamedTuple):
-    """What a perception item is asked; `answer` is one of `options`, None where it is hidden."""
+    """The question of a perception item; `answer` is one of `options`, None where it is hidden."""
 
     question: str
     options: tuple[str, ...]
@@ -28,7 +28,10 @@ class Question(NamedTuple):
 
 
 def question(row: Row, *, pair: bool, hidden: bool) -> Question:
-    """Read a record. `pair` selects the codes of Q-Bench2; `hidden` ignores what stands in the place of the answer."""
+    """Return the question of a record. Raises `DataError`.
+
+    `pair` selects the codes of Q-Bench2; `hidden` ignores the answer fields.
+    """
     text = row.text("question")
     if text is None:
         raise row.error(f"no question (its fields are {', '.join(map(str, row.fields)) or 'none'})", "add the question")
@@ -64,7 +67,7 @@ def _answer(row: Row, options: tuple[str, ...]) -> str | None:
     text, letter = row.text("correct_ans"), row.text("correct_choice")
     both = row.text("answer")
     if both is not None and text is None and letter is None:
-        # The column formats write a letter; a list of options goes with a text.
+        # Formats with option columns write a letter; formats with a list of options write a text.
         listed = any(row.value(key) is not None for key in _LISTS)
         is_letter = _letter_index(both) < len(options) if not listed else both not in options
         text, letter = (None, both) if is_letter or both not in options else (both, None)
@@ -93,7 +96,7 @@ def _by_letter(row: Row, letter: str, options: tuple[str, ...]) -> str:
 
 
 def _letter_index(text: str) -> int:
-    """Return the position that a letter such as `B`, `b.` or `(B)` names; beyond all options for any other text."""
+    """Return the position of a letter such as `B`, `b.` or `(B)`; for any other text a position beyond all options."""
     plain = text.upper().rstrip(".").strip("()")
     return (
         string.ascii_uppercase.index(plain)
@@ -122,7 +125,7 @@ def _slices(row: Row, pair: bool) -> dict[str, str]:
 
 
 def _code(row: Row, keys: tuple[str, ...], names: tuple[str, ...]) -> int | None:
-    """Return the number of a code that is written as a number or as one of its names; None where it is absent."""
+    """Return a code that is written as its number or its name; None where it is absent."""
     key = next((key for key in keys if row.value(key) is not None), None)
     if key is None:
         return None

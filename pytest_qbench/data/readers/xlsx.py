@@ -12,7 +12,7 @@ from pytest_qbench.untrusted.files import error_text, open_regular
 
 
 def read_workbook(path: Path, label: str) -> list[Row]:
-    """Return the records of the first sheet; its first row is the header. Rows without any value are skipped."""
+    """Return the records of the first sheet; its first row is the header. Empty rows are skipped."""
     try:
         from openpyxl import load_workbook
         from openpyxl.utils.exceptions import InvalidFileException
@@ -32,7 +32,7 @@ def read_workbook(path: Path, label: str) -> list[Row]:
         raise DataError(f"{label}: no readable workbook ({e}); export it again") from e
     header = ["" if name is None else str(name).strip() for name in cells[0]] if cells else []
     if repeated := sorted({name for name in header if name and header.count(name) > 1}):
-        raise DataError(f"{label}: column {', '.join(repeated)} stands there twice; rename one")
+        raise DataError(f"{label}: column {', '.join(repeated)} appears twice; rename one")
     rows = [
         Row(label, number, {name: value for name, value in zip(header, values, strict=False) if name})
         for number, values in enumerate(cells[1:], 1) if any(value is not None for value in values)

@@ -149,7 +149,7 @@ def _reply(row: Row, name: str) -> str:
     if not isinstance(value, str):
         raise row.error(f"the {name} {shown(value)} is no text", "write it as a string")
     if not writable(value):
-        raise row.error(f"the {name} {shown(value)} is no valid Unicode", "export the file as UTF-8")
+        raise row.error(f"the {name} {shown(value)} is not valid Unicode", "export the file as UTF-8")
     if _FAILED in value:
         raise row.error(f"the endpoint gave no answer ({_FAILED!r})", "run this item again")
     return reply(value)

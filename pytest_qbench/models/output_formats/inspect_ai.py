@@ -85,7 +85,7 @@ def _output(place: str, number: int, sample: object) -> Output:
     if text is None:
         return replace(named, error=f"{place}: no completion; run this sample again")
     if not writable(text):
-        return replace(named, error=f"{place}: the completion {shown(text)} is no valid Unicode")
+        return replace(named, error=f"{place}: the completion {shown(text)} is not valid Unicode")
     return finished(replace(named, text=reply(text)), place, reason)
 
 

@@ -168,7 +168,7 @@ def _replies(row: Row, answer: object) -> list[str]:
     """Return the replies, one for each time that the document was asked."""
     if isinstance(answer, str):
         if not writable(answer):
-            raise row.error(f"the reply {shown(answer)} is no valid Unicode", "export the file as UTF-8")
+            raise row.error(f"the reply {shown(answer)} is not valid Unicode", "export the file as UTF-8")
         return [reply(answer)]
     if isinstance(answer, int | float) and not isinstance(answer, bool) and math.isfinite(answer):
         return [str(answer)]
