@@ -119,6 +119,7 @@ def _read(path: Path) -> Baseline:
                 )
         if seal(head) != head["seal"]:
             raise UsageError(f"{path / FILE}: was changed since it was recorded; {_REMEDY}")
+        datetime.fromisoformat(head["recorded"])  # raises ValueError for other text
         noise = NoiseFloor.from_json(head["noise"]) if head["noise"] else None
         made = Fingerprint.from_json(head["fingerprint"])
         return Baseline(path.name, path, head["recorded"], made, metrics, records, digests, noise, identities)
