@@ -174,6 +174,14 @@ def test_the_head_is_plain_yaml_for_a_reviewer(tmp_path: Path) -> None:
     assert list(head) == ["schema", "name", "recorded", "files", "metrics", "noise", "fingerprint", "seal"]
 
 
+def test_a_date_that_is_no_date_is_refused_also_under_a_valid_seal(tmp_path: Path) -> None:
+    path = write_baseline(tmp_path, "x", run()) / "baseline.yaml"
+    head = yaml.safe_load(path.read_text()) | {"recorded": "yesterday"}
+    path.write_text(yaml.safe_dump(head | {"seal": baselines.seal(head)}, sort_keys=False))
+    with pytest.raises(UsageError, match="not a whole baseline"):
+        read_baseline(path.parent)
+
+
 def test_a_writer_also_recovers_from_a_killed_update(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_baseline(tmp_path, "x", run(wrong=1)).rename(tmp_path / ".x.old")  # killed between the two renames
 
