@@ -71,14 +71,32 @@ def test_merged_shards_equal_the_unsplit_run(shards: Path, capsys: pytest.Captur
 
     assert values(found) == pytest.approx(values(whole), nan_ok=True)
     # The merged run can be compared: no item differs from the unsplit run.
-    assert main(["compare", str(shards / "run"), str(out)]) == 0
-    assert "PASS" in capsys.readouterr().out
+    assert main(["compare", str(shards / "run"), str(out), f"--json={shards / 'c.json'}"]) == 0
+    gates = json.loads((shards / "c.json").read_text())["gates"]
+    assert len(gates) == 3
+    assert not any(gate["lost"] or gate["gained"] for gate in gates)
 
 
 def _edit(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     data = json.loads(path.read_text())
     change(data)
     path.write_text(json.dumps(data))
+
+
+def _forget_conditions(path: Path) -> None:
+    """Write records as earlier versions did, without the hash that would contradict an edited summary."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(line | {"conditions": None}) + "\n" for line in lines))
+
+
+def test_a_shard_whose_summary_contradicts_its_records_is_refused(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("one", "two"):
+        shutil.copytree(shards / name, tmp_path / name)
+    _edit(tmp_path / "two" / "summary.json", lambda s: s["fingerprint"].update(blind=True))
+    assert main(["merge", str(tmp_path / "one"), str(tmp_path / "two"), "--out", str(tmp_path / "out")]) == 4
+    assert "was not made under the conditions that summary.json states" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("names, change, message", [
@@ -95,6 +113,7 @@ def test_shards_of_different_runs_are_refused(shards: Path, tmp_path: Path, caps
         shutil.copytree(shards / name.rstrip("2"), tmp_path / name)
     if change:
         _edit(tmp_path / names[1] / "summary.json", change)
+        _forget_conditions(tmp_path / names[1] / "records.jsonl")
     assert main(["merge", *(str(tmp_path / name) for name in names), "--out", str(tmp_path / "out")]) == 4
     error = capsys.readouterr().err
     assert message in error
