@@ -17,6 +17,11 @@ class Spending(NamedTuple):
     unspent: float
 
 
+def alarm_budget(share: float, leftover: float) -> float:
+    """Return the level at which a gate can judge whatever its items do: its share and the unused alpha before it."""
+    return max(share, min(MOST, share + leftover))
+
+
 def spend(share: float, leftover: float, chances: Sequence[float]) -> Spending:
     """Return the level at which a gate with this `share` of alpha tests its rows.
 
@@ -27,7 +32,7 @@ def spend(share: float, leftover: float, chances: Sequence[float]) -> Spending:
     budget is the level, and the rows share it by Holm. The chances depend only on the sizes of the changes, which stay
     the same when the two runs are exchanged. So the false alarms of the gates add up to at most alpha.
     """
-    budget = max(share, min(MOST, share + leftover))
+    budget = alarm_budget(share, leftover)
     level = max(share, MOST)
     attained = sum(min(level, chance) for chance in chances)
     if attained <= budget:
