@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from pytest_qbench.data import published
 from pytest_qbench.data.image_paths import ImageFolder
 from pytest_qbench.data.parsers import assessment, description, perception
-from pytest_qbench.data.readers.row import Row, shown
+from pytest_qbench.data.readers.row import Row
 from pytest_qbench.errors import DataError
 from pytest_qbench.items import Dataset, FileImage, ImageSource, Item, LeftOut, Task
+from pytest_qbench.untrusted.shape import short_repr
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ class _Builder:
         if not own and not names:
             raise row.error("neither an id nor an image name", "add an id")
         if own and not own.isprintable():
-            raise row.error(f"id {shown(own)} cannot be printed", "use an id of letters, digits and punctuation")
+            raise row.error(f"id {short_repr(own)} cannot be printed", "use an id of letters, digits and punctuation")
         return self.prefix + (own or "_cat_".join(names))
 
     def _group(self, row: Row, ident: str, image: str) -> str:
@@ -156,7 +157,9 @@ class _Builder:
         if group is None and source.group_pattern is not None:
             match = source.group_pattern.search(image)
             if match is None:
-                raise row.error(f"image {shown(image)} does not match group_pattern", "correct it in datasets.yaml")
+                raise row.error(
+                    f"image {short_repr(image)} does not match group_pattern", "correct it in datasets.yaml"
+                )
             group = match[1] if match.re.groups else match[0]
         group = group or self._reference(row, image) or published.group_of(source.name, image)
         if group is None:
@@ -219,7 +222,7 @@ def _difference(first: Item, second: Item) -> str:
     """Return the first field in which two entries differ, with both values."""
     one, other = _content(first), _content(second)
     key = next(key for key in one if one[key] != other[key])
-    return f"{key} {shown(one[key])} there, {shown(other[key])} here"
+    return f"{key} {short_repr(one[key])} there, {short_repr(other[key])} here"
 
 
 def _pair(name: str) -> list[str]:

@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from pytest_qbench.data.readers.row import Row, shown
+from pytest_qbench.data.readers.row import Row
 from pytest_qbench.errors import DataError
 from pytest_qbench.items import Dataset, FileImage, ImageSource
+from pytest_qbench.untrusted.shape import short_repr
 
 _NO_NAME = re.compile(r"[\x00-\x1f\x7f]|(?:^|/)\.?\Z")
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:")
@@ -35,19 +36,19 @@ class ImageFolder:
         relative = name.replace("\\", "/")
         if _ABSOLUTE.match(relative):
             raise row.error(
-                f"image {shown(name)} is an absolute path",
+                f"image {short_repr(name)} is an absolute path",
                 f"write it relative to {self.label}, or name another folder as images: in datasets.yaml",
             )
         folder, _, base = relative.rpartition("/")
         if ".." in relative and ".." in relative.split("/"):
-            raise row.error(f"image {shown(name)} leaves the folder {self.label}", _REMEDY)
+            raise row.error(f"image {short_repr(name)} leaves the folder {self.label}", _REMEDY)
         if _NO_NAME.search(relative) or (len(relative) * 4 > _LONGEST and _is_too_long(relative)):
-            raise row.error(f"image {shown(name)} is not a file name", f"name a file under {self.label}")
+            raise row.error(f"image {short_repr(name)} is not a file name", f"name a file under {self.label}")
         links = self._links.get(folder)
         if links is None:
             links = self._links[folder] = self._links_in(folder, row)
         if base in links and not self._inside(self.path / relative):
-            raise row.error(f"image {shown(name)} is a link that leaves the data folder or leads nowhere", _REMEDY)
+            raise row.error(f"image {short_repr(name)} is a link that leaves the data folder or leads nowhere", _REMEDY)
         return FileImage(self.path, self.label, relative)
 
     def _links_in(self, folder: str, row: Row) -> frozenset[str]:

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from pytest_qbench.data.columns import IMAGE, MOS, PERHAPS_REFERENCE, REFERENCE, is_image_name
 from pytest_qbench.data.columns import plain as plain_name
-from pytest_qbench.data.readers.row import Row, shown
+from pytest_qbench.data.readers.row import Row
+from pytest_qbench.untrusted.shape import short_repr
 
 
 class Columns(NamedTuple):
@@ -45,7 +46,7 @@ def _named(row: Row, name: str | None, option: str, usual: tuple[str, ...]) -> s
     present = ", ".join(row.fields) or "none"
     if name is not None:
         if name not in row.fields:
-            raise row.error(f"no column {shown(name)} (columns: {present})", f"correct {option} in datasets.yaml")
+            raise row.error(f"no column {short_repr(name)} (columns: {present})", f"correct {option} in datasets.yaml")
         return name
     plain = _plain_names(row)
     found = next((plain[word] for word in usual if word in plain), None)

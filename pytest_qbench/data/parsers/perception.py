@@ -7,7 +7,8 @@ import string
 from typing import NamedTuple
 
 from pytest_qbench.data import published
-from pytest_qbench.data.readers.row import Row, shown
+from pytest_qbench.data.readers.row import Row
+from pytest_qbench.untrusted.shape import short_repr
 
 #: The lists that hold the options: LLVisionQA and Q-Bench2, A-Bench.
 _LISTS = ("candidates", "answers", "options")
@@ -45,7 +46,7 @@ def _options(row: Row) -> tuple[str, ...]:
     if len(options) < 2:
         raise row.error(f"{len(options)} options; a question needs two or more", "write them as candidates: [...]")
     if "" in options or len(set(options)) < len(options):
-        raise row.error(f"options {shown(options)} are blank or repeated", "correct the options")
+        raise row.error(f"options {short_repr(options)} are blank or repeated", "correct the options")
     return tuple(options)
 
 
@@ -58,7 +59,7 @@ def _option_columns(row: Row) -> list[str]:
         cells.pop()
     options = [cell for cell in cells if cell is not None]
     if len(options) < len(cells):
-        raise row.error(f"options {shown(cells)} have a gap", "move the options together")
+        raise row.error(f"options {short_repr(cells)} have a gap", "move the options together")
     return options
 
 
@@ -75,13 +76,17 @@ def _answer(row: Row, options: tuple[str, ...]) -> str | None:
     if letter is not None and letter != _PADDING:
         found.add(_by_letter(row, letter, options))
     if len(found) > 1:
-        raise row.error(f"correct_ans {shown(text)} and correct_choice {shown(letter)} differ", "correct one of them")
+        raise row.error(
+            f"correct_ans {short_repr(text)} and correct_choice {short_repr(letter)} differ", "correct one of them"
+        )
     return found.pop() if found else None
 
 
 def _by_text(row: Row, text: str, options: tuple[str, ...]) -> str:
     if text not in options:
-        raise row.error(f"answer {shown(text)} is not among the options {shown(list(options))}", "correct the answer")
+        raise row.error(
+            f"answer {short_repr(text)} is not among the options {short_repr(list(options))}", "correct the answer"
+        )
     return text
 
 
@@ -89,7 +94,8 @@ def _by_letter(row: Row, letter: str, options: tuple[str, ...]) -> str:
     index = _letter_index(letter)
     if index >= len(options):
         raise row.error(
-            f"answer {shown(letter)} is neither one of the options {shown(list(options))} nor the letter of one",
+            f"answer {short_repr(letter)} is neither one of the options {short_repr(list(options))} nor the letter "
+            "of one",
             "correct the answer",
         )
     return options[index]
@@ -139,7 +145,7 @@ def _code(row: Row, keys: tuple[str, ...], names: tuple[str, ...]) -> int | None
     number = row.number_at(key) if not isinstance(value, str) or value.strip().isdigit() else None
     if number is None or not number.is_integer() or not 0 <= number < len(names):
         codes = ", ".join(f"{i} {name}" for i, name in enumerate(names))
-        raise row.error(f"{key} {shown(value)} is not a code", f"use one of {codes}")
+        raise row.error(f"{key} {short_repr(value)} is not a code", f"use one of {codes}")
     return int(number)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pytest_qbench.errors import DataError
 from pytest_qbench.items import ImageSource
+from pytest_qbench.untrusted.shape import short_repr
 
 
 @dataclass(slots=True)
@@ -51,7 +52,7 @@ class Row:
         if isinstance(value, float) and value.is_integer():
             value = int(value)  # a column of whole numbers with empty cells holds floats
         if isinstance(value, bool) or not isinstance(value, str | int):
-            raise self.error(f"{key} is {shown(value)}, not text", "write it as a string")
+            raise self.error(f"{key} is {short_repr(value)}, not text", "write it as a string")
         return self.clean(str(value), key)
 
     def clean(self, text: str, key: str) -> str:
@@ -60,7 +61,9 @@ class Row:
         try:
             text.encode()
         except UnicodeEncodeError as e:
-            raise self.error(f"{key} is {shown(text)}, which is not valid Unicode", "export the file as UTF-8") from e
+            raise self.error(
+                f"{key} is {short_repr(text)}, which is not valid Unicode", "export the file as UTF-8"
+            ) from e
         return text
 
     def texts(self, key: str) -> list[str] | None:
@@ -68,7 +71,7 @@ class Row:
         value = self.value(key)
         if isinstance(value, list | tuple):
             if not all(isinstance(one, str) for one in value):
-                raise self.error(f"{key} is {shown(value)}, not a list of texts", "write strings")
+                raise self.error(f"{key} is {short_repr(value)}, not a list of texts", "write strings")
             return [self.clean(one, key) for one in value] or None
         text = self.text(key)
         return None if text is None else [text]
@@ -85,13 +88,7 @@ class Row:
                 number = math.nan
             if math.isfinite(number):
                 return number
-        raise self.error(f"{key} {shown(value)} is not a finite number", "correct it or remove the entry")
-
-
-def shown(value: object) -> str:
-    """Return a short form of any value for a message."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+        raise self.error(f"{key} {short_repr(value)} is not a finite number", "correct it or remove the entry")
 
 
 def _one_line(text: str) -> str:
