@@ -106,7 +106,7 @@ def test_an_import_is_finished_first(
 def test_an_instruction_without_a_line_is_finished_first(interrupts: Interrupts) -> None:
     """CPython has such instructions; pytest fails where it shows one as the place of an interrupt."""
     without_line = types.SimpleNamespace(f_lineno=None, f_back=None, f_code=interrupt.__code__)
-    interrupts._handle(signal.SIGINT, cast(types.FrameType, without_line))
+    interrupts._handle(signal.SIGINT, cast("types.FrameType", without_line))
     with pytest.raises(KeyboardInterrupt):
         time.sleep(5)
 
