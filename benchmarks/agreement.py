@@ -63,7 +63,7 @@ class Comparison:
     @property
     def verdicts(self) -> tuple[str, str]:
         """The verdict by the fast path and by the bootstrap."""
-        fast, slow = (decide(one, MARGIN, ALPHA, one.p_value, one.p_gain) for one in (self.fast, self.slow))
+        fast, slow = (decide(one, MARGIN, one.p_value < ALPHA, one.p_gain < ALPHA) for one in (self.fast, self.slow))
         return fast, slow
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import beta
 
 from pytest_qbench.items import Item
-from pytest_qbench.metrics.drift import against_floor, drift, judged
+from pytest_qbench.metrics.drift import compare_with_floor, drift, judge_drifts
 from pytest_qbench.metrics.noise_floor import NOISE_ITEMS, SecondMeasurement, noise_floor
 from pytest_qbench.records import Record
 
@@ -61,8 +61,8 @@ def warns(rng: Rng, deviations: tuple[float, ...], items: int, per_photo: int, r
         floor = noise_floor(second, records, WORDS)
         pairs = list(zip(measured(name, moved(ratio), per_photo), old, strict=True))
         row = drift("assessment.drift", name, pairs, WORDS)
-        found.append(against_floor(row, pairs, WORDS, floor.of("assessment.drift", name) if floor else {}))
-    return any(moved for _, moved in judged(found))
+        found.append(compare_with_floor(row, pairs, WORDS, floor.of("assessment.drift", name) if floor else {}))
+    return any(moved for _, moved in judge_drifts(found))
 
 
 def main(runs: int) -> None:

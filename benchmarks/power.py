@@ -1,7 +1,7 @@
-"""What the accuracy gate decides, by enumeration: docs/power.md. `python benchmarks/power.py [FILE]`.
+"""Write docs/power.md, the power of the accuracy gate by enumeration: `python benchmarks/power.py [FILE]`.
 
-Nothing is simulated: the numbers are sums over all outcomes (`stats/power.py`), so they come out again. What needs a
-simulation (judges, correlations, photos, likelihoods) is in benchmarks/verdicts.py.
+Nothing is simulated: the numbers are sums over all outcomes (`stats/power.py`), so every run gives the same. Judges,
+correlations, photos and likelihoods need a simulation; it is in benchmarks/verdicts.py.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ LEVEL = ALPHA / len(DEFAULT_MARGINS)
 SIZES, DISCORDANCES = (60, 400, 1_495, 2_990), (0.02, 0.06, 0.20)
 DROPS = (0.0, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05)
 
-PREFACE = f"""# What the gates see
+PREFACE = f"""# Power of the gates
 
-How often the accuracy gate passes and is red, by the true drop and by the fraction of the answers that differ between
-the two runs (*discordant*). `qbench plan --runs A B` tells what this fraction is for your model. Made by
-`python benchmarks/power.py`, by enumeration of all outcomes.
-Margin {MARGIN:g}, default suite: the test at 0.05 / 3, the interval at 0.05. The gate sees at least this much: beside a
-quiet judge and quiet scores its level is 0.045 ([one alpha for a run](verdict.md#one-alpha-for-a-run)). These
-numbers are for answers alone. Where both runs have likelihoods the gate decides more often
-([simulated](verdict.md#how-often-it-is-right)).
+The tables show how often the accuracy gate passes and how often it is red. This depends on the true drop and on the
+fraction of answers that differ between the two runs (*discordant*). `qbench plan --runs A B` prints this fraction for
+your model. `python benchmarks/power.py` makes the tables by enumeration of all outcomes.
+
+The margin is {MARGIN:g}. The gate is one of three in the default suite: its test has the level 0.05 / 3, its interval
+0.05. The power can be higher: if judged scores and quality scores hardly change, the level of the test is 0.045
+([one alpha for a run](verdict.md#one-alpha-for-a-run)). The tables are for answers alone. Where both runs have
+likelihoods the gate decides more often ([simulated](verdict.md#simulated-error-rates)).
 
 """
 

@@ -140,10 +140,10 @@ def drop_noise(drop: float) -> float:
     return (0.786 / (0.786 - drop)) ** 2 - 1
 
 
-def verdict(parts: Sequence[Paired], margin: float, carried: float = 0.0) -> tuple[str, float]:
+def verdict(parts: Sequence[Paired], margin: float, leftover: float = 0.0) -> tuple[str, float]:
     """The verdict of one gate, that of its comparison or of the mean of several, and the part of alpha it leaves."""
     judged = [*parts, mean_of_comparisons(parts, ALPHA)] if len(parts) > 1 else list(parts)
-    level, is_shared, unspent = spend(LEVEL, carried, [p.alarm_chance(margin) for p in judged])
+    level, is_shared, unspent = spend(LEVEL, leftover, [p.alarm_chance(margin) for p in judged])
     drops = [p.p_value for p in judged]
     drops, gains = holm(drops) if is_shared else drops, holm([p.p_gain for p in judged])
     found = [decide(p, margin, d < level, g < LEVEL) for p, d, g in zip(judged, drops, gains, strict=True)]
@@ -152,9 +152,9 @@ def verdict(parts: Sequence[Paired], margin: float, carried: float = 0.0) -> tup
 
 def run(ranked: Sequence[Paired], judged: Paired, answered: Paired) -> list[str]:
     """The verdicts of the three gates in the order of the suites, each with what the earlier ones leave of alpha."""
-    found, carried = [], 0.0
+    found, leftover = [], 0.0
     for parts, margin in ((ranked, RANKED), ([judged], JUDGED), ([answered], ACCURACY)):
-        word, carried = verdict(parts, margin, carried)
+        word, leftover = verdict(parts, margin, leftover)
         found.append(word)
     return found
 

@@ -25,4 +25,4 @@ class ModelError(UsageError):
 
 
 class ItemError(QBenchError):
-    """One item cannot be measured; other items can."""
+    """One item cannot be measured. Other items are not affected."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from pytest_qbench.errors import ItemError
-from pytest_qbench.untrusted.files import read_bytes, told
+from pytest_qbench.untrusted.files import error_text, read_bytes
 from pytest_qbench.untrusted.images import LARGEST
 
 Task = Literal["perception", "description", "assessment"]
@@ -57,7 +57,7 @@ class FileImage:
         try:
             return read_bytes(self.path, LARGEST)
         except OSError as e:
-            raise ItemError(f"{self.name}: cannot be read: {told(e)}") from e
+            raise ItemError(f"{self.name}: cannot be read: {error_text(e)}") from e
 
     def missing(self) -> bool:
         """Return whether the file is absent."""
@@ -95,7 +95,7 @@ class Item:
     context: str | None = None
 
     def __repr__(self) -> str:
-        """The id alone: report plugins print the parameters of a test, and the images' folders are a machine's own."""
+        """Return the id. Report plugins print the parameters of a test, which must not contain folders of a machine."""
         return self.id
 
     def digest(self) -> str:

@@ -14,7 +14,7 @@ from pytest_qbench.errors import UsageError
 from pytest_qbench.items import TASKS, Item, Task
 from pytest_qbench.untrusted.files import LARGE, read_text
 from pytest_qbench.untrusted.parsing import parse_json
-from pytest_qbench.untrusted.shape import shown
+from pytest_qbench.untrusted.shape import short_repr
 
 SCHEMA = 1
 CUT = "length"  # finish reason of a reply that was cut off at the token limit
@@ -95,7 +95,7 @@ class Record:
     def from_dict(cls, data: Mapping[str, Any], place: str) -> Record:
         """Return the record of one parsed line. `place` names the line in errors."""
         if not isinstance(data, Mapping):
-            raise UsageError(f"{place}: not a record: no JSON object but {shown(data)}")
+            raise UsageError(f"{place}: not a record: no JSON object but {short_repr(data)}")
         if data.get("schema") != SCHEMA:
             raise UsageError(f"{place}: schema {data.get('schema')!r} is not {SCHEMA}; written by another version?")
         fields = {k: v for k, v in data.items() if k != "schema"}
@@ -153,22 +153,22 @@ def error_kind(error: str, item: str) -> str:
 def check_record(record: Record) -> None:
     """Raise `ValueError`, naming the first field with a wrong type or a value out of range."""
     if record.task not in TASKS:
-        raise ValueError(f"task is {shown(record.task)}, not one of {', '.join(TASKS)}")
+        raise ValueError(f"task is {short_repr(record.task)}, not one of {', '.join(TASKS)}")
     if record.status not in _STATUSES[record.task]:
-        raise ValueError(f"status is {shown(record.status)}, not one of {', '.join(_STATUSES[record.task])}")
+        raise ValueError(f"status is {short_repr(record.status)}, not one of {', '.join(_STATUSES[record.task])}")
     for name in ("item", "dataset", "group"):
         if not isinstance(value := getattr(record, name), str):
-            raise ValueError(f"{name} is {shown(value)}, not a text")
+            raise ValueError(f"{name} is {short_repr(value)}, not a text")
     for name in ("split", "response", "choice", "error", "picture", "conditions"):
         if not isinstance(value := getattr(record, name), str | None):
-            raise ValueError(f"{name} is {shown(value)}, not a text")
+            raise ValueError(f"{name} is {short_repr(value)}, not a text")
     target = record.target
     if not (target is None or (isinstance(target, str) if record.task == "perception" else _is_finite(target))):
-        raise ValueError(f"target is {shown(target)}")
+        raise ValueError(f"target is {short_repr(target)}")
     if record.score is not None and not _is_finite(record.score):  # a score computed elsewhere may have any range
-        raise ValueError(f"score is {shown(record.score)}, not a finite number")
+        raise ValueError(f"score is {short_repr(record.score)}, not a finite number")
     if record.finish not in (None, CUT):
-        raise ValueError(f"finish is {shown(record.finish)}, not {CUT!r} or null")
+        raise ValueError(f"finish is {short_repr(record.finish)}, not {CUT!r} or null")
     _check_mapping("logprobs", {} if record.logprobs is None else record.logprobs, _is_finite)
     _check_mapping("tokens", {} if record.tokens is None else record.tokens, _is_count)
     if record.tokens is not None and record.tokens.keys() != (record.logprobs or {}).keys():
@@ -176,20 +176,22 @@ def check_record(record: Record) -> None:
     _check_mapping("judge", {} if record.judge is None else record.judge, _are_votes)
     for name, votes in (record.judge or {}).items():
         if name != "choice" and any(vote is not None and vote > MOST for vote in votes):
-            raise ValueError(f"judge of {shown(name)} is {shown(list(votes))}, not from 0 to {MOST}")
+            raise ValueError(f"judge of {short_repr(name)} is {short_repr(list(votes))}, not from 0 to {MOST}")
     _check_mapping("slices", record.slices, lambda value: isinstance(value, str))
     if record.status == "correct" and record.choice != target:
-        raise ValueError(f"status is 'correct', but choice {shown(record.choice)} is not target {shown(target)}")
+        raise ValueError(
+            f"status is 'correct', but choice {short_repr(record.choice)} is not target {short_repr(target)}"
+        )
     if record.status == "wrong" and record.choice == target:
-        raise ValueError(f"status is 'wrong', but choice {shown(record.choice)} is the target")
+        raise ValueError(f"status is 'wrong', but choice {short_repr(record.choice)} is the target")
 
 
 def _check_mapping(name: str, value: object, fits: Callable[[object], bool]) -> None:
     if not isinstance(value, Mapping):
-        raise ValueError(f"{name} is {shown(value)}, not a mapping")
+        raise ValueError(f"{name} is {short_repr(value)}, not a mapping")
     for key, part in value.items():
         if not isinstance(key, str) or not fits(part):
-            raise ValueError(f"{name} of {shown(key)} is {shown(part)}")
+            raise ValueError(f"{name} of {short_repr(key)} is {short_repr(part)}")
 
 
 def _is_finite(value: object) -> bool:

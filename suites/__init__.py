@@ -1,1 +1,1 @@
-"""The suites: copy them, or run them as they are with ``pytest --pyargs pytest_qbench.suites``."""
+"""The suites. Copy them, or run them unchanged with ``pytest --pyargs pytest_qbench.suites``."""

@@ -1,4 +1,4 @@
-"""A2: free descriptions of the low-level appearance, scored by a judge against golden texts."""
+"""Task A2: free descriptions of low-level image quality, graded by a judge against golden texts."""
 
 import pytest
 
@@ -8,5 +8,5 @@ def test_description(qbench_item, qbench_record): ...
 
 
 def test_judged_sum(qbench_gate):
-    # Completeness + preciseness + relevance, 0 to 6.
+    # The sum of completeness, preciseness and relevance, from 0 to 6.
     qbench_gate("description.sum", margin=0.06)

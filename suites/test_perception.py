@@ -1,4 +1,4 @@
-"""A1: multiple-choice questions about what degrades an image, and where."""
+"""Task A1: multiple-choice questions about the distortions and other low-level properties of an image."""
 
 import pytest
 
@@ -8,5 +8,5 @@ def test_perception(qbench_item, qbench_record): ...
 
 
 def test_accuracy(qbench_gate):
-    # More than one point of accuracy lost against the baseline, beyond noise, fails.
+    # The gate fails if accuracy falls by more than one point against the baseline, beyond noise.
     qbench_gate("perception.accuracy", margin=0.01)

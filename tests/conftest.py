@@ -20,6 +20,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 LONGEST = ("test_sensitivity.py", "test_tiny.py")
 
+FOREIGN_PLUGINS = (
+    "hypothesispytest", "allure_pytest", "ctrf", "html", "html_fixtures", "metadata", "pytest_jsonreport",
+    "pytest_reportlog",
+)  # fmt: skip
+# Some tests need them installed. At its end a run inside a test would import hypothesis, which takes twice its own time.
+WITHOUT_FOREIGN_PLUGINS = " ".join(f"-p no:{name}" for name in FOREIGN_PLUGINS)
+
 
 def pytest_configure() -> None:
     """Remove the deadline of properties. `make demo` does not install hypothesis, and `pytest --help` must still work."""
@@ -36,9 +43,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_step_summary(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prevent runs inside tests from writing to the step summary of the CI job."""
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep runs inside tests from the step summary of the CI job and from loading foreign plugins."""
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    monkeypatch.setenv("PYTEST_ADDOPTS", WITHOUT_FOREIGN_PLUGINS)
+
+
+@pytest.fixture
+def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Return pytest's fixture. It removes the options of `_environment`, so they are set again."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", WITHOUT_FOREIGN_PLUGINS)
+    return pytester
 
 
 @pytest.fixture(scope="session")

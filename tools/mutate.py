@@ -1,4 +1,4 @@
-"""Mutation testing of the numerical packages: which changes of their source do the unit tests not see?
+"""Mutation testing of the numerical packages: find changes of their source that no unit test detects.
 
 `python tools/mutate.py [--seconds N] [--per-module K] [--seed S] [MODULE ...]`, from the root of the checkout. A module
 is a path such as pytest_qbench/stats/paired.py; without any, those of `TESTS` are tried. Each mutant is one change of
@@ -66,11 +66,11 @@ OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
 }  # fmt: skip
 NAMES = {"min": "max", "max": "min", "any": "all", "all": "any", "ceil": "floor", "floor": "ceil",
          "minimum": "maximum", "maximum": "minimum", "lower": "upper", "upper": "lower"}  # fmt: skip
-SECONDS = 60  # of one mutant, beyond which its loop is taken for endless
+SECONDS = 60  # time limit of a mutant; a slower one counts as an endless loop
 
 
 def changes(node: ast.AST) -> list[tuple[str, object]]:
-    """What can be changed at a node: a description and the arguments of `apply`."""
+    """Return the possible changes of a node: a description and the arguments of `apply`."""
     found: list[tuple[str, object]] = []
     if isinstance(node, (ast.BinOp, ast.AugAssign, ast.BoolOp)) and type(node.op) in OPERATORS:
         found.append((f"{type(node.op).__name__} -> {OPERATORS[type(node.op)].__name__}", None))
@@ -97,7 +97,7 @@ def changes(node: ast.AST) -> list[tuple[str, object]]:
 
 
 def apply(node: ast.AST, change: tuple[str, object]) -> ast.AST:
-    """The node that stands in for a copy of `node`."""
+    """Return the changed node. `node` is a copy and may be modified."""
     _, value = change
     if isinstance(node, (ast.BinOp, ast.AugAssign, ast.BoolOp)):
         node.op = OPERATORS[type(node.op)]()  # type: ignore[assignment]
@@ -121,14 +121,14 @@ def apply(node: ast.AST, change: tuple[str, object]) -> ast.AST:
 
 
 class Mutator(ast.NodeTransformer):
-    """Applies one change, that of the given number in the order of the tree; docstrings and annotations stay."""
+    """Transformer that applies the change with the number `wanted`, in the order of the tree."""
 
     def __init__(self, wanted: int | None) -> None:
         self.wanted = wanted
         self.found: list[tuple[int, str]] = []
 
     def visit(self, node: ast.AST) -> ast.AST:
-        """Count the changes of a node, and make the one that is wanted."""
+        """Count the changes of a node, and apply the wanted one."""
         for change in changes(node):
             if self.wanted == len(self.found):
                 node = apply(copy.copy(node), change)
@@ -136,7 +136,7 @@ class Mutator(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
-        """Leave annotations, docstrings, error messages and decorators alone."""
+        """Skip annotations, docstrings, error messages and decorators."""
         for name, old in ast.iter_fields(node):
             if name in ("annotation", "returns", "decorator_list", "type_comment", "bases"):
                 continue
@@ -154,14 +154,14 @@ def _is_none(node: ast.AST) -> bool:
 
 
 def mutants(path: Path) -> list[tuple[int, str]]:
-    """Line and description of every mutant of a module."""
+    """Return line and description of every mutant of a module."""
     counter = Mutator(None)
     counter.visit(ast.parse(path.read_text(encoding="utf-8")))
     return counter.found
 
 
 def survives(path: Path, number: int, tests: list[str]) -> bool:
-    """Whether the tests pass on this mutant; an endless one is killed."""
+    """Return whether the tests pass on this mutant. An endless mutant is killed."""
     tree = Mutator(number).visit(ast.parse(path.read_text(encoding="utf-8")))
     code = compile(ast.fix_missing_locations(tree), str(path), "exec")
     child = os.fork()
@@ -178,7 +178,7 @@ def survives(path: Path, number: int, tests: list[str]) -> bool:
 
 
 def run_with(name: str, code: object, tests: list[str]) -> int:
-    """Exit status of the tests with the code of a module replaced; modules that import from it load anew."""
+    """Return the exit status of the tests with the code of a module replaced. Its importers are loaded again."""
     for known in [m for m in sys.modules if m.startswith(("pytest_qbench", "tests"))]:
         del sys.modules[known]
 
@@ -206,13 +206,13 @@ def run_with(name: str, code: object, tests: list[str]) -> int:
 
 
 def drawn(found: list[tuple[int, str]], most: int | None, rng: random.Random) -> Iterator[int]:
-    """The numbers of the mutants to try, in random order."""
+    """Yield the numbers of the mutants to try, in random order."""
     order = rng.sample(range(len(found)), len(found))
     yield from order[: most or len(order)]
 
 
 def main() -> int:
-    """Try the mutants, and print the score of each module and what survived."""
+    """Try the mutants. Print the score of each module and the surviving mutants."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many seconds")
     parser.add_argument("--per-module", type=int, default=None)

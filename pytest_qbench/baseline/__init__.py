@@ -1,1 +1,1 @@
-"""The stored records and metrics of an accepted model."""
+"""Baselines: the stored records and metrics of an accepted model."""

@@ -1,4 +1,4 @@
-"""Find the items of a run in a baseline that was recorded from another encoding of the same benchmark."""
+"""Match the items of a run with those of a baseline that was recorded from another file format of the benchmark."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pytest_qbench.records import Key
 
 
 def align(baseline: Baseline, expected: Mapping[Key, Item]) -> Baseline:
-    """Return the baseline with its items under the ids of `expected`, and how many items each rule matched.
+    """Return the baseline with its items under the ids of `expected`.
 
-    Items without a partner keep their ids. `ambiguous` of the result says which items of `expected` have several
-    possible partners.
+    Items without a match keep their ids. In the result, `matched` counts the items by matching rule, and `ambiguous`
+    holds the items of `expected` with several possible matches.
     """
     if all((stored := baseline.digests.get(key)) and stored == item.digest() for key, item in expected.items()):
         return replace(baseline, matched={"id": len(expected)} if expected else {})
@@ -24,7 +24,7 @@ def align(baseline: Baseline, expected: Mapping[Key, Item]) -> Baseline:
     found = match([_identity(item) for item in expected.values()], [baseline.identities[key] for key in stored_keys])
     partner = {stored_keys[s]: keys[w] for w, s in (found.pairs | found.changed).items()}
     taken = set(partner.values())
-    new_keys = {key: partner.get(key) or _free(key, taken) for key in stored_keys}
+    new_keys = {key: partner.get(key) or _unused_key(key, taken) for key in stored_keys}
     return replace(
         baseline,
         records={
@@ -40,12 +40,12 @@ def align(baseline: Baseline, expected: Mapping[Key, Item]) -> Baseline:
 
 
 def describe_match(matched: Mapping[str, int]) -> str | None:
-    """Return how many items each rule matched, None where all items matched by their ids."""
-    return f"items matched with the baseline: {by_rule(matched)}" if set(matched) - {"id"} else None
+    """Return a line with the number of items per matching rule, or None if all items matched by id."""
+    return f"items matched with the baseline: {count_by_rule(matched)}" if set(matched) - {"id"} else None
 
 
-def by_rule(matched: Mapping[str, int]) -> str:
-    """Return how many items each rule matched, in words."""
+def count_by_rule(matched: Mapping[str, int]) -> str:
+    """Return the numbers of matched items by rule as text, such as "1,490 by id, 5 by image"."""
     words = {"id": "id", "image": "image", "question": "question and options"}
     return ", ".join(f"{n:,} by {words[rule]}" for rule, n in matched.items())
 
@@ -54,8 +54,8 @@ def _identity(item: Item) -> Identity:
     return item.identity if isinstance(item, StoredItem) and item.identity is not None else identity_of(item)
 
 
-def _free(key: Key, taken: set[Key]) -> Key:
-    """Return a key for an item without a partner: its own, unless an item of the run has this id."""
+def _unused_key(key: Key, taken: set[Key]) -> Key:
+    """Return the key of an item without a match: its own, or a new one if an item of the run has this id."""
     task, item = key
     while (task, item) in taken:
         item += " (baseline)"

@@ -1,4 +1,4 @@
-"""The value of a stored baseline: records, metrics and fingerprint of an accepted model."""
+"""`Baseline`, the records, metrics and fingerprint of an accepted model, as a value."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from pytest_qbench.records import Record
 
 @dataclass(frozen=True, slots=True)
 class MissingBaseline:
-    """There is no baseline to compare with; `reason` says why, and what records one.
+    """A missing baseline. `reason` explains why it is missing and how to record one.
 
-    `is_broken`: a folder of this name exists, but is not a whole baseline.
+    `is_broken` says that a folder of this name exists, but is damaged.
     """
 
     reason: str
@@ -28,10 +28,10 @@ class MissingBaseline:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A baseline as read: records, item digests and item identities by (task, item id).
+    """A stored baseline. Records, item digests and item identities are stored by (task, item id).
 
-    `noise` is the drift of the model against itself (see `drift.py`), None where it could not be measured. `matched`
-    counts the items of a run found in it by each rule; `ambiguous` says of other items why they were not found.
+    `noise` is the noise floor of drift (see `drift.py`), None if it could not be measured. `align` fills `matched`,
+    the number of matched items of a run by rule, and `ambiguous`, the reason for each item without a unique match.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Baseline:
     ambiguous: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def value(self, name: str, dataset: str | None, slice_: str | None) -> float | None:
-        """Return a stored metric, or None."""
+        """Return the value of a stored metric, or None."""
         for m in self.metrics:
             if (m.name, m.dataset, m.slice) == (name, dataset, slice_):
                 return m.value
@@ -55,14 +55,14 @@ class Baseline:
 
 
 def shows_another_picture(record: Record, baseline: Baseline) -> bool:
-    """Whether a record is about another image than the baseline's record of the same item, as far as both are known."""
+    """Return whether a record and the baseline's record of the same item have different images, as far as known."""
     key = record.task, record.item
     old = baseline.records[key].picture or picture(baseline.identities[key]) if key in baseline.identities else None
     return None not in (record.picture, old) and record.picture != old
 
 
 def changes(old: Baseline | MissingBaseline, new: Results) -> list[str]:
-    """Return what recording `new` over `old` changes: the metrics that differ, and the number of changed items."""
+    """Return the lines about a new baseline: each metric that differs from `old`, and the number of changed items."""
     if isinstance(old, MissingBaseline):
         return []
     lines = []
@@ -85,18 +85,18 @@ def changes(old: Baseline | MissingBaseline, new: Results) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class StoredItem(Item):
-    """An item of which a baseline kept digest and identity, not the texts."""
+    """An item of a baseline, which stores its digest and identity instead of its texts."""
 
     stored: str = ""
     identity: Identity | None = None
 
     def digest(self) -> str:
-        """The digest as stored."""
+        """Return the stored digest."""
         return self.stored
 
 
 def as_results(baseline: Baseline) -> Results:
-    """The baseline as a run of its own, to compare it with another."""
+    """Return a baseline as the results of a run, to compare it with another baseline."""
     records = list(baseline.records.values())
     items: dict[tuple[str, str], Item] = {
         (r.task, r.item): StoredItem(
@@ -112,7 +112,7 @@ def as_results(baseline: Baseline) -> Results:
 
 
 def as_baseline(path: Path, results: Results) -> Baseline:
-    """A finished run as a baseline, to compare another with it."""
+    """Return a finished run as a baseline, to compare another run with it."""
     records: dict[tuple[str, str], Record] = {(r.task, r.item): r for r in results.records}
     digests = {key: item.digest() for key, item in results.expected.items()}
     identities = {key: identity_of(item) for key, item in results.expected.items()}

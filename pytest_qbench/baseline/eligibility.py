@@ -1,14 +1,17 @@
-"""Whether a run may become a baseline."""
+"""Decide whether a run is complete enough to become a baseline."""
 
 from __future__ import annotations
 
-from pytest_qbench.metrics.metrics import without_value
+from pytest_qbench.metrics.metrics import unscored_records
 from pytest_qbench.metrics.results import Results, share
 from pytest_qbench.prompts import UNPARSED_HINT
 
 
-def why_not_whole(results: Results, max_errors: float, max_unparsed: float, max_cut: float) -> str | None:
-    """Say why a run may not become a baseline (missing, errors, unparsed, cut, undefined), or return None."""
+def why_incomplete(results: Results, max_errors: float, max_unparsed: float, max_cut: float) -> str | None:
+    """Return the reason why a run cannot become a baseline, or None.
+
+    Reasons are missing items, undefined metrics, and too many items that are in error, unparsed or cut.
+    """
     if not results.records:
         return "nothing was measured"
     for task in dict.fromkeys(t for t, _ in results.expected):
@@ -17,12 +20,12 @@ def why_not_whole(results: Results, max_errors: float, max_unparsed: float, max_
         records = [r for r in results.records if r.task == task]
         for status, limit in (("error", max_errors), ("unparsed", max_unparsed), ("cut", max_cut)):
             if share(records, status) > limit:
-                told = f"{share(records, status):.1%} of the {task} items are {status}, more than {limit:.1%}"
-                return f"{told}; {UNPARSED_HINT}" if status == "unparsed" else told
-    if empty := without_value(results.records):
+                reason = f"{share(records, status):.1%} of the {task} items are {status}, more than {limit:.1%}"
+                return f"{reason}; {UNPARSED_HINT}" if status == "unparsed" else reason
+    if empty := unscored_records(results.records):
         return f"{len(empty)} items have no readable verdict or score (first: {empty[0].item})"
     for metric in results.metrics:
-        # A half is told beside the total, which is undefined as well where it matters.
+        # A half counts through its total, which is undefined as well if it depends on the halves.
         if (
             metric.value is None
             and metric.name != "perception.yes_rate"

@@ -1,4 +1,4 @@
-"""The items that a run has to measure so that it can be compared with a baseline."""
+"""Compute the items that a run must measure to be comparable with a baseline."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from pytest_qbench.records import Key
 
 
 def expected_keys(baseline: Baseline, selection: Selection | None) -> set[Key]:
-    """Return task and id of each item of the baseline that a run with this selection has to measure.
+    """Return task and id of each item of the baseline that a run with this selection must measure.
 
-    `selection` is that of the run's fingerprint: datasets, split, limit, seed and shard choose among the items that the
-    baseline knows, by the rules that choose among the items of the data. An item that vanished from the data is thus
-    still expected.
+    `selection` is the selection in the run's fingerprint. Its datasets, split, limit, seed and shard select items from
+    the baseline by the same rules as from the data. So an item that has disappeared from the data is still expected.
     """
     selection = selection or Selection()
     names = {published.canonical(name) for name in selection.datasets or ()}

@@ -1,4 +1,4 @@
-"""What the baseline held for the items of a run: `baseline.jsonl` of a run folder, and its metrics on these items."""
+"""The baseline's records of the items of a run, stored as `baseline.jsonl` in the run folder, and their metrics."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import Record
 from pytest_qbench.untrusted.files import write_text
 
-BEFORE = "baseline.jsonl"
+SNAPSHOT = "baseline.jsonl"
 
 
-def before(results: Results, baseline: Baseline | MissingBaseline) -> list[Record]:
-    """The baseline's records of what this run measured, of each dataset that may be compared as a whole.
+def comparable_records(results: Results, baseline: Baseline | MissingBaseline) -> list[Record]:
+    """Return the baseline's records of the items of this run, for each dataset that is comparable as a whole.
 
-    That is: the same conditions, and every item a part of the baseline with the same text, key and reference.
+    A dataset is comparable if the conditions are the same and the baseline contains every item with the same text, key,
+    reference and images.
     """
     if isinstance(baseline, MissingBaseline):
         return []
@@ -38,13 +39,16 @@ def before(results: Results, baseline: Baseline | MissingBaseline) -> list[Recor
     return found
 
 
-def beside(rows: Iterable[Metric], old: Sequence[Record], halves: bool) -> list[Metric]:
-    """The rows with the baseline's value and the difference, where no gate has filled them and `old` has the metric."""
-    values = {(m.name, m.dataset, m.split, m.slice): m for m in compute_metrics(old, halves)}
+def add_baseline_values(rows: Iterable[Metric], old: Sequence[Record], averages_halves: bool) -> list[Metric]:
+    """Return the rows, completed with the baseline's value and the difference. Rows that a gate has filled stay.
+
+    `old` are the baseline's records. A row whose metric is undefined for them stays unchanged as well.
+    """
+    values = {(m.name, m.dataset, m.split, m.slice): m for m in compute_metrics(old, averages_halves)}
     filled = []
     for row in rows:
         was = values.get((row.name, row.dataset, row.split, row.slice))
-        # A mean over datasets compares where all of them do.
+        # A mean over datasets is only comparable if it is over the same number of items.
         if row.baseline is None and was is not None and was.value is not None and was.n == row.n:
             delta = None if row.value is None else row.value - was.value
             row = replace(row, baseline=was.value, delta=delta)
@@ -52,6 +56,6 @@ def beside(rows: Iterable[Metric], old: Sequence[Record], halves: bool) -> list[
     return filled
 
 
-def write_before(folder: Path, records: Iterable[Record]) -> None:
-    """Write one line an item; raises `OSError`."""
-    write_text(folder / BEFORE, (record.to_json() + "\n" for record in records))
+def write_snapshot(folder: Path, records: Iterable[Record]) -> None:
+    """Write one line per item to `baseline.jsonl`. Raises `OSError`."""
+    write_text(folder / SNAPSHOT, (record.to_json() + "\n" for record in records))

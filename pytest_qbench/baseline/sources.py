@@ -1,4 +1,4 @@
-"""The sides of `qbench compare`: each a run folder, a baseline or recorded outputs, told apart by the files there."""
+"""Read the inputs of `qbench compare`: run folders, baselines and recorded outputs, recognized by their files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline, as_baseline, as_results
-from pytest_qbench.baseline.eligibility import why_not_whole
+from pytest_qbench.baseline.eligibility import why_incomplete
 from pytest_qbench.baseline.store import FILE, read_baseline
 from pytest_qbench.errors import UsageError
 from pytest_qbench.metrics.results import Results
@@ -15,12 +15,12 @@ from pytest_qbench.runs.read import read_run
 from pytest_qbench.runs.summary import SUMMARY
 
 Kind = Literal["baseline", "run", "outputs"]
-#: Returns the results of recorded outputs.
+#: A function from the path of recorded outputs to their results.
 ScoreOutputs = Callable[[Path], Results]
 
 
-def kind_of(path: Path) -> Kind:
-    """Return what lies at a path; raises `UsageError` where nothing does."""
+def source_kind(path: Path) -> Kind:
+    """Return the kind of input at a path. Raises `UsageError` if the path does not exist."""
     if (path / FILE).is_file():
         return "baseline"
     if (path / SUMMARY).is_file():
@@ -30,9 +30,9 @@ def kind_of(path: Path) -> Kind:
     return "outputs"
 
 
-def candidate(path: Path, score_outputs: ScoreOutputs | None = None) -> Results:
-    """Return the results that are judged; without `score_outputs`, recorded outputs are a `UsageError`."""
-    kind = kind_of(path)
+def read_candidate(path: Path, score_outputs: ScoreOutputs | None = None) -> Results:
+    """Return the results of the candidate. Without `score_outputs`, recorded outputs are a `UsageError`."""
+    kind = source_kind(path)
     if kind == "baseline":
         return as_results(read_baseline(path))
     if kind == "run":
@@ -42,14 +42,14 @@ def candidate(path: Path, score_outputs: ScoreOutputs | None = None) -> Results:
     return score_outputs(path)
 
 
-def reference(
+def read_reference(
     path: Path, max_errors: float, max_unparsed: float, max_cut: float, score_outputs: ScoreOutputs | None = None
 ) -> Baseline | MissingBaseline:
-    """Return the baseline to compare with, or why it cannot be one: it must be as complete as a recorded baseline."""
-    if kind_of(path) == "baseline":
+    """Return the reference as a baseline, or the reason why it is not as complete as a baseline must be."""
+    if source_kind(path) == "baseline":
         return read_baseline(path)
-    results = candidate(path, score_outputs)
-    reason = why_not_whole(results, max_errors, max_unparsed, max_cut)
+    results = read_candidate(path, score_outputs)
+    reason = why_incomplete(results, max_errors, max_unparsed, max_cut)
     if reason:
         return MissingBaseline(f"{path} cannot serve as a baseline: {reason}")
     return as_baseline(path, results)

@@ -1,9 +1,9 @@
-"""The stored records and metrics of an accepted model: a folder that a reviewer reads as a diff.
+"""Read and write baseline folders, whose files are readable as a diff.
 
-``NAME/baseline.yaml`` holds metrics, fingerprint and date; beside it ``TASK.DATASET[.SPLIT].jsonl`` has one line an
-item, sorted by id, so that a diff of two baselines shows which items flipped. A seal (a hash over all of it) tells a
-folder that was edited by hand or put together from two. Readers and writers hold a lock on the folder of baselines,
-which the kernel drops with the process; an update that was killed is completed or undone by whoever comes next.
+``NAME/baseline.yaml`` holds metrics, fingerprint and date. ``TASK.DATASET[.SPLIT].jsonl`` has one line per item, sorted
+by id, so that a diff of two baselines shows the flipped items. A seal (a hash over the whole content) reveals a folder
+that was edited by hand or mixed from two. Readers and writers lock the folder of baselines; the kernel releases the
+lock when the process ends. After a killed update, the next access completes or undoes the update.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pytest_qbench.metrics.metrics import METRIC, Metric
 from pytest_qbench.metrics.noise_floor import NoiseFloor
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import SCHEMA, Record
-from pytest_qbench.untrusted.files import LARGE, read_text, told, write_text
+from pytest_qbench.untrusted.files import LARGE, error_text, read_text, write_text
 from pytest_qbench.untrusted.locks import lock
 from pytest_qbench.untrusted.parsing import parse_json, read_yaml
 from pytest_qbench.untrusted.shape import check_shape
@@ -38,13 +38,13 @@ from pytest_qbench.untrusted.shape import check_shape
 FILE = "baseline.yaml"
 
 
-_REMEDY = "restore it from version control, or record it anew with --qbench-update-baseline"
+_REMEDY = "restore it from version control, or record it again with --qbench-update-baseline"
 
 
 def find_baseline(folder: Path, name: str) -> Path | None:
-    """Return the folder of a baseline: the user's, else the packaged one; None when there is none.
+    """Return the folder of a baseline: the user's, else the packaged one, else None.
 
-    Raises `UsageError` where an interrupted update cannot be undone.
+    Raises `UsageError` if an interrupted update cannot be undone.
     """
     if (folder / _aside(name)).is_dir():
         with _locked(folder):
@@ -64,7 +64,7 @@ def names_of_baselines(folder: Path) -> list[str]:
 
 
 def read_baseline(path: Path) -> Baseline:
-    """Read a baseline folder; raises `UsageError` naming file and line when anything in it is not whole."""
+    """Read a baseline folder. Raises `UsageError`, which names file and line, if any part of it is damaged."""
     if not path.is_dir():
         raise UsageError(f"{path}: no such baseline")
     with _locked(path.parent, shared=True):
@@ -87,7 +87,7 @@ def _read_head(path: Path) -> dict[str, Any]:
     head: Any = read_yaml(path / FILE, LARGE, remedy=_REMEDY)
     if not isinstance(head, dict) or head.get("schema") != SCHEMA:
         schema = head.get("schema") if isinstance(head, dict) else None
-        raise UsageError(f"{path / FILE}: schema {schema!r} is not {SCHEMA}; record the baseline anew")
+        raise UsageError(f"{path / FILE}: schema {schema!r} is not {SCHEMA}; record the baseline again")
     return head
 
 
@@ -119,6 +119,7 @@ def _read(path: Path) -> Baseline:
                 )
         if seal(head) != head["seal"]:
             raise UsageError(f"{path / FILE}: was changed since it was recorded; {_REMEDY}")
+        datetime.fromisoformat(head["recorded"])  # raises ValueError for other text
         noise = NoiseFloor.from_json(head["noise"]) if head["noise"] else None
         made = Fingerprint.from_json(head["fingerprint"])
         return Baseline(path.name, path, head["recorded"], made, metrics, records, digests, noise, identities)
@@ -129,7 +130,7 @@ def _read(path: Path) -> Baseline:
 def write_baseline(
     folder: Path, name: str, results: Results, noise: NoiseFloor | None = None, now: datetime | None = None
 ) -> Path:
-    """Write (or replace) a baseline in one step: a reader sees the old folder or the new one, never a mixture."""
+    """Write or replace a baseline atomically and return its folder. A reader sees the old folder or the new one."""
     target, work, old = folder / name, folder / f".{name}.new", folder / _aside(name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -139,7 +140,7 @@ def write_baseline(
                 raise OSError(errno.ELOOP, "is a link; put a folder in its place")
             if target.exists() and not target.is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, "is not a folder")
-            shutil.rmtree(work, ignore_errors=True)  # what an update that was killed had begun
+            shutil.rmtree(work, ignore_errors=True)  # left by a killed update
             work.mkdir()
             try:
                 _write_files(work, name, results, noise, now or datetime.now(UTC))
@@ -151,12 +152,12 @@ def write_baseline(
                 shutil.rmtree(work, ignore_errors=True)
             shutil.rmtree(old, ignore_errors=True)
     except OSError as e:
-        raise UsageError(f"--qbench-baseline-dir={folder}: {name} cannot be written: {told(e)}") from e
+        raise UsageError(f"--qbench-baseline-dir={folder}: {name} cannot be written: {error_text(e)}") from e
     return target
 
 
 def _keep_other_files(old: Path, new: Path) -> None:
-    """Copy what people put beside a baseline (notes, a licence, a folder) into the folder that takes its place."""
+    """Copy what people have added to the old folder (notes, a licence, a folder) into the new one."""
     for path in old.iterdir() if old.is_dir() else ():
         if _is_part(path.name) or (new / path.name).exists():
             continue
@@ -172,12 +173,12 @@ def _is_part(name: str) -> bool:
 
 
 def _aside(name: str) -> str:
-    """Name of the folder in which the old baseline waits while the new one takes its place."""
+    """Return the name of the folder to which an update moves the old baseline."""
     return f".{name}.old"
 
 
 def _recover(folder: Path, name: str) -> None:
-    """Undo an update that was killed between its two renames, or finish one that was killed after them."""
+    """Undo an update that was killed between its two renames. Finish one that was killed after them."""
     old, target = folder / _aside(name), folder / name
     if not old.is_dir():
         return
@@ -194,7 +195,7 @@ def _recover(folder: Path, name: str) -> None:
 
 @contextmanager
 def _locked(folder: Path, *, shared: bool = False) -> Iterator[None]:
-    """Hold the kernel's lock on a folder; it ends with the process, however that ends."""
+    """Lock a folder inside this block. The kernel releases the lock when the process ends."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError as e:
@@ -214,7 +215,7 @@ def _hash(text: str) -> str:
 
 
 def seal(head: Mapping[str, Any]) -> str:
-    """Hash of everything in `baseline.yaml` but the seal itself."""
+    """Return a hash of everything in `baseline.yaml` except the seal itself."""
     return _hash(json.dumps({k: v for k, v in head.items() if k != "seal"}, sort_keys=True, ensure_ascii=False))
 
 
@@ -240,14 +241,14 @@ def _write_files(work: Path, name: str, results: Results, noise: NoiseFloor | No
         "noise": noise.to_json() if noise else None,
         "fingerprint": results.fingerprint.to_json(),
     }
-    head = json.loads(json.dumps(head, allow_nan=False))  # as it will be read
+    head = json.loads(json.dumps(head, allow_nan=False))  # the seal is a hash of the values as they are read back
     head["seal"] = seal(head)
     text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
     write_text(work / FILE, text, durable=True)
 
 
 def _line(record: Record, item: Item) -> str:
-    """Return one line of a baseline, without the hash of the conditions: they stand in `baseline.yaml`."""
+    """Return one line of a baseline, without the conditions hash: `baseline.yaml` contains the conditions."""
     data = {k: v for k, v in asdict(record).items() if (v is not None or k == "split") and k != "conditions"}
     data["digest"] = item.digest()
     if identity := stored_form(item, has_picture=record.picture is not None):

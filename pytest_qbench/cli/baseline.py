@@ -63,7 +63,7 @@ def _why_ineligible(
 ) -> str | None:
     """Return the reason why this run cannot become the baseline, or None."""
     from pytest_qbench.baseline.baseline import MissingBaseline
-    from pytest_qbench.baseline.eligibility import why_not_whole
+    from pytest_qbench.baseline.eligibility import why_incomplete
     from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, Limits, evaluate
     from pytest_qbench.gates.promotion import lost_items, unexcluded_drop
     from pytest_qbench.gates.targets import gated_tasks
@@ -78,7 +78,7 @@ def _why_ineligible(
     control = fingerprint.judge_control
     if control and control.failed and results.datasets("description"):
         return f"the judge failed its control set: {control.failed}"
-    if reason := why_not_whole(results, *limits) or next(iter(reversed_scales(results.metrics, stated)), None):
+    if reason := why_incomplete(results, *limits) or next(iter(reversed_scales(results.metrics, stated)), None):
         return reason
     if isinstance(old, MissingBaseline):
         return None

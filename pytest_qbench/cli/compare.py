@@ -63,8 +63,8 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the comparison. Return 0 if every gate holds, else 1."""
-    from pytest_qbench.baseline.align import by_rule
-    from pytest_qbench.baseline.sources import candidate, reference
+    from pytest_qbench.baseline.align import count_by_rule
+    from pytest_qbench.baseline.sources import read_candidate, read_reference
     from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, Limits
     from pytest_qbench.gates.targets import gated_tasks
     from pytest_qbench.metrics.specs import task_of
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     def score(name: str, path: Path, other: Path) -> Results:
         scorer = _scorer(arguments, other)
         results = scorer.score(path)
-        notes.append(f"outputs of {name} matched with the items: {by_rule(scorer.matched_by)}")
+        notes.append(f"outputs of {name} matched with the items: {count_by_rule(scorer.matched_by)}")
         left_out = [f"not used of {name}: {entry.entry}: {entry.reason}" for entry in results.left_out]
         notes.extend(left_out[:SHOWN])
         if len(left_out) > SHOWN:
@@ -91,8 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
         return results
 
     a, b = arguments.a, arguments.b
-    old = reference(a, *shares, lambda path: score("A", path, b))
-    new = candidate(b, lambda path: score("B", path, a))
+    old = read_reference(a, *shares, lambda path: score("A", path, b))
+    new = read_candidate(b, lambda path: score("B", path, a))
     comparisons = max(1, sum(task_of(name) in gated_tasks(new) for name in margins))
     found = compare(new, old, margins, Limits(*shares, comparisons, arguments.seed), arguments.flips)
     show(f"A: {a}\nB: {b}")
@@ -105,13 +105,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _scorer(arguments: argparse.Namespace, other: Path) -> OutputScorer:
     """Return a scorer of recorded outputs, with the items and conditions of the `other` run or baseline."""
-    from pytest_qbench.baseline.sources import kind_of
+    from pytest_qbench.baseline.sources import source_kind
     from pytest_qbench.baseline.store import read_baseline
     from pytest_qbench.cli.scored_outputs import OutputScorer
     from pytest_qbench.runs.items_file import read_items
     from pytest_qbench.runs.read import read_summary
 
-    kind = kind_of(other)
+    kind = source_kind(other)
     conditions = None
     if kind != "outputs":
         conditions = read_summary(other).fingerprint if kind == "run" else read_baseline(other).fingerprint

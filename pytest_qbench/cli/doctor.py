@@ -21,7 +21,11 @@ def add(commands: Commands) -> None:
         help="check that batching, images and scoring are correct for a model, or that the gates detect faults",
     )
     subject = doctor.add_mutually_exclusive_group(required=True)
-    subject.add_argument("--model", metavar="SPEC", help="check batches, images, words and replies of this model")
+    subject.add_argument(
+        "--model",
+        metavar="SPEC",
+        help="check that batches, images, words and replies of this model are handled correctly",
+    )
     subject.add_argument(
         "--faults", action="store_true",
         help="compare the embedded model with its baseline under known faults and harmless changes; takes minutes",

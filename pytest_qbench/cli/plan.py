@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _tables(arguments: argparse.Namespace, discordances: Sequence[float], target: PowerTarget) -> list[str]:
-    from pytest_qbench.gates.planning import DROPS, SIZES, detectable_drop, needed, to_pass
+    from pytest_qbench.gates.planning import DROPS, SIZES, detectable_drop, items_for_drop, items_for_pass
     from pytest_qbench.report.text_table import aligned
 
     margin = arguments.margin
@@ -90,7 +90,8 @@ def _tables(arguments: argparse.Namespace, discordances: Sequence[float], target
     if arguments.drop or not arguments.items:
         drops = [arguments.drop] if arguments.drop else [drop for drop in DROPS if drop > margin]
         rows = [
-            [f"{drop:g}", *(f"{needed(drop, share, margin, target):,}" for share in discordances)] for drop in drops
+            [f"{drop:g}", *(f"{items_for_drop(drop, share, margin, target):,}" for share in discordances)]
+            for drop in drops
         ]
         lines += aligned([["items with which a drop turns red", *head], *rows])
     if arguments.items or not arguments.drop:
@@ -101,23 +102,23 @@ def _tables(arguments: argparse.Namespace, discordances: Sequence[float], target
             for size, drops in zip(sizes, found, strict=True)
         ]
         lines += aligned([["drop that turns red with items", *head], *rows])
-    passing = [f"{to_pass(share, margin, target):,}" for share in discordances]
+    passing = [f"{items_for_pass(share, margin, target):,}" for share in discordances]
     return lines + aligned([["items with which an unchanged model passes", *head], [f"margin {margin:g}", *passing]])
 
 
 def _from_runs(arguments: argparse.Namespace, target: PowerTarget) -> list[str]:
     from pytest_qbench.baseline.align import align
-    from pytest_qbench.baseline.sources import candidate, reference
+    from pytest_qbench.baseline.sources import read_candidate, read_reference
     from pytest_qbench.gates.evaluate import DEFAULT_MARGINS
     from pytest_qbench.gates.planning import Row, from_runs
     from pytest_qbench.report.text_table import aligned
 
     a, b = arguments.runs
-    old = reference(a, 0.0, 1.0, 1.0)
+    old = read_reference(a, 0.0, 1.0, 1.0)
     if isinstance(old, MissingBaseline):
         raise UsageError(old.reason)
     head = ["metric", "dataset", "items", "discordant", "turns red", "drop", "items needed", "unchanged passes"]
-    new = candidate(b)
+    new = read_candidate(b)
     planned = list(from_runs(new, align(old, new.expected), DEFAULT_MARGINS, target, arguments.drop))
     found = [row for row in planned if isinstance(row, Row)]
     if not found:
@@ -130,19 +131,19 @@ def _from_runs(arguments: argparse.Namespace, target: PowerTarget) -> list[str]:
 def _cells(row: Row) -> list[str]:
     discordant = "" if row.discordance is None else f"{100 * row.discordance:.1f} %"
     red = "none" if row.detectable_drop is None else f"{row.detectable_drop:.4f}"
-    counts = ["-" if count is None else f"{count:,}" for count in (row.needed, row.to_pass)]
+    counts = ["-" if count is None else f"{count:,}" for count in (row.items_for_drop, row.items_for_pass)]
     return [discordant, red, f"{row.drop:g}", counts[0], f"with {counts[1]}"]
 
 
 def _suggested(paths: Sequence[Path], gates: int) -> list[str]:
-    from pytest_qbench.baseline.sources import candidate, reference
+    from pytest_qbench.baseline.sources import read_candidate, read_reference
     from pytest_qbench.gates.evaluate import DEFAULT_MARGINS
     from pytest_qbench.gates.margins import suggest
 
-    old = reference(paths[0], 0.0, 1.0, 1.0)
+    old = read_reference(paths[0], 0.0, 1.0, 1.0)
     if isinstance(old, MissingBaseline):
         raise UsageError(old.reason)
-    found = suggest(DEFAULT_MARGINS, old, candidate(paths[1]) if len(paths) == 2 else None, gates)
+    found = suggest(DEFAULT_MARGINS, old, read_candidate(paths[1]) if len(paths) == 2 else None, gates)
     if not found:
         raise UsageError(f"{' and '.join(map(str, paths))}: no metric shows how much a model varies")
     return [str(one) for one in found]

@@ -101,7 +101,7 @@ class OutputScorer:
         if self._conditions.scoring is not None:
             return self._conditions.scoring
         if self._protocol == "paper":
-            return Scoring(paper_words(parse_spec(f"replay:{path}")), PAPER_TEMPERATURE, halves=True)
+            return Scoring(paper_words(parse_spec(f"replay:{path}")), PAPER_TEMPERATURE, averages_halves=True)
         return DEFAULT
 
     def _judge_maker(self, path: Path, made: list[Judge]) -> Callable[[], Judge]:

@@ -1,4 +1,4 @@
-"""Files and hub tables -> items."""
+"""Read files and hub tables as items."""
 
 from pytest_qbench.data.image_check import check_images
 from pytest_qbench.data.load import open_datasets

@@ -1,4 +1,4 @@
-"""Build the items of a dataset from its records: ids, groups, images; report what is left out."""
+"""Build the items of a dataset from its records, with ids, groups and images, and list the records left out."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from dataclasses import dataclass, replace
 from pytest_qbench.data import published
 from pytest_qbench.data.image_paths import ImageFolder
 from pytest_qbench.data.parsers import assessment, description, perception
-from pytest_qbench.data.readers.row import Row, shown
+from pytest_qbench.data.readers.row import Row
 from pytest_qbench.errors import DataError
 from pytest_qbench.items import Dataset, FileImage, ImageSource, Item, LeftOut, Task
+from pytest_qbench.untrusted.shape import short_repr
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What is known of a dataset before its records are read.
+    """The properties of a dataset that are known before its records are read.
 
-    `hidden` means that the answers are not published, whatever stands in their place. `higher_is_better`, the columns
-    and `group_pattern` come from datasets.yaml and are None where it does not state them.
+    `hidden` means that the answers are not published, whatever the answer fields contain. `higher_is_better`, the
+    columns and `group_pattern` come from datasets.yaml and are None where it does not state them.
     """
 
     name: str
@@ -38,7 +39,7 @@ class Source:
 
 
 def build(source: Source, rows: Iterable[Row]) -> Dataset:
-    """Return the dataset of `rows`: every record becomes an item, is reported as left out, or is a `DataError`."""
+    """Return the dataset of `rows`; every record becomes an item or is listed as left out. Raises `DataError`."""
     builder = _Builder(source)
     for row in rows:
         builder.add(row)
@@ -58,7 +59,10 @@ class _Builder:
         self.unanswered: Row | None = None
 
     def dataset(self) -> Dataset:
-        """Return what was added; a file whose answers are half hidden, or a dev split without any, is an error."""
+        """Return the dataset of all records added so far.
+
+        Raises `DataError` for a file with answers in only some records, or a dev split without any.
+        """
         source, items = self.source, tuple(self.items.values())
         if not items:
             raise DataError(f"{source.place}: holds no records; download or export it again")
@@ -81,7 +85,7 @@ class _Builder:
         )  # fmt: skip
 
     def _meaning(self, items: tuple[Item, ...]) -> str | None:
-        """Return in a sentence how the columns of a database are understood; None where they explain themselves."""
+        """Return a sentence on how the columns of a dataset are understood; None where they explain themselves."""
         source, columns = self.source, self.columns
         if source.task == "description" and self.unanswered is not None:
             fields = ", ".join(description.GOLDEN)
@@ -99,7 +103,7 @@ class _Builder:
         return f"{text}; {len({item.group for item in items})} groups of images by column {groups}"
 
     def add(self, row: Row) -> None:
-        """Turn one record into an item."""
+        """Add one record as an item."""
         source = self.source
         column = self._assessment_columns(row).image if source.task == "assessment" else self._image_column(row)
         names, images = self._images(row, column)
@@ -107,7 +111,7 @@ class _Builder:
         self._keep(replace(item, context=_context(row)), row, tuple(names))
 
     def _of_task(self, row: Row, ident: str, names: list[str], images: tuple[ImageSource, ...]) -> Item:
-        """Return the item of a record, still without group and names."""
+        """Return the item of a record, without its final id, group and names."""
         source = self.source
         start = (ident, source.task, source.name, source.split, "", images)
         if source.task == "description":
@@ -120,10 +124,10 @@ class _Builder:
             column = self._assessment_columns(row).target
             target = assessment.target(row, column, source.higher_is_better is not False)
             return Item(*start, slices=self._shared({"half": half} if half else {}), target=target)
-        asked = perception.question(row, pair=source.name == "qbench2", hidden=source.hidden)
-        if asked.answer is None and self.unanswered is None and not source.hidden:
+        parsed = perception.question(row, pair=source.name == "qbench2", hidden=source.hidden)
+        if parsed.answer is None and self.unanswered is None and not source.hidden:
             self.unanswered = row
-        return Item(*start, asked.question, asked.options, asked.answer, self._shared(asked.slices))
+        return Item(*start, parsed.question, parsed.options, parsed.answer, self._shared(parsed.slices))
 
     def _assessment_columns(self, row: Row) -> assessment.Columns:
         if self.columns is None:
@@ -137,7 +141,7 @@ class _Builder:
         return next((key for key in ("img_path", "image_path", "image") if key in row.fields), "img_path")
 
     def _images(self, row: Row, column: str) -> tuple[list[str], tuple[ImageSource, ...]]:
-        """Return the file names that a record states, and its images: those inside it, or the files of these names."""
+        """Return the image names of a record and its images: those embedded in it, or the files with these names."""
         names = row.texts(column) or []
         if self.source.name == "qbench2" and len(names) == 1:
             names = _pair(names[0])
@@ -153,7 +157,7 @@ class _Builder:
         if not own and not names:
             raise row.error("neither an id nor an image name", "add an id")
         if own and not own.isprintable():
-            raise row.error(f"id {shown(own)} cannot be printed", "use an id of letters, digits and punctuation")
+            raise row.error(f"id {short_repr(own)} cannot be printed", "use an id of letters, digits and punctuation")
         return self.prefix + (own or "_cat_".join(names))
 
     def _group(self, row: Row, ident: str, image: str) -> str:
@@ -165,7 +169,9 @@ class _Builder:
         if group is None and source.group_pattern is not None:
             match = source.group_pattern.search(image)
             if match is None:
-                raise row.error(f"image {shown(image)} does not match group_pattern", "correct it in datasets.yaml")
+                raise row.error(
+                    f"image {short_repr(image)} does not match group_pattern", "correct it in datasets.yaml"
+                )
             group = match[1] if match.re.groups else match[0]
         group = group or self._reference(row, image) or published.group_of(source.name, image)
         if group is None:
@@ -173,7 +179,7 @@ class _Builder:
         return group if "/" in group else f"{source.name}/{group}"
 
     def _reference(self, row: Row, image: str) -> str | None:
-        """Return the reference image that an entry of a quality database names; a reference names itself."""
+        """Return the reference image that an entry of a quality database names; a reference image names itself."""
         if self.source.task != "assessment":
             return None
         column = self._assessment_columns(row).reference
@@ -186,7 +192,7 @@ class _Builder:
         return self.slices.setdefault(tuple(slices.items()), slices)
 
     def _keep(self, item: Item, row: Row, names: tuple[str, ...]) -> None:
-        """Keep an item unless it repeats an earlier one; the same id with other content is an error.
+        """Keep an item unless it repeats an earlier one; an id with two different contents is an error.
 
         Further questions about an image, where records have no id of their own, become `image#2`, `image#3`, ...
         """
@@ -214,12 +220,12 @@ def _context(row: Row) -> str | None:
     """Return the context of an entry: the field of this name, or `hint`, as VLMEvalKit's tables call it."""
     context, hint = row.text("context"), row.text("hint")
     if None not in (context, hint) and context != hint:
-        raise row.error(f"context {shown(context)} and hint {shown(hint)} differ", "keep one of them")
+        raise row.error(f"context {short_repr(context)} and hint {short_repr(hint)} differ", "keep one of them")
     return context or hint
 
 
 def _content(item: Item) -> dict[str, object]:
-    """Return what two entries of one id must have in common; pictures inside the records are not compared."""
+    """Return the fields in which two entries of one id must agree; embedded images are not compared."""
     files = [image.name for image in item.images if isinstance(image, FileImage)]
     return {
         "question": item.question,
@@ -234,14 +240,14 @@ def _content(item: Item) -> dict[str, object]:
 
 
 def _difference(first: Item, second: Item) -> str:
-    """Return the first thing in which two entries differ, with both values."""
+    """Return the first field in which two entries differ, with both values."""
     one, other = _content(first), _content(second)
     key = next(key for key in one if one[key] != other[key])
-    return f"{key} {shown(one[key])} there, {shown(other[key])} here"
+    return f"{key} {short_repr(one[key])} there, {short_repr(other[key])} here"
 
 
 def _pair(name: str) -> list[str]:
-    """Return the two images of Q-Bench2's `folder\\\\first.jpg_cat_second.jpg.jpg`, or the name as it is."""
+    """Return the two image names in Q-Bench2's `folder\\\\first.jpg_cat_second.jpg.jpg`, or the name itself."""
     base = name.replace("\\", "/").rpartition("/")[2]
     first, cat, second = base.rpartition(".")[0].partition("_cat_")
     return [first, second] if cat and first and second else [name]

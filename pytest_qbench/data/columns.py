@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-#: Columns with the image's name, the most certain first; letters and digits of the names alone.
+#: Columns with the image's name, the most certain first; only letters and digits of the column names.
 IMAGE = (
     "imgpath", "imagepath", "image", "imagename", "imgname", "img", "filename", "file", "name", "path", "distimg",
     "disimg", "disimgpath", "distimgpath", "distortedimage",
@@ -17,7 +17,7 @@ REFERENCE = (
     "oriimage", "origimg", "origimage", "originalimg", "originalimage", "srcimg", "srcimage", "sourceimg",
     "sourceimage", "sourceimagepath", "pristineimg", "pristineimage",
 )  # fmt: skip
-#: Words that name such a column only where its cells name image files: a source may be a website, too.
+#: Columns of reference images only if their cells are names of image files: a source may also be a website.
 PERHAPS_REFERENCE = ("source", "src", "original", "ori", "orig", "pristine")
 _IMAGE_NAME = re.compile(r"(?i)\.(png|jpe?g|bmp|tiff?|webp|gif|ppm|pgm|jp2|heic|avif)\Z")
 
@@ -28,7 +28,7 @@ def plain(column: str) -> str:
 
 
 def is_image_name(text: str) -> bool:
-    """Whether a text ends as names of image files do."""
+    """Whether a text ends like the name of an image file."""
     return _IMAGE_NAME.search(text) is not None
 
 

@@ -1,4 +1,4 @@
-"""A data folder: which datasets lie in it, by the standard layout and by `datasets.yaml`."""
+"""Find the datasets of a data folder, by the standard layout and by `datasets.yaml`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_qbench.data import published
 from pytest_qbench.data.builder import Source, build
-from pytest_qbench.data.image_paths import ImageFolder, expanded, short_path
+from pytest_qbench.data.image_paths import ImageFolder, expand_home, short_path
 from pytest_qbench.data.manifest import NAME, Entry, read_manifest
 from pytest_qbench.data.readers.formats import FILLED, SUFFIXES, read_rows
 from pytest_qbench.data.readers.parquet import dataset_of
@@ -21,13 +21,13 @@ from pytest_qbench.items import TASKS, Dataset, Task
 
 @dataclass(frozen=True, slots=True)
 class DataFolder:
-    """A folder and how messages call it."""
+    """A folder, and its name in messages."""
 
     path: Path
     label: str
 
     def called(self, path: Path) -> str:
-        """Return how messages call a file or folder below this one, or elsewhere."""
+        """Return the name of a file or folder in messages, whether it lies in this folder or elsewhere."""
         try:
             return (Path(self.label) / path.relative_to(self.path)).as_posix()
         except ValueError:
@@ -36,14 +36,17 @@ class DataFolder:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A dataset in a folder, not read yet. Each of `choices` is a place to read it from; more than one is an error."""
+    """A dataset in a folder that is not read yet.
+
+    Each of `choices` is a list of files to read it from; more than one choice is an error.
+    """
 
     source: Source
     folder: DataFolder
     choices: tuple[tuple[Path, ...], ...]
 
     def read(self) -> Dataset:
-        """Read all records."""
+        """Return the dataset with all records. Raises `DataError`."""
         if len(self.choices) > 1:
             paths = " and ".join(self.folder.called(files[0]) for files in self.choices)
             name = " ".join(filter(None, (self.source.name, self.source.split)))
@@ -53,11 +56,11 @@ class Found:
 
 
 def find(folder: DataFolder) -> list[Found]:
-    """Return what lies in a data folder, in the order of tasks and names; what `datasets.yaml` says wins."""
-    usual = [*_published(folder), *_databases(folder)]
+    """Return the datasets of a folder, ordered by task and name; `datasets.yaml` overrides the standard layout."""
+    usual = [*_find_published(folder), *_find_databases(folder)]
     entries = read_manifest(folder.path, folder.called(folder.path / "datasets.yaml"))
-    stated = [one for entry in entries for one in _stated(folder, entry, usual)]
-    # A file that the manifest calls by another name is not found a second time by its own.
+    stated = [one for entry in entries for one in _datasets_of_entry(folder, entry, usual)]
+    # A file that has another dataset name in the manifest is not found again under its own name.
     taken = {path for one in stated for files in one.choices for path in files}
     found = {_key(one): one for one in usual if not any(path in taken for files in one.choices for path in files)}
     return sorted({**found, **{_key(one): one for one in stated}}.values(), key=_key)
@@ -67,12 +70,12 @@ def _key(found: Found) -> tuple[int, str, str]:
     return TASKS.index(found.source.task), found.source.name, found.source.split or ""
 
 
-def _published(folder: DataFolder) -> Iterator[Found]:
-    """Find the datasets whose files have fixed names, in a folder of their own or at the root of the data folder."""
+def _find_published(folder: DataFolder) -> Iterator[Found]:
+    """Find the datasets whose files have fixed names, in folders of their own or at the root of the data folder."""
     for name, layout in published.LAYOUTS.items():
         for split in (*published.SPLITS, None):
             places = [*(folder.path / place for place in layout.folders), folder.path]
-            choices = _distinct(choice for place in places for choice in _choices(folder, name, place, split))
+            choices = _distinct_files(choice for place in places for choice in _find_files(folder, name, place, split))
             if choices:
                 place = next(place for place in places if choices[0][0].is_relative_to(place))
                 usual = [place / images for images in layout.images]
@@ -81,8 +84,8 @@ def _published(folder: DataFolder) -> Iterator[Found]:
                 yield Found(source, folder, choices)
 
 
-def _choices(folder: DataFolder, name: str, place: Path, split: str | None) -> Iterator[tuple[Path, ...]]:
-    """Yield where one split is under `place`: files named after the dataset, VLMEvalKit's tables, the hub's shards."""
+def _find_files(folder: DataFolder, name: str, place: Path, split: str | None) -> Iterator[tuple[Path, ...]]:
+    """Yield the files of one split under `place`: named after the dataset, VLMEvalKit's tables, the hub's shards."""
     layout = published.LAYOUTS[name]
     stems = [stem.format(split=split) for stem in layout.stems if ("{split}" in stem) == (split is not None)]
     for stem in (*stems, *layout.tables.get(split or "", ())):
@@ -96,12 +99,12 @@ def _choices(folder: DataFolder, name: str, place: Path, split: str | None) -> I
 
 
 def _is_dataset(folder: DataFolder, name: str, path: Path) -> bool:
-    """Tell whether shards at the root of the data folder, where no folder's name says it, belong to a dataset."""
+    """Whether shards at the root of the data folder, where no folder name identifies them, belong to a dataset."""
     return dataset_of(path, folder.called(path)) == name
 
 
-def _distinct(choices: Iterator[tuple[Path, ...]]) -> tuple[tuple[Path, ...], ...]:
-    """Drop choices that are the same file by two names, as on a file system that ignores case."""
+def _distinct_files(choices: Iterator[tuple[Path, ...]]) -> tuple[tuple[Path, ...], ...]:
+    """Return the choices without second names of the same file, as on a file system that ignores case."""
     distinct: dict[tuple[int, int], tuple[Path, ...]] = {}
     for files in choices:
         status = files[0].stat()
@@ -109,8 +112,8 @@ def _distinct(choices: Iterator[tuple[Path, ...]]) -> tuple[tuple[Path, ...], ..
     return tuple(distinct.values())
 
 
-def _databases(folder: DataFolder) -> Iterator[Found]:
-    """Find the quality databases: every file of records in `iqa/`, and the published ones at the root of the folder."""
+def _find_databases(folder: DataFolder) -> Iterator[Found]:
+    """Find the quality databases: each file of records in `iqa/` and `mos/`, and the published ones at the root."""
     choices: dict[str, list[Path]] = {}
     for place in (*(folder.path / name for name in published.ASSESSMENT_FOLDERS), folder.path):
         for path in sorted(place.iterdir()) if place.is_dir() else ():
@@ -124,7 +127,7 @@ def _databases(folder: DataFolder) -> Iterator[Found]:
     for name, paths in choices.items():
         if not NAME.fullmatch(name):
             label = folder.called(paths[0])
-            raise DataError(f"{label}: {name!r} is no name for a dataset; use letters, digits and . + - _")
+            raise DataError(f"{label}: {name!r} is not a valid dataset name; use letters, digits and . + - _")
         stems = dict.fromkeys((paths[0].stem, *published.file_names(name)))
         usual = [paths[0].parent / stem for stem in stems]
         images = next((path for path in usual if path.exists()), usual[0])
@@ -140,16 +143,16 @@ def _source(
     return Source(name, task, split, folder.called(files[0]), pictures, hidden)
 
 
-def _stated(folder: DataFolder, entry: Entry, standard: list[Found]) -> list[Found]:
-    """Return the dataset of an entry: its own file, or what lies in the standard place with what the entry changes."""
+def _datasets_of_entry(folder: DataFolder, entry: Entry, standard: list[Found]) -> list[Found]:
+    """Return the datasets of an entry: its own file, or the dataset in the standard place, with the entry's changes."""
     changes: dict[str, Any] = {
         key: value
         for key in ("higher_is_better", "image_column", "target_column", "group_column", "group_pattern", "license")
         if (value := getattr(entry, key)) is not None
     }
     if entry.images is not None:
-        images = folder.path / expanded(entry.images)
-        # A user may keep images anywhere and says so here; what records name must then stay inside that place.
+        images = folder.path / expand_home(entry.images)
+        # A user may keep images anywhere and states the folder here. The names in records must stay inside it.
         boundary = folder.path if images.resolve().is_relative_to(folder.path.resolve()) else images
         changes["images"] = ImageFolder(images, boundary, folder.called(images))
     found = _own_file(folder, entry, entry.file) if entry.file else _usual_place(folder, entry, standard)
@@ -164,7 +167,7 @@ def _own_file(folder: DataFolder, entry: Entry, file: str) -> list[Found]:
     try:
         files = tuple(sorted(folder.path.glob(file))) if "*" in file else (folder.path / file,)
         there = bool(files) and all(path.is_file() for path in files)
-    except (OSError, ValueError):  # a name too long, a pattern such as ** in the middle of a name
+    except (OSError, ValueError):  # the name is too long, or holds a pattern such as ** in its middle
         there = False
     if not there:
         raise DataError(f"{entry.place}: no file {file} under {folder.label}; correct file: or add it")

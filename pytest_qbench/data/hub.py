@@ -1,4 +1,4 @@
-"""Q-Bench from the Hugging Face hub, or from the offline cache of the `datasets` library."""
+"""Read Q-Bench from the Hugging Face hub, or from the offline cache of the `datasets` library."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REPOSITORIES = {
 
 @dataclass(frozen=True, slots=True)
 class HubPicture:
-    """A picture of a loaded hub dataset."""
+    """An image of a loaded hub dataset."""
 
     table: Any = field(repr=False)
     name: str
@@ -33,22 +33,22 @@ class HubPicture:
     absent: bool
 
     def read(self) -> bytes:
-        """Return the encoded picture."""
+        """Return the encoded image."""
         value = self.table[self.row][self.column]
         if not value or not value["bytes"]:
             raise ItemError(f"{self.name}: the dataset holds no picture in this row; download it again")
         return bytes(value["bytes"])
 
     def missing(self) -> bool:
-        """Tell whether the row holds no picture."""
+        """Whether the row holds no image."""
         return self.absent
 
 
 def read_hub(name: str, split: str) -> Dataset:
     """Return one split of a published dataset, downloaded or from the cache.
 
-    The answers of the test splits are not published, whatever the column says. Raises `DataError` without the library,
-    without network and cache, or where the download is not what it should be.
+    The answers of the test splits are not published, whatever the answer column contains. Raises `DataError` without
+    the library, without network and cache, or for a download of another shape.
     """
     repository = REPOSITORIES[name]
     place = f"{repository} {split}"
@@ -75,13 +75,13 @@ def read_hub(name: str, split: str) -> Dataset:
 
 
 def _contents(table: Any, columns: list[str]) -> Iterator[str]:
-    """Yield what identifies the pictures of each row by their bytes."""
+    """Yield for each row a hash of its images' bytes."""
     for row in table.select_columns(columns):
         yield "-".join(content_hash(row[column] and row[column]["bytes"]) for column in columns)
 
 
 def _names_and_gaps(table: Any, column: str) -> tuple[list[str | None], list[bool]]:
-    """Return the file names beside the pictures of a column, and where there is no picture; reads no pictures."""
+    """Return the file names beside the images of a column, and the rows without an image; reads no images."""
     from pyarrow.compute import is_null, struct_field
 
     values = table.select_columns([column]).with_format("arrow")[:].column(column)

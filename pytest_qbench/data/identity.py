@@ -1,4 +1,4 @@
-"""What one source of a benchmark says of an item: id, images, texts; and how two such statements agree."""
+"""Identity of an item in one source of a benchmark (id, images, texts), and the agreement of two identities."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
 from pytest_qbench.untrusted.shape import Shape, check_shape
 
-#: An agreement of names from here on: one name is the end of the other one, or they are equal.
-SUFFIX, _EQUAL = 10_000, 20_000  # beyond the number of components of any path
+#: Levels of agreement where one name is the end of the other one, or the names are equal.
+SUFFIX, _EQUAL = 10_000, 20_000  # larger than the number of components of any path
 _STORED: Shape = {"names": [str], "aliases": [str], "asked": str, "picture": str}
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What is known of an item in one source; None (for `images`: empty) means unknown and contradicts nothing.
+    """The known properties of an item in one source; None (for `images`: empty) means unknown and contradicts nothing.
 
     `label` names the item in messages. `ids` are its ids within the dataset. `images` are file names, possibly with
-    folders. `asked` is the hash of question and options, for sources that keep no texts. `picture` returns the hash of
-    the pictures' bytes; it is called only where names and texts do not decide.
+    folders. `question_hash` is the hash of question and options, for sources that keep no texts. `picture` returns the
+    hash of the images' bytes; it is called only where names and texts do not decide.
     """
 
     label: str
@@ -32,7 +32,7 @@ class Identity:
     images: tuple[str, ...] = ()
     question: str | None = None
     options: tuple[str, ...] | None = None
-    asked: str | None = None
+    question_hash: str | None = None
     picture: Callable[[], str | None] | None = field(default=None, compare=False)
     task: str | None = None
     dataset: str | None = None
@@ -48,7 +48,7 @@ def identity_of(item: Item) -> Identity:
     )  # fmt: skip
 
 
-def asked_hash(question: str | None, options: Iterable[str] | None) -> str | None:
+def hash_question(question: str | None, options: Iterable[str] | None) -> str | None:
     """Return the hash of a question with its options, 16 hex digits; None unless both are known."""
     if question is None or options is None:
         return None
@@ -57,7 +57,7 @@ def asked_hash(question: str | None, options: Iterable[str] | None) -> str | Non
 
 
 def picture_hash(item: Item) -> str | None:
-    """Return the hash of the bytes of an item's pictures, 16 hex digits; None where one cannot be read."""
+    """Return the hash of the bytes of an item's images, 16 hex digits; None where one cannot be read."""
     found = hashlib.sha256()
     try:
         for image in item.images:
@@ -69,11 +69,11 @@ def picture_hash(item: Item) -> str | None:
 
 
 def stored_form(item: Item, *, has_picture: bool = False) -> dict[str, object]:
-    """Return the identity of a data item as plain values, without what its id says.
+    """Return the identity of a data item as plain values, without the properties that its id states.
 
-    Reads the pictures of questions, unless its record `has_picture`, the hash of what the model saw.
+    Reads the images of questions, unless the record `has_picture`, the hash of the images that the model saw.
     """
-    asked = asked_hash(item.question, item.options or None)
+    asked = hash_question(item.question, item.options or None)
     values = {"names": list(item.image_names), "aliases": list(item.aliases), "asked": asked,
               "picture": picture_hash(item) if asked and not has_picture else None}  # fmt: skip
     return {key: value for key, value in values.items() if value}
@@ -92,35 +92,35 @@ def identity_from(stored: Mapping[str, Any], label: str, task: str, dataset: str
     seen = stored.get("picture")
     return Identity(
         label, (label.removeprefix(prefix), *stored.get("aliases", ())), tuple(stored.get("names", ())),
-        asked=stored.get("asked"), picture=None if seen is None else partial(str, seen),
+        question_hash=stored.get("asked"), picture=None if seen is None else partial(str, seen),
         task=task, dataset=dataset, split=split,
     )  # fmt: skip
 
 
 def hashed(one: Identity) -> Identity:
-    """Return an identity with its hash of question and options, and the question without superfluous blanks."""
+    """Return an identity with its hash of question and options, and a question without superfluous blanks."""
     question = None if one.question is None else _plain(one.question)
-    return replace(one, question=question, asked=one.asked or asked_hash(one.question, one.options))
+    return replace(one, question=question, question_hash=one.question_hash or hash_question(one.question, one.options))
 
 
 def _plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def place(one: Identity) -> tuple[str | None, ...]:
-    """Return task, dataset and split."""
+def scope(one: Identity) -> tuple[str | None, ...]:
+    """Return the task, dataset and split."""
     return one.task, one.dataset, one.split
 
 
 def in_scope(a: Identity, b: Identity) -> bool:
-    """Whether task, dataset and split agree as far as both are known."""
-    return all(x is None or y is None or x == y for x, y in zip(place(a), place(b), strict=True))
+    """Whether task, dataset and split agree where both are known."""
+    return all(x is None or y is None or x == y for x, y in zip(scope(a), scope(b), strict=True))
 
 
 def texts_agree(a: Identity, b: Identity) -> bool | None:
-    """Compare question and options as far as both sides know them; None where they share no knowledge."""
-    if a.asked is not None and b.asked is not None:
-        return a.asked == b.asked
+    """Whether question and options agree where both identities know them; None where they cannot be compared."""
+    if a.question_hash is not None and b.question_hash is not None:
+        return a.question_hash == b.question_hash
     if a.question is not None and b.question is not None:
         return a.question == b.question
     return None
@@ -130,23 +130,23 @@ def _components(name: str) -> list[str]:
     return [part for part in name.replace("\\", "/").split("/") if part]
 
 
-def bases(one: Identity) -> tuple[str, ...]:
+def base_names(one: Identity) -> tuple[str, ...]:
     """Return the image names without their folders."""
-    return bases_of(one.images)
+    return without_folders(one.images)
 
 
-def bases_of(names: Iterable[str]) -> tuple[str, ...]:
+def without_folders(names: Iterable[str]) -> tuple[str, ...]:
     """Return file names without their folders; a backslash is a separator, too."""
     return tuple(name.replace("\\", "/").rpartition("/")[2] for name in names)
 
 
 def names_contradict(a: Identity, b: Identity) -> bool:
-    """Whether both sides name their images, and differently."""
-    return bool(a.images and b.images) and bases(a) != bases(b)
+    """Whether both identities name their images, and with different names."""
+    return bool(a.images and b.images) and base_names(a) != base_names(b)
 
 
 def agreement(a: Sequence[str], b: Sequence[str]) -> int:
-    """Return how far two lists of names agree, as the worst pair does: the path components in common from the end.
+    """Return the agreement of two lists of names: the common path components from the end, of the worst pair.
 
     A name that is the end of the other one (`SUFFIX` or more) agrees more than any other; equal names agree most.
     """
@@ -162,5 +162,5 @@ def _level(one: list[str], other: list[str]) -> int:
 
 
 def picture(one: Identity) -> str | None:
-    """Return the hash of the pictures, None where it is unknown."""
+    """Return the hash of the images, None where it is unknown."""
     return one.picture() if one.picture is not None else None

@@ -1,4 +1,4 @@
-"""Which images could not be decoded, found without decoding them all: a broken download ends early."""
+"""Find missing and damaged images before a run. Most are checked by their ends: a broken download is cut short."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from collections.abc import Iterable
 from pytest_qbench.data.image_paths import distinct_images, missing_images, whereabouts
 from pytest_qbench.errors import DataError, ItemError
 from pytest_qbench.items import Dataset, FileImage, ImageSource
-from pytest_qbench.untrusted.files import open_regular, told
+from pytest_qbench.untrusted.files import error_text, open_regular
 from pytest_qbench.untrusted.images import decoding_errors, open_image
 
 _HEAD, _TAIL = 16, 64
 
 
 def check_images(datasets: Iterable[Dataset]) -> None:
-    """Raise a `DataError` that names every dataset with missing images or, where all are there, undecodable ones.
+    """Raise a `DataError` that names every dataset with missing images or, if none is missing, with damaged ones.
 
-    The first and last bytes of a file tell a whole JPEG, PNG, WebP, BMP or GIF; anything else is decoded.
+    The first and last bytes show whether a JPEG, PNG, WebP, BMP or GIF is complete; any other file is decoded.
     """
     datasets = list(datasets)
     missing_images(datasets)
     problems = []
     for dataset in datasets:
         images = distinct_images(dataset)
-        broken = {image: problem for image in images if (problem := _problem(image))}
+        broken = {image: problem for image in images if (problem := _find_damage(image))}
         if broken:
             place = f"{whereabouts(list(broken))[:-1]}: {next(iter(broken.values()))})"
             problems.append(f"{dataset.name}: {len(broken)} of {len(images)} images cannot be decoded {place}")
@@ -38,13 +38,13 @@ def image_faults(dataset: Dataset) -> list[str]:
     """Return a line for each image of a dataset that is missing or cannot be decoded; every image is decoded."""
     faults = []
     for image in distinct_images(dataset):
-        if problem := "no such file" if image.missing() else _decoding_problem(image):
+        if problem := "no such file" if image.missing() else _find_decoding_error(image):
             faults.append(f"{dataset.name}: {image.name}: {problem}")
     return faults
 
 
-def _problem(image: ImageSource) -> str | None:
-    """Return why an image cannot be decoded, None where it seems whole."""
+def _find_damage(image: ImageSource) -> str | None:
+    """Return why an image cannot be decoded, None where it seems complete."""
     if isinstance(image, FileImage):
         try:
             with os.fdopen(open_regular(image.path), "rb") as file:
@@ -53,16 +53,16 @@ def _problem(image: ImageSource) -> str | None:
                 file.seek(max(0, size - _TAIL))
                 tail = file.read()
         except OSError as e:
-            return f"cannot be read: {told(e)}"
-        return None if _whole(head, tail, size) else _decoding_problem(image)
+            return f"cannot be read: {error_text(e)}"
+        return None if _is_complete(head, tail, size) else _find_decoding_error(image)
     try:
         content = image.read()
     except ItemError as e:
         return str(e).removeprefix(f"{image.name}: ")
-    return None if _whole(content[:_HEAD], content[-_TAIL:], len(content)) else _decoding_problem(image)
+    return None if _is_complete(content[:_HEAD], content[-_TAIL:], len(content)) else _find_decoding_error(image)
 
 
-def _whole(head: bytes, tail: bytes, size: int) -> bool:
+def _is_complete(head: bytes, tail: bytes, size: int) -> bool:
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return tail[-8:-4] == b"IEND"
     if head.startswith(b"\xff\xd8\xff"):
@@ -74,12 +74,12 @@ def _whole(head: bytes, tail: bytes, size: int) -> bool:
     return head.startswith((b"GIF87a", b"GIF89a")) and tail.endswith(b";")
 
 
-def _decoding_problem(image: ImageSource) -> str | None:
+def _find_decoding_error(image: ImageSource) -> str | None:
     from PIL import UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a large picture is no broken one
+            warnings.simplefilter("ignore")  # a warning about a large image is not a damage
             with open_image(image.read()) as picture:
                 picture.load()
     except ItemError as e:

@@ -1,11 +1,11 @@
 """Match the items of two sources of one benchmark: data against a baseline, or data against recorded outputs.
 
-Three rules apply, in this order. Each one pairs only what is unique on both sides.
+Three rules apply, in this order. Each one makes only pairs that are unique in both sources.
 
 1. ``id``: the ids agree, and neither the texts nor the image names contradict.
-2. ``image``: the images agree and the texts do not contradict. Names agree from their end (``b.jpg`` is
-   ``koniq/b.jpg``), the longest agreement first. Other folders before a name matter only where they tell two images of
-   one side apart. The content of the pictures decides between items of one text.
+2. ``image``: the images agree and the texts do not contradict. Names are compared from their end (``b.jpg`` is
+   ``koniq/b.jpg``), the longest agreement first. Different folders before a name matter only where one source has
+   two images of this name. The bytes of the images decide between items of one text.
 3. ``question``: question and options agree, no other item has them, and the image names do not contradict.
 """
 
@@ -21,14 +21,14 @@ from pytest_qbench.data.identity import (
     SUFFIX,
     Identity,
     agreement,
-    bases,
-    bases_of,
+    base_names,
     hashed,
     in_scope,
     names_contradict,
     picture,
-    place,
+    scope,
     texts_agree,
+    without_folders,
 )
 
 Rule = Literal["id", "image", "question"]
@@ -53,8 +53,8 @@ class Ambiguity:
 class Matching:
     """The pairs found, as positions in `wanted` -> positions in `stored`, with the rule behind each pair.
 
-    `changed` pairs items that share an id but not their texts: one source was edited, so they are no match.
-    `ambiguous` maps a position in `wanted` to the reason why it has no partner.
+    `changed` pairs items that share an id but not their texts: one source was edited, so they do not match. `ambiguous`
+    maps a position in `wanted` to the reason why it has no partner.
     """
 
     pairs: dict[int, int]
@@ -69,12 +69,12 @@ class Matching:
 
 
 def match(wanted: Sequence[Identity], stored: Sequence[Identity]) -> Matching:
-    """Return which stored item is which wanted one; see the module for the rules."""
+    """Return the pairs of wanted and stored items; the module describes the rules."""
     return _Matcher(wanted, stored).run()
 
 
 class _Matcher:
-    """Both sides with their indexes. A position is taken at most once on either side."""
+    """Both sources with their indexes. A position is paired at most once in either source."""
 
     def __init__(self, wanted: Sequence[Identity], stored: Sequence[Identity]) -> None:
         self.wanted, self.stored = [hashed(one) for one in wanted], [hashed(one) for one in stored]
@@ -95,7 +95,7 @@ class _Matcher:
         ]  # fmt: skip
         contradicting = {edge for edge in same_id if self._contradict(*edge)}
         renumbered = self._renumbered(contradicting)
-        trusted = [(w, s) for w, s in same_id if place(self.wanted[w]) not in renumbered]
+        trusted = [(w, s) for w, s in same_id if scope(self.wanted[w]) not in renumbered]
         self._pair("id", [(0, edge) for edge in trusted if edge not in contradicting])
         if len(self.pairs) + len(self.ambiguous) < len(self.wanted):
             self._pair("image", list(self._same_image()))
@@ -115,59 +115,59 @@ class _Matcher:
         return texts_agree(a, b) is False or names_contradict(a, b)
 
     def _renumbered(self, contradicting: set[_Edge]) -> set[tuple[str | None, ...]]:
-        """Return the datasets whose ids number the items in another order on the other side.
+        """Return the datasets whose ids number the items in another order in the other source.
 
-        Their mark: an id leads to other content, while the content stands under another id. An edited item differs:
-        its old content is gone.
+        In such a dataset an id leads to other content, while its content has another id. An edited item differs: its
+        old content no longer exists.
         """
         found: set[tuple[str | None, ...]] = set()
         for w, _ in contradicting:
             one = self.wanted[w]
-            if place(one) in found:
+            if scope(one) in found:
                 continue
-            elsewhere = self.by_image.get(bases(one), []) if one.images else []
+            elsewhere = self.by_image.get(base_names(one), []) if one.images else []
             elsewhere = elsewhere or _same_text(one, self.by_text, self.stored)
             if any(
                 in_scope(one, self.stored[s]) and texts_agree(one, self.stored[s]) is not False
                 and not names_contradict(one, self.stored[s]) for s in elsewhere
             ):  # fmt: skip
-                found.add(place(one))
+                found.add(scope(one))
         return found
 
     def _same_image(self) -> Iterator[tuple[int, _Edge]]:
         for w, one in enumerate(self.wanted):
             if w in self.pairs or w in self.ambiguous or not one.images:
                 continue
-            for s in self.by_image.get(bases(one), ()):
+            for s in self.by_image.get(base_names(one), ()):
                 other = self.stored[s]
                 if s in self.taken or not in_scope(one, other) or texts_agree(one, other) is False:
                     continue
                 level = agreement(one.images, other.images)
-                if level >= SUFFIX or self._folders_do_not_matter(bases(one)):
+                if level >= SUFFIX or self._folders_do_not_matter(base_names(one)):
                     yield level, (w, s)
 
     def _folders_do_not_matter(self, name: tuple[str, ...]) -> bool:
-        """Whether each side has one image only of this name: then other folders before it are no other image."""
-        return all(side[name] == 1 for side in self.images_of_name)
+        """Whether each source has only one image of this name, so that different folders mean the same image."""
+        return all(source[name] == 1 for source in self.images_of_name)
 
     @cached_property
     def images_of_name(self) -> list[Counter[tuple[str, ...]]]:
-        """For each side, how many different images have a name without its folders."""
-        return [Counter(map(bases_of, {one.images for one in side})) for side in (self.wanted, self.stored)]
+        """Number of different images per name without folders, for each source."""
+        return [Counter(map(without_folders, {one.images for one in source})) for source in (self.wanted, self.stored)]
 
     def _pair_by_text(self) -> None:
-        """Apply the third rule; where a text is not unique, the content of the pictures decides."""
+        """Apply the third rule; where a text is not unique, the bytes of the images decide."""
         groups: dict[tuple[str | None, ...], list[int]] = defaultdict(list)
         for w, one in enumerate(self.wanted):
-            if w not in self.pairs and w not in self.ambiguous and (one.asked or one.question):
-                groups[one.asked, one.question, *place(one)].append(w)
+            if w not in self.pairs and w not in self.ambiguous and (one.question_hash or one.question):
+                groups[one.question_hash, one.question, *scope(one)].append(w)
         for rivals in groups.values():
             candidates = _same_text(self.wanted[rivals[0]], self.by_text, self.stored)
             if any(s not in self.taken for s in candidates):
                 self._decide(rivals, candidates)
 
     def _decide(self, rivals: list[int], candidates: list[int]) -> None:
-        """Pair wanted items of one text with the stored items of that text, `candidates`, some of which are taken."""
+        """Pair wanted items of one text with the stored items of that text, `candidates`; some are paired already."""
         if len(candidates) == 1:
             rivals_of_all = _same_text(self.stored[candidates[0]], self.wanted_by_text, self.wanted)
             if len(rivals_of_all) == 1 and not names_contradict(self.wanted[rivals[0]], self.stored[candidates[0]]):
@@ -192,7 +192,7 @@ class _Matcher:
                 self.ambiguous[w] = Ambiguity(one, there) if len(there) > 1 else Ambiguity(there[0], here)
 
     def _pair(self, rule: Rule, edges: list[tuple[int, _Edge]]) -> None:
-        """Keep the edges that are unique at both ends, the highest level first; the others are ambiguous."""
+        """Keep the edges that are unique at both ends, the highest level first; the other items are ambiguous."""
         levels: dict[int, list[_Edge]] = defaultdict(list)
         for level, edge in edges:
             levels[level].append(edge)
@@ -222,7 +222,7 @@ class _Matcher:
         found: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for s, one in enumerate(self.stored):
             if one.images:
-                found[bases(one)].append(s)
+                found[base_names(one)].append(s)
         return found
 
     @cached_property
@@ -236,17 +236,17 @@ class _Matcher:
         return _by_text(self.wanted)
 
 
-def _by_text(side: Sequence[Identity]) -> dict[str, list[int]]:
+def _by_text(source: Sequence[Identity]) -> dict[str, list[int]]:
     """Return positions by hash of question and options, and by the question alone."""
     found: dict[str, list[int]] = defaultdict(list)
-    for position, one in enumerate(side):
-        for key in filter(None, (one.asked, one.question)):
+    for position, one in enumerate(source):
+        for key in filter(None, (one.question_hash, one.question)):
             found[key].append(position)
     return found
 
 
-def _same_text(one: Identity, index: dict[str, list[int]], side: Sequence[Identity]) -> list[int]:
-    """Return the positions of `side` whose texts agree with those of `one`."""
-    keys = filter(None, (one.asked, one.question))
+def _same_text(one: Identity, index: dict[str, list[int]], source: Sequence[Identity]) -> list[int]:
+    """Return the positions of `source` with texts that agree with those of `one`."""
+    keys = filter(None, (one.question_hash, one.question))
     positions = dict.fromkeys(position for key in keys for position in index.get(key, ()))
-    return [each for each in positions if in_scope(one, side[each]) and texts_agree(one, side[each])]
+    return [each for each in positions if in_scope(one, source[each]) and texts_agree(one, source[each])]

@@ -1,4 +1,4 @@
-"""What data there is: `qbench datasets`."""
+"""List the available datasets, for `qbench datasets`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pytest_qbench.items import Dataset
 
 
 class Listed(NamedTuple):
-    """A dataset in the list: the cells of `HEADER`, and the dataset where it can be read."""
+    """A dataset in the list: the cells of `HEADER`, and the dataset itself where it can be read."""
 
     cells: tuple[str, ...]
     readable: bool = True
@@ -25,7 +25,7 @@ class Listed(NamedTuple):
 
     @property
     def meaning(self) -> str | None:
-        """How the columns of a quality database are understood."""
+        """Scale and direction of a quality database."""
         return self.dataset.meaning if self.dataset else None
 
     def image_faults(self) -> list[str]:
@@ -39,7 +39,8 @@ HEADER = ("dataset", "task", "items", "hash", "left out", "found in", "licence")
 def listing(spec: str | None) -> Iterator[Listed]:
     """Yield an entry per dataset and split: the embedded ones, then those of `spec` (a data folder or hf).
 
-    A dataset that cannot be read has the reason in place of its items. Raises `DataError` for a `spec` that is neither.
+    For a dataset that cannot be read, the entry holds the reason instead of items. Raises `DataError` for a `spec` that
+    is neither.
     """
     for place in dict.fromkeys([MINI, *([spec] if spec else [])]):
         if place == HUB:
@@ -49,7 +50,7 @@ def listing(spec: str | None) -> Iterator[Listed]:
 
 
 def content_hash(dataset: Dataset) -> str:
-    """Hash of the ids and contents of all items, whatever their order or format; 12 hex digits."""
+    """Return a hash of the ids and contents of all items, independent of their order and format; 12 hex digits."""
     lines = sorted(f"{item.id}\t{item.digest()}" for item in dataset.items)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 

@@ -1,4 +1,4 @@
-"""The datasets of a run: from the embedded `mini`, a data folder or the hub to items."""
+"""Load the datasets of a run: from the embedded `mini`, a data folder or the hub."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_qbench.data import published
 from pytest_qbench.data.folder import DataFolder, Found, find
 from pytest_qbench.data.hub import REPOSITORIES, read_hub
 from pytest_qbench.data.image_check import check_images
-from pytest_qbench.data.image_paths import expanded, missing_images, short_path
+from pytest_qbench.data.image_paths import expand_home, missing_images, short_path
 from pytest_qbench.data.manifest import nearest
 from pytest_qbench.data.sampling import select
 from pytest_qbench.data.unread import unread_files
@@ -34,10 +34,10 @@ HUB = "hf"
 
 
 def open_datasets(spec: str, *, rootdir: Path, names: Sequence[str] | None, split: str) -> list[Dataset]:
-    """Read the datasets that `--qbench-data=SPEC` names, by task and name.
+    """Return the datasets that `--qbench-data=SPEC` names, by task and name.
 
-    `spec` is `mini`, `hf` or a folder relative to `rootdir` or else to the working directory. `names` asks for some of
-    the datasets, None for every one; `split`, dev or test, applies to the datasets with splits. Raises `DataError`.
+    `spec` is `mini`, `hf` or a folder relative to `rootdir` or else to the working directory. `names` selects datasets;
+    None selects all. `split`, dev or test, applies to the datasets with splits. Raises `DataError`.
     """
     if split not in published.SPLITS:
         raise DataError(f"--qbench-split={split}: no such split; use dev or test")
@@ -47,7 +47,7 @@ def open_datasets(spec: str, *, rootdir: Path, names: Sequence[str] | None, spli
         return [read_hub(name, split) for name in REPOSITORIES if wanted is None or name in wanted]
     folder = data_folder(spec, rootdir)
     try:
-        datasets = [one.read() for one in _wanted(find(folder), folder.label, wanted, split)]
+        datasets = [one.read() for one in _select_datasets(find(folder), folder.label, wanted, split)]
     except OSError as e:
         raise DataError(f"{folder.label}: {e.filename} cannot be read: {e.strerror}; check its permissions") from e
     _check_ids(datasets)
@@ -62,8 +62,8 @@ def unread(spec: str, rootdir: Path) -> list[LeftOut]:
     return unread_files(folder, find(folder))
 
 
-def _wanted(found: list[Found], label: str, wanted: list[str] | None, split: str) -> list[Found]:
-    """Return the datasets that a run asks for, with the split it asks for."""
+def _select_datasets(found: list[Found], label: str, wanted: list[str] | None, split: str) -> list[Found]:
+    """Return the datasets that a run selects, in the selected split."""
     here = [one for one in found if one.source.split in (None, split)]
     if not found:
         raise DataError(
@@ -72,13 +72,13 @@ def _wanted(found: list[Found], label: str, wanted: list[str] | None, split: str
         )
     for name in wanted if wanted is not None else [one.source.name for one in found if not here]:
         if not any(one.source.name == name for one in here) and any(one.source.name == name for one in found):
-            raise DataError(f"{name}: {label} has no split {split} of it; use the other --qbench-split")
+            raise DataError(f"{name}: {label} has no split {split}; use the other --qbench-split")
     _check_names(wanted, list(dict.fromkeys(one.source.name for one in here)), f"in {label}")
     return [one for one in here if wanted is None or one.source.name in wanted]
 
 
 def _check_ids(datasets: list[Dataset]) -> None:
-    """Refuse an id that items of two tasks share: a record could not tell which of them it is of."""
+    """Raise `DataError` for an id that items of two tasks share: a record could belong to either."""
     seen: dict[str, set[str]] = {}
     for dataset in datasets:
         ids, earlier = {item.id for item in dataset.items}, seen.setdefault(dataset.name, set())
@@ -98,10 +98,10 @@ def _check_names(wanted: list[str] | None, present: list[str], where: str) -> No
 
 
 def data_folder(spec: str, rootdir: Path, option: str = "--qbench-data") -> DataFolder:
-    """Return the folder that `spec` names, `mini` or a path; raises `DataError`, which names the option, for none."""
+    """Return the folder that `spec` names, `mini` or a path; raises a `DataError` with the option's name."""
     if spec == MINI:
         return DataFolder(PACKAGE / MINI, MINI)
-    path = expanded(spec)
+    path = expand_home(spec)
     problem = "no such folder; name a folder, mini or hf"
     for candidate in (Path.cwd() / rootdir / path, Path.cwd() / path) if spec.strip() else ():
         try:

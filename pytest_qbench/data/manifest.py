@@ -1,4 +1,4 @@
-"""`datasets.yaml`: what a user says of the datasets in a data folder."""
+"""Read `datasets.yaml`, in which a user describes the datasets of a data folder."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from pytest_qbench.data import published
-from pytest_qbench.data.readers.row import shown
 from pytest_qbench.errors import DataError
 from pytest_qbench.items import TASKS, Task
 from pytest_qbench.untrusted.parsing import read_yaml
+from pytest_qbench.untrusted.shape import short_repr
 
 FILE = "datasets.yaml"
 _KEYS: dict[str, type] = {
@@ -29,13 +29,13 @@ _KEYS: dict[str, type] = {
     "group_pattern": str,
     "license": str,
 }
-#: A dataset's name stands in item ids and in comma-separated options.
+#: A dataset's name is a part of item ids and of comma-separated options.
 NAME = re.compile(r"[\w.+-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One dataset of the file; what it does not say is None and comes from the standard layout."""
+    """One dataset of the file; an absent key is None, and its value comes from the standard layout."""
 
     place: str
     name: str
@@ -64,21 +64,21 @@ def read_manifest(folder: Path, label: str) -> list[Entry]:
     for entry in entries:
         first = seen.setdefault((entry.name, entry.task, entry.split), entry.place)
         if first != entry.place:
-            raise DataError(f"{entry.place}: {entry.name} stands there already; keep one or rename it")
+            raise DataError(f"{entry.place}: {entry.name} is already listed; keep one or rename it")
     return entries
 
 
 def _entry(one: object, place: str) -> Entry:
     if not isinstance(one, dict):
-        raise DataError(f"{place}: is {shown(one)}; write {{name: ..., task: ..., file: ...}}")
+        raise DataError(f"{place}: is {short_repr(one)}; write {{name: ..., task: ..., file: ...}}")
     values = {key: _value(key, value, place) for key, value in one.items() if value is not None}
     name, task, split = values.get("name"), values.get("task"), values.get("split")
     if name is None or not NAME.fullmatch(name):
-        raise DataError(f"{place}: name is {shown(name)}; letters, digits and . + - _ make a name")
+        raise DataError(f"{place}: name is {short_repr(name)}; letters, digits and . + - _ make a name")
     if task is not None and task not in TASKS:
-        raise DataError(f"{place}: task {shown(task)} is unknown; use one of {', '.join(TASKS)}")
+        raise DataError(f"{place}: task {short_repr(task)} is unknown; use one of {', '.join(TASKS)}")
     if split is not None and split not in published.SPLITS:
-        raise DataError(f"{place}: split {shown(split)} is unknown; use dev or test, or leave it out")
+        raise DataError(f"{place}: split {short_repr(split)} is unknown; use dev or test, or leave it out")
     if task is None:
         task = published.task_of(published.canonical(name))
     values["name"], values["task"] = published.canonical(name), cast("Task | None", task)
@@ -88,22 +88,22 @@ def _entry(one: object, place: str) -> Entry:
 def _value(key: object, value: object, place: str) -> Any:
     wanted = _KEYS.get(key) if isinstance(key, str) else None
     if wanted is None:
-        raise DataError(f"{place}: unknown key {shown(key)}; use {nearest(str(key), _KEYS)}")
+        raise DataError(f"{place}: unknown key {short_repr(key)}; use {nearest(str(key), _KEYS)}")
     if not isinstance(value, wanted):
         kind = "true or false" if wanted is bool else "a text"
-        raise DataError(f"{place}: {key} is {shown(value)}; write {kind}")
+        raise DataError(f"{place}: {key} is {short_repr(value)}; write {kind}")
     if isinstance(value, str) and not value.isprintable():
-        raise DataError(f"{place}: {key} {shown(value)} cannot be printed; write plain text")
+        raise DataError(f"{place}: {key} {short_repr(value)} cannot be printed; write plain text")
     if key == "group_pattern":
         try:
             return re.compile(str(value))
         except (re.error, RecursionError, OverflowError) as e:
-            raise DataError(f"{place}: group_pattern {shown(value)}: {e}; correct the regular expression") from e
+            raise DataError(f"{place}: group_pattern {short_repr(value)}: {e}; correct the regular expression") from e
     return value
 
 
 def nearest(name: str, present: Mapping[str, object] | list[str]) -> str:
-    """Return the names there are, led by the nearest one to `name` where one is near."""
+    """Return the names present for a message, starting with the one most similar to `name` if there is one."""
     close = difflib.get_close_matches(name, list(present), n=1)
     names = ", ".join(present)
     return f"{close[0]} (of {names})" if close else f"one of {names}"

@@ -1,4 +1,4 @@
-"""What is known of the published datasets: their names, files, codes, groups and licences."""
+"""Properties of the published datasets: names, files, codes, groups and licences."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ LAYOUTS = {
     ),
     "lldescribe": Layout("description", ("lldescribe",), ("lldescribe",), ("images",), {}),
 }
-#: The folder of the seven databases; `mos` is how the official files are handed out.
+#: The folder of the seven databases; in the official download it is called `mos`.
 ASSESSMENT_FOLDERS = ("iqa", "mos")
 
 _Q_BENCH = "S-Lab License 1.0 (non-commercial); the images as in their sources"
 _PAGE = "see the database's page: "
-#: What to know before using or passing on the data; a note, no legal advice.
+#: Licences of the datasets; a note, not legal advice.
 LICENSES = {
     "llvisionqa": _Q_BENCH,
     "lldescribe": _Q_BENCH,
@@ -79,12 +79,12 @@ LICENSES = {
 
 
 def canonical(name: str) -> str:
-    """Return the name a dataset goes by in ids and reports: `cgi` is `cgiqa`, `flive` is `livefb`, `agi` is `agiqa`."""
+    """Return a dataset's name in ids and reports: `cgi` is `cgiqa`, `flive` is `livefb`, `agi` is `agiqa`."""
     return ALIASES.get(name.lower(), name.lower() if name.lower() in _KNOWN else name)
 
 
 def file_names(name: str) -> tuple[str, ...]:
-    """Return the names under which a dataset's files go, the usual one first: `cgiqa` also as `cgi`."""
+    """Return the file names of a dataset, the usual one first: for `cgiqa` also `cgi`."""
     return _FILE_NAMES.get(name, (name,))
 
 
@@ -101,12 +101,12 @@ _CGIQA_HALF = re.compile(r"(?i)(game|movie)_")
 
 
 def group_of(dataset: str, image: str) -> str | None:
-    """Return the source that images of a dataset share: KADID's reference image; None elsewhere."""
+    """Return the reference image in the name of an image of KADID, which is its group; None for other datasets."""
     match = _KADID_REFERENCE.match(image.rpartition("/")[2]) if dataset == "kadid" else None
     return match[1].upper() if match else None
 
 
 def half_of(dataset: str, image: str) -> str | None:
-    """Return which half of CGIQA-6K an image belongs to, `game` or `movie`; None elsewhere."""
+    """Return the half of CGIQA-6K that an image belongs to, `game` or `movie`; None for other datasets."""
     match = _CGIQA_HALF.match(image.rpartition("/")[2]) if dataset == "cgiqa" else None
     return match[1].lower() if match else None

@@ -1,4 +1,4 @@
-"""A smaller benchmark that stands for the whole: a stratified sample of each dataset."""
+"""Draw a stratified sample of each dataset, a smaller benchmark that represents the whole."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _sample(dataset: Dataset, limit: int, seed: int) -> Dataset:
         return dataset
     chosen: set[str] = set()
     strata = _strata(dataset, min(_BINS, limit))
-    for key, share in _shares({key: len(items) for key, items in strata.items()}, limit, seed).items():
+    for key, share in _allocate({key: len(items) for key, items in strata.items()}, limit, seed).items():
         drawn = sorted(strata[key], key=lambda item: _draw(seed, item.id))
         chosen.update(item.id for item in drawn[:share])
     return replace(dataset, items=tuple(item for item in dataset.items if item.id in chosen))
@@ -51,8 +51,11 @@ def _strata(dataset: Dataset, bins: int) -> dict[tuple[str, ...], list[Item]]:
     return strata
 
 
-def _shares(sizes: dict[tuple[str, ...], int], limit: int, seed: int) -> dict[tuple[str, ...], int]:
-    """Share `limit` out in proportion to the sizes, by largest remainder; equal remainders are drawn by lot."""
+def _allocate(sizes: dict[tuple[str, ...], int], limit: int, seed: int) -> dict[tuple[str, ...], int]:
+    """Return the number of items per stratum: `limit` in proportion to the sizes, by largest remainder.
+
+    Equal remainders are drawn by lot.
+    """
     total = sum(sizes.values())
     shares = {key: limit * size // total for key, size in sizes.items()}
     rest = sorted(sizes, key=lambda key: (-(limit * sizes[key] % total), _draw(seed, "\n".join(key))))

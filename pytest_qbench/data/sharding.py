@@ -1,4 +1,4 @@
-"""A machine's part of the items: which one an item is in depends on its task, its id and the number of parts alone."""
+"""Split the items into one part per machine. The part of an item depends only on task, id and number of parts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def shard_of(task: str, item: str, parts: int) -> int:
 
 
 def take_shard(datasets: Iterable[Dataset], part: int, parts: int) -> list[Dataset]:
-    """Return the datasets with the items of one part, in their order."""
+    """Return the datasets with only the items of one part, in their order."""
     return [
         replace(each, items=tuple(i for i in each.items if shard_of(i.task, i.id, parts) == part)) for each in datasets
     ]

@@ -14,14 +14,14 @@ from pytest_qbench.data.readers.formats import SUFFIXES
 from pytest_qbench.items import LeftOut
 
 _READ = f"a dataset is a file of {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
-_MOST = 1_000  # files counted in a folder that holds no dataset
+_MOST = 1_000  # number of files up to which those of a folder without datasets are counted
 
 
 def unread_files(folder: DataFolder, found: Iterable[Found]) -> list[LeftOut]:
-    """Return the unread files of a data folder, in the order of their names; hidden files are ignored.
+    """Return the unread files of a data folder, ordered by name, each with the reason; hidden files are ignored.
 
-    `found` are the datasets of the folder. Their files and the images beside them are read; a folder in which no
-    dataset is looked for is one entry.
+    `found` are the datasets of the folder. Their files and the images beside them are read. A folder that is not
+    searched for datasets is one entry.
     """
     found = list(found)
     used = {path.resolve() for one in found for files in one.choices for path in files}
@@ -47,11 +47,14 @@ def _entries(path: Path, used: set[Path], images: set[Path], places: set[Path]) 
             if real in places or inside:
                 yield from _entries(child, used, images, places)
             else:
-                yield child, f"a folder of {_count(child)} in which no dataset is looked for"
+                yield child, f"a folder of {_count(child)} that is not searched for datasets"
         elif is_image_name(child.name):
             pictures.append(child)
         elif child.suffix.lower() == ".txt":
-            yield child, "no table: its first line names no image with a number, and no columns of images and scores"
+            yield (
+                child,
+                "not a table: its first line has no image name and number, and no columns of images and scores",
+            )
         elif child.suffix.lower() in SUFFIXES:
             yield child, f"no dataset has this name here; state it as file: in {FILE}"
         else:

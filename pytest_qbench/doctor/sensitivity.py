@@ -48,8 +48,9 @@ class SensitivityResult:
         """Whether the gates judge the change correctly.
 
         For a fault: ``caught``, ``drift`` (only drift detects it), ``too small`` or ``MISSED``. A fault is missed if a
-        metric falls by more than the margin and the MDE without the verdict `regressed`. It is also missed if drift
-        must detect it and does not.
+        metric falls by more than the margin and the MDE without the verdict `regressed`, if a gate cannot compare, or
+        if drift must detect it and does not. A gate that refuses the replies, for too many that are cut, say, has
+        caught it.
 
         For a harmless change: ``green`` or ``FALSE ALARM``. Its gates may be inconclusive on so few items, but no gate
         may fail.
@@ -59,11 +60,13 @@ class SensitivityResult:
         if self.harmless:
             return "green" if not verdicts & {"regressed", "invalid"} and not moved else "FALSE ALARM"
         rows = [row for gate in self.gates for row in gate.rows]
-        if "invalid" in verdicts or any(_is_detectable(row) and row.verdict != "regressed" for row in rows):
+        if any(gate.incomparable or gate.nothing for gate in self.gates):
+            return "MISSED"
+        if any(_is_detectable(row) and row.verdict != "regressed" for row in rows):
             return "MISSED"
         if self.must_drift and not moved:
             return "MISSED"
-        if "regressed" in verdicts:
+        if verdicts & {"regressed", "invalid"}:
             return "caught"
         return "drift" if moved else "too small"
 

@@ -1,10 +1,10 @@
-"""Chinese replies: their common words in English, so that one set of rules reads both."""
+"""Translate the common words of Chinese replies into English, so that one set of rules reads both languages."""
 
 from __future__ import annotations
 
 import re
 
-# What the words around an answer mean. The longest match counts.
+# English for the words around an answer. The longest match counts.
 _WORDS = {
     " the answer is ": (
         "正确答案是 正確答案是 答案是 答案为 答案為 答案应该是 答案應該是 答案应为 答案應為 答案应是 "
@@ -38,17 +38,17 @@ _WORDS = {
     " , ": "、",
     " . ": "。 ｡",
 }  # fmt: skip
-# Replies to a question that yes or no answers, where a pause or nothing follows.
+# Replies that mean yes or no, if a pause or nothing follows.
 _YES = "是的 是 对的 對的 对 對 有的 有 会 會 正确 正確 没错 沒錯 可以 能"
 _NO = "不是的 不是 否 不 没有 沒有 并不是 並不是 不对 不對 不会 不會 不能 错误 錯誤 并没有 没"
-# Words in which a syllable above means something else.
-_KEPT = (
+# Words in which a syllable above has another meaning; they stay as they are.
+_UNTRANSLATED = (
     "不同 不错 不錯 于是 可是 总是 總是 非常 不仅 不僅 不但 未来 未來 无人 無人 尤其是 特别是 不太 "
     "比较 比較 认为 認為 因为是 成为 成為"
 )
 
 _ENGLISH = {word: english for english, words in _WORDS.items() for word in words.split()}
-_TRANSLATED = re.compile("|".join(sorted([*_ENGLISH, *_KEPT.split()], key=len, reverse=True)))
+_TRANSLATED = re.compile("|".join(sorted([*_ENGLISH, *_UNTRANSLATED.split()], key=len, reverse=True)))
 _ANSWER = r"(?:(?:正确|正確)?答案(?:是|为|為|:)\W*)?"
 
 
@@ -63,7 +63,7 @@ _ANY = re.compile(f"[{IDEOGRAPH}、。]")
 
 
 def to_english(text: str) -> str:
-    """Return a text with the Chinese words that say how a reply answers in English; all others stay."""
+    """Return a text with an English translation of the Chinese words around an answer; all other words stay."""
     if not _ANY.search(text):
         return text
     for pattern, english in _OPENING:

@@ -1,10 +1,10 @@
-"""Find the part of a reply that is marked as its answer."""
+"""Find the part of a reply that is marked as the answer."""
 
 from __future__ import annotations
 
 import re
 
-# An answer's own tags, LaTeX box or JSON field; the part after the turns of an echoed conversation.
+# Answers in tags, in a LaTeX box or in a JSON field.
 _MARKED = [
     re.compile(r"<answer>(.*?)(?:</answer>|\Z)", re.IGNORECASE | re.DOTALL),
     re.compile(r"<\|begin_of_box\|>(.*?)(?:<\|end_of_box\|>|\Z)", re.IGNORECASE | re.DOTALL),
@@ -14,12 +14,13 @@ _MARKED = [
         re.IGNORECASE,
     ),
 ]
+# A reply may repeat the conversation; its answer comes after that.
 _ECHO = re.compile(r"\b(?:user|human)\s*:.*\b(?:assistant|gpt)\s*:", re.IGNORECASE | re.DOTALL)
 _COMMAND = re.compile(r"\\[a-z]+\s*(?=\{)", re.IGNORECASE)
 
 
 def marked_answer(reply: str) -> str | None:
-    """Return what a reply marks as its answer, each different text once on a line of its own; None without a mark."""
+    """Return the marked answers of a reply, each different text once on its own line; None without a mark."""
     if echo := _ECHO.search(reply):
         reply = reply[echo.end() :]
     for pattern in _MARKED:

@@ -1,12 +1,13 @@
 """Find the option that a free-text reply chooses. The rules are deterministic, give their reason and never guess.
 
 Rules find options in the words of a reply by letter and by text (word boundaries, longest match). Each mention is
-affirmed, rejected ("not A", "A is wrong"), in passing ("than A") or only asked about ("A?", "if A"). A reply answers
+affirmed, rejected ("not A", "A is wrong"), in passing ("than A") or ignored because it is in a question or condition
+("A?", "if A"). A reply chooses an option in one of three ways:
 
-- by an option that it affirms, if it names no other one and nowhere rejects this one;
-- by the letter that it opens with, alone or with that option's text; what follows explains the answer, unless it takes
-  it back or contradicts it;
-- by a conclusion ("Answer: B", "so it must be B"), whatever it weighed before.
+- it affirms this option, names no other one and nowhere rejects this one;
+- it opens with the option's letter, alone or with the option's text, and nothing after that withdraws or contradicts
+  this answer;
+- it concludes with the option ("Answer: B", "so it must be B"), whatever it weighed before.
 
 A refusal is no answer, whatever it mentions. Replies are in English or Chinese.
 """
@@ -17,7 +18,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_qbench.extraction.commitment import committed
+from pytest_qbench.extraction.commitment import is_committed
 from pytest_qbench.extraction.container import marked_answer
 from pytest_qbench.extraction.mentions import Mention
 from pytest_qbench.extraction.normalize import plain, plain_option, tokens
@@ -37,12 +38,12 @@ from pytest_qbench.extraction.vocabulary import (
 
 NOTHING = "no option named"
 
-LONGEST = 30_000  # characters of a reply that may be an answer
+LONGEST = 30_000  # characters of the longest reply that is searched for an answer
 
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """The text of the chosen option (None: unparsed), and the rule that matched or why none did."""
+    """The text of the chosen option (None: unparsed), and the rule that found it or the reason why none did."""
 
     choice: str | None
     rule: str
@@ -64,19 +65,19 @@ def extract_answer(reply: str, options: Sequence[str]) -> Extraction:
 
 
 def _extract(reply: str, options: Sequence[str]) -> Extraction:
-    """Read a reply, or, if it names no option, the same reply with an option in the place of a word that means it."""
+    """Return the option in a reply; where it names none, look again with words replaced by options of this meaning."""
     text = plain(reply)
     found = _read(text, reply, options)
-    if found.rule == NOTHING and (other := _renamed(text, [plain_option(option) for option in options])):
+    if found.rule == NOTHING and (other := _replace_synonyms(text, [plain_option(option) for option in options])):
         return _read(other, reply, options)
     return found
 
 
-def _renamed(text: str, folded: Sequence[str]) -> str | None:
-    """Return a reply with options in the place of words that mean them; None where there are no such words.
+def _replace_synonyms(text: str, folded: Sequence[str]) -> str | None:
+    """Return a reply with options in place of words that mean them; None where there are no such words.
 
-    Such words are "three" for "3", "overexposed" for "overexposure", and a reply that is the beginning of one option
-    alone, such as "left" for "the left side".
+    Such words are "three" for "3" and "overexposed" for "overexposure". A reply that is the beginning of only one
+    option, such as "left" for "the left side", stands for this option.
     """
     words = tokens(text)[0]
     words = words[1:] if words[:1] in (["the"], ["a"], ["an"]) else words
@@ -111,15 +112,15 @@ def _read(text: str, reply: str, options: Sequence[str]) -> Extraction:
 
 def _decide(text: str, reading: Reading) -> Extraction:
     mentions = reading.mentions
-    live = _concluding([m for m in mentions if m.polarity in ("affirmed", "in passing")])
+    live = _concluding_mentions([m for m in mentions if m.polarity in ("affirmed", "in passing")])
     rejected = {m.option for m in mentions if m.polarity == "rejected"}
     named = {m.option for m in live}
     if not named:
-        asked = any(m.polarity == "ignored" for m in mentions)
-        return Extraction(None, "negated" if rejected else "only asked about" if asked else NOTHING)
+        ignored = any(m.polarity == "ignored" for m in mentions)
+        return Extraction(None, "negated" if rejected else "only asked about" if ignored else NOTHING)
     contradicts = re.search(SELF_CONTRADICTION.get(plain_option(live[0].option or ""), "(?!)"), text)
-    if (len(named) > 1 or named & rejected) and not contradicts and committed(reading, live):
-        return Extraction(live[0].option, _rule(live[:1]))
+    if (len(named) > 1 or named & rejected) and not contradicts and is_committed(reading, live):
+        return Extraction(live[0].option, _name_rule(live[:1]))
     if len(named) > 1:
         letters, texts = ({m.option for m in live if m.letter is kind} for kind in (True, False))
         contradiction = len(letters) == len(texts) == 1
@@ -131,11 +132,14 @@ def _decide(text: str, reading: Reading) -> Extraction:
         return Extraction(None, "affirmed and negated")
     if all(m.polarity == "in passing" for m in live):
         return Extraction(None, "named only in passing")
-    return Extraction(choice, _rule(live))
+    return Extraction(choice, _name_rule(live))
 
 
-def _concluding(live: list[Mention]) -> list[Mention]:
-    """Return the mentions from the first conclusion on; all of them where one option opened the reply before."""
+def _concluding_mentions(live: list[Mention]) -> list[Mention]:
+    """Return the mentions from the first conclusion on.
+
+    All mentions count where the reply opens with one option and names no other before the conclusion.
+    """
     stated = [m.start for m in live if m.stated and m.polarity == "affirmed"]
     if not stated:
         return live
@@ -145,7 +149,7 @@ def _concluding(live: list[Mention]) -> list[Mention]:
     return [m for m in live if m.start >= stated[0]]
 
 
-def _rule(live: Sequence[Mention]) -> str:
+def _name_rule(live: Sequence[Mention]) -> str:
     by_letter, by_text = any(m.letter for m in live), any(not m.letter for m in live)
     rule = "letter and option text" if by_letter and by_text else "letter" if by_letter else "option text"
     return f"{rule} alone" if live[0].alone else rule

@@ -1,4 +1,4 @@
-"""Find where a reply names options: by their text or by their letter."""
+"""Find the mentions of options in a reply, by their text or by their letter."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Polarity = Literal["affirmed", "rejected", "in passing", "ignored"]
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """The words from `start` to `end` (exclusive) that name an option; `option` is None for a letter beyond them."""
+    """The words from `start` to `end` (exclusive) that name an option; `option` is None for a letter without one."""
 
     option: str | None
     start: int
@@ -40,7 +40,7 @@ class Mention:
     polarity: Polarity = "affirmed"
     stated: bool = False  # introduced as the answer: "the answer is", "I would say"
     opening: bool = False  # the reply begins with it and a pause follows
-    leading: bool = False  # nothing but words that introduce an answer stand before it
+    leading: bool = False  # only words that introduce an answer come before it
     alone: bool = False  # nothing else is in the reply
 
 
@@ -57,10 +57,10 @@ def _is_single(word: str) -> bool:
 
 
 class MentionFinder:
-    """The words of one reply, its clauses and where it names options.
+    """The words of one reply, its clauses and its mentions of options.
 
-    `clause_starts` has for each word the first word of its clause, `clause_ends` the one after its last. `taken` are
-    the words of options' texts. `found` are the mentions in order, with nothing judged yet.
+    `clause_starts` has for each word the first word of its clause, `clause_ends` the word after its last. `taken` are
+    the words that belong to options' texts. `found` are the mentions in order, without their polarity.
     """
 
     def __init__(self, text: str, options: Sequence[str]) -> None:
@@ -75,7 +75,7 @@ class MentionFinder:
         for m in long:
             for i in range(m.start, m.end):
                 covered.setdefault(i, []).append(m)
-        self._texts = [m for m in texts if not any(_inside(m, other) for other in covered.get(m.start, ()))]
+        self._texts = [m for m in texts if not any(_is_inside(m, other) for other in covered.get(m.start, ()))]
         self.taken = {i for m in self._texts for i in range(m.start, m.end)}
         self.found = sorted([*self._texts, *self._find_letters()], key=lambda m: (m.start, m.end))
 
@@ -83,8 +83,8 @@ class MentionFinder:
         """Return word i, empty beyond the reply."""
         return self.words[i] if 0 <= i < len(self.words) else ""
 
-    def pause_after(self, i: int) -> bool:
-        """Tell whether a sign that parts clauses, or nothing, follows word i."""
+    def pause_follows(self, i: int) -> bool:
+        """Whether a sign that separates clauses, or nothing, follows word i."""
         return i + 1 == len(self.words) or bool(PAUSE.match(self.gaps[i + 1]))
 
     def _spelled(self, target: str, start: int) -> int | None:
@@ -100,34 +100,34 @@ class MentionFinder:
         for option, (article, target, _) in self._spellings.items():
             for start in range(len(self.words)):
                 end = self._spelled(target, start)
-                if end and self._is_text(start, end):
+                if end and self._is_option_text(start, end):
                     with_article = article is not None and self.word_at(start - 1) == article
                     yield Mention(option, start - with_article, end, letter=False)
 
-    def _is_text(self, start: int, end: int) -> bool:
-        """Tell whether these words mean the option, not something else that they also mean in English."""
+    def _is_option_text(self, start: int, end: int) -> bool:
+        """Whether these words mean the option, not one of their other meanings in English."""
         word = self.words[start]
         if end - start > 1:
             return True
         if _is_ideograph(word):
-            return self._is_whole(start)
+            return self._is_whole_word(start)
         if _is_single(word):
             return self._is_letter(start) and not self.labels(start, strictly=True)
         if word in NO:
             return self.is_reply(start)
         return (self.word_at(start - 1), word) not in IDIOMS and (word, self.word_at(end)) not in IDIOMS
 
-    def _is_whole(self, i: int) -> bool:
-        """Tell a Chinese option of one character, as in "很高", from a part of another word, as in "提高"."""
+    def _is_whole_word(self, i: int) -> bool:
+        """Whether a Chinese option of one character is a word, as in "很高", and not part of one, as in "提高"."""
         before = not i or not _is_ideograph(self.words[i - 1]) or self.words[i - 1] in DEGREES or self.gaps[i] != ""
         after = not _is_ideograph(self.word_at(i + 1)) or self.gaps[i + 1] != ""
         return before and after
 
     def is_reply(self, i: int) -> bool:
-        """Tell "No, it is" and "None of these" from "no noise"."""
+        """Whether "no" or "none" at word i is a reply ("No, it is", "None of these"), not a negation ("no noise")."""
         after = self.word_at(i + 1)
         goes_on = after in SUBJECTS or after in ("because", "since") or (after == "of" and self.words[i] != "no")
-        return self.pause_after(i) or (goes_on and self.gaps[i + 1].isspace())
+        return self.pause_follows(i) or (goes_on and self.gaps[i + 1].isspace())
 
     def _find_letters(self) -> Iterator[Mention]:
         long = {i for m in self._texts if m.end - m.start > 1 for i in range(m.start, m.end)}
@@ -135,20 +135,20 @@ class MentionFinder:
             if not _is_single(word) or i in long:
                 continue
             if self._is_letter(i):
-                option = self._option(i)
+                option = self._option_of(i)
                 labelled = i > 0 and self.labels(i - 1, strictly=True)  # "A. B": the text of A is B
                 if not (labelled or (option is None and i in self.taken)):
                     yield Mention(option, i, self.labels(i) or i + 1, letter=True)
             elif self._may_be_letter(i):
-                yield Mention(self._option(i), i, i + 1, letter=True, polarity="in passing")
+                yield Mention(self._option_of(i), i, i + 1, letter=True, polarity="in passing")
 
-    def _option(self, i: int) -> str | None:
-        """The option whose letter word i is; None beyond the options."""
+    def _option_of(self, i: int) -> str | None:
+        """Return the option that has word i as its letter; None beyond the options."""
         index = ord(self.words[i]) - ord("a")
         return self._options[index] if index < len(self._options) else None
 
     def _is_letter(self, i: int) -> bool:
-        """Tell an option's letter from the article, the pronoun and other single letters."""
+        """Whether word i is an option's letter, and not the article, the pronoun or another single letter."""
         word, before, after, next_word = self.words[i], self.gaps[i], self.gaps[i + 1], self.word_at(i + 1)
         if i and GLUE.fullmatch(before):
             return False
@@ -159,7 +159,7 @@ class MentionFinder:
         previous = self.word_at(i - 1) if not STOP.search(before) else ""
         if word == "i":
             return len(self.words) == 1 or previous in NAMES_LETTER
-        pause = self.pause_after(i)
+        pause = self.pause_follows(i)
         labelled = self.labels(i) is not None and self._is_introduced(i)
         if word == "a" and not pause and after.isspace() and next_word not in AFTER_LETTER and not labelled:
             # "A sharp" is the article, or a letter with another option's text: a contradiction, so no answer.
@@ -172,26 +172,32 @@ class MentionFinder:
         return "," in before and (not next_word or next_word in VERBS)
 
     def _is_introduced(self, i: int) -> bool:
-        """Tell whether word i begins a line, or its clause has nothing but words that introduce an answer before it."""
+        """Whether word i begins a line, or only words that introduce an answer come before it in its clause."""
         before = self.words[self.clause_starts[i] : i]
         return i == 0 or "\n" in self.gaps[i] or (bool(before) and all(word in INTRODUCING for word in before))
 
     def _may_be_letter(self, i: int) -> bool:
-        """Tell a letter of unclear use ("leaves B") from an article; it is no answer, but speaks against others."""
-        article = self.words[i] == "a" and not self.pause_after(i)
+        """Whether word i may be a letter ("leaves B") though its use is unclear.
+
+        Such a letter is no answer, but it counts against other options.
+        """
+        article = self.words[i] == "a" and not self.pause_follows(i)
         glued = GLUE.fullmatch(self.gaps[i]) or (GLUE.fullmatch(self.gaps[i + 1]) and self.word_at(i + 1))
-        return not (article or glued or self.words[i] == "i" or self._option(i) is None or i in self.taken)
+        return not (article or glued or self.words[i] == "i" or self._option_of(i) is None or i in self.taken)
 
     def labels(self, i: int, strictly: bool = False) -> int | None:
-        """Return the end of its own option's text if that follows letter i; `strictly`: with a sign between them."""
-        option = self._option(i) if _is_single(self.words[i]) else None
+        """Return the end of the option's text if it follows its letter at word i, or None.
+
+        With `strictly` there has to be a sign between letter and text.
+        """
+        option = self._option_of(i) if _is_single(self.words[i]) else None
         if option is None or (strictly and not re.search(r"[.):\]-]", self.gaps[i + 1])):
             return None
         _, target, full = self._spellings[option]
         return self._spelled(full, i + 1) or self._spelled(target, i + 1)
 
     def _clauses(self) -> tuple[list[int], list[int]]:
-        """Return for each word the first word of its clause and the one after its last; a label's "." ends none."""
+        """Return for each word the first word of its clause and the word after its last; "A." does not end a clause."""
         n = len(self.words)
         starts, ends = [0] * n, [n] * n
         for i in range(1, n):
@@ -205,5 +211,5 @@ def _is_ideograph(word: str) -> bool:
     return len(word) == 1 and "\u3400" <= word <= "\u9fff"
 
 
-def _inside(m: Mention, other: Mention) -> bool:
+def _is_inside(m: Mention, other: Mention) -> bool:
     return other.start <= m.start and m.end <= other.end and other.end - other.start > m.end - m.start

@@ -1,4 +1,4 @@
-"""Fold a reply to what matters for its answer, and split it into words."""
+"""Normalize a reply for the search of its answer, and split it into words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def plain(text: str) -> str:
     text = without_reasoning(text)
     text = to_english(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).upper().casefold()))
     text = re.sub(r"[*`\u200b\ufeff]", "", text).replace("_", " ")
-    text = re.sub(r"~~.*?~~", " ", text, flags=re.DOTALL)  # struck out: withdrawn
+    text = re.sub(r"~~.*?~~", " ", text, flags=re.DOTALL)  # text that is struck out is withdrawn
     text = re.sub(r"</?[a-z|][^<>\n]{0,60}>", " ", text)
     text = re.sub("[“”]", '"', re.sub("[‘’]", "'", text)).replace("‐", "-")
     text = re.sub("[–—―−]", " - ", text)
@@ -31,7 +31,7 @@ def plain(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def plain_option(option: str) -> str:
-    """Return `plain` of an option; many items share their options."""
+    """Return the `plain` form of an option; it is cached, because many items have the same options."""
     return plain(option)
 
 

@@ -1,4 +1,4 @@
-"""The words of one reply and its mentions of options, each with what the reply says of it."""
+"""The words of one reply and its mentions of options, each with its polarity."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_qbench.extraction.polarity import PolarityJudge
 
 
 class Reading:
-    """One reply as it is read: its words, the gaps around them and its mentions of options in order."""
+    """The words of one reply, the gaps around them and its mentions of options in order."""
 
     def __init__(self, text: str, options: Sequence[str]) -> None:
         self._finder = MentionFinder(text, options)
@@ -18,16 +18,19 @@ class Reading:
         self.mentions = [judge.judge(m) for m in self._finder.found]
 
     def labels(self, i: int, strictly: bool = False) -> int | None:
-        """Return the end of its own option's text if that follows letter i; `strictly`: with a sign between them."""
+        """Return the end of the option's text if it follows its letter at word i, or None.
+
+        With `strictly` there has to be a sign between letter and text.
+        """
         return self._finder.labels(i, strictly)
 
     def clause(self, i: int) -> int:
         """Return the first word of the clause of word i."""
         return self._finder.clause_starts[i]
 
-    def pauses_after(self, m: Mention) -> bool:
-        """Tell whether a sign that parts clauses, or nothing, follows a mention."""
-        return self._finder.pause_after(m.end - 1)
+    def pause_follows(self, m: Mention) -> bool:
+        """Whether a sign that separates clauses, or nothing, follows a mention."""
+        return self._finder.pause_follows(m.end - 1)
 
     def text_after(self, i: int) -> str:
         """Return the text from gap i on."""

@@ -20,11 +20,11 @@ _FORMATS = [tuple(re.compile(tag, re.IGNORECASE) for tag in pair) for pair in TA
 
 
 def without_reasoning(text: str) -> str:
-    """Return what a reply holds beside its reasoning, without surrounding whitespace.
+    """Return a reply without its reasoning and without surrounding whitespace.
 
-    All of a reasoning block goes. So does everything before a closing tag that nothing opened, because some chat
-    templates write the opening tag into the prompt; and everything behind an opening tag that nothing closes, because
-    such a reply ended before its answer.
+    All of a reasoning block is removed. So is everything before a closing tag without an opening one, because some chat
+    templates write the opening tag into the prompt. So is everything after an opening tag without a closing one,
+    because such a reply ended before its answer.
     """
     for opening, closing in _FORMATS:
         text = _without(text, opening, closing)

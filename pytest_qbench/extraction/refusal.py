@@ -53,7 +53,7 @@ _REFUSAL, _CHINESE_REFUSAL = (re.compile("|".join(patterns)) for patterns in (_R
 
 
 def is_refusal(folded: str, text: str) -> bool:
-    """Tell whether a reply refuses to answer, whatever option it mentions beside that.
+    """Whether a reply refuses to answer, whatever option it mentions besides.
 
     `folded` is the reply as `normalize.plain` returns it, `text` the reply itself.
     """

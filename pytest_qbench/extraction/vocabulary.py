@@ -1,10 +1,10 @@
-"""English words by their use in a reply: to negate, to join, to introduce an answer. Data alone."""
+"""English words by their function in a reply: negation, conjunction, introduction of an answer. Data only."""
 
 from __future__ import annotations
 
 import re
 
-# Messages that a server or a client library wrote in place of an answer.
+# Error messages of a server or a client library in place of an answer.
 ERROR = re.compile(
     r"""\W*(?: error\s*(?:code|:|-|\d|$) | (?:\w+\.)*\w*(?:error|exception)\s*(?:[:(]|$) | an\ error\ (?:has\ )?occurred
     | https?\ ?(?:/[\d.]+)?\s*(?:error)?\s*[45]\d\d | object["']\s*:\s*["']error
@@ -78,12 +78,12 @@ BEFORE_LETTER = _set(
     believe or and nor not neither either both than versus vs so therefore thus hence correct probably definitely
     likely clearly maybe perhaps only except to between as that but like"""
 )
-AFTER_LETTER = _set(  # words that no article "a" stands before
+AFTER_LETTER = _set(  # words that never follow the article "a"
     """is was because since as and or nor but for due it the this that which seems appears looks would should must
     cannot could may might has matches although though if in on based with describes"""
 )
 DEGREES = _set("很 较 較 偏 太 更 极 極 挺 度")
-# Replies that mean yes or no, where a pause or nothing follows.
+# Replies that mean yes or no, if a pause or nothing follows.
 YES = re.compile(
     r"(?:yeah|yep|yup|yes indeed|absolutely|certainly|definitely|indeed|of course|sure|correct|true|right|exactly"
     r"|affirmative)(?=\W*$|\s*[,.!;:\n-])"
@@ -92,23 +92,23 @@ NO_WORDS = re.compile(
     r"(?:nope|nah|not really|not at all|(?:definitely|certainly|absolutely|probably|of course) not|false|incorrect"
     r"|negative)(?=\W*$|\s*[,.!;:\n-])"
 )
-# What a reply may call an option of this name.
+# Words that a reply may use for an option of this name.
 RELATED = {"noisy": "noise", "overexposed": "overexposure", "underexposed": "underexposure"}
 NUMBERS = {
     "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9",
     "ten": "10",
 }  # fmt: skip
-# The beginning of a clause that concludes with what follows.
+# The beginning of a clause that ends with a conclusion.
 FOREMOST = re.compile(
     r".*\b(?:most \w+|main|primary|dominant|biggest|worst|chief)\b[\w ]* (?:is|was|seems to be|appears to be)"
     r"(?: the| a| an)?"
 )
-# Where a reply takes back what it said.
+# Words with which a reply withdraws an earlier statement.
 REVISES = re.compile(
     r"(?:^|[.!?\n,;:-]\s*|\b(?:but|oh|no)\s+)(?:wait|hmm|actually|correction|scratch that|on second thought|i mean"
     r"|let me (?:re|think|check|correct|look)|i made a mistake|my mistake)\b"
 )
-# A sentence about the image as a whole.
+# The beginning of a sentence about the whole image.
 OF_THE_IMAGE = re.compile(
     r"(?:(?:the|this|that) )?(?:(?:whole|entire|overall|given) )?(?:image|picture|photo|photograph|it|this|that|answer)"
     r" (?:is|looks|seems|appears)(?: to be)?(?: \w+ly| very| quite| too| so| a| an| the)*\Z"

@@ -1,1 +1,1 @@
-"""Gates: what they compare, how they decide, and what they can decide."""
+"""Gates: from a paired comparison to a verdict, its reason, and the power that a number of items gives."""

@@ -1,4 +1,4 @@
-"""Check the bounds of a gate: a bound that always holds, or that no result can keep, is refused."""
+"""Check the bounds of a gate; a bound that every result keeps, or that none can keep, is refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from pytest_qbench.metrics.specs import SPECS
 
 
 def check_bounds(name: str, margin: object, minimum: object, maximum: object) -> None:
-    """Raise `ValueError` for an unknown metric, no bound at all, and bounds that no result could break or keep."""
+    """Raise `ValueError` for an unknown metric, for no bound at all, and for a bound that cannot decide.
+
+    A bound cannot decide if no result breaks it or no result keeps it.
+    """
     if (spec := SPECS.get(name)) is None:
         raise ValueError(f"qbench_gate: no metric {name!r}; there are {', '.join(SPECS)}")
     if margin is None and minimum is None and maximum is None:
@@ -21,7 +24,7 @@ def check_bounds(name: str, margin: object, minimum: object, maximum: object) ->
         None if value is None else _number(name, word, value)
         for word, value in (("margin", margin), ("minimum", minimum), ("maximum", maximum))
     )
-    told = f"{name} lies from {least:g} to {greatest:g}"
+    extent = f"{name} lies from {least:g} to {greatest:g}"
     half = (greatest - least) / 2
     if drop is not None and drop < 0:
         raise ValueError(f"qbench_gate({name!r}): margin={drop:g} must be >= 0")
@@ -31,14 +34,14 @@ def check_bounds(name: str, margin: object, minimum: object, maximum: object) ->
             f"qbench_gate({name!r}): margin={drop:g} would allow any drop; give less than {half:g}{example}"
         )
     if floor is not None and not least < floor <= greatest:
-        raise ValueError(f"qbench_gate({name!r}): minimum={floor:g} decides nothing: {told}")
+        raise ValueError(f"qbench_gate({name!r}): minimum={floor:g} decides nothing: {extent}")
     if ceiling is not None and not least <= ceiling < greatest:
-        raise ValueError(f"qbench_gate({name!r}): maximum={ceiling:g} decides nothing: {told}")
+        raise ValueError(f"qbench_gate({name!r}): maximum={ceiling:g} decides nothing: {extent}")
     if floor is not None and ceiling is not None and floor > ceiling:
         raise ValueError(f"qbench_gate({name!r}): minimum={floor:g} is above maximum={ceiling:g}")
 
 
 def _number(name: str, word: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, Real) or not isfinite(number := float(value)):
-        raise ValueError(f"qbench_gate({name!r}): {word}={value!r} is no finite number")
+        raise ValueError(f"qbench_gate({name!r}): {word}={value!r} is not a finite number")
     return number

@@ -1,4 +1,4 @@
-"""One metric of a run, on one dataset and slice, against a baseline: the pairs, the paired test, the drift."""
+"""Comparison of one metric of a run with a baseline, on one dataset and slice: pairs, paired test, drift."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from scipy.stats import rankdata
 
 from pytest_qbench.baseline.baseline import Baseline, shows_another_picture
 from pytest_qbench.baseline.expectation import expected_keys
-from pytest_qbench.gates.targets import IncomparableError, InvalidError, fits
+from pytest_qbench.gates.targets import IncomparableError, InvalidError, matches
 from pytest_qbench.judges import control_set as control
 from pytest_qbench.metrics.drift import Drift, compare_with_floor, drift, judge_drifts
 from pytest_qbench.metrics.fingerprint import differences
-from pytest_qbench.metrics.metrics import Metric, compute_metrics, usable
+from pytest_qbench.metrics.metrics import Metric, compute_metrics, usable_records
 from pytest_qbench.metrics.probabilities import option_margin
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import CORRELATIONS, DRIFTS, SPECS, kind_of, task_of
@@ -26,19 +26,19 @@ from pytest_qbench.stats.paired_correlation import paired_correlation
 from pytest_qbench.stats.smoothing import paired_smoothed
 
 
-def metric_of(name: str, records: Sequence[Record], slice_: str | None, halves: bool) -> Metric | None:
-    """One metric over the records of one dataset, also of a slice that is no standing row of the summary."""
-    for metric in compute_metrics(usable(records, name, slice_), halves):
+def metric_of(name: str, records: Sequence[Record], slice_: str | None, averages_halves: bool) -> Metric | None:
+    """Return one metric over the records of one dataset, or of any slice of it; None where it does not exist."""
+    for metric in compute_metrics(usable_records(records, name, slice_), averages_halves):
         if metric.name == name and metric.slice is None and metric.dataset:
             return replace(metric, slice=slice_)
     return None
 
 
 def check_comparable(name: str, results: Results, baseline: Baseline, dataset: str | None) -> None:
-    """Raise `IncomparableError` for other conditions, or for items of the baseline that are gone from the data.
+    """Raise `IncomparableError` for other conditions, or for items of the baseline that the data lacks.
 
-    The options that select a part of the data select the same part of the baseline. `dataset`: a name or a pattern;
-    None: the whole task.
+    The options that select a part of the data select the same part of the baseline. `dataset` is a name or a pattern;
+    None means the whole task.
     """
     task = task_of(name)
     if differ := differences(task, baseline.fingerprint, results.fingerprint):
@@ -47,26 +47,27 @@ def check_comparable(name: str, results: Results, baseline: Baseline, dataset: s
         old, new = (each.judge_control for each in (baseline.fingerprint, results.fingerprint))
         if old and new and (moved := control.drift(old.scores, new.scores)):
             raise IncomparableError(
-                f"judge drift, not model drift: {moved} since baseline {baseline.name}; pin the judge, or record anew"
+                f"judge drift, not model drift: {moved} since baseline {baseline.name}; "
+                "use the same judge, or record the baseline again"
             )
     unclear = [
         reason for (t, item), reason in baseline.ambiguous.items()
-        if t == task and fits(results.expected[t, item].dataset, dataset)
+        if t == task and matches(results.expected[t, item].dataset, dataset)
     ]  # fmt: skip
     if unclear:
         raise IncomparableError(
             f"{len(unclear)} items cannot be told apart in baseline {baseline.name} (first: {unclear[0]}); "
-            "give both sources the same ids or image names, or record the baseline anew"
+            "give both sources the same ids or image names, or record the baseline again"
         )
     wanted = [
         key
         for key in sorted(expected_keys(baseline, results.fingerprint.selection))
-        if key[0] == task and fits(baseline.records[key].dataset, dataset)
+        if key[0] == task and matches(baseline.records[key].dataset, dataset)
     ]
     if gone := [id_ for _, id_ in wanted if (task, id_) not in results.expected]:
         raise IncomparableError(
             f"{len(gone)} of the {len(wanted)} {task} items of baseline {baseline.name} are not in this data "
-            f"(first: {gone[0]}); choose the part to compare with --qbench-datasets, or record the baseline anew"
+            f"(first: {gone[0]}); choose the part to compare with --qbench-datasets, or record the baseline again"
         )
 
 
@@ -82,26 +83,26 @@ class Comparison:
 
     @cached_property
     def pairs(self) -> list[tuple[Record, Record]]:
-        """Candidate and baseline records of the same items; raises when they are not the same questions."""
+        """Candidate and baseline records of equal items; raises `IncomparableError` for other questions or images."""
         task, base = task_of(self.name), self.baseline
-        new = usable(self.results.of(self.name, self.dataset), self.name, self.slice)
+        new = usable_records(self.results.of(self.name, self.dataset), self.name, self.slice)
         unknown = [r.item for r in new if (task, r.item) not in base.records]
         if unknown:
             raise IncomparableError(
                 f"{self.dataset}: {len(unknown)} of {len(new)} items are not in baseline {base.name} "
-                f"(first: {unknown[0]}); were they renamed? record the baseline anew"
+                f"(first: {unknown[0]}); were they renamed? record the baseline again"
             )
         changed = [r.item for r in new if base.digests[task, r.item] != self.results.expected[task, r.item].digest()]
         if changed:
             raise IncomparableError(
                 f"{self.dataset}: {len(changed)} of {len(new)} items have another text, key or reference than in "
-                f"baseline {base.name} (first: {changed[0]}); record the baseline anew"
+                f"baseline {base.name} (first: {changed[0]}); record the baseline again"
             )
         seen = [r.item for r in new if shows_another_picture(r, base)]
         if seen:
             raise IncomparableError(
                 f"{self.dataset}: {len(seen)} of {len(new)} items show another image than in baseline {base.name} "
-                f"(first: {seen[0]}); restore the images, or record the baseline anew"
+                f"(first: {seen[0]}); restore the images, or record the baseline again"
             )
         pairs = [(r, old) for r in new if (old := base.records[task, r.item]).status != "error"]
         if not pairs:
@@ -116,8 +117,11 @@ class Comparison:
         return mean_of_comparisons(parts, alpha) if len(parts) > 1 else parts[0]
 
     def _parts(self) -> list[list[tuple[Record, Record]]]:
-        """What is correlated on its own: the halves of a dataset that counts by their mean, else all of it."""
-        halves = dict.fromkeys(new.slices.get("half") for new, _ in self.pairs) if self.results.halves else {}
+        """Return the pairs of each correlation: one list per half where the dataset's value is the mean of halves.
+
+        Any other dataset has one list.
+        """
+        halves = dict.fromkeys(new.slices.get("half") for new, _ in self.pairs) if self.results.averages_halves else {}
         if len(halves) < 2:
             return [self.pairs]
         return [[pair for pair in self.pairs if pair[0].slices.get("half") == half] for half in halves]
@@ -130,7 +134,7 @@ class Comparison:
 
     @property
     def identical(self) -> bool:
-        """Whether every item came out as in the baseline: the same answer, mean verdict, or rank of the score."""
+        """Whether every item equals the baseline: the same answer, mean verdict, or rank of the score."""
         if self.name == "assessment.srcc":
             columns = [([_score(r) for r in side] for side in zip(*part, strict=True)) for part in self._parts()]
             return all(np.array_equal(rankdata(new), rankdata(old)) for new, old in columns)
@@ -146,26 +150,26 @@ class Comparison:
     @property
     def old_value(self) -> float | None:
         """The metric of the baseline on the items compared."""
-        old = metric_of(self.name, [old for _, old in self.pairs], self.slice, self.results.halves)
+        old = metric_of(self.name, [old for _, old in self.pairs], self.slice, self.results.averages_halves)
         return old.value if old else None
 
     @property
     def drift(self) -> Metric:
-        """How far the probabilities moved; for a metric of `DRIFTS`."""
+        """Mean absolute change of the probabilities or scores, for a metric of `DRIFTS`."""
         return drift(self.name, self.dataset, self.pairs, self.results.fingerprint.words)
 
 
 def paired_items(name: str, pairs: Sequence[tuple[Record, Record]], alpha: float) -> Paired:
     """Run the paired test of a metric that is a mean over items.
 
-    Accuracy is smoothed over its likelihoods where both sides have them (`smoothing.paired_smoothed`).
+    Accuracy is smoothed over its likelihoods where both runs have them (`smoothing.paired_smoothed`).
     """
     value_of = SPECS[name].item_value
     both = [(value_of(new), value_of(old), new.group) for new, old in pairs]
     complete = [(a, b, g) for a, b, g in both if a is not None and b is not None]
     if not complete:
         raise InvalidError(f"{pairs[0][0].dataset}: no item counts for {name}")
-    if len(complete) < len(both) and name != "perception.yes_rate":  # which counts yes-or-no questions alone
+    if len(complete) < len(both) and name != "perception.yes_rate":  # the yes rate counts yes-or-no questions only
         first = next(new.item for (new, _), (a, b, _) in zip(pairs, both, strict=True) if a is None or b is None)
         raise InvalidError(
             f"{pairs[0][0].dataset}: {len(both) - len(complete)} of {len(both)} items have no value of {name} "
@@ -185,7 +189,7 @@ def paired_items(name: str, pairs: Sequence[tuple[Record, Record]], alpha: float
 
 
 def _margins(pairs: Sequence[tuple[Record, Record]]) -> tuple[list[float], list[float]] | None:
-    """Margins of the right option, candidate and baseline; None unless they decide every answer of both sides."""
+    """Return the margins of the right option, candidate and baseline; None unless they decide every answer of both."""
     columns: tuple[list[float], list[float]] = ([], [])
     for pair in pairs:
         for record, column in zip(pair, columns, strict=True):
@@ -203,7 +207,7 @@ def _score(record: Record) -> float:
 
 
 def drifts(results: Results, baseline: Baseline) -> list[tuple[Metric, bool]]:
-    """The drift of every dataset that can be compared, with what it means, and whether it is more than noise."""
+    """Return the drift of every dataset that can be compared, with its meaning, and whether it exceeds the noise."""
     found: list[Drift] = []
     words = results.fingerprint.words
     for name in DRIFTS:

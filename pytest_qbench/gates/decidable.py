@@ -1,4 +1,4 @@
-"""Whether a gate could fail at all with its items: one that could not has judged nothing."""
+"""Check that a gate could fail with its items; a gate that could not has no meaning."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_can_fail(name: str, comparisons: Sequence[Comparison], margin: float, 
 
 
 def _possible_drop(name: str, old: Record) -> float | None:
-    """Return by how much the value of an item can fall, None where it has none.
+    """Return by how much the value of an item can fall; None where it has no value.
 
     A rank, and an answer by likelihood, can always fall.
     """

@@ -1,4 +1,4 @@
-"""Judge a metric against a baseline: the verdict of a gate. What was not measured or compared is `invalid`.
+"""Verdict of a gate: a metric judged against a baseline. Missing or incomparable results are `invalid`.
 
 The rule, with d = candidate - baseline (more is better), m the margin, [L, U] the paired 90 % interval and p the
 one-sided p-value of a drop:
@@ -10,10 +10,10 @@ one-sided p-value of a drop:
 - `inconclusive`: anything else.
 
 `invalid` and `regressed` fail, `inconclusive` warns. The k gates of a run share alpha = 0.05. The level of a gate is
-alpha / k and what earlier gates cannot spend (`alarm_budget`); the rows of one gate (several datasets or slices) share
-it by Holm. Accuracy over several datasets has one more row, all their items together: a small drop everywhere is none
-anywhere. SRCC and PLCC over several datasets have one more row, their mean, which Q-Bench publishes: the mean decides
-`pass`, every dataset can turn the gate red.
+alpha / k plus the alpha that earlier gates cannot use (`alarm_budget`); the rows of one gate (several datasets or
+slices) share it by Holm. Accuracy over several datasets has one more row with all their items: it finds a small drop
+that every dataset shares. SRCC and PLCC over several datasets have one more row, their mean, which Q-Bench publishes.
+The mean decides `pass`; every dataset can turn the gate red.
 """
 
 from __future__ import annotations
@@ -24,13 +24,20 @@ from math import isfinite
 from statistics import fmean
 
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
-from pytest_qbench.gates.alarm_budget import Spending, spend
+from pytest_qbench.gates.alarm_budget import Spending, alarm_budget, spend
 from pytest_qbench.gates.arguments import check_bounds
 from pytest_qbench.gates.comparison import Comparison, check_comparable, metric_of, paired_items
 from pytest_qbench.gates.decidable import check_can_fail
-from pytest_qbench.gates.flips import flips, together
-from pytest_qbench.gates.reasons import reason
-from pytest_qbench.gates.targets import IncomparableError, InvalidError, NothingError, Place, check_whole, places
+from pytest_qbench.gates.flips import flips, merge_flips
+from pytest_qbench.gates.reasons import explain_verdict
+from pytest_qbench.gates.targets import (
+    IncomparableError,
+    InvalidError,
+    NothingError,
+    Target,
+    check_complete,
+    find_targets,
+)
 from pytest_qbench.gates.verdict import SEVERITY, Verdict, decide
 from pytest_qbench.metrics.metrics import ALPHA, Metric, mean_metric
 from pytest_qbench.metrics.results import Results
@@ -41,7 +48,7 @@ from pytest_qbench.stats.paired import Paired, mean_of_comparisons
 from pytest_qbench.stats.resampling import Undefined
 
 MEAN, POOLED = "mean of datasets", "all items together"
-# The gates of the suites, and of `qbench compare`: one hundredth of what each metric can reach.
+# The gates of the suites and of `qbench compare`: one hundredth of the range of each metric.
 DEFAULT_MARGINS: Mapping[str, float] = {
     "perception.accuracy": 0.01,
     "description.sum": 0.06,
@@ -51,18 +58,21 @@ DEFAULT_MARGINS: Mapping[str, float] = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a gate tolerates, how many gates share alpha, and what earlier gates left of it (`carried`)."""
+    """Limits of a gate: tolerated fractions of failed items, number of gates that share alpha, and alpha left over.
+
+    `leftover` is the alpha that earlier gates did not use.
+    """
 
     max_errors: float = 0.0
     max_unparsed: float = 0.05
     max_cut: float = 0.05
     comparisons: int = 1
     seed: int = 0
-    carried: float = 0.0
+    leftover: float = 0.0
 
     @property
     def share(self) -> float:
-        """The part of alpha that each gate has of its own."""
+        """The part of alpha that belongs to each gate."""
         return ALPHA / self.comparisons
 
 
@@ -70,9 +80,9 @@ class Limits:
 class GateResult:
     """The verdict on one metric. `rows` are its datasets and slices, `lost` and `gained` the items that changed.
 
-    `incomparable`: invalid because there is no comparable baseline, not because of this run.
-    `nothing`: there is nothing to judge: the answers are not public, or data and baseline both lack the task.
-    `unspent`: the part of alpha that is left to the gates after it.
+    `incomparable`: invalid because there is no comparable baseline, not because of this run. `nothing`: there is
+    nothing to judge, because the answers are not public, or data and baseline both lack the task. `unspent`: the part
+    of alpha that is left to later gates.
     """
 
     name: str
@@ -83,13 +93,13 @@ class GateResult:
     gained: tuple[Flip, ...] = ()
     incomparable: bool = False
     nothing: bool = False
-    lost_count: int = 0  # `lost` and `gained` may list fewer
+    lost_count: int = 0  # all of them; `lost` and `gained` may list fewer
     gained_count: int = 0
     unspent: float = 0.0
 
 
-def shares(name: str, rows: int, datasets: int) -> int:
-    """Into how many equal parts a gate cuts its level: its rows, and the one over several datasets."""
+def count_parts(name: str, rows: int, datasets: int) -> int:
+    """Return the number of equal parts of a gate's level: one per row, plus one for a row over several datasets."""
     return rows + (datasets > 1 and (SPECS[name].is_rate or (name in CORRELATIONS and rows == datasets)))
 
 
@@ -116,45 +126,49 @@ def evaluate(
     label = " ".join(p for p in (name, dataset, slice) if p)
     rows: list[Metric] = []
     try:
-        chosen = places(name, dataset, slice, results, baseline)
-        for each in dict.fromkeys(place.dataset for place in chosen):
-            check_whole(name, each, results, limits.max_errors, limits.max_unparsed, limits.max_cut)
+        chosen = find_targets(name, dataset, slice, results, baseline)
+        for each in dict.fromkeys(target.dataset for target in chosen):
+            check_complete(name, each, results, limits.max_errors, limits.max_unparsed, limits.max_cut)
         if name in DRIFTS:
             rows = [comparison.drift for comparison in _comparisons(name, chosen, dataset, results, baseline)]
             if unknown := [row for row in rows if row.value is None]:
                 raise InvalidError(f"{unknown[0].dataset}: {name} is undefined: {unknown[0].note}")
         else:
-            rows = [_row(name, place, results) for place in chosen]
+            rows = [_metric_row(name, target, results) for target in chosen]
         if broken := _broken_bound(rows, minimum, maximum):
-            return GateResult(label, "regressed", broken, tuple(rows), unspent=limits.carried)
+            return GateResult(label, "regressed", broken, tuple(rows), unspent=limits.leftover)
         if margin is None:
-            return GateResult(label, "pass", _within(rows, minimum, maximum), tuple(rows), unspent=limits.carried)
+            text = _describe_bounds(rows, minimum, maximum)
+            return GateResult(label, "pass", text, tuple(rows), unspent=limits.leftover)
         comparisons = _comparisons(name, chosen, dataset, results, baseline)
         rows, unspent = _judge(name, rows, comparisons, margin, limits)
     except (InvalidError, Undefined) as e:
         incomparable, nothing = isinstance(e, IncomparableError), isinstance(e, NothingError)
         return GateResult(
-            label, "invalid", str(e), tuple(rows), incomparable=incomparable, nothing=nothing, unspent=limits.carried
+            label, "invalid", str(e), tuple(rows), incomparable=incomparable, nothing=nothing, unspent=limits.leftover
         )
     verdict, deciding = _verdict(rows, each_dataset)
-    moved = together([flips(name, comparison.pairs, results.expected) for comparison in comparisons])
+    moved = merge_flips([flips(name, comparison.pairs, results.expected) for comparison in comparisons])
     return GateResult(
-        label, verdict, "; ".join(map(reason, deciding)), tuple(rows), moved.lost, moved.gained,
+        label, verdict, "; ".join(map(explain_verdict, deciding)), tuple(rows), moved.lost, moved.gained,
         lost_count=len(moved.all_lost), gained_count=len(moved.all_gained), unspent=unspent,
     )  # fmt: skip
 
 
 def _comparisons(
-    name: str, chosen: Sequence[Place], dataset: str | None, results: Results, baseline: Baseline | MissingBaseline
+    name: str, chosen: Sequence[Target], dataset: str | None, results: Results, baseline: Baseline | MissingBaseline
 ) -> list[Comparison]:
     if isinstance(baseline, MissingBaseline):
         raise IncomparableError(baseline.reason)
     check_comparable(name, results, baseline, dataset)
-    return [Comparison(name, place.dataset, place.slice, results, baseline) for place in chosen]
+    return [Comparison(name, target.dataset, target.slice, results, baseline) for target in chosen]
 
 
 def _verdict(rows: Sequence[Metric], each_dataset: bool) -> tuple[Verdict, list[Metric]]:
-    """The verdict of a gate and the rows that decide it: the worst, or the mean of datasets where none regressed."""
+    """Return the verdict of a gate and the rows that decide it.
+
+    That is the worst row, or the mean of datasets where none regressed.
+    """
     if any(row.note == MEAN for row in rows) and not each_dataset:
         deciding = [row for row in rows if row.verdict == "regressed" or row.note == MEAN]
     else:
@@ -166,26 +180,27 @@ def _verdict(rows: Sequence[Metric], each_dataset: bool) -> tuple[Verdict, list[
 def _judge(
     name: str, rows: Sequence[Metric], comparisons: Sequence[Comparison], margin: float, limits: Limits
 ) -> tuple[list[Metric], float]:
-    """The rows with their verdicts, one over all datasets at the end where there are several; the alpha left over."""
+    """Return the rows with their verdicts, and the alpha left over; a row over several datasets comes last."""
     judged = [(row, c.paired(ALPHA, limits.seed)) for row, c in zip(rows, comparisons, strict=True)]
     for row, paired in judged:
-        _check_decidable(row, paired, comparisons)
+        _check_bounded(row, paired, comparisons)
     judged = [
         (replace(row, baseline=c.old_value, identical=c.identical or None), paired)
         for (row, paired), c in zip(judged, comparisons, strict=True)
     ]
-    parts = shares(name, len(rows), len({c.dataset for c in comparisons}))
+    parts = count_parts(name, len(rows), len({c.dataset for c in comparisons}))
     if parts > len(rows):
-        judged.append(_together(name, [row for row, _ in judged], [paired for _, paired in judged], comparisons))
-    spending = spend(limits.share, limits.carried, [paired.alarm_chance(margin) for _, paired in judged])
-    check_can_fail(name, comparisons, margin, spending.level)
-    return _decided(judged, margin, spending, limits.share), spending.unspent
+        judged.append(_combined_row(name, [row for row, _ in judged], [paired for _, paired in judged], comparisons))
+    spending = spend(limits.share, limits.leftover, [paired.alarm_chance(margin) for _, paired in judged])
+    # Where many items change, as in a failing run, the budget is the level.
+    check_can_fail(name, comparisons, margin, alarm_budget(limits.share, limits.leftover))
+    return _decide_rows(judged, margin, spending, limits.share), spending.unspent
 
 
-def _decided(
+def _decide_rows(
     judged: Sequence[tuple[Metric, Paired]], margin: float, spending: Spending, gain_level: float
 ) -> list[Metric]:
-    """The rows with their numbers and verdicts; gains have the gate's own share of alpha."""
+    """Return the rows with their numbers and verdicts; gains are tested at the gate's own share of alpha."""
     drops, gains = [p.p_value for _, p in judged], holm([p.p_gain for _, p in judged])
     level = spending.level
     if spending.is_shared:
@@ -201,10 +216,10 @@ def _decided(
     ]  # fmt: skip
 
 
-def _together(
+def _combined_row(
     name: str, rows: Sequence[Metric], parts: Sequence[Paired], comparisons: Sequence[Comparison]
 ) -> tuple[Metric, Paired]:
-    """The row over several datasets: all right/wrong answers pooled, or the mean of the correlations."""
+    """Return the row over several datasets: all right/wrong answers pooled, or the mean of the correlations."""
     if name in CORRELATIONS:
         now, before = (
             fmean(v for v in values if v is not None)
@@ -220,8 +235,8 @@ def _together(
     return row, paired_items(name, pairs, ALPHA)
 
 
-def _check_decidable(row: Metric, paired: Paired, comparisons: Sequence[Comparison]) -> None:
-    """Raise `InvalidError` where too few photos leave an interval without bounds."""
+def _check_bounded(row: Metric, paired: Paired, comparisons: Sequence[Comparison]) -> None:
+    """Raise `InvalidError` where there are too few photos for an interval with bounds."""
     if isfinite(paired.lower):
         return
     groups = {new.group for c in comparisons if c.dataset == row.dataset for new, _ in c.pairs}
@@ -230,11 +245,11 @@ def _check_decidable(row: Metric, paired: Paired, comparisons: Sequence[Comparis
     raise InvalidError(f"{row.dataset}: {of}: too few to tell noise from change; measure at least four photos")
 
 
-def _row(name: str, place: Place, results: Results) -> Metric:
-    """The metric of one dataset and slice; raises `InvalidError` when it is undefined."""
-    row = metric_of(name, results.of(name, place.dataset), place.slice, results.halves)
+def _metric_row(name: str, target: Target, results: Results) -> Metric:
+    """Return the metric of one dataset and slice; raises `InvalidError` when it is undefined."""
+    row = metric_of(name, results.of(name, target.dataset), target.slice, results.averages_halves)
     if row is None or row.value is None:
-        raise InvalidError(f"{place}: {name} is undefined: {row.note if row else 'no item counts for it'}")
+        raise InvalidError(f"{target}: {name} is undefined: {row.note if row else 'no item counts for it'}")
     return row
 
 
@@ -249,6 +264,6 @@ def _broken_bound(rows: Sequence[Metric], minimum: float | None, maximum: float 
     return None
 
 
-def _within(rows: Sequence[Metric], minimum: float | None, maximum: float | None) -> str:
+def _describe_bounds(rows: Sequence[Metric], minimum: float | None, maximum: float | None) -> str:
     wanted = " and ".join(f"{word} {b:g}" for word, b in (("at least", minimum), ("at most", maximum)) if b is not None)
     return ", ".join(f"{row.dataset} {row.value:.4f}" for row in rows) + f": {wanted}"

@@ -1,4 +1,4 @@
-"""Which items a change comes from: answers that flipped, descriptions and scores that moved. Pure."""
+"""List the items behind a change: answers that flipped, descriptions and scores that moved."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pytest_qbench.metrics.specs import judged_mean
 from pytest_qbench.records import Record
 from pytest_qbench.runs.summary_parts import Flip
 
-MOVED = 0.1  # share of a dataset by which a score's rank must move against the rank of its MOS to be listed
-MOST = 50  # items listed each way, of those that moved by degrees; flipped answers are all listed
+MOVED = 0.1  # fraction of a dataset by which a score's rank must move against the rank of its MOS to be listed
+MOST = 50  # moved descriptions or scores listed in each direction; flipped answers are all listed
 
 Pair = tuple[Record, Record]
 
@@ -29,8 +29,8 @@ class Flips:
     all_gained: frozenset[str] = frozenset()
 
 
-def together(found: Sequence[Flips]) -> Flips:
-    """The flips of several datasets and slices, each item once."""
+def merge_flips(found: Sequence[Flips]) -> Flips:
+    """Return the flips of several datasets and slices, each item once."""
     lost = dict.fromkeys(flip for one in found for flip in one.lost)
     gained = dict.fromkeys(flip for one in found for flip in one.gained)
     all_lost, all_gained = (one.all_lost for one in found), (one.all_gained for one in found)
@@ -38,28 +38,29 @@ def together(found: Sequence[Flips]) -> Flips:
     return Flips(tuple(lost), tuple(gained), none.union(*all_lost), none.union(*all_gained))
 
 
-def flips(name: str, pairs: Sequence[Pair], asked: Mapping[tuple[str, str], Item]) -> Flips:
-    """Items lost and items gained for a metric, from pairs (candidate, baseline) of one dataset.
+def flips(name: str, pairs: Sequence[Pair], items: Mapping[tuple[str, str], Item]) -> Flips:
+    """Return the items lost and gained for a metric, from pairs (candidate, baseline) of one dataset.
 
-    perception: right before and not now, or the other way round, in the order of the data. description: a lower or a
-    higher judged mean (of the dimension that the metric names). assessment: the score's rank moved away from that of
-    the MOS, or towards it, by more than `MOVED` of the ranks. The last two list the largest moves first, `MOST` each.
-    Ranks are written as per cent of the dataset: 100 % is the best.
+    perception: the answer was right before and is not now, or the reverse, in the order of the data. description: the
+    judged mean (of the dimension that the metric names) is lower or higher. assessment: the score's rank moved away
+    from that of the MOS, or towards it, by more than `MOVED` of the ranks. Descriptions and scores start with the
+    largest moves, at most `MOST` in each direction. Ranks are written as per cent of the dataset: 100 % is the best.
+    `items` holds the items by task and id.
     """
     if name.startswith("perception."):
         lost = [p for p in pairs if p[1].status == "correct" != p[0].status]
         gained = [p for p in pairs if p[0].status == "correct" != p[1].status]
-        sides = [tuple(_answer(p, asked) for p in side) for side in (lost, gained)]
-        return Flips(sides[0], sides[1], *(frozenset(f.item for f in side) for side in sides))
+        both = [tuple(_answer(p, items) for p in flipped) for flipped in (lost, gained)]
+        return Flips(both[0], both[1], *(frozenset(f.item for f in flipped) for flipped in both))
     if name.startswith("description."):
         dimension = name.partition(".")[2]
         means = [tuple(judged_mean(r, dimension) for r in pair) for pair in pairs]
         moves = [0.0 if new is None or old is None else new - old for new, old in means]
         texts = [tuple("none" if v is None else f"{v:.2f}" for v in pair) for pair in means]
-        questions = [asked[r.task, r.item].question or "" for r, _ in pairs]
+        questions = [items[r.task, r.item].question or "" for r, _ in pairs]
         return _largest(pairs, moves, texts, questions, 0.0)
     mos = rankdata([float(r.target or 0) for r, _ in pairs])
-    new, old = (rankdata([r.score or 0.0 for r in side]) for side in zip(*pairs, strict=True))
+    new, old = (rankdata([r.score or 0.0 for r in column]) for column in zip(*pairs, strict=True))
     texts = [(_rank(a, pairs), _rank(b, pairs)) for a, b in zip(new, old, strict=True)]
     moves = ((np.abs(old - mos) - np.abs(new - mos)) / len(pairs)).tolist()
     return _largest(pairs, moves, texts, [f"MOS ranks it at {_rank(rank, pairs)}" for rank in mos], MOVED)
@@ -69,10 +70,10 @@ def _rank(rank: float, pairs: Sequence[Pair]) -> str:
     return f"{100 * rank / len(pairs):.0f} %"
 
 
-def _answer(pair: Pair, asked: Mapping[tuple[str, str], Item]) -> Flip:
+def _answer(pair: Pair, items: Mapping[tuple[str, str], Item]) -> Flip:
     new, old = pair
     return Flip(
-        new.item, asked[new.task, new.item].question or "", old.choice or old.response, new.choice or new.response
+        new.item, items[new.task, new.item].question or "", old.choice or old.response, new.choice or new.response
     )
 
 
@@ -83,10 +84,10 @@ def _largest(
     questions: Sequence[str],
     least: float,
 ) -> Flips:
-    """Split by the sign of `moves` (negative: worse), those beyond `least`, the largest first."""
+    """Return the moves beyond `least`, split by their sign (negative: worse), the largest first."""
     order = sorted(range(len(pairs)), key=lambda i: -abs(moves[i]))
     found = [(i, Flip(pairs[i][0].item, questions[i], texts[i][1], texts[i][0])) for i in order]
     lost = [flip for i, flip in found if moves[i] < -least]
     gained = [flip for i, flip in found if moves[i] > least]
-    everyone = (frozenset(flip.item for flip in side) for side in (lost, gained))
+    everyone = (frozenset(flip.item for flip in flipped) for flipped in (lost, gained))
     return Flips(tuple(lost[:MOST]), tuple(gained[:MOST]), *everyone)

@@ -1,6 +1,6 @@
-"""What a number of items can decide: the drop that turns a run red, and whether an unchanged model passes. Pure.
+"""Power of a number of items: the drop that turns a run red, and whether an unchanged model passes.
 
-Before any run by enumeration, from two runs by the width of their comparison.
+Without a run the numbers come from enumeration, with two runs from the width of their comparison.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from math import ceil
 
 from pytest_qbench.baseline.baseline import Baseline
 from pytest_qbench.gates.comparison import Comparison, check_comparable
-from pytest_qbench.gates.evaluate import shares
+from pytest_qbench.gates.evaluate import count_parts
 from pytest_qbench.gates.targets import InvalidError
 from pytest_qbench.metrics.metrics import ALPHA
 from pytest_qbench.metrics.results import Results
@@ -29,7 +29,7 @@ SIZES = (450, 1_495, 2_990)
 
 @dataclass(frozen=True, slots=True)
 class PowerTarget:
-    """What is wanted: to decide with `power` where `gates` gates share `alpha`."""
+    """The wanted power of a decision, where `gates` gates share `alpha`."""
 
     power: float = POWER
     alpha: float = ALPHA
@@ -43,7 +43,7 @@ class PowerTarget:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One comparison of two runs: the drop that turns it red, and the items that a drop or a pass needs."""
+    """The plan of one comparison of two runs: the drop that turns it red, and the items that a drop or a pass needs."""
 
     metric: str
     dataset: str
@@ -51,21 +51,21 @@ class Row:
     discordance: float | None
     detectable_drop: float | None
     drop: float
-    needed: int | None
-    to_pass: int | None
+    items_for_drop: int | None
+    items_for_pass: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Unplanned:
-    """What two runs say nothing about, and why."""
+    """A comparison that two runs cannot plan, and the reason."""
 
     metric: str
     dataset: str
     reason: str
 
 
-def needed(drop: float, discordance: float, margin: float, target: PowerTarget) -> int:
-    """Items with which a net drop of accuracy turns a gate red (`power.items_needed`).
+def items_for_drop(drop: float, discordance: float, margin: float, target: PowerTarget) -> int:
+    """Return the number of items with which a net drop of accuracy turns a gate red (`power.items_needed`).
 
     A drop brings at least as much discordance; raises ValueError unless margin < drop <= 1.
     """
@@ -73,12 +73,15 @@ def needed(drop: float, discordance: float, margin: float, target: PowerTarget) 
 
 
 def detectable_drop(items: int, discordance: float, margin: float, target: PowerTarget) -> float | None:
-    """Smallest net drop of accuracy that turns a gate on `items` items red; None for none at all."""
+    """Return the smallest net drop of accuracy that turns a gate on `items` items red; None where no drop does."""
     return mcnemar_mde(discordance, items, target.level, target.power, margin)
 
 
-def to_pass(discordance: float, margin: float, target: PowerTarget) -> int:
-    """Items with which an unchanged model passes a gate on accuracy; its interval has the undivided alpha."""
+def items_for_pass(discordance: float, margin: float, target: PowerTarget) -> int:
+    """Return the number of items with which an unchanged model passes a gate on accuracy.
+
+    Its interval has the undivided alpha.
+    """
     return items_to_pass(margin, discordance, target.alpha, target.power)
 
 
@@ -92,13 +95,14 @@ def from_runs(
 ) -> Iterator[Row | Unplanned]:
     """Plan from a pair of runs, for each metric (with its margin) and dataset that can be compared.
 
-    Right/wrong answers of independent items by their discordance and the exact test. Other metrics by the standard
-    error of this comparison: it shrinks as one over the root of the number of items. `drop` is the drop to find, twice
-    the margin by default. Each row is planned at the share of alpha that a gate over these datasets gives it.
+    Right/wrong answers of independent items use their discordance and the exact test. Other metrics use the standard
+    error of this comparison, which falls as one over the square root of the number of items. `drop` is the drop to
+    find, twice the margin by default. Each row is planned at the share of alpha that a gate over these datasets gives
+    it.
     """
     for name, margin in margins.items():
         datasets = new.datasets(task_of(name))
-        part = replace(target, gates=target.gates * shares(name, len(datasets), len(datasets)))
+        part = replace(target, gates=target.gates * count_parts(name, len(datasets), len(datasets)))
         wanted = 2 * margin if drop is None else drop
         for dataset in datasets:
             comparison = Comparison(name, dataset, None, new, old)
@@ -116,7 +120,7 @@ def from_runs(
 
 
 def _items_for(paired: Paired, drop: float, margin: float, target: PowerTarget) -> int | None:
-    """Items of such a comparison with which a drop turns it red; None if no number does."""
+    """Return the number of such items with which a drop turns the comparison red; None if no number does."""
     if drop <= margin:
         return None
     if paired.discordance is not None:

@@ -1,4 +1,4 @@
-"""Whether a run may take the place of a baseline: what it lost, and drops that were not excluded."""
+"""Reasons against a run as the new baseline: items that it lost, and drops that were not excluded."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pytest_qbench.metrics.results import Results
 
 
 def unexcluded_drop(gates: Iterable[GateResult]) -> str | None:
-    """Say which inconclusive gates saw a drop beyond their margin, or return None.
+    """Return a sentence on the inconclusive gates that saw a drop beyond their margin; None where there is none.
 
-    Recorded again and again, such drops add up.
+    If such runs become baselines again and again, their drops add up.
     """
     names = [gate.name for gate in gates if gate.verdict == "inconclusive" and _fell(gate)]
     if not names:
@@ -21,7 +21,7 @@ def unexcluded_drop(gates: Iterable[GateResult]) -> str | None:
 
 
 def lost_items(old: Baseline, results: Results) -> str | None:
-    """Say what the baseline holds and the run did not measure, or return None."""
+    """Return a sentence on the items of the baseline that the run did not measure; None where it measured all."""
     lost = sorted(set(old.records) - set(results.expected))
     if not lost:
         return None

@@ -1,4 +1,4 @@
-"""What a verdict means, in one sentence: what is excluded, what was lost, or what would decide."""
+"""Explain a verdict in one sentence: the excluded drop, the loss, or the items that would decide."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pytest_qbench.metrics.specs import SPECS
 from pytest_qbench.stats.intervals import normal_quantile
 
 
-def reason(row: Metric) -> str:
-    """Say in one line what the verdict of a row rests on."""
+def explain_verdict(row: Metric) -> str:
+    """Return one line on the evidence for the verdict of a row."""
     assert row.delta is not None
     assert row.delta_ci is not None
     assert row.p_value is not None
@@ -33,16 +33,17 @@ def _sentence(row: Metric, lower: float, upper: float) -> str:
         return f"IMPROVED: {amount(row.name, delta)} gained, at least {_number(row.name, lower)}"
     if row.verdict == "pass":
         return f"PASS: a drop of more than {amount(row.name, max(0.0, -lower))} is excluded"
-    return f"CANNOT TELL: {open_sentence(row)}"
+    return f"CANNOT TELL: {explain_inconclusive(row)}"
 
 
-def open_sentence(row: Metric) -> str:
-    """Say of an open row between which bounds the change lies, and which number of items or margin would decide."""
+def explain_inconclusive(row: Metric) -> str:
+    """Return the bounds of an inconclusive change, and the number of items or the margin that would decide."""
     assert row.delta_ci is not None
     (lower, upper), margin = row.delta_ci, row.margin or 0.0
     items = _deciding_items(row, lower, upper)
     ways = [f"{items:,} items"] if items is not None else []
-    ways += [f"a margin of {_above(-lower):g}"] if -lower < 0.5 * SPECS[row.name].span and -lower >= margin else []
+    if margin <= -lower < 0.5 * SPECS[row.name].span:
+        ways.append(f"a margin of {_round_above(-lower):g}")
     between = (
         f"between {_number(row.name, lower, sign=True)} and {_number(row.name, upper, sign=True)}{_unit(row.name)}"
     )
@@ -50,9 +51,9 @@ def open_sentence(row: Metric) -> str:
 
 
 def _deciding_items(row: Metric, lower: float, upper: float) -> int | None:
-    """Number of such items with which this change would pass or be red, by the width of its interval; None if unknown.
+    """Return the number of such items with which this change would pass or be red; None if unknown.
 
-    At least that with which an unchanged model passes in 80 %.
+    It follows from the width of the interval, and is at least the number with which an unchanged model passes in 80 %.
     """
     delta, margin, level = row.delta or 0.0, row.margin or 0.0, row.alpha or ALPHA
     if delta > -margin:
@@ -65,11 +66,11 @@ def _deciding_items(row: Metric, lower: float, upper: float) -> int | None:
     return items if row.n < items < MOST_ITEMS else None
 
 
-MOST_ITEMS = 10_000_000  # beyond it a number of items is no advice
+MOST_ITEMS = 10_000_000  # a larger number of items would be no useful advice
 
 
 def amount(name: str, value: float) -> str:
-    """A change of a metric in the units that people use: points of accuracy, or the metric's own."""
+    """Return a change of a metric in readable units: points of accuracy, or the metric's own unit."""
     return _number(name, value) + _unit(name)
 
 
@@ -83,8 +84,8 @@ def _unit(name: str) -> str:
     return " points" if SPECS[name].is_fraction else ""
 
 
-def _above(value: float) -> float:
-    """The next number above `value` with two digits."""
+def _round_above(value: float) -> float:
+    """Return the next number above `value` with two digits."""
     if value <= 0:
         return 0.0
     unit = 10.0 ** (floor(log10(value)) - 1)

@@ -1,4 +1,4 @@
-"""The datasets and slices that a gate names, and whether their items were measured completely."""
+"""The datasets and slices that a gate judges, and the check that their items were measured completely."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import NamedTuple
 
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline, StoredItem
 from pytest_qbench.baseline.expectation import expected_keys
-from pytest_qbench.metrics.metrics import without_value
+from pytest_qbench.metrics.metrics import unscored_records
 from pytest_qbench.metrics.results import Results, has_status, share
 from pytest_qbench.metrics.specs import CORRELATIONS, task_of
 from pytest_qbench.prompts import UNPARSED_HINT, token_option
 
 
 class InvalidError(Exception):
-    """Why a gate cannot be judged."""
+    """A gate that cannot be judged; the message gives the reason."""
 
 
 class NothingError(InvalidError):
-    """There is nothing to judge."""
+    """A gate without anything to judge."""
 
 
 class IncomparableError(InvalidError):
-    """There is no baseline of the same questions under the same conditions."""
+    """A gate without a baseline of the same questions under the same conditions."""
 
 
-class Place(NamedTuple):
-    """One dataset, or one slice of it."""
+class Target(NamedTuple):
+    """A target of a gate: one dataset, or one slice of it."""
 
     dataset: str
     slice: str | None
@@ -36,12 +36,12 @@ class Place(NamedTuple):
         return f"{self.dataset} {self.slice}" if self.slice else self.dataset
 
 
-def places(
+def find_targets(
     name: str, dataset: str | None, slice_: str | None, results: Results, baseline: Baseline | MissingBaseline
-) -> list[Place]:
-    """The datasets and slices of a gate, in the order of the data; `dataset` and `slice_` may be patterns.
+) -> list[Target]:
+    """Return the datasets and slices of a gate, in the order of the data; `dataset` and `slice_` may be patterns.
 
-    Raises `InvalidError` where nothing fits and `NothingError` where there is nothing to judge at all.
+    Raises `InvalidError` where nothing matches and `NothingError` where there is nothing to judge at all.
     """
     task = task_of(name)
     present = results.datasets(task)
@@ -54,7 +54,7 @@ def places(
         if dataset is None and not any(t == task for t, _ in wanted):
             raise NothingError(f"{task} was not measured: no such items were selected")
         raise InvalidError(f"{task} was not measured: the baseline has it, but the data has no such items")
-    chosen = present if dataset is None else _fitting(dataset, present)
+    chosen = present if dataset is None else _matching(dataset, present)
     if not chosen:
         raise InvalidError(f"{dataset} was not measured; {task} has {', '.join(present)}")
     items = [item for (t, _), item in results.expected.items() if t == task and item.dataset in chosen]
@@ -66,14 +66,14 @@ def places(
             raise InvalidError("this data has no golden texts, but the baseline was judged; bring them, or record anew")
         raise NothingError("this data has no golden texts: nothing can be gated")
     if slice_ is None:
-        return [Place(each, None) for each in chosen]
-    # The total by the mean of the halves, and together, are rows of the summary, but no part of the items.
+        return [Target(each, None) for each in chosen]
+    # The mean of the halves and the correlation over both are rows of the summary, not slices of items.
     if name in CORRELATIONS and slice_ in ("half=mean", "half=together"):
         raise InvalidError(f"{slice_} is no slice of items: gate the dataset, or one half")
     found = []
     for each in chosen:
         slices = dict.fromkeys(f"{k}={v}" for item in items if item.dataset == each for k, v in item.slices.items())
-        found += [Place(each, one) for one in _fitting(slice_, sorted(slices))]
+        found += [Target(each, one) for one in _matching(slice_, sorted(slices))]
     if not found:
         known = dict.fromkeys(f"{k}={v}" for item in items for k, v in item.slices.items())
         raise InvalidError(f"no item in slice {slice_}; {', '.join(chosen)} has {', '.join(sorted(known)) or 'none'}")
@@ -81,11 +81,11 @@ def places(
 
 
 def gated_tasks(results: Results) -> set[str]:
-    """Return the tasks of a run that a gate can judge: those with items, and for questions with public answers."""
+    """Return the tasks of a run that a gate can judge: those with items; for perception with public answers."""
     return {t for (t, _), item in results.expected.items() if t != "perception" or item.answer is not None}
 
 
-def check_whole(
+def check_complete(
     name: str, dataset: str, results: Results, max_errors: float, max_unparsed: float, max_cut: float
 ) -> None:
     """Raise `InvalidError` for missing items, too many errors, unparsed or cut replies, and items without a value."""
@@ -98,28 +98,28 @@ def check_whole(
         found = [r for r in records if has_status(r, status)]
         if share(records, status) > limit:
             first = f"{found[0].item}: {found[0].error or repr((found[0].response or '')[:60])}"
-            told = f"{dataset}: {len(found)} of {total} items {status}, above {limit:.1%} (first: {first})"
+            text = f"{dataset}: {len(found)} of {total} items {status}, above {limit:.1%} (first: {first})"
             if status == "cut":
-                told += f"; raise {token_option(task)}"
+                text += f"; raise {token_option(task)}"
             if status == "unparsed":
-                told += f"; {UNPARSED_HINT}"
-            raise InvalidError(told)
+                text += f"; {UNPARSED_HINT}"
+            raise InvalidError(text)
     control = results.fingerprint.judge_control
     if task == "description" and control and control.failed:
         raise InvalidError(f"the judge failed its control set: {control.failed}")
-    if empty := without_value(records):
+    if empty := unscored_records(records):
         first = f"{empty[0].item}: {empty[0].error}" if empty[0].error else empty[0].item
         raise InvalidError(
             f"{dataset}: {len(empty)} of {total} items have no readable verdict or score (first: {first})"
         )
 
 
-def fits(name: str, pattern: str | None) -> bool:
-    """Tell whether a dataset or slice is the one named, or fits the pattern; None takes every one."""
+def matches(name: str, pattern: str | None) -> bool:
+    """Whether a dataset or slice has this name or matches this pattern; None matches every one."""
     return pattern is None or name == pattern or fnmatchcase(name, pattern)
 
 
-def _fitting(pattern: str, names: Iterable[str]) -> list[str]:
-    """The names that are the pattern, or else fit it; a name with brackets is itself before it is a pattern."""
+def _matching(pattern: str, names: Iterable[str]) -> list[str]:
+    """Return the names that match; a name that equals the pattern is the only match, so brackets in it are literal."""
     found = list(names)
-    return [name for name in found if fits(name, pattern)] if pattern not in found else [pattern]
+    return [name for name in found if matches(name, pattern)] if pattern not in found else [pattern]

@@ -14,9 +14,9 @@ SEVERITY: tuple[Verdict, ...] = ("invalid", "regressed", "inconclusive", "pass",
 def decide(paired: Paired, margin: float, is_drop: bool, is_gain: bool) -> Verdict:
     """Return the verdict on one comparison, whose interval leaves 0.05 in each tail.
 
-    `is_drop` and `is_gain` tell whether its p-values of a drop and of a gain lie below their levels. The interval
-    decides `pass` at the undivided alpha: a run passes only if every row of every gate does, so the run passes wrongly
-    at most as often as a single row (intersection-union test, Berger 1982).
+    `is_drop` and `is_gain` state whether its p-values of a drop and of a gain lie below their levels. The interval
+    decides `pass` at the undivided alpha. This is valid because a run passes only if every row of every gate does: it
+    passes wrongly at most as often as a single row (intersection-union test, Berger 1982).
     """
     if is_drop and paired.delta < -margin:
         return "regressed"

@@ -77,7 +77,7 @@ def in_slice(record: Record, slice_: str | None) -> bool:
     return record.slices.get(key) == value
 
 
-def usable(records: Iterable[Record], name: str, slice_: str | None = None) -> list[Record]:
+def usable_records(records: Iterable[Record], name: str, slice_: str | None = None) -> list[Record]:
     """Return the records that count for a metric: those of its task in the slice, without errors."""
     task = task_of(name)
     chosen = [r for r in records if r.task == task and r.status != "error" and in_slice(r, slice_)]
@@ -86,7 +86,7 @@ def usable(records: Iterable[Record], name: str, slice_: str | None = None) -> l
     return chosen
 
 
-def without_value(records: Iterable[Record]) -> list[Record]:
+def unscored_records(records: Iterable[Record]) -> list[Record]:
     """Return the measured records that no metric can use: without a readable verdict, a score or a reference."""
     return [
         r
@@ -102,7 +102,7 @@ def without_value(records: Iterable[Record]) -> list[Record]:
 def mean_metric(records: Sequence[Record], name: str, dataset: str, split: str | None, slice_: str | None) -> Metric:
     """Mean over items with its interval by group: Wilson's (rates) or the bootstrap's (judged means)."""
     spec = SPECS[name]
-    chosen = usable(records, name, slice_)
+    chosen = usable_records(records, name, slice_)
     pairs = [(v, r.group) for r in chosen if (v := spec.item_value(r)) is not None]
     if not pairs:
         return Metric(name, dataset, split, slice_, None, 0, note="no item counts for it")
@@ -125,7 +125,7 @@ def correlation_metric(records: Sequence[Record], name: str, dataset: str, split
     """
     chosen = [
         (r.score, float(r.target), r.group)
-        for r in usable(records, name)
+        for r in usable_records(records, name)
         if r.score is not None and r.target is not None
     ]
     kind, groups = kind_of(name), [g for _, _, g in chosen]
@@ -146,13 +146,13 @@ def correlation_metric(records: Sequence[Record], name: str, dataset: str, split
 
 
 def correlation_rows(
-    records: Sequence[Record], name: str, dataset: str, split: str | None, halves: bool
+    records: Sequence[Record], name: str, dataset: str, split: str | None, averages_halves: bool
 ) -> list[Metric]:
     """Return the correlation of one dataset, first its total.
 
     A dataset with two halves (CGIQA-6K) also has a row for each half and a row for the other kind of total. By default,
     the total is the correlation over all items, and ``half=mean`` is the mean of the halves' correlations. With
-    `halves`, as in the published tables, the total is this mean, and ``half=together`` is the correlation over all.
+    `averages_halves`, as in the published tables, the total is this mean, and ``half=together`` is that over all items.
     """
     whole = correlation_metric(records, name, dataset, split)
     by_half: dict[str, list[Record]] = {}
@@ -166,7 +166,7 @@ def correlation_rows(
         for half in sorted(by_half)
     ]
     mean = _mean_of(parts, whole)
-    if halves:
+    if averages_halves:
         return [mean, *parts, replace(whole, slice="half=together")]
     return [whole, *parts, replace(mean, slice="half=mean")]
 
@@ -181,10 +181,10 @@ def _mean_of(parts: Sequence[Metric], whole: Metric) -> Metric:
     return replace(whole, value=fmean(values), ci=ci, note=None)
 
 
-def compute_metrics(records: Iterable[Record], halves: bool = False) -> list[Metric]:
+def compute_metrics(records: Iterable[Record], averages_halves: bool = False) -> list[Metric]:
     """Return every metric of a run: per dataset and split, each total before its slices, then means over datasets.
 
-    `correlation_rows` explains `halves`.
+    `correlation_rows` explains `averages_halves`.
     """
     by_place: dict[tuple[str, str, str | None], list[Record]] = {}
     for record in records:
@@ -195,7 +195,7 @@ def compute_metrics(records: Iterable[Record], halves: bool = False) -> list[Met
             if task_of(name) != task:
                 continue
             if SPECS[name].correlation:
-                metrics += correlation_rows(group, name, dataset, split, halves)
+                metrics += correlation_rows(group, name, dataset, split, averages_halves)
                 continue
             if name in CUT_RATES and all(r.finish is None for r in group):
                 continue  # all replies are complete, or this is not known

@@ -102,7 +102,7 @@ def compare_strategies(records: Iterable[Record], chosen: Scoring) -> list[Strat
             for name in usable
             for record in by_dataset[name]
         ]
-        rows = compute_metrics(scored, chosen.halves)
+        rows = compute_metrics(scored, chosen.averages_halves)
         compared.append(StrategyResult(strategy, tuple(row for row in rows if row.slice is None)))
     return compared
 

@@ -57,12 +57,12 @@ class Results:
     @cached_property
     def metrics(self) -> list[Metric]:
         """All metrics of the run."""
-        return compute_metrics(self.records, self.halves)
+        return compute_metrics(self.records, self.averages_halves)
 
     @property
-    def halves(self) -> bool:
+    def averages_halves(self) -> bool:
         """Whether the correlation of a dataset with two halves is the mean of theirs, as in the paper."""
-        return self.fingerprint.scoring is not None and self.fingerprint.scoring.halves
+        return self.fingerprint.scoring is not None and self.fingerprint.scoring.averages_halves
 
     @cached_property
     def diagnostics(self) -> list[Metric]:

@@ -221,7 +221,7 @@ def compared_tasks(config: pytest.Config, run: Run) -> set[str]:
 
 
 def check_baseline(config: pytest.Config, run: Run) -> None:
-    """Compare with the baseline what is known of this run by now, so that nothing is measured in vain.
+    """Compare the known conditions and items of this run with the baseline, before the first item is measured.
 
     Raises `UsageError` for a name, a seal or conditions that do not fit. Other items end the session as not measured.
     """

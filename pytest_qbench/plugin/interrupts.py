@@ -15,9 +15,9 @@ from types import FrameType
 import pytest
 
 _AGAIN = 0.05
-"""Seconds until a signal that came during an import is sent again."""
+"""Seconds until a signal that came at a wrong moment is sent again."""
 _LONGEST = 30.0
-"""Seconds after which a signal no longer waits for an import."""
+"""Seconds after which a signal no longer waits for a better moment."""
 
 
 class Interrupts:
@@ -56,7 +56,7 @@ class Interrupts:
         self._first = self._first or time.monotonic()
         if self._is_finishing:
             self._is_delivered = self.came_late = True
-        elif is_importing(frame) and time.monotonic() - self._first < _LONGEST:
+        elif (is_importing(frame) or has_no_line(frame)) and time.monotonic() - self._first < _LONGEST:
             os.write(self._request, bytes([number]))
         else:
             self._is_delivered = True
@@ -76,6 +76,11 @@ def is_importing(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def has_no_line(frame: FrameType | None) -> bool:
+    """Return whether `frame` is at an instruction of no source line, which pytest cannot show as the place."""
+    return frame is not None and frame.f_lineno is None
 
 
 INTERRUPTS: pytest.StashKey[Interrupts] = pytest.StashKey()

@@ -22,6 +22,8 @@ _CONTENT = (
     *("pytest_timeout", "pytest_rerunfailures", "pytest_html", "pytest_jsonreport", "pytest_cov", "pytest_metadata"),
     *("_hypothesis_pytestplugin", "hypothesis", "anyio", "pytest_asyncio", "pytest_mock", "pytest_randomly"),
 )
+# Plugins that listen to reports for repeated tests alone.
+_LISTEN_TO_REPEATS = ("pytest_rerunfailures",)
 _CONFTEST = "conftest.py"
 #: Key of a worker's input: whether the controller's plugins listen to the reports of all phases.
 LISTENS = "qbench_listens"
@@ -69,7 +71,7 @@ def listens_to_phases(config: pytest.Config) -> bool:
     """Whether a plugin of this process, or of the controller, may wait for the reports of all phases of a test."""
     if is_worker(config) and config.workerinput.get(LISTENS):  # type: ignore[attr-defined]
         return True
-    return any(True for _ in _implementers(config, "pytest_runtest_logreport"))
+    return any(package not in _LISTEN_TO_REPEATS for package in _implementers(config, "pytest_runtest_logreport"))
 
 
 def _is_of_plugin(config: pytest.Config, fixture: Any) -> bool:

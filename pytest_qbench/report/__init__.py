@@ -1,1 +1,1 @@
-"""A finished run shown: terminal, page, Markdown, JUnit, item table, history, comparison."""
+"""Reports of a finished run: terminal, page, Markdown, JUnit, item table, history, comparison."""

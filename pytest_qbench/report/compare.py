@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_qbench.baseline.align import align, describe_match
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
-from pytest_qbench.baseline.snapshot import before
+from pytest_qbench.baseline.snapshot import comparable_records
 from pytest_qbench.gates.comparison import Comparison, check_comparable, drifts
 from pytest_qbench.gates.evaluate import GateResult, Limits, evaluate
 from pytest_qbench.gates.targets import InvalidError
@@ -75,10 +75,10 @@ def _judge(
     As in the suites, gates are judged in alphabetical order, and each gets the alpha that earlier ones did not spend.
     """
     found: dict[str, GateResult] = {}
-    carried = 0.0
+    leftover = 0.0
     for name in sorted(margins):
-        found[name] = evaluate(name, new, old, replace(limits, carried=carried), margin=margins[name])
-        carried = found[name].unspent
+        found[name] = evaluate(name, new, old, replace(limits, leftover=leftover), margin=margins[name])
+        leftover = found[name].unspent
     return [found[name] for name in margins]
 
 
@@ -86,7 +86,7 @@ def as_finished(
     found: ComparisonResult, new: Results, old: Baseline | MissingBaseline, a: Path, b: Path, strict: bool
 ) -> FinishedRun:
     """Return the comparison of folder `b` with folder `a` as a finished run, from which reports are written."""
-    known = before(new, old)
+    known = comparable_records(new, old)
     # The diagnostics of perception need options, which a baseline does not store.
     has_options = all(item.options for item in new.expected.values() if item.task == "perception")
     diagnostics = new.diagnostics if has_options else []

@@ -169,7 +169,7 @@ def _assessment(run: FinishedRun, width: int) -> list[list[str]]:
         rows.append([row_label(m), *_compared(m), linear, str(m.n), *more])
     parts = split_to_fit(rows, 7, width)
     if scoring := run.summary.fingerprint.scoring:
-        halves = "; a database of two halves by the mean of their correlations" if scoring.halves else ""
+        halves = "; a database of two halves by the mean of their correlations" if scoring.averages_halves else ""
         *words, last = scoring.words
         told = f"softmax of {', '.join(words)} and {last}, temperature {scoring.temperature:g}{halves}"
         parts[-1].append(f"  scores: {told}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pytest_qbench.baseline.snapshot import BEFORE
+from pytest_qbench.baseline.snapshot import SNAPSHOT
 from pytest_qbench.items import Item
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.records import RECORDS, Record, read_records
@@ -66,7 +66,7 @@ class FinishedRun:
         """The baseline's records of the same items, by task and item. Empty without a baseline."""
         if self.data is not None:
             return self.data.before
-        path = self.folder / BEFORE
+        path = self.folder / SNAPSHOT
         return {(r.task, r.item): r for r in read_records(path)} if path.exists() else {}
 
     @cached_property

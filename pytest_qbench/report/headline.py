@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pytest_qbench.gates.reasons import open_sentence
+from pytest_qbench.gates.reasons import explain_inconclusive
 from pytest_qbench.metrics.metrics import ALPHA, Metric
 from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.labels import (
@@ -127,7 +127,7 @@ def _drop_text(m: Metric) -> str:
 
 
 def _open(m: Metric) -> str:
-    return f"{_on(m)}: {open_sentence(m)}"
+    return f"{_on(m)}: {explain_inconclusive(m)}"
 
 
 def _on(m: Metric) -> str:
@@ -184,7 +184,7 @@ def drift_lines(run: FinishedRun) -> list[str]:
 
 
 def _difference(run: FinishedRun) -> str:
-    differs = [one for one in run.summary.made_otherwise if one.startswith("model.weights")]
+    differs = [one for one in run.summary.differing_conditions if one.startswith("model.weights")]
     return f" ({shortened_id(differs[0].removeprefix('model.'))})" if differs else ""
 
 

@@ -26,19 +26,19 @@ def tag(name: str, *children: Any, **attributes: Any) -> Markup:
 
     An attribute that is None or False is left out.
     """
-    told = "".join(
+    parts = "".join(
         _attribute(key, value) for key, value in attributes.items() if value is not None and value is not False
     )
     inner = "".join(map(escaped, children))
-    return Markup(f"<{name}{told}>{inner}</{name}>")
+    return Markup(f"<{name}{parts}>{inner}</{name}>")
 
 
 def void(name: str, **attributes: Any) -> Markup:
     """Return an element without content and end tag, such as ``input``."""
-    told = "".join(
+    parts = "".join(
         _attribute(key, value) for key, value in attributes.items() if value is not None and value is not False
     )
-    return Markup(f"<{name}{told}>")
+    return Markup(f"<{name}{parts}>")
 
 
 def joined(*parts: Any) -> Markup:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pytest_qbench.baseline.align import by_rule, describe_match
+from pytest_qbench.baseline.align import count_by_rule, describe_match
 from pytest_qbench.metrics.direction import reversed_scales
 from pytest_qbench.records import Record, error_kind
 from pytest_qbench.report.finished_run import FinishedRun
@@ -48,10 +48,10 @@ def notices(run: FinishedRun) -> list[Notice]:
     lines += [Notice(text) for text in run.summary.data.meaning]
     lines += [Notice(text, True, True) for text in reversed_scales(run.metrics)]
     if outputs := run.summary.outputs_matched:
-        lines.append(Notice(f"outputs matched with the items: {by_rule(outputs)}"))
+        lines.append(Notice(f"outputs matched with the items: {count_by_rule(outputs)}"))
     if matched := describe_match(run.summary.baseline.matched or {}):
         lines.append(Notice(matched))
-    if differs := run.summary.made_otherwise:
+    if differs := run.summary.differing_conditions:
         rest = f" and {len(differs) - SHOWN} more in summary.json" if len(differs) > SHOWN else ""
         listed = "; ".join(shortened_id(one) for one in differs[:SHOWN])
         lines.append(Notice(f"differs from the baseline: {listed}{rest}"))

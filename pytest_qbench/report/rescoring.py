@@ -37,7 +37,7 @@ def rescoring_lines(run: FinishedRun) -> list[str]:
     for one in compared:
         if one.missing:
             lines.append(f"  {one.strategy.name}: not recorded: {', '.join(one.missing)}")
-    if chosen.halves:
+    if chosen.averages_halves:
         lines.append("  a database of two halves counts by the mean of their correlations")
     return [*answers, *lines]
 

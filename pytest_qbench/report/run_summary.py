@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
-from pytest_qbench.baseline.snapshot import beside
+from pytest_qbench.baseline.snapshot import add_baseline_values
 from pytest_qbench.gates.evaluate import GateResult
 from pytest_qbench.metrics.fingerprint import other_differences
 from pytest_qbench.metrics.metrics import Metric
@@ -34,14 +34,14 @@ def run_summary(
     judged = {(m.name, m.dataset, m.slice): m for gate in gates for m in gate.rows if m.name not in DRIFTS}
     standing = [judged.pop((m.name, m.dataset, m.slice), m) for m in results.metrics]
     rows = [*standing, *judged.values(), *(row for row, _ in drifts)]
-    metrics = (*beside(rows, old, results.halves), *diagnostics)
+    metrics = (*add_baseline_values(rows, old, results.averages_halves), *diagnostics)
     measured = {task_of(m.name) for m in metrics}
     state = _baseline_state(baseline_name, baseline)
     return replace(
         summary_of(results, metrics, began=began, verdict=verdict, baseline=state),
         gates=tuple(_gate(gate, outcome(gate), task_of(gate.name) in measured) for gate in gates),
         drifts=tuple(DriftState(row.name, row.dataset, moved) for row, moved in drifts),
-        made_otherwise=()
+        differing_conditions=()
         if isinstance(baseline, MissingBaseline)
         else tuple(other_differences(baseline.fingerprint, results.fingerprint)),
     )

@@ -136,7 +136,7 @@ def _rows(run: FinishedRun, width: int) -> list[Line]:
     for one in rows:
         assert one.row is not None
         label = f"{SIGNS[one.tone]} {one.label}"
-        cells.append([label, *_compared(one.row), size_text(one.row.name, one.row.margin), _told(one)])
+        cells.append([label, *_compared(one.row), size_text(one.row.name, one.row.margin), _verdict_cell(one)])
     table = aligned([head, *cells], width=width, indent="")
     return [Line(table[0], ("bold",)), *(
         Line(text, (COLOURS[one.tone],) if one.tone != "good" else ())
@@ -148,8 +148,8 @@ def _compared(m: Metric) -> list[str]:
     return [before_text(m), value_text(m.name, m.value), change_text(m.name, m.delta), interval_text(m)]
 
 
-def _told(one: JudgedRow) -> str:
-    """The last cell of a row: the verdict, and where it stays open what this run could have seen."""
+def _verdict_cell(one: JudgedRow) -> str:
+    """Return the last cell of a row: the verdict, and for an open verdict the drop that this run can detect."""
     assert one.row is not None
     if one.verdict == "inconclusive":
         sees = one.row.mde

@@ -1,1 +1,1 @@
-"""A run folder on disk: records, journal, items, summary."""
+"""Run folders on disk: records, journal, items and summary."""

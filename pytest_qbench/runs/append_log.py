@@ -1,4 +1,4 @@
-"""A file of lines that the processes of one run append to and read from while it grows."""
+"""`AppendLog`, a file of lines to which several processes append, and from which they read at the same time."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _PIECE = 1 << 16
 
 
 class AppendLog:
-    """Appends whole lines, in one step for every other process, and reads what others appended.
+    """A file of lines. A process appends whole lines atomically and reads the lines that others have appended.
 
-    A process may be killed and a disk may be full at any moment: what was appended before stays readable, and the rest
-    of a line cut short is removed by who appends next.
+    If a process is killed or the disk is full, earlier lines stay readable. The next `append` removes an incomplete
+    line at the end.
     """
 
     def __init__(self, path: Path) -> None:
@@ -25,9 +25,10 @@ class AppendLog:
         self._read = 0
 
     def append(self, lines: str, *, known: bool = False) -> bool:
-        """Append lines, each with its line end; raises `OSError` and leaves the file as it was.
+        """Append lines, each with its line end. On failure, raise `OSError` and leave the file unchanged.
 
-        `known` lines need not be read by this process where it has read all before them; returns whether it has.
+        With `known`, `read_new` skips these lines if this process has read all lines before them. Return whether it
+        skips them.
         """
         data = lines.encode()
         lock(self._file)
@@ -47,7 +48,7 @@ class AppendLog:
             unlock(self._file)
 
     def _end_of_lines(self) -> int:
-        """Where the last whole line ends; what a killed process left after it is cut off."""
+        """Return the end of the last complete line, and cut off an incomplete line after it."""
         end = size = os.fstat(self._file).st_size
         while end > 0:
             start = max(0, end - _PIECE)
@@ -59,9 +60,9 @@ class AppendLog:
             os.ftruncate(self._file, end)
         return end
 
-    def news(self) -> Iterator[tuple[int, bytes]]:
-        """Yield the lines since the last call, each with its position in bytes; one cut short is left for later."""
-        if os.fstat(self._file).st_size < self._read:  # what a full disk took back: read all anew
+    def read_new(self) -> Iterator[tuple[int, bytes]]:
+        """Yield each complete line since the last call, with its position in bytes."""
+        if os.fstat(self._file).st_size < self._read:  # lines were removed because the disk was full: read all again
             self._read = 0
         rest = b""
         while piece := os.pread(self._file, _PIECE, self._read + len(rest)):
@@ -70,8 +71,8 @@ class AppendLog:
                 start, self._read = self._read, self._read + len(line) + 1
                 yield start, line
 
-    def at(self, position: int) -> bytes:
-        """Return the line that begins at a position `news` gave."""
+    def line_at(self, position: int) -> bytes:
+        """Return the line at a position from `read_new`."""
         line = b""
         while b"\n" not in line:
             line += os.pread(self._file, 4096, position + len(line))

@@ -1,4 +1,4 @@
-"""The hash that ties a record to the conditions that made it, so that a folder mixed from two runs is refused."""
+"""Hash the conditions of a run. Each record carries the hash, so that a folder mixed from two runs is refused."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pytest_qbench.records import Record
 
 
 def conditions_hash(task: str, fingerprint: Fingerprint) -> str:
-    """Return the hash of what must agree for the records of `task`: its conditions and the model; 16 hex digits.
+    """Return a hash of the model and the conditions of `task`, 16 hex digits.
 
-    It leaves out which items were selected and on which machine, so the shards of a run have the same hash.
+    The selection of items and the machine are left out, so that all shards of a run have the same hash.
     """
     entries = fingerprint.to_json()
     named = {key: entries.get(key, DEFAULTS.get(key)) for key in (*COMPARABLE[task], "model")}
@@ -23,9 +23,9 @@ def conditions_hash(task: str, fingerprint: Fingerprint) -> str:
 
 
 def foreign_record(records: Iterable[Record], fingerprint: Fingerprint) -> Record | None:
-    """Return the first record that was made under other conditions than `fingerprint`, or None.
+    """Return the first record whose conditions differ from `fingerprint`, or None.
 
-    A record without a hash, as earlier versions wrote it, contradicts nothing.
+    A record without a hash, as from earlier versions, is accepted.
     """
     expected: dict[str, str] = {}
     for record in records:

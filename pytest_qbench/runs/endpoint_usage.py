@@ -1,4 +1,4 @@
-"""What an endpoint was asked in a whole run: the sum over processes and, where runs are joined, over shards."""
+"""The usage of an endpoint in a whole run: the sum over its processes and, for merged runs, over the shards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ USAGE: Shape = {
 
 @dataclass(frozen=True, slots=True)
 class EndpointUsage:
-    """Requests, repeats among them, replies from the cache, tokens; `cost` in US dollars, None: not known."""
+    """Numbers of requests (with retries), retries, cached replies and tokens. `cost` is in US dollars or unknown."""
 
     requests: int
     retries: int
@@ -26,7 +26,7 @@ class EndpointUsage:
     cost: float | None
 
     def __add__(self, other: EndpointUsage) -> EndpointUsage:
-        """Return the sum of both; a cost that only one side knows is the cost."""
+        """Return the sum of both. An unknown cost counts as 0 if the other cost is known."""
         costs = [each.cost for each in (self, other) if each.cost is not None]
         return EndpointUsage(
             self.requests + other.requests,
@@ -43,7 +43,7 @@ class EndpointUsage:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> EndpointUsage:
-        """Return the usage of an entry of the shape `USAGE`; raises `TypeError` for other keys."""
+        """Return the usage of an entry of the shape `USAGE`. Raises `TypeError` for unknown keys."""
         return cls(**data)
 
 

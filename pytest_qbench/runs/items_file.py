@@ -1,4 +1,4 @@
-"""`items.jsonl` of a run folder: what was asked, so that a finished run can be compared and shown without its data."""
+"""Read and write `items.jsonl`, the items of a run. With it, a finished run can be compared and shown without data."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ _OPTIONAL: Shape = {
 
 @dataclass(frozen=True, slots=True)
 class NamedImage:
-    """An image of which only the name is known."""
+    """An image whose content is not available, only its name."""
 
     name: str
 
     def read(self) -> bytes:
-        """Raise `ItemError`: the image was left with the data."""
+        """Raise `ItemError`, because the run folder does not contain images."""
         raise ItemError(f"{self.name}: only its name was kept")
 
     def missing(self) -> bool:
-        """True: there is nothing to read."""
+        """Return True."""
         return True
 
 
 def write_items(folder: Path, items: Iterable[Item]) -> None:
-    """Write one line an item, in the order of the run; raises `OSError`."""
+    """Write one line per item, in the order of the run. Raises `OSError`."""
     write_text(folder / ITEMS, (_line(item) + "\n" for item in items))
 
 
 def read_items(folder: Path) -> list[Item]:
-    """Read the items of a run folder; raises `UsageError` naming the file and the line."""
+    """Return the items of a run folder. Raises `UsageError`, which names the file and the line."""
     path = folder / ITEMS
     if not path.exists():
         raise UsageError(f"{folder}: has no {ITEMS}; name the folder of a finished run")
-    lines = read_text(path, LARGE, remedy="run again").split("\n")  # not splitlines: texts may hold other line ends
+    lines = read_text(path, LARGE, remedy="run again").split("\n")  # no splitlines: texts may contain other line ends
     items = []
     for number, line in enumerate(lines, 1):
         if number == len(lines) and not line:

@@ -1,7 +1,7 @@
-"""`journal.jsonl` of a run folder: the settings of the run, what made the records, the batch each process is at.
+"""`journal.jsonl` of a run folder: the settings, model and judge of the run, and the current batch of each process.
 
-Records say what is done; the journal says what was begun. An item that was begun and has no record was in flight when
-its process died: innocent when the machine went down, guilty when it happens again and again.
+Records show finished items, the journal shows begun batches. An item of a begun batch without a record was being
+measured when its process died. If this happens once, the machine may be the cause. If it repeats, the item is.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LINE: Shape = (
 
 
 class Journal:
-    """The journal, as one process of the run writes and reads it."""
+    """The journal of a run, opened by one process. `conditions` and `made_with` are None and empty before `refresh`."""
 
     def __init__(self, folder: Path) -> None:
         self._lines = AppendLog(folder / JOURNAL)
@@ -40,27 +40,27 @@ class Journal:
         self.made_with: dict[str, Any] = {}
 
     def write_conditions(self, conditions: Mapping[str, Any]) -> None:
-        """Note how the run was asked; raises `OSError`."""
+        """Write the settings of the run. Raises `OSError`."""
         self._write({"schema": SCHEMA, "conditions": conditions})
 
     def write_made_with(self, made_with: Mapping[str, Any]) -> None:
-        """Note what makes the records; raises `OSError`."""
+        """Write entries of `MadeWith`: model, judge, machine. Raises `OSError`."""
         self._write({"made_with": made_with})
 
     def begin(self, items: Sequence[Item]) -> None:
-        """Note a batch before it is measured; raises `OSError`."""
+        """Write a batch before it is measured. Raises `OSError`."""
         self._write({"process": self._process, "batch": [(item.task, item.id) for item in items]})
 
     def end(self) -> None:
-        """Note that this process is at no batch; raises `OSError`."""
+        """Write that this process has no current batch. Raises `OSError`."""
         self._write({"process": self._process, "batch": []})
 
     def _write(self, entry: Mapping[str, Any]) -> None:
         self._lines.append(json.dumps(entry, ensure_ascii=False) + "\n")
 
     def refresh(self) -> None:
-        """Read what is new; raises `UsageError` for a file that is no journal of this version."""
-        for position, line in self._lines.news():
+        """Read the new lines. Raises `UsageError` if the file is not a journal of this version."""
+        for position, line in self._lines.read_new():
             try:
                 entry = parse_json(line)
                 check_shape(entry, _LINE)
@@ -76,9 +76,9 @@ class Journal:
                 raise UsageError(f"{self._lines.path}: byte {position}: not a line of a journal: {e}") from e
 
     def in_flight_elsewhere(self, keys: Iterable[Key]) -> dict[Key, list[int]]:
-        """Sizes of the last batches of other processes, for each of `keys` that is in one.
+        """Return, for each of `keys` in the last batch of other processes, the sizes of these batches.
 
-        A chunk is measured by one process at a time, so those processes are dead, or the items have records by now.
+        Only one process at a time measures a chunk. So these processes have died, or the items have records by now.
         """
         found: dict[Key, list[int]] = {}
         wanted = set(keys)
@@ -89,7 +89,7 @@ class Journal:
         return found
 
     def in_flight(self) -> set[Key]:
-        """The items of every process's last batch."""
+        """Return the items in the last batch of any process."""
         return {key for batch in self._at.values() for key in batch}
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What produced the records of a run: model, judge, machine. The comparable part of it enters the fingerprint."""
+"""`MadeWith`, the model, judge and machine of a run. Its comparable entries become a part of the fingerprint."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _SHAPE: Shape = {
 
 @dataclass
 class MadeWith:
-    """The model, judge and machine behind the records of a run; None: not known (yet).
+    """The model, judge and machine of a run. None means not known, or not known yet.
 
-    `conditions` are entries of the fingerprint that the model itself knows: those of a replayed run, or the part of the
-    protocol that an endpoint cannot follow. `left_out` names recorded outputs that answer no item,
-    `outputs_matched` counts the items whose output was found by each rule. `altered` has the forms of prompts that the
-    project changed, by task (`engine.alterations`).
+    `conditions` are entries of the fingerprint that come from the model: those of a replayed run, or the part of the
+    protocol that an endpoint cannot follow. `left_out` lists recorded outputs that match no item. `outputs_matched`
+    counts the matched items by rule. `altered` has the forms of prompts that the project changed, by task
+    (`engine.alterations`).
     """
 
     model: Mapping[str, Any] | None = None
@@ -42,12 +42,12 @@ class MadeWith:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> MadeWith:
-        """Return the value of what `to_json` returned; raises `TypeError` or `ValueError` for another shape."""
+        """Return the value of an entry. Raises `TypeError` or `ValueError` for a wrong shape."""
         check_shape(data, _SHAPE)
         return cls(**data)
 
     def add(self, other: MadeWith) -> None:
-        """Take over what another process knows. A judge that failed its control set in one process has failed."""
+        """Add the known entries of another process. A judge that failed its control set in one process has failed."""
         altered = _joined(self.altered or {}, other.altered or {})
         failed = self.judge_control if (self.judge_control or {}).get("failed") else None
         for f in fields(self):
@@ -59,8 +59,8 @@ class MadeWith:
     def identity(self) -> dict[str, Any]:
         """Return the entries that must stay the same when a run is resumed.
 
-        The batch size may change as memory runs out; a judge's control scores vary from run to run; how prompts are
-        altered is known after they were asked.
+        The batch size shrinks when memory runs out, and a judge's control scores vary from run to run. How prompts are
+        altered is known only after the first items.
         """
         varying = ("batch_size", "judge_control", "altered")
         return {key: value for key, value in self.to_json().items() if key not in varying}

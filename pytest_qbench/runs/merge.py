@@ -1,4 +1,4 @@
-"""Run folders of shards -> one run folder."""
+"""Merge the run folders of all shards into one run folder."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from pytest_qbench.runs.summary import SUMMARY, Summary, summary_of
 from pytest_qbench.runs.summary_parts import DataState
 from pytest_qbench.untrusted.files import write_text
 
-# What may differ between machines, or be unknown to a shard without descriptions: no record depends on it.
+# Entries that may differ between shards. No record depends on the machine, and not every shard has a judge.
 _MACHINE = ("machine",)
 _JUDGED = ("judge", "judge_rounds")
-_CONTROL = "judge_control"  # each shard judged texts of its own
+_CONTROL = "judge_control"  # the control set depends on the items of the shard
 
 
 def merge(folders: Sequence[Path], out: Path) -> Results:
-    """Join the runs of all shards of one selection in the new folder `out`; raises `UsageError`.
+    """Merge the runs of all shards of one selection into the new folder `out`, and return the results.
 
-    Refuses runs that are no shards, made under different conditions, of overlapping or missing shards, and such that
-    lack items.
+    Raises `UsageError` for runs that are not shards, for shards with different conditions or missing items, and if
+    shards overlap or are missing.
     """
     shards = {folder: _shard(folder) for folder in folders}
     parts = {n for _, n in shards.values()}
@@ -58,7 +58,7 @@ def _unsharded(made: Fingerprint) -> Selection | None:
 
 
 def _judged(made: Fingerprint, runs: Sequence[Results]) -> Fingerprint:
-    """The fingerprint with the judge of a shard that had descriptions."""
+    """Return the fingerprint with the judge of the first shard with descriptions."""
     for one in (run.fingerprint for run in runs):
         if one.judge is not None:
             return replace(made, judge=one.judge, judge_rounds=one.judge_rounds, judge_control=_control(runs))
@@ -66,7 +66,7 @@ def _judged(made: Fingerprint, runs: Sequence[Results]) -> Fingerprint:
 
 
 def _control(runs: Sequence[Results]) -> JudgeControl:
-    """The control scores of all shards together; the judge failed where it failed on one."""
+    """Return the control scores of all shards. The judge has failed if it failed on one of them."""
     scores: dict[str, dict[str, Sequence[float | None]]] = {}
     found = [control for run in runs if (control := run.fingerprint.judge_control)]
     for kind, texts in (entry for control in found for entry in control.scores.items()):

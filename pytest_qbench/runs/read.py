@@ -1,4 +1,4 @@
-"""A finished run, read back from its folder: no model, no data."""
+"""Read a finished run from its folder, without model and data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pytest_qbench.untrusted.parsing import read_json
 
 
 def read_summary(folder: Path) -> Summary:
-    """Read `summary.json`; raises `UsageError` for a folder that is no finished run of this version."""
+    """Return the summary of a run. Raises `UsageError` if the folder is not a finished run of this version."""
     path = folder / SUMMARY
     if not path.exists():
         raise UsageError(f"{folder}: has no {SUMMARY}; name the folder of a finished run")
@@ -31,7 +31,7 @@ def read_summary(folder: Path) -> Summary:
 
 
 def read_run(folder: Path) -> Results:
-    """Read records, items and conditions of a run; raises `UsageError` where a file is missing, broken or cut short."""
+    """Return the results of a run. Raises `UsageError` if a file is missing, damaged or incomplete."""
     summary = read_summary(folder)
     expected: dict[tuple[str, str], Item] = {(item.task, item.id): item for item in read_items(folder)}
     if len(expected) != summary.items.total:

@@ -1,4 +1,4 @@
-"""The folder that a run writes to: records, journal, and the lock that keeps a second run out."""
+"""`RunFolder`, the folder to which a run writes records and journal, with a lock against a second run."""
 
 from __future__ import annotations
 
@@ -14,36 +14,40 @@ from pytest_qbench.records import RECORDS, Key, Record, read_records
 from pytest_qbench.runs.append_log import AppendLog
 from pytest_qbench.runs.journal import JOURNAL, Journal
 from pytest_qbench.untrusted import locks
-from pytest_qbench.untrusted.files import open_regular, told, write_text
+from pytest_qbench.untrusted.files import error_text, open_regular, write_text
 from pytest_qbench.untrusted.parsing import parse_json
 
 LOCK = "lock"
 
 
 class RunFolder:
-    """A run folder in use. One process begins it, its workers join; the kernel lets go of it when they are gone."""
+    """A run folder in use. One process begins it, and its workers join it.
 
-    def __init__(self, path: Path, lock: int, *, keeps: bool) -> None:
+    All of them hold a lock, which the kernel releases when they end. `has_earlier_records` says whether the folder
+    contained records when this process opened it.
+    """
+
+    def __init__(self, path: Path, lock: int, *, keeps_records: bool) -> None:
         self.path = path
         self._lock = lock
-        self._keeps = keeps
+        self._keeps_records = keeps_records
         self._own: list[Record] = []
         try:
-            self.held_records = (path / RECORDS).exists() and (path / RECORDS).stat().st_size > 0
+            self.has_earlier_records = (path / RECORDS).exists() and (path / RECORDS).stat().st_size > 0
             self._records = AppendLog(path / RECORDS)
             self.journal = Journal(path)
         except OSError as e:
             os.close(lock)
             raise _unwritable(path, e) from e
         self._where: dict[Key, int] = {}
-        self._made_under: dict[tuple[str, str | None], str] = {}  # task and conditions: the first item with them
+        self._made_under: dict[tuple[str, str | None], str] = {}  # the first item with each task and conditions hash
         self._lines = 0
 
     @classmethod
     def begin(cls, path: Path, conditions: Mapping[str, Any], *, resume: bool) -> RunFolder:
-        """Begin a run in `path`, or resume the one it holds; raises `UsageError`.
+        """Begin a run in `path`, or resume the run in it. Raises `UsageError`.
 
-        Items that ended in an error are forgotten and measured again; so are lines that a crash cut short.
+        Records with errors and incomplete lines are removed, so that their items are measured again.
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -60,7 +64,7 @@ class RunFolder:
         try:
             if not new:
                 _keep_measured(path)
-            folder = cls(path, lock, keeps=True)
+            folder = cls(path, lock, keeps_records=True)
         except OSError as e:
             raise _unwritable(path, e) from e
         conditions = json.loads(json.dumps(conditions))
@@ -70,7 +74,7 @@ class RunFolder:
                 folder.write(lambda: folder.journal.write_conditions(conditions))
             else:
                 folder._check(folder.journal.conditions, conditions)
-            folder.share()
+            folder.share_lock()
         except UsageError:
             folder.close()
             raise
@@ -78,21 +82,21 @@ class RunFolder:
 
     @classmethod
     def join(cls, path: Path) -> RunFolder:
-        """Open the folder of the run that this worker belongs to; raises `UsageError` when that run has ended."""
-        folder = cls(path, _locked(path, shared=True), keeps=False)
+        """Open the folder of a worker's run. Raises `UsageError` if that run has ended."""
+        folder = cls(path, _locked(path, shared=True), keeps_records=False)
         folder.journal.refresh()
         folder.index()
         return folder
 
-    def share(self) -> None:
-        """Let workers join and keep every other run out, as long as this process or one of them lives."""
+    def share_lock(self) -> None:
+        """Let workers join. Other runs stay locked out until this process and all workers have ended."""
         try:
             locks.lock(self._lock, shared=True, wait=False)
         except BlockingIOError as e:
             raise _occupied(self.path) from e
 
     def check_made_with(self, made_with: Mapping[str, Any]) -> None:
-        """Note what makes the records, or compare it with what made those that are here; raises `UsageError`."""
+        """Write entries of `MadeWith`, or compare them with those of the earlier records. Raises `UsageError`."""
         found = json.loads(json.dumps(made_with))
         self.journal.refresh()
         before = self.journal.made_with
@@ -101,9 +105,9 @@ class RunFolder:
             self.write(lambda: self.journal.write_made_with(new))
 
     def check_conditions(self, expected: Mapping[str, str | None]) -> None:
-        """Compare the hashes of conditions that the records here carry with those by task; raises `UsageError`.
+        """Compare the conditions hashes of the records with `expected`, by task. Raises `UsageError` if they differ.
 
-        None stands for conditions that are not known yet. Records of earlier versions carry no hash.
+        None stands for conditions that are not known yet. Records of earlier versions have no hash.
         """
         for (task, found), item in self._made_under.items():
             if None not in (found, expected.get(task)) and found != expected[task]:
@@ -113,7 +117,7 @@ class RunFolder:
                 )
 
     def note_made_with(self, made_with: Mapping[str, Any]) -> None:
-        """Note what goes with the records without comparing it; raises `UsageError`."""
+        """Write entries of `MadeWith` without a comparison. Raises `UsageError`."""
         self.write(lambda: self.journal.write_made_with(made_with))
 
     def _check(self, old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> None:
@@ -123,55 +127,57 @@ class RunFolder:
             raise UsageError(f"{self.path}: was run with other settings: ({'; '.join(changed)}); name another folder")
 
     def append(self, records: Iterable[Record]) -> None:
-        """Write records, in one step and at once: a crash later loses none of them; raises `UsageError`."""
+        """Write records atomically, so that a later crash loses none of them. Raises `UsageError`."""
         records = list(records)
         lines = "".join(record.to_json() + "\n" for record in records)
 
         def step() -> None:
-            if self._records.append(lines, known=self._keeps):
+            if self._records.append(lines, known=self._keeps_records):
                 self._own += records
 
         self.write(step)
 
     def write(self, step: Callable[[], None]) -> None:
-        """Do one writing step; raises `UsageError` when the disk refuses."""
+        """Call `step`, which writes to the folder. Raises `UsageError` if it raises `OSError`."""
         try:
             step()
         except OSError as e:
             raise UsageError(
-                f"{self.path}: cannot be written: {e.strerror}; what was measured is kept: make room, then resume with "
+                f"{self.path}: cannot be written: {e.strerror}; records so far are kept: make room, then resume with "
                 f"--qbench-resume --qbench-run-dir={self.path}"
             ) from e
 
-    def news(self) -> list[Record]:
-        """The records written since the last call, by whichever process."""
-        found, self._own = self._own, []  # their lines come before those that are yet to be read
-        found += [_record(line, f"{self._records.path}: byte {position}") for position, line in self._records.news()]
+    def read_new(self) -> list[Record]:
+        """Return the records that any process has written since the last call."""
+        found, self._own = self._own, []  # their lines come before the unread ones
+        found += [
+            _record(line, f"{self._records.path}: byte {position}") for position, line in self._records.read_new()
+        ]
         self._lines += len(found)
         for record in found:
             self._made_under.setdefault((record.task, record.conditions), record.item)
         return found
 
     def index(self) -> None:
-        """Note where new records lie, without keeping them: a worker needs few of them."""
-        for position, line in self._records.news():
+        """Note the positions of new records without keeping the records, of which a worker needs few."""
+        for position, line in self._records.read_new():
             record = _record(line, f"{self._records.path}: byte {position}")
             self._where[record.task, record.item] = position
             self._made_under.setdefault((record.task, record.conditions), record.item)
 
     def find(self, key: Key) -> Record | None:
-        """Return the record of an item where `index` has seen it."""
+        """Return the record of an item, or None if `index` has not found it."""
         if (position := self._where.get(key)) is None:
             return None
-        return _record(self._records.at(position), f"{self._records.path}: byte {position}")
+        return _record(self._records.line_at(position), f"{self._records.path}: byte {position}")
 
-    def settle(self, records: Collection[Record]) -> None:
-        """Leave one line an item where some were measured more than once; `records` are the last of each."""
+    def remove_duplicates(self, records: Collection[Record]) -> None:
+        """Rewrite the file with one line per item, if an item has several. `records` are the last ones of the items."""
         if len(records) < self._lines:
             self.write(lambda: _rewrite(self.path, records))
 
     def discard(self) -> None:
-        """Remove what was made for a run that wrote nothing."""
+        """Remove the files of a run that has not written records, and the folder if it is empty."""
         self.close()
         for name in (RECORDS, JOURNAL, LOCK):
             (self.path / name).unlink(missing_ok=True)
@@ -179,7 +185,7 @@ class RunFolder:
             self.path.rmdir()
 
     def close(self) -> None:
-        """Close the files and let go of the folder."""
+        """Close the files and release the lock."""
         self._records.close()
         self.journal.close()
         os.close(self._lock)
@@ -191,7 +197,7 @@ def _record(line: bytes, place: str) -> Record:
     except ValueError as e:
         raise UsageError(f"{place}: not JSON: {e}") from e
     if isinstance(data, dict):
-        for name in ("task", "dataset", "split", "status"):  # a few texts, in every record of a large run
+        for name in ("task", "dataset", "split", "status"):  # few distinct texts, repeated in every record
             if isinstance(value := data.get(name), str):
                 data[name] = sys.intern(value)
         if data.get("group") == data.get("item"):
@@ -200,7 +206,7 @@ def _record(line: bytes, place: str) -> Record:
 
 
 def _locked(path: Path, *, shared: bool) -> int:
-    """Open the lock file and lock it, or raise `UsageError` at once."""
+    """Open and lock the lock file, and return its descriptor. Raises `UsageError` at once if it is locked."""
     try:
         lock = open_regular(path / LOCK, os.O_RDWR | os.O_CREAT)
     except OSError as e:
@@ -215,17 +221,17 @@ def _locked(path: Path, *, shared: bool) -> int:
 
 def _occupied(path: Path) -> UsageError:
     return UsageError(
-        f"{path}: another run is using it (or a worker of a killed one, which ends after its batch); "
+        f"{path}: another run is using it (or a worker of a killed run, which ends after its batch); "
         "wait, or name another folder"
     )
 
 
 def _unwritable(path: Path, error: OSError) -> UsageError:
-    return UsageError(f"--qbench-run-dir={path}: cannot be written: {told(error)}; name another folder")
+    return UsageError(f"--qbench-run-dir={path}: cannot be written: {error_text(error)}; name another folder")
 
 
 def _keep_measured(path: Path) -> None:
-    """Rewrite the records: one line an item, no errors, nothing cut short."""
+    """Rewrite the records with one line per item, without errors and incomplete lines."""
     records = path / RECORDS
     if not records.exists():
         return
@@ -238,7 +244,7 @@ def _keep_measured(path: Path) -> None:
 
 
 def _ends_whole(path: Path) -> bool:
-    """Whether the last line of a file has its line end."""
+    """Return whether the last line of a file has a line end."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 1))
@@ -246,12 +252,12 @@ def _ends_whole(path: Path) -> bool:
 
 
 def _rewrite(path: Path, records: Iterable[Record]) -> None:
-    """Put other records in the place of those in a folder, in one step."""
+    """Replace the records of a folder atomically."""
     write_text(path / RECORDS, (record.to_json() + "\n" for record in records))
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any, Any]]:
-    """Yield what differs, by dotted name: a whole model description is no line to read."""
+    """Yield the dotted name and both values of each entry that differs, at any depth."""
     for key in dict.fromkeys((*old, *new)):
         a, b = old.get(key), new.get(key)
         if isinstance(a, dict) and isinstance(b, dict):

@@ -1,4 +1,4 @@
-"""The summary of a run as a value: `summary.json`."""
+"""`Summary`, the content of `summary.json`, as a value."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from pytest_qbench.runs.summary_parts import (
     RayReport,
     Sight,
 )
-from pytest_qbench.untrusted.shape import MappingOf, Maybe, Shape, check_shape, shown
+from pytest_qbench.untrusted.shape import MappingOf, Maybe, Shape, check_shape, short_repr
 
 SUMMARY = "summary.json"
-NAMED = 20  # items in error, and missing ones, that the summary names
+NAMED = 20  # items in error and missing items that the summary lists, each
 _SHAPE: Shape = {
     "fingerprint": dict,
     "items": {**dict.fromkeys(("total", "scored", "unparsed", "errors"), int), "cut": Maybe(int)},
@@ -61,12 +61,16 @@ _SHAPE: Shape = {
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Everything that a finished run says of itself beside its items and records.
+    """The description of a finished run, without its items and records.
 
-    `errors` and `missing` name the first items. `outputs_matched` counts the items whose recorded output was found by
-    each rule. `made_otherwise` names conditions that differ from the baseline's. `commit` is what CI tests. `changes`
-    are those of a new baseline. `hints` are for the terminal. `seconds` is None for a comparison, which measured
-    nothing. `resumed` counts the items that an earlier run had measured; None: not known.
+    - `errors` and `missing` list the first items in error and without a record.
+    - `outputs_matched` counts the items with a recorded output by matching rule.
+    - `differing_conditions` differ from those of the baseline. The JSON calls them `made_otherwise`.
+    - `commit` is the commit that CI tests.
+    - `changes` are the changes of a new baseline.
+    - `hints` are lines for the terminal.
+    - `seconds` is the duration, None for a comparison.
+    - `resumed` counts the items that an earlier run had measured, None if unknown.
     """
 
     fingerprint: Fingerprint
@@ -81,7 +85,7 @@ class Summary:
     left_out: tuple[LeftOut, ...] = ()
     outputs_matched: Mapping[str, int] = field(default_factory=dict)
     drifts: tuple[DriftState, ...] = ()
-    made_otherwise: tuple[str, ...] = ()
+    differing_conditions: tuple[str, ...] = ()
     commit: str | None = None
     sight: Sight | None = None
     usage: Mapping[str, EndpointUsage] = field(default_factory=dict)
@@ -96,7 +100,7 @@ class Summary:
     hints: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the content of `summary.json`; hints only where there are any."""
+        """Return the content of `summary.json`. Hints are left out if there are none."""
         made = self.fingerprint.to_json()
         return {
             "schema": SCHEMA,
@@ -110,7 +114,7 @@ class Summary:
             "left_out": [asdict(entry) for entry in self.left_out],
             "outputs_matched": dict(self.outputs_matched),
             "drifts": [drift.to_json() for drift in self.drifts],
-            "made_otherwise": list(self.made_otherwise),
+            "made_otherwise": list(self.differing_conditions),
             "began": self.began,
             "commit": self.commit,
             "verdict": self.verdict,
@@ -130,16 +134,16 @@ class Summary:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Summary:
-        """Return the summary of a file's content; raises `ValueError` or `TypeError` for another shape."""
+        """Return the summary of a file's content. Raises `ValueError` or `TypeError` for a wrong shape."""
         check_shape(data, _SHAPE)
         metrics = tuple(Metric.from_json(m) for m in data["metrics"])
         measured = {task_of(m.name) for m in metrics}
         drifts = tuple(DriftState.from_json(drift) for drift in data.get("drifts") or ())
         if lone := {(d.name, d.dataset) for d in drifts} - {(m.name, m.dataset) for m in metrics if m.slice is None}:
-            raise ValueError(f"drift {shown(lone.pop())} is no row of the metrics")
+            raise ValueError(f"drift {short_repr(lone.pop())} is not in the metrics")
         if unknown := set(data.get("outputs_matched") or ()) - set(RULES):
-            raise ValueError(f"outputs_matched has the unknown rule {shown(unknown.pop())}")
-        named = ("missing", "made_otherwise", "notes", "changes", "submissions", "hints")
+            raise ValueError(f"outputs_matched has the unknown rule {short_repr(unknown.pop())}")
+        named = ("missing", "notes", "changes", "submissions", "hints")
         return cls(
             fingerprint=Fingerprint.from_json(data["fingerprint"]),
             items=ItemCounts.from_json(data["items"]),
@@ -152,6 +156,7 @@ class Summary:
             left_out=tuple(LeftOut(**entry) for entry in data["left_out"]),
             outputs_matched=data.get("outputs_matched") or {},
             drifts=drifts,
+            differing_conditions=tuple(data.get("made_otherwise") or ()),
             commit=data.get("commit"),
             sight=Sight.from_json(data["sight"]) if data.get("sight") else None,
             usage={role: EndpointUsage.from_json(usage) for role, usage in (data.get("usage") or {}).items()},
@@ -171,7 +176,7 @@ class Summary:
 def summary_of(
     results: Results, metrics: Sequence[Metric], *, began: str, verdict: str, baseline: BaselineState
 ) -> Summary:
-    """Return what results alone say beside `metrics`: conditions, counts, and the items without a result."""
+    """Return a summary with `metrics` and the conditions, counts, errors and missing items of `results`."""
     return Summary(
         fingerprint=results.fingerprint,
         items=results.counts(),

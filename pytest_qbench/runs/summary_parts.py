@@ -1,6 +1,6 @@
-"""The parts of a run's summary: gates, baseline, endpoints, what was left unmeasured.
+"""The parts of a run's summary: gates, baseline, errors, drift, cluster, data.
 
-Their shapes are checked with that of the summary, which names the place of a fault.
+Their shapes are checked with the shape of the summary, so that an error names the place of the fault.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 from pytest_qbench.data.item_matching import RULES
 from pytest_qbench.items import TASKS
 from pytest_qbench.metrics.metrics import METRIC, Metric
-from pytest_qbench.metrics.specs import task_of
-from pytest_qbench.untrusted.shape import MappingOf, Maybe, Shape, check_shape, shown
+from pytest_qbench.metrics.specs import SPECS, task_of
+from pytest_qbench.untrusted.shape import MappingOf, Maybe, Shape, check_shape, short_repr
 
 OUTCOMES = ("fail", "inconclusive", "not gated", "pass")
 FLIP: Shape = {"item": str, "question": str, "before": (str, None), "after": (str, None)}
@@ -30,7 +30,7 @@ _RAY: Shape = {"replicas": int, "nodes": int, "started": bool, "deaths": int}
 
 @dataclass(frozen=True, slots=True)
 class Flip:
-    """An item whose result changed: its answer, its judged mean, or the rank of its score beside that of its MOS."""
+    """An item whose result changed: its answer, its judged mean, or the rank of its score relative to its MOS."""
 
     item: str
     question: str
@@ -49,10 +49,10 @@ class Flip:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One judged gate; its name may end in dataset and slice. `outcome`, one of `OUTCOMES`, is what its test ended in.
+    """One judged gate. Its name may end in dataset and slice. `outcome` is the outcome of its test, one of `OUTCOMES`.
 
-    `lost` and `gained` list items, at most the largest moves; the counts are of all. `is_measured` tells whether the
-    run has numbers of its task; the metrics of a summary say so, not its JSON.
+    `lost` and `gained` list the items with the largest changes, the counts are those of all items. `is_measured` says
+    whether the run has metrics of its task. It is derived from the summary's metrics and is not in the JSON.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Gate:
 
     @property
     def word(self) -> str:
-        """The verdict for a reader: what was never judged is not called invalid."""
+        """The verdict as reports write it. A gate that was never judged is not called invalid."""
         if self.verdict == "regressed" and all(row.delta is None for row in self.rows):
             return "out of bounds"
         if self.verdict != "invalid" or self.outcome == "fail":
@@ -93,25 +93,37 @@ class Gate:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], measured: set[str]) -> Gate:
-        """Return the gate of an entry, given the tasks that the run has numbers of; raises `ValueError`."""
+        """Return the gate of an entry. `measured` are the tasks with metrics. Raises `ValueError` for a wrong entry."""
         if task_of(data["name"]) not in TASKS:
-            raise ValueError(f"gate {shown(data['name'])} is of no task")
+            raise ValueError(f"gate {short_repr(data['name'])} has no known task")
         if data["outcome"] not in OUTCOMES:
-            raise ValueError(f"outcome {shown(data['outcome'])} of gate {data['name']} is unknown")
+            raise ValueError(f"outcome {short_repr(data['outcome'])} of gate {data['name']} is unknown")
         return cls(
             data["name"], data["verdict"], data["outcome"], data["reason"],
-            tuple(Metric.from_json(row) for row in data["rows"]),
+            tuple(_gate_row(row) for row in data["rows"]),
             tuple(Flip.from_json(flip) for flip in data["lost"]),
             tuple(Flip.from_json(flip) for flip in data["gained"]),
             data["lost_count"], data["gained_count"], task_of(data["name"]) in measured,
         )  # fmt: skip
 
 
+def _gate_row(data: Mapping[str, Any]) -> Metric:
+    """Return the row of a gate. Raises `ValueError` if it lacks what reports say about its verdict."""
+    row = Metric.from_json(data)
+    if row.name not in SPECS:
+        raise ValueError(f"metric {short_repr(row.name)} of a gate is unknown")
+    if row.alpha is not None and not 0 < row.alpha < 0.5:
+        raise ValueError(f"alpha {row.alpha} of {row.name} is not between 0 and 0.5")
+    if row.verdict == "inconclusive" and row.delta is not None and row.delta_ci is None:
+        raise ValueError(f"{row.name} is inconclusive without an interval")
+    return row
+
+
 @dataclass(frozen=True, slots=True)
 class BaselineState:
-    """What a run was compared with: a baseline with its date, or why there is none (`missing`).
+    """The baseline of a run with its date, or the reason why it is `missing`.
 
-    `matched` counts the items found in it by each rule. `written` is the folder that the run recorded.
+    `matched` counts the matched items by rule. `written` is the folder of the baseline that the run has recorded.
     """
 
     name: str | None
@@ -122,14 +134,14 @@ class BaselineState:
     written: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return what is known as plain values."""
+        """Return the known entries as plain values."""
         return {key: value for key, value in asdict(self).items() if value is not None or key == "name"}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> BaselineState:
         """Return the state of an entry; raises `TypeError` for other keys, `ValueError` for an unknown rule."""
         if unknown := set(data.get("matched") or ()) - set(RULES):
-            raise ValueError(f"baseline.matched has the unknown rule {shown(unknown.pop())}")
+            raise ValueError(f"baseline.matched has the unknown rule {short_repr(unknown.pop())}")
         return cls(**data)
 
 
@@ -152,7 +164,7 @@ class ItemError:
 
 @dataclass(frozen=True, slots=True)
 class DriftState:
-    """Whether the items of a dataset moved beyond the noise floor; its numbers are a row of the metrics."""
+    """Whether the drift of a dataset is above the noise floor. The metric `name` holds its numbers."""
 
     name: str
     dataset: str | None
@@ -187,7 +199,7 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class RayReport:
-    """How a cluster spread the items: its size, whether the run started it, how often processes died."""
+    """The Ray cluster of a run: its size, whether the run started it, and the number of processes that died."""
 
     replicas: int
     nodes: int
@@ -207,7 +219,7 @@ class RayReport:
 
 @dataclass(frozen=True, slots=True)
 class DataState:
-    """How the columns of the quality databases are understood, and whose direction the user states."""
+    """The interpretation of the columns of quality databases, and the databases whose direction the user has stated."""
 
     meaning: tuple[str, ...] = ()
     direction_stated: tuple[str, ...] = ()

@@ -20,20 +20,21 @@ from pytest_qbench.scoring.quality import even_levels, level_score, quality_scor
 class Scoring:
     """Settings for quality scores and their correlations; part of a run's fingerprint.
 
-    `words` go from good to poor: two, or a scale of levels (`quality.even_levels`). With `halves`, the correlation of a
-    database with two halves (CGIQA-6K) is the mean of the halves' correlations, as in the published tables.
+    `words` go from good to poor: two, or a scale of levels (`quality.even_levels`). With `averages_halves`, the
+    correlation of a database with two halves (CGIQA-6K) is the mean of the halves' correlations, as in the published
+    tables.
     """
 
     KEYS: ClassVar = ("words", "temperature", "halves")  # keys of the JSON entry
 
     words: tuple[str, ...] = QUALITY_WORDS
     temperature: float = 1.0
-    halves: bool = False
+    averages_halves: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry of the fingerprint."""
         entry: dict[str, Any] = {"words": list(self.words), "temperature": self.temperature}
-        return {**entry, "halves": "mean"} if self.halves else entry
+        return {**entry, "halves": "mean"} if self.averages_halves else entry
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Scoring:

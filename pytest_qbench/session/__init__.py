@@ -1,1 +1,1 @@
-"""One run: request, recorder, measurement, gates, end."""
+"""One run: its request, recorder, measurement, gates and end."""

@@ -1,4 +1,4 @@
-"""Which stored baseline a run is compared with: the one that the user names, else that of the model and the data."""
+"""Find the baseline of a run: the one that the user names, else that of the model and the data."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from pytest_qbench.records import Key
 from pytest_qbench.session.settings import Settings
 
 
-class Stored(NamedTuple):
-    """The name of a run's baseline, and what is stored under it."""
+class NamedBaseline(NamedTuple):
+    """The name of a run's baseline, and the baseline with this name or the reason why it is missing."""
 
     name: str
     baseline: Baseline | MissingBaseline
 
 
-def look_up(settings: Settings, model: str, items: Callable[[], Mapping[Key, Item]]) -> Stored:
-    """Return the baseline of a run; `items` returns all selected items of its data.
+def look_up(settings: Settings, model: str, items: Callable[[], Mapping[Key, Item]]) -> NamedBaseline:
+    """Return the baseline of a run. `items` returns all selected items of its data.
 
-    The default name is the model's. Where that baseline is of other data, with no item in common, the name is
-    ``MODEL@DATA``: one model has a baseline for each of its data.
+    The default name is that of the model. If that baseline has other data, without a common item, the name is
+    ``MODEL@DATA``, so that a model has one baseline per data.
     """
     if settings.baseline:
         return _read(settings, settings.baseline)
@@ -49,7 +49,7 @@ def _is_of_other_data(baseline: Baseline, data: str, items: Callable[[], Mapping
     return baseline.fingerprint.data != data and not align(baseline, items()).matched
 
 
-def _read(settings: Settings, name: str) -> Stored:
+def _read(settings: Settings, name: str) -> NamedBaseline:
     try:
         path = find_baseline(settings.baseline_dir, name)
         found: Baseline | MissingBaseline = (
@@ -59,4 +59,4 @@ def _read(settings: Settings, name: str) -> Stored:
         )
     except UsageError as e:
         found = MissingBaseline(str(e), is_broken=True)
-    return Stored(name, found)
+    return NamedBaseline(name, found)

@@ -1,4 +1,4 @@
-"""Accuracy with and without images: a run beside the neighbouring run that differs in sight alone."""
+"""Compare the accuracy with and without images, from a run and another run folder that differs only in this."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pytest_qbench.runs.summary_parts import Sight
 def accuracy_with_and_without_images(
     results: Results, baseline: Baseline | MissingBaseline, folder: Path
 ) -> Sight | None:
-    """Return the perception accuracy with images and with grey ones, each in [0, 1]; None where one run is missing.
+    """Return the perception accuracy with images and with grey images, each in [0, 1]. None without another run.
 
-    The other run is the newest of the run folders beside `folder`; for a blind run it may also be the baseline.
+    The other run is the newest suitable run folder beside `folder`. For a blind run, it can also be the baseline.
     """
     own = [m.value for m in results.metrics if m.name == "perception.accuracy" and m.slice is None]
     if not own or own[0] is None:
@@ -33,7 +33,7 @@ def accuracy_with_and_without_images(
 
 
 def _neighbour_accuracy(results: Results, folder: Path) -> float | None:
-    """Return the accuracy of the newest neighbouring run that differs in sight alone; None when there is none."""
+    """Return the accuracy of the newest neighbouring run that differs only in `blind`, or None."""
     for summary in _neighbours(folder):
         if _differs_in_sight_alone(summary, results):
             return _accuracy(summary)
@@ -46,7 +46,7 @@ def _neighbours(folder: Path) -> list[Summary]:
         if path.parent != folder:
             try:
                 found.append(read_summary(path.parent))
-            except UsageError:  # another tool's or a half-written file: not a neighbour
+            except UsageError:  # a file of another tool, or an incomplete one
                 continue
     return found
 

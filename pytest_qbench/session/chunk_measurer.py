@@ -33,17 +33,19 @@ class Chunk:
 
 
 def key_of(item: Item) -> Key:
-    """Return the key of an item; two tasks may share ids."""
+    """Return the key of an item. The task is a part of it, because two tasks may share ids."""
     return item.task, item.id
 
 
 class Measurer:
-    """The chunks of this process's collection and the records that wait for their tests.
+    """The chunks of this process's collection, and the records whose tests have not run yet.
 
-    `known` finds the record of an item that was measured before: by an earlier run of this folder, or by a worker that
-    died. `folder` opens the run folder, not before there is something to measure. `is_verified` says whether this
-    process may use earlier records: not before the model was loaded and compared with the one that made them.
-    `conditions` returns the hash of the conditions under which records of a task are made.
+    - `known` returns the record of an item that was measured before: by an earlier run in this folder, or by a worker
+      that died.
+    - `folder` opens the run folder. It is called when there is something to measure.
+    - `is_verified` returns whether this process may use earlier records: after the model is loaded and was compared
+      with the model of these records.
+    - `conditions` returns the conditions hash of a task.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class Measurer:
         self._parent = os.getppid()
 
     def plan(self, nodes: Sequence[tuple[str, Item | None]], size: int, batch: int, *, following: bool) -> None:
-        """Plan the chunks of a collection: node ids with their items (None for tests that are no items).
+        """Plan the chunks of a collection: node ids with their items (None for other tests).
 
         `following` says that this process measures all chunks in order, so that the next one can be prefetched.
         """
@@ -80,7 +82,7 @@ class Measurer:
                 self._in_order.append(chunk)
 
     def take(self, nodeid: str, item: Item) -> Record | None:
-        """Return the record of a test if it exists and is no error, else None."""
+        """Return the record of a test if it exists and is not an error, else None."""
         record = self._ready.get(nodeid) or self._known(key_of(item))
         if record is None or record.status == "error" or not self._is_verified():
             return None
@@ -94,8 +96,8 @@ class Measurer:
         return nodeid not in self._ready and self._known(key_of(item)) is None
 
     def measure(self, nodeid: str, item: Item, engine: Callable[[], Engine]) -> Record:
-        """Return the record of one test; the first test of a chunk measures the rest of the chunk."""
-        if nodeid in self._failed:  # run again, by pytest-rerunfailures for one: this item alone
+        """Return the record of one test. The first test of a chunk measures the whole chunk."""
+        if nodeid in self._failed:  # a rerun, for example by pytest-rerunfailures: measure this item alone
             (self._ready[nodeid],) = self._ask(engine()).measure([item], self)
         elif self.needs_model(nodeid, item):
             self._measure_chunk(self._chunk_of[nodeid], engine)
@@ -116,7 +118,7 @@ class Measurer:
             items = [left[nodeid] for nodeid in group]
             sizes = lost.get(key_of(items[0]), [])
             if next_batch_size(sizes) == 0:
-                records = [_killer(item, len(sizes)) for item in items]
+                records = [_worker_died(item, len(sizes)) for item in items]
                 self.batch_finished(records)
             else:
                 following = self._following(chunk) if group is groups[-1] else ()
@@ -138,7 +140,7 @@ class Measurer:
     # called by the engine
 
     def batch_started(self, items: Sequence[Item]) -> None:
-        """Journal a batch before it is measured; begin to hash what the model sees."""
+        """Write a batch to the journal before it is measured, and begin to hash its images."""
         if os.getppid() != self._parent:
             raise UsageError("the process that started this one is gone")
         folder = self._folder()
@@ -147,7 +149,7 @@ class Measurer:
             self._pictures.start(items)
 
     def batch_finished(self, records: Sequence[Record]) -> None:
-        """Write the records of a batch as soon as it is measured, each with the hashes of what made it."""
+        """Write the records of a measured batch, each with the hashes of its images and conditions."""
         self._folder().append(
             replace(r, picture=self._pictures.take((r.task, r.item)), conditions=self._conditions(r.task))
             for r in records
@@ -155,7 +157,7 @@ class Measurer:
 
 
 def _groups(left: dict[str, Item], lost: dict[Key, list[int]]) -> list[list[str]]:
-    """Return the groups to measure: first items never in a crash, then suspects in smaller and smaller batches."""
+    """Return the groups to measure: first all items without a crash, then the others in ever smaller batches."""
     by_size: dict[int | None, list[str]] = {None: []}
     for nodeid, item in left.items():
         by_size.setdefault(next_batch_size(lost.get(key_of(item), [])), []).append(nodeid)
@@ -166,7 +168,7 @@ def _groups(left: dict[str, Item], lost: dict[Key, list[int]]) -> list[list[str]
     return [group for group in groups if group]
 
 
-def _killer(item: Item, times: int) -> Record:
+def _worker_died(item: Item, times: int) -> Record:
     return Record.of(
         item,
         "error",

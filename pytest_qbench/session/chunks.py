@@ -1,19 +1,19 @@
-"""The plan of chunks: which items are measured together, alone, under xdist and on every worker."""
+"""Plan the chunks of a collection, the items that one process measures together. The plan is the same with xdist."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
 
-TAIL = 8  # a chunk holds at most 1/8 of the items left in its function, so that workers end together
+TAIL = 8  # a chunk has at most 1/8 of its function's remaining items, so that workers end at about the same time
 
 
 def plan_chunks(nodeids: Sequence[str], size: int, batch: int) -> list[list[int]]:
     """Return the chunks of a collection, as lists of positions.
 
-    Consecutive parametrized ids of one function form chunks: first of `size` (a multiple of `batch`), then of fewer and
-    fewer whole batches. Every other test is a chunk of its own. The plan depends on the collection alone, not on the
-    number of workers: equal batches give equal results. Linear time.
+    Consecutive parametrized ids of one function form chunks: first of `size` (a multiple of `batch`), then of ever
+    fewer whole batches. Every other test is a separate chunk. The plan depends on the collection and not on the number
+    of workers, because equal batches give equal results. Linear time.
     """
     chunks: list[list[int]] = []
 

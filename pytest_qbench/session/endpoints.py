@@ -17,14 +17,14 @@ if TYPE_CHECKING:  # the client loads openai; a run of a local model needs neith
     from pytest_qbench.endpoints.event_loop import Endpoints
     from pytest_qbench.endpoints.usage import Usage
 
-BATCH_PER_SLOT = 2  # the last requests of a batch wait alone, so a batch holds twice the slots of its endpoint
+BATCH_PER_SLOT = 2  # at the end of a batch, slots run empty; larger batches make this rarer
 PREFIX = "openai:"
 
 
 def endpoint_batch_size(settings: Settings, spec: ModelSpec | None) -> int | None:
-    """Return the items per batch that keep an endpoint's slots filled; None where the run waits for no endpoint.
+    """Return the number of items per batch that keeps an endpoint's slots filled. None if no endpoint sets the pace.
 
-    The endpoint is the model's, or the judge's where a replayed or random model answers at once.
+    The endpoint is that of the model, or that of the judge if a replayed or random model answers at once.
     """
     kind = spec.kind if spec else None
     waits = kind == "openai" or (kind in ("replay", "random") and (settings.judge or "").startswith(PREFIX))
@@ -32,9 +32,9 @@ def endpoint_batch_size(settings: Settings, spec: ModelSpec | None) -> int | Non
 
 
 class SessionEndpoints:
-    """What model and judge share in this process, and the usage of all processes.
+    """The client that model and judge share in this process, and the usage of all processes.
 
-    `on_close` takes the function that closes the client at the end of the session.
+    `on_close` registers a function that is called at the end of the session; it gets the one that closes the client.
     """
 
     def __init__(self, settings: Settings, worker_count: int, on_close: Callable[[Callable[[], None]], None]) -> None:

@@ -1,4 +1,4 @@
-"""The engine of a run: built around the loaded model, and what its records are made with noted first."""
+"""Build the engine of a run around the loaded model, after model and judge are noted in the run folder."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ from pytest_qbench.session.request import RunRequest
 def build_engine(
     request: RunRequest, recorder: Recorder, endpoints: SessionEndpoints, model: Model, judge: Callable[[], Judge]
 ) -> Engine:
-    """Return the engine around a loaded model. `judge` makes the judge when a description first needs it.
+    """Return the engine around a loaded model. `judge` loads the judge when a description first needs it.
 
-    Raises `UsageError` where model or judge cannot do what the run requests, or differ from those of earlier records.
+    Raises `UsageError` if model or judge do not support the request, or differ from those of earlier records.
     """
     settings, made_with = request.settings, recorder.made_with
     if request.has_project_model:
@@ -73,8 +73,8 @@ def build_engine(
     def checked_judge() -> Judge:
         return _check_judge(request, recorder, endpoints, judge())
 
-    # Part of the conditions, also of a run in which it has nothing left to judge; and the first process finds out
-    # before the first item whether it answers. Other processes make it when they need it.
+    # The judge is a part of the conditions, also in a run without anything left to judge. The first process loads it
+    # before the first item, to find out whether it answers. Other processes load it when they need it.
     reads_earlier_texts = recorder.has_earlier_records or settings.judge_unparsed or settings.judge_answers
     if request.needs_judge and (recorder.role.is_first or reads_earlier_texts):
         checked_judge()
@@ -93,7 +93,7 @@ def _places_images(request: RunRequest) -> bool:
 
 
 def _check_project_model(request: RunRequest, model: Model) -> None:
-    """Raise `UsageError` for an object that is no model, or for another model than the one that the option names."""
+    """Raise `UsageError` if an object lacks members of a model, or if it is not the model that the option names."""
     check_method_names(model)
     needed = REPLAY_MEMBERS if isinstance(model, SupportsReplay) else MODEL_MEMBERS
     if missing := [name for name in needed if not hasattr(model, name)]:
@@ -109,7 +109,7 @@ def _check_project_model(request: RunRequest, model: Model) -> None:
 
 
 def _project_code(model: Model) -> dict[str, str]:
-    """Return the hash of the file that defines a project's own model class; empty for a model of this package."""
+    """Return the hash of the file that defines a project's own model class, empty for a model of this package."""
     if type(model).__module__.partition(".")[0] == __package__.partition(".")[0]:
         return {}
     try:
@@ -120,12 +120,12 @@ def _project_code(model: Model) -> dict[str, str]:
 
 
 def ray_report(model: Model) -> Mapping[str, Any]:
-    """Return how a model on a cluster spread the items, kept up to date by the model; empty for other models."""
+    """Return the report of a model on a cluster, which the model keeps up to date. Empty for other models."""
     return model.report if isinstance(model, RemoteModel) else {}
 
 
 def _check_sight(model: ReplayModel, blind: bool) -> None:
-    """Raise `UsageError` where outputs recorded with images are replayed blind, or the other way round."""
+    """Raise `UsageError` if outputs recorded with images are replayed blind, or the reverse."""
     recorded = model.conditions.get("blind", blind)
     if recorded is not blind:
         remedy = "add" if recorded else "drop"
@@ -133,7 +133,7 @@ def _check_sight(model: ReplayModel, blind: bool) -> None:
 
 
 def _check_judge(request: RunRequest, recorder: Recorder, endpoints: SessionEndpoints, judge: Judge) -> Judge:
-    """Note what identifies the judge and run its control set before it scores any description."""
+    """Note the judge in the run folder and run its control set before it grades any description. Return the judge."""
     settings, made_with = request.settings, recorder.made_with
     if settings.judge_unparsed and not isinstance(judge, SupportsChoice):
         raise UsageError(f"--qbench-judge-unparsed: {judge.name} cannot read replies; name a language model as judge")
@@ -155,7 +155,7 @@ def _check_judge(request: RunRequest, recorder: Recorder, endpoints: SessionEndp
 def measure_noise(request: RunRequest, recorder: Recorder, engine: Engine) -> None:
     """Measure some items again with another dtype and batch size, for the noise floor of a new baseline.
 
-    One process does it, at its end, and only for the tasks that record probabilities: texts have no drift.
+    Only one process does this, at its end, and only for tasks with recorded probabilities: texts have no drift.
     """
     if not request.settings.update_baseline or not recorder.role.is_first:
         return

@@ -1,4 +1,4 @@
-"""The conditions of a run, from its settings and from what makes its records."""
+"""Build the fingerprint of a run from its settings, model and judge."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_qbench.session.request import RunRequest
 
 
 def run_fingerprint(request: RunRequest, made_with: MadeWith) -> Fingerprint:
-    """Return the fingerprint of records that `made_with` made for this request."""
+    """Return the fingerprint of a run with this request and the model and judge of `made_with`."""
     settings = request.settings
     return fingerprint(
         scoring=request.scoring, answer=request.answer, blind=settings.blind, pixels=PIXEL_RULES,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline, as_baseline, changes
-from pytest_qbench.baseline.eligibility import why_not_whole
-from pytest_qbench.baseline.snapshot import before, write_before
+from pytest_qbench.baseline.eligibility import why_incomplete
+from pytest_qbench.baseline.snapshot import comparable_records, write_snapshot
 from pytest_qbench.baseline.store import write_baseline
 from pytest_qbench.errors import UsageError
 from pytest_qbench.gates.evaluate import DEFAULT_MARGINS
@@ -35,16 +35,19 @@ from pytest_qbench.untrusted.files import write_text
 
 
 def finish(run: Run, exitstatus: int) -> FinishedRun:
-    """Write summary, reports and baseline; `Run.notes` then says why a run fails although no gate did."""
+    """Write baseline, summary and reports, and return the finished run.
+
+    Afterwards, `Run.notes` has the reasons why the run fails even if no gate failed.
+    """
     results, settings, folder = run.results, run.request.settings, run.recorder.folder
     run.notes += _too_many_errors(results, settings.max_errors)
     run.not_measured = shortfalls(run.request, run.gating, results, run.baseline)
     update = _update_baseline(run, results, exitstatus) if settings.update_baseline else None
     if update and update.refused:
         run.notes.append(f"baseline not recorded: {update.refused}")
-    stored = before(results, run.baseline)
+    stored = comparable_records(results, run.baseline)
     write_items(folder.path, results.expected.values())
-    write_before(folder.path, stored)
+    write_snapshot(folder.path, stored)
     submissions: list[str] = []
     try:
         submissions = write_submissions(folder.path, results)
@@ -76,7 +79,7 @@ def _too_many_errors(results: Results, limit: float) -> list[str]:
 
 
 def _write_summary(summary: Summary, folder: Path, copy: Path | None) -> list[str]:
-    """Write the summary; return a note where the copy that --qbench-json asks for cannot be written."""
+    """Write the summary. Return a note if the copy for --qbench-json cannot be written."""
     text = summary.as_text()
     write_text(folder / SUMMARY, text)
     try:
@@ -98,18 +101,18 @@ def _update_baseline(run: Run, results: Results, exitstatus: int) -> BaselineUpd
         written = write_baseline(settings.baseline_dir, run.baseline_name, results, floor)
     except UsageError as e:
         return BaselineUpdate(refused=str(e), changes=changes(run.baseline, results))
-    told = changes(run.baseline, results)
-    if isinstance(run.baseline, MissingBaseline):  # the first one: how wide must a margin be on this data?
+    lines = changes(run.baseline, results)
+    if isinstance(run.baseline, MissingBaseline):  # for a first baseline, suggest margins for this data
         metrics = [name for name in DEFAULT_MARGINS if task_of(name) in gated_tasks(results)]
         found = suggest(metrics, as_baseline(written, results), None, max(1, len(metrics)))
-        told = [*told, *(f"suggested margin: {one}" for one in found)]
-    return BaselineUpdate(written=written, changes=told)
+        lines = [*lines, *(f"suggested margin: {one}" for one in found)]
+    return BaselineUpdate(written=written, changes=lines)
 
 
 def _why_not_recorded(results: Results, old: Baseline | MissingBaseline, gating: Gating, exitstatus: int) -> str | None:
-    """Return why this run may not replace the baseline, or None."""
+    """Return the reason why this run cannot replace the baseline, or None."""
     s = gating.settings
-    if reason := why_not_whole(results, s.max_errors, s.max_unparsed, s.max_cut):
+    if reason := why_incomplete(results, s.max_errors, s.max_unparsed, s.max_cut):
         return reason
     failing = [gate for gate in gating.results if gating.outcome(gate) == "fail"]
     if regressed := [gate.name for gate in failing if gate.verdict == "regressed"]:

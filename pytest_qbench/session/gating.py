@@ -17,12 +17,13 @@ if TYPE_CHECKING:  # statistics load where gates run; a worker only measures
 
 @dataclass
 class Gating:
-    """The gate results so far, and what happened to the tests of the session.
+    """The gate results so far, and the outcomes of the session's tests.
 
-    `collected` are the gate tests to run, `ended` those that ran to their end; `uncalled` asked for `qbench_gate` and
-    never called it. `own_checks` is the number of ended tests that judge `qbench_results` themselves. `failed_tests`
-    are the failed tests without the `failed_by_verdict` ones, `failed_gate_tests` the gates among them. `tests` names
-    the test of each result.
+    - `tests` holds the test of each result.
+    - `collected` are the gate tests to run, `ended` those that ran to their end.
+    - `uncalled` are tests that request the fixture `qbench_gate` but did not call it.
+    - `own_checks` is the number of ended tests that judge `qbench_results` themselves.
+    - `failed_tests` are tests that failed for another reason than a verdict, `failed_gate_tests` the gates among them.
     """
 
     settings: Settings
@@ -49,16 +50,16 @@ class Gating:
         from pytest_qbench.gates.evaluate import Limits, evaluate
 
         s = self.settings
-        # A test that runs again, or has several gates, gets nothing of what it left itself.
-        carried = self.results[-1].unspent if self.results and test not in self.tests else 0.0
-        limits = Limits(s.max_errors, s.max_unparsed, s.max_cut, comparisons, s.seed, carried)
+        # A test that runs again, or has several gates, does not get back the alpha that it did not spend.
+        leftover = self.results[-1].unspent if self.results and test not in self.tests else 0.0
+        limits = Limits(s.max_errors, s.max_unparsed, s.max_cut, comparisons, s.seed, leftover)
         result = evaluate(name, results, baseline, limits, **bounds)
         self.results.append(result)
         self.tests.append(test)
         return result
 
     def count(self, report: pytest.TestReport) -> None:
-        """Count a phase of a test: which gates ended, which tests failed for another reason than a verdict."""
+        """Record the report of a test's phase: ended gates, and tests that failed for another reason than a verdict."""
         kind = getattr(report, "qbench_kind", None)
         if report.failed and getattr(report, "qbench_failed_by_verdict", False):
             self.failed_by_verdict += 1
@@ -71,7 +72,7 @@ class Gating:
             self.own_checks += kind == "check"
 
     def failures(self) -> list[str]:
-        """Return every kind of failure with its gates, worst first; then gate tests that failed for other reasons."""
+        """Return each kind of failure with its gates, worst first, then gate tests that failed for other reasons."""
         failing = [
             (gate, test) for gate, test in zip(self.results, self.tests, strict=True) if self.outcome(gate) == "fail"
         ]
@@ -86,17 +87,17 @@ class Gating:
             kinds["out of bounds" if is_bound else gate.verdict].setdefault(gate.name, []).append(
                 test.rpartition("::")[2]
             )
-        told = []
+        lines = []
         for kind, gates in kinds.items():
-            # Of several gates of one name the tests tell which.
+            # If several gates have the same name, add the names of their tests.
             names = [name if len(tests) == 1 else f"{name} ({', '.join(tests)})" for name, tests in gates.items()]
-            told += [f"{kind.upper()}: {', '.join(names)}"] if names else []
+            lines += [f"{kind.upper()}: {', '.join(names)}"] if names else []
         others = self.failed_gate_tests
-        return told + ([f"FAILED: {', '.join(others)}"] if others and told else [])
+        return lines + ([f"FAILED: {', '.join(others)}"] if others and lines else [])
 
     @property
     def not_gated(self) -> str | None:
-        """Why this run decides nothing, or None."""
+        """The reason why no gate of this run decides, or None."""
         if self.settings.shard:
             part, parts = self.settings.shard
             return f"shard {part} of {parts}: join the run folders with qbench merge, then judge with qbench compare"
@@ -114,7 +115,7 @@ class Gating:
         if result.verdict == "regressed":
             return "pass" if s.accept_regression else "fail"
         if result.verdict == "invalid":
-            # A missing or incompatible old baseline is no ground to refuse a new one; anything else invalid is.
+            # A missing or incompatible old baseline does not prevent a new one. All other invalid gates do.
             return "pass" if s.update_baseline and result.incomparable else "fail"
         if result.verdict == "inconclusive":
             return "fail" if s.strict else "inconclusive"

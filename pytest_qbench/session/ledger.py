@@ -1,4 +1,4 @@
-"""The ledger of a run: what was not measured or not judged, and the exit status that follows."""
+"""List everything that a run did not measure or judge, and derive its exit status."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from pytest_qbench.session.request import RunRequest
 def shortfalls(
     request: RunRequest, gating: Gating, results: Results, baseline: Baseline | MissingBaseline
 ) -> list[str]:
-    """Return what keeps a run from counting as measured, one sentence each; empty where a verdict may be green.
+    """Return the reasons why a run does not count as measured, one sentence each. Empty if it is measured.
 
     A run is measured when (a) every selected item has a record, (b) the items are those that the baseline expects,
     (c) a gate that ran to its end judged every task of the data and of the baseline, and (d) every gate could judge.
-    Runs that gate nothing on purpose (--qbench-no-gates, blind, shards) have no shortfall. A run that records
-    a baseline may hold less than the data; what it lacks of the old baseline is refused there.
+    Runs without gates (--qbench-no-gates, blind, shards) have no shortfall. A run that records a baseline may lack
+    items of the data; `finish` refuses it if it lacks items of the old baseline.
     """
     if gating.not_gated:
         return []
@@ -59,7 +59,7 @@ def _unfinished(gating: Gating) -> Iterable[str]:
 
 
 def _unjudged(request: RunRequest, gating: Gating, in_baseline: set[str]) -> Iterable[str]:
-    """Name the tasks that no gate judged. Where there is no gate at all, tests on `qbench_results` judge every task."""
+    """Yield a sentence about tasks that no gate judged. Without gates, tests on `qbench_results` judge every task."""
     if gating.own_checks and not gating.results:
         return
     judged = {task_of(gate.name) for gate in gating.results}
@@ -71,14 +71,14 @@ def _unjudged(request: RunRequest, gating: Gating, in_baseline: set[str]) -> Ite
 
 
 def _is_gateable(item: Item) -> bool:
-    """Return whether anything can be judged: hidden answers and descriptions without golden texts cannot."""
+    """Return whether a gate can judge an item: not if its answer is hidden or its golden texts are missing."""
     if item.task == "description":
         return bool(item.golden)
     return item.task != "perception" or item.answer is not None
 
 
 def exit_status(gating: Gating, not_measured: list[str], notes: list[str], session_status: int) -> int:
-    """Return the exit status of the session, from the verdicts and not from the outcomes of tests.
+    """Return the exit status of the session. It depends on the verdicts and not on the outcomes of tests.
 
     A usage error, an interruption and an internal error keep their status.
     """

@@ -1,4 +1,4 @@
-"""A second measurement of some items by the same model: the noise floor of drift, for a new baseline."""
+"""Measure some items a second time with the same model, for the noise floor of a new baseline."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from pytest_qbench.models.base import SupportsDtypeSwitch
 
 
 def measure_again(engine: Engine, items: Sequence[Item]) -> SecondMeasurement | None:
-    """Measure 64 items of each dataset again, with another batch size and dtype; an endpoint answers a second time.
+    """Measure 64 items of each dataset again, with another batch size and dtype. An endpoint just answers again.
 
-    None where the model cannot do it, or fails: its memory may hold no second dtype. Do not use the engine afterwards.
+    Returns None if the model does not support this or fails, for example for lack of memory. Do not use the engine
+    afterwards.
     """
     if not items or not isinstance(engine.model, SupportsDtypeSwitch):
         return None
     try:
         dtype = engine.model.switch_dtype()
-    except RuntimeError:  # torch's out of memory among them
+    except RuntimeError:  # includes torch's out-of-memory error
         return None
     if dtype is None:
         return None

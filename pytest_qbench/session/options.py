@@ -8,7 +8,7 @@ import pytest
 
 NAME = "qbench"
 NOT_MEASURED = 10
-"""Exit status of a run that did not measure or did not judge everything; pytest itself uses 0 to 5."""
+"""Exit status of a run that did not measure and judge everything. pytest itself uses 0 to 5."""
 CANNOT_TELL = 11
 """Exit status of a run with an inconclusive gate under --qbench-strict."""
 
@@ -36,7 +36,7 @@ OPTIONS = (
            "trust_remote_code, ... Repeatable.", kind="linelist", metavar="KEY=VALUE"),
     Option("--qbench-data", "Choose the data: mini (embedded, the default; it is not Q-Bench), a data folder, or hf.",
            metavar="SPEC"),
-    Option("--qbench-datasets", "Restrict to these datasets, comma-separated. Default: all that are found.",
+    Option("--qbench-datasets", "Restrict to these datasets, comma-separated. Default: all.",
            metavar="A,B"),
     Option("--qbench-tasks", "Restrict to these tasks, comma-separated: perception, description, assessment. Default: "
            "all that the data has.", metavar="A,B"),
@@ -44,21 +44,21 @@ OPTIONS = (
     Option("--qbench-limit", "Measure N items per dataset, a stratified sample. Default: all.", metavar="N"),
     Option("--qbench-seed", "Seed of the sample and of the resampling. Default: 0.", metavar="S"),
     Option("--qbench-answer", "Answer perception questions by generated text (generate), by the likelihood of each "
-           "option (likelihood) or by the loss over prompt and option (perplexity). Default: what the model's alias "
-           "says, else generate.", metavar="MODE"),
+           "option (likelihood) or by the loss over prompt and option (perplexity). Default: the mode of the model's "
+           "alias, else generate.", metavar="MODE"),
     Option("--qbench-prompts", "Ask with a packaged prompt set (default, paper, hub, lmms-eval, vlmevalkit, "
            "q-instruct, q-align, zh) or with that of a YAML file. Default: default.", metavar="NAME|FILE"),
-    Option("--qbench-answer-tokens", "The most tokens of a perception reply. Default: 32.", metavar="N"),
-    Option("--qbench-description-tokens", "The most tokens of a description. Default: 256.", metavar="N"),
+    Option("--qbench-answer-tokens", "Maximum number of tokens of a perception reply. Default: 32.", metavar="N"),
+    Option("--qbench-description-tokens", "Maximum number of tokens of a description. Default: 256.", metavar="N"),
     Option("--qbench-protocol", "Score as documented (default) or as the published tables do (paper): temperature 100, "
            "CGIQA as the mean of its halves, the paper's words per model.", metavar="NAME"),
     Option("--qbench-batch-size", "Items per forward pass, or auto (default).", metavar="auto|N"),
     Option("--qbench-concurrency", "Requests in flight at an endpoint. Default: 64.", metavar="N"),
     Option("--qbench-timeout", "Seconds for one request to an endpoint with all its repeats. Default: 60.",
            metavar="SECONDS"),
-    Option("--qbench-no-cache", "Ask endpoints anew instead of taking replies from .qbench/cache.", kind="bool"),
-    Option("--qbench-blind", "Show a grey image instead of each image: what the model answers without seeing. Gates "
-           "do not decide.", kind="bool", ini=False),
+    Option("--qbench-no-cache", "Send every request, also if its reply is in .qbench/cache.", kind="bool"),
+    Option("--qbench-blind", "Show a grey image instead of each image, to measure answers without sight. Gates do "
+           "not decide.", kind="bool", ini=False),
     Option("--qbench-judge", "Choose the judge of descriptions: lexicon (embedded, a smoke judge; the default on mini "
            "only), openai:MODEL@BASE_URL or hf:ID.", metavar="SPEC"),
     Option("--qbench-judge-arg", "Pass KEY=VALUE to the judge: mode, temperature, max_new_tokens, revision, price, ... "
@@ -96,8 +96,8 @@ OPTIONS = (
     Option("--qbench-strict", "End with exit status 11 where a gate is inconclusive.", kind="bool"),
     Option("--qbench-json", "Write the summary to this file as well.", metavar="FILE"),
     Option("--qbench-html", "Write the report as one self-contained page to this file.", metavar="FILE"),
-    Option("--qbench-md", "Write the report as Markdown to this file. In GitHub Actions it goes to the step summary "
-           "without asking.", metavar="FILE"),
+    Option("--qbench-md", "Write the report as Markdown to this file. In GitHub Actions, every run appends it to the "
+           "step summary.", metavar="FILE"),
 )  # fmt: skip
 
 

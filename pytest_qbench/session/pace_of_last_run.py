@@ -1,4 +1,4 @@
-"""How long a run will take, by the seconds per item of the last run of the same model."""
+"""Estimate the duration of a run from the seconds per item of the last run of the same model."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from pytest_qbench.runs.read import read_summary
 from pytest_qbench.runs.summary import SUMMARY
 
 LEAST = 0.1
-"""A run of fewer items, as a share of those to measure, says little: loading the model takes most of its time."""
+"""Minimum size of the last run as a fraction of the items to measure. In smaller runs, loading the model dominates."""
 
 
 class Pace(NamedTuple):
-    """Seconds per item in a finished run, and the day on which it began."""
+    """Seconds per item of a finished run, and the date on which it began."""
 
     seconds: float
     day: str
 
 
 def pace_of_last_run(runs: Path, model: str, tasks: Collection[str], answer: str, items: int) -> Pace | None:
-    """Return the pace of the newest run of this model with the same tasks and answer mode; None where there is none.
+    """Return the pace of the newest run of this model with the same tasks and answer mode, or None.
 
-    Runs that were resumed, or that took replies from the cache, measured less than they hold; they are left out.
+    Resumed runs and runs with cached replies are left out, because they measured fewer items than they contain.
     """
     for path in sorted(runs.glob(f"*-{model}/{SUMMARY}"), reverse=True):
         try:
             found = read_summary(path.parent)
-        except UsageError:  # of another version, or cut short: it says nothing about the pace
+        except UsageError:  # a run of another version, or an incomplete one
             continue
         if (
             found.resumed == 0
@@ -46,7 +46,7 @@ def pace_of_last_run(runs: Path, model: str, tasks: Collection[str], answer: str
 
 
 def in_words(seconds: float) -> str:
-    """Return a duration as people say it: seconds, minutes or hours."""
+    """Return a duration as text in seconds, minutes or hours."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     if seconds < 5400:

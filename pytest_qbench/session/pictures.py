@@ -1,4 +1,4 @@
-"""The images that records are about: hashed beside the forward pass, and compared when a run is resumed."""
+"""Hash the images of items during the forward pass, and compare the hashes when a run is resumed."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from pytest_qbench.records import Key, Record
 
 
 class PictureHashes:
-    """Hashes of the images of a batch. A thread reads them again while the model answers: they are in memory then."""
+    """Hashes of the images of a batch. A thread computes them while the model answers and the files are cached."""
 
     def __init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
         self._found: dict[Key, Future[str | None]] = {}
 
     def start(self, items: Sequence[Item]) -> None:
-        """Start to hash the images of the items of a batch."""
+        """Start to hash the images of a batch of items."""
         self._pool = self._pool or ThreadPoolExecutor(1, "qbench-hash")
         for item in items:
             if (item.task, item.id) not in self._found:
                 self._found[item.task, item.id] = self._pool.submit(picture_hash, item)
 
     def take(self, key: Key) -> str | None:
-        """Return the hash of the images of an item, or None where they were not to be hashed or cannot be read."""
+        """Return the hash of an item's images, or None if they are not hashed or cannot be read."""
         found = self._found.pop(key, None)
         return found.result() if found else None
 
 
 def changed_pictures(records: Iterable[Record], items: Mapping[Key, Item]) -> list[Item]:
-    """Return the items whose images are others than those that their records are about; reads all of these images."""
+    """Return the items whose images have changed since their records were made. Reads all of these images."""
     pairs = [
         (record.picture, items[record.task, record.item])
         for record in records

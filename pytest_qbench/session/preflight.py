@@ -1,4 +1,4 @@
-"""What can be known of the baseline before the first item is measured: name, seal, conditions, items."""
+"""Check the baseline before the first item is measured: its name, seal, conditions and items."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from pytest_qbench.session.fingerprint import run_fingerprint
 if TYPE_CHECKING:
     from pytest_qbench.session.run import Run
 
-_OF_THE_JUDGE = frozenset({"judge", "judge_rounds", "unparsed", "marking"})
-_WAYS = "name another baseline with --qbench-baseline, add --qbench-no-gates, or record the baseline anew"
+_JUDGE_CONDITIONS = frozenset({"judge", "judge_rounds", "unparsed", "marking"})
+_REMEDIES = "name another baseline with --qbench-baseline, add --qbench-no-gates, or record the baseline again"
 
 
 class Conditions(NamedTuple):
@@ -33,9 +33,10 @@ class Conditions(NamedTuple):
 
 
 def check_stored(run: Run) -> None:
-    """Raise `UsageError` for a baseline that the user names and that does not exist, or for one that is not whole.
+    """Raise `UsageError` if the baseline that the user names does not exist, or if the baseline is damaged.
 
-    A run that records a baseline replaces what it finds; a run that gates nothing needs no whole baseline.
+    Nothing is checked in a run that records a baseline, which replaces the old one. In a run without gates, a damaged
+    baseline is allowed.
     """
     settings = run.request.settings
     if settings.update_baseline or not run.knows_baseline_name or isinstance(stored := run.stored_baseline, Baseline):
@@ -51,18 +52,20 @@ def check_stored(run: Run) -> None:
 
 
 def check_conditions(run: Run, tasks: Iterable[str]) -> None:
-    """Raise `UsageError` where gates of these tasks cannot compare: a condition that is known differs.
+    """Raise `UsageError` if a known condition differs from the baseline, so that gates of these tasks cannot compare.
 
-    Before the model is there, its conditions are unknown: those of recorded outputs, and how an endpoint scores.
+    Before the model is loaded, some conditions are unknown: those of recorded outputs, and the scoring of an endpoint.
     """
     made_with, spec = run.recorder.made_with, run.request.spec
     is_loaded, is_worker = made_with.model is not None, run.recorder.role.is_worker
     if not is_loaded and spec is not None and spec.kind == "replay":
         return
-    baseline: Conditions | Baseline | None = _decides(run) if is_loaded or not is_worker else _conditions_of_worker(run)
+    baseline: Conditions | Baseline | None = (
+        _deciding_baseline(run) if is_loaded or not is_worker else _conditions_of_worker(run)
+    )
     if baseline is None:
         return
-    unknown = set(_OF_THE_JUDGE) if made_with.judge is None else set()
+    unknown = set(_JUDGE_CONDITIONS) if made_with.judge is None else set()
     if not is_loaded and (spec is None or spec.kind == "openai"):
         unknown.add("scoring")
     if run.request.has_project_model or are_altered(baseline.fingerprint.prompts):
@@ -73,12 +76,12 @@ def check_conditions(run: Run, tasks: Iterable[str]) -> None:
         if differ := differences(task, old, new):
             raise UsageError(
                 f"baseline {baseline.name}: {task} could not be judged, this run differs from it in: "
-                f"{'; '.join(differ)}; measure as it was recorded, {_WAYS}"
+                f"{'; '.join(differ)}; measure as it was recorded, {_REMEDIES}"
             )
 
 
 def _conditions_of_worker(run: Run) -> Conditions | None:
-    """Return the conditions of the baseline from its head alone: each of many workers would read all its records."""
+    """Return the conditions of the baseline from its head, so that not every worker reads all records."""
     settings, spec = run.request.settings, run.request.spec
     name = settings.baseline or (spec.name if spec else None)
     if name is None or run.gating.not_gated or settings.update_baseline:
@@ -88,20 +91,20 @@ def _conditions_of_worker(run: Run) -> Conditions | None:
     path = find_baseline(settings.baseline_dir, own if is_of_data else name)
     fingerprint = read_fingerprint(path) if path is not None else None
     if fingerprint is None or (fingerprint.data != settings.data and not settings.baseline):
-        return None  # perhaps of other data: the controller, which reads it all, decides
+        return None  # the data may differ: the controller decides, which reads all records
     return Conditions(name, fingerprint)
 
 
 def foreign_items(run: Run, whole: Collection[str]) -> str | None:
-    """Say how the items of the data differ from those of the baseline, or return None.
+    """Return a message about items that differ between the data and the baseline, or None.
 
-    `whole` are the tasks with a gate over all datasets: each of their items must be in the baseline.
+    `whole` are the tasks with a gate over all datasets. Each of their items must be in the baseline.
     """
-    if (stored := _decides(run)) is None:
+    if (stored := _deciding_baseline(run)) is None:
         return None
     data = run.request.settings.data
     expected = run.request.all_items
-    # Only a process that collects knows the tasks of the suites; a controller compares all that the data has.
+    # Only a process that collects tests knows the tasks of the suites. A controller compares all items of the data.
     knows_tasks = set(run.request.tasks) == {task for task, _ in expected}
     aligned = run.baseline if knows_tasks else None
     baseline = aligned if isinstance(aligned, Baseline) else align(stored, expected)
@@ -111,18 +114,18 @@ def foreign_items(run: Run, whole: Collection[str]) -> str | None:
         if gone := sorted(id_ for t, id_ in wanted if t == task and (t, id_) not in own):
             return (
                 f"{len(gone)} {task} items of baseline {baseline.name} are not in --qbench-data={data} "
-                f"(first: {gone[0]}); {_WAYS}"
+                f"(first: {gone[0]}); {_REMEDIES}"
             )
-        is_same = baseline.matched == {"id": len(expected)}  # with equal texts: most runs
-        if task in whole and not is_same and (reason := _not_in(baseline, own)):
-            return f"{reason}; {_WAYS}"
+        is_same = baseline.matched == {"id": len(expected)}  # the usual case: same ids and texts
+        if task in whole and not is_same and (reason := _describe_differences(baseline, own)):
+            return f"{reason}; {_REMEDIES}"
     return None
 
 
-def _not_in(baseline: Baseline, items: Mapping[Key, Item]) -> str | None:
-    """Say which items the baseline lacks or holds with another content, or return None."""
+def _describe_differences(baseline: Baseline, items: Mapping[Key, Item]) -> str | None:
+    """Return a message about items that the baseline lacks or contains with another content, or None."""
     if all(item.task == "perception" and item.answer is None for item in items.values()):
-        return None  # hidden answers: nothing is compared
+        return None  # hidden answers cannot be compared
     if unclear := [key for key in items if key in baseline.ambiguous]:
         return (
             f"{len(unclear)} items cannot be told apart in baseline {baseline.name} "
@@ -139,8 +142,8 @@ def _not_in(baseline: Baseline, items: Mapping[Key, Item]) -> str | None:
     return None
 
 
-def _decides(run: Run) -> Baseline | None:
-    """Return the baseline where gates decide by it."""
+def _deciding_baseline(run: Run) -> Baseline | None:
+    """Return the baseline, or None if no gate of this run decides by it."""
     if run.gating.not_gated or run.request.settings.update_baseline or not run.knows_baseline_name:
         return None
     return None if isinstance(run.stored_baseline, MissingBaseline) else run.stored_baseline

@@ -1,4 +1,4 @@
-"""The records of a run and the folder that they are written to."""
+"""`Recorder`, the records of a run and the folder to which they are written."""
 
 from __future__ import annotations
 
@@ -31,12 +31,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Recorder:
-    """The run folder, the records in it and what produced them, as one process sees them.
+    """The run folder with its records, model and judge, as known to one process.
 
-    `second` is the second measurement of a new baseline (see `noise_floor`), `resumed` the number of records that an
-    earlier run had written, `version` a number that grows with every record read.
-    `is_verified` says that the model was compared with the one that made the earlier records. `skipped` are the items
-    whose tests were skipped: a neighbour in their chunk may have measured them, but they do not count.
+    - `second` is the second measurement of a new baseline (see `noise_floor`).
+    - `resumed` is the number of records that an earlier run had written.
+    - `version` is a number that grows with every record read.
+    - `is_verified` says that the model was compared with the model of the earlier records.
+    - `skipped` are the items whose tests were skipped. They do not count, even if their chunk was measured.
     """
 
     request: RunRequest
@@ -53,7 +54,7 @@ class Recorder:
 
     @cached_property
     def measurer(self) -> Measurer:
-        """What measures the items of this process, chunk by chunk."""
+        """The measurer of this process's items."""
         return Measurer(
             lambda: self.folder,
             self.find,
@@ -62,25 +63,25 @@ class Recorder:
         )
 
     def find(self, key: Key) -> Record | None:
-        """Return the record of an item that was measured before; a worker looks it up in the run folder."""
+        """Return the earlier record of an item, or None. A worker looks it up in the run folder."""
         return self.folder.find(key) if self.role.is_worker else self.records.get(key)
 
     def note_made_with(self) -> None:
-        """Write what produces the records to the run folder; raises `UsageError` where earlier records differ."""
+        """Write model and judge to the run folder. Raises `UsageError` if earlier records have others."""
         self.folder.check_made_with(self.made_with.identity())
         self._conditions = {task: self._conditions_of(task) for task in self.request.tasks}
         self.folder.check_conditions(self._conditions)
         self.is_verified = True
 
     def _conditions_of(self, task: Task) -> str | None:
-        """Return the hash of the conditions of a task; None while they depend on a judge that is not made yet."""
+        """Return the conditions hash of a task, None while it depends on a judge that is not loaded yet."""
         judged = task == "description" or (task == "perception" and self.request.settings.judge_unparsed)
         if judged and self.made_with.judge is None:
             return None
         return conditions_hash(task, run_fingerprint(self.request, self.made_with))
 
     def note_judge_control(self) -> None:
-        """Write the judge's control scores to the run folder, without comparing them: judges waver."""
+        """Write the judge's control scores to the run folder. They vary from run to run, so they are not compared."""
         self.folder.note_made_with({"judge_control": self.made_with.judge_control})
 
     def note_alteration(self, altered: dict[str, dict[str, Any]]) -> None:
@@ -90,19 +91,19 @@ class Recorder:
 
     @property
     def all_made_with(self) -> MadeWith:
-        """What produced the records, those of earlier runs in this folder included."""
+        """Model, judge and machine of all records, including those of earlier runs in this folder."""
         made_with = MadeWith.from_json(self.folder.journal.made_with)
         made_with.add(self.made_with)
         return made_with
 
     @property
     def has_earlier_records(self) -> bool:
-        """Whether the folder held records when this process opened it: of a resumed run, or of a worker that died."""
-        return self.folder.held_records
+        """Whether the folder contained records when this process opened it: of a resumed run, or of a dead worker."""
+        return self.folder.has_earlier_records
 
     @property
     def folder(self) -> RunFolder:
-        """The run folder, opened on first use; a worker joins the one that its controller began."""
+        """The run folder, opened on first access. A worker joins the folder of its controller."""
         if self._folder is None:
             if self.role.run_folder is not None:
                 self._folder = RunFolder.join(Path(self.role.run_folder))
@@ -117,7 +118,7 @@ class Recorder:
         return self._folder
 
     def _check_pictures(self) -> None:
-        """Raise `UsageError` where images changed since their items were measured."""
+        """Raise `UsageError` if images have changed since their items were measured."""
         if not self.records or self.request.settings.blind:
             return
         items: dict[Key, Item] = {
@@ -131,7 +132,7 @@ class Recorder:
             )
 
     def _ignore_runs(self) -> None:
-        """Keep runs out of version control; a file that is there already is the user's."""
+        """Exclude run folders from version control, unless the user already has such a file."""
         ignored = self._runs.parent / ".gitignore"
         if not ignored.exists():
             self.folder.write(lambda: write_text(ignored, "*\n"))
@@ -153,35 +154,35 @@ class Recorder:
         return self._runs / f"{datetime.now():%Y%m%d-%H%M%S-%f}-{spec.name if spec else 'model'}"
 
     def pace(self, items: int) -> Pace | None:
-        """Return the pace of the last run of the named model, where one like this has finished."""
+        """Return the pace of the last similar run of the named model, or None."""
         from pytest_qbench.session.pace_of_last_run import pace_of_last_run
 
         request, spec = self.request, self.request.spec
         return pace_of_last_run(self._runs, spec.name, request.tasks, request.answer, items) if spec else None
 
     def read_records(self) -> None:
-        """Read the records that any process wrote since the last call; the last one of an item counts."""
-        for record in self.folder.news():
+        """Read the records that any process has written since the last call. The last record of an item counts."""
+        for record in self.folder.read_new():
             self.version += 1
             self.records[record.task, record.item] = record
 
     @property
     def measured(self) -> set[Key]:
-        """The items that have a record and whose test was not skipped."""
+        """The items with a record whose test was not skipped."""
         return self.records.keys() - self.skipped
 
     def ensure_record(self, key: Key) -> None:
-        """Read the run folder where the record of a reported item is not known yet: it crosses in the folder."""
+        """Read the run folder if the record of a reported item is not known yet. Workers pass records through it."""
         if key not in self.records:
             self.read_records()
 
     def settle(self) -> None:
-        """Read what was measured but not reported (of a stopped run, say), and leave one line per item."""
+        """Read records without a report, for example of a stopped run, and remove duplicates from the file."""
         if self._folder is not None:
             self.read_records()
             for key in self.skipped:
                 self.records.pop(key, None)
-            self._folder.settle(self.records.values())
+            self._folder.remove_duplicates(self.records.values())
 
     def discard(self) -> None:
         """Remove the run folder of a run that measured nothing."""
@@ -190,7 +191,7 @@ class Recorder:
 
 
 def check_output_paths(request: RunRequest) -> None:
-    """Raise `UsageError` where reports or baselines could not be written; before anything is measured."""
+    """Raise `UsageError` if reports or baselines could not be written. Called before anything is measured."""
     settings = request.settings
     for option, path in settings.reports.items():
         if not path.parent.is_dir():

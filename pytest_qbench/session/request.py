@@ -1,4 +1,4 @@
-"""What a run requests: settings, model and data, and the items of each task."""
+"""`RunRequest`: the settings, model and data of a run, and the items of each task."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from pytest_qbench.session.gc import gc_paused
 from pytest_qbench.session.settings import Settings
 from pytest_qbench.untrusted.locks import check_system
 
-PLANNED_BATCH = 16  # chunks are whole multiples of it where memory decides on the batch: known without a model
-CHUNK_BATCHES = 4  # a chunk is what a worker gets at once: some batches, so that lengths can be sorted within it
+PLANNED_BATCH = 16  # batch size for the plan of chunks, if the real one is only known when the model runs
+CHUNK_BATCHES = 4  # batches per chunk, so that items can be sorted by length within a chunk
 
 
 @dataclass
 class RunRequest:
     """The settings and the data of a run.
 
-    `tasks` are those that the collected suites ask for, in order. `has_project_judge` and
-    `has_project_model` say that the project overrides the fixture. `command` is the command line without run folder.
+    `tasks` are those of the collected suites, in order. `has_project_judge` and `has_project_model` say that the
+    project overrides the fixture. `command` is the command line without the run folder.
     """
 
     settings: Settings
@@ -43,7 +43,7 @@ class RunRequest:
 
     @cached_property
     def spec(self) -> ModelSpec | None:
-        """The named model, checked without loading it; None when a conftest overrides `qbench_model`."""
+        """The named model, checked without loading it. None if a conftest overrides `qbench_model`."""
         args = parse_model_args(self.settings.model_args)
         if self.settings.model is None:
             return None
@@ -54,47 +54,47 @@ class RunRequest:
 
     @property
     def model_args(self) -> dict[str, str]:
-        """The model arguments: those of the alias, overridden by the user's."""
+        """The model arguments of the alias, overridden by those of the user."""
         return {**(self.spec.args if self.spec else {}), **parse_model_args(self.settings.model_args)}
 
     @property
     def answer(self) -> AnswerMode:
-        """How perception items are answered: by the option, else the alias, else by generation."""
+        """The answer mode of perception items: that of the option, else of the alias, else "generate"."""
         return self.settings.answer or (self.spec.answer if self.spec else None) or "generate"
 
     @cached_property
     def scoring(self) -> Scoring:
-        """How quality scores are computed and correlated, by --qbench-protocol."""
+        """The settings for quality scores and correlations, from --qbench-protocol."""
         words = self.prompt_set.words
         if self.settings.protocol == "paper":
             words = paper_words(self.spec) if words == QUALITY_WORDS else words
-            return Scoring(words, PAPER_TEMPERATURE, halves=True)
+            return Scoring(words, PAPER_TEMPERATURE, averages_halves=True)
         return Scoring(words)
 
     @cached_property
     def prompt_set(self) -> PromptSet:
-        """The templates, by --qbench-prompts."""
+        """The templates, from --qbench-prompts."""
         return read_prompt_set(self.settings.prompts)
 
     @property
     def prompt_settings(self) -> PromptSettings:
-        """How items become prompts."""
+        """The settings for prompts."""
         s = self.settings
         return PromptSettings(self.answer, s.blind, self.scoring.words, s.max_new_tokens, self.prompt_set)
 
     @property
     def batch_size(self) -> int | None:
-        """Items per batch: the user's number, or the number that keeps an endpoint busy; None: the model's choice."""
+        """Items per batch: the user's number, else the number that keeps an endpoint busy, else None (the model's)."""
         return self.settings.batch_size or endpoint_batch_size(self.settings, self.spec)
 
     @property
     def planned_batch(self) -> int:
-        """The batch size by which chunks are planned."""
+        """The batch size for the plan of chunks."""
         return self.batch_size or PLANNED_BATCH
 
     @property
     def chunk_size(self) -> int:
-        """Items that a worker gets at once. It depends on the options alone: it decides which items share a batch."""
+        """Items per chunk. Depends on the options only, because it decides which items share a batch."""
         return CHUNK_BATCHES * self.planned_batch
 
     @cached_property
@@ -116,12 +116,12 @@ class RunRequest:
 
     @property
     def expected(self) -> dict[tuple[str, str], Item]:
-        """The items that the suites ask for, by task and id."""
+        """The items of the suites' tasks, by task and id."""
         return {(task, item.id): item for task in self.tasks for item in self.items_of(task)}
 
     @property
     def all_items(self) -> dict[tuple[str, str], Item]:
-        """The selected items of the data, by task and id, whether a suite asks for them or not."""
+        """The selected items of the data, by task and id, including tasks without a suite."""
         return {(item.task, item.id): item for dataset in self.datasets for item in dataset.items}
 
     def items_of(self, task: Task) -> list[Item]:
@@ -130,7 +130,7 @@ class RunRequest:
 
     @property
     def needs_judge(self) -> bool:
-        """Whether the judge scores a description, marks replies, or reads those that extraction leaves unparsed."""
+        """Whether the judge scores a description, marks replies, or may have to read unparsed replies."""
         s = self.settings
         asked = s.judge_unparsed or s.judge_answers
         return ("perception" in self.tasks and asked and bool(self.items_of("perception"))) or (
@@ -139,7 +139,7 @@ class RunRequest:
 
     @property
     def judge_spec(self) -> str:
-        """The named judge; the embedded one is the default on the embedded data only."""
+        """The named judge. The embedded judge is the default for the embedded data only."""
         if self.settings.judge is None and self.settings.data != MINI:
             raise UsageError(
                 "descriptions need a judge: add --qbench-judge=SPEC (lexicon is embedded, but only a smoke judge)"
@@ -147,7 +147,7 @@ class RunRequest:
         return self.settings.judge or "lexicon"
 
     def check_command_line(self, *, is_distributed: bool) -> None:
-        """Raise `UsageError` for a model or a cluster that cannot work; before anything is collected."""
+        """Raise `UsageError` for a model or a cluster that cannot work. Called before anything is collected."""
         if self.settings.model is not None:
             check_system()
             _ = self.spec
@@ -158,7 +158,7 @@ class RunRequest:
             check_ray(self.settings.ray, self.spec, self.model_args, distributed=is_distributed)
 
     def check_collected(self) -> None:
-        """Raise `UsageError` for what would fail every item: no items, no judge, missing images."""
+        """Raise `UsageError` for a fault that concerns many items: no items, no judge, missing images."""
         check_system()
         if not any(d.task in self.tasks for d in self.datasets):
             raise UsageError(f"--qbench-data={self.settings.data}: no items for {', '.join(self.tasks)}")
@@ -184,13 +184,13 @@ class RunRequest:
 
     @property
     def selection(self) -> Selection:
-        """Which items of the data this run selects."""
+        """The selection of items from the data."""
         s = self.settings
         return Selection(s.datasets, s.tasks, s.split, s.limit, s.seed, s.shard)
 
 
 def without_run_folder(arguments: Sequence[str]) -> str:
-    """Return a command line as a user would type it again: without the folder that this run wrote to."""
+    """Return a command line without the option for the run folder, for users who repeat it."""
     rest, kept = list(arguments), []
     while rest:
         argument = rest.pop(0)

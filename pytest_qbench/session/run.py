@@ -1,4 +1,4 @@
-"""One run in one process: what it requests, what it recorded, how it was judged."""
+"""`Run`, the state of one run in one process."""
 
 from __future__ import annotations
 
@@ -24,17 +24,19 @@ if TYPE_CHECKING:  # statistics load where gates run; a worker only measures
     from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
     from pytest_qbench.metrics.results import Results
     from pytest_qbench.report.finished_run import FinishedRun
-    from pytest_qbench.session.baseline_lookup import Stored
+    from pytest_qbench.session.baseline_lookup import NamedBaseline
 
 
 @dataclass
 class CollectedTests:
-    """What collection found out about the tests of a session.
+    """Facts about the collected tests of a session.
 
-    `without_items` are suite functions whose task the data lacks; `parametrized_normally` those that another plugin
-    parametrized too. `gate_ids` are the gates that a worker hands to its controller, which runs them once and collects
-    them alone meanwhile (`gates_only`). `lacks_model` says that no model is named: suites and
-    gates are then skipped beside other tests. `has_compared_items` says that the data was compared with the baseline.
+    - `without_items` are suite functions whose task has no data.
+    - `parametrized_normally` are suite functions that another plugin parametrizes as well.
+    - `gate_ids` are the gates that a worker passes to its controller. The controller runs them once; with `gates_only`
+      it collects nothing else.
+    - `lacks_model` says that no model is named. Suites and gates are then skipped if there are other tests.
+    - `has_compared_items` says that the items of the data were compared with the baseline.
     """
 
     without_items: set[str] = field(default_factory=set)
@@ -49,9 +51,12 @@ class CollectedTests:
 class Run:
     """State of one run in one process: request, records and gate results.
 
-    A worker measures and hands its part over as it ends (`worker_output`); the controller takes it over (`add_worker`),
-    reads the records and runs the gates. Alone, one process does both. `usage_error` says why the run cannot work,
-    `notes` why it fails although no gate did, `not_measured` what keeps it from being green (see `ledger`).
+    A worker measures and returns its part at its end (`worker_output`). The controller adds it (`add_worker`), reads
+    the records and runs the gates. Without workers, one process does both.
+
+    - `usage_error` is the reason why the run cannot work.
+    - `notes` are the reasons why it fails even if no gate fails.
+    - `not_measured` are the reasons why it cannot be green (see `ledger`).
     """
 
     request: RunRequest
@@ -72,7 +77,7 @@ class Run:
     def of(
         cls, settings: Settings, role: ProcessRole, command: str, on_close: Callable[[Callable[[], None]], None]
     ) -> Run:
-        """Return the run of these settings; `on_close` takes what is to be called at the end of the session."""
+        """Return the run of these settings. `on_close` registers a function to call at the end of the session."""
         request = RunRequest(settings, command)
         endpoints = SessionEndpoints(settings, role.worker_count, on_close)
         return cls(request, Recorder(request, role), endpoints, Gating(settings))
@@ -80,7 +85,7 @@ class Run:
     # across processes
 
     def worker_output(self) -> dict[str, Any]:
-        """Return what a worker knows that neither its reports nor the run folder carry; plain values."""
+        """Return the state of a worker that is not in its reports or in the run folder, as plain values."""
         return {
             "tasks": list(self.request.tasks),
             "gate_ids": self.collected.gate_ids,
@@ -92,7 +97,7 @@ class Run:
         }
 
     def add_worker(self, output: Mapping[str, Any]) -> list[str]:
-        """Take over the output of a worker; return the node ids of its gates."""
+        """Add the output of a worker. Return the node ids of its gates."""
         self.request.tasks.update(dict.fromkeys(output["tasks"]))
         self.usage_error = self.usage_error or output["usage_error"]
         self.recorder.made_with.add(MadeWith.from_json(output["made_with"]))
@@ -106,7 +111,7 @@ class Run:
 
     @property
     def results(self) -> Results:
-        """The records beside the expected items; gates ask for them after the last item."""
+        """The records and the expected items. Gates use them after the last item."""
         version = self.recorder.version + len(self.recorder.skipped)
         if self._results is None or self._results[0] != version:
             self._results = version, self._collect_results()
@@ -138,11 +143,11 @@ class Run:
 
     @property
     def knows_baseline_name(self) -> bool:
-        """Whether the baseline's name is known: that of a project's own model is known once the model is there."""
+        """Whether the baseline's name is known. With a project's own model, it is known after the model is loaded."""
         return bool(self.request.settings.baseline or self.request.spec or self.recorder.made_with.model)
 
     @cached_property
-    def _stored(self) -> Stored:
+    def _stored(self) -> NamedBaseline:
         from pytest_qbench.session.baseline_lookup import look_up
 
         spec, model = self.request.spec, self.recorder.made_with.model or {}
@@ -151,7 +156,7 @@ class Run:
 
     @cached_property
     def stored_baseline(self) -> Baseline | MissingBaseline:
-        """The stored baseline as it was recorded, or the reason why there is none to compare with."""
+        """The stored baseline with the ids of its own items, or the reason why there is none."""
         from pytest_qbench.baseline.baseline import MissingBaseline
 
         found = self._stored.baseline
@@ -163,7 +168,7 @@ class Run:
 
     @cached_property
     def baseline(self) -> Baseline | MissingBaseline:
-        """The stored baseline under the ids of this run, or the reason why there is none to compare with."""
+        """The stored baseline with the ids of this run's items, or the reason why there is none."""
         from pytest_qbench.baseline.align import align
         from pytest_qbench.baseline.baseline import Baseline
 

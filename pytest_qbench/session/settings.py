@@ -1,4 +1,4 @@
-"""The options, read once into plain values, and checked against each other."""
+"""`Settings`: the options as plain values, checked for contradictions."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pytest_qbench.prompts import ANSWER_MODES, DEFAULT_PROMPTS, MAX_NEW_TOKENS,
 from pytest_qbench.session.options import OPTIONS
 
 _LONGEST_NAME = 200
-"""Most bytes of the name of a baseline: its folder, and the ones beside it during an update, must have file names."""
+"""Maximum length of a baseline's name in bytes, so that the names of its folders stay valid, also during an update."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The options, read once."""
+    """The options of a run as plain values. `options.py` explains each."""
 
     rootdir: Path
     model: str | None
@@ -67,12 +67,12 @@ class Settings:
 
     @property
     def max_new_tokens(self) -> dict[str, int]:
-        """The most tokens of a reply, by task."""
+        """The maximum number of tokens of a reply, by task."""
         return {"perception": self.answer_tokens, "description": self.description_tokens}
 
     @property
     def reports(self) -> dict[str, Path]:
-        """The files to write beside the run folder, by option."""
+        """The report files outside the run folder, by option."""
         named = (("--qbench-json", self.json), ("--qbench-html", self.html), ("--qbench-md", self.md))
         return {option: path for option, path in named if path}
 
@@ -149,7 +149,10 @@ def _tasks(text: str | None) -> tuple[str, ...] | None:
 
 
 def _path(config: pytest.Config, dest: str) -> Path | None:
-    """Return a path: relative to the working directory on the command line, to rootdir in the configuration."""
+    """Return the path of an option, or None.
+
+    On the command line it is relative to the working directory, in the configuration to rootdir.
+    """
     if (text := config.getoption(dest)) is not None:
         return Path(config.invocation_params.dir, text)
     text = _value(config, dest)
@@ -163,7 +166,7 @@ def _name_or_path(config: pytest.Config, dest: str) -> Path | str | None:
 
 
 def read_settings(config: pytest.Config) -> Settings:
-    """Read and check the options; raises `UsageError` in one line."""
+    """Return the options, checked. Raises `UsageError` with a message of one line."""
     batch = _value(config, "qbench_batch_size")
     datasets = _value(config, "qbench_datasets")
     gated = not any(_value(config, f"qbench_{name}") for name in ("blind", "no_gates", "shard"))
@@ -205,14 +208,14 @@ def read_settings(config: pytest.Config) -> Settings:
         resume=bool(_value(config, "qbench_resume")),
         shard=_shard(_value(config, "qbench_shard")),
         ray=_value(config, "qbench_ray"),
-        # Relative to rootdir, also on the command line: CI calls pytest from anywhere.
+        # Relative to rootdir also on the command line, because CI calls pytest from any folder.
         baseline_dir=config.rootpath / (_value(config, "qbench_baseline_dir") or "baselines"),
         baseline=_value(config, "qbench_baseline"),
         update_baseline=bool(_value(config, "qbench_update_baseline")),
         accept_regression=bool(_value(config, "qbench_accept_regression")),
         accept_lost_items=bool(_value(config, "qbench_accept_lost_items")),
         gates=not _value(config, "qbench_no_gates"),
-        # A pinned --qbench-strict does not forbid a blind run or a measurement without gates on the command line.
+        # If the configuration sets --qbench-strict, a blind run and a run without gates are still allowed.
         strict=bool(config.getoption("qbench_strict") or (_value(config, "qbench_strict") and gated)),
         json=_path(config, "qbench_json"),
         html=_path(config, "qbench_html"),

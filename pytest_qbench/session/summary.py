@@ -1,4 +1,4 @@
-"""The summary of a live run: its verdict, its gates, what it used."""
+"""Build the summary of a live run: its verdict, gates, usage and notes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pytest_qbench.session.run import Run
 
 @dataclass(frozen=True)
 class BaselineUpdate:
-    """What --qbench-update-baseline did: the folder written with its changes, or why it was refused."""
+    """The result of --qbench-update-baseline: the written folder with its changes, or the reason of a refusal."""
 
     written: Path | None = None
     changes: list[str] = field(default_factory=list)
@@ -30,7 +30,7 @@ class BaselineUpdate:
 
 
 def verdict_line(run: Run, results: Results) -> str:
-    """Return the verdict of the run in one line, fail-closed: PASS only when everything was measured and judged."""
+    """Return the verdict of the run in one line. It is PASS only if everything was measured and judged."""
     gating = run.gating
     measured = {item.task for item in results.expected.values()}
     absent = [task for task in TASKS if task not in measured]
@@ -41,7 +41,7 @@ def verdict_line(run: Run, results: Results) -> str:
         others = len(run.not_measured) - 1
         more = f" (and {others} more reason{'s' * (others > 1)})" if len(run.not_measured) > 1 else ""
         return f"NOT MEASURED: {run.not_measured[0]}{more}"
-    if failed := gating.failed_tests:  # an item in error, an assertion of the user's own, an exception in a gate
+    if failed := gating.failed_tests:  # an item in error, a failed assertion of the user, an exception in a gate
         more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
         return f"FAILED: {failed[0]}{more}{note}"
     if run.notes:
@@ -99,19 +99,19 @@ def summarize(
 
 
 def _reasons(run: Run, verdict: str) -> list[str]:
-    """Return why a run does not count as measured, a line each, beside what the verdict and the gates say of it."""
-    told = {f"{gate.name}: {gate.reason}" for gate in run.gating.results}
-    reasons = [f"not measured: {reason}" for reason in run.not_measured if reason not in told]
+    """Return one line per reason why a run does not count as measured, without those of the verdict and the gates."""
+    of_gates = {f"{gate.name}: {gate.reason}" for gate in run.gating.results}
+    reasons = [f"not measured: {reason}" for reason in run.not_measured if reason not in of_gates]
     return [] if [verdict.casefold()] == [reason.casefold() for reason in reasons] else reasons
 
 
 def commit() -> str | None:
-    """Return the commit that CI tests, where its environment names it."""
+    """Return the commit that CI tests, or None if its environment does not name it."""
     return next((os.environ[name] for name in ("GITHUB_SHA", "CI_COMMIT_SHA") if os.environ.get(name)), None)
 
 
 def _data_state(run: Run) -> DataState:
-    """Return how the columns of the quality databases are understood, and whose direction the user states."""
+    """Return the interpretation of quality databases, and the databases whose direction the user has stated."""
     datasets = [d for d in run.request.datasets if d.task in run.request.tasks and d.meaning]
     stated = tuple(d.name for d in datasets if d.direction_stated)
     return DataState(tuple(d.meaning for d in datasets if d.meaning), stated)

@@ -1,4 +1,4 @@
-"""The role of this process under xdist; imports only pytest."""
+"""The role of this process under xdist. Imports only pytest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 class ProcessRole:
     """The role of one pytest process: alone, an xdist worker, or the controller that distributes tests.
 
-    `worker_id` is gw0, gw1, ... on a worker; `run_folder` is the folder that the controller gave to its workers.
+    `worker_id` is gw0, gw1, ... on a worker. `run_folder` is the run folder that a worker gets from its controller.
     """
 
     worker_id: str | None = None
@@ -26,12 +26,12 @@ class ProcessRole:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process runs alone or is the first worker: it does what one process has to do once."""
+        """Whether this process runs alone or is the first worker. It does the work that only one process must do."""
         return self.worker_id in (None, "gw0")
 
 
 def role_of(config: pytest.Config) -> ProcessRole:
-    """Return the role of the process that `config` belongs to."""
+    """Return the role of the process of `config`."""
     given = getattr(config, "workerinput", {})
     return ProcessRole(
         worker_id=given.get("workerid"),

@@ -1,4 +1,4 @@
-"""Agreement of raters: rounds of a judge, golden texts of an item; pure functions."""
+"""Agreement between raters: the rounds of a judge, the golden texts of an item. Pure functions."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ Rounds = Sequence[Sequence[float | None]]  # items x rounds
 
 
 def alpha(rounds: Rounds) -> float:
-    """Krippendorff's alpha of the rounds as raters of the items, ordinal, at most 1; unreadable verdicts are missing.
+    """Return Krippendorff's alpha for ordinal grades, at most 1, with the rounds as raters of the items.
 
-    1 is perfect agreement, 0 what chance gives. Raises `Undefined` for fewer than two rounds or verdicts that are all
-    equal: nothing then tells agreement from a judge that says one thing.
+    Unreadable verdicts count as missing. 1 is perfect agreement, 0 the agreement expected by chance. Raises `Undefined`
+    for fewer than two rounds. It raises it for equal verdicts too: they do not show whether the judge distinguishes
+    texts.
     """
     import krippendorff
 
@@ -41,8 +42,9 @@ def alpha(rounds: Rounds) -> float:
 def variance_split(rounds: Rounds) -> tuple[float, float]:
     """Return the variance of verdicts between items and between rounds of one item (one-way random effects).
 
-    Rounds: the mean of the items' sample variances, over items with two readable verdicts. Items: the variance of the
-    items' means less what the rounds put into it, at least 0. Raises `Undefined` where either cannot be estimated.
+    The variance between rounds is the mean of the items' sample variances, over items with two readable verdicts. The
+    variance between items is that of the items' means, less the part that the rounds contribute, at least 0. Raises
+    `Undefined` where either cannot be estimated.
     """
     readable = [[v for v in row if v is not None] for row in rounds]
     several = [row for row in readable if len(row) > 1]
@@ -54,9 +56,9 @@ def variance_split(rounds: Rounds) -> tuple[float, float]:
 
 
 def golden_agreement(texts: Sequence[str]) -> float | None:
-    """Mean F1 of the words that two golden texts share, over all pairs, in [0, 1]; None for fewer than two texts.
+    """Return the mean F1 of the words that two golden texts share, in [0, 1]; None for fewer than two texts.
 
-    Words count as often as they stand there, without case and punctuation.
+    The mean is over all pairs of texts. Repeated words count each time. Case and punctuation are ignored.
     """
     bags = [Counter(re.findall(r"\w+", text.casefold())) for text in texts]
     scores = [

@@ -20,7 +20,7 @@ Kind = Literal["srcc", "plcc"]
 
 
 def srcc(x: ArrayLike, y: ArrayLike) -> float:
-    """Spearman's rank correlation of two lists (n,), ties at mid-rank, in [-1, 1].
+    """Return Spearman's rank correlation of two lists (n,) in [-1, 1]; ties have mid-ranks.
 
     Raises `Undefined` for n < 3, a constant list or values that are not finite, ValueError for different lengths.
     """
@@ -29,16 +29,17 @@ def srcc(x: ArrayLike, y: ArrayLike) -> float:
 
 
 def plcc(x: ArrayLike, y: ArrayLike) -> float:
-    """Pearson's linear correlation of two lists (n,), in [-1, 1]; errors as for `srcc`."""
+    """Return Pearson's linear correlation of two lists (n,), in [-1, 1]; errors as for `srcc`."""
     return _pearson(*same_items(x, y))
 
 
 def correlation_interval(r: float, n: int, alpha: float = 0.05, kind: Kind = "srcc") -> tuple[float, float]:
-    """Two-sided 1 - alpha interval of a correlation `r` of `n` items: tanh(atanh(r) -+ z * se), within [-1, 1].
+    """Return the two-sided 1 - alpha interval of a correlation `r` of `n` items, within [-1, 1].
 
-    se = 1 / sqrt(n - 3) for PLCC (Fisher 1921), sqrt((1 + r^2 / 2) / (n - 3)) for SRCC (Bonett & Wright 2000). At
-    |r| = 1 the interval still opens inwards, from half the smallest step of a rank correlation, 6 / (n^3 - n). Raises
-    `Undefined` for n < 4 or an r that is not a number, ValueError for |r| > 1 or an alpha outside (0, 1).
+    It is tanh(atanh(r) -+ z * se). For PLCC se = 1 / sqrt(n - 3) (Fisher 1921), for SRCC se = sqrt((1 + r^2 / 2) / (n -
+    3)) (Bonett & Wright 2000). Fisher's z is infinite at |r| = 1, so there r is replaced by a value half the smallest
+    step of a rank correlation inwards, 6 / (n^3 - n). Raises `Undefined` for n < 4 or an r that is not a number,
+    ValueError for |r| > 1 or an alpha outside (0, 1).
     """
     if n < 4 or math.isnan(r):
         raise Undefined(f"an interval of the correlation {r} of {n} items")
@@ -52,11 +53,11 @@ def correlation_interval(r: float, n: int, alpha: float = 0.05, kind: Kind = "sr
 def grouped_interval(
     scores: ArrayLike, mos: ArrayLike, groups: Sequence[Hashable], alpha: float, kind: Kind
 ) -> tuple[float, float]:
-    """Two-sided 1 - alpha interval of the correlation of `scores` (n,) with `mos` (n,); a group varies together.
+    """Return the two-sided 1 - alpha interval of the correlation of `scores` (n,) with `mos` (n,) for grouped items.
 
-    The standard error of Fisher's z comes from the groups' summed influences (Devlin, Gnanadesikan & Kettenring 1975),
-    with the quantile of t with G - 1 degrees of freedom for G groups; never narrower than `correlation_interval`.
-    Raises `Undefined` for fewer than four groups and as `srcc` does.
+    The standard error of Fisher's z comes from the groups' summed influences (Devlin, Gnanadesikan & Kettenring 1975).
+    The quantile is that of t with G - 1 degrees of freedom for G groups. The interval is never narrower than
+    `correlation_interval`. Raises `Undefined` for fewer than four groups and as `srcc` does.
     """
     x, y = same_items(scores, mos)
     codes = group_codes(groups, x.size)
@@ -82,7 +83,7 @@ def _ranks(codes: Ints) -> Floats:
 
 
 def _pearson(x: Floats, y: Floats) -> float:
-    """Pearson's r; raises `Undefined` for constants."""
+    """Return Pearson's r; raises `Undefined` for a constant list."""
     for values in (x, y):
         if values.min() == values.max():
             raise Undefined("the correlation of a constant list")
@@ -91,7 +92,10 @@ def _pearson(x: Floats, y: Floats) -> float:
 
 
 def scaled_to_unit(values: Floats) -> Floats:
-    """`values` (n,), not all equal, with mean 0 and the largest at 1, so that no square overflows or vanishes."""
+    """Return `values` (n,) with mean 0 and largest magnitude 1, so that no square overflows or vanishes.
+
+    Not all values may be equal.
+    """
     unit: Floats = values / np.abs(values).max()
     unit -= unit.mean()
     unit /= np.abs(unit).max()
@@ -99,13 +103,16 @@ def scaled_to_unit(values: Floats) -> Floats:
 
 
 def inside_unit(r: float, n: int) -> float:
-    """`r` kept off -1 and 1, where Fisher's z is infinite, by half the smallest step of a rank correlation."""
+    """Return `r` moved off -1 and 1, where Fisher's z is infinite, by half the smallest step of a rank correlation."""
     edge = 1 - 6 / (n**3 - n)
     return min(edge, max(-edge, r))
 
 
 def same_items(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
-    """Both as finite float arrays of one length n >= 3; raises `Undefined`, or ValueError for different lengths."""
+    """Return both lists as finite float arrays of one length n >= 3.
+
+    Raises `Undefined` for shorter lists or values that are not finite, ValueError for different lengths.
+    """
     first, second = finite(x, "scores"), finite(y, "scores")
     if first.shape != second.shape:
         raise ValueError(f"{first.size} scores for {second.size} items")
@@ -115,7 +122,10 @@ def same_items(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def krcc(scores: ArrayLike, mos: ArrayLike) -> float:
-    """Kendall's tau-b of two lists (n,), in [-1, 1]; raises `Undefined` for fewer than two items or a constant list."""
+    """Return Kendall's tau-b of two lists (n,), in [-1, 1].
+
+    Raises `Undefined` for fewer than two items, a constant list or values that are not finite.
+    """
     from scipy.stats import kendalltau
 
     x, y = np.asarray(scores, dtype=np.float64), np.asarray(mos, dtype=np.float64)
@@ -124,7 +134,7 @@ def krcc(scores: ArrayLike, mos: ArrayLike) -> float:
 
 
 def check_pairs(x: Floats, y: Floats) -> None:
-    """Raise `Undefined` for lists of which no rank correlation exists: short, constant or not finite."""
+    """Raise `Undefined` for lists without a rank correlation: short, constant or not finite."""
     if x.size < 2:
         raise Undefined(f"a correlation of {x.size} items")
     if np.ptp(x) == 0 or np.ptp(y) == 0:

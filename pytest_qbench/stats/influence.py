@@ -1,6 +1,6 @@
-"""What each item contributes to a correlation, for many score lists or many bootstrap samples at once.
+"""Influence of each item on a correlation, for many score lists or bootstrap samples at once.
 
-Ranks are counted from levels (0, 1, ... for the distinct values), so that ranking anew needs no sort.
+Ranks are counted from levels (0, 1, ... for the distinct values), so that another sample needs no sort.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pytest_qbench.stats.resampling import Floats, Ints
 
 
 def level_codes(values: Floats) -> Ints:
-    """The level of each value among the distinct ones, 0 for the smallest; shape (n,)."""
+    """Return the rank of each value among the distinct values, 0 for the smallest; shape (n,)."""
     return np.unique(values, return_inverse=True)[1].astype(np.int64)
 
 
@@ -24,11 +24,14 @@ class Levels:
         self.rows = rows
 
     def ranks(self) -> Floats:
-        """Mid-ranks divided by n and centred, in (-1/2, 1/2); shape (rows, n)."""
+        """Return mid-ranks divided by n and centred, in (-1/2, 1/2); shape (rows, n)."""
         return 0.5 - self.above(np.ones((1, self.rows.shape[1])))
 
     def above(self, values: Floats) -> Floats:
-        """Sum of values / n over the items at higher levels, half of those at the same; rows broadcast, (rows, n)."""
+        """Return the sum of values / n over the items at higher levels, plus half of those at the same level.
+
+        Rows broadcast; shape (rows, n).
+        """
         rows, weights = np.broadcast_arrays(self.rows, values)
         flat = rows + self.size * np.arange(rows.shape[0])[:, None]
         at = np.bincount(flat.ravel(), weights.ravel(), rows.shape[0] * self.size).reshape(-1, self.size)
@@ -37,13 +40,14 @@ class Levels:
 
 
 def rank_influence(rows: Ints, mos: Ints) -> tuple[Floats, Floats]:
-    """Spearman's r of each row with `mos` and the items' influence on it: (rows,), (rows, n); 0 for a constant row.
+    """Return Spearman's r of each row with `mos`, (rows,), and the items' influence on it, (rows, n).
 
-    `rows` (rows, n) and `mos` (n,) hold levels, mos at least two. With a, b the centred mid-ranks over n,
-    r = A / sqrt(V W) for A = mean(ab), V = mean(a^2), W = mean(b^2). More weight on an item also moves the ranks above
-    it: its influence is ab + S_b + S_a - 3 A on A, where S_b is the sum of b / n over the items above it in a (ties
-    half) and S_a that of a in b, and a^2 + 2 S - 3 V on V, S that of a in a; likewise on W (Hajek projection of the
-    U-statistics A, V, W; Hoeffding 1948).
+    Both are 0 for a constant row. `rows` (rows, n) and `mos` (n,) hold levels, `mos` at least two different ones. Let
+    a, b be the centred mid-ranks over n. Then r = A / sqrt(V W) with A = mean(ab), V = mean(a^2), W = mean(b^2). More
+    weight on an item also moves the ranks above it. Its influence on A is ab + S_b + S_a - 3 A. S_b is the sum of b / n
+    over the items above it in a, plus half of its ties. S_a is the sum of a / n over the items above it in b, likewise.
+    Its influence on V is a^2 + 2 S - 3 V, where S is the sum of a / n over the items above it in a. The influence on W
+    has the same form (Hajek projection of the U-statistics A, V, W; Hoeffding 1948).
     """
     x, y = Levels(rows), Levels(mos[None])
     a, b = x.ranks(), y.ranks()
@@ -57,9 +61,9 @@ def rank_influence(rows: Ints, mos: Ints) -> tuple[Floats, Floats]:
 
 
 def linear_influence(rows: Floats, mos: Floats) -> tuple[Floats, Floats]:
-    """Pearson's r of each row (rows, n) with `mos` (n,) and the items' influence on it; 0 for a constant row.
+    """Return Pearson's r of each row (rows, n) with `mos` (n,), and the items' influence on it; 0 for a constant row.
 
-    Influence u v - r (u^2 + v^2) / 2 for standardised u, v (Devlin, Gnanadesikan & Kettenring 1975).
+    The influence is u v - r (u^2 + v^2) / 2 for standardised u, v (Devlin, Gnanadesikan & Kettenring 1975).
     """
     u, v = _standardised(rows), _standardised(mos[None])
     r: Floats = (u * v).mean(axis=1)
@@ -67,7 +71,7 @@ def linear_influence(rows: Floats, mos: Floats) -> tuple[Floats, Floats]:
 
 
 def _standardised(rows: Floats) -> Floats:
-    """Each row with mean 0 and mean square 1; zeros for a constant row."""
+    """Return each row with mean 0 and mean square 1; zeros for a constant row."""
     centred: Floats = rows - rows.mean(axis=1, keepdims=True)
     root = np.sqrt((centred**2).mean(axis=1, keepdims=True))
     np.divide(centred, root, out=centred, where=root > 0)
@@ -75,13 +79,16 @@ def _standardised(rows: Floats) -> Floats:
 
 
 def weighted_values(values: Floats, weights: Floats) -> Floats:
-    """`values` (n,) centred in samples that hold each item `weights` (rows, n) times; shape (rows, n)."""
+    """Return `values` (n,) centred in samples that hold each item `weights` (rows, n) times; shape (rows, n)."""
     means: Floats = weights @ values / weights.sum(axis=1)
     return values - means[:, None]
 
 
 def weighted_ranks(levels: Ints, weights: Floats) -> Floats:
-    """Centred mid-ranks of `levels` (n,) in samples that hold each item `weights` (rows, n) times; shape (rows, n)."""
+    """Return centred mid-ranks of `levels` (n,) in samples that hold each item `weights` (rows, n) times.
+
+    The shape is (rows, n).
+    """
     dense = level_codes(levels.astype(np.float64))
     order = np.argsort(dense, kind="stable")
     at = np.add.reduceat(weights[:, order], np.flatnonzero(np.diff(dense[order], prepend=-1)), axis=1)
@@ -90,7 +97,7 @@ def weighted_ranks(levels: Ints, weights: Floats) -> Floats:
 
 
 def sampled_correlation(x: Floats, y: Floats, weights: Floats) -> Floats:
-    """Correlation of centred x and y (rows, n) in weighted samples, (rows,); not finite where one is constant."""
+    """Return the correlation of centred x and y (rows, n) in weighted samples, (rows,); not finite for constants."""
     xw = weights * x
     with np.errstate(divide="ignore", invalid="ignore"):
         r: NDArray[np.float64] = (xw * y).sum(axis=1) / np.sqrt((xw * x).sum(axis=1) * (weights * y * y).sum(axis=1))

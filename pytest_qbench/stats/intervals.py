@@ -14,11 +14,11 @@ from scipy.special import ndtri, stdtrit
 
 from pytest_qbench.stats.resampling import Floats, Undefined, finite, group_codes
 
-POWER = 0.8  # of the minimum detectable effect
+POWER = 0.8  # power at which the minimum detectable effect (MDE) is stated
 
 
 def wilson(successes: float, n: float, alpha: float = 0.05) -> tuple[float, float]:
-    """Two-sided 1 - alpha score interval of the proportion `successes` / `n` (Wilson 1927), within [0, 1].
+    """Return the two-sided 1 - alpha score interval of `successes` / `n` (Wilson 1927), within [0, 1].
 
     Counts may be fractions (effective counts). Raises `Undefined` for n <= 0, ValueError unless 0 <= successes <= n and
     0 < alpha < 1.
@@ -34,11 +34,12 @@ def wilson(successes: float, n: float, alpha: float = 0.05) -> tuple[float, floa
 
 
 def wilson_by_group(values: ArrayLike, groups: Sequence[Hashable], alpha: float = 0.05) -> tuple[float, float]:
-    """Two-sided 1 - alpha interval of the mean of `values` (n,), each 0 or 1; items of one group vary together.
+    """Return the two-sided 1 - alpha interval of the mean of `values` (n,), each 0 or 1, for grouped items.
 
-    Wilson's interval at the effective number of items n / D. The design effect D is the variance of the mean by group
-    (Liang & Zeger 1986) over that of independent items, at least 1 (Korn & Graubard 1998). It is the mean size of an
-    item's group where all values or all groups agree and so tell nothing of it. Raises `Undefined` for no values.
+    It is Wilson's interval at the effective number of items n / D. The design effect D is the variance of the mean by
+    group (Liang & Zeger 1986) over that of independent items, at least 1 (Korn & Graubard 1998). Where all values or
+    all groups agree, D cannot be estimated; it is then the mean size of an item's group. Raises `Undefined` for no
+    values.
     """
     array = finite(values, "values")
     codes = group_codes(groups, array.size)
@@ -52,12 +53,12 @@ def wilson_by_group(values: ArrayLike, groups: Sequence[Hashable], alpha: float 
 
 
 def tango(lost: float, gained: float, n: float, alpha: float) -> tuple[float, float]:
-    """Score interval of (gained - lost) / n with `alpha` in each tail (Tango 1998, Stat. Med. 17:891), within [-1, 1].
+    """Return the score interval of (gained - lost) / n with `alpha` in each tail, within [-1, 1].
 
-    The bounds are the differences d at which (gained - lost - n d) / sqrt(n (2 q + d (1 - d))) = -+z, where q is the
-    maximum likelihood estimate of the share lost given d; solved by bisection. Never empty: with no discordance it is
-    -+ z^2 / (n + z^2). Counts may be fractions (effective counts). Raises `Undefined` for n <= 0, ValueError for
-    impossible counts or an alpha outside (0, 0.5).
+    Tango (1998, Stat. Med. 17:891). The bounds are the differences d with (gained - lost - n d) / sqrt(n (2 q + d (1 -
+    d))) = -+z, found by bisection. q is the maximum likelihood estimate of the fraction lost given d. The interval is
+    never empty: without discordance it is -+ z^2 / (n + z^2). Counts may be fractions (effective counts). Raises
+    `Undefined` for n <= 0, ValueError for impossible counts or an alpha outside (0, 0.5).
     """
     if n <= 0:
         raise Undefined("a difference of proportions of no items")
@@ -68,7 +69,7 @@ def tango(lost: float, gained: float, n: float, alpha: float) -> tuple[float, fl
 
 
 def _tango_upper(lost: float, gained: float, n: float, z: float) -> float:
-    """Largest difference d that the score test does not reject from below."""
+    """Return the largest difference d that the score test does not reject from below."""
     low, high = max(-1.0, (gained - lost) / n), 1.0
     while high - low > 1e-12:
         d = (low + high) / 2
@@ -85,13 +86,13 @@ def tango_excludes(lost: ArrayLike, gained: ArrayLike, n: float, difference: flo
     return excluded
 
 
-def spread(influence: Floats, members: Floats, change: float, alpha: float) -> tuple[float, float]:
-    """Half width of the 1 - 2 alpha interval of a mean over n items, and its standard error.
+def clustered_half_width(influence: Floats, members: Floats, change: float, alpha: float) -> tuple[float, float]:
+    """Return the half width of the 1 - 2 alpha interval of a mean over n items, and its standard error.
 
     `influence` (G,) sums the items' deviations over each group, `members` (G,) are the group sizes, G >= 2. The
     standard error is sqrt(G / (G - 1) * sum(influence^2)) / n (Liang & Zeger 1986), with G - 1 degrees of freedom. The
-    half width is at least s z^2 / (g + z^2), Tango's where no pair is discordant: s is the largest deviation of a
-    group's mean and g = G, or where all groups agree s = `change`, that which an item could have shown, and g the
+    half width is at least s z^2 / (g + z^2), as Tango's without discordant pairs. Here s is the largest deviation of a
+    group's mean and g = G. Where all groups agree, s = `change`, the change that an item could have shown, and g is the
     effective number of groups n^2 / sum(members^2) (Kish 1965).
     """
     n, df, z2 = float(members.sum()), members.size - 1, normal_quantile(alpha) ** 2
@@ -104,10 +105,11 @@ def spread(influence: Floats, members: Floats, change: float, alpha: float) -> t
     return max(float(stdtrit(df, 1 - alpha)) * error, floor), error
 
 
-def skewed_reach(influence: Floats, alpha: float) -> tuple[float, float]:
-    """How many standard errors the bounds of a mean lie below and above it, with the skewness of `influence` (G,).
+def skewed_quantiles(influence: Floats, alpha: float) -> tuple[float, float]:
+    """Return by how many standard errors the bounds of a mean lie below and above it.
 
-    The inverse of Hall's (1992) monotone transformation of the t statistic, at normal quantiles.
+    Both allow for the skewness of `influence` (G,): they invert Hall's (1992) monotone transformation of the t
+    statistic at normal quantiles.
     """
     square = float((influence**2).mean())
     z = normal_quantile(alpha)
@@ -121,7 +123,7 @@ def skewed_reach(influence: Floats, alpha: float) -> tuple[float, float]:
 
 
 def mean_interval(values: Sequence[float], bounds: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """Interval of the mean of independent estimates from the interval of each (Zou 2007, for a sum)."""
+    """Return the interval of the mean of independent estimates from the interval of each (Zou 2007, for a sum)."""
     down = sum((value - lower) ** 2 for value, (lower, _) in zip(values, bounds, strict=True))
     up = sum((upper - value) ** 2 for value, (_, upper) in zip(values, bounds, strict=True))
     centre = sum(values) / len(values)
@@ -129,7 +131,7 @@ def mean_interval(values: Sequence[float], bounds: Sequence[Sequence[float]]) ->
 
 
 def normal_quantile(alpha: float) -> float:
-    """Normal quantile that leaves `alpha` above it; raises ValueError unless 0 < alpha < 0.5."""
+    """Return the normal quantile with probability `alpha` above it; raises ValueError unless 0 < alpha < 0.5."""
     if not 0 < alpha < 0.5:
         raise ValueError(f"alpha {alpha} is not in (0, 0.5)")
     return float(ndtri(1 - alpha))

@@ -1,4 +1,4 @@
-"""The logistic function with which quality scores are mapped to the scale of MOS before PLCC and RMSE."""
+"""Fit of the logistic function that maps quality scores to the scale of MOS before PLCC and RMSE."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from pytest_qbench.stats.resampling import Floats, Undefined
 
 # Imports in functions: the optimizer of SciPy loads where a curve is fitted.
 
-EVALUATIONS = 1000  # of the logistic function; a fit that needs more has nothing to find
-SCALES = (-7.0, 4.0)  # logarithm of the logistic function's s over the standard deviation of the scores
+EVALUATIONS = 1000  # limit for one search; a search that needs more does not converge
+SCALES = (-7.0, 4.0)  # bounds of log(s / standard deviation of the scores)
 STARTS = (0.0, -2.0)  # two searches: from a gentle rise and from a steep one
 
 
 def logistic_fit(scores: ArrayLike, mos: ArrayLike) -> Floats:
     """Return `scores` (n,) mapped to the scale of `mos` by the best logistic function of four parameters.
 
-    f(x) = b + a / (1 + exp(-(x - c) / s)) with a >= 0 and s > 0 (VQEG 2000): rising, so that a model that ranks
-    upside down gains nothing; s lies between a step and what is a straight line over these scores (`SCALES`). Least
-    squares: for given c and s the best a and b are those of a straight line, so that the search is for the largest
-    correlation over c and s. Raises `Undefined` where it does not end or the best function is a constant.
+    f(x) = b + a / (1 + exp(-(x - c) / s)) with a >= 0 and s > 0 (VQEG 2000). The function rises, so a model that ranks
+    images upside down gains nothing. s ranges from nearly a step to nearly a straight line over these scores
+    (`SCALES`). The fit is by least squares. For given c and s the best a and b are those of a straight line, so the
+    search maximises the correlation over c and s. Raises `Undefined` where the search does not converge or the best
+    function is constant.
     """
     from scipy.optimize import minimize
     from scipy.special import expit
@@ -42,7 +43,7 @@ def logistic_fit(scores: ArrayLike, mos: ArrayLike) -> Floats:
 
     def loss(p: Floats) -> float:
         g = curve(p)
-        size = float(np.einsum("i,i", g, g))  # of two long vectors; `@` wakes a thread on every core for it
+        size = float(np.einsum("i,i", g, g))  # `@` would wake a thread on every core for long vectors
         return -float(np.einsum("i,i", g, v)) / math.sqrt(size * g.size) if size > 0 else 0.0
 
     bounds = [(float(u.min()) - 1, float(u.max()) + 1), SCALES]

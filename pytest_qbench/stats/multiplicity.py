@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjustment (Holm 1979): reject where the adjusted p-value is below the level of the family.
+    """Return Holm's step-down adjusted p-values (Holm 1979), in the order of `p_values`.
 
-    Keeps the order and the length of `p_values` (each in [0, 1]); raises ValueError for others.
+    A comparison is rejected where its adjusted p-value is below the level of the family. Raises ValueError for p-values
+    outside [0, 1].
     """
     if not all(0 <= p <= 1 for p in p_values):
         raise ValueError(f"not p-values: {[p for p in p_values if not 0 <= p <= 1]}")

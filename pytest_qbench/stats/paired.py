@@ -1,7 +1,7 @@
 """Paired comparison of two models on the same items: its result, the comparison of means, and means of comparisons.
 
-Everywhere delta = candidate - baseline with more being better, `alpha` is the one-sided level, the interval of a
-comparison leaves `alpha` in each tail, and `groups` labels the items that share a source.
+In this module delta = candidate - baseline, and more is better. `alpha` is the one-sided level; the interval of a
+comparison leaves `alpha` in each tail. `groups` labels the items that share a source.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from pytest_qbench.stats.design_effect import design_effect, stake, unseen_fraction, unseen_items
-from pytest_qbench.stats.intervals import POWER, mean_interval, normal_quantile, skewed_reach, spread
+from pytest_qbench.stats.design_effect import design_effect, mean_possible_loss, unseen_fraction, unseen_items
+from pytest_qbench.stats.intervals import POWER, clustered_half_width, mean_interval, normal_quantile, skewed_quantiles
 from pytest_qbench.stats.power import items_to_pass, mcnemar_mde
 from pytest_qbench.stats.resampling import Floats, finite, group_codes
 from pytest_qbench.stats.sign_flips import flip_bound, flip_p_value
@@ -27,9 +27,10 @@ class Paired:
 
     `lower` and `upper` bound the 1 - 2 * alpha interval. `p_value` is the one-sided p-value of a drop and `p_gain` that
     of a gain. `error` is the standard error of `delta`, with `df` degrees of freedom. `discordance` is the fraction of
-    right/wrong answers that differ, None for other metrics; `effect` divides `n` to the effective number of items.
-    `stake` is what an item has to lose (`design_effect.stake`), 0 where that is not known. `test` names the test that
-    made the p-values. `sums` are the groups' changes whose signs that test flips, None for another test.
+    right/wrong answers that differ, None for other metrics. `effect` is the design effect: n / `effect` is the
+    effective number of items. `possible_loss` is how much a changed item can lose (`mean_possible_loss`), 0 where it is
+    unknown. `test` names the test behind the p-values. `sums` are the groups' changes for a sign-flip test, None for
+    another test.
     """
 
     delta: float
@@ -42,14 +43,14 @@ class Paired:
     df: float = math.inf
     discordance: float | None = None
     effect: float = 1.0
-    stake: float = 0.0
+    possible_loss: float = 0.0
     test: str = ""
     sums: Floats | None = field(default=None, repr=False, compare=False)
 
     def alarm_chance(self, margin: float) -> float:
-        """Probability that an unchanged model shows a drop beyond `margin`, given how far its items move either way.
+        """Return the probability that an unchanged model shows a drop beyond `margin`, given the sizes of the changes.
 
-        That of the sign flips; for another test of t at the standard error.
+        It comes from random sign flips; for another test from the t distribution at the standard error.
         """
         if self.sums is not None:
             return flip_p_value(self.sums, -margin * self.n)
@@ -60,10 +61,10 @@ class Paired:
         )
 
     def detectable_drop(self, level: float, margin: float, power: float = POWER) -> float | None:
-        """Smallest drop (positive) that such a comparison finds: p < `level` and a drop seen beyond `margin`.
+        """Return the smallest drop (positive) that such a comparison finds with probability `power`, or None.
 
-        Found means with probability `power`. Exact for right/wrong answers, from the t distribution for other metrics.
-        None where not even the loss of everything would be found, or nothing varies.
+        A drop is found if p < `level` and the observed drop exceeds `margin`. Exact for right/wrong answers, from the t
+        distribution for other metrics. None where not even the loss of everything is found, or nothing varies.
         """
         if self.discordance is not None:
             return mcnemar_mde(self.discordance, max(1, int(self.n / self.effect)), level, power, margin)
@@ -73,29 +74,32 @@ class Paired:
         return max(margin, _quantile(self.df, 1 - level) * self.error) + reach
 
     def items_to_pass(self, alpha: float, margin: float, power: float = POWER) -> int | None:
-        """Number of such items with which an unchanged model passes with probability `power`; None if unknown."""
+        """Return the number of such items with which an unchanged model passes with probability `power`, or None.
+
+        None means that the number is unknown.
+        """
         if margin <= 0 or not math.isfinite(self.error):
             return None
         if self.discordance is not None:
             return math.ceil(items_to_pass(margin, self.discordance, alpha, power) * self.effect)
         width = (_quantile(self.df, 1 - alpha) + _quantile(self.df, power)) * self.error
-        quiet = math.ceil(unseen_items(alpha, margin / self.stake) * self.effect) if self.stake else 0
+        quiet = math.ceil(unseen_items(alpha, margin / self.possible_loss) * self.effect) if self.possible_loss else 0
         return max(quiet, math.ceil(self.n * (width / margin) ** 2)) or None
 
 
 def paired_mean(
     candidate: ArrayLike, baseline: ArrayLike, groups: Sequence[Hashable], alpha: float, least: float, greatest: float
 ) -> Paired:
-    """Compare scores (per-item means of judge scores, confidences): the difference of two means over the same items.
+    """Compare scores (per-item means of judge scores, confidences) by the difference of two means over the same items.
 
-    `candidate`, `baseline` (n,) are finite, on a scale from `least` to `greatest`; `groups` (n,) labels. The p-value is
-    the sign-flip test by group (`sign_flips.flip_p_value`), valid under exchangeability. The interval inverts this
-    test, which takes changes for symmetric and knows nothing of rare large ones. On a side where the test does not
-    exclude 0 the interval therefore reaches at least as far as `intervals.spread`, `intervals.skewed_reach`, and what
-    so many items may have missed: the fraction `unseen_fraction` of them, at the effective number of items, has lost
-    its whole `stake`. So quiet or constant scores exclude no more than their number allows. Fewer than four groups
-    leave the interval (-inf, inf). Raises `Undefined` for no items or values that are not finite, ValueError for lists
-    of different lengths.
+    `candidate`, `baseline` (n,) are finite, on a scale from `least` to `greatest`; `groups` (n,) are labels. The
+    p-value is the sign-flip test by group (`sign_flips.flip_p_value`), valid under exchangeability. The interval
+    inverts this test, which assumes symmetric changes and cannot allow for rare large ones. So where the test does not
+    exclude 0, the interval also reaches as far as `clustered_half_width` and `skewed_quantiles`. It allows for the
+    change that so many items can fail to show: the fraction `unseen_fraction`, at the effective number of items, loses
+    its whole `mean_possible_loss`. Scores that hardly change therefore exclude no more than their number allows. With
+    fewer than four groups the interval is (-inf, inf). Raises `Undefined` for no items or values that are not finite,
+    ValueError for lists of different lengths.
     """
     new, old = finite(candidate, "candidate"), finite(baseline, "baseline")
     deltas = paired_deltas(new, old)
@@ -104,24 +108,26 @@ def paired_mean(
     if sums.size == 1:
         return Paired(mean, -math.inf, math.inf, *_p_values(sums), math.inf, n, 0, test=test, sums=sums)
     influence = sums - members * mean
-    half, error = spread(influence, members, 0.0, alpha)
+    half, error = clustered_half_width(influence, members, 0.0, alpha)
     lower, upper = -flip_bound(-sums, members, alpha), flip_bound(sums, members, alpha)
-    down, up = skewed_reach(influence, alpha)
+    down, up = skewed_quantiles(influence, alpha)
     effect, _ = design_effect(sums, members, deltas)
-    missed, to_lose, to_gain = unseen_fraction(alpha, n / effect), stake(old - least), stake(greatest - old)
+    missed = unseen_fraction(alpha, n / effect)
+    to_lose, to_gain = mean_possible_loss(old - least), mean_possible_loss(greatest - old)
     found = Paired(
         mean, min(lower, mean - max(half, down * error, missed * to_lose)),
         max(upper, mean + max(half, up * error, missed * to_gain)),
-        *_p_values(sums), error, n, sums.size - 1, effect=effect, stake=to_lose, test=test,
+        *_p_values(sums), error, n, sums.size - 1, effect=effect, possible_loss=to_lose, test=test,
         sums=sums,
     )  # fmt: skip
-    return in_agreement(found, alpha)
+    return align_interval(found, alpha)
 
 
-def in_agreement(found: Paired, alpha: float) -> Paired:
+def align_interval(found: Paired, alpha: float) -> Paired:
     """Return the comparison with an interval that excludes 0 exactly where its test rejects at `alpha`.
 
-    Where they disagree about 0, the bound becomes the test-based one, delta (1 - z[alpha] / z[p]) (Miettinen 1976).
+    Where interval and test disagree, the bound becomes the test-based one, delta (1 - z[alpha] / z[p]) (Miettinen
+    1976).
     """
     lower, upper = found.lower, found.upper
     if found.p_value < alpha:
@@ -136,10 +142,10 @@ def in_agreement(found: Paired, alpha: float) -> Paired:
 
 
 def mean_of_comparisons(parts: Sequence[Paired], alpha: float) -> Paired:
-    """Mean of paired comparisons of disjoint items; the p-value is that of the mean over its standard error.
+    """Return the mean of paired comparisons of disjoint items, tested by the mean over its standard error.
 
-    The standard errors add in squares; their degrees of freedom follow Welch (1947) and Satterthwaite (1946), and the
-    bounds of the parts give those of the mean (Zou 2007).
+    The variances add; their degrees of freedom follow Welch (1947) and Satterthwaite (1946). The bounds of the parts
+    give those of the mean (Zou 2007).
     """
     deltas, count = [p.delta for p in parts], len(parts)
     delta, n = sum(deltas) / count, sum(p.n for p in parts)
@@ -155,11 +161,11 @@ def mean_of_comparisons(parts: Sequence[Paired], alpha: float) -> Paired:
     df = 1 / inverse if inverse > 0 else math.inf
     p_value = float(ndtr(delta / error) if math.isinf(df) else stdtr(df, delta / error))
     found = Paired(delta, lower, upper, p_value, 1 - p_value, error, n, df, test=test)
-    return in_agreement(found, alpha)
+    return align_interval(found, alpha)
 
 
 def paired_deltas(candidate: ArrayLike, baseline: ArrayLike) -> Floats:
-    """Candidate - baseline as floats, (n,); raises `Undefined` for no items, ValueError for different shapes."""
+    """Return candidate - baseline as floats, (n,); raises `Undefined` for no items, ValueError for different shapes."""
     new, old = np.asarray(candidate, dtype=np.float64), np.asarray(baseline, dtype=np.float64)
     if new.shape != old.shape or new.ndim != 1:
         raise ValueError(f"candidate {new.shape} and baseline {old.shape} are not lists of the same items")
@@ -167,14 +173,14 @@ def paired_deltas(candidate: ArrayLike, baseline: ArrayLike) -> Floats:
 
 
 def by_group(deltas: Floats, groups: Sequence[Hashable]) -> tuple[Floats, Floats]:
-    """Sum of the changes and number of the items of each group, (G,) each."""
+    """Return the sum of the changes and the number of items of each group, (G,) each."""
     codes = group_codes(groups, deltas.size)
     sums: Floats = np.bincount(codes, weights=deltas).astype(np.float64)
     return sums, np.bincount(codes).astype(np.float64)
 
 
 def _p_values(sums: Floats) -> tuple[float, float]:
-    """One-sided p-values of a drop and of a gain; 1 where no group changed."""
+    """Return the one-sided p-values of a drop and of a gain; 1 where no group changed."""
     if not sums.any():
         return 1.0, 1.0
     p_value = flip_p_value(sums)

@@ -11,24 +11,25 @@ from scipy.special import ndtr, stdtrit
 
 from pytest_qbench.stats.design_effect import design_effect, unseen_fraction
 from pytest_qbench.stats.intervals import tango
-from pytest_qbench.stats.paired import Paired, by_group, in_agreement, paired_deltas
+from pytest_qbench.stats.paired import Paired, align_interval, by_group, paired_deltas
 from pytest_qbench.stats.sign_flips import flip_p_value
 
-FEWEST_GROUPS = 4  # with fewer groups that repeat, no test at 0.05 can reject
+FEWEST_GROUPS = 4  # with fewer groups of several items, no test at 0.05 can reject
 
 
 def paired_binary(candidate: ArrayLike, baseline: ArrayLike, groups: Sequence[Hashable], alpha: float) -> Paired:
-    """Compare right/wrong answers: the difference of two accuracies on the same `n` items, in [-1, 1].
+    """Compare right/wrong answers by the difference of two accuracies on the same `n` items, in [-1, 1].
 
-    `candidate`, `baseline` (n,) are boolean, `groups` (n,) labels. The p-value is the sign-flip test by group with half
-    of the ties, which is McNemar's mid-p test when every group has one item. The interval inverts the corresponding
-    score test (Tango 1998) at the effective counts lost / D, gained / D, n / D (Obuchowski 1998). D is the design
-    effect seen: the variance of the groups' sums over that of independent items.
+    `candidate`, `baseline` (n,) are boolean, `groups` (n,) are labels. The p-value is the sign-flip test by group with
+    half of the ties. This is McNemar's mid-p test when every group has one item. The interval inverts the corresponding
+    score test (Tango 1998) at the effective counts lost / D, gained / D, n / D (Obuchowski 1998). D is the observed
+    design effect: the variance of the groups' sums over that of independent items.
 
-    On the sides that the test leaves open D is steadied by the prior of `design_effect`. There the quantile is that of
-    t with the effective number of changed groups as degrees of freedom. Without any change of single items the bounds
-    are exact: the drop that n items would have shown with probability 1 - alpha. Fewer than four groups that repeat
-    have the interval [-1, 1]. Raises `Undefined` for no items, ValueError for lists of different lengths.
+    On a side where the test does not exclude 0, the prior of `design_effect` stabilises D. There the quantile is that
+    of t with the effective number of changed groups as degrees of freedom. Without any change among independent items
+    the bounds are exact: the drop that n items would have shown with probability 1 - alpha. With fewer than four groups
+    of several items the interval is [-1, 1]. Raises `Undefined` for no items, ValueError for lists of different
+    lengths.
     """
     new, old = np.asarray(candidate, dtype=bool), np.asarray(baseline, dtype=bool)
     deltas = paired_deltas(new, old)
@@ -52,8 +53,8 @@ def paired_binary(candidate: ArrayLike, baseline: ArrayLike, groups: Sequence[Ha
             lower, upper = (inner[0], upper) if gained > lost else (lower, inner[1])
     found = Paired(
         (gained - lost) / n, lower, upper, p_value, p_gain, math.sqrt(changed * effect) / n, n,
-        discordance=changed / n, effect=effect, stake=1.0,
+        discordance=changed / n, effect=effect, possible_loss=1.0,
         test="McNemar, mid-p" if sums.size == n else "sign flips by group, mid-p",
         sums=sums,
     )  # fmt: skip
-    return in_agreement(found, alpha)
+    return align_interval(found, alpha)

@@ -20,8 +20,8 @@ from pytest_qbench.stats.influence import (
     weighted_ranks,
     weighted_values,
 )
-from pytest_qbench.stats.intervals import spread
-from pytest_qbench.stats.paired import Paired, in_agreement
+from pytest_qbench.stats.intervals import clustered_half_width
+from pytest_qbench.stats.paired import Paired, align_interval
 from pytest_qbench.stats.resampling import (
     Bools,
     Floats,
@@ -36,12 +36,12 @@ from pytest_qbench.stats.resampling import (
 Method = Literal["auto", "fast", "bootstrap"]
 
 
-# Below so many groups the closed form gives way to permutation and bootstrap; ranks are bounded and settle earlier.
+# With fewer groups than this, permutation and bootstrap replace the closed form. Ranks need fewer: they are bounded.
 FEW_GROUPS: dict[Kind, int] = {"srcc": 50, "plcc": 100}
-FEW_ITEMS = 200  # up to which permutations are cheap; beyond it they are taken for at most ...
-FEWEST_GROUPS = 10  # ... so many groups, of which all patterns are counted
-SWAPS = 5_000  # permutations, each of which ranks the lists anew
-RARE = 20  # permutations at least as extreme below which their number is too small for a p-value
+FEW_ITEMS = 200  # largest number of items at which permutations are cheap
+FEWEST_GROUPS = 10  # more items are permuted only up to this number of groups, where all patterns are counted
+SWAPS = 5_000  # permutations, each of which ranks the lists again
+RARE = 20  # with fewer extreme permutations than this, their number is too small for a p-value
 CELLS = 4_000_000  # items ranked in all bootstrap samples together
 ZERO = 1e-9  # correlations and influences are of order 1; below this they differ by rounding
 
@@ -57,23 +57,26 @@ def paired_correlation(
     method: Method = "auto",
     draws: int = 2_000,
 ) -> Paired:
-    """Compare two score lists by their correlation with the same `mos`; all (n,), finite, n >= 3; `groups` (n,) labels.
+    """Compare two score lists by their correlation with the same `mos`; all are (n,), finite, n >= 3.
 
-    `fast`: each item's influence on the two correlations (the first-order effect of its weight; O(n log n)) gives their
-    variances and covariance without assuming normal scores, with ties and groups. The p-value is that of the difference
-    of Fisher's z (Dunn & Clark 1969, Steiger 1980), G - 1 degrees of freedom for G groups; the interval is Zou's (2007,
-    Psychol. Methods 12:399), which builds the bounds of a difference from those of its terms. Needs four groups.
+    `groups` (n,) are labels. `fast`: each item's influence on the two correlations (the first-order effect of its
+    weight; O(n log n)) gives their variances and covariance, without assuming normal scores, with ties and groups. The
+    p-value is that of the difference of Fisher's z (Dunn & Clark 1969, Steiger 1980), with G - 1 degrees of freedom for
+    G groups. The interval is Zou's (2007, Psychol. Methods 12:399), which builds the bounds of a difference from those
+    of its terms. It needs four groups.
 
-    `bootstrap`: BCa interval of `draws` paired resamples by group, ranks anew in each; the p-value is the share of them
-    without a drop, but with few groups (SRCC below 50, PLCC below 100) a permutation test that swaps candidate and
-    baseline by group and compares difference / standard error: exact if the two are exchangeable, and right in large
-    samples if only their correlations agree, say after a change of scale (Janssen 1997). `auto` is `bootstrap` there,
-    for at most 200 items or 10 groups, and `fast` elsewhere. Where fewer than 20 permutations are as extreme as the
-    data, the p-value is that of `fast` if it is smaller. The interval is at least delta -+ t times the clustered
-    standard error, and excludes 0 exactly where the test rejects at `alpha`.
+    `bootstrap`: the BCa interval of `draws` paired resamples by group, each ranked again. The p-value is the fraction
+    of resamples without a drop. With few groups (SRCC below 50, PLCC below 100) it is a permutation test that swaps
+    candidate and baseline by group and compares difference / standard error. That test is exact if the two are
+    exchangeable. If only their correlations agree, say after a change of scale, it is right in large samples (Janssen
+    1997).
 
-    Lists that no item tells apart (for SRCC: equal ranks) give delta 0, p 1 and the bound of `intervals.spread` for a
-    change of sqrt(2), that of a standardised score exchanged with another item's. A single group has the interval
+    `auto` is `bootstrap` with few groups and at most 200 items or 10 groups, and `fast` in every other case. Where
+    fewer than 20 permutations are as extreme as the data, the p-value is that of `fast` if it is smaller. The interval
+    is at least delta -+ t times the clustered standard error, and excludes 0 exactly where the test rejects at `alpha`.
+
+    Equal lists (for SRCC: equal ranks) give delta 0 and p 1. Their bound is that of `clustered_half_width` for a change
+    of sqrt(2), the difference of a standardised score exchanged with another item's. A single group has the interval
     [-2, 2]. Raises `Undefined` as `srcc` does, ValueError for lists of different lengths.
     """
     pair = _Pair.of(candidate, baseline, mos, groups, kind)
@@ -84,7 +87,7 @@ def paired_correlation(
     if n_groups == 1:
         p_values = pair.swap_p_values(seed)
         return Paired(delta, -2.0, 2.0, *p_values, math.inf, n, 0, test="permutation by group")
-    half, error = spread(by_group, pair.members, math.sqrt(2), alpha)
+    half, error = clustered_half_width(by_group, pair.members, math.sqrt(2), alpha)
     if same:
         return Paired(0.0, -half, half, 1.0, 1.0, error, n, n_groups - 1, test="difference of Fisher's z")
     if method == "bootstrap" or permute:
@@ -107,19 +110,19 @@ def paired_correlation(
         delta, max(-2.0, min(lower, delta - half)), min(2.0, max(upper, delta + half)), p_value, p_gain, error, n,
         n_groups - 1, test=test,
     )  # fmt: skip
-    return in_agreement(found, alpha)
+    return align_interval(found, alpha)
 
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """Two score lists and MOS, items sorted by group; for SRCC levels (0, 1, ...), of the scores among both lists."""
+    """Two score lists and MOS, with items sorted by group; for SRCC the scores are levels (0, 1, ...) in both lists."""
 
     kind: Kind
     new: NDArray[Any]
     old: NDArray[Any]
     mos: NDArray[Any]
-    starts: Ints  # of each group, (G,)
-    members: Floats  # items of each group, (G,)
+    starts: Ints  # position of the first item of each group, (G,)
+    members: Floats  # number of items of each group, (G,)
 
     @classmethod
     def of(
@@ -136,23 +139,26 @@ class _Pair:
         starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
         members = np.diff(starts, append=codes.size).astype(np.float64)
         scores, target = np.concatenate([new[order], old[order]]), target[order]
-        # Both lists go on one scale: only then is a swap of two scores a swap of two results.
+        # Both lists are put on one scale: only then does swapping two scores swap two results.
         pooled, rated = (level_codes(v) if kind == "srcc" else scaled_to_unit(v) for v in (scores, target))
         return cls(kind, pooled[: codes.size], pooled[codes.size :], rated, starts, members)
 
     def difference(self) -> tuple[float, Floats, bool]:
-        """Difference of the correlations, the groups' influence on it (G,), and whether no item tells them apart."""
+        """Return the difference of the correlations, the groups' influence on it (G,), and whether the lists are equal.
+
+        Equal means that neither the difference nor any item's influence on it differs from 0.
+        """
         r, psi = self._influence(np.stack([self.new, self.old]))
         delta, psi = r[0] - r[1], psi[:1] - psi[1:]
         return float(delta), self._by_group(psi)[0], bool(abs(delta) < ZERO and np.abs(psi).max() < ZERO)
 
     def closed_form(self, alpha: float) -> tuple[float, float, float]:
-        """p-value, lower and upper bound of the fast path."""
+        """Return the p-value, the lower and the upper bound of the fast path."""
         n_groups, n = self.members.size, self.mos.size
         if n_groups < 4:
             raise Undefined(f"the closed form needs four groups, not {n_groups}")
         r, psi = self._influence(np.stack([self.new, self.old]))
-        # G - 3 makes this Fisher's 1 / (n - 3) where the scores are normal and the groups single items.
+        # With G - 3 this equals Fisher's 1 / (n - 3) for normal scores and groups of one item.
         by_group = self._by_group(psi) * math.sqrt(n_groups / (n_groups - 3)) / n
         inner = np.array([inside_unit(float(value), n) for value in r])
         by_group_z, z = by_group / (1 - inner**2)[:, None], np.arctanh(inner)
@@ -165,7 +171,10 @@ class _Pair:
         return p_value, *zou_difference(r[0], bounds[0], r[1], bounds[1], shared)
 
     def swap_p_values(self, seed: int) -> tuple[float, float]:
-        """Permutation p-values of a drop and a gain, by difference / error; 1 for the direction that was not seen."""
+        """Return the permutation p-values of a drop and a gain, by difference / error.
+
+        The p-value of the direction opposite to the observed one is 1.
+        """
         n = self.mos.size
         codes = np.repeat(np.arange(self.members.size), self.members.astype(np.int64))
         observed = self._studentised(np.zeros((1, n), dtype=np.bool_))[0]
@@ -180,18 +189,21 @@ class _Pair:
         return (p_value, 1.0) if sign > 0 else (1.0, p_value)
 
     def _studentised(self, swapped: Bools) -> Floats:
-        """Difference / standard error (rows,) with the items `swapped` (rows, n)."""
+        """Return difference / standard error (rows,) with the items `swapped` (rows, n)."""
         new_r, new_psi = self._influence(np.where(swapped, self.old, self.new))
         old_r, old_psi = self._influence(np.where(swapped, self.new, self.old))
         delta, error = new_r - old_r, np.sqrt((self._by_group(new_psi - old_psi) ** 2).sum(axis=1))
         delta[np.abs(delta) < ZERO] = 0.0
-        # Equal correlations rank in the middle; different ones without any error, perfect ones say, at the ends.
+        # Equal correlations rank in the middle. Different ones without error, such as perfect ones, rank at the ends.
         ratio: Floats = np.where(delta == 0, 0.0, np.copysign(np.inf, delta))
         np.divide(delta, error, out=ratio, where=(delta != 0) & (error > ZERO))
         return ratio
 
     def bootstrap(self, seed: int, draws: int) -> Floats:
-        """Differences of the correlations in resamples by group, ranks anew; where one is undefined it is left out."""
+        """Return differences of the correlations in resamples by group, each ranked again.
+
+        Resamples with an undefined correlation are left out.
+        """
         centred = weighted_ranks if self.kind == "srcc" else weighted_values
         times = self.members.astype(np.int64)
         samples = []
@@ -206,14 +218,17 @@ class _Pair:
         return rank_influence(rows, self.mos) if self.kind == "srcc" else linear_influence(rows, self.mos)
 
     def _by_group(self, psi: Floats) -> Floats:
-        """Sums over the items of each group, (rows, n) -> (rows, G)."""
+        """Return the sums over the items of each group, (rows, n) -> (rows, G)."""
         return psi if self.starts.size == psi.shape[1] else np.add.reduceat(psi, self.starts, axis=1)
 
 
 def zou_difference(
     r1: float, bounds1: Sequence[float] | Floats, r2: float, bounds2: Sequence[float] | Floats, shared: float
 ) -> tuple[float, float]:
-    """Interval of r1 - r2 from the intervals of both and the correlation `shared` of the two estimates (Zou 2007)."""
+    """Return the interval of r1 - r2 from the intervals of both (Zou 2007).
+
+    `shared` is the correlation of the two estimates.
+    """
     (l1, u1), (l2, u2) = bounds1, bounds2
     down = (r1 - l1) ** 2 + (u2 - r2) ** 2 - 2 * shared * (r1 - l1) * (u2 - r2)
     up = (u1 - r1) ** 2 + (r2 - l2) ** 2 - 2 * shared * (u1 - r1) * (r2 - l2)

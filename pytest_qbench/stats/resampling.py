@@ -1,7 +1,7 @@
-"""Resampling by group: sign flips for p-values, the bootstrap for intervals; seeded, vectorised, in bounded memory.
+"""Resampling by group: permutation p-values and the bootstrap for intervals; seeded, vectorised, in bounded memory.
 
-Items of one group (one photo, one KADID reference) share what makes them easy or hard, so whole groups are flipped
-and drawn; with one item a group this is the ordinary, item-wise resampling.
+Items of one group (one photo, one KADID reference) tend to be easy or hard together, so whole groups are swapped and
+drawn. With one item per group this is the ordinary, item-wise resampling.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ Bools = NDArray[np.bool_]
 EXACT = 2**14  # sign patterns that are enumerated rather than drawn
 FLIPS = 20_000  # drawn sign patterns: at p = 0.05 their noise is 0.0015
 CELLS = 200_000  # numbers in a temporary array: 1.6 MB stay in the processor's cache
-WHOLE = 50_000  # total change up to which whole numbers are convolved: at most half a second
 
 
 class Undefined(ValueError):
@@ -27,7 +26,7 @@ class Undefined(ValueError):
 
 
 def finite(values: ArrayLike, name: str) -> Floats:
-    """`values` as a 1-D float array of at least one finite number; raises `Undefined` otherwise."""
+    """Return `values` as a 1-D float array of at least one finite number; raises `Undefined` for any other input."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or not array.size:
         raise Undefined(f"{name}: a list of at least one number is needed, not shape {array.shape}")
@@ -47,12 +46,12 @@ def group_codes(groups: Sequence[Hashable], n: int) -> Ints:
 def permutation_p_value(
     extreme: Callable[[Bools], Bools], n_groups: int, seed: int, *, draws: int = FLIPS, width: int | None = None
 ) -> float:
-    """Share of the sign patterns of `n_groups` groups that are at least as extreme as the observed one.
+    """Return the fraction of the sign patterns of `n_groups` groups that are at least as extreme as the observed one.
 
-    `extreme` maps patterns, shape (rows, n_groups), True where a group is swapped, to one answer a row; it must answer
-    True for the pattern without swaps. Up to 2**14 patterns are enumerated; otherwise `draws` are drawn and
-    p = (1 + hits) / (1 + draws), which never exceeds its level (Phipson & Smyth 2010). `width` is the number of array
-    cells that `extreme` needs a row (default: `n_groups`).
+    `extreme` maps patterns, shape (rows, n_groups), True where a group is swapped, to one boolean per row. It must
+    return True for the pattern without swaps. Up to 2**14 patterns are enumerated. Beyond that, `draws` patterns are
+    drawn and p = (1 + hits) / (1 + draws), which never exceeds its level (Phipson & Smyth 2010). `width` is the number
+    of array cells that `extreme` needs per row (default: `n_groups`).
     """
     rows = max(1, CELLS // (width or n_groups))
     hits = 0
@@ -70,9 +69,9 @@ def permutation_p_value(
 
 
 def resamples(n_groups: int, seed: int, draws: int, width: int | None = None) -> Iterator[Floats]:
-    """How often each group is drawn in `draws` bootstrap samples, in chunks of shape (rows, n_groups).
+    """Yield how often each group is drawn in `draws` bootstrap samples, in chunks of shape (rows, n_groups).
 
-    `width` is the number of array cells that the caller needs a row (default: `n_groups`); it bounds the chunk.
+    `width` is the number of array cells that the caller needs per row (default: `n_groups`); it bounds the chunk.
     """
     rng = np.random.default_rng(seed)
     rows = max(1, CELLS // (width or n_groups))
@@ -84,14 +83,14 @@ def resamples(n_groups: int, seed: int, draws: int, width: int | None = None) ->
 
 
 def bca_limits(samples: Floats, estimate: float, influence: Floats, alpha: float) -> tuple[float, float]:
-    """Bias-corrected accelerated interval with `alpha` in each tail (Efron 1987).
+    """Return the bias-corrected accelerated interval with `alpha` in each tail (Efron 1987).
 
     `samples` (draws,) are bootstrap values of `estimate`; `influence` (groups,) is each group's influence on it, up to
-    a factor, which gives the acceleration sum(i**3) / (6 * sum(i**2)**1.5).
+    a factor. It gives the acceleration sum(i**3) / (6 * sum(i**2)**1.5).
     """
     spread = float((influence**2).sum()) ** 1.5
     acceleration = float((influence**3).sum()) / (6 * spread) if spread else 0.0
-    slack = 1e-9 * float(np.ptp(samples))  # with ties many samples equal the estimate, but for rounding
+    slack = 1e-9 * float(np.ptp(samples))  # with ties many samples equal the estimate up to rounding
     below = (np.mean(samples < estimate - slack) + np.mean(samples <= estimate + slack)) / 2
     bias = ndtri(np.clip(below, 1 / samples.size, 1 - 1 / samples.size))
     z = bias + ndtri(np.array([alpha, 1 - alpha]))
@@ -100,11 +99,11 @@ def bca_limits(samples: Floats, estimate: float, influence: Floats, alpha: float
 
 
 def bootstrap_mean(values: ArrayLike, groups: Sequence[Hashable], alpha: float, seed: int = 0) -> tuple[float, float]:
-    """Two-sided 1 - alpha interval of the mean of `values` (n,), groups resampled whole; in units of `values`.
+    """Return the two-sided 1 - alpha interval of the mean of `values` (n,), in their units, by resampling groups.
 
-    BCa (Efron 1987) at every n: the influence of a group on a mean, (its sum - its size * mean), is a closed form, so
-    nothing grows with n**2. 10,000 resamples, 2,000 from 2,000 groups on. Constant values give (v, v). Raises
-    `Undefined` for fewer than two groups or values that are not finite.
+    BCa (Efron 1987) at every n. The influence of a group on a mean, (its sum - its size * mean), is a closed form, so
+    no cost grows with n**2. It draws 10,000 resamples, or 2,000 from 2,000 groups on. Constant values give (v, v).
+    Raises `Undefined` for fewer than two groups or values that are not finite.
     """
     array = finite(values, "values")
     codes = group_codes(groups, array.size)

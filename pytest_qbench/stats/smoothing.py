@@ -1,4 +1,4 @@
-"""Accuracy smoothed over the noise of its likelihoods: a sharper paired test than that of right and wrong alone."""
+"""Paired test of accuracy smoothed over the noise of its likelihoods; it finds smaller drops than plain accuracy."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
-from pytest_qbench.stats.paired import Paired, in_agreement, paired_deltas, paired_mean
+from pytest_qbench.stats.paired import Paired, align_interval, paired_deltas, paired_mean
 from pytest_qbench.stats.resampling import finite
 
 NORMAL_MEDIAN = 0.954  # median |x - y| of two standard normal numbers
-WIDTH = 1.5  # of the smoothing, in units of the noise seen: wider smoothing finds more, and blurs more
-# At most this fraction of the margins lies within the width of the smoothing; more would blur what accuracy counts.
+WIDTH = 1.5  # width of the smoothing over the observed noise: a wider one finds smaller drops, and blurs more
+# At most this fraction of the margins lies within the width of the smoothing; more would blur right and wrong.
 BLURRED = 0.12
 # The smoothed accuracy may move by a tenth less than accuracy does. Computed for the margins of the embedded model and
 # for normal, t, Laplace and exponential ones, all shifted, scrambled or partly broken, at 1 to 20 % discordance: at
@@ -25,14 +25,14 @@ ATTENUATION = 1.1
 def paired_smoothed(
     candidate: ArrayLike, baseline: ArrayLike, groups: Sequence[Hashable], alpha: float
 ) -> Paired | None:
-    """Compare accuracies by their items' margins, in units of accuracy; None where nothing is to smooth.
+    """Compare accuracies by their items' margins, in units of accuracy; None where the width of the smoothing is 0.
 
     `candidate`, `baseline` (n,) hold log p(right option) - log p(best wrong option), positive where the answer is
-    right. An item counts as Phi(margin / h) in place of 0 or 1: the chance that it is right in another run with noise
-    of the width h (Miller 2024, arXiv 2411.00640, on next-token probabilities). h is 1.5 times the noise seen, median
-    |change of a margin| / 0.954, but at most the 12 % quantile of the |margins|. It is the same for both runs and does
-    not change when they are swapped, so the sign-flip test by group stays valid. The lower bound is a tenth further
-    out, because smoothing may understate a drop. Errors as for `paired_mean`.
+    right. An item counts as Phi(margin / h) in place of 0 or 1: the probability that it is right in another run with
+    noise of the width h (Miller 2024, arXiv 2411.00640, on next-token probabilities). h is 1.5 times the observed
+    noise, median |change of a margin| / 0.954, but at most the 12 % quantile of the |margins|. It is the same for both
+    runs and does not change when they are swapped, so the sign-flip test by group stays valid. The lower bound is
+    widened by a tenth, because smoothing may understate a drop. Errors as for `paired_mean`.
     """
     new, old = finite(candidate, "candidate"), finite(baseline, "baseline")
     changes = np.abs(paired_deltas(new, old))
@@ -42,4 +42,4 @@ def paired_smoothed(
         return None
     found = paired_mean(ndtr(new / width), ndtr(old / width), groups, alpha, 0.0, 1.0)
     lower = found.lower if found.p_gain < alpha else ATTENUATION * found.lower
-    return in_agreement(replace(found, lower=lower, test="smoothed accuracy, sign flips"), alpha)
+    return align_interval(replace(found, lower=lower, test="smoothed accuracy, sign flips"), alpha)

@@ -64,7 +64,7 @@ def read_text(
     except FileNotFoundError as e:
         raise error(f"{label}: no such file{after}") from e
     except (OSError, ValueError) as e:  # ValueError: a null byte in the name
-        raise error(f"{label}: cannot be read: {told(e)}{after}") from e
+        raise error(f"{label}: cannot be read: {error_text(e)}{after}") from e
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as e:
@@ -91,7 +91,7 @@ def write_text(path: Path, text: str | Iterable[str], *, durable: bool = False) 
         part.unlink(missing_ok=True)
 
 
-def told(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """Return the text of an error without the path, which the message already names."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
 

@@ -110,7 +110,7 @@ def unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)[:80]!r} stands there twice")
+        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)[:80]!r} appears twice")
     return found
 
 
@@ -118,7 +118,7 @@ def _check_unicode(value: object) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as e:
-        raise ValueError("holds half of a surrogate pair, which is no valid Unicode") from e
+        raise ValueError("holds half of a surrogate pair, which is not valid Unicode") from e
 
 
 @cache
@@ -149,7 +149,7 @@ def _loader() -> Any:
         own = [loader.construct_object(key) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
         if repeated := [key for key in own if own.count(key) > 1]:
             line = node.start_mark.line + 1
-            raise ValueError(f"line {line}: key {str(repeated[0])[:80]!r} stands there twice")
+            raise ValueError(f"line {line}: key {str(repeated[0])[:80]!r} appears twice")
         loader.flatten_mapping(node)
         return loader.construct_mapping(node, deep=True)
 

@@ -55,7 +55,7 @@ def check_shape(value: object, shape: Shape, place: str = "") -> None:
         _check_type(value, shape, place)
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """Return the `repr` of a value for a message, at most 80 characters long."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
@@ -85,4 +85,4 @@ def _check_type(value: object, kind: type | None, place: str) -> None:
     else:
         fits = isinstance(value, kind)
     if not fits:
-        raise ValueError(f"{place or 'the value'} is {shown(value)}")
+        raise ValueError(f"{place or 'the value'} is {short_repr(value)}")

@@ -1,4 +1,4 @@
-"""A baseline serves runs on other encodings of the same questions."""
+"""A baseline can be compared with runs on other file formats of the same questions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ N = 40
 
 
 def items(folder: Path, *, ids: str, named: bool = False, texts: int = N) -> list[Item]:
-    """Return N questions, `texts` of them with a text of their own, under ids that begin with `ids`."""
+    """Return N questions, `texts` of them with a unique text, under ids that begin with `ids`."""
     found = []
     for i in range(N):
         (folder / f"{i}.png").write_bytes(b"picture %d" % i)
@@ -42,7 +42,7 @@ def verdict(run: Results, baseline: Baseline) -> tuple[str, str]:
     return result.verdict, result.reason
 
 
-def test_equal_ids_need_no_other_rule(tmp_path: Path) -> None:
+def test_equal_ids_match_without_other_rules(tmp_path: Path) -> None:
     run = measured(items(tmp_path, ids="q"))
     baseline = align(stored(tmp_path, run), run.expected)
     assert baseline.matched == {"id": N}
@@ -59,7 +59,7 @@ def test_other_ids_match_by_question_and_get_the_same_verdict(tmp_path: Path) ->
         assert describe_match(baseline.matched) == f"items matched with the baseline: {N} by question and options"
 
 
-def test_names_and_pictures_decide_where_texts_repeat(tmp_path: Path) -> None:
+def test_names_and_images_distinguish_repeated_texts(tmp_path: Path) -> None:
     for named in (True, False):
         base = stored(tmp_path, measured(items(tmp_path, ids="json-", named=True, texts=3), wrong=7))
         run = measured(items(tmp_path, ids="row", named=named, texts=3), wrong=7)
@@ -86,8 +86,8 @@ def test_an_edited_question_is_not_matched_with_another(tmp_path: Path) -> None:
     assert "1 of 40 items have another text" in reason
 
 
-def test_an_item_that_took_the_id_of_another_does_not_take_its_record(tmp_path: Path) -> None:
-    """Both sides number the items, one of them from 1: each id names another question there."""
+def test_an_item_with_the_id_of_another_does_not_get_its_record(tmp_path: Path) -> None:
+    """Both data sets number the items, one of them from 1, so the same id means another question."""
     asked = items(tmp_path, ids="")
     base = stored(tmp_path, measured(asked, wrong=9))
     run = measured([replace(item, id=f"mini/{i + 1}") for i, item in enumerate(asked)], wrong=9)

@@ -1,4 +1,4 @@
-"""Baselines survive what happens to files: edits, cuts, kills in mid-update, several writers at once."""
+"""Baselines detect or survive damaged files: edits, truncation, killed updates, several writers at once."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def edit(path: Path, old: str, new: str) -> None:
         (lambda p: edit(p / "baseline.yaml", "value: 0.85", "value: 0.95"), "baseline.yaml: was changed since"),
         (lambda p: edit(p / "baseline.yaml", "blind: false", "blind: true"), "baseline.yaml: was changed since"),
         (lambda p: edit(p / "baseline.yaml", "noise: null", ""), "baseline.yaml: was changed since"),
-        (lambda p: edit(p / "baseline.yaml", "schema: 1", "schema: 2"), "schema 2 is not 1; record the baseline anew"),
+        (lambda p: edit(p / "baseline.yaml", "schema: 1", "schema: 2"), "schema 2 is not 1; record the baseline again"),
         (lambda p: edit(p / "perception.mini.jsonl", "\n", ""), "19 of 20 items; restore the file"),
         (lambda p: (p / "perception.mini.jsonl").unlink(), "no such file"),
         (lambda p: (p / "baseline.yaml").write_bytes(b"\xff\xfe\x00"), "byte 1 is not UTF-8"),
@@ -59,14 +59,14 @@ def test_a_damaged_baseline_is_refused_in_one_line(tmp_path: Path, damage: Any, 
     assert str(path) in str(error.value)
 
 
-def test_files_of_two_baselines_do_not_make_one(tmp_path: Path) -> None:
+def test_a_mixture_of_two_baselines_is_refused(tmp_path: Path) -> None:
     one, other = write_baseline(tmp_path, "one", run()), write_baseline(tmp_path, "other", run(wrong=9))
     shutil.copy(one / "perception.mini.jsonl", other / "perception.mini.jsonl")
     with pytest.raises(UsageError, match="was changed since it was recorded"):
         read_baseline(other)
 
 
-def test_noise_and_fingerprint_come_back(tmp_path: Path) -> None:
+def test_noise_floor_and_fingerprint_survive_a_round_trip(tmp_path: Path) -> None:
     noise = NoiseFloor(
         "batch size 8, bfloat16", {"assessment.drift": {"mini_a": {"mini_a/1": 1e-5, "mini_a/2": 0.1 + 0.2}}}
     )
@@ -76,7 +76,7 @@ def test_noise_and_fingerprint_come_back(tmp_path: Path) -> None:
     assert read_baseline(write_baseline(tmp_path, "x", run())).noise is None
 
 
-def test_renamed_items_are_named(tmp_path: Path) -> None:
+def test_renamed_items_are_listed(tmp_path: Path) -> None:
     stored = read_baseline(write_baseline(tmp_path, "x", run()))
     new = run()
     items = [replace(item, id=item.id + ".png") for item in new.expected.values()]
@@ -93,7 +93,7 @@ STEPS = ("mkdir", "write", "rename", "replace", "rmtree")
 def test_a_killed_update_loses_nothing(tmp_path: Path, step: str) -> None:
     write_baseline(tmp_path, "x", run(wrong=1))
     process = os.fork()
-    if process == 0:  # dies as `kill -9` would have it, at this step of the update
+    if process == 0:  # dies at this step of the update, as after `kill -9`
         calls = {"mkdir": (Path, "mkdir"), "write": (baselines, "write_text"), "rename": (Path, "rename"),
                  "replace": (Path, "replace"), "rmtree": (baselines.shutil, "rmtree")}  # fmt: skip
         owner, name = calls[step]
@@ -174,7 +174,15 @@ def test_the_head_is_plain_yaml_for_a_reviewer(tmp_path: Path) -> None:
     assert list(head) == ["schema", "name", "recorded", "files", "metrics", "noise", "fingerprint", "seal"]
 
 
-def test_a_writer_too_takes_up_what_was_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_date_that_is_no_date_is_refused_also_under_a_valid_seal(tmp_path: Path) -> None:
+    path = write_baseline(tmp_path, "x", run()) / "baseline.yaml"
+    head = yaml.safe_load(path.read_text()) | {"recorded": "yesterday"}
+    path.write_text(yaml.safe_dump(head | {"seal": baselines.seal(head)}, sort_keys=False))
+    with pytest.raises(UsageError, match="not a whole baseline"):
+        read_baseline(path.parent)
+
+
+def test_a_writer_also_recovers_from_a_killed_update(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_baseline(tmp_path, "x", run(wrong=1)).rename(tmp_path / ".x.old")  # killed between the two renames
 
     def full(*args: Any, **kwargs: Any) -> None:
@@ -186,7 +194,7 @@ def test_a_writer_too_takes_up_what_was_set_aside(tmp_path: Path, monkeypatch: p
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
 
 
-def test_what_people_put_beside_a_baseline_stays(tmp_path: Path) -> None:
+def test_files_that_people_add_to_a_baseline_stay(tmp_path: Path) -> None:
     path = write_baseline(tmp_path, "x", run())
     (path / "NOTES.md").write_text("why")
     (path / "plots").mkdir()

@@ -72,7 +72,7 @@ def data(tmp_path: Path) -> str:
 def compare(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, list[str]]:
     status = main(["compare", *map(str, arguments)])
     out, err = capsys.readouterr()
-    names = ("A: ", "B: ", "made otherwise", "differs")
+    names = ("A: ", "B: ", "outputs of ", "differs")
     return status, [line for line in (out + err).splitlines() if not line.startswith(names)]
 
 

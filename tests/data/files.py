@@ -1,4 +1,4 @@
-"""Small benchmark files of the published shapes, made by hand."""
+"""Write and read small benchmark files of the published shapes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ YES_NO = {
 
 
 def write(path: Path, content: object) -> Path:
-    """Write text or bytes as they are, anything else as JSON."""
+    """Write text or bytes unchanged, any other content as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(content, bytes):
         path.write_bytes(content)
@@ -60,7 +60,7 @@ def read_one(root: Path, names: Sequence[str] | None = None, split: str = "dev")
 
 
 def refusal(root: Path, names: Sequence[str] | None = None, split: str = "dev") -> str:
-    """Read a folder that cannot be read and return the one line that says why."""
+    """Return the one line of the error for a folder that cannot be read."""
     with pytest.raises(DataError) as caught:
         read(root, names, split)
     message = str(caught.value)

@@ -43,42 +43,42 @@ def test_the_standard_layout_by_task_and_name(tmp_path: Path) -> None:
     assert [one.split for one in read(tmp_path, split="test")] == ["test", None, None, None, None]
 
 
-def test_names_choose_datasets(tmp_path: Path) -> None:
+def test_qbench_datasets_selects_by_name(tmp_path: Path) -> None:
     assert [one.name for one in read(everything(tmp_path), names=["spaq", "lldescribe", "spaq"])] == [
         "lldescribe",
         "spaq",
     ]
 
 
-def test_what_is_not_asked_for_is_not_read(tmp_path: Path) -> None:
+def test_datasets_that_are_not_selected_are_not_read(tmp_path: Path) -> None:
     mos(everything(tmp_path), "broken", "agi.json")
     assert len(read(tmp_path, names=["koniq"])) == 1
     assert "iqa/agi.json: broken" in refusal(tmp_path)
 
 
-def test_a_name_that_is_not_there_gets_the_nearest_one(tmp_path: Path) -> None:
+def test_the_error_for_an_unknown_name_suggests_the_nearest_one(tmp_path: Path) -> None:
     error = refusal(everything(tmp_path), names=["konik"])
     assert "--qbench-datasets=konik: not in " in error
     assert "; use koniq (of llvisionqa, lldescribe, koniq, mine, spaq)" in error
     assert "names none" in refusal(tmp_path, names=[])
 
 
-def test_a_split_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_split_is_an_error(tmp_path: Path) -> None:
     write(tmp_path / "llvisionqa" / "llvisionqa_test.json", [HIDDEN])
     for names in (None, ["llvisionqa"]):
         assert "llvisionqa: " in refusal(tmp_path, names)
-        assert "has no split dev of it; use the other --qbench-split" in refusal(tmp_path, names)
+        assert "has no split dev; use the other --qbench-split" in refusal(tmp_path, names)
     mos(tmp_path, MOS)
     assert [one.name for one in read(tmp_path)] == ["koniq"]
     assert "no such split; use dev or test" in refusal(tmp_path, split="val")
 
 
-def test_the_folder_of_one_dataset_is_a_data_folder_too(tmp_path: Path) -> None:
+def test_the_folder_of_one_dataset_is_a_data_folder(tmp_path: Path) -> None:
     write(tmp_path / "llvisionqa_dev.json", [QUESTION])
     assert read_one(tmp_path).items[0].images[0].name.endswith(f"{tmp_path.name}/images/00653.jpg")
 
 
-def test_an_empty_folder_a_file_and_nothing(tmp_path: Path) -> None:
+def test_an_empty_folder_a_file_and_a_missing_folder_are_errors(tmp_path: Path) -> None:
     assert "no dataset found; expected llvisionqa/llvisionqa_dev.json, " in refusal(tmp_path)
     assert "is a file; name its folder" in refusal(write(tmp_path / "x.json", []))
     assert "no such folder; name a folder, mini or hf" in refusal(tmp_path / "absent")
@@ -87,7 +87,7 @@ def test_an_empty_folder_a_file_and_nothing(tmp_path: Path) -> None:
             open_datasets(spec, rootdir=tmp_path, names=None, split="dev")
 
 
-def test_a_folder_relative_to_rootdir_or_to_where_pytest_was_called(
+def test_a_folder_is_relative_to_rootdir_or_to_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mos(tmp_path / "project" / "data", MOS, "koniq.json")
@@ -99,7 +99,7 @@ def test_a_folder_relative_to_rootdir_or_to_where_pytest_was_called(
         assert dataset.name == name
 
 
-def test_places_are_told_relative_to_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_name_paths_relative_to_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mos(tmp_path / "data", MOS)
     monkeypatch.chdir(tmp_path)
     (dataset,) = open_datasets("data", rootdir=tmp_path, names=None, split="dev")
@@ -108,7 +108,7 @@ def test_places_are_told_relative_to_the_working_directory(tmp_path: Path, monke
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
-def test_a_folder_that_may_not_be_read(tmp_path: Path) -> None:
+def test_a_folder_without_permission_is_an_error(tmp_path: Path) -> None:
     everything(tmp_path)
     (tmp_path / "iqa").chmod(0)
     try:
@@ -117,7 +117,7 @@ def test_a_folder_that_may_not_be_read(tmp_path: Path) -> None:
         (tmp_path / "iqa").chmod(0o700)
 
 
-def test_mini() -> None:
+def test_mini_has_all_tasks() -> None:
     datasets = open_datasets(MINI, rootdir=Path(), names=None, split="test")
     assert [(one.task, one.name, one.split) for one in datasets] == [
         ("perception", "mini", None),
@@ -128,7 +128,7 @@ def test_mini() -> None:
     items = [item for dataset in datasets for item in dataset.items]
     assert len({item.id for item in items}) == len(items)
     assert {item.id.split("/")[0] for item in items} == {"mini", "mini_a", "mini_b"}
-    # one photo is one group, whatever the task
+    # one photo is one group in every task
     assert all(item.group.startswith("mini/") for item in items)
     assert {item.group for item in datasets[2].items} & {item.group for item in datasets[0].items}
     assert items[0].images[0].name.startswith("mini/images/")
@@ -136,7 +136,7 @@ def test_mini() -> None:
 
 
 @pytest.mark.parametrize("own_ids", [True, False])
-def test_questions_about_one_photo_are_one_group_whatever_their_ids(tmp_path: Path, own_ids: bool) -> None:
+def test_questions_about_one_photo_are_one_group_with_any_ids(tmp_path: Path, own_ids: bool) -> None:
     rows = [
         {
             **({"id": f"{photo}-{i}"} if own_ids else {}),
@@ -175,7 +175,7 @@ def test_a_manifest_names_other_files_columns_directions_and_groups(tmp_path: Pa
     assert mine.items[0].images[0].name.endswith("/images/00653.jpg")
 
 
-def test_a_manifest_changes_what_lies_in_the_usual_place(tmp_path: Path) -> None:
+def test_a_manifest_changes_a_dataset_in_its_usual_place(tmp_path: Path) -> None:
     yaml(everything(tmp_path), "{name: koniq, higher_is_better: false}", "{name: llvisionqa, images: /pictures}")
     datasets = {one.name: one for one in read(tmp_path)}
     assert [item.target for item in datasets["koniq"].items] == [-3.0, -4.0]
@@ -184,12 +184,12 @@ def test_a_manifest_changes_what_lies_in_the_usual_place(tmp_path: Path) -> None
     assert len(datasets) == 5
 
 
-def test_a_file_that_the_manifest_calls_otherwise_is_one_dataset(tmp_path: Path) -> None:
+def test_a_file_with_another_name_in_the_manifest_is_one_dataset(tmp_path: Path) -> None:
     yaml(everything(tmp_path), "{name: ours, task: assessment, file: iqa/mine.json}")
     assert [one.name for one in read(tmp_path) if one.task == "assessment"] == ["koniq", "ours", "spaq"]
 
 
-def test_a_manifest_settles_which_of_two_files(tmp_path: Path) -> None:
+def test_a_manifest_selects_one_of_two_files(tmp_path: Path) -> None:
     mos(mos(tmp_path, MOS, "cgi.json"), MOS[:1], "cgiqa.json")
     assert len(read_one(yaml(tmp_path, "{name: cgi, file: iqa/cgi.json}")).items) == 2
 
@@ -223,10 +223,10 @@ def test_a_pattern_names_several_files(tmp_path: Path) -> None:
         ("{name: m, group_pattern: '('}", "group_pattern '(': missing )"),
         ("{name: m, split: train}", "split 'train' is unknown"),
         ('{name: m, images: "a\\0b"}', "cannot be printed"),
-        ("{name: a, task: assessment}\n  - {name: a, task: assessment}", "dataset 2: a stands there already"),
+        ("{name: a, task: assessment}\n  - {name: a, task: assessment}", "dataset 2: a is already listed"),
     ],
 )
-def test_a_manifest_that_says_nonsense(tmp_path: Path, entry: str, message: str) -> None:
+def test_an_invalid_entry_of_a_manifest_is_an_error(tmp_path: Path, entry: str, message: str) -> None:
     error = refusal(yaml(tmp_path, entry))
     assert message in error
     assert "datasets.yaml: dataset " in error
@@ -235,7 +235,7 @@ def test_a_manifest_that_says_nonsense(tmp_path: Path, entry: str, message: str)
 @pytest.mark.parametrize(
     "text", ["datasets: 7", "- x", "sets: []", "datasets: [", "a: !!bool 7", "2020-13-45", "? {}\n: x"]
 )
-def test_a_manifest_that_is_none(tmp_path: Path, text: str) -> None:
+def test_an_invalid_manifest_is_an_error(tmp_path: Path, text: str) -> None:
     assert "datasets.yaml: " in refusal(write(tmp_path / "datasets.yaml", text).parent)
 
 
@@ -253,7 +253,7 @@ def test_an_empty_manifest_is_named(tmp_path: Path) -> None:
         ("image_column: pic", "no column 'pic' (columns: img_path, gt_score); correct image_column"),
     ],
 )
-def test_a_manifest_and_a_file_that_do_not_fit(tmp_path: Path, line: str, message: str) -> None:
+def test_a_manifest_that_contradicts_its_file_is_an_error(tmp_path: Path, line: str, message: str) -> None:
     mos(tmp_path, MOS)
     assert f"iqa/koniq.json: entry 1: {message}" in refusal(yaml(tmp_path, f"{{name: koniq, {line}}}"))
 
@@ -265,5 +265,5 @@ def test_two_tasks_may_not_share_an_id(tmp_path: Path) -> None:
     assert "d.json: m/00653.jpg is also an item of another task; give the entries an id each" in refusal(tmp_path)
 
 
-def test_a_file_whose_name_is_no_name(tmp_path: Path) -> None:
-    assert "'a,b' is no name for a dataset" in refusal(mos(tmp_path, MOS, "a,b.json"))
+def test_a_file_name_with_a_comma_is_an_error(tmp_path: Path) -> None:
+    assert "'a,b' is not a valid dataset name" in refusal(mos(tmp_path, MOS, "a,b.json"))

@@ -1,4 +1,4 @@
-"""The hub's layouts, written with the library that publishes them, and VLMEvalKit's tables."""
+"""Check the hub's layouts, written with the library that publishes them, and VLMEvalKit's tables."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def published(root: Path, name: str = "Q-Bench-HF", split: str = "dev", **change
 
 
 @pytest.mark.parametrize("inside", [True, False])
-def test_q_bench_hf_as_it_lies_on_disk(tmp_path: Path, inside: bool) -> None:
+def test_q_bench_hf_is_read_from_disk(tmp_path: Path, inside: bool) -> None:
     root = published(tmp_path)
     dataset = read_one(root if inside else tmp_path)
     first, second = dataset.items
@@ -109,7 +109,7 @@ def test_a_bench_hf_has_categories(tmp_path: Path, inside: bool) -> None:
 
 
 @pytest.mark.parametrize("filler", [["N/A", "N/A"], ["A", "A"], ["X", ""]])
-def test_the_hubs_test_split_has_fillers_for_answers(tmp_path: Path, filler: list[str]) -> None:
+def test_fillers_of_the_hubs_test_split_are_no_answers(tmp_path: Path, filler: list[str]) -> None:
     dataset = read_one(published(tmp_path, split="test", correct_choice=filler), split="test")
     assert [item.answer for item in dataset.items] == [None, None]
     assert dataset.items[0].id == "llvisionqa/test/0"
@@ -123,7 +123,7 @@ def test_a_row_without_a_picture_is_missing(tmp_path: Path) -> None:
         dataset.items[1].images[0].read()
 
 
-def test_a_row_with_half_a_picture_is_undecodable(tmp_path: Path) -> None:
+def test_a_row_with_half_an_image_cannot_be_decoded(tmp_path: Path) -> None:
     dataset = read_one(published(tmp_path, pictures={"image": embedded(RED, BLUE[: len(BLUE) // 2])}))
     with pytest.raises(DataError, match=r"llvisionqa: 1 of 2 images cannot be decoded under .* \(first: 2.image: "):
         check_images([dataset])
@@ -154,7 +154,7 @@ def test_a_truncated_parquet_file_is_named(tmp_path: Path) -> None:
     assert "broken or truncated parquet" in refusal(tmp_path)
 
 
-def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_without_pyarrow_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "Q-Bench-HF" / "data" / "dev-00000-of-00001.parquet", b"")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert "parquet files need pyarrow; pip install 'pytest-qbench[hub]'" in refusal(tmp_path)
@@ -211,7 +211,7 @@ def test_a_table_may_name_files(tmp_path: Path) -> None:
     assert "leaves the folder" in refusal(vlmevalkit(tmp_path, ["0", "../1.jpg", *FIRST[2:]]))
 
 
-def test_a_cell_that_is_no_picture(tmp_path: Path) -> None:
+def test_a_cell_without_an_image_is_an_error(tmp_path: Path) -> None:
     dataset = read_one(vlmevalkit(tmp_path, ["0", "!" * 100, *FIRST[2:]]))
     with pytest.raises(ItemError, match=r"Q-Bench1_VAL.tsv/1: no picture in base64"):
         dataset.items[0].images[0].read()
@@ -220,14 +220,14 @@ def test_a_cell_that_is_no_picture(tmp_path: Path) -> None:
     assert "entry 1: no image (image is absent or blank)" in refusal(vlmevalkit(tmp_path, ["0", "", *FIRST[2:]]))
 
 
-def test_json_and_table_of_one_split_are_too_many(tmp_path: Path) -> None:
+def test_json_and_table_of_one_split_are_an_error(tmp_path: Path) -> None:
     write(vlmevalkit(tmp_path) / "llvisionqa" / "llvisionqa_dev.json", [QUESTION])
     assert refusal(tmp_path).startswith("llvisionqa dev: found in ")
 
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Offline, with an empty cache."""
+    """Run offline, with an empty cache."""
     datasets = pytest.importorskip("datasets", reason="the extra pytest-qbench[hub] is not installed")
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
@@ -241,7 +241,7 @@ def from_hub(names: list[str] | None = None, split: str = "dev") -> list[Dataset
 
 
 def cached(root: Path, repository: str) -> None:
-    """Fill the cache of `datasets` as a download does: prepare the files, then call them by the repository's name."""
+    """Fill the cache of `datasets` as a download does: prepare the files, then name them after the repository."""
     import datasets
 
     source = published(root / "download", repository)
@@ -272,7 +272,7 @@ def test_the_hub_and_the_files_on_disk_give_the_same_items(hub: Path) -> None:
     assert [(item.id, item.digest()) for item in loaded.items] == [(item.id, item.digest()) for item in on_disk.items]
 
 
-def test_without_network_and_cache_one_line_says_what_to_download(hub: Path) -> None:
+def test_the_error_without_network_and_cache_names_the_download(hub: Path) -> None:
     with pytest.raises(DataError) as caught:
         from_hub(["abench"])
     message = str(caught.value)
@@ -283,14 +283,14 @@ def test_without_network_and_cache_one_line_says_what_to_download(hub: Path) -> 
     assert "\n" not in message
 
 
-def test_a_name_that_is_not_on_the_hub(hub: Path) -> None:
+def test_a_dataset_that_is_not_on_the_hub_is_an_error(hub: Path) -> None:
     with pytest.raises(
         DataError, match="--qbench-datasets=koniq: not on the hub; use one of llvisionqa, qbench2, abench"
     ):
         from_hub(["koniq"])
 
 
-def test_the_hub_without_the_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_without_the_datasets_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(DataError, match=r"needs the datasets library; pip install 'pytest-qbench\[hub\]'"):
         from_hub()

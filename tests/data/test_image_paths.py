@@ -28,16 +28,16 @@ def named(root: Path, *names: str) -> Path:
         ("\\etc\\passwd", "is an absolute path"),
         ("C:\\x.jpg", "is an absolute path"),
         ("c:x.jpg", "is an absolute path"),
-        ("a/", "is no file name"),
-        (".", "is no file name"),
-        ("a/.", "is no file name"),
-        ("a\0b", "is no file name"),
-        ("a\nb", "is no file name"),
-        ("x" * 300, "is no file name"),
-        ("ä" * 200 + "/1.jpg", "is no file name"),
+        ("a/", "is not a file name"),
+        (".", "is not a file name"),
+        ("a/.", "is not a file name"),
+        ("a\0b", "is not a file name"),
+        ("a\nb", "is not a file name"),
+        ("x" * 300, "is not a file name"),
+        ("ä" * 200 + "/1.jpg", "is not a file name"),
     ],
 )
-def test_a_path_that_is_no_image_of_the_folder(tmp_path: Path, name: str, message: str) -> None:
+def test_a_path_outside_the_image_folder_is_an_error(tmp_path: Path, name: str, message: str) -> None:
     error = refusal(named(tmp_path, "1.jpg", name))
     assert "iqa/koniq.json: entry 2: image " in error
     assert message in error
@@ -87,7 +87,7 @@ def test_a_linked_image_folder_must_be_named_by_the_user(tmp_path: Path) -> None
     assert "leaves the data folder" in refusal(data)
 
 
-def test_reading_a_folder_asks_for_no_image(tmp_path: Path) -> None:
+def test_reading_a_folder_opens_no_image(tmp_path: Path) -> None:
     assert len(read_one(named(tmp_path, "1.jpg", "2.jpg")).items) == 2
 
 
@@ -136,7 +136,7 @@ KINDS = ["PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_whole_images_pass_and_truncated_ones_do_not(tmp_path: Path, kind: str) -> None:
+def test_complete_images_pass_and_truncated_ones_do_not(tmp_path: Path, kind: str) -> None:
     whole = encoded(kind)
     check_images([pictures(tmp_path, a=whole)])
     for end in (0, 3, len(whole) // 2):
@@ -147,22 +147,22 @@ def test_whole_images_pass_and_truncated_ones_do_not(tmp_path: Path, kind: str) 
             check_images([dataset])
 
 
-def test_bytes_after_the_end_of_a_jpeg_are_no_damage(tmp_path: Path) -> None:
+def test_bytes_after_the_end_of_a_jpeg_are_accepted(tmp_path: Path) -> None:
     check_images([pictures(tmp_path, a=encoded("JPEG") + b"\0\0trailing", b=encoded("JPEG") + b"\0\0")])
 
 
-def test_a_page_saved_as_an_image_is_told(tmp_path: Path) -> None:
+def test_a_web_page_saved_as_an_image_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="first: a: no image"):
         check_images([pictures(tmp_path, a=b"<html>404</html>")])
 
 
-def test_missing_comes_before_undecodable(tmp_path: Path) -> None:
+def test_missing_images_are_reported_before_damaged_ones(tmp_path: Path) -> None:
     dataset = pictures(tmp_path, a=b"x", b=b"x")
     (tmp_path / "iqa" / "koniq" / "b").unlink()
     with pytest.raises(DataError, match="koniq: 1 of 2 images missing"):
         check_images([dataset])
 
 
-def test_an_image_that_vanished_is_an_item_error(tmp_path: Path) -> None:
+def test_an_image_that_was_deleted_is_an_error_of_its_item(tmp_path: Path) -> None:
     with pytest.raises(ItemError, match=r"koniq/1.jpg: cannot be read: No such file"):
         read_one(named(tmp_path, "1.jpg")).items[0].images[0].read()

@@ -6,7 +6,7 @@ from functools import partial
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_qbench.data.identity import Identity, asked_hash, identity_of, picture_hash
+from pytest_qbench.data.identity import Identity, hash_question, identity_of, picture_hash
 from pytest_qbench.data.item_matching import Matching, match
 from pytest_qbench.items import FileImage, Item
 
@@ -23,7 +23,7 @@ def reasons(matching: Matching) -> list[str]:
     return [str(one) for one in matching.ambiguous.values()]
 
 
-def test_the_same_ids_match_whatever_else_is_unknown() -> None:
+def test_equal_ids_match_without_other_properties() -> None:
     found = match([one("w1", ids=("1",)), one("w2", ids=("2",))], [one("s2", ids=("2",)), one("s1", ids=("1",))])
     assert (found.pairs, found.counts()) == ({0: 1, 1: 0}, {"id": 2})
 
@@ -34,7 +34,7 @@ def test_an_edited_text_under_an_id_is_changed_and_not_matched() -> None:
 
 
 def test_ids_that_number_the_items_in_another_order_are_not_followed() -> None:
-    """Two neighbours ask the same: there the shifted id would fit by chance."""
+    """Two neighbours have the same text: the shifted id agrees with one of them by chance."""
     texts = ["Is it sharp?", "Is it sharp?", "How bright?", "Any noise?"]
     wanted = [one(f"w{i}", ids=(str(i),), question=q, images=(f"{i}.jpg",)) for i, q in enumerate(texts)]
     stored = [one(f"s{i}", ids=(str(i + 1),), question=q, images=(f"{i}.jpg",)) for i, q in enumerate(texts)]
@@ -50,7 +50,7 @@ def test_a_renamed_image_does_not_break_the_match_by_id() -> None:
     assert found.counts() == {"id": 1}
 
 
-def test_names_match_whatever_stands_before_them() -> None:
+def test_names_match_with_any_folders_before_them() -> None:
     for name in ("koniq/7.jpg", "/data/koniq/7.jpg", "C:\\iqa\\koniq\\7.jpg"):
         assert pairs([one("w", images=("7.jpg",))], [one("s", images=(name,))]) == {"w": "s"}
 
@@ -61,27 +61,27 @@ def test_the_longest_common_end_of_two_names_wins() -> None:
     assert pairs(wanted, stored) == {"a": "sa", "b": "sb", "c": "sc"}
 
 
-def test_a_name_with_two_possible_items_is_ambiguous_on_either_side() -> None:
+def test_a_name_with_two_possible_items_is_ambiguous_in_either_source() -> None:
     two = [one("a/1.jpg", images=("a/1.jpg",)), one("b/1.jpg", images=("b/1.jpg",))]
     single = [one("entry 4", images=("1.jpg",))]
     assert reasons(match(two, single)) == ["entry 4 may be a/1.jpg or b/1.jpg"] * 2
     assert reasons(match(single, two)) == ["entry 4 may be a/1.jpg or b/1.jpg"]
 
 
-def test_folders_matter_only_where_they_tell_images_apart() -> None:
+def test_folders_matter_only_for_images_of_one_name() -> None:
     assert pairs([one("w", images=("data/1.jpg",))], [one("s", images=("/x/koniq/1.jpg",))]) == {"w": "s"}
     two = [one("a", images=("a/1.jpg",)), one("b", images=("b/1.jpg",))]
     assert not match(two, [one("s", images=("c/1.jpg",))]).pairs
 
 
-def test_one_output_answers_no_second_item() -> None:
+def test_one_output_matches_only_one_item() -> None:
     two = [one("a", images=("a/1.jpg",)), one("b", images=("b/1.jpg",))]
     assert pairs(two, [one("s", images=("a/1.jpg",))]) == {"a": "s"}
 
 
-def test_questions_about_one_image_are_told_apart_by_their_texts() -> None:
+def test_questions_about_one_image_are_matched_by_their_texts() -> None:
     wanted = [one(q, images=("1.jpg",), question=q, options=("Yes", "No")) for q in ("Sharp?", "Dark?")]
-    stored = [one(q, images=("1.jpg",), asked=asked_hash(q, ("Yes", "No"))) for q in ("Dark?", "Sharp?")]
+    stored = [one(q, images=("1.jpg",), question_hash=hash_question(q, ("Yes", "No"))) for q in ("Dark?", "Sharp?")]
     assert pairs(wanted, stored) == {"Sharp?": "Sharp?", "Dark?": "Dark?"}
     assert not match(wanted, [one("other", images=("1.jpg",), question="Noisy?")]).pairs
 
@@ -126,7 +126,7 @@ def test_the_two_images_of_a_pair_must_both_agree() -> None:
     assert not match(wanted, [one("s", images=("a.jpg",))]).pairs
 
 
-def test_the_identity_of_an_item_is_its_own_id_names_texts_and_pictures(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_the_identity_of_an_item_has_id_names_texts_and_images(tmp_path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "1.png").write_bytes(b"pixels")
     image = FileImage(tmp_path, "images", "1.png")
     item = Item(
@@ -151,10 +151,10 @@ def test_the_identity_of_an_item_is_its_own_id_names_texts_and_pictures(tmp_path
 
 @st.composite
 def two_views(draw: st.DrawFn) -> tuple[list[Identity], list[Identity]]:
-    """Two sources of one benchmark: each keeps some items and some knowledge, in its own order.
+    """Return two sources of one benchmark, each with some of the items and properties, in its own order.
 
-    Labels hold the true item. Sides with common ids may lack items, each with a text of its own; sides with ids of their own hold the same items.
-    Folders stand before the names.
+    Labels hold the true item. Sources with common ids may lack items, each with its own text; sources with different
+    ids hold the same items. Folders come before the names.
     """
     n = draw(st.integers(1, 8))
     texts = draw(st.lists(st.sampled_from(["sharp", "dark", "noisy"]), min_size=n, max_size=n))
@@ -192,7 +192,7 @@ def test_items_of_the_same_content_are_matched_and_no_others(views: tuple[list[I
 
 
 @given(two_views(), st.randoms())
-def test_the_order_of_the_two_sides_does_not_matter(views, random) -> None:  # type: ignore[no-untyped-def]
+def test_the_order_of_the_two_sources_does_not_matter(views, random) -> None:  # type: ignore[no-untyped-def]
     wanted, stored = views
     before = pairs(wanted, stored)
     random.shuffle(wanted)

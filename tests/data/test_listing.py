@@ -1,4 +1,4 @@
-"""`qbench datasets --check` names every image that is missing or damaged."""
+"""Check that `qbench datasets --check` names every image that is missing or damaged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded data: what it promises of sizes, balance, groups, licences and files."""
+"""Check the sizes, balance, groups, licences and files of the embedded data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def datasets() -> dict[tuple[str, str], Dataset]:
     return {(d.task, d.name): d for d in open_datasets("mini", rootdir=ROOT, names=None, split="dev")}
 
 
-def test_sizes(datasets: dict[tuple[str, str], Dataset]) -> None:
+def test_the_embedded_data_has_the_documented_sizes(datasets: dict[tuple[str, str], Dataset]) -> None:
     assert {key: len(d.items) for key, d in datasets.items()} == {
         ("perception", "mini"): 450,
         ("description", "mini"): 60,
@@ -42,7 +42,7 @@ def test_sizes(datasets: dict[tuple[str, str], Dataset]) -> None:
     assert sum(f.stat().st_size for f in MINI.rglob("*") if f.is_file()) < 12e6
 
 
-def test_every_cell_is_filled_and_no_key_or_answer_is_favoured(datasets: dict[tuple[str, str], Dataset]) -> None:
+def test_every_cell_has_items_and_answers_are_balanced(datasets: dict[tuple[str, str], Dataset]) -> None:
     items = datasets["perception", "mini"].items
     cells = Counter((i.slices["type"], i.slices["concern"]) for i in items)
     assert len(cells) == 12

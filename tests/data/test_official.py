@@ -1,4 +1,4 @@
-"""The real files, where they lie beside the project; their licence keeps them out of it."""
+"""Check the real files beside the project; their licence keeps them out of it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def dev() -> dict[str, Dataset]:
     return {one.name: one for one in open_datasets(str(OFFICIAL), rootdir=OFFICIAL, names=None, split="dev")}
 
 
-def test_every_database_is_whole(dev: dict[str, Dataset]) -> None:
+def test_every_database_is_complete(dev: dict[str, Dataset]) -> None:
     assert {name: len(one.items) for name, one in dev.items() if one.task == "assessment"} == SIZES
     assert all(one.left_out == () for one in dev.values())
     assert dev["livec"].items[0].target == 63.963406174124174
@@ -64,7 +64,7 @@ def _random_guess_row(split: str) -> tuple[list[str], list[float]]:
     return header.split(",")[1:], [float(value) for value in row]
 
 
-def test_images_are_asked_for_only_when_needed(dev: dict[str, Dataset]) -> None:
+def test_images_are_read_only_when_needed(dev: dict[str, Dataset]) -> None:
     with pytest.raises(
         DataError, match=r"koniq: 10073 of 10073 images missing under .*koniq \(first: 10004473376.jpg\)"
     ):

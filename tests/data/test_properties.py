@@ -1,4 +1,4 @@
-"""No input makes a reader crash without a named error, and what is read is sound."""
+"""Check that every input gives a named error or valid data, and never a crash."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ CHANGES = st.lists(st.dictionaries(KEYS, VALUES, max_size=4), min_size=1, max_si
 
 
 def attempt(root: Path) -> list[Dataset]:
-    """Read a folder; what is read must be sound, and what is refused must be told in one line."""
+    """Read a folder; check that the data is valid, or that the error is one line."""
     try:
         datasets = read(root)
     except DataError as e:
@@ -102,7 +102,7 @@ def attempt(root: Path) -> list[Dataset]:
 @pytest.mark.parametrize("task", FILES)
 @SETTINGS
 @given(changes=CHANGES)
-def test_any_record(tmp_path: Path, task: str, changes: list[dict[str, Any]]) -> None:
+def test_any_record_is_read_or_refused(tmp_path: Path, task: str, changes: list[dict[str, Any]]) -> None:
     write(tmp_path / FILES[task], [{**RECORDS[task], **change} for change in changes])
     for dataset in attempt(tmp_path):
         assert len(dataset.items) + len(dataset.left_out) == len(changes)
@@ -111,7 +111,7 @@ def test_any_record(tmp_path: Path, task: str, changes: list[dict[str, Any]]) ->
 @pytest.mark.parametrize("task", FILES)
 @SETTINGS
 @given(records=st.lists(st.dictionaries(KEYS | st.text(max_size=3), VALUES), max_size=4))
-def test_any_list_of_objects(tmp_path: Path, task: str, records: list[dict[str, Any]]) -> None:
+def test_any_list_of_objects_is_read_or_refused(tmp_path: Path, task: str, records: list[dict[str, Any]]) -> None:
     write(tmp_path / FILES[task], records)
     attempt(tmp_path)
 
@@ -123,7 +123,7 @@ TABLE = st.text(alphabet='",;\t\n\r ab1.-é\ufeff\0', max_size=60).map(str.encod
 @SETTINGS
 @given(content=TABLE, header=st.booleans())
 @example(content=b'"' * 7, header=True)
-def test_any_table(tmp_path: Path, name: str, content: bytes, header: bool) -> None:
+def test_any_table_is_read_or_refused(tmp_path: Path, name: str, content: bytes, header: bool) -> None:
     delimiter = "\t" if name.endswith("tsv") else ","
     names = ["index", "image", "question", "A", "B", "answer"] if "VAL" in name else ["name", "mos"]
     write(tmp_path / name, delimiter.join(names).encode() + b"\n" + content if header else content)
@@ -180,7 +180,9 @@ YAML_KEYS = st.sampled_from(
     task=st.sampled_from([None, "assessment", "perception"]),
     file=st.sampled_from([None, "iqa/koniq.json", "absent.json"]),
 )
-def test_any_manifest(tmp_path: Path, entries: list[Any], task: str | None, file: str | None) -> None:
+def test_any_manifest_is_read_or_refused(
+    tmp_path: Path, entries: list[Any], task: str | None, file: str | None
+) -> None:
     write(tmp_path / "iqa" / "koniq.json", [RECORDS["assessment"]])
     stated = {key: value for key, value in {"name": "m", "task": task, "file": file}.items() if value}
     merged = [{**stated, **entry} if isinstance(entry, dict) else entry for entry in entries]
@@ -193,7 +195,7 @@ def test_any_manifest(tmp_path: Path, entries: list[Any], task: str | None, file
 
 @SETTINGS
 @given(text=st.text(alphabet="datses:[]{}-!&*?|>'\"#%@ \n0b1.", max_size=40) | st.binary(max_size=30))
-def test_any_manifest_text(tmp_path: Path, text: str | bytes) -> None:
+def test_any_text_of_a_manifest_is_read_or_refused(tmp_path: Path, text: str | bytes) -> None:
     write(tmp_path / "iqa" / "koniq.json", [RECORDS["assessment"]])
     write(tmp_path / "datasets.yaml", text)
     try:

@@ -1,4 +1,4 @@
-"""One benchmark in the encodings that others publish: read back, each has the same questions and finds the same items."""
+"""Check that one benchmark has the same questions and items in every published encoding."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.official import OFFICIAL
 
 from .files import png, read_one, write
 
-# Words that look like padding; here they are options, wherever they stand.
+# Options that look like padding, in every position.
 WORDS = ["None", "N/A", "NA", "nan", "null", "NaN", "none", "-"]
 OWN = [
     {
@@ -33,7 +33,7 @@ OWN = [
 
 
 def pictures(entries: list[dict[str, Any]], folder: Path) -> list[bytes]:
-    """Write a picture of its own for each image name, and return those of the entries."""
+    """Write a different image for each image name, and return those of the entries."""
     found: dict[str, bytes] = {}
     for entry in entries:
         for name in names(entry):
@@ -54,7 +54,7 @@ def letter(entry: dict[str, Any]) -> str:
 
 
 def hub(entries: list[dict[str, Any]], path: Path, seen: list[bytes], *, named: bool, text_ids: bool) -> None:
-    """Write the hub's layout: one column for each option, padded with N/A, pictures inside."""
+    """Write the hub's layout: one column for each option, padded with N/A, images embedded."""
     datasets = pytest.importorskip("datasets", reason="the extra pytest-qbench[hub] is not installed")
     width = len(seen) // len(entries)
     columns: dict[str, list[Any]] = {"id": [f"q{i}" if text_ids else i for i in range(len(entries))]}
@@ -81,7 +81,7 @@ def hub(entries: list[dict[str, Any]], path: Path, seen: list[bytes], *, named: 
 
 
 def tsv(entries: list[dict[str, Any]], path: Path, seen: list[bytes]) -> None:
-    """Write VLMEvalKit's layout: options A to D with blank cells after the last, pictures in base64."""
+    """Write VLMEvalKit's layout: options A to D with blank cells after the last, images in base64."""
     codes = [key for key in ("type", "concern", "category") if key in entries[0]]
     lines = ["\t".join(["index", "question", *"ABCD", "answer", *codes, "image"])]
     width = len(seen) // len(entries)
@@ -96,12 +96,12 @@ def tsv(entries: list[dict[str, Any]], path: Path, seen: list[bytes]) -> None:
     write(path, "\n".join(lines) + "\n")
 
 
-def asked(dataset: Dataset) -> list[object]:
+def questions_of(dataset: Dataset) -> list[object]:
     return [(i.question, i.options, i.answer, dict(i.slices), i.digest()) for i in dataset.items]
 
 
 def check(folder: Path, file: str, entries: list[dict[str, Any]], split: str, hub_name: str, table: str) -> None:
-    """Write `entries` as JSON and in the other layouts, and compare what is read."""
+    """Write `entries` as JSON and in the other layouts, and compare the items that are read."""
     origin = folder / "json"
     write(origin / file, json.dumps(entries))
     seen = pictures(entries, (origin / file).parent / "images")
@@ -119,7 +119,7 @@ def check(folder: Path, file: str, entries: list[dict[str, Any]], split: str, hu
     for name, write_to in writers.items():
         write_to(folder / name)
         other = read_one(folder / name, split=split)
-        assert asked(other) == asked(first), name
+        assert questions_of(other) == questions_of(first), name
         found = match([identity_of(item) for item in other.items], [identity_of(item) for item in first.items])
         assert found.pairs == {i: i for i in range(len(entries))}, (name, list(map(str, found.ambiguous.values()))[:3])
         groups = {a.group: b.group for a, b in zip(first.items, other.items, strict=True)}
@@ -138,7 +138,7 @@ def test_the_official_questions(tmp_path: Path, split: str) -> None:
 
 
 def test_options_that_look_like_padding(tmp_path: Path) -> None:
-    # The hub's pad is a real last option in one of these: nothing in a row tells the two apart.
+    # In one entry the last option is the hub's padding; no reader can distinguish the two, so it is left out.
     entries = [entry for entry in OWN if entry["candidates"][-1] != "N/A"]  # type: ignore[index]
     check(tmp_path, "llvisionqa/llvisionqa_dev.json", entries, "dev", "Q-Bench-HF", "Q-Bench1_VAL")
 

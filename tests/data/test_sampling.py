@@ -32,7 +32,7 @@ def test_no_limit_and_a_large_one_change_nothing() -> None:
 
 
 @pytest.mark.parametrize("limit", [0, -1])
-def test_a_sample_of_nothing_is_refused(limit: int) -> None:
+def test_a_limit_below_one_is_refused(limit: int) -> None:
     with pytest.raises(UsageError, match="--qbench-limit="):
         select([dataset("assessment", [1.0])], limit=limit, seed=1)
 
@@ -41,7 +41,7 @@ SIZES = st.dictionaries(st.sampled_from("abcdefg"), st.integers(1, 30), min_size
 
 
 @given(sizes=SIZES, limit=st.integers(1, 120), seed=st.integers(0, 5))
-def test_each_stratum_gets_its_share_to_less_than_one(sizes: dict[str, int], limit: int, seed: int) -> None:
+def test_each_stratum_gets_its_share_rounded(sizes: dict[str, int], limit: int, seed: int) -> None:
     kinds = [kind for kind, size in sizes.items() for _ in range(size)]
     whole = dataset("perception", [0.0] * len(kinds), kinds)
     (sample,) = select([whole], limit=limit, seed=seed)

@@ -1,4 +1,4 @@
-"""A benchmark of 85,000 items must fit: checked on a tenth of it."""
+"""Check that a benchmark of 85,000 items fits into memory, on a tenth of it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def test_an_item_takes_less_than_a_kilobyte(tmp_path: Path) -> None:
     try:
         dataset = read_one(tmp_path)
         gc.collect()
-        held, _ = tracemalloc.get_traced_memory()
+        size, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert len(dataset.items) == ITEMS
-    assert held / ITEMS < 1_000  # 85 MB for 85,000
+    assert size / ITEMS < 1_000  # 85 MB for 85,000
 
 
 def test_items_share_their_slices(tmp_path: Path) -> None:

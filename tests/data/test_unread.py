@@ -1,4 +1,4 @@
-"""Every file of a data folder is read, or listed with the reason."""
+"""Check that every file of a data folder is read, or listed with the reason."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def test_each_other_file_is_listed_with_its_reason(tmp_path: Path) -> None:
     found = listed(tmp_path)
     assert list(found) == ["README.md", "iqa/notes.txt", "iqa/scores.mat", "iqa/x.png", "old", "spare.csv"]
     assert found["iqa/scores.mat"].startswith("not read: a dataset is a file of .json, ")
-    assert "first line names no image with a number" in found["iqa/notes.txt"]
-    assert found["old"] == "a folder of 2 files in which no dataset is looked for"
+    assert "first line has no image name and number" in found["iqa/notes.txt"]
+    assert found["old"] == "a folder of 2 files that is not searched for datasets"
     assert "and 1 more images" in found["iqa/x.png"]
     assert "state it as file: in datasets.yaml" in found["spare.csv"]
 

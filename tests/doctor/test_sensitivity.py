@@ -28,8 +28,11 @@ def row(delta: float, mde: float | None = 0.02, verdict: str = "inconclusive") -
     )
 
 
-def result(*rows: Metric, verdict: str, moved: bool = False, harmless: bool = False, drifts: bool = False) -> str:
-    gate = GateResult("perception.accuracy", verdict, "", rows)  # type: ignore[arg-type]
+def result(
+    *rows: Metric, verdict: str, moved: bool = False, harmless: bool = False, drifts: bool = False,
+    incomparable: bool = False,
+) -> str:  # fmt: skip
+    gate = GateResult("perception.accuracy", verdict, "", rows, incomparable=incomparable)  # type: ignore[arg-type]
     found = ((replace(rows[0], name="perception.drift", value=0.1), moved),)
     return SensitivityResult("x", harmless, drifts, (gate,), found).verdict
 
@@ -41,7 +44,8 @@ def test_the_verdict_on_a_fault_depends_on_its_size_and_the_mde() -> None:
     assert result(row(-0.015), verdict="inconclusive", moved=True) == "drift"
     assert result(row(-0.015), verdict="inconclusive", drifts=True) == "MISSED"
     assert result(row(-0.05, verdict="regressed"), row(-0.05), verdict="regressed") == "MISSED"  # one of two datasets
-    assert result(row(-0.05), verdict="invalid") == "MISSED"
+    assert result(row(0.0), verdict="invalid") == "caught"  # the replies were refused
+    assert result(row(0.0), verdict="invalid", incomparable=True) == "MISSED"
     assert result(row(0.0), verdict="pass", harmless=True) == "green"
     assert result(row(0.0), verdict="pass", harmless=True, moved=True) == "FALSE ALARM"
     assert result(row(-0.05), verdict="inconclusive", harmless=True) == "green"  # an open gate is no alarm

@@ -1,13 +1,13 @@
 """Precision and recall of the extraction on labelled replies: ``python -m tests.extraction.labelled``.
 
-`replies.jsonl` was written beside the rules. The other two sets were each written after the rules were frozen, and first
-read with them as they were:
+`replies.jsonl` was written together with the rules. The other two sets were written after the rules were frozen, and
+first read with the frozen rules:
 
-- `unseen.jsonl`, rules of commit 88b3da0: no reply wrong, 6 of 183 answers missed. The rules learned from these 6.
+- `unseen.jsonl`, rules of commit 88b3da0: no reply wrong, 6 of 183 answers missed. Later rules read these 6.
 - `unseen_2.jsonl`, rules of commit e3ecd85: no reply wrong, 3 of 183 answers missed.
 
-The replies are in the manner of ten model families; ``answer`` is the option that a careful reader of options and reply
-notes down, or null.
+The replies imitate ten model families. ``answer`` is the option that a careful reader of options and reply chooses, or
+null.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SETS = ("replies.jsonl", "unseen.jsonl", "unseen_2.jsonl")
 
 
 class Counts(NamedTuple):
-    """How many replies were read right, wrong (another option, or one where there is none), and not at all."""
+    """Numbers of replies that were read right, wrong (another option, or one where there is none), and not at all."""
 
     right: int
     wrong: int
@@ -34,12 +34,12 @@ class Counts(NamedTuple):
 
     @property
     def precision(self) -> float:
-        """Share of the extracted answers that are right."""
+        """Fraction of the extracted answers that are right."""
         return self.right / (self.right + self.wrong)
 
     @property
     def recall(self) -> float:
-        """Share of the readable replies of which the answer was extracted."""
+        """Fraction of the readable replies whose answer was extracted."""
         return self.right / self.readable
 
 

@@ -1,4 +1,4 @@
-"""The extraction on labelled replies in the manner of ten model families."""
+"""Check the extraction on labelled replies that imitate ten model families."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tests.extraction.labelled import count, labelled, outcome
 
 
-def test_the_set_is_large_and_of_ten_families() -> None:
+def test_the_labelled_set_is_large_and_has_ten_families() -> None:
     replies = labelled("replies.jsonl")
     assert len(replies) >= 400
     assert len({r["family"] for r in replies}) == 10
@@ -27,7 +27,7 @@ def test_no_unseen_reply_is_read_wrong_and_at_most_2_percent_are_unread(name: st
     assert found.recall >= 0.98
 
 
-def test_counts_tell_wrong_from_unread() -> None:
+def test_counts_distinguish_wrong_from_unread() -> None:
     options = ["Yes", "No"]
     replies = [
         {"options": options, "reply": "Yes", "answer": "Yes"},

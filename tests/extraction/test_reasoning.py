@@ -1,4 +1,4 @@
-"""Reasoning is removed whole; an answer stays whole."""
+"""Check that reasoning is removed completely and an answer is not changed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLAIN = st.text(st.characters(exclude_characters="<>[]|\u25c1\u25b7", exclude_ca
 
 @pytest.mark.parametrize("opening, closing", FORMATS)
 @given(thought=PLAIN, answer=PLAIN)
-def test_a_thought_goes_and_the_answer_stays(opening: str, closing: str, thought: str, answer: str) -> None:
+def test_reasoning_is_removed_and_the_answer_stays(opening: str, closing: str, thought: str, answer: str) -> None:
     answer = answer.strip()
     assert without_reasoning(f"{opening}{thought}{closing}\n\n{answer}") == answer
     assert without_reasoning(f"{thought}{closing}{answer}") == answer  # the prompt ended with the opening tag
@@ -44,5 +44,5 @@ def test_a_reply_without_tags_stays(reply: str) -> None:
         ("<thinker>B", "<thinker>B"),
     ],
 )
-def test_by_example(reply: str, answer: str) -> None:
+def test_examples_of_replies_with_reasoning(reply: str, answer: str) -> None:
     assert without_reasoning(reply) == answer

@@ -1,4 +1,4 @@
-"""Refusals are told from answers that also say what the model cannot do or see."""
+"""Check that refusals are distinguished from answers that also name something the model cannot do or see."""
 
 from __future__ import annotations
 
@@ -45,6 +45,6 @@ def test_an_answer_is_no_refusal(reply: str) -> None:
     assert extract_answer(reply, OPTIONS).choice == "Noise", extract_answer(reply, OPTIONS)
 
 
-def test_an_option_may_read_like_a_refusal() -> None:
+def test_an_option_worded_like_a_refusal_is_an_answer() -> None:
     options = ("No image was provided", "It is blurry")
     assert extract_answer(options[0], options).choice == options[0]

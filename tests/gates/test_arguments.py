@@ -1,4 +1,4 @@
-"""Bounds that decide nothing are refused, whatever the metric."""
+"""Check that bounds without effect are refused for every metric."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ STRANGE = [math.nan, math.inf, -math.inf, True, False, np.bool_(True), "0.1", [0
 
 @pytest.mark.parametrize("value", STRANGE, ids=repr)
 @pytest.mark.parametrize("word", ["margin", "minimum", "maximum"])
-def test_what_is_no_finite_number_is_no_bound(word: str, value: object) -> None:
+def test_a_bound_must_be_a_finite_number(word: str, value: object) -> None:
     given_ = dict.fromkeys(("margin", "minimum", "maximum")) | {word: value}
     with pytest.raises((ValueError, OverflowError)):
         check_bounds("perception.accuracy", **given_)
 
 
 @given(st.sampled_from(METRICS), st.floats(allow_nan=False, allow_infinity=False))
-def test_a_bound_is_taken_where_some_value_breaks_it_and_another_keeps_it(name: str, bound: float) -> None:
+def test_a_bound_is_accepted_where_some_value_breaks_it_and_another_keeps_it(name: str, bound: float) -> None:
     least, greatest = (SPECS[name].least, SPECS[name].greatest)
 
     def taken(**bounds: float) -> bool:
@@ -45,11 +45,11 @@ def test_a_bound_is_taken_where_some_value_breaks_it_and_another_keeps_it(name: 
     ("perception.accuracy", (0, 1)), ("perception.confidence", (0, 1)), ("description.relevance", (0, 2)),
     ("description.sum", (0, 6)), ("assessment.srcc", (-1, 1)), *((name, (0, 1)) for name in DRIFTS),
 ])  # fmt: skip
-def test_ranges(name: str, span: tuple[float, float]) -> None:
+def test_metrics_have_their_ranges(name: str, span: tuple[float, float]) -> None:
     assert (SPECS[name].least, SPECS[name].greatest) == span
 
 
-def test_numbers_of_other_libraries_are_numbers() -> None:
+def test_bounds_may_be_numbers_of_numpy() -> None:
     check_bounds("perception.accuracy", np.float32(0.01), Fraction(1, 2), None)
 
 
@@ -63,8 +63,8 @@ def test_a_minimum_above_the_maximum_is_refused() -> None:
     "--gate=perception.accuracy=-0.1", "--gate=perception.accuracy=", "--max-errors=nan", "--max-errors=7", "--max-errors=-1",
     "--max-unparsed=inf", "--flips=-1", "--seed=-1",
 ])  # fmt: skip
-def test_the_command_refuses_the_same(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_qbench_compare_refuses_the_same_bounds(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "a", "b", option]) == 4
-    told = capsys.readouterr().err
-    assert option.split("=")[0].split(",")[0] in told
-    assert told.count("\n") == 1
+    message = capsys.readouterr().err
+    assert option.split("=")[0].split(",")[0] in message
+    assert message.count("\n") == 1

@@ -1,4 +1,4 @@
-"""`qbench plan` against simulations and the normal approximation."""
+"""Check `qbench plan` against simulations and the normal approximation."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from scipy.stats import binom, t
 from pytest_qbench.baseline.baseline import as_baseline
 from pytest_qbench.cli import main
 from pytest_qbench.gates.evaluate import Limits, evaluate
-from pytest_qbench.gates.planning import PowerTarget, Row, detectable_drop, from_runs, needed, to_pass
+from pytest_qbench.gates.planning import PowerTarget, Row, detectable_drop, from_runs, items_for_drop, items_for_pass
 from tests.builders import answered, picture, question, results, scored
 from tests.cli.test_compare import folder, made
 
 
 def found_in(n: int, drop: float, discordance: float, level: float, margin: float, runs: int = 1_500) -> float:
-    """Fraction of simulated comparisons that are red: SciPy's mid-p lies below the level, the drop beyond the margin."""
+    """Return the fraction of simulated comparisons that are red.
+
+    A comparison is red if SciPy's mid-p lies below the level and the drop beyond the margin.
+    """
     rng = np.random.default_rng(0)
     counts = rng.multinomial(n, [(discordance + drop) / 2, (discordance - drop) / 2, 1 - discordance], size=runs)
     lost, pairs = counts[:, 0], counts[:, 0] + counts[:, 1]
@@ -27,16 +30,16 @@ def found_in(n: int, drop: float, discordance: float, level: float, margin: floa
 
 
 @pytest.mark.parametrize("drop, discordance", [(0.02, 0.06), (0.05, 0.20), (0.10, 0.06)])
-def test_that_many_items_find_the_drop_and_fewer_do_not(drop: float, discordance: float) -> None:
+def test_the_planned_number_of_items_finds_the_drop_and_fewer_do_not(drop: float, discordance: float) -> None:
     target = PowerTarget(power=0.8, gates=3)
-    n = needed(drop, discordance, 0.01, target)
+    n = items_for_drop(drop, discordance, 0.01, target)
     assert found_in(n, drop, max(drop, discordance), 0.05 / 3, 0.01) == pytest.approx(0.8, abs=0.035)
     assert detectable_drop(n, discordance, 0.01, target) == pytest.approx(drop, rel=0.02)
 
 
 def test_a_drop_of_the_margin_is_found_by_no_number_of_items() -> None:
     with pytest.raises(ValueError, match="not beyond the margin"):
-        needed(0.01, 0.06, 0.01, PowerTarget())
+        items_for_drop(0.01, 0.06, 0.01, PowerTarget())
     assert found_in(200_000, 0.01, 0.06, 0.05 / 3, 0.01) == pytest.approx(0.5, abs=0.05)
 
 
@@ -45,9 +48,9 @@ def test_a_pair_of_runs_gives_its_own_discordance() -> None:
     (row,) = from_runs(new, as_baseline(Path("old"), old), {"perception.accuracy": 0.01}, PowerTarget())
     assert isinstance(row, Row)
     assert (row.items, row.discordance, row.drop) == (400, 20 / 400, 0.02)
-    assert row.needed == needed(0.02, 0.05, 0.01, PowerTarget())
+    assert row.items_for_drop == items_for_drop(0.02, 0.05, 0.01, PowerTarget())
     assert row.detectable_drop == detectable_drop(400, 0.05, 0.01, PowerTarget())
-    assert row.to_pass == to_pass(0.05, 0.01, PowerTarget())
+    assert row.items_for_pass == items_for_pass(0.05, 0.01, PowerTarget())
 
 
 def test_scores_need_items_in_proportion_to_the_squared_width() -> None:
@@ -68,7 +71,7 @@ def test_scores_need_items_in_proportion_to_the_squared_width() -> None:
     ]
     assert [row.discordance for row in rows] == [None, None]
     for row in rows:
-        assert row.needed == pytest.approx(300 * (row.detectable_drop / 0.02) ** 2, abs=1)
+        assert row.items_for_drop == pytest.approx(300 * (row.detectable_drop / 0.02) ** 2, abs=1)
     # Mean 0 and standard deviation 1: the error of SRCC's change is close to that of two independent correlations.
     z = t.ppf([1 - 0.05 / 3, 0.8, 0.95], 299)
     assert rows[1].detectable_drop / rows[0].detectable_drop == pytest.approx((z[0] + z[2]) / (z[0] + z[1]))
@@ -80,8 +83,8 @@ def test_items_that_share_photos_are_planned_by_the_comparison() -> None:
                 for wrong in (set(range(0, 20)), set(range(10, 30))))  # fmt: skip
     (row,) = from_runs(new, as_baseline(Path("old"), old), {"perception.accuracy": 0.01}, PowerTarget())
     assert isinstance(row, Row)
-    assert row.needed is not None
-    assert row.needed > 1.5 * needed(0.02, 0.05, 0.01, PowerTarget())
+    assert row.items_for_drop is not None
+    assert row.items_for_drop > 1.5 * items_for_drop(0.02, 0.05, 0.01, PowerTarget())
 
 
 @pytest.mark.parametrize("task", ["perception", "assessment"])
@@ -107,7 +110,7 @@ def test_several_datasets_are_planned_at_the_level_of_their_gate(task: str) -> N
     ]
 
 
-def test_what_cannot_be_planned_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_metrics_without_a_plan_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     old, new = made(set()), made(set(range(20)))
     renamed = [replace(i, id=f"other-{i.id}") if i.task == "assessment" else i for i in new.expected.values()]
     kept = [r for r in new.records if r.task == "perception"]
@@ -121,7 +124,7 @@ def test_what_cannot_be_planned_is_named(tmp_path: Path, capsys: pytest.CaptureF
     )
 
 
-def test_what_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_printed_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan"]) == 0
     out = capsys.readouterr().out
     assert "2 % discordant  6 % discordant  20 % discordant" in out

@@ -1,4 +1,4 @@
-"""The sentence beside a verdict: what is excluded, what was lost, what would decide."""
+"""Check the sentence beside a verdict: the excluded drop, the loss, and the items that would decide."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_qbench.gates.reasons import amount, open_sentence, reason
+from pytest_qbench.gates.reasons import amount, explain_inconclusive, explain_verdict
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.stats.paired_binary import paired_binary
 
@@ -21,7 +21,7 @@ def row(
 
 
 @pytest.mark.parametrize(
-    "found, told",
+    "found, sentence",
     [
         (row("pass", 0.0, (-0.0132, 0.013)), "PASS: a drop of more than 1.3 points is excluded"),
         (row("pass", 0.02, (0.004, 0.03)), "PASS: a drop of more than 0.0 points is excluded"),
@@ -31,53 +31,53 @@ def row(
         (row("regressed", -0.045, (-0.095, -0.001), "assessment.srcc"), "REGRESSED: 0.045 lost, at least 0.001"),
     ],
 )
-def test_each_verdict_is_a_sentence_in_units(found: Metric, told: str) -> None:
-    assert reason(found) == f"mini: {told} (margin 0.01, p = 0.04 by McNemar, mid-p)"
+def test_each_verdict_is_a_sentence_in_units(found: Metric, sentence: str) -> None:
+    assert explain_verdict(found) == f"mini: {sentence} (margin 0.01, p = 0.04 by McNemar, mid-p)"
 
 
-def test_an_open_verdict_says_what_would_decide() -> None:
+def test_an_inconclusive_verdict_names_the_items_or_margin_that_would_decide() -> None:
     found = row("inconclusive", -0.006, (-0.019, 0.007), items_to_pass=2_900)
     # The interval reaches 0.013 below; it has to reach 0.004: (0.013 / 0.004)^2 times the items.
-    assert open_sentence(found) == "between -1.9 and +0.7 points; 10,563 items or a margin of 0.02 would decide"
-    assert reason(found).startswith("mini: CANNOT TELL: between -1.9 and +0.7 points; 10,563 items or ")
+    assert explain_inconclusive(found) == "between -1.9 and +0.7 points; 10,563 items or a margin of 0.02 would decide"
+    assert explain_verdict(found).startswith("mini: CANNOT TELL: between -1.9 and +0.7 points; 10,563 items or ")
     quiet = row("inconclusive", -0.0004, (-0.0119, 0.011), items_to_pass=2_900)
-    assert "; 2,900 items or a margin of 0.012 would decide" in open_sentence(quiet)
+    assert "; 2,900 items or a margin of 0.012 would decide" in explain_inconclusive(quiet)
 
 
 def test_a_drop_seen_beyond_the_margin_needs_the_items_that_make_it_red() -> None:
     found = row("inconclusive", -0.02, (-0.045, 0.005))
     # z[0.0167] / z[0.05] times the reach of 0.025 has to be 0.02.
-    assert open_sentence(found) == "between -4.5 and +0.5 points; 2,614 items or a margin of 0.046 would decide"
+    assert explain_inconclusive(found) == "between -4.5 and +0.5 points; 2,614 items or a margin of 0.046 would decide"
 
 
-def test_no_advice_where_none_helps() -> None:
+def test_no_number_of_items_is_named_where_none_helps() -> None:
     unchanged = replace(row("inconclusive", 0.0, (-0.01, 0.01)), margin=0.0)  # no number of items excludes every drop
-    assert open_sentence(unchanged) == "between -1.0 and +1.0 points; a margin of 0.011 would decide"
-    assert open_sentence(row("inconclusive", -0.0099999, (-0.6, 0.5))) == "between -60.0 and +50.0 points"
-    assert open_sentence(row("inconclusive", -0.02, (-0.03, -0.02))).startswith(
+    assert explain_inconclusive(unchanged) == "between -1.0 and +1.0 points; a margin of 0.011 would decide"
+    assert explain_inconclusive(row("inconclusive", -0.0099999, (-0.6, 0.5))) == "between -60.0 and +50.0 points"
+    assert explain_inconclusive(row("inconclusive", -0.02, (-0.03, -0.02))).startswith(
         "between -3.0 and -2.0 points; a margin"
     )
 
 
 def test_details_name_the_smallest_drop_that_is_found_and_identical_runs() -> None:
-    told = reason(row("pass", 0.0, (-0.004, 0.004), mde=0.0123, identical=True))
-    assert told.endswith(
+    sentence = explain_verdict(row("pass", 0.0, (-0.004, 0.004), mde=0.0123, identical=True))
+    assert sentence.endswith(
         "(identical on 1,000 items, margin 0.01, p = 0.04 by McNemar, mid-p, finds drops of 1.2 points)"
     )
 
 
-def test_a_number_that_rounds_to_nothing_has_no_minus() -> None:
+def test_a_number_that_rounds_to_zero_has_no_minus() -> None:
     assert amount("perception.accuracy", -0.0001) == "0.0 points"
     assert amount("assessment.srcc", -0.0001) == "0.000"
-    assert "between +0.0 and +2.0 points" in open_sentence(row("inconclusive", 0.01, (-0.0001, 0.02)))
+    assert "between +0.0 and +2.0 points" in explain_inconclusive(row("inconclusive", 0.01, (-0.0001, 0.02)))
 
 
-def test_the_margin_named_would_have_let_the_run_pass() -> None:
+def test_the_run_passes_with_the_named_margin() -> None:
     for lost in (3, 9, 20):
         old = [True] * 300
         new = [i >= lost for i in range(300)]
         found = paired_binary(new, old, range(300), 0.05)
-        text = open_sentence(row("inconclusive", found.delta, (found.lower, found.upper)))
+        text = explain_inconclusive(row("inconclusive", found.delta, (found.lower, found.upper)))
         margin = float(text.partition("a margin of ")[2].partition(" ")[0])
         assert -margin < found.lower
         assert margin < 1.15 * -found.lower

@@ -1,4 +1,7 @@
-"""The tables of docs/power.md, and the simulated verdicts on a small scale; benchmarks/verdicts.py has them in full."""
+"""Check the tables of docs/power.md, and the simulated verdicts on a small scale.
+
+benchmarks/verdicts.py simulates them in full.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +27,11 @@ def benchmark(name: str) -> Any:
     return module
 
 
-def test_the_page_on_power_is_what_is_computed() -> None:
+def test_the_tables_of_the_page_on_power_are_up_to_date() -> None:
     assert (ROOT / "docs" / "power.md").read_text(encoding="utf-8") == benchmark("power").page()
 
 
-def test_the_simulated_answers_are_as_discordant_and_as_much_worse_as_named() -> None:
+def test_simulated_answers_have_the_given_discordance_and_drop() -> None:
     verdicts = benchmark("verdicts")
     noise = verdicts.noise_of(0.06)
     plain = [verdicts.answers(np.random.default_rng(i), 1_495, noise, "shift", 0.0, False) for i in range(20)]

@@ -116,7 +116,9 @@ def test_the_total_of_two_halves_is_joint_or_their_mean(seed: int) -> None:
 
 def test_the_mean_of_halves_is_undefined_as_soon_as_one_is() -> None:
     records = [halved(i, float(i), 0.5 if i % 2 else i / 20) for i in range(20)]
-    rows = {m.slice: m for m in compute_metrics(records, halves=True) if m.name == "assessment.srcc" and m.dataset}
+    rows = {
+        m.slice: m for m in compute_metrics(records, averages_halves=True) if m.name == "assessment.srcc" and m.dataset
+    }
     assert rows["half=movie"].value == pytest.approx(1.0)
     assert rows[None].value is None
     assert "half=game" in (rows[None].note or "")

@@ -38,7 +38,7 @@ def replayed(model: str) -> tuple[list[Record], ReplayModel]:
     spec = parse_spec(f"replay:{OFFICIAL / 'iqa_outputs' / model}")
     loaded = load_model(spec, {})
     assert isinstance(loaded, ReplayModel)
-    scoring = Scoring(paper_words(spec), PAPER_TEMPERATURE, halves=True)
+    scoring = Scoring(paper_words(spec), PAPER_TEMPERATURE, averages_halves=True)
     engine = Engine(
         loaded, answer="generate", batch_size=512, blind=False, judge_rounds=1, judge=_no_judge, scoring=scoring
     )
@@ -63,7 +63,7 @@ def cells(metrics: list[Metric]) -> dict[tuple[str, str], float | None]:
 def test_the_twelve_cells_of_a_model(model: str) -> None:
     records, loaded = replayed(model)
     assert not [r for r in records if r.status == "error"]
-    assert cells(compute_metrics(records, halves=True)) == pytest.approx(published("a3.csv", model), abs=0.001)
+    assert cells(compute_metrics(records, averages_halves=True)) == pytest.approx(published("a3.csv", model), abs=0.001)
     # One file of this model was begun twice. Its repeated records count once and are listed.
     repeated = {entry.dataset for entry in loaded.left_out}
     assert repeated == (set(NAMES.values()) if model == "instructblip_vicuna" else set())
@@ -84,7 +84,9 @@ ARGMAX = ["idefics", "instructblip_vicuna", "llava_v1.5", "shikra"]
 def test_the_argmax_cells_of_a_model(model: str) -> None:
     records, _ = replayed(model)
     (argmax,) = [
-        one for one in compare_strategies(records, Scoring(halves=True)) if one.strategy.name == "argmax good/poor"
+        one
+        for one in compare_strategies(records, Scoring(averages_halves=True))
+        if one.strategy.name == "argmax good/poor"
     ]
     assert cells(list(argmax.metrics)) == pytest.approx(published("a3_argmax.csv", model), abs=0.003)
 
@@ -94,7 +96,11 @@ def test_diagnostics_are_finite_on_real_scores() -> None:
     found = diagnose(records, {(i.task, i.id): i for one in databases() for i in one.items})
     assert {m.dataset for m in found} == set(NAMES.values())
     assert all(m.value is not None for m in found)
-    values = {(m.name, m.dataset): m.value for m in (*found, *compute_metrics(records, halves=True)) if m.slice is None}
+    values = {
+        (m.name, m.dataset): m.value
+        for m in (*found, *compute_metrics(records, averages_halves=True))
+        if m.slice is None
+    }
     for dataset in NAMES.values():  # the fit is at least as good as a straight line
         if dataset != "cgiqa":
             assert values["assessment.plcc_fitted", dataset] >= values["assessment.plcc", dataset] - 1e-6  # type: ignore[operator]

@@ -73,7 +73,7 @@ def test_a_database_without_the_words_is_left_out_of_a_row() -> None:
 
 def test_the_scoring_of_the_run_comes_first_and_decides_about_halves() -> None:
     made = [replace(r, slices={"half": "ab"[i % 2]}) for i, r in enumerate(records("cgiqa", ("high", "low")))]
-    compared = compare_strategies(made, Scoring(("high", "low"), 100.0, halves=True))
+    compared = compare_strategies(made, Scoring(("high", "low"), 100.0, averages_halves=True))
     assert compared[0].strategy.name == "softmax high/low, T = 100"
     parts = [[r for r in made if r.slices["half"] == half] for half in "ab"]
     expected = fmean(

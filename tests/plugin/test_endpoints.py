@@ -236,7 +236,7 @@ def test_the_judge_reads_unparsed_replies_on_request(project: pytest.Pytester) -
     "args, expected",
     [
         (("--qbench-model=openai:m",), "BASE_URL"),
-        (("--qbench-model=openai:m@http://u:pw@127.0.0.1:9/v1",), "keys come from"),
+        (("--qbench-model=openai:m@http://u:pw@127.0.0.1:9/v1",), "set the key in OPENAI_API_KEY instead"),
         (("--qbench-model=openai:m@http://127.0.0.1:9/v1", "--qbench-model-arg=dtype=float32"), "does not apply to an endpoint"),
         (("--qbench-model=openai:m@http://127.0.0.1:9/v1", "--qbench-timeout=1"), "no reply within 1 s"),
         (("--qbench-model=random:0", "--qbench-judge=openai:j"), "BASE_URL"),

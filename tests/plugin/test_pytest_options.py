@@ -142,7 +142,7 @@ def test_a_timeout_ends_a_model_that_hangs(project: pytest.Pytester, workers: tu
         .replace('print("asked"', 'import time; time.sleep(60); print("asked"')
     )
     result = project.runpytest_subprocess(*RUN, "--timeout=3", "--qbench-limit=2", "test_assessment.py", *workers)
-    assert result.ret == 1
+    assert result.ret == 10  # nothing was measured
     result.stdout.fnmatch_lines(["*Timeout*3.0s*"])
     quick = project.runpytest_subprocess(*RUN, "--timeout=60", "test_perception.py", *workers)
     assert quick.ret == 0

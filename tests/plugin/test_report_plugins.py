@@ -16,20 +16,13 @@ from pathlib import Path
 import pytest
 
 import pytest_qbench
+from tests.plugin.test_fast_path import SPY
 
 ITEMS = 20
 SUITE = """
     import pytest
     @pytest.mark.qbench(task="perception")
     def test_it(qbench_item, qbench_record): ...
-"""
-SPY = """
-    import collections
-    phases = collections.Counter()
-    def pytest_runtest_logreport(report):
-        phases[report.when] += 1
-    def pytest_terminal_summary(terminalreporter):
-        terminalreporter.write_line(f"phases {phases['setup']} {phases['call']} {phases['teardown']}")
 """
 ON_FAST_PATH = "phases 3 20 3"  # of chunks of 16 and 4, the first items run in full, and so does the last of the module
 

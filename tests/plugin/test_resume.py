@@ -139,7 +139,7 @@ def test_a_full_disk_ends_the_run_with_one_line_and_loses_no_record(
     run = Run(folder, *SMALL, *workers, PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="")
     assert run.wait() == 4, run.text
     (error,) = [line for line in run.text.splitlines() if line.startswith("ERROR: ")]
-    assert "cannot be written: File too large; what was measured is kept" in error
+    assert "cannot be written: File too large; records so far are kept" in error
     assert "Traceback" not in run.text
     (folder / "pytest.ini").unlink()
     limited.unlink()

@@ -123,10 +123,12 @@ def test_collection_counts_the_comparisons_of_the_gates(project: pytest.Pytester
                 qbench_gate("perception.accuracy", slice=f"concern={kind}", margin=0.01)
         """
     )
-    args = (RANDOM, "--qbench-tasks=perception,assessment", "--qbench-limit=60", "--qbench-json=s.json", *workers)
-    assert project.runpytest_subprocess(*args, "--qbench-update-baseline").ret == 0
+    args = ("--qbench-tasks=perception,assessment", "--qbench-limit=200", "--qbench-json=s.json", *workers)
+    assert project.runpytest_subprocess(RANDOM, *args, "--qbench-update-baseline").ret == 0
+    # Another model changes most items, so that no gate leaves alpha to the next.
+    args = ("--qbench-model=random:1", "--qbench-baseline=random-0", *args)
     result = project.runpytest_subprocess(*args)
-    assert result.ret == 0, result.stdout.str()
+    assert result.ret in (0, 1), result.stdout.str()
     alphas = {(m["dataset"], m["slice"]): m["alpha"] for m in summary(project)["metrics"] if m["verdict"]}
     test = 0.05 / 4  # two parametrized tests and two more; the floors do not count
     assert alphas == pytest.approx(

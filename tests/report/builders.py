@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pytest_qbench.baseline.snapshot import BEFORE
+from pytest_qbench.baseline.snapshot import SNAPSHOT
 from pytest_qbench.gates.flips import flips
 from pytest_qbench.items import Item
 from pytest_qbench.metrics.metrics import Metric, compute_metrics
@@ -32,7 +32,7 @@ def run_folder(
     """Write a run folder. With records of a baseline, its summary contains one gate on accuracy."""
     folder.mkdir(parents=True, exist_ok=True)
     write_items(folder, items)
-    for name, lines in ((RECORDS, records), (BEFORE, before)):
+    for name, lines in ((RECORDS, records), (SNAPSHOT, before)):
         (folder / name).write_text("".join(r.to_json() + "\n" for r in lines), encoding="utf-8")
     old = {(r.task, r.item): r for r in before}
     pairs = [(r, old[r.task, r.item]) for r in records if r.task == "perception" and before]
@@ -48,9 +48,10 @@ def run_folder(
         "gained_count": len(moved.all_gained),
     }  # fmt: skip
     count = {s: sum(r.status == s for r in records) for s in ("unparsed", "error")}
-    told = {
+    model = summary.get("model", {"name": "built"})
+    content = {
         "schema": 1, "began": "2026-01-01T00:00:00+00:00", "seconds": 1.0, "verdict": "REGRESSED: perception.accuracy",
-        "model": {"name": "built"}, "fingerprint": {"data": "built", "model": {"name": "built"}},
+        "model": model, "fingerprint": {"data": "built", "model": model},
         "baseline": {"name": "old", "path": "baselines/old", "recorded": "2025-12-01T00:00:00+00:00"},
         "items": {"total": len(items), "scored": len(records) - sum(count.values()), "unparsed": count["unparsed"],
                   "errors": count["error"]},
@@ -58,7 +59,7 @@ def run_folder(
         "errors": [], "missing": [], "left_out": [], "drifts": [], "made_otherwise": [], "notes": [], "changes": [],
         "submissions": [], **summary,
     }  # fmt: skip
-    (folder / SUMMARY).write_text(json.dumps(told), encoding="utf-8")
+    (folder / SUMMARY).write_text(json.dumps(content), encoding="utf-8")
     return folder
 
 

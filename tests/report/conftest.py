@@ -28,7 +28,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return hostile.make(tmp_path_factory.mktemp("hostile"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # a thread holds one Playwright at a time, and other modules start their own
 def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 

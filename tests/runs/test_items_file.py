@@ -1,4 +1,4 @@
-"""items.jsonl: what was asked comes back equal, question by question."""
+"""`items.jsonl`: items are read exactly as they were written."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ items = st.builds(
 
 
 @given(st.lists(items, max_size=5))
-def test_items_come_back_equal(tmp_path_factory, asked):
+def test_items_survive_a_round_trip(tmp_path_factory, asked):
     folder = tmp_path_factory.mktemp("run")
     write_items(folder, asked)
     assert read_items(folder) == asked
@@ -50,6 +50,6 @@ def test_a_broken_line_is_named(tmp_path, broken):
         read_items(tmp_path)
 
 
-def test_a_folder_without_items_is_no_finished_run(tmp_path):
+def test_a_folder_without_items_is_not_a_finished_run(tmp_path):
     with pytest.raises(UsageError, match="has no items.jsonl; name the folder of a finished run"):
         read_items(tmp_path)

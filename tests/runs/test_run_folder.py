@@ -1,4 +1,4 @@
-"""The run folder: appended by several processes, cut short by crashes, held by one run."""
+"""The run folder: several processes append to it, crashes cut lines short, and only one run uses it."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def folder(tmp_path: Path) -> Iterator[RunFolder]:
     begun.close()
 
 
-def test_records_grow_and_are_read_as_they_grow(folder: RunFolder) -> None:
+def test_new_records_are_read_once(folder: RunFolder) -> None:
     folder.append(RECORDS[:2])
-    assert read_records(folder.path / "records.jsonl") == folder.news() == RECORDS[:2]
+    assert read_records(folder.path / "records.jsonl") == folder.read_new() == RECORDS[:2]
     folder.append(RECORDS[2:4])
-    assert folder.news() == RECORDS[2:4]
-    assert folder.news() == []
+    assert folder.read_new() == RECORDS[2:4]
+    assert folder.read_new() == []
 
 
-def test_a_worker_finds_records_where_they_lie(folder: RunFolder) -> None:
+def test_a_worker_finds_records_by_their_position(folder: RunFolder) -> None:
     folder.append(RECORDS[:2])
     worker = RunFolder.join(folder.path)
     assert worker.find(("perception", "mini/1")) == RECORDS[1]
@@ -48,17 +48,17 @@ def test_a_worker_finds_records_where_they_lie(folder: RunFolder) -> None:
     assert worker.find(("perception", "mini/3")) is None
     worker.index()
     assert worker.find(("perception", "mini/3")) == RECORDS[3]
-    assert folder.news() == RECORDS[:4]
+    assert folder.read_new() == RECORDS[:4]
     worker.close()
 
 
-def test_what_a_killed_process_left_of_a_line_is_cut_off(folder: RunFolder) -> None:
+def test_an_incomplete_line_of_a_killed_process_is_cut_off(folder: RunFolder) -> None:
     folder.append(RECORDS[:1])
     with (folder.path / "records.jsonl").open("a") as file:
         file.write(RECORDS[1].to_json()[:30])
-    assert folder.news() == RECORDS[:1]
+    assert folder.read_new() == RECORDS[:1]
     folder.append(RECORDS[2:3])
-    assert folder.news() == RECORDS[2:3]
+    assert folder.read_new() == RECORDS[2:3]
     assert read_records(folder.path / "records.jsonl") == [RECORDS[0], RECORDS[2]]
 
 
@@ -71,12 +71,12 @@ for i in range(200):
 """
 
 
-def test_processes_append_whole_lines_and_one_that_is_killed_harms_none(tmp_path: Path) -> None:
+def test_processes_append_whole_lines_and_a_killed_one_does_not_harm_others(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     processes = [subprocess.Popen([sys.executable, "-c", APPEND, str(path), name]) for name in "abc"]
     reader = AppendLog(path)
     end = time.monotonic() + 30
-    while sum(1 for _ in reader.news()) == 0 and time.monotonic() < end:
+    while sum(1 for _ in reader.read_new()) == 0 and time.monotonic() < end:
         time.sleep(0.001)
     processes[0].kill()
     assert [process.wait(30) for process in processes][1:] == [0, 0]
@@ -86,7 +86,7 @@ def test_processes_append_whole_lines_and_one_that_is_killed_harms_none(tmp_path
         assert [int(line[1]) for line in found if line[0] == name] == [i for i in range(200) for _ in range(2)]
 
 
-def test_a_folder_with_a_run_is_refused_and_gone_on_with(tmp_path: Path) -> None:
+def test_a_folder_with_a_run_is_refused_or_resumed(tmp_path: Path) -> None:
     begun = RunFolder.begin(tmp_path / "run", ASKED, resume=False)
     with pytest.raises(UsageError, match="holds records.jsonl already"):
         RunFolder.begin(tmp_path / "run", ASKED, resume=False)
@@ -97,14 +97,14 @@ def test_a_folder_with_a_run_is_refused_and_gone_on_with(tmp_path: Path) -> None
     with pytest.raises(UsageError, match="selection.limit: 3 -> 4"):
         RunFolder.begin(tmp_path / "run", {**ASKED, "selection": {"limit": 4}}, resume=True).close()
     again = RunFolder.begin(tmp_path / "run", ASKED, resume=True)
-    assert again.news() == RECORDS[:2]
+    assert again.read_new() == RECORDS[:2]
     again.close()
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="not a folder"):
         RunFolder.begin(tmp_path / "file", ASKED, resume=False)
 
 
-def test_what_makes_the_records_must_stay_the_same(folder: RunFolder) -> None:
+def test_model_and_judge_must_stay_the_same(folder: RunFolder) -> None:
     folder.check_made_with({"model": {"name": "m", "hash": "a"}})
     folder.check_made_with({"model": {"name": "m", "hash": "a"}, "judge": {"name": "j"}})
     with pytest.raises(UsageError, match="model.hash: a -> b"):
@@ -113,12 +113,12 @@ def test_what_makes_the_records_must_stay_the_same(folder: RunFolder) -> None:
         folder.check_made_with({"judge": {"name": "k"}})
 
 
-def test_discarding_leaves_nothing_of_ours(tmp_path: Path) -> None:
+def test_discard_removes_all_files_of_the_run(tmp_path: Path) -> None:
     RunFolder.begin(tmp_path / "new", ASKED, resume=False).discard()
     assert not (tmp_path / "new").exists()
 
 
-def test_the_journal_tells_what_dead_processes_were_at(tmp_path: Path) -> None:
+def test_the_journal_knows_the_batches_of_dead_processes(tmp_path: Path) -> None:
     one, two, mine = (Journal(tmp_path) for _ in range(3))
     items = [question(i) for i in range(4)]
     one.begin(items)
@@ -138,7 +138,7 @@ def test_isolating_an_item_ends(size: int) -> None:
     died: list[int] = []
     while (following := next_batch_size(died)) != 0:
         died.append(size if following is None else following)
-    assert died[:2] == [size, size]  # innocent until it happens again: the same batch gives the same bits
+    assert died[:2] == [size, size]  # a first crash may be the machine's fault, so the same batch runs again
     assert died[-1] == 1
     assert len(died) <= 2 + size.bit_length()
     assert all(b == max(1, a // 2) for a, b in pairwise(died[1:]))

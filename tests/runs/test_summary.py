@@ -1,4 +1,4 @@
-"""The summary of a run: it comes back from its file as it was, and a damaged file ends in one line."""
+"""The summary of a run survives a round trip through its file. A damaged file is an error of one line."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from pytest_qbench.runs.read import read_summary
 from pytest_qbench.runs.summary import SUMMARY, Summary, summary_of
 from pytest_qbench.runs.summary_parts import BaselineState
 from tests.builders import CONDITIONS, answered, question, results
-from tests.report.builders import came_out, large, run_folder
+from tests.report.builders import large, make_record, run_folder
 
-# What a run writes that has everything; the order is that of the file.
+# The summary of a run with all entries, in the order of the file.
 ROW = {
     "name": "perception.accuracy", "dataset": "mini", "split": "dev", "slice": None, "value": 0.5, "n": 2,
     "ci": [0.1, 0.9], "baseline": 0.75, "delta": -0.25, "delta_ci": [-0.5, 0.1], "p_value": 0.5, "alpha": 0.05,
@@ -53,12 +53,12 @@ FULL: dict[str, Any] = {
 }  # fmt: skip
 
 
-def test_a_summary_comes_back_byte_for_byte() -> None:
+def test_a_summary_survives_a_round_trip_byte_for_byte() -> None:
     text = json.dumps(FULL, indent=1, ensure_ascii=False) + "\n"
     assert Summary.from_json(json.loads(text)).as_text() == text
 
 
-def test_results_alone_tell_what_has_no_result() -> None:
+def test_errors_and_missing_items_come_from_the_results() -> None:
     items = [question(i) for i in range(3)]
     found = results(items, [answered(items[0], "Yes")])
     summary = summary_of(found, found.metrics, began="", verdict="-", baseline=BaselineState("b", missing="none"))
@@ -76,7 +76,7 @@ def places(value: object, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ..
 
 @pytest.mark.parametrize("wrong", [None, True, 7, "text", [], {"a": 1}, "gone"], ids=repr)
 def test_a_damaged_part_ends_in_one_line_or_can_be_shown(wrong: object, tmp_path: Path) -> None:
-    folder = run_folder(tmp_path / "run", (items := large(20)[0]), [came_out(i, 0) for i in items])
+    folder = run_folder(tmp_path / "run", (items := large(20)[0]), [make_record(i, 0) for i in items])
     for place in places(FULL):
         damaged = deepcopy(FULL)
         *above, last = place

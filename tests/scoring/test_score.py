@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_qbench.errors import ItemError
 from pytest_qbench.extraction.extract import Extraction, extract_answer
-from pytest_qbench.extraction.reading import Reading
+from pytest_qbench.extraction.polarity import PolarityJudge
 from pytest_qbench.items import Item
 from pytest_qbench.records import CUT, Response
 from pytest_qbench.scoring.quality import (
@@ -525,14 +525,14 @@ def test_an_unscorable_response_is_an_error_that_names_the_item(item: Item, resp
 def test_the_time_of_a_repetitive_reply_grows_linearly(again: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Count accesses to words instead of seconds: twice the reply needs at most about twice the accesses."""
     looks = 0
-    original = Reading._negates
+    original = PolarityJudge._is_negation
 
-    def counted(self: Reading, i: int) -> bool:
+    def counted(self: PolarityJudge, i: int) -> bool:
         nonlocal looks
         looks += 1
         return original(self, i)
 
-    monkeypatch.setattr(Reading, "_negates", counted)
+    monkeypatch.setattr(PolarityJudge, "_is_negation", counted)
     found = []
     for times in (200, 400):
         looks = 0

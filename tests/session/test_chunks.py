@@ -9,7 +9,7 @@ nodes = st.lists(
 
 
 @given(nodes, st.integers(1, 9), st.integers(1, 5))
-def test_every_position_once_in_order_and_never_across_functions(ids: list[str], batch: int, batches: int) -> None:
+def test_chunks_contain_every_position_once_and_never_cross_functions(ids: list[str], batch: int, batches: int) -> None:
     chunks = plan_chunks(ids, batch * batches, batch)
     assert [i for chunk in chunks for i in chunk] == list(range(len(ids)))
     for chunk in chunks:
@@ -26,7 +26,7 @@ def test_largest_first_in_whole_batches_with_a_short_tail(items: int, batch: int
     assert all(size % batch == 0 for size in sizes[:-1])
     assert sizes[0] == min(items, batch * batches, batch * -(-items // (TAIL * batch)))
     left = items
-    for size in sizes:  # no worker is left with more than this part of the rest while others are idle
+    for size in sizes:  # at the end, no worker has more than this part of the rest while others are idle
         assert size <= max(batch, left / TAIL + batch)
         left -= size
 

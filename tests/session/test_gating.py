@@ -23,7 +23,7 @@ def settings(pytestconfig: pytest.Config) -> Settings:
     return read_settings(pytestconfig)
 
 
-def test_every_kind_of_failure_is_told_with_its_gates_and_tests(settings: Settings) -> None:
+def test_every_kind_of_failure_names_its_gates_and_tests(settings: Settings) -> None:
     low = Metric(ACCURACY, "mini", None, None, 0.3, 10)
     fell = Metric(ACCURACY, "mini", None, None, 0.3, 10, None, 0.5, -0.2)
     run = gating(

@@ -1,4 +1,4 @@
-"""The controller takes over the output of several workers."""
+"""The controller combines the output of several workers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_judge_that_failed_on_one_worker_has_failed(run: Run, failed: tuple[st
     assert control["failed"] == "kind"
 
 
-def test_usage_adds_up_and_an_unknown_cost_stays_unknown(run: Run) -> None:
+def test_usage_is_the_sum_over_workers(run: Run) -> None:
     run.add_worker(output(None, None))
     assert run.endpoints.usage["judge"].cost is None
     run.add_worker(output(None, 0.5))

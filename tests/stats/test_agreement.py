@@ -39,25 +39,25 @@ ROUNDS = st.lists(st.lists(st.sampled_from([0, 1, 2, None]), min_size=3, max_siz
 
 @settings(deadline=None)  # the first example pays for the imports
 @given(ROUNDS)
-def test_alpha_is_krippendorffs(rounds: list[list[float | None]]) -> None:
+def test_alpha_agrees_with_krippendorffs_formula(rounds: list[list[float | None]]) -> None:
     paired = [v for row in rounds if sum(x is not None for x in row) > 1 for v in row if v is not None]
     assume(len(set(paired)) > 1)
     assert alpha(rounds) == pytest.approx(brute_alpha(rounds), abs=1e-9)
 
 
-def test_alpha_at_its_ends() -> None:
+def test_alpha_of_perfect_and_of_chance_agreement() -> None:
     assert alpha([[0, 0, 0], [2, 2, 2], [1, 1, 1]]) == pytest.approx(1)
     rng = np.random.default_rng(0)
     assert abs(alpha(rng.integers(0, 3, (2000, 5)).tolist())) < 0.03
 
 
 @pytest.mark.parametrize("rounds", [[], [[1], [2]], [[2, 2], [2, 2]], [[None, 1], [2, None]]])
-def test_alpha_without_a_value(rounds: list[list[float | None]]) -> None:
+def test_alpha_is_undefined_for_too_few_or_equal_verdicts(rounds: list[list[float | None]]) -> None:
     with pytest.raises(Undefined):
         alpha(rounds)
 
 
-def test_variances_are_those_that_were_put_in() -> None:
+def test_variances_of_simulated_rounds_are_recovered() -> None:
     rng = np.random.default_rng(1)
     items = rng.normal(0, 0.7, (4000, 1))
     between, within = variance_split((items + rng.normal(0, 0.4, (4000, 5))).tolist())

@@ -25,7 +25,7 @@ levels = st.integers(3, 40).flatmap(
 
 
 def score_lists(n: int, seed: int, noise: float = 0.4, r: float = 0.6) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Two noisy copies of one score that correlates with MOS: exchangeable."""
+    """Return two noisy copies of one score that correlates with MOS, and MOS; the copies are exchangeable."""
     rng = np.random.default_rng(seed)
     mos = rng.normal(size=n)
     score = r * mos + math.sqrt(1 - r * r) * rng.normal(size=n)
@@ -33,7 +33,7 @@ def score_lists(n: int, seed: int, noise: float = 0.4, r: float = 0.6) -> tuple[
 
 
 def tied(n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The same on few levels, as bf16 logits and MOS in half points give."""
+    """Return the lists of `score_lists` rounded to few levels, as with bf16 logits and MOS in half points."""
     new, old, mos = score_lists(n, seed)
     return np.round(1.5 * new), np.round(1.5 * old), np.round(2 * mos) / 2
 
@@ -91,7 +91,7 @@ def test_spearman_interval_by_hand() -> None:
 
 
 @given(st.floats(-1, 1), st.integers(4, 20_000), st.sampled_from(KINDS))
-def test_interval_holds_the_correlation_and_mirrors(r: float, n: int, kind: Kind) -> None:
+def test_interval_contains_the_correlation_and_mirrors(r: float, n: int, kind: Kind) -> None:
     lower, upper = correlation_interval(r, n, 0.05, kind)
     assert -1 <= lower <= r <= upper <= 1
     assert lower < upper
@@ -130,7 +130,7 @@ def test_the_interval_by_group_of_single_items_is_no_narrower_than_the_plain_one
         grouped_interval(mos, mos[::-1], [i % 3 for i in range(80)], 0.05, "srcc")
 
 
-def test_interval_refuses() -> None:
+def test_correlation_interval_refuses_impossible_arguments() -> None:
     with pytest.raises(Undefined):
         correlation_interval(0.5, 3)
     with pytest.raises(Undefined):
@@ -160,7 +160,7 @@ def test_influence_is_the_derivative_by_an_items_weight(lists: tuple[list[int], 
             assert step * (many * n + more) / more == pytest.approx(psi[0, item], abs=0.02 + 0.02 * abs(psi[0, item]))
 
 
-def test_zou_as_published() -> None:
+def test_zou_interval_of_the_published_example() -> None:
     """Zou (2007), overlapping correlations r12 = .396, r13 = .179, r23 = .088, n = 66: [-0.093, 0.517]."""
     r1, r2, r12 = 0.396, 0.179, 0.088
     shared = ((r12 - r1 * r2 / 2) * (1 - r1**2 - r2**2 - r12**2) + r12**3) / ((1 - r1**2) * (1 - r2**2))
@@ -170,7 +170,7 @@ def test_zou_as_published() -> None:
 
 
 def steiger(new: np.ndarray, old: np.ndarray, mos: np.ndarray, alpha: float) -> tuple[float, float, float]:
-    """p of a drop and Zou's interval by the textbook formulas, which assume normal scores."""
+    """Return p of a drop and Zou's interval by the textbook formulas, which assume normal scores."""
     n, r1, r2, r12 = mos.size, pearsonr(new, mos)[0], pearsonr(old, mos)[0], pearsonr(new, old)[0]
     shared = ((r12 - r1 * r2 / 2) * (1 - r1**2 - r2**2 - r12**2) + r12**3) / ((1 - r1**2) * (1 - r2**2))
     z = (math.atanh(r1) - math.atanh(r2)) * math.sqrt((n - 3) / (2 - 2 * shared))
@@ -179,7 +179,7 @@ def steiger(new: np.ndarray, old: np.ndarray, mos: np.ndarray, alpha: float) -> 
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_fast_path_is_the_textbook_one_where_scores_are_normal(seed: int) -> None:
+def test_fast_path_agrees_with_the_textbook_for_normal_scores(seed: int) -> None:
     new, old, mos = score_lists(5_000, seed)
     new = new + 0.03 * np.random.default_rng(seed + 50).normal(size=5_000) * seed
     result = paired_correlation(new, old, mos, range(5_000), "plcc", 0.05, method="fast")
@@ -210,11 +210,11 @@ def test_fast_path_agrees_with_the_bootstrap(kind: Kind, make, size: int) -> Non
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("make", [score_lists, tied])
-def test_bootstrap_ranks_anew_in_every_resample(kind: Kind, make, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_bootstrap_ranks_every_resample_again(kind: Kind, make, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     """Oracle: SciPy on the very items that each resample holds, drawn by group."""
     new, old, mos = make(60, 1)
     groups = np.repeat(np.arange(20), 3)
-    order = np.random.default_rng(0).permutation(60)  # the groups' items need not stand together
+    order = np.random.default_rng(0).permutation(60)  # the items of a group need not be adjacent
     new, old, mos, groups = new[order], old[order], mos[order], groups[order]
     caught: list[np.ndarray] = []
     limits = correlation.bca_limits
@@ -294,7 +294,7 @@ def test_a_change_of_scale_hides_no_drop(n: int) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n", [20, 60, 400])
 @pytest.mark.parametrize("method", ["auto", "fast", "bootstrap"])
-def test_identical_scores_are_no_evidence_but_bounded(kind: Kind, n: int, method: correlation.Method) -> None:
+def test_identical_scores_show_no_drop_and_have_finite_bounds(kind: Kind, n: int, method: correlation.Method) -> None:
     _, old, mos = score_lists(n, 0)
     result = paired_correlation(3 * old + 1, old, mos, range(n), kind, 0.05, method=method)
     bound = math.sqrt(2) * tango(0, 0, n, 0.05)[1]
@@ -349,7 +349,7 @@ def test_interval_is_never_narrower_than_its_standard_error(kind: Kind, n: int) 
     for seed in range(20):
         result = paired_correlation(*score_lists(n, seed), range(n), kind, 0.05, draws=200)
         half = result.error * t.ppf(0.95, n - 1)
-        # On the side of zero the test decides: the bound excludes zero exactly where the p-value does.
+        # The bound next to zero follows the test: it excludes zero exactly where the p-value does.
         assert result.lower <= result.delta - half + 1e-12 or result.p_gain < 0.05
         assert result.upper >= result.delta + half - 1e-12 or result.p_value < 0.05
         assert (result.lower > 0) == (result.p_gain < 0.05)
@@ -371,13 +371,13 @@ def test_mde_predicts_the_power() -> None:
     assert np.mean([result.p_value < 0.05 for result in results]) == pytest.approx(expected, abs=0.06)
 
 
-def test_one_group_says_nothing() -> None:
+def test_one_group_has_the_widest_interval() -> None:
     result = paired_correlation([3, 2, 1], [1, 2, 3], [1, 2, 3], "aaa", "srcc", 0.05)
     assert (result.delta, result.lower, result.upper, result.p_value, result.n) == (pytest.approx(-2), -2, 2, 0.5, 3)
     assert result.detectable_drop(0.05, 0.0) is None
 
 
-def test_auto_is_the_closed_form_from_enough_groups_on() -> None:
+def test_auto_is_the_closed_form_with_enough_groups() -> None:
     for kind, groups in correlation.FEW_GROUPS.items():
         for n, method in ((groups - 1, "bootstrap"), (groups, "fast")):
             lists = score_lists(n, 6)
@@ -385,7 +385,7 @@ def test_auto_is_the_closed_form_from_enough_groups_on() -> None:
             assert auto == paired_correlation(*lists, range(n), kind, 0.05, method=method)  # type: ignore[arg-type]
 
 
-def test_refusals() -> None:
+def test_paired_correlation_refuses_lists_without_a_correlation() -> None:
     x = [1.0, 2.0, 3.0, 5.0]
     with pytest.raises(Undefined, match="candidate"):
         paired_correlation([1.0] * 4, x, x, range(4), "srcc", 0.05)
@@ -438,7 +438,7 @@ def test_the_p_value_of_a_mean_is_uniform_where_nothing_differs() -> None:
     assert kstest(found, "uniform").pvalue > 0.01
 
 
-def test_a_total_loss_among_few_groups_is_as_unlikely_as_it_is() -> None:
+def test_a_total_loss_among_few_groups_has_a_tiny_p_value() -> None:
     """Permutations alone cannot give a p-value below one over their number."""
     rng = np.random.default_rng(0)
     for groups, per_group in ((40, 100), (45, 2)):

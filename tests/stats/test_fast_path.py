@@ -15,7 +15,7 @@ PATH = Path(__file__).parents[2] / "benchmarks" / "agreement.py"
 
 @needs_official
 @pytest.mark.campaign
-def test_verdicts_agree_wherever_chance_does_not_decide() -> None:
+def test_verdicts_of_both_paths_agree_except_near_a_threshold() -> None:
     spec = importlib.util.spec_from_file_location("agreement_benchmark", PATH)
     assert spec is not None
     assert spec.loader is not None

@@ -12,7 +12,7 @@ from scipy.stats import binomtest, norm, t, ttest_rel
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from pytest_qbench.stats.intervals import spread, tango, wilson, wilson_by_group
+from pytest_qbench.stats.intervals import clustered_half_width, tango, wilson, wilson_by_group
 from pytest_qbench.stats.multiplicity import holm
 from pytest_qbench.stats.paired import Paired, mean_of_comparisons, paired_mean
 from pytest_qbench.stats.paired_binary import paired_binary
@@ -36,7 +36,7 @@ def test_wilson_by_group_is_wilson_for_single_items_and_counts_equal_groups_once
     values = [1.0] * 30 + [0.0] * 10
     assert wilson_by_group(values, range(40)) == pytest.approx(wilson(30, 40))
     tripled, photos = np.repeat(values, 3), np.repeat(range(40), 3).tolist()
-    # Where the items of a photo are all alike, 40 photos are what counts; G / (G - 1) is the only difference.
+    # Where all items of a photo agree, n is the 40 photos; the factor G / (G - 1) is the only difference.
     factor = 40 / 39
     assert wilson_by_group(tripled, photos) == pytest.approx(wilson(30 / factor, 40 / factor))
     assert wilson_by_group([1.0] * 120, photos) == pytest.approx(wilson(40, 40))
@@ -58,7 +58,7 @@ def test_wilson_by_group_covers_where_items_of_a_photo_are_alike() -> None:
     assert narrow > 2 * missed
 
 
-def test_wilson_refuses() -> None:
+def test_wilson_refuses_impossible_counts() -> None:
     with pytest.raises(Undefined):
         wilson(0, 0)
     with pytest.raises(ValueError, match="8 of 7"):
@@ -73,7 +73,9 @@ def test_wilson_refuses() -> None:
         (0, 0, 60, 0.05, -0.043, 0.043),
     ],
 )
-def test_tango_as_published(lost: int, gained: int, n: int, alpha: float, lower: float, upper: float) -> None:
+def test_tango_agrees_with_published_intervals(
+    lost: int, gained: int, n: int, alpha: float, lower: float, upper: float
+) -> None:
     digits = len(str(upper).split(".")[1])
     assert [round(bound, digits) for bound in tango(lost, gained, n, alpha)] == [lower, upper]
 
@@ -99,7 +101,7 @@ def test_tango_inverts_the_score_test(lost: int, gained: int, n: int) -> None:
 
 
 @given(counts, st.sampled_from([0.05, 0.025, 0.05 / 3]))
-def test_tango_holds_the_estimate_mirrors_and_widens(table: tuple[int, int, int], alpha: float) -> None:
+def test_tango_contains_the_estimate_mirrors_and_widens(table: tuple[int, int, int], alpha: float) -> None:
     lost, gained, rest = table
     n = lost + gained + rest + 1
     lower, upper = tango(lost, gained, n, alpha)
@@ -110,7 +112,7 @@ def test_tango_holds_the_estimate_mirrors_and_widens(table: tuple[int, int, int]
     assert upper < wider[1]
 
 
-def test_tango_refuses() -> None:
+def test_tango_refuses_impossible_counts() -> None:
     with pytest.raises(Undefined):
         tango(0, 0, 0, 0.05)
     with pytest.raises(ValueError, match="of 3 items"):
@@ -154,7 +156,7 @@ def test_mean_is_the_paired_t_test_where_scores_are_normal() -> None:
     assert result.upper >= interval.high - 1e-12
     error = (new - old).std(ddof=1) / 20
     assert result.detectable_drop(0.05, 0.0) == pytest.approx((t.ppf(0.95, 399) + t.ppf(0.8, 399)) * error)
-    # A drop is red only where it is seen beyond the margin: the MDE is never less than the margin and z[0.8] errors.
+    # A red gate needs an observed drop beyond the margin: the MDE is at least the margin plus z[0.8] errors.
     assert result.detectable_drop(0.05, 0.1) == pytest.approx(0.1 + t.ppf(0.8, 399) * error)
     needed = result.items_to_pass(0.05, 0.02)
     assert needed == math.ceil(400 * ((t.ppf(0.95, 399) + t.ppf(0.8, 399)) * error / 0.02) ** 2)
@@ -174,15 +176,15 @@ def test_mean_lower_bound_is_not_missed_too_often(n: int) -> None:
         assert binomtest(count, 100, alpha, alternative="greater").pvalue > 0.01
 
 
-def test_identical_scores_exclude_what_their_number_excludes() -> None:
-    """A drop of d in items that lose all they have, `stake`, hits d / stake of them: 60 miss it with (1 - d / stake)^60."""
+def test_identical_scores_exclude_a_drop_that_their_number_would_show() -> None:
+    """A drop of d means that d / loss of the items lose all: none of 60 is among them with (1 - d / loss)^60."""
     _, old = scores(60, 1)
     result = paired_mean(old, old, range(60), 0.05, 0.0, 2.0)
     assert (result.delta, result.p_value) == (0, 1)
     lose, gain = (float((room**2).sum() / room.sum()) for room in (old, 2 - old))
     assert (1 + result.lower / lose) ** 60 == pytest.approx(0.05)
     assert (1 - result.upper / gain) ** 60 == pytest.approx(0.05)
-    assert result.stake == pytest.approx(lose)
+    assert result.possible_loss == pytest.approx(lose)
 
 
 def test_equal_constants_exclude_no_more_than_their_number() -> None:
@@ -229,13 +231,13 @@ def test_mean_does_not_depend_on_order_scale_or_offset() -> None:
     assert back.p_value == pytest.approx(result.p_value, abs=0.005)
 
 
-def test_mean_of_one_group_says_nothing() -> None:
+def test_mean_of_one_group_has_an_infinite_interval() -> None:
     result = paired_mean([1.0, 2.0], [2.0, 3.0], ["a", "a"], 0.05, 0.0, 6.0)
     assert (result.delta, result.lower, result.upper, result.p_value) == (-1, -math.inf, math.inf, 0.25)
     assert result.detectable_drop(0.05, 0.0) is None
 
 
-def test_spread_of_the_sandwich() -> None:
+def test_standard_error_of_a_mean_over_groups() -> None:
     """Oracle: regression on a constant with cluster-robust errors (statsmodels), t with G - 1 degrees of freedom."""
     from statsmodels.api import OLS
 
@@ -248,7 +250,7 @@ def test_spread_of_the_sandwich() -> None:
     )
     error = fit.bse[0] * math.sqrt(30 / 29)
     influence = np.bincount(groups, weights=deltas - deltas.mean())
-    half, found = spread(influence, members.astype(float), 1.0, 0.05)
+    half, found = clustered_half_width(influence, members.astype(float), 1.0, 0.05)
     assert half == pytest.approx(t.ppf(0.95, 29) * error)
     assert found == pytest.approx(error)
 
@@ -260,7 +262,7 @@ def test_holm_agrees_with_statsmodels(p_values: list[float]) -> None:
     assert holm(p_values) == pytest.approx(expected, abs=1e-12)
 
 
-def test_holm_refuses() -> None:
+def test_holm_refuses_numbers_that_are_no_probabilities() -> None:
     with pytest.raises(ValueError, match=r"\[nan\]"):
         holm([0.1, math.nan])
 
@@ -277,7 +279,7 @@ def test_rare_large_drops_that_the_sample_shows_are_inside_the_interval() -> Non
 
 @given(st.integers(0, 10_000), st.sampled_from([5, 12, 40]), st.sampled_from([0.05, 0.05 / 3]))
 @settings(max_examples=60, deadline=None)
-def test_test_and_interval_agree_about_zero(seed: int, n: int, alpha: float) -> None:
+def test_interval_excludes_zero_exactly_where_the_test_rejects(seed: int, n: int, alpha: float) -> None:
     rng = np.random.default_rng(seed)
     old = rng.integers(0, 31, n) / 5
     new = old + rng.integers(-3, 3, n) / 5 * (rng.random(n) < 0.4)
@@ -286,7 +288,7 @@ def test_test_and_interval_agree_about_zero(seed: int, n: int, alpha: float) -> 
     assert (found.p_gain < alpha) == (found.lower > 0)
 
 
-def test_an_identical_half_hides_nothing_in_the_mean() -> None:
+def test_an_identical_half_does_not_hide_a_drop_of_the_mean() -> None:
     same = Paired(0.0, -0.02, 0.02, 1.0, 1.0, 0.0, 300, 299)
     worse = Paired(-0.08, -0.12, -0.04, 0.001, 0.999, 0.025, 300, 299)
     found = mean_of_comparisons([same, worse], 0.05)

@@ -34,7 +34,7 @@ def mid_p(lost: int, gained: int) -> float:
 
 @given(counts, st.sampled_from([0.05, 0.05 / 3]))
 @settings(max_examples=60, deadline=None)
-def test_single_items_are_mcnemar_and_tango(table: tuple[int, int, int], alpha: float) -> None:
+def test_single_items_give_mcnemars_test_and_tangos_interval(table: tuple[int, int, int], alpha: float) -> None:
     lost, gained, rest = table
     n = lost + gained + rest + 1
     found = compared(lost, gained, n, alpha)
@@ -74,7 +74,7 @@ def test_photos_do_not_shrink_the_number_of_items_where_nothing_clusters(groups:
 
 
 def test_items_that_change_with_their_photo_widen_the_interval() -> None:
-    """Every photo asked four times with one answer: the p-value is that of the photos, the interval nearly."""
+    """Each photo has four items with equal answers: the p-value is that of the photos, the interval nearly so."""
     photos = compared(16, 8, 300)
     lost = [i < 16 for i in range(300) for _ in range(4)]
     gained = [16 <= i < 24 for i in range(300) for _ in range(4)]
@@ -84,7 +84,7 @@ def test_items_that_change_with_their_photo_widen_the_interval() -> None:
     assert asked.effect > 3
 
 
-def test_one_group_says_nothing() -> None:
+def test_one_group_has_the_widest_interval() -> None:
     found = paired_binary([False] * 9, [True] * 9, ["photo"] * 9, 0.05)
     assert (found.delta, found.lower, found.upper, found.p_value) == (-1, -1, 1, 0.25)
 
@@ -92,7 +92,7 @@ def test_one_group_says_nothing() -> None:
 @pytest.mark.parametrize("discordance", [0.02, 0.06, 0.2])
 @pytest.mark.parametrize("n, size", [(60, 1), (60, 3), (400, 8), (1495, 1)])
 def test_false_alarms_of_answers(n: int, size: int, discordance: float) -> None:
-    """A/A with answers that change; where groups repeat, the items of a group change together and the same way."""
+    """A/A with answers that change; the items of one group change together and in the same direction."""
     rng = np.random.default_rng(int(1000 * discordance) + n)
     groups = np.arange(n) // size
     p_values = []

@@ -24,7 +24,7 @@ def brute_power(drop: float, discordance: float, n: int, alpha: float) -> float:
 
 
 @pytest.mark.parametrize("alpha, power", [(0.05, 0.939), (0.025, 0.891), (0.05 / 3, 0.855)])
-def test_power_of_the_findings(alpha: float, power: float) -> None:
+def test_power_agrees_with_known_values(alpha: float, power: float) -> None:
     assert mcnemar_power(0.02, 0.06, 1495, alpha) == pytest.approx(power, abs=5e-4)
 
 
@@ -64,7 +64,7 @@ def test_twenty_losses_are_less_likely_than_one_in_a_million() -> None:
     assert mcnemar_power(1, 1, 18, 1e-6) == 0
 
 
-def test_no_discordance_no_power() -> None:
+def test_power_without_discordance_is_zero() -> None:
     assert mcnemar_power(0, 0, 100, 0.05) == 0
 
 
@@ -84,14 +84,14 @@ def test_mde_is_where_the_power_crosses(discordance: float, n: int, alpha: float
 
 
 def test_mde_without_discordance_needs_four_losses() -> None:
-    # At alpha 0.05 four losses and no gain are the least evidence (mid-p 1/32): solve P(Bin(60, d) >= 4) = 0.8.
+    # At alpha 0.05 four losses without a gain are the least significant result (mid-p 1/32): P(Bin(60, d) >= 4) = 0.8.
     mde = mcnemar_mde(0, 60, 0.05)
     assert mde is not None
     assert binom.sf(3, 60, mde) == pytest.approx(0.8, abs=1e-5)
 
 
 @pytest.mark.parametrize("n, reachable", [(0, False), (3, False), (4, True)])
-def test_mde_is_none_where_nothing_could_be_seen(n: int, reachable: bool) -> None:
+def test_mde_is_none_where_no_drop_is_found(n: int, reachable: bool) -> None:
     assert (mcnemar_mde(0.1, n, 0.05) is not None) is reachable
 
 
@@ -133,7 +133,7 @@ def test_pass_probability_is_the_sum_over_all_outcomes(drop: float, discordance:
     assert pass_probability(drop, discordance, n, 0.05, 0.15) == pytest.approx(expected, abs=1e-9)
 
 
-def test_a_margin_asks_for_a_larger_drop_and_an_unchanged_model_for_more_items() -> None:
+def test_a_margin_needs_a_larger_drop_and_an_unchanged_model_more_items() -> None:
     # Enumerated independently, with SciPy, for the default suite's accuracy gate.
     assert mcnemar_power(0.02, 0.06, 1495, 0.05 / 3, 0.01) == pytest.approx(0.855, abs=1e-3)
     assert pass_probability(0.0, 0.06, 1495, 0.05, 0.01) == pytest.approx(0.470, abs=1e-3)

@@ -128,6 +128,6 @@ def test_groups_are_numbered_as_they_appear() -> None:
 
 
 @pytest.mark.parametrize("values", [[], [1.0, float("nan")], [float("inf")], [[1.0]]])
-def test_only_finite_numbers_are_measured(values: list[float]) -> None:
+def test_finite_refuses_empty_lists_and_numbers_that_are_not_finite(values: list[float]) -> None:
     with pytest.raises(Undefined, match="scores"):
         finite(values, "scores")

@@ -1,4 +1,4 @@
-"""Sums of random signs against brute force, SciPy, and their own inversion."""
+"""Test sums of random signs against brute force and SciPy, and their bound against its own p-value."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def by_hand(sums: list[float], own: float | None = None) -> float:
 
 @given(st.lists(st.floats(-5, 5).map(lambda v: round(v, 2)), min_size=1, max_size=9).filter(any))
 @settings(deadline=None, max_examples=50)
-def test_it_is_the_enumeration_of_all_patterns(sums: list[float]) -> None:
+def test_p_value_agrees_with_enumeration_of_all_patterns(sums: list[float]) -> None:
     assert flip_p_value(np.array(sums)) == pytest.approx(by_hand(sums))
 
 
@@ -33,7 +33,7 @@ def test_it_is_the_enumeration_of_all_patterns(sums: list[float]) -> None:
     st.sampled_from([-7.0, -3.0, -2.5, -1.3, -1.0, 0.0, 1.0, 2.6, 20.0]),
 )
 @settings(deadline=None, max_examples=80)
-def test_the_tail_beyond_any_total(sums: list[float], total: float) -> None:
+def test_p_value_of_any_total_agrees_with_enumeration(sums: list[float], total: float) -> None:
     expected = by_hand(sums, total)
     assert flip_p_value(np.array(sums), total) == pytest.approx(expected)
     whole = np.abs([v for v in sums if v == round(v) != 0])
@@ -44,7 +44,7 @@ def test_the_tail_beyond_any_total(sums: list[float], total: float) -> None:
 
 
 @pytest.mark.parametrize("lost, gained", [(5, 0), (0, 4), (30, 12), (400, 350)])
-def test_single_answers_are_a_binomial(lost: int, gained: int) -> None:
+def test_p_value_of_single_answers_is_binomial(lost: int, gained: int) -> None:
     sums = np.array([-1.0] * lost + [1.0] * gained)
     expected = binom.sf(lost, lost + gained, 0.5) + binom.pmf(lost, lost + gained, 0.5) / 2
     assert flip_p_value(sums) == pytest.approx(expected, rel=1e-9)
@@ -74,7 +74,7 @@ def test_many_changes_agree_with_scipys_permutations() -> None:
     assert flip_p_value(sums) == pytest.approx(oracle.pvalue, abs=0.005)
 
 
-def test_a_total_loss_is_as_unlikely_as_it_is() -> None:
+def test_a_total_loss_has_its_exact_p_value() -> None:
     rng = np.random.default_rng(0)
     sums = -rng.uniform(0.5, 1.5, 400)
     assert flip_p_value(sums) == pytest.approx(0.5**401)
@@ -84,7 +84,7 @@ def test_a_total_loss_is_as_unlikely_as_it_is() -> None:
 
 @given(st.integers(0, 1000), st.sampled_from([6, 14, 40]), st.sampled_from([0.05, 0.0167]))
 @settings(deadline=None, max_examples=40)
-def test_the_bound_is_where_the_test_stops_rejecting(seed: int, n: int, alpha: float) -> None:
+def test_the_test_stops_rejecting_at_the_bound(seed: int, n: int, alpha: float) -> None:
     rng = np.random.default_rng(seed)
     members = rng.integers(1, 5, n).astype(float)
     sums = rng.normal(-0.3, 1, n) * members
@@ -93,5 +93,5 @@ def test_the_bound_is_where_the_test_stops_rejecting(seed: int, n: int, alpha: f
     assert flip_p_value(sums - (bound - 1e-4) * members) >= alpha - 1e-2  # a step of the enumeration at most
 
 
-def test_three_groups_bound_nothing() -> None:
+def test_three_groups_have_an_infinite_bound() -> None:
     assert flip_bound(np.array([-1.0, -2.0, -3.0]), np.ones(3), 0.05) == np.inf

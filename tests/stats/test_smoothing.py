@@ -1,4 +1,4 @@
-"""Accuracy smoothed over its likelihoods: what it estimates, its false alarms, its power."""
+"""Smoothed accuracy: the change that it estimates, its false alarms, its power."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def runs(rng: np.random.Generator, n: int, noise: float, shift: float = 0.0) -> 
     return own - shift + noise * rng.normal(size=n), own + noise * rng.normal(size=n)
 
 
-def test_it_estimates_the_change_of_accuracy_with_a_smaller_error() -> None:
+def test_smoothing_estimates_the_change_of_accuracy_with_a_smaller_error() -> None:
     rng = np.random.default_rng(0)
     smooth, plain = [], []
     for _ in range(200):
@@ -70,7 +70,7 @@ def test_a_drop_is_understated_by_little_more_than_the_bound_allows(shape: str, 
     assert plain / (ndtr(new / width) - ndtr(old / width)).mean() < smoothing.ATTENUATION + 0.05
 
 
-def test_the_lower_bound_is_further_out_by_the_attenuation() -> None:
+def test_the_attenuation_widens_the_lower_bound() -> None:
     new, old = runs(np.random.default_rng(7), 900, 0.6)
     found = paired_smoothed(new, old, range(900), 0.05)
     assert found is not None
@@ -93,12 +93,12 @@ def test_swapping_the_runs_mirrors_the_test() -> None:
     assert one.p_value == pytest.approx(other.p_gain)
 
 
-def test_margins_that_do_not_move_are_left_to_the_answers() -> None:
+def test_margins_without_change_are_not_smoothed() -> None:
     _, old = runs(np.random.default_rng(3), 100, 0.5)
     assert paired_smoothed(old, old, range(100), 0.05) is None
 
 
-def test_few_items_exclude_no_drop_however_quiet_they_are() -> None:
+def test_few_items_exclude_no_small_drop_even_without_noise() -> None:
     rng = np.random.default_rng(4)
     old = rng.normal(3, 1, 60)
     found = paired_smoothed(old + 1e-6 * rng.normal(size=60), old, range(60), 0.05)

@@ -17,7 +17,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_qbench.baseline.snapshot import BEFORE
+from pytest_qbench.baseline.snapshot import SNAPSHOT
 from pytest_qbench.baseline.store import read_baseline, write_baseline
 from pytest_qbench.data.identity import identity_from
 from pytest_qbench.data.manifest import read_manifest
@@ -91,7 +91,7 @@ OTHERS: dict[str, tuple[str, Reader]] = {
     "workbook": ("t.xlsx", lambda folder: read_rows(folder / "t.xlsx", str(folder / "t.xlsx"))),
     "workbook of outputs": ("t.xlsx", lambda folder: read_outputs(folder / "t.xlsx")),
     "inspect log": ("t.eval", lambda folder: read_outputs(folder / "t.eval")),
-    "records of the baseline": (BEFORE, lambda folder: read_finished(folder).before),
+    "records of the baseline": (SNAPSHOT, lambda folder: read_finished(folder).before),
     "image": ("i.png", lambda folder: FileImage(folder, str(folder), "i.png").read()),
     "lock": ("lock", resumed),
 }

@@ -1,1 +1,1 @@
-"""One entry of a file -> one item, a module per task."""
+"""Parse one entry of a file as an item, one module per task."""

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from pytest_qbench.data.columns import IMAGE, MOS, PERHAPS_REFERENCE, REFERENCE, is_image_name
 from pytest_qbench.data.columns import plain as plain_name
-from pytest_qbench.data.readers.row import Row, shown
+from pytest_qbench.data.readers.row import Row
+from pytest_qbench.untrusted.shape import short_repr
 
 
 class Columns(NamedTuple):
@@ -18,8 +19,8 @@ class Columns(NamedTuple):
 
 
 def columns(row: Row, dataset: str, image: str | None, target: str | None) -> Columns:
-    """Return the columns of a file from its first record; `image` and `target` are what datasets.yaml says."""
-    # A DMOS often means "lower is better"; KADID's does not, and only there is that known.
+    """Return the columns of a file from its first record; `image` and `target` are the names in datasets.yaml."""
+    # A lower DMOS is often better. KADID's grows with quality; for other databases the direction is unknown.
     mos = (*MOS, "dmos") if dataset == "kadid" else MOS
     where = "img_path" if row.images and image is None else _named(row, image, "image_column", IMAGE)
     return Columns(where, _named(row, target, "target_column", mos), _reference(row))
@@ -34,7 +35,7 @@ def _reference(row: Row) -> str | None:
 
 
 def _plain_names(row: Row) -> dict[str, str]:
-    """Return the field names by their letters and digits alone; the first one of equal names."""
+    """Return the field names by only their letters and digits; of equal names the first one."""
     plain: dict[str, str] = {}
     for key in row.fields:
         plain.setdefault(plain_name(str(key)), key)
@@ -45,7 +46,7 @@ def _named(row: Row, name: str | None, option: str, usual: tuple[str, ...]) -> s
     present = ", ".join(row.fields) or "none"
     if name is not None:
         if name not in row.fields:
-            raise row.error(f"no column {shown(name)} (columns: {present})", f"correct {option} in datasets.yaml")
+            raise row.error(f"no column {short_repr(name)} (columns: {present})", f"correct {option} in datasets.yaml")
         return name
     plain = _plain_names(row)
     found = next((plain[word] for word in usual if word in plain), None)

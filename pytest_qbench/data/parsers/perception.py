@@ -1,4 +1,4 @@
-"""A multiple-choice record, in any of its published shapes, as question, options, right answer and slices."""
+"""Parse a multiple-choice record, in any published shape, as question, options, right answer and slices."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ import string
 from typing import NamedTuple
 
 from pytest_qbench.data import published
-from pytest_qbench.data.readers.row import Row, shown
+from pytest_qbench.data.readers.row import Row
+from pytest_qbench.untrusted.shape import short_repr
 
 #: The lists that hold the options: LLVisionQA and Q-Bench2, A-Bench.
 _LISTS = ("candidates", "answers", "options")
-#: One column for each option: the hub's layout and VLMEvalKit's tables.
+#: Columns with one option each: the hub's layout and VLMEvalKit's tables.
 _HUB_COLUMNS = tuple(f"option{i}" for i in range(10))
 _LETTER_COLUMNS = tuple(string.ascii_uppercase[:10])
-#: What the hub's layout writes after the last option, and in place of a hidden answer.
+#: Filler of the hub's layout after the last option, and in place of a hidden answer.
 _PADDING = "N/A"
 
 
 class Question(NamedTuple):
-    """What a perception item is asked; `answer` is one of `options`, None where it is hidden."""
+    """The question of a perception item; `answer` is one of `options`, None where it is hidden."""
 
     question: str
     options: tuple[str, ...]
@@ -28,7 +29,10 @@ class Question(NamedTuple):
 
 
 def question(row: Row, *, pair: bool, hidden: bool) -> Question:
-    """Read a record. `pair` selects the codes of Q-Bench2; `hidden` ignores what stands in the place of the answer."""
+    """Return the question of a record. Raises `DataError`.
+
+    `pair` selects the codes of Q-Bench2; `hidden` ignores the answer fields.
+    """
     text = row.text("question")
     if text is None:
         raise row.error(f"no question (its fields are {', '.join(map(str, row.fields)) or 'none'})", "add the question")
@@ -42,7 +46,7 @@ def _options(row: Row) -> tuple[str, ...]:
     if len(options) < 2:
         raise row.error(f"{len(options)} options; a question needs two or more", "write them as candidates: [...]")
     if "" in options or len(set(options)) < len(options):
-        raise row.error(f"options {shown(options)} are blank or repeated", "correct the options")
+        raise row.error(f"options {short_repr(options)} are blank or repeated", "correct the options")
     return tuple(options)
 
 
@@ -55,7 +59,7 @@ def _option_columns(row: Row) -> list[str]:
         cells.pop()
     options = [cell for cell in cells if cell is not None]
     if len(options) < len(cells):
-        raise row.error(f"options {shown(cells)} have a gap", "move the options together")
+        raise row.error(f"options {short_repr(cells)} have a gap", "move the options together")
     return options
 
 
@@ -64,7 +68,7 @@ def _answer(row: Row, options: tuple[str, ...]) -> str | None:
     text, letter = row.text("correct_ans"), row.text("correct_choice")
     both = row.text("answer")
     if both is not None and text is None and letter is None:
-        # The column formats write a letter; a list of options goes with a text.
+        # Formats with option columns write a letter; formats with a list of options write a text.
         listed = any(row.value(key) is not None for key in _LISTS)
         is_letter = _letter_index(both) < len(options) if not listed else both not in options
         text, letter = (None, both) if is_letter or both not in options else (both, None)
@@ -72,13 +76,17 @@ def _answer(row: Row, options: tuple[str, ...]) -> str | None:
     if letter is not None and letter != _PADDING:
         found.add(_by_letter(row, letter, options))
     if len(found) > 1:
-        raise row.error(f"correct_ans {shown(text)} and correct_choice {shown(letter)} differ", "correct one of them")
+        raise row.error(
+            f"correct_ans {short_repr(text)} and correct_choice {short_repr(letter)} differ", "correct one of them"
+        )
     return found.pop() if found else None
 
 
 def _by_text(row: Row, text: str, options: tuple[str, ...]) -> str:
     if text not in options:
-        raise row.error(f"answer {shown(text)} is not among the options {shown(list(options))}", "correct the answer")
+        raise row.error(
+            f"answer {short_repr(text)} is not among the options {short_repr(list(options))}", "correct the answer"
+        )
     return text
 
 
@@ -86,14 +94,15 @@ def _by_letter(row: Row, letter: str, options: tuple[str, ...]) -> str:
     index = _letter_index(letter)
     if index >= len(options):
         raise row.error(
-            f"answer {shown(letter)} is neither one of the options {shown(list(options))} nor the letter of one",
+            f"answer {short_repr(letter)} is neither one of the options {short_repr(list(options))} nor the letter "
+            "of one",
             "correct the answer",
         )
     return options[index]
 
 
 def _letter_index(text: str) -> int:
-    """Return the position that a letter such as `B`, `b.` or `(B)` names; beyond all options for any other text."""
+    """Return the position of a letter such as `B`, `b.` or `(B)`; for any other text a position beyond all options."""
     plain = text.upper().rstrip(".").strip("()")
     return (
         string.ascii_uppercase.index(plain)
@@ -122,7 +131,7 @@ def _slices(row: Row, pair: bool) -> dict[str, str]:
 
 
 def _code(row: Row, keys: tuple[str, ...], names: tuple[str, ...]) -> int | None:
-    """Return the number of a code that is written as a number or as one of its names; None where it is absent."""
+    """Return a code that is written as its number or its name; None where it is absent."""
     key = next((key for key in keys if row.value(key) is not None), None)
     if key is None:
         return None
@@ -136,7 +145,7 @@ def _code(row: Row, keys: tuple[str, ...], names: tuple[str, ...]) -> int | None
     number = row.number_at(key) if not isinstance(value, str) or value.strip().isdigit() else None
     if number is None or not number.is_integer() or not 0 <= number < len(names):
         codes = ", ".join(f"{i} {name}" for i, name in enumerate(names))
-        raise row.error(f"{key} {shown(value)} is not a code", f"use one of {codes}")
+        raise row.error(f"{key} {short_repr(value)} is not a code", f"use one of {codes}")
     return int(number)
 
 

@@ -1,1 +1,1 @@
-"""One file -> rows, a module per format."""
+"""Read one file as rows, one module per format."""

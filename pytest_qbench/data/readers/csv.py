@@ -1,4 +1,4 @@
-"""CSV and TSV files, read record by record; pictures in base64 cells stay on disk until they are asked for."""
+"""Read CSV and TSV files record by record. Images in base64 cells stay on disk until they are read."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from itertools import chain
 from pathlib import Path
 
 from pytest_qbench.data.readers.row import Row
-from pytest_qbench.data.readers.text import headless
+from pytest_qbench.data.readers.text import headerless_columns
 from pytest_qbench.errors import DataError, ItemError
-from pytest_qbench.untrusted.files import MIB, open_regular, told
+from pytest_qbench.untrusted.files import MIB, error_text, open_regular
 
-#: A shorter image cell of VLMEvalKit names another record, or a file.
+#: Length of the shortest image in base64; a shorter image cell of VLMEvalKit names another record, or a file.
 _SHORTEST_PICTURE = 64
 _LONGEST_RECORD = 256 * MIB
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A picture in base64 in one cell of a table; `offset` and `size` are the bytes of its record.
+    """An image in base64 in one cell of a table; `offset` and `size` are the bytes of its record.
 
-    `part` is the position of the picture in a cell that lists several.
+    `part` is the position of the image in a cell that lists several.
     """
 
     path: Path
@@ -46,19 +46,19 @@ class Cell:
             text = _listed(cells[self.column])[self.part].rpartition("base64,")[2]
             return base64.b64decode("".join(text.split()), validate=True)
         except OSError as e:
-            raise ItemError(f"{self.name}: cannot be read: {told(e)}") from e
+            raise ItemError(f"{self.name}: cannot be read: {error_text(e)}") from e
         except (ValueError, IndexError) as e:  # bad base64; a table that was changed after the session began
             raise ItemError(f"{self.name}: no picture in base64 ({e})") from e
 
     def missing(self) -> bool:
-        """Tell whether the table is gone."""
+        """Whether the table no longer exists."""
         return not self.path.is_file()
 
 
 def read_table(path: Path, label: str) -> list[Row]:
     """Return the records of a `.csv` or `.tsv` file as rows of texts, keyed by the names of its header.
 
-    In a multiple-choice table (VLMEvalKit's) the column `image` holds pictures, which become the rows' images, and
+    In a multiple-choice table (VLMEvalKit's) the column `image` holds base64, which becomes the rows' images, and
     `index` is the record's id. Raises `DataError` for a file that is missing, empty, not UTF-8 or has broken records.
     """
     try:
@@ -72,7 +72,7 @@ def read_table(path: Path, label: str) -> list[Row]:
     except FileNotFoundError as e:
         raise DataError(f"{label}: no such file; check the path or download it again") from e
     except OSError as e:
-        raise DataError(f"{label}: cannot be read: {told(e)}; check the path and its permissions") from e
+        raise DataError(f"{label}: cannot be read: {error_text(e)}; check the path and its permissions") from e
 
 
 @dataclass(slots=True)
@@ -87,16 +87,16 @@ def _rows(path: Path, label: str, delimiter: str, records: Iterator[_Record]) ->
     first = next(records, None)
     if first is None:
         raise DataError(f"{label}: is empty; download or export it again")
-    # The first line of some tables of quality databases is a record.
-    columns = headless([cell.strip() for cell in first.cells])
+    # Some tables of quality databases have no header: their first line is a record.
+    columns = headerless_columns([cell.strip() for cell in first.cells])
     header = columns or [name.strip() for name in first.cells]
     start = [first] if columns else []
     repeated = {name for name in header if name and header.count(name) > 1}
     if repeated:
-        raise DataError(f"{label}: column {', '.join(sorted(repeated))} stands there twice; rename one")
-    asks = {"image", "question"} <= set(header)
+        raise DataError(f"{label}: column {', '.join(sorted(repeated))} appears twice; rename one")
+    has_questions = {"image", "question"} <= set(header)
     rows: list[Row] = []
-    questions = _Questions(path, label, delimiter, header)
+    embedded = _EmbeddedImages(path, label, delimiter, header)
     for record in chain(start, records):
         fields: dict[str, object] = {name: cell for name, cell in zip(header, record.cells, strict=False) if name}
         row = Row(label, record.number + len(start), fields)
@@ -105,24 +105,24 @@ def _rows(path: Path, label: str, delimiter: str, records: Iterator[_Record]) ->
                 f"{len(record.cells)} cells where the header has {len(header)}", "correct its quotes and separators"
             )
         rows.append(row)
-        if asks:
-            questions.take_picture(row, fields, record)
-    questions.resolve()
+        if has_questions:
+            embedded.take_images(row, fields, record)
+    embedded.resolve()
     if not rows:
         raise DataError(f"{label}: holds a header and no records; download or export it again")
     return rows
 
 
-class _Questions:
-    """The pictures of a multiple-choice table. A short image cell names another record, or a file."""
+class _EmbeddedImages:
+    """The images of a multiple-choice table. A short image cell names another record, or a file."""
 
     def __init__(self, path: Path, label: str, delimiter: str, header: list[str]) -> None:
         self.path, self.label, self.delimiter, self.header = path, label, delimiter, header
         self.pictures: dict[str, Row] = {}
         self.references: list[tuple[Row, dict[str, object], str]] = []
 
-    def take_picture(self, row: Row, fields: dict[str, object], record: _Record) -> None:
-        """Move id and picture of a record from its fields to their places."""
+    def take_images(self, row: Row, fields: dict[str, object], record: _Record) -> None:
+        """Move the id and the images of a record from its fields to the row."""
         index = fields.pop("index", None)
         if "id" not in fields:
             fields["id"] = index
@@ -146,7 +146,7 @@ class _Questions:
         self.pictures[str(index or fields["id"])] = row
 
     def resolve(self) -> None:
-        """Give the records that name another record its picture."""
+        """Give each record that names another record the images of that one."""
         for row, fields, text in self.references:
             if other := self.pictures.get(text):
                 row.images, row.content = other.images, other.content
@@ -154,7 +154,7 @@ class _Questions:
 
 
 def _listed(cell: str) -> list[str]:
-    """Return the texts of a cell: its own, or the elements of a list such as `['AAAA', 'BBBB']`."""
+    """Return the texts in a cell: the cell itself, or the elements of a list such as `['AAAA', 'BBBB']`."""
     if not cell.startswith("["):
         return [cell]
     return re.findall(r"""['"]([^'"]*)['"]""", cell) or [cell]
@@ -188,7 +188,7 @@ def _record(number: int, offset: int, content: bytes, label: str, delimiter: str
 
 
 def _split(record: str, delimiter: str) -> list[str]:
-    """Return the cells of one record. Python's csv module would refuse pictures (its limit is 128 KiB a cell)."""
+    """Return the cells of one record. Python's csv module would refuse images (its limit is 128 KiB per cell)."""
     record = record.removesuffix("\n").removesuffix("\r")
     if '"' not in record:
         return record.split(delimiter)

@@ -1,4 +1,4 @@
-"""Which reader a file needs: records from JSON, CSV, TSV or parquet, one interface."""
+"""Select the reader of a file by its suffix."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pytest_qbench.errors import DataError
 
 #: Suffixes of files that hold records.
 SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".parquet", ".xlsx", ".txt")
-#: Formats in which the hidden answers of a test split are filled with something.
+#: Formats in which a test split has a filler in place of each hidden answer.
 FILLED = (".tsv", ".parquet")
 
 
 def read_rows(path: Path, label: str) -> list[Row]:
-    """Return the records of a file in their order; `label` names it in errors."""
+    """Return the records of a file in their order; `label` names it in errors. Raises `DataError`."""
     suffix = path.suffix.lower()
     if suffix in (".json", ".jsonl"):
         return [Row(label, number, fields) for number, fields in enumerate(read_objects(path, label), 1)]

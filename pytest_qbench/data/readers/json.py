@@ -1,4 +1,4 @@
-"""JSON as it is found: one array, one object a line, or objects written one after the other without commas."""
+"""Read the JSON of published files: one array, one object per line, or objects in a row without commas."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def read_objects(path: Path, label: str | None = None) -> list[dict[str, Any]]:
             if not isinstance(one, dict):
                 kind = "null" if one is None else type(one).__name__
                 raise DataError(
-                    f"{label}: record {len(objects) + 1} is no object but a {kind}; expected a list of objects"
+                    f"{label}: record {len(objects) + 1} is not an object but a {kind}; expected a list of objects"
                 )
             objects.append(one)
     if not objects:
@@ -38,7 +38,7 @@ def read_objects(path: Path, label: str | None = None) -> list[dict[str, Any]]:
 
 
 def read_text(path: Path, label: str) -> str:
-    """Return a file's text (UTF-8, with or without a byte order mark); raises `DataError` when there is none."""
+    """Return a file's text (UTF-8, with or without a byte order mark); raises `DataError` where there is none."""
     text = files.read_text(path, files.LARGE, label=label, error=DataError, remedy="check it or download it again")
     if not text.strip():
         raise DataError(f"{label}: is empty; download or export it again")

@@ -1,4 +1,4 @@
-"""Parquet files as the hub hands them out: questions and pictures in one table, in shards."""
+"""Read parquet files of the hub: questions and images in one table, in shards."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from pytest_qbench.untrusted.files import LARGE, MIB
 # Imports in functions: pyarrow is an optional dependency.
 
 _LARGEST_GROUP = 4 * LARGE
-#: How to get what this module and the hub need.
+#: Command that installs the dependencies of this module and of the hub.
 INSTALL = "pip install 'pytest-qbench[hub]'"
 
 
 class Shard:
-    """One parquet file; keeps the row group read last, for pictures are asked for one after the other."""
+    """One parquet file; keeps the last row group in memory, because images are read one after the other."""
 
     def __init__(self, path: Path, label: str) -> None:
         try:
@@ -35,7 +35,7 @@ class Shard:
         self.label = label
         if not path.is_file():
             raise DataError(f"{label}: no such file; check the path or download it again")
-        with self._damage_told():
+        with self._report_damage():
             self._file = pyarrow.parquet.ParquetFile(path)
             schema, metadata = self._file.schema_arrow, self._file.metadata
             self.columns: list[str] = list(schema.names)
@@ -48,28 +48,28 @@ class Shard:
         self._absent: dict[str, frozenset[int]] = {}
 
     def _check_sizes(self, metadata: Any) -> None:
-        """Raise `ValueError` where a row group unpacks to more than fits into memory."""
+        """Raise `ValueError` where a row group unpacks to more than `_LARGEST_GROUP` bytes."""
         for group in range(metadata.num_row_groups):
             if (size := metadata.row_group(group).total_byte_size) > _LARGEST_GROUP:
                 raise ValueError(f"a row group unpacks to {size // MIB} MiB, more than {_LARGEST_GROUP // MIB} MiB")
 
     def fields(self) -> list[dict[str, object]]:
-        """Return all records without their pictures."""
-        with self._damage_told():
+        """Return all records without their images."""
+        with self._report_damage():
             return list(self._file.read([name for name in self.columns if name not in self.pictures]).to_pylist())
 
     def names(self, column: str) -> list[str | None]:
-        """Return the file names that stand beside the pictures of a column."""
+        """Return the file names beside the images of a column, None for a row without one."""
         if "path" not in self.pictures[column]:
             return [None] * (self._ends[-1] if self._ends else 0)
-        with self._damage_told():
+        with self._report_damage():
             values = self._file.read([f"{column}.path"]).column(column).to_pylist()
             return [value and value["path"] for value in values]
 
     def picture(self, column: str, row: int) -> bytes | None:
-        """Return one encoded picture, None where there is none."""
+        """Return one encoded image, None where there is none."""
         group = bisect_right(self._ends, row)
-        with self._damage_told(), self._lock:
+        with self._report_damage(), self._lock:
             if self._last[:2] != (group, column):
                 content = self._file.read_row_group(group, [f"{column}.bytes"])
                 self._last = (group, column, content.column(column))
@@ -77,12 +77,12 @@ class Shard:
             return bytes(value["bytes"]) if value and value["bytes"] else None
 
     def contents(self, rows: int) -> Iterator[str]:
-        """Yield what identifies the pictures of each row by their bytes; reads all of them, column by column."""
+        """Yield for each row a hash of its images' bytes; reads all of them, column by column."""
         columns = [[content_hash(self.picture(column, row)) for row in range(rows)] for column in self.pictures]
         return map("-".join, zip(*columns, strict=True))
 
     def absent(self, column: str) -> frozenset[int]:
-        """Return the rows without a picture; reads no pictures where the file's statistics say that all are there."""
+        """Return the rows without an image; reads no image where the file's statistics show that none is missing."""
         if column not in self._absent:
             self._absent[column] = frozenset(self._find_absent(column))
         return self._absent[column]
@@ -95,8 +95,8 @@ class Shard:
             start = end
 
     def _gaps(self, column: str, group: int) -> int | None:
-        """Return how many pictures a row group lacks by its statistics, None where it has none."""
-        with self._damage_told():
+        """Return the number of images that a row group lacks by its statistics, None without statistics."""
+        with self._report_damage():
             content = self._file.metadata.row_group(group)
             for chunk in (content.column(i) for i in range(content.num_columns)):
                 if chunk.path_in_schema == f"{column}.bytes" and chunk.is_stats_set and chunk.statistics.has_null_count:
@@ -104,7 +104,7 @@ class Shard:
             return None
 
     @contextmanager
-    def _damage_told(self) -> Iterator[None]:
+    def _report_damage(self) -> Iterator[None]:
         import pyarrow
 
         try:
@@ -121,7 +121,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture inside a parquet file."""
+    """An image inside a parquet file."""
 
     shard: Shard = field(repr=False)
     name: str
@@ -129,7 +129,7 @@ class Picture:
     row: int
 
     def read(self) -> bytes:
-        """Return the encoded picture."""
+        """Return the encoded image."""
         try:
             content = self.shard.picture(self.column, self.row)
         except DataError as e:
@@ -139,7 +139,7 @@ class Picture:
         return content
 
     def missing(self) -> bool:
-        """Tell whether the row holds no picture."""
+        """Whether the row holds no image."""
         return self.row in self.shard.absent(self.column)
 
 
@@ -162,16 +162,16 @@ def rows_with_pictures(
     names: Sequence[Sequence[str | None]],
     contents: Callable[[], Iterable[str | None]],
 ) -> list[Row]:
-    """Return rows with pictures inside; `names` has a list of file names for each column of pictures.
+    """Return rows with embedded images; `names` has a list of file names for each column of images.
 
-    Where the pictures of each row have file names of their own, ids are made of these names, as in the official JSON;
-    the running number `id` becomes an alias. So a benchmark has the same ids in both layouts. Where names are missing,
-    `contents` returns what identifies the pictures of each row by their bytes.
+    Where each row has file names of its own, the ids are these names, as in the official JSON; the running number `id`
+    becomes an alias. So a benchmark has the same ids in both layouts. Where names are missing, `contents` returns for
+    each row a hash of its images' bytes.
     """
     rows = [Row(label, number, one, own) for number, (one, own) in enumerate(zip(fields, images, strict=True), 1)]
     named = list(zip(*names, strict=True))
     whole = bool(named) and all(all(row) for row in named)
-    # Names that all rows share, such as image.png, name no picture.
+    # Names that all rows share, such as image.png, do not identify an image.
     if whole and (len(rows) == 1 or len(set(named)) > 1):
         unique = len(set(named)) == len(named)
         for row, one, texts in zip(rows, fields, named, strict=True):
@@ -187,12 +187,12 @@ def rows_with_pictures(
 
 
 def content_hash(picture: bytes | None) -> str:
-    """Return a hash of an encoded picture, 16 hex digits."""
+    """Return a hash of an encoded image, 16 hex digits."""
     return hashlib.blake2b(picture or b"", digest_size=8).hexdigest()
 
 
 def dataset_of(path: Path, label: str) -> str | None:
-    """Tell by its columns which published dataset a parquet file belongs to."""
+    """Return the published dataset that a parquet file belongs to by its columns, None for other files."""
     columns = set(Shard(path, label).columns)
     if "question" not in columns:
         return None
@@ -208,5 +208,5 @@ def _subfields(kind: Any) -> list[str]:
 
 
 def one_line(error: Exception) -> str:
-    """Return the first line of another library's error."""
+    """Return the first line of an error of another library."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]

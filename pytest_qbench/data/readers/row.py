@@ -1,4 +1,4 @@
-"""One record of a benchmark file as it was read, and careful ways to take values out of it."""
+"""One record of a benchmark file, with typed access to its fields."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from dataclasses import dataclass
 
 from pytest_qbench.errors import DataError
 from pytest_qbench.items import ImageSource
+from pytest_qbench.untrusted.shape import short_repr
 
 
 @dataclass(slots=True)
 class Row:
-    """A record: `file` and `number` (from 1) say where it stands.
+    """A record: `file` and `number` (from 1) give its position.
 
-    `images` are the pictures that the format carries inside (parquet, base64); without any, the record names files.
-    `content` identifies these pictures by their bytes. `aliases` are ids of the record beside the one of its fields.
+    `images` are the images that the format embeds (parquet, base64); without any, the record names files. `content` is
+    a hash of these images. `aliases` are further ids of the record besides the one in its fields.
     """
 
     file: str
@@ -44,23 +45,25 @@ class Row:
         return value
 
     def text(self, key: str) -> str | None:
-        """Return a field's text without surrounding blanks, or None where it has none."""
+        """Return a field's text without surrounding blanks, or None where it has none. Raises `DataError`."""
         value = self.value(key)
         if value is None:
             return None
         if isinstance(value, float) and value.is_integer():
-            value = int(value)  # a column of whole numbers with gaps
+            value = int(value)  # a column of whole numbers with empty cells holds floats
         if isinstance(value, bool) or not isinstance(value, str | int):
-            raise self.error(f"{key} is {shown(value)}, not text", "write it as a string")
+            raise self.error(f"{key} is {short_repr(value)}, not text", "write it as a string")
         return self.clean(str(value), key)
 
     def clean(self, text: str, key: str) -> str:
-        """Return `text` without surrounding blanks; refuses what cannot be written as UTF-8."""
+        """Return `text` without surrounding blanks; raises `DataError` for text that cannot be written as UTF-8."""
         text = text.strip()
         try:
             text.encode()
         except UnicodeEncodeError as e:
-            raise self.error(f"{key} is {shown(text)}, which is no valid Unicode", "export the file as UTF-8") from e
+            raise self.error(
+                f"{key} is {short_repr(text)}, which is not valid Unicode", "export the file as UTF-8"
+            ) from e
         return text
 
     def texts(self, key: str) -> list[str] | None:
@@ -68,7 +71,7 @@ class Row:
         value = self.value(key)
         if isinstance(value, list | tuple):
             if not all(isinstance(one, str) for one in value):
-                raise self.error(f"{key} is {shown(value)}, not a list of texts", "write strings")
+                raise self.error(f"{key} is {short_repr(value)}, not a list of texts", "write strings")
             return [self.clean(one, key) for one in value] or None
         text = self.text(key)
         return None if text is None else [text]
@@ -85,13 +88,7 @@ class Row:
                 number = math.nan
             if math.isfinite(number):
                 return number
-        raise self.error(f"{key} {shown(value)} is not a finite number", "correct it or remove the entry")
-
-
-def shown(value: object) -> str:
-    """Return a short form of any value for a message."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+        raise self.error(f"{key} {short_repr(value)} is not a finite number", "correct it or remove the entry")
 
 
 def _one_line(text: str) -> str:

@@ -1,7 +1,7 @@
-"""Read tables of quality databases in text files: columns between blanks or tabs, with or without a header.
+"""Read tables of quality databases in text files: columns separated by blanks or tabs, with or without a header.
 
 Without a header, a record is an image name and its MOS in either order, or an image name, its MOS and the standard
-deviation. The columns are then called 1, 2 and 3, also in datasets.yaml.
+deviation. Columns of other files are called 1, 2, 3, ..., also in datasets.yaml.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ def is_table(path: Path) -> bool:
     except (OSError, UnicodeDecodeError):
         return False
     cells = split(line)
-    return headless(cells) is not None or (any(map(names_image, cells)) and any(map(names_mos, cells)))
+    return headerless_columns(cells) is not None or (any(map(names_image, cells)) and any(map(names_mos, cells)))
 
 
 def read_text_table(path: Path, label: str) -> list[Row]:
-    """Return the records of a text file; raises `DataError` where a line has another number of columns."""
+    """Return the records of a text file; raises `DataError` for a line with another number of columns."""
     lines = [(number, line) for number, line in enumerate(read_text(path, label).splitlines(), 1) if line.strip()]
     first = split(lines[0][1])
-    columns = headless(first)
+    columns = headerless_columns(first)
     header, body = (columns, lines) if columns is not None else (first, lines[1:])
     rows: list[Row] = []
     for number, line in body:
@@ -54,7 +54,7 @@ def read_text_table(path: Path, label: str) -> list[Row]:
 
 
 def split(line: str) -> list[str]:
-    """Return the cells of a line: between tabs, commas or semicolons where there are some, else between blanks."""
+    """Return the cells of a line, separated by tabs, semicolons or commas if it has any, else by blanks."""
     line = line.strip("\r\n")
     for separator in ("\t", ";"):
         if separator in line:
@@ -65,8 +65,8 @@ def split(line: str) -> list[str]:
     return cells
 
 
-def headless(cells: list[str]) -> list[str] | None:
-    """Return the column names of a file whose first line is a record; None where that line is a header, or neither."""
+def headerless_columns(cells: list[str]) -> list[str] | None:
+    """Return column names for a file whose first line is a record; None where that line is something else."""
     images = [i for i, cell in enumerate(cells) if is_image_name(cell)]
     numbers = [i for i, cell in enumerate(cells) if _NUMBER.match(cell)]
     if len(images) != 1 or len(numbers) != len(cells) - 1 or not numbers:

@@ -8,11 +8,11 @@ from pathlib import Path
 from pytest_qbench.data.readers.row import Row
 from pytest_qbench.errors import DataError
 from pytest_qbench.untrusted.archives import check_archive
-from pytest_qbench.untrusted.files import open_regular, told
+from pytest_qbench.untrusted.files import error_text, open_regular
 
 
 def read_workbook(path: Path, label: str) -> list[Row]:
-    """Return the records of the first sheet; its first row is the header. Rows without any value are skipped."""
+    """Return the records of the first sheet; its first row is the header. Empty rows are skipped."""
     try:
         from openpyxl import load_workbook
         from openpyxl.utils.exceptions import InvalidFileException
@@ -27,12 +27,12 @@ def read_workbook(path: Path, label: str) -> list[Row]:
             cells = list(book.worksheets[0].iter_rows(values_only=True))
             book.close()
     except OSError as e:
-        raise DataError(f"{label}: cannot be read: {told(e)}; check the path and its permissions") from e
+        raise DataError(f"{label}: cannot be read: {error_text(e)}; check the path and its permissions") from e
     except (BadZipFile, InvalidFileException, KeyError, ValueError, IndexError, TypeError, EOFError) as e:
         raise DataError(f"{label}: no readable workbook ({e}); export it again") from e
     header = ["" if name is None else str(name).strip() for name in cells[0]] if cells else []
     if repeated := sorted({name for name in header if name and header.count(name) > 1}):
-        raise DataError(f"{label}: column {', '.join(repeated)} stands there twice; rename one")
+        raise DataError(f"{label}: column {', '.join(repeated)} appears twice; rename one")
     rows = [
         Row(label, number, {name: value for name, value in zip(header, values, strict=False) if name})
         for number, values in enumerate(cells[1:], 1) if any(value is not None for value in values)

@@ -11,7 +11,7 @@ import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_qbench.data.readers.row import Row, shown
+from pytest_qbench.data.readers.row import Row
 from pytest_qbench.errors import DataError
 from pytest_qbench.models.output_formats.base import (
     FINISH_REASONS,
@@ -24,6 +24,7 @@ from pytest_qbench.models.output_formats.base import (
     reply,
     writable,
 )
+from pytest_qbench.untrusted.shape import short_repr
 
 _LOGIT = "logit_"
 _IMAGES = ("img_path", "image_path", "image", "image_name", "img_name", "img", "filename", "file_name", "images")
@@ -147,9 +148,9 @@ def _reply(row: Row, name: str) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):  # a sheet turns a reply "3" into a number
         return str(value)
     if not isinstance(value, str):
-        raise row.error(f"the {name} {shown(value)} is no text", "write it as a string")
+        raise row.error(f"the {name} {short_repr(value)} is no text", "write it as a string")
     if not writable(value):
-        raise row.error(f"the {name} {shown(value)} is no valid Unicode", "export the file as UTF-8")
+        raise row.error(f"the {name} {short_repr(value)} is not valid Unicode", "export the file as UTF-8")
     if _FAILED in value:
         raise row.error(f"the endpoint gave no answer ({_FAILED!r})", "run this item again")
     return reply(value)
@@ -170,7 +171,7 @@ def _logits(row: Row, columns: Sequence[tuple[str, str]]) -> dict[str, float]:
 def _nested(row: Row) -> dict[str, float]:
     nested = row.fields["logits"]
     if not isinstance(nested, Mapping) or not nested:
-        raise row.error(f"logits is {shown(nested)}, not an object of a logit a word", "write {WORD: logit, ...}")
+        raise row.error(f"logits is {short_repr(nested)}, not an object of a logit a word", "write {WORD: logit, ...}")
     return _logits(Row(row.file, row.number, nested), [(str(word), word) for word in nested])
 
 

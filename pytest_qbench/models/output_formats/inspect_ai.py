@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
-from pytest_qbench.data.readers.row import shown
 from pytest_qbench.endpoints.finish_reasons import is_cut
 from pytest_qbench.errors import DataError, ModelError
 from pytest_qbench.models.output_formats.base import (
@@ -34,6 +33,7 @@ from pytest_qbench.models.output_formats.samples import in_prompt
 from pytest_qbench.untrusted.archives import check_archive
 from pytest_qbench.untrusted.files import open_regular
 from pytest_qbench.untrusted.parsing import check_depth, unique_pairs
+from pytest_qbench.untrusted.shape import short_repr
 
 _ZSTANDARD = 93
 _HEADERS = ("header.json", "_journal/start.json", "start.json")
@@ -85,7 +85,7 @@ def _output(place: str, number: int, sample: object) -> Output:
     if text is None:
         return replace(named, error=f"{place}: no completion; run this sample again")
     if not writable(text):
-        return replace(named, error=f"{place}: the completion {shown(text)} is no valid Unicode")
+        return replace(named, error=f"{place}: the completion {short_repr(text)} is not valid Unicode")
     return finished(replace(named, text=reply(text)), place, reason)
 
 

@@ -11,7 +11,7 @@ from pytest_qbench.errors import DataError, ModelError, UsageError
 from pytest_qbench.models.output_formats.base import NoOutputsError, Output, OutputFile, RawFile, ReadingOptions
 from pytest_qbench.prompts import TOKEN_LIMITS
 from pytest_qbench.records import RECORDS, Record
-from pytest_qbench.untrusted.files import LARGE, SMALL, open_regular, read_bytes, read_text, told
+from pytest_qbench.untrusted.files import LARGE, SMALL, error_text, open_regular, read_bytes, read_text
 from pytest_qbench.untrusted.parsing import parse_json
 from pytest_qbench.untrusted.shape import Maybe, Shape, check_shape
 
@@ -60,7 +60,7 @@ def _holds_records(path: Path) -> bool:
     except ValueError:
         return path.name == RECORDS
     except OSError as e:
-        raise DataError(f"{path.name}: cannot be read: {told(e)}; check its permissions") from e
+        raise DataError(f"{path.name}: cannot be read: {error_text(e)}; check its permissions") from e
     return isinstance(first, dict) and {"schema", "item", "status"} <= first.keys()
 
 
@@ -69,7 +69,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         lines = read_bytes(path, LARGE).split(b"\n")
     except OSError as e:
-        raise DataError(f"{path.name}: cannot be read: {told(e)}; restore the file or run again") from e
+        raise DataError(f"{path.name}: cannot be read: {error_text(e)}; restore the file or run again") from e
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pytest_qbench.data.readers.row import Row, shown
+from pytest_qbench.data.readers.row import Row
 from pytest_qbench.errors import DataError, ModelError
 from pytest_qbench.models.output_formats.base import (
     FINISH_REASONS,
@@ -30,6 +30,7 @@ from pytest_qbench.models.output_formats.base import (
     writable,
 )
 from pytest_qbench.models.output_formats.entries import options_in
+from pytest_qbench.untrusted.shape import short_repr
 
 _IMAGES = ("img_path", "image_path", "image", "image_name", "filename")
 _IDS = ("id", "index", "question_id")
@@ -168,13 +169,13 @@ def _replies(row: Row, answer: object) -> list[str]:
     """Return the replies, one for each time that the document was asked."""
     if isinstance(answer, str):
         if not writable(answer):
-            raise row.error(f"the reply {shown(answer)} is no valid Unicode", "export the file as UTF-8")
+            raise row.error(f"the reply {short_repr(answer)} is not valid Unicode", "export the file as UTF-8")
         return [reply(answer)]
     if isinstance(answer, int | float) and not isinstance(answer, bool) and math.isfinite(answer):
         return [str(answer)]
     if isinstance(answer, list) and answer:
         return [text for one in answer for text in _replies(row, one)]
-    raise row.error(f"the reply {shown(answer)} is no text", "log the replies as text")
+    raise row.error(f"the reply {short_repr(answer)} is no text", "log the replies as text")
 
 
 def _as_log_likelihoods(path: Path, outputs: list[Output]) -> list[Output]:
@@ -185,8 +186,8 @@ def _as_log_likelihoods(path: Path, outputs: list[Output]) -> list[Output]:
     for output in outputs:
         if any(value < 0 for value in output.likelihoods):
             raise DataError(
-                f"{path.name}: entry {output.number}: likelihoods {shown(list(output.likelihoods))}, elsewhere of the "
-                "other sign: neither losses nor log-likelihoods; log one of them"
+                f"{path.name}: entry {output.number}: likelihoods {short_repr(list(output.likelihoods))}, "
+                "elsewhere of the other sign: neither losses nor log-likelihoods; log one of them"
             )
     return [
         replace(output, likelihoods=tuple(-value for value in output.likelihoods)) if output.likelihoods else output

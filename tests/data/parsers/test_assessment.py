@@ -15,7 +15,7 @@ def test_a_score_may_be_a_number_or_a_text_with_blanks(tmp_path: Path) -> None:
     assert [item.target for item in dataset.items] == [2.82, 3.0, 4.0, 63.96, 10.0]
 
 
-def test_an_item(tmp_path: Path) -> None:
+def test_an_entry_becomes_an_item_of_assessment(tmp_path: Path) -> None:
     dataset = read_one(mos(tmp_path, KONIQ))
     item = dataset.items[0]
     assert (dataset.name, dataset.task, dataset.split) == ("koniq", "assessment", None)
@@ -32,11 +32,11 @@ def test_databases_have_no_splits(tmp_path: Path, split: str) -> None:
 @pytest.mark.parametrize(
     ("file", "name"), [("cgi", "cgiqa"), ("cgiqa", "cgiqa"), ("flive", "livefb"), ("agi", "agiqa"), ("mine", "mine")]
 )
-@pytest.mark.parametrize("asked", [True, False])
-def test_files_go_by_several_names(tmp_path: Path, file: str, name: str, asked: bool) -> None:
+@pytest.mark.parametrize("by_file_name", [True, False])
+def test_databases_have_several_file_names(tmp_path: Path, file: str, name: str, by_file_name: bool) -> None:
     mos(tmp_path, KONIQ, f"{file}.json")
     (tmp_path / "iqa" / name).mkdir()
-    dataset = read_one(tmp_path, names=[file] if asked else None)
+    dataset = read_one(tmp_path, names=[file] if by_file_name else None)
     assert dataset.name == name
     assert dataset.items[0].id == f"{name}/10004473376.jpg"
     assert f"/iqa/{name}/" in dataset.items[0].images[0].name
@@ -83,7 +83,7 @@ def test_kadid_is_grouped_by_reference_image(tmp_path: Path) -> None:
         (int("9" * 400), "'9999" and "99999"),
     ],
 )
-def test_a_score_that_is_no_number(tmp_path: Path, score: object, shown: str) -> None:
+def test_a_score_that_is_not_a_number_is_an_error(tmp_path: Path, score: object, shown: str) -> None:
     error = refusal(mos(tmp_path, [*KONIQ, {"img_path": "3.jpg", "gt_score": score}]))
     assert "iqa/koniq.json: entry 3: gt_score " in error
     assert shown in error
@@ -91,12 +91,12 @@ def test_a_score_that_is_no_number(tmp_path: Path, score: object, shown: str) ->
 
 
 @pytest.mark.parametrize("record", [{}, {"gt_score": None}, {"gt_score": " "}, {"gt_score": float("nan")}])
-def test_an_entry_without_a_score(tmp_path: Path, record: dict[str, object]) -> None:
+def test_an_entry_without_a_score_is_an_error(tmp_path: Path, record: dict[str, object]) -> None:
     error = refusal(mos(tmp_path, [*KONIQ, {"img_path": "3.jpg", **record}]))
     assert "entry 3: no gt_score; add the score or remove the entry" in error
 
 
-def test_wrong_columns_are_listed_with_the_way_out(tmp_path: Path) -> None:
+def test_the_error_for_wrong_columns_lists_them_with_the_remedy(tmp_path: Path) -> None:
     error = refusal(mos(tmp_path, [{"img_path": "1.jpg", "quality": 1}]))
     assert "no column with the MOS (columns: img_path, quality); name it as target_column: in datasets.yaml" in error
     error = refusal(mos(tmp_path, [{"picture": "1.jpg", "mos": 1}]))
@@ -125,7 +125,7 @@ def test_repeats_are_reported_and_contradictions_refused(tmp_path: Path) -> None
         ",name,mos\n0,a.jpg,1.5\n1,b.jpg,2",
     ],
 )
-def test_csv(tmp_path: Path, text: str) -> None:
+def test_csv_tables_are_read(tmp_path: Path, text: str) -> None:
     dataset = read_one(mos(tmp_path, text, "mine.csv"))
     assert [(item.id, item.target) for item in dataset.items] == [("mine/a.jpg", 1.5), ("mine/b.jpg", 2.0)]
 
@@ -145,7 +145,7 @@ def test_tsv_with_quotes_and_line_breaks(tmp_path: Path) -> None:
         ("name,mos\n", "holds a header and no records"),
         ("name,mos\na.jpg\n", "entry 1: 1 cells where the header has 2"),
         ("name,mos\na.jpg,1,2\n", "entry 1: 3 cells where the header has 2"),
-        ("name,mos,mos\na.jpg,1,2\n", "column mos stands there twice"),
+        ("name,mos,mos\na.jpg,1,2\n", "column mos appears twice"),
         ('name,mos\n"a.jpg,1\n', "entry 1: a quoted cell does not end"),
         ('name,mos\n"a"x,"1"\n', "entry 1: text after a closing quote"),
         (b"name,mos\n\xff,1\n", "entry 1: not UTF-8"),
@@ -161,14 +161,14 @@ def test_a_broken_table_is_named(tmp_path: Path, content: str | bytes, message: 
     assert "iqa/mine.csv: " in error
 
 
-def test_only_kadids_dmos_is_known_to_grow_with_quality(tmp_path: Path) -> None:
+def test_only_kadids_dmos_needs_no_direction(tmp_path: Path) -> None:
     assert (
         read_one(mos(tmp_path, "dist_img,ref_img,dmos\nI01_01_01.png,I01.png,4.57\n", "kadid.csv")).items[0].target
         == 4.57
     )
 
 
-def test_two_files_for_one_dataset(tmp_path: Path) -> None:
+def test_two_files_for_one_dataset_are_an_error(tmp_path: Path) -> None:
     mos(mos(tmp_path, KONIQ, "cgi.json"), KONIQ, "cgiqa.json")
     error = refusal(tmp_path)
     assert error.startswith("cgiqa: found in ")

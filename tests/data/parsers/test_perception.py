@@ -13,7 +13,7 @@ def questions(root: Path, *records: dict[str, Any], split: str = "dev") -> Path:
     return root
 
 
-def test_the_official_shape(tmp_path: Path) -> None:
+def test_an_official_record_becomes_a_question(tmp_path: Path) -> None:
     dataset = read_one(questions(tmp_path, QUESTION, YES_NO))
     first, second = dataset.items
     assert (dataset.name, dataset.task, dataset.split, dataset.left_out) == ("llvisionqa", "perception", "dev", ())
@@ -30,7 +30,7 @@ def test_the_official_shape(tmp_path: Path) -> None:
     assert "non-commercial" in dataset.license
 
 
-def test_every_type_and_concern_has_its_name(tmp_path: Path) -> None:
+def test_types_and_concerns_have_names(tmp_path: Path) -> None:
     records = [{**YES_NO, "img_path": f"{t}{c}.jpg", "type": t, "concern": c} for t in range(3) for c in range(4)]
     items = read_one(questions(tmp_path, *records)).items
     assert [item.slices["type"] for item in items[::4]] == ["yes_or_no", "what", "how"]
@@ -100,7 +100,7 @@ def test_a_letter_that_is_itself_an_option_is_that_option(tmp_path: Path) -> Non
         ({"correct_ans": None}, "no answer, though other entries have one"),
         ({"question": "  "}, "no question"),
         ({"question": 7.5}, "question is 7.5, not text"),
-        ({"question": "\ud800"}, "no valid Unicode"),
+        ({"question": "\ud800"}, "not valid Unicode"),
         ({"candidates": ["Low"]}, "1 options"),
         ({"candidates": []}, "0 options"),
         ({"candidates": None}, "0 options"),
@@ -121,7 +121,7 @@ def test_a_letter_that_is_itself_an_option_is_that_option(tmp_path: Path) -> Non
         ({"group": 1.5}, "group is 1.5, not text"),
     ],
 )
-def test_a_record_that_cannot_be_true_is_named(tmp_path: Path, change: dict[str, object], message: str) -> None:
+def test_the_error_for_an_invalid_record_names_it(tmp_path: Path, change: dict[str, object], message: str) -> None:
     error = refusal(questions(tmp_path, YES_NO, {**QUESTION, **change}))
     assert message in error
     assert "llvisionqa/llvisionqa_dev.json: entry 2: " in error

@@ -26,7 +26,7 @@ TWO = [{"a": 1}, {"b": [2, None], "c": "}{"}]
         '\ufeff[{"a": 1}, {"b": [2, null], "c": "}{"}]',
     ],
 )
-def test_every_way_to_write_two_objects(tmp_path: Path, text: str) -> None:
+def test_two_objects_are_read_in_any_notation(tmp_path: Path, text: str) -> None:
     assert read_objects(write(tmp_path / "f.json", text)) == TWO
 
 
@@ -38,10 +38,10 @@ def test_every_way_to_write_two_objects(tmp_path: Path, text: str) -> None:
         (b"[]", "holds no records"),
         (b'[{"a": 1}, {"a": ', "broken or truncated JSON at line 1 column 18"),
         (b'{"a": 1}\n{"a": 2', "line 2 column 8 after 1 whole records"),
-        (b'[{"a": 1}, 7]', "record 2 is no object but a int"),
-        (b"null", "record 1 is no object but a null"),
-        (b'"text"', "record 1 is no object but a str"),
-        (b"[[{}]]", "record 1 is no object but a list"),
+        (b'[{"a": 1}, 7]', "record 2 is not an object but a int"),
+        (b"null", "record 1 is not an object but a null"),
+        (b'"text"', "record 1 is not an object but a str"),
+        (b"[[{}]]", "record 1 is not an object but a list"),
         (b'[{"a": "\xff"}]', "byte 9 is not UTF-8"),
         ("[]".encode("utf-16"), "byte 1 is not UTF-8"),
         (b"[" * 100_000, "nested too deeply"),
@@ -50,15 +50,15 @@ def test_every_way_to_write_two_objects(tmp_path: Path, text: str) -> None:
         (b"<html>404</html>", "broken or truncated JSON at line 1 column 1"),
     ],
 )
-def test_what_is_no_list_of_objects_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+def test_the_error_for_other_json_names_the_record(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(DataError) as caught:
         read_objects(write(tmp_path / "f.json", content), "data/f.json")
     assert str(caught.value).startswith("data/f.json: ")
     assert message in str(caught.value)
-    assert ";" in str(caught.value)  # and what to do about it
+    assert ";" in str(caught.value)  # the remedy follows
 
 
-def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_errors(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         read_objects(tmp_path / "f.json")
     with pytest.raises(DataError, match="cannot be read"):
@@ -77,7 +77,7 @@ OBJECTS = st.lists(st.dictionaries(st.text(), JSON, max_size=4), min_size=1, max
 @given(
     objects=OBJECTS, separators=st.lists(st.sampled_from(["", "\n", " ", ",\n"]), min_size=8, max_size=8), ascii_=...
 )
-def test_objects_come_back_however_they_are_separated(
+def test_objects_are_read_with_any_separators(
     tmp_path: Path, objects: list[dict[str, object]], separators: list[str], ascii_: bool
 ) -> None:
     texts = [json.dumps(one, ensure_ascii=ascii_) for one in objects]
@@ -94,7 +94,7 @@ def test_objects_come_back_however_they_are_separated(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary() | st.text(alphabet='[]{}",: 1ae\\\n').map(str.encode))
-def test_no_bytes_crash_the_reader(tmp_path: Path, content: bytes) -> None:
+def test_any_bytes_are_read_or_refused(tmp_path: Path, content: bytes) -> None:
     try:
         objects = read_objects(write(tmp_path / "f.json", content))
     except DataError as e:

@@ -1,4 +1,4 @@
-"""Tables of quality databases in every format, with and without a header, and the meaning of their columns."""
+"""Check tables of quality databases in every format, with and without a header, and their columns."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ EXPECTED = {"mine/a.jpg": 1.5, "mine/b.png": 4.0, "mine/c.bmp": 2.75}
 
 @pytest.mark.parametrize("separator", [" ", "   ", "\t", ",", ", ", ";"])
 @pytest.mark.parametrize("header", [True, False])
-def test_text(tmp_path: Path, separator: str, header: bool) -> None:
+def test_text_tables_are_read(tmp_path: Path, separator: str, header: bool) -> None:
     write(tmp_path / "iqa" / "mine.txt", text([HEADER] * header + ROWS, separator))
     assert scores(read_one(tmp_path)) == EXPECTED
 
 
-def test_the_score_may_stand_before_the_name(tmp_path: Path) -> None:
+def test_the_score_may_come_before_the_name(tmp_path: Path) -> None:
     write(tmp_path / "iqa" / "mine.txt", text([(mos, name) for name, mos, _ in ROWS], " "))
     assert scores(read_one(tmp_path)) == EXPECTED
 
 
-def test_csv_without_a_header(tmp_path: Path) -> None:
+def test_a_csv_file_without_a_header_is_read(tmp_path: Path) -> None:
     write(tmp_path / "iqa" / "mine.csv", text([row[:2] for row in ROWS], ","))
     assert scores(read_one(tmp_path)) == EXPECTED
 
 
-def test_a_sheet(tmp_path: Path) -> None:
+def test_an_excel_sheet_is_read(tmp_path: Path) -> None:
     openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()
     for row in [HEADER, *((name, float(mos), float(std)) for name, mos, std in ROWS), (None, None, None)]:
@@ -85,12 +85,12 @@ def test_a_reference_column_defines_the_groups(tmp_path: Path, column: str) -> N
     )
 
 
-def test_a_source_that_is_no_image_groups_nothing(tmp_path: Path) -> None:
+def test_a_source_column_without_images_defines_no_groups(tmp_path: Path) -> None:
     write(tmp_path / "iqa" / "mine.csv", "image,source,mos\n1.jpg,flickr,1\n2.jpg,flickr,2\n")
     assert [item.group for item in read_one(tmp_path).items] == ["mine/1.jpg", "mine/2.jpg"]
 
 
-def test_the_stated_direction_is_told(tmp_path: Path) -> None:
+def test_the_line_on_the_scale_names_the_stated_direction(tmp_path: Path) -> None:
     write(tmp_path / "iqa" / "mine.csv", "image,score\n1.jpg,1\n2.jpg,2\n")
     assert not read_one(tmp_path).direction_stated
     write(

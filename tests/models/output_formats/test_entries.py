@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from pytest_qbench.errors import ItemError, ModelError
-from pytest_qbench.gates.targets import InvalidError, check_whole
+from pytest_qbench.gates.targets import InvalidError, check_complete
 from pytest_qbench.items import FileImage, Item
+from pytest_qbench.metrics.fingerprint import Fingerprint
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.models import load_model, parse_spec
 from pytest_qbench.records import CUT, Response
@@ -131,8 +132,8 @@ def test_the_share_of_cut_replies_of_foreign_outputs_is_limited(tmp_path: Path) 
     lines(tmp_path / "llvisionqa_dev.jsonl", rows)
     replies = model(tmp_path).recall(items)
     records = [score(item, reply) for item, reply in zip(items, replies, strict=True)]
-    results = Results(records, {(item.task, item.id): item for item in items}, {})
-    assert results.counts()["cut"] == 2
-    check_whole("perception.accuracy", "llvisionqa", results, 0, 0.05, 0.1)
+    results = Results(records, {(item.task, item.id): item for item in items}, Fingerprint())
+    assert results.counts().cut == 2
+    check_complete("perception.accuracy", "llvisionqa", results, 0, 0.05, 0.1)
     with pytest.raises(InvalidError, match=r"2 of 20 items cut, above 5.0%"):
-        check_whole("perception.accuracy", "llvisionqa", results, 0, 0.05, 0.05)
+        check_complete("perception.accuracy", "llvisionqa", results, 0, 0.05, 0.05)
