@@ -1,6 +1,8 @@
 # A new machine needs Python >= 3.11 and make; every target sets up what it needs in .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+# The tests start thousands of processes; each would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo check architecture docs test campaign vllm lint bench conformance wheel clean
 

@@ -21,10 +21,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 LONGEST = ("test_sensitivity.py", "test_tiny.py")
 
 FOREIGN_PLUGINS = (
-    "hypothesispytest", "allure_pytest", "ctrf", "html", "html_fixtures", "metadata", "pytest_jsonreport",
+    "hypothesispytest", "allure_pytest", "anyio", "ctrf", "html", "html_fixtures", "metadata", "pytest_jsonreport",
     "pytest_reportlog",
 )  # fmt: skip
-# Some tests need them installed. At its end a run inside a test would import hypothesis, which takes twice its own time.
+# Some tests need them installed. Importing hypothesis and anyio takes longer than a run inside a test.
 WITHOUT_FOREIGN_PLUGINS = " ".join(f"-p no:{name}" for name in FOREIGN_PLUGINS)
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.stats import rankdata
 
 from pytest_qbench.baseline.baseline import Baseline, shows_another_picture
 from pytest_qbench.baseline.expectation import expected_keys
@@ -20,6 +19,7 @@ from pytest_qbench.metrics.probabilities import option_margin
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import CORRELATIONS, DRIFTS, SPECS, kind_of, task_of
 from pytest_qbench.records import Record
+from pytest_qbench.stats.correlation import mid_ranks
 from pytest_qbench.stats.paired import Paired, mean_of_comparisons, paired_mean
 from pytest_qbench.stats.paired_binary import paired_binary
 from pytest_qbench.stats.paired_correlation import paired_correlation
@@ -137,7 +137,7 @@ class Comparison:
         """Whether every item equals the baseline: the same answer, mean verdict, or rank of the score."""
         if self.name == "assessment.srcc":
             columns = [([_score(r) for r in side] for side in zip(*part, strict=True)) for part in self._parts()]
-            return all(np.array_equal(rankdata(new), rankdata(old)) for new, old in columns)
+            return all(np.array_equal(mid_ranks(new), mid_ranks(old)) for new, old in columns)
         value_of = _score if self.name in CORRELATIONS else SPECS[self.name].item_value
         return all((value_of(new), new.choice) == (value_of(old), old.choice) for new, old in self.pairs)
 

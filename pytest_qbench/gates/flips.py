@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 from pytest_qbench.items import Item
 from pytest_qbench.metrics.specs import judged_mean
 from pytest_qbench.records import Record
 from pytest_qbench.runs.summary_parts import Flip
+from pytest_qbench.stats.correlation import mid_ranks
 
 MOVED = 0.1  # fraction of a dataset by which a score's rank must move against the rank of its MOS to be listed
 MOST = 50  # moved descriptions or scores listed in each direction; flipped answers are all listed
@@ -59,8 +59,8 @@ def flips(name: str, pairs: Sequence[Pair], items: Mapping[tuple[str, str], Item
         texts = [tuple("none" if v is None else f"{v:.2f}" for v in pair) for pair in means]
         questions = [items[r.task, r.item].question or "" for r, _ in pairs]
         return _largest(pairs, moves, texts, questions, 0.0)
-    mos = rankdata([float(r.target or 0) for r, _ in pairs])
-    new, old = (rankdata([r.score or 0.0 for r in column]) for column in zip(*pairs, strict=True))
+    mos = mid_ranks([float(r.target or 0) for r, _ in pairs])
+    new, old = (mid_ranks([r.score or 0.0 for r in column]) for column in zip(*pairs, strict=True))
     texts = [(_rank(a, pairs), _rank(b, pairs)) for a, b in zip(new, old, strict=True)]
     moves = ((np.abs(old - mos) - np.abs(new - mos)) / len(pairs)).tolist()
     return _largest(pairs, moves, texts, [f"MOS ranks it at {_rank(rank, pairs)}" for rank in mos], MOVED)

@@ -28,12 +28,19 @@ def explain_verdict(row: Metric) -> str:
 def _sentence(row: Metric, lower: float, upper: float) -> str:
     delta = row.delta or 0.0
     if row.verdict == "regressed":
-        return f"REGRESSED: {amount(row.name, -delta)} lost, at least {_number(row.name, -upper)}"
+        return f"REGRESSED: {explain_loss(row)}"
     if row.verdict == "improved":
         return f"IMPROVED: {amount(row.name, delta)} gained, at least {_number(row.name, lower)}"
     if row.verdict == "pass":
         return f"PASS: a drop of more than {amount(row.name, max(0.0, -lower))} is excluded"
     return f"CANNOT TELL: {explain_inconclusive(row)}"
+
+
+def explain_loss(row: Metric) -> str:
+    """Return the observed loss of a regressed row, and the least loss that its interval allows."""
+    assert row.delta is not None
+    assert row.delta_ci is not None
+    return f"{amount(row.name, -row.delta)} lost, at least {_number(row.name, -row.delta_ci[1])}"
 
 
 def explain_inconclusive(row: Metric) -> str:

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pytest_qbench.gates.reasons import explain_inconclusive
+from pytest_qbench.gates.reasons import explain_inconclusive, explain_loss
 from pytest_qbench.metrics.metrics import ALPHA, Metric
 from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.labels import (
     before_text,
-    change_text,
     row_label,
     short_name,
     shortened_id,
@@ -122,8 +121,8 @@ def headline(run: FinishedRun) -> str:
 
 
 def _drop_text(m: Metric) -> str:
-    text = f"{_on(m)} fell by {change_text(m.name, m.delta).lstrip('+-')}"
-    return f"{text} ({before_text(m)} -> {value_text(m.name, m.value)}), allowed {size_text(m.name, m.margin)}"
+    values = f"{before_text(m)} -> {value_text(m.name, m.value)}"
+    return f"{_on(m)}: {explain_loss(m)} ({values}), allowed {size_text(m.name, m.margin)}"
 
 
 def _open(m: Metric) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from scipy.stats import rankdata
 
 from pytest_qbench.records import Record
+from pytest_qbench.stats.correlation import mid_ranks
 
 MOST = 20  # outliers per dataset
 
@@ -24,7 +24,7 @@ def outliers(records: Iterable[Record], most: int = MOST) -> dict[str, list[tupl
             by_dataset.setdefault(record.dataset, []).append(record)
     found = {}
     for dataset, group in by_dataset.items():
-        scores, mos = (rankdata(column) for column in zip(*((r.score, float(r.target)) for r in group), strict=True))  # type: ignore[arg-type]
+        scores, mos = (mid_ranks(column) for column in zip(*((r.score, float(r.target)) for r in group), strict=True))  # type: ignore[arg-type]
         moved = (scores - mos) / len(group)
         order = np.argsort(-np.abs(moved), kind="stable")[:most]
         found[dataset] = [(group[i], float(moved[i])) for i in order if moved[i] != 0]

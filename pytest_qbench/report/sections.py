@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from scipy.stats import rankdata
-
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.report import charts
 from pytest_qbench.report.breakdowns import Cell, HeatMap, count_verdicts, make_heat_maps
@@ -40,6 +38,7 @@ from pytest_qbench.report.labels import (
 from pytest_qbench.report.markup import Markup, joined, table, tag
 from pytest_qbench.report.notices import error_kinds, notices
 from pytest_qbench.report.outliers import outliers
+from pytest_qbench.stats.correlation import mid_ranks
 
 POINTS = 2000  # maximum number of points in a scatter plot; more points do not change its look
 PALE = 30  # a cell with fewer items is pale, because its accuracy is uncertain
@@ -280,7 +279,7 @@ def ranks(run: FinishedRun, pictures: Sequence[str]) -> Markup | None:
 def _relative_ranks(values: Iterable[float | str | None]) -> list[float]:
     """Return the ranks of the values, divided by their number, in (0, 1]."""
     numbers = [float(v) for v in values if v is not None]
-    return [round(float(rank) / len(numbers), 4) for rank in rankdata(numbers)]
+    return [round(float(rank) / len(numbers), 4) for rank in mid_ranks(numbers)]
 
 
 def conditions(run: FinishedRun) -> Markup:

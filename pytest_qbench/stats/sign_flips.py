@@ -12,7 +12,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import bdtr, gammaln, ndtr, ndtri
 
 Floats = NDArray[np.float64]
@@ -52,6 +51,8 @@ def flip_bound(sums: Floats, members: Floats, alpha: float) -> float:
     members (Hartigan 1969); `members` (G,) are the group sizes. Infinite where not even a drop of every group would be
     rejected, 2**-G / 2 >= alpha.
     """
+    from scipy.optimize import brentq  # importing it takes a fifth of a small run, which may not need it
+
     if 0.5 ** (sums.size + 1) >= alpha:
         return math.inf
     mean, most = float(sums.sum() / members.sum()), float((sums / members).max())

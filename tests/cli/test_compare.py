@@ -158,7 +158,7 @@ def test_a_comparison_is_written_as_page_markdown_data_and_junit(tmp_path: Path,
     assert (gate["outcome"], gate["lost_count"], gate["gained_count"]) == ("fail", 20, 1)
     for kind in ("html", "md"):
         told = wanted[kind].read_text()
-        assert "REGRESSED: accuracy on mini fell by 4.8 pt (99.8 %" in told
+        assert "REGRESSED: accuracy on mini: 4.8 points lost, at least " in told
         assert "-4.8 pt" in told
         assert "mini/19" in told or kind == "md"  # the twentieth lost item
     root = ElementTree.parse(wanted["junit"]).getroot()

@@ -96,7 +96,7 @@ def test_another_model_regresses_against_the_baseline(project: pytest.Pytester, 
     conftest.write_text(conftest.read_text().replace("wrong=False", "wrong=True"))
     result = project.runpytest_subprocess(*SMALL, "--qbench-json=s.json", *workers)
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["REGRESSED: SRCC on mini_* fell by 2.000 (1.000 -> -1.000), allowed 0.01*"])
+    result.stdout.fnmatch_lines(["REGRESSED: SRCC on mini_*: 2.000 lost, at least * (1.000 -> -1.000), allowed 0.01*"])
     rows = [m for m in summary(project)["metrics"] if m["name"] == "assessment.srcc" and m["dataset"]]
     assert {m["verdict"] for m in rows} == {"regressed"}
     assert all(m["value"] == pytest.approx(-1) and m["baseline"] == pytest.approx(1) for m in rows)

@@ -188,7 +188,7 @@ def test_a_failing_gate_prints_its_metrics_and_the_lost_items(project: pytest.Py
             "  mini_a/*: MOS ranks it at * % * % -> * %",
             "  mini/*: * 6.00 -> *",
             "  ... and * more",
-            "REGRESSED: * fell by *; * more regressed*",
+            "REGRESSED: *: * lost, at least *; * more regressed*",
         ]
     )
 

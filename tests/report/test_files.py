@@ -117,7 +117,9 @@ def test_markdown_contains_verdict_flips_and_missing_items(tmp_path: Path) -> No
     run = run_folder(tmp_path / "run", items, records[:-1], [make_record(item, 1) for item in items][:-1], missing=["mini/000199.jpg"])  # fmt: skip
     assert main(["report", str(run), f"--md={tmp_path / 'a.md'}"]) == 0
     text = (tmp_path / "a.md").read_text()
-    assert text.startswith("## Q-Bench: `REGRESSED: accuracy on mini fell by 3.0 pt (74.0 % -> 71.0 %), allowed 1 pt`")
+    assert text.startswith(
+        "## Q-Bench: `REGRESSED: accuracy on mini: 3.0 points lost, at least 1.2 (74.0 % -> 71.0 %), allowed 1 pt`"
+    )
     assert "`200 items, 1 missing`" in text
     assert text.index("| ❌ `accuracy mini` | 74.0 % | 71.0 % | -3.0 pt |") < text.index("<details>")
     assert "- missing: `mini/000199.jpg`" in text

@@ -75,7 +75,7 @@ def cells(tab: Any, column: int) -> list[str]:
 def test_85000_items_in_a_browser(big: Path, tmp_path: Path) -> None:
     assert big.stat().st_size <= LIMIT
     with opened(big, tmp_path / "profile", viewport={"width": 1200, "height": 900}) as tab:
-        assert tab.locator("#verdict").inner_text().startswith("REGRESSED: accuracy on mini fell by 3.0 pt")
+        assert tab.locator("#verdict").inner_text().startswith("REGRESSED: accuracy on mini: 3.0 points lost")
         assert tab.locator("#found").inner_text() == f"{N} of {N} items"
         assert tab.locator("#item-rows .row").count() < 100  # rows out of view do not exist
 
@@ -149,7 +149,7 @@ def test_a_link_to_an_item_opens_it_and_an_outlier_is_a_click_away(hostile: Path
 def test_the_page_is_readable_without_javascript(hostile: Path, tmp_path: Path) -> None:
     with opened(hostile, tmp_path / "profile", ready="h1", java_script_enabled=False) as tab:
         told = tab.locator("body").inner_text()
-        assert "REGRESSED: accuracy on mini fell by 3.0 pt" in told
+        assert "REGRESSED: accuracy on mini: 3.0 points lost" in told
         for part in ("Gates", "What changed", "Accuracy by type and concern", "Metrics", "Conditions"):
             assert part in told
         assert "-3.0 pt" in tab.locator("#gates").inner_text()

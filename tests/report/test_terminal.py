@@ -42,7 +42,9 @@ def cells(text: list[str], start: str) -> list[str]:
 def test_the_verdict_is_first_and_last_and_the_numbers_have_units(finished: FinishedRun, width: int) -> None:
     text = lines(finished, width)
     assert text[0] == text[-1]
-    assert text[0].startswith("REGRESSED: accuracy on mini fell by 3.0 pt (74.0 % -> 71.0 %), allowed 1 pt")
+    assert text[0].startswith(
+        "REGRESSED: accuracy on mini: 3.0 points lost, at least 1.2 (74.0 % -> 71.0 %), allowed 1 pt"
+    )
     assert text[1] == "built against old (1 Dec 2025) | built | 2,000 items, all read"
     assert text[2].split() == ["before", "now", "change", "90", "%", "interval", "margin"]
     assert cells(text, "x accuracy mini") == [

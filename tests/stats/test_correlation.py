@@ -2,16 +2,17 @@ from __future__ import annotations
 
 import math
 import tracemalloc
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest, kstest, norm, pearsonr, spearmanr, t
+from scipy.stats import binomtest, kendalltau, kstest, norm, pearsonr, rankdata, spearmanr, t
 
 from pytest_qbench.stats import paired_correlation as correlation
 from pytest_qbench.stats import resampling
-from pytest_qbench.stats.correlation import Kind, correlation_interval, grouped_interval, plcc, srcc
+from pytest_qbench.stats.correlation import Kind, correlation_interval, grouped_interval, krcc, mid_ranks, plcc, srcc
 from pytest_qbench.stats.influence import level_codes, linear_influence, rank_influence
 from pytest_qbench.stats.intervals import tango
 from pytest_qbench.stats.paired import Paired, mean_of_comparisons
@@ -36,6 +37,28 @@ def tied(n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the lists of `score_lists` rounded to few levels, as with bf16 logits and MOS in half points."""
     new, old, mos = score_lists(n, seed)
     return np.round(1.5 * new), np.round(1.5 * old), np.round(2 * mos) / 2
+
+
+@given(levels)
+def test_kendall_with_ties_equals_scipy(lists: tuple[list[int], list[int]]) -> None:
+    assert krcc(*lists) == pytest.approx(kendalltau(*lists).statistic, abs=1e-15)
+
+
+@pytest.mark.parametrize("make", [score_lists, tied])
+def test_kendall_of_many_items_equals_scipy(make: Callable[[int, int], tuple[np.ndarray, ...]]) -> None:
+    new, _, mos = make(5_000, 3)
+    assert krcc(new, mos) == kendalltau(new, mos).statistic
+
+
+@pytest.mark.parametrize("values", [[1.0, 2.0, math.nan], [1.0, 2.0, math.inf], [1.0, 1.0, 1.0], [1.0]])
+def test_kendall_is_undefined(values: list[float]) -> None:
+    with pytest.raises(Undefined):
+        krcc(values, list(range(len(values))))
+
+
+@given(st.lists(st.one_of(st.floats(allow_nan=False), st.sampled_from([0.0, -0.0, 1.0])), min_size=1))
+def test_ranks_equal_scipy(values: list[float]) -> None:
+    assert mid_ranks(values).tolist() == rankdata(values).tolist()
 
 
 @given(levels)
