@@ -52,6 +52,7 @@ def _run(arguments: argparse.Namespace) -> None:
     from pytest_qbench.report.write import write_reports
 
     finished = read_finished(arguments.run_folder)
+    _ = finished.records  # a folder that mixes two runs is refused, whatever is shown of it
     if arguments.scoring:
         show("\n".join(rescoring_lines(finished)))
     else:

@@ -10,10 +10,10 @@ from pathlib import Path
 from pytest_qbench.baseline.snapshot import SNAPSHOT
 from pytest_qbench.items import Item
 from pytest_qbench.metrics.metrics import Metric
-from pytest_qbench.records import RECORDS, Record, read_records
+from pytest_qbench.records import Record, read_records
 from pytest_qbench.report.thumbnails import read_thumbnails
 from pytest_qbench.runs.items_file import read_items
-from pytest_qbench.runs.read import read_summary
+from pytest_qbench.runs.read import read_records_of, read_summary
 from pytest_qbench.runs.summary import Summary
 from pytest_qbench.runs.summary_parts import Gate
 
@@ -52,7 +52,7 @@ class FinishedRun:
         """Records by task and item."""
         if self.data is not None:
             return self.data.records
-        return {(r.task, r.item): r for r in read_records(self.folder / RECORDS)}
+        return read_records_of(self.folder, self.summary)
 
     @cached_property
     def items(self) -> Mapping[Key, Item]:

@@ -30,20 +30,26 @@ def read_summary(folder: Path) -> Summary:
         raise UsageError(f"{path}: no summary of this version: {e}; run again") from e
 
 
+def read_records_of(folder: Path, summary: Summary) -> dict[tuple[str, str], Record]:
+    """Return the records of a run by task and item. Raises `UsageError` if a record has other conditions."""
+    records: dict[tuple[str, str], Record] = {(r.task, r.item): r for r in read_records(folder / RECORDS)}
+    if foreign := foreign_record(records.values(), summary.fingerprint):
+        raise UsageError(
+            f"{folder / RECORDS}: {foreign.item} was not made under the conditions that {SUMMARY} states; the folder "
+            "mixes two runs: run again"
+        )
+    return records
+
+
 def read_run(folder: Path) -> Results:
     """Return the results of a run. Raises `UsageError` if a file is missing, damaged or incomplete."""
     summary = read_summary(folder)
     expected: dict[tuple[str, str], Item] = {(item.task, item.id): item for item in read_items(folder)}
     if len(expected) != summary.items.total:
         raise UsageError(f"{folder / ITEMS}: {len(expected)} items, {summary.items.total} in {SUMMARY}; run again")
-    records: dict[tuple[str, str], Record] = {(r.task, r.item): r for r in read_records(folder / RECORDS)}
+    records = read_records_of(folder, summary)
     if strange := [item for key in records if key not in expected for item in key[1:]]:
         raise UsageError(f"{folder / RECORDS}: {strange[0]} is not in {ITEMS}; the folder mixes two runs: run again")
-    if foreign := foreign_record(records.values(), summary.fingerprint):
-        raise UsageError(
-            f"{folder / RECORDS}: {foreign.item} was not made under the conditions that {SUMMARY} states; the folder "
-            "mixes two runs: run again"
-        )
     return Results(
         [records[key] for key in expected if key in records],
         expected,

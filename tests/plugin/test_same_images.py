@@ -89,8 +89,9 @@ def test_a_folder_mixed_from_two_runs_is_refused(
     ran = pytester.runpytest_subprocess(*RUN, "--qbench-run-dir=run", "--qbench-resume")
     assert ran.ret == 4
     ran.stderr.fnmatch_lines(["ERROR: *lab/20.png was not made under the conditions of this run; the folder mixes*"])
-    assert main(["compare", "baselines/b", "run"]) == 4
-    assert "lab/20.png was not made under the conditions that summary.json states" in capsys.readouterr().err
+    for command in (["compare", "baselines/b", "run"], ["report", "run"]):
+        assert main(command) == 4
+        assert "lab/20.png was not made under the conditions that summary.json states" in capsys.readouterr().err
     bare = [{k: v for k, v in json.loads(line).items() if k not in ("conditions", "picture")} for line in own]
     records.write_text("".join(json.dumps(line) + "\n" for line in bare))  # as earlier versions wrote them
     ran = pytester.runpytest_subprocess(*RUN, "--qbench-run-dir=run", "--qbench-resume")
