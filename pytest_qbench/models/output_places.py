@@ -59,11 +59,14 @@ def _json_lines(text: str) -> Iterator[int]:
 
 
 def _table_lines(content: bytes) -> Iterator[int]:
-    """Yield the lines in which the rows of a table begin, without its header. A quoted cell may span several lines."""
+    """Yield the lines in which the rows of a table begin, without its header and rows of blank cells.
+
+    A quoted cell may span several lines.
+    """
     quotes, start, is_header, blank = 0, 1, True, True
     for number, line in enumerate(content.split(b"\n"), 1):
         if quotes % 2 == 0:
-            start, blank = number, not line.strip()
+            start, blank = number, not line.strip(b' \t\r,;"') and line.count(b'"') % 2 == 0
         quotes += line.count(b'"')
         if quotes % 2 == 0 and not blank:
             if not is_header:

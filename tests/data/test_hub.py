@@ -217,7 +217,9 @@ def test_a_cell_without_an_image_is_an_error(tmp_path: Path) -> None:
         dataset.items[0].images[0].read()
     with pytest.raises(DataError, match=r"cannot be decoded under .*Q-Bench1_VAL.tsv \(first: 1: no picture in base64"):
         check_images([dataset])
-    assert "entry 1: no image (image is absent or blank)" in refusal(vlmevalkit(tmp_path, ["0", "", *FIRST[2:]]))
+    assert "entry 1 (line 2): no image (image is absent or blank)" in refusal(
+        vlmevalkit(tmp_path, ["0", "", *FIRST[2:]])
+    )
 
 
 def test_json_and_table_of_one_split_are_an_error(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def attempt(root: Path) -> list[Dataset]:
             assert item.images
             assert item.answer is None or item.answer in item.options
             assert (item.target is not None and math.isfinite(item.target)) == (item.task == "assessment")
-            assert bool(item.golden) == (item.task == "description")
+            assert not item.golden or item.task == "description"
             for image in item.images:
                 assert Path(image.name).resolve().is_relative_to(root.resolve())
         assert len(select([dataset], limit=1, seed=0)[0].items) == 1

@@ -78,6 +78,7 @@ def read_table(path: Path, label: str) -> list[Row]:
 @dataclass(slots=True)
 class _Record:
     number: int
+    line: int
     offset: int
     size: int
     cells: list[str]
@@ -99,7 +100,7 @@ def _rows(path: Path, label: str, delimiter: str, records: Iterator[_Record]) ->
     embedded = _EmbeddedImages(path, label, delimiter, header)
     for record in chain(start, records):
         fields: dict[str, object] = {name: cell for name, cell in zip(header, record.cells, strict=False) if name}
-        row = Row(label, record.number + len(start), fields)
+        row = Row(label, record.number + len(start), fields, line=record.line)
         if len(record.cells) != len(header):
             raise row.error(
                 f"{len(record.cells)} cells where the header has {len(header)}", "correct its quotes and separators"
@@ -162,29 +163,35 @@ def _listed(cell: str) -> list[str]:
 
 def _records(lines: Iterator[bytes], label: str, delimiter: str) -> Iterator[_Record]:
     """Yield the header (number 0) and the records; a quoted cell may run over several lines."""
-    offset, number, pending = 0, 0, b""
-    for line in lines:
-        pending += line
+    offset, number, line, pending = 0, 0, 1, b""
+    for end, text in enumerate(lines, 1):
+        pending += text
+        place = f"{label}: entry {number} (line {line})"
         if len(pending) >= _LONGEST_RECORD:
             size = f"larger than {_LONGEST_RECORD // MIB} MiB"
-            raise DataError(f"{label}: entry {number}: {size}; correct its quotes or download it again")
+            raise DataError(f"{place}: {size}; correct its quotes or download it again")
         if pending.count(b'"') % 2:
             continue
         if pending.strip():
-            yield _record(number, offset, pending, label, delimiter)
-            number += 1
-        offset, pending = offset + len(pending), b""
+            cells = _cells(pending, place, delimiter)
+            if number == 0 or any(
+                cell and not cell.isspace() for cell in cells
+            ):  # spreadsheets end with rows of blanks
+                yield _Record(number, line, offset, len(pending), cells)
+                number += 1
+        offset, line, pending = offset + len(pending), end + 1, b""
     if pending:
-        raise DataError(f"{label}: entry {number}: a quoted cell does not end; correct its quotes or download it again")
+        raise DataError(f"{label}: entry {number} (line {line}): a quoted cell does not end; correct its quotes or "
+                        "download it again")  # fmt: skip
 
 
-def _record(number: int, offset: int, content: bytes, label: str, delimiter: str) -> _Record:
+def _cells(content: bytes, place: str, delimiter: str) -> list[str]:
     try:
-        return _Record(number, offset, len(content), _split(content.decode("utf-8-sig"), delimiter))
+        return _split(content.decode("utf-8-sig"), delimiter)
     except UnicodeDecodeError as e:
-        raise DataError(f"{label}: entry {number}: not UTF-8; save the file as UTF-8") from e
+        raise DataError(f"{place}: not UTF-8; save the file as UTF-8") from e
     except ValueError as e:
-        raise DataError(f"{label}: entry {number}: {e}; correct its quotes") from e
+        raise DataError(f"{place}: {e}; correct its quotes") from e
 
 
 def _split(record: str, delimiter: str) -> list[str]:

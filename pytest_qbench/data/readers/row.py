@@ -13,7 +13,7 @@ from pytest_qbench.untrusted.shape import short_repr
 
 @dataclass(slots=True)
 class Row:
-    """A record: `file` and `number` (from 1) give its position.
+    """A record: `file` and `number` (from 1) give its position, and `line` (from 1) in a table.
 
     `images` are the images that the format embeds (parquet, base64); without any, the record names files. `content` is
     a hash of these images. `aliases` are further ids of the record besides the one in its fields.
@@ -25,11 +25,12 @@ class Row:
     images: tuple[ImageSource, ...] = ()
     content: str | None = None
     aliases: tuple[str, ...] = ()
+    line: int | None = None
 
     @property
     def place(self) -> str:
-        """File and entry, for messages."""
-        return f"{self.file}: entry {self.number}"
+        """File, entry and line, for messages."""
+        return f"{self.file}: entry {self.number}" + ("" if self.line is None else f" (line {self.line})")
 
     def error(self, problem: str, remedy: str) -> DataError:
         """Return the error that names file, record, problem and remedy in one line."""

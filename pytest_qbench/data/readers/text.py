@@ -41,10 +41,10 @@ def read_text_table(path: Path, label: str) -> list[Row]:
     rows: list[Row] = []
     for number, line in body:
         cells = split(line)
-        row = Row(label, len(rows) + 1, dict(zip(header, cells, strict=False)))
+        row = Row(label, len(rows) + 1, dict(zip(header, cells, strict=False)), line=number)
         if len(cells) != len(header):
             raise row.error(
-                f"{len(cells)} columns in line {number}, {len(header)} in the first",
+                f"{len(cells)} columns, {len(header)} in the first line",
                 "save it as CSV where names hold blanks",
             )
         rows.append(row)

@@ -34,7 +34,7 @@ def read_workbook(path: Path, label: str) -> list[Row]:
     if repeated := sorted({name for name in header if name and header.count(name) > 1}):
         raise DataError(f"{label}: column {', '.join(repeated)} appears twice; rename one")
     rows = [
-        Row(label, number, {name: value for name, value in zip(header, values, strict=False) if name})
+        Row(label, number, {name: value for name, value in zip(header, values, strict=False) if name}, line=number + 1)
         for number, values in enumerate(cells[1:], 1) if any(value is not None for value in values)
     ]  # fmt: skip
     if not rows:

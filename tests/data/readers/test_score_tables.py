@@ -70,7 +70,7 @@ def test_more_columns_without_a_header_need_their_numbers(tmp_path: Path) -> Non
 
 def test_a_line_with_another_number_of_columns_is_named(tmp_path: Path) -> None:
     write(tmp_path / "iqa" / "mine.txt", "a.jpg 1\nmy photo.jpg 2\n")
-    assert "mine.txt: entry 2: 3 columns in line 2, 2 in the first; save it as CSV" in refusal(tmp_path)
+    assert "mine.txt: entry 2 (line 2): 3 columns, 2 in the first line; save it as CSV" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("column", ["ref", "ref_img", "ref_img_path", "Reference", "source", "ori_img", "Ref Image"])

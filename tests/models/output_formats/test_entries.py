@@ -70,7 +70,7 @@ def test_a_plain_table_of_scores(tmp_path: Path, name: str, suffix: str, content
 
 def test_a_score_that_is_no_number_is_an_error_of_the_item(tmp_path: Path) -> None:
     (tmp_path / "koniq.csv").write_text("image,score\n100.jpg,nan\n")
-    with pytest.raises(ItemError, match="koniq.csv: entry 1: score 'nan' is not a finite number|no score"):
+    with pytest.raises(ItemError, match=r"koniq.csv: entry 1 \(line 2\): score 'nan' is not a finite number|no score"):
         model(tmp_path).recall([scored_item("100.jpg")])
 
 
@@ -90,7 +90,7 @@ def test_tokens_that_end_a_sequence_are_no_part_of_the_reply(tmp_path: Path, end
 
 def test_a_failed_request_of_vlmevalkit_is_no_reply(tmp_path: Path) -> None:
     (tmp_path / "m_Q-Bench1_VAL.csv").write_text("index,question,A,B,C,prediction\n0,How does object 0 look?,Sharp,Blurred,Noisy,Failed to obtain answer via API.\n")  # fmt: skip
-    with pytest.raises(ItemError, match="entry 1: the endpoint gave no answer"):
+    with pytest.raises(ItemError, match=r"entry 1 \(line 2\): the endpoint gave no answer"):
         model(tmp_path).recall([question(0)])
 
 
@@ -121,7 +121,7 @@ def test_an_entry_that_states_why_its_reply_ended(tmp_path: Path, field: str, va
 def test_a_reply_that_a_filter_or_a_failure_ended_is_no_answer(tmp_path: Path, reason: str) -> None:
     (tmp_path / "llvisionqa_dev.csv").write_text(f"id,response,finish_reason\n0,The,{reason}\n1,B,stop\n")
     found = model(tmp_path)
-    with pytest.raises(ItemError, match=r"llvisionqa_dev.csv: entry 1: the reply .*; run this item again"):
+    with pytest.raises(ItemError, match=r"llvisionqa_dev.csv: entry 1 \(line 2\): the reply .*; run this item again"):
         found.recall([question(0)])
     assert found.recall([question(1)]) == [Response("B")]
 
