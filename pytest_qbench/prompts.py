@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 AnswerMode = Literal["generate", "likelihood", "perplexity"]
 ANSWER_MODES: tuple[AnswerMode, ...] = ("generate", "likelihood", "perplexity")
 
+QUALITY_WORDS = ("good", "poor")
+"""The words whose probabilities give the quality score, if a prompt set names no others."""
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-# What checks of a model ask, whatever the prompts of the run are.
+# Prompts of `qbench doctor` and of probes. --qbench-prompts does not change them.
 RATE = "Rate the quality of the image."
 RATE_PREFIX = "The quality of the image is"
-QUALITY_WORDS = ("good", "poor")
 # For endpoints that cannot continue a reply. Not in a prompt set: a run that asks this says so in its conditions.
 ONE_WORD = "Answer with one word: {} or {}."
 DEFAULT_PROMPTS = "default"
@@ -41,9 +42,10 @@ _CONTEXT_LINE = re.compile(r"[^\n]*\{context\}[^\n]*\n?")
 class Prompt:
     """One user turn; `prefix` is the beginning of the assistant's turn that the model continues.
 
-    `key` is the item's id: from it, a model without weights gives the same answer in every batch. Images are RGB. Do
-    not change them in place; each access may decode them again (`models.images.LazyImages`). `system` is the system's
-    turn. `places` says where each image stands in `text`, in characters; without it, the images stand before the text.
+    `key` is the item's id. A random model derives its answer from it, so that batches do not change the answer. Images
+    are RGB. Do not change them in place; each access may decode them again (`models.images.LazyImages`). `system` is
+    the system's turn. `places` says where each image stands in `text`, in characters; without it, the images stand
+    before the text.
     """
 
     key: str
@@ -80,8 +82,8 @@ class Template:
     prefix: str | None = None
     system: str | None = None
 
-    def of(self, item: Item) -> str:
-        """Return the template for an item, by its number of images."""
+    def text_for(self, item: Item) -> str:
+        """Return `pair` for an item with two images, if there is one, else `text`."""
         return self.pair if self.pair is not None and len(item.images) == 2 else self.text
 
     def prompt(self, item: Item, images: Sequence[Image]) -> Prompt:
@@ -91,7 +93,7 @@ class Template:
 
     def fill(self, item: Item) -> tuple[str, tuple[int, ...]]:
         """Return the text of an item's prompt, and where its images stand in it."""
-        template = self.of(item)
+        template = self.text_for(item)
         if not item.context:
             template = _CONTEXT_LINE.sub("", template)
         fields = {"question": str(item.question), "options": listed(item.options), "context": item.context or ""}
@@ -106,8 +108,8 @@ class Template:
         return text + template[end:], tuple(places)
 
     def places_images_of(self, item: Item) -> bool:
-        """Tell whether the template says where the images of an item stand."""
-        return _IMAGES.search(self.of(item)) is not None
+        """Return whether the template says where the images of an item stand."""
+        return _IMAGES.search(self.text_for(item)) is not None
 
     def shown(self) -> str:
         """Return the whole template in one line: system, text or pair, prefix."""

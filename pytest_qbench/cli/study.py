@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     from pytest_qbench.prompt_sets.read import named_set
     from pytest_qbench.report.text_table import aligned
     from pytest_qbench.scoring.score import Scoring
-    from pytest_qbench.studies.context import compare, measure_both, with_context
+    from pytest_qbench.studies.context import compare, items_with_context, measure_both
 
     spec = parse_spec(arguments.model)
     check(spec)
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         items = [item for item in items if item.task != "description"]
     else:
         check_judge(arguments.judge)
-    items = with_context(items, lambda item: "{context}" in prompt_set.template(item.task, answer).of(item))
+    items = items_with_context(items, lambda item: "{context}" in prompt_set.template(item.task, answer).text_for(item))
 
     def judge() -> Judge:
         return make_judge(arguments.judge)

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar
 import openai
 
 from pytest_qbench.endpoints.address import Address
-from pytest_qbench.endpoints.body import TooLargeError, limit_body
+from pytest_qbench.endpoints.body_limit import TooLargeError, limit_body
 from pytest_qbench.endpoints.cache import Cache, cache_key
 from pytest_qbench.endpoints.completion import (
     Completion,

@@ -15,8 +15,9 @@ _PAUSE = 0.02  # seconds between two attempts to take a slot that processes shar
 class Slots:
     """The slots of one process. Hold one with ``async with`` during a request.
 
-    `processes` processes share `allowed` slots equally. With fewer slots than processes, a process holds at most one
-    slot at a time. It then locks the byte of that slot in the file `shared`. The kernel unlocks it if the process dies.
+    Each process may hold `allowed // processes` slots; a remainder is not used. With fewer slots than processes, a
+    process holds at most one slot at a time. Slot n is byte n of the file `shared`, which its holder locks. The kernel
+    unlocks it if the process dies.
     """
 
     def __init__(self, allowed: int, processes: int = 1, shared: Path | None = None) -> None:

@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from pytest_qbench.engine.alterations import Alterations
 from pytest_qbench.engine.batching import plan_batches
 from pytest_qbench.engine.dispatch import ITEM_FAILURES, BatchBuilder, PromptSettings
 from pytest_qbench.engine.grader import Grader, error_record
 from pytest_qbench.engine.prefetch import Batch, Prefetcher, PreparedBatch
+from pytest_qbench.engine.prompt_changes import PromptChanges
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
 from pytest_qbench.judges.base import Judge
@@ -61,11 +61,11 @@ class Engine:
         marks_answers: bool = False,
         max_new_tokens: Mapping[str, int] = MAX_NEW_TOKENS,
         prompt_set: PromptSet | None = None,
-        on_alteration: Callable[[dict[str, Any]], None] = lambda found: None,
+        on_prompt_change: Callable[[dict[str, Any]], None] = lambda found: None,
     ) -> None:
         """Wrap a loaded model. `batch_size` None starts with the model's own size and halves it when memory runs out.
 
-        `prompt_set` None is the packaged default. `on_alteration` takes what `Alterations` finds.
+        `prompt_set` None is the packaged default. `on_prompt_change` takes what `PromptChanges` finds.
 
         Raises `ModelError` for a model whose methods have earlier names.
         """
@@ -80,7 +80,7 @@ class Engine:
         self._settings = PromptSettings(
             answer, blind, scoring.words, max_new_tokens, prompt_set or packaged_set(DEFAULT_PROMPTS)
         )
-        self._alterations = Alterations(on_alteration)
+        self._prompt_changes = PromptChanges(on_prompt_change)
         self._grade = Grader(scoring, judge, judge_rounds, reads_unparsed, marks_answers)
         self._prefetcher = Prefetcher(model)
         self._expected: deque[tuple[tuple[Item, ...], int]] = deque()
@@ -218,5 +218,5 @@ class Engine:
         with given_prompts.collect() as given:
             responses = self._settings.query(self.model, items, prompts)
         template = self._settings.prompt_set.template(items[0].task, self.answer)
-        self._alterations.add(items, prompts, given, template)
+        self._prompt_changes.add(items, prompts, given, template)
         return responses

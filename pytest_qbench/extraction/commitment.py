@@ -6,13 +6,13 @@ import re
 from collections.abc import Sequence
 
 from pytest_qbench.extraction.mentions import Mention
-from pytest_qbench.extraction.reading import Reading
+from pytest_qbench.extraction.parsed_reply import ParsedReply
 from pytest_qbench.extraction.vocabulary import OF_THE_IMAGE, REVISES
 
 _STOP = re.compile(r"\s*[.!\n]")
 
 
-def is_committed(reading: Reading, live: Sequence[Mention]) -> bool:
+def is_committed(reading: ParsedReply, live: Sequence[Mention]) -> bool:
     """Whether the first of the `live` mentions is the answer although the reply names other options too.
 
     It is the answer if it opens or concludes the reply: by letter, or by text that ends a sentence. Nothing may
@@ -31,7 +31,7 @@ def is_committed(reading: Reading, live: Sequence[Mention]) -> bool:
     return not any(_is_contradiction(reading, first, m) for m in later)
 
 
-def _is_contradiction(reading: Reading, first: Mention, m: Mention) -> bool:
+def _is_contradiction(reading: ParsedReply, first: Mention, m: Mention) -> bool:
     """Whether a later mention contradicts the first one as the answer."""
     labelled = first.letter and first.end > first.start + 1
     if m.option == first.option:
@@ -51,12 +51,12 @@ def _is_contradiction(reading: Reading, first: Mention, m: Mention) -> bool:
     return beside and (_ends_sentence(reading, m) or not (labelled or "\n" in reading.gaps[first.end]))
 
 
-def _ends_sentence(reading: Reading, m: Mention) -> bool:
+def _ends_sentence(reading: ParsedReply, m: Mention) -> bool:
     """Whether a sentence or line ends right after a mention."""
     return m.end == len(reading.words) or bool(_STOP.match(reading.gaps[m.end]))
 
 
-def _is_of_the_image(reading: Reading, m: Mention) -> bool:
+def _is_of_the_image(reading: ParsedReply, m: Mention) -> bool:
     """Whether a mention is about the whole image: "the image is blurry", not "the background is blurry"."""
     start = reading.clause(m.start)
     return bool(OF_THE_IMAGE.match(" ".join(word for word in reading.words[start : m.start] if word != "not")))

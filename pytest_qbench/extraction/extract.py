@@ -22,7 +22,7 @@ from pytest_qbench.extraction.commitment import is_committed
 from pytest_qbench.extraction.container import marked_answer
 from pytest_qbench.extraction.mentions import Mention
 from pytest_qbench.extraction.normalize import plain, plain_option, tokens
-from pytest_qbench.extraction.reading import Reading
+from pytest_qbench.extraction.parsed_reply import ParsedReply
 from pytest_qbench.extraction.refusal import is_refusal
 from pytest_qbench.extraction.vocabulary import (
     ERROR,
@@ -104,13 +104,13 @@ def _read(text: str, reply: str, options: Sequence[str]) -> Extraction:
     if {"yes", "no"} <= set(folded.values()) and not same:
         text = NO_WORDS.sub("no", text, count=1) if NO_WORDS.match(text) else text
         text = YES.sub("yes", text, count=1) if YES.match(text) else text
-    reading = Reading(text, options)
+    reading = ParsedReply(text, options)
     if len(same) == 1 and all(m.option in same for m in reading.mentions if m.letter):
         return Extraction(same.pop(), "option text alone")
     return _decide(text, reading)
 
 
-def _decide(text: str, reading: Reading) -> Extraction:
+def _decide(text: str, reading: ParsedReply) -> Extraction:
     mentions = reading.mentions
     live = _concluding_mentions([m for m in mentions if m.polarity in ("affirmed", "in passing")])
     rejected = {m.option for m in mentions if m.polarity == "rejected"}

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import re
 
-# Opening and closing tag of each format: DeepSeek and Qwen, Seed, Magistral, Kimi, Open-R1, MedGemma, gpt-oss.
+# Opening and closing tag of each format.
 TAGS = (
+    # DeepSeek, Qwen and Seed
     (r"<(?:seed:)?(?:think|thinking|thought|thoughts|reasoning)\b[^<>\n]{0,40}>",
      r"</(?:seed:)?(?:think|thinking|thought|thoughts|reasoning)\s*>"),
+    # Magistral
     (r"\[(?:THINK|THINKING|REASONING)\]", r"\[/(?:THINK|THINKING|REASONING)\]"),
+    # Kimi
     (r"◁(?:think|thinking)▷", r"◁/(?:think|thinking)▷"),
+    # Open-R1
     (r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),
+    # templates with special tokens of that name
     (r"<\|(?:think|thinking)\|>", r"<\|/(?:think|thinking)\|>"),
+    # MedGemma
     (r"<unused94>", r"<unused95>"),
+    # gpt-oss, whose answer has a channel of its own
     (r"(?:<\|start\|>assistant)?<\|channel\|>(?:analysis|commentary)\b",
      r"<\|channel\|>final<\|message\|>"),
 )  # fmt: skip

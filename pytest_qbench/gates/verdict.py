@@ -1,4 +1,4 @@
-"""The rule of a gate: from one paired comparison to a verdict."""
+"""The verdict on one row of a gate. `evaluate` gives the gate the verdict of its worst row."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from pytest_qbench import __version__, prompts
-from pytest_qbench.metrics.asked_prompts import PROMPTS, asked_prompts, describe_prompts
+from pytest_qbench.metrics.prompt_fingerprint import PROMPTS, describe_prompts, effective_prompts
 from pytest_qbench.prompt_sets.read import packaged_set
 from pytest_qbench.prompts import AnswerMode, PromptSet
 from pytest_qbench.scoring.score import DEFAULT, Scoring
@@ -102,8 +102,8 @@ class Fingerprint:
 
     `asked` describes how the prompts of an assessment differ from the protocol. In the JSON it is a part of `scoring`.
     `model`, `judge`, `unparsed` (the judge that reads unparsed replies) and `marking` (the judge that marks all) are
-    the descriptions that these objects give of themselves. `prompts` describes what each task asks (`asked_prompts`).
-    `other` holds entries that this version does not know.
+    the descriptions that these objects give of themselves. `prompts` describes the prompts of each task
+    (`effective_prompts`). `other` holds entries that this version does not know.
     """
 
     prompts: str | Mapping[str, Any] | None = None
@@ -245,7 +245,8 @@ def differences(task: str, old: Fingerprint, new: Fingerprint) -> list[str]:
     found = []
     for key in COMPARABLE[task]:
         if key == "prompts":
-            (before, text), (after, new_text) = (asked_prompts(task, each.prompts, each.answer) for each in (old, new))
+            before, text = effective_prompts(task, old.prompts, old.answer)
+            after, new_text = effective_prompts(task, new.prompts, new.answer)
             found += [f'prompts: "{text}" -> "{new_text}"'] if before != after else []
         else:
             before, after = (entry.get(key, DEFAULTS.get(key)) for entry in entries)

@@ -18,7 +18,7 @@ from pytest_qbench.plugin.fixtures import (
     qbench_results,
 )
 from pytest_qbench.session.options import NAME, add_options, given, in_use
-from pytest_qbench.session.workers import is_worker
+from pytest_qbench.session.process_role import is_worker
 
 FIRST_REPLIES = 50
 """Replies to questions after which a model that names no options is told."""

@@ -22,10 +22,10 @@ def run_of(config: pytest.Config) -> Run:
 
         handle_interrupts(config)  # first: the next lines import
         from pytest_qbench.errors import UsageError
+        from pytest_qbench.session.process_role import role_of
         from pytest_qbench.session.request import without_run_folder
         from pytest_qbench.session.run import Run
         from pytest_qbench.session.settings import read_settings
-        from pytest_qbench.session.workers import role_of
 
         try:
             settings = read_settings(config)

@@ -14,7 +14,7 @@ from pytest_qbench.plugin.nodes import ItemNode, Items, is_plain, item_nodes
 from pytest_qbench.plugin.stash import GATE_CALLS
 from pytest_qbench.session.gc import freeze, gc_paused
 from pytest_qbench.session.options import NAME, NOT_MEASURED, in_use
-from pytest_qbench.session.workers import is_controller, is_worker
+from pytest_qbench.session.process_role import is_controller, is_worker
 
 if TYPE_CHECKING:
     from pytest_qbench.items import Item, Task

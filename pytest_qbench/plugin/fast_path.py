@@ -17,7 +17,7 @@ from pytest_qbench.plugin.nodes import ItemNode
 from pytest_qbench.plugin.progress import flush_manually
 from pytest_qbench.session.gc import freeze
 from pytest_qbench.session.options import NAME
-from pytest_qbench.session.workers import is_worker
+from pytest_qbench.session.process_role import is_worker
 
 if TYPE_CHECKING:
     from pytest_qbench.session.run import Run

@@ -9,8 +9,8 @@ from pytest_qbench.plugin.collection import bench_item
 from pytest_qbench.plugin.interrupts import INTERRUPTS
 from pytest_qbench.session.gc import gc_paused
 from pytest_qbench.session.options import NOT_MEASURED, given_model
+from pytest_qbench.session.process_role import is_worker
 from pytest_qbench.session.run import Run
-from pytest_qbench.session.workers import is_worker
 
 _ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 

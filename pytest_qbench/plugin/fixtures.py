@@ -9,7 +9,7 @@ import pytest
 from pytest_qbench.errors import UsageError
 from pytest_qbench.escaping import printable
 from pytest_qbench.plugin.access import run_of
-from pytest_qbench.session.workers import role_of
+from pytest_qbench.session.process_role import role_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_qbench.plugin.stash import FULL_RUNS
-from pytest_qbench.session.workers import is_worker
+from pytest_qbench.session.process_role import is_worker
 
 _PHASE_HOOKS = ("protocol", "setup", "call", "teardown", "makereport")  # as hooks pytest_runtest_...
 # What looks at each test for its report or its trace hooks into one of these.

@@ -15,7 +15,7 @@ from pytest_qbench.plugin.nodes import node_name
 from pytest_qbench.plugin.watchers import LISTENS, listens_to_phases
 from pytest_qbench.session.chunks import plan_chunks
 from pytest_qbench.session.options import in_use
-from pytest_qbench.session.workers import is_controller
+from pytest_qbench.session.process_role import is_controller
 
 if TYPE_CHECKING:
     from pytest_qbench.session.run import Run

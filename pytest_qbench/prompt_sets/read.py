@@ -14,7 +14,7 @@ from pytest_qbench.untrusted.parsing import read_yaml
 
 OPTION = "--qbench-prompts"
 PACKAGED = Path(__file__).with_name("sets.yaml")
-# The placeholders that each template must and may have.
+# The placeholders that each template must have. `_check` knows the optional ones.
 _REQUIRED: Mapping[str, frozenset[str]] = {
     "perception": frozenset({"question", "options"}),
     "likelihood": frozenset({"question"}),

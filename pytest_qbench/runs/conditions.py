@@ -6,8 +6,8 @@ import hashlib
 import json
 from collections.abc import Iterable
 
-from pytest_qbench.metrics.asked_prompts import stated_prompts
 from pytest_qbench.metrics.fingerprint import COMPARABLE, DEFAULTS, Fingerprint
+from pytest_qbench.metrics.prompt_fingerprint import configured_hash
 from pytest_qbench.records import Record
 
 
@@ -18,7 +18,7 @@ def conditions_hash(task: str, fingerprint: Fingerprint) -> str:
     """
     entries = fingerprint.to_json()
     named = {key: entries.get(key, DEFAULTS.get(key)) for key in (*COMPARABLE[task], "model")}
-    named["prompts"] = stated_prompts(task, fingerprint.prompts)  # a project's change is known after the first records
+    named["prompts"] = configured_hash(task, fingerprint.prompts)  # a project's change is known after the first records
     return hashlib.sha256(json.dumps(named, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
 
 

@@ -23,7 +23,7 @@ class MadeWith:
     `conditions` are entries of the fingerprint that come from the model: those of a replayed run, or the part of the
     protocol that an endpoint cannot follow. `left_out` lists recorded outputs that match no item. `outputs_matched`
     counts the matched items by rule. `altered` has the forms of prompts that the project changed, by task
-    (`engine.alterations`).
+    (`engine.prompt_changes`).
     """
 
     model: Mapping[str, Any] | None = None

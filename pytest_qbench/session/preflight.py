@@ -12,8 +12,8 @@ from pytest_qbench.baseline.expectation import expected_keys
 from pytest_qbench.baseline.store import find_baseline, names_of_baselines, read_fingerprint
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import TASKS, Item
-from pytest_qbench.metrics.asked_prompts import are_altered
 from pytest_qbench.metrics.fingerprint import COMPARABLE, Fingerprint, differences
+from pytest_qbench.metrics.prompt_fingerprint import are_changed_by_project
 from pytest_qbench.records import Key
 from pytest_qbench.session.baseline_lookup import data_name
 from pytest_qbench.session.fingerprint import run_fingerprint
@@ -68,7 +68,7 @@ def check_conditions(run: Run, tasks: Iterable[str]) -> None:
     unknown = set(_JUDGE_CONDITIONS) if made_with.judge is None else set()
     if not is_loaded and (spec is None or spec.kind == "openai"):
         unknown.add("scoring")
-    if run.request.has_project_model or are_altered(baseline.fingerprint.prompts):
+    if run.request.has_project_model or are_changed_by_project(baseline.fingerprint.prompts):
         unknown.add("prompts")  # how the project changes them is known when they were asked
     without: dict[str, Any] = dict.fromkeys(unknown)
     old, new = (replace(each, **without) for each in (baseline.fingerprint, run_fingerprint(run.request, made_with)))

@@ -20,9 +20,9 @@ from pytest_qbench.runs.run_folder import RunFolder
 from pytest_qbench.session.chunk_measurer import Measurer
 from pytest_qbench.session.fingerprint import run_fingerprint
 from pytest_qbench.session.pictures import changed_pictures
+from pytest_qbench.session.process_role import ProcessRole
 from pytest_qbench.session.request import RunRequest
 from pytest_qbench.session.resume_settings import resume_settings
-from pytest_qbench.session.workers import ProcessRole
 from pytest_qbench.untrusted.files import write_text
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Recorder:
         """Write the judge's control scores to the run folder. They vary from run to run, so they are not compared."""
         self.folder.note_made_with({"judge_control": self.made_with.judge_control})
 
-    def note_alteration(self, altered: dict[str, dict[str, Any]]) -> None:
+    def note_prompt_change(self, altered: dict[str, dict[str, Any]]) -> None:
         """Write how the project changes prompts, as soon as that is seen."""
         self.made_with.altered = altered
         self.folder.note_made_with({"altered": altered})

@@ -176,7 +176,7 @@ class RunRequest:
         for task in self.tasks:
             items = [item for item in self.items_of(task) if item.context]
             template = self.prompt_set.template(task, self.answer)
-            if lost := [item for item in items if "{context}" not in template.of(item)]:
+            if lost := [item for item in items if "{context}" not in template.text_for(item)]:
                 raise UsageError(
                     f"{OPTION}={self.settings.prompts}: {task} has no {{context}}, but {len(lost)} items have one "
                     f"(first: {lost[0].id}); add {{context}} to the template, or remove context from the data"

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from pytest_qbench.items import Dataset
-from pytest_qbench.metrics.asked_prompts import describe_prompts
 from pytest_qbench.metrics.fingerprint import token_limits
+from pytest_qbench.metrics.prompt_fingerprint import describe_prompts
 from pytest_qbench.models.pixels import PIXEL_RULES
 from pytest_qbench.session.request import RunRequest
 

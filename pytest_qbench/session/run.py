@@ -15,10 +15,10 @@ from pytest_qbench.runs.endpoint_usage import EndpointUsage
 from pytest_qbench.runs.made_with import MadeWith
 from pytest_qbench.session.endpoints import SessionEndpoints
 from pytest_qbench.session.gating import Gating
+from pytest_qbench.session.process_role import ProcessRole
 from pytest_qbench.session.recorder import Recorder
 from pytest_qbench.session.request import RunRequest
 from pytest_qbench.session.settings import Settings
-from pytest_qbench.session.workers import ProcessRole
 
 if TYPE_CHECKING:  # statistics load where gates run; a worker only measures
     from pytest_qbench.baseline.baseline import Baseline, MissingBaseline

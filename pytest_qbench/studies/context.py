@@ -1,4 +1,4 @@
-"""Does context in the prompt help? The same items with and without theirs, compared in pairs."""
+"""Compare the same items with and without their context, in pairs: does context in the prompt help?"""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ TAIL = 0.025
 
 @dataclass(frozen=True, slots=True)
 class ContextEffect:
-    """What context does to one metric on one dataset or slice; `problem` says why there is no comparison.
+    """The effect of context on one metric, on one dataset or slice. `problem` says why there is no comparison.
 
-    `answers_changed` counts the items whose answer, score or grade is another one.
+    `answers_changed` counts the items whose answer, score or grades differ with and without context.
     """
 
     metric: str
@@ -46,12 +46,12 @@ class ContextEffect:
         return None if self.paired is None else min(1.0, 2 * min(self.paired.p_value, self.paired.p_gain))
 
 
-def with_context(items: Sequence[Item], prompts_with_context: Callable[[Item], bool]) -> list[Item]:
-    """Return the items that have a context; raises `UsageError` for none, or where the prompts would not send it."""
+def items_with_context(items: Sequence[Item], sends_context: Callable[[Item], bool]) -> list[Item]:
+    """Return the items that have a context. Raises `UsageError` if none has one, or if a template lacks `{context}`."""
     found = [item for item in items if item.context]
     if not found:
         raise UsageError("no item has a context: add a field or column context to the data (docs: studies)")
-    if lost := [item for item in found if not prompts_with_context(item)]:
+    if lost := [item for item in found if not sends_context(item)]:
         raise UsageError(f"the prompts of {lost[0].task} have no {{context}}: add it to the template")
     return found
 
@@ -70,7 +70,7 @@ def compare(pairs: Sequence[tuple[Record, Record]], seed: int = 0) -> Iterator[C
     for (task, dataset), own in by_dataset.items():
         yield _effect(METRICS[task], dataset, None, own, seed)
         if task == "perception":
-            for slice_ in published_order(new for new, _ in own):
+            for slice_ in published_order(aware for aware, _ in own):
                 key, _, value = slice_.partition("=")
                 part = [pair for pair in own if pair[0].slices.get(key) == value]
                 yield _effect(METRICS[task], dataset, slice_, part, seed)
@@ -79,7 +79,7 @@ def compare(pairs: Sequence[tuple[Record, Record]], seed: int = 0) -> Iterator[C
 def _effect(
     metric: str, dataset: str, slice_: str | None, pairs: Sequence[tuple[Record, Record]], seed: int
 ) -> ContextEffect:
-    changed = sum((new.choice, new.score) != (old.choice, old.score) for new, old in pairs)
+    changed = sum(_result(aware) != _result(bare) for aware, bare in pairs)
     failed = [record for pair in pairs for record in pair if record.status == "error"]
     if failed:
         problem = f"{len(failed)} measurements ended in an error (first: {failed[0].item}: {failed[0].error})"
@@ -90,9 +90,13 @@ def _effect(
         return ContextEffect(metric, dataset, slice_, len(pairs), changed, None, str(e))
 
 
+def _result(record: Record) -> tuple[object, ...]:
+    return record.choice, record.score, record.judge
+
+
 def _paired(metric: str, pairs: Sequence[tuple[Record, Record]], seed: int) -> Paired:
     if metric != METRICS["assessment"]:
         return paired_items(metric, pairs, TAIL)
-    new, old = ([record.score or 0.0 for record in column] for column in zip(*pairs, strict=True))
+    aware, bare = ([record.score or 0.0 for record in column] for column in zip(*pairs, strict=True))
     mos = [float(record.target or 0.0) for record, _ in pairs]
-    return paired_correlation(new, old, mos, [record.group for record, _ in pairs], "srcc", TAIL, seed)
+    return paired_correlation(aware, bare, mos, [record.group for record, _ in pairs], "srcc", TAIL, seed)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_qbench.metrics.asked_prompts import FIRST_PROMPTS, are_altered, describe_prompts
 from pytest_qbench.metrics.fingerprint import Fingerprint, differences, fingerprint, other_differences
+from pytest_qbench.metrics.prompt_fingerprint import LEGACY_DEFAULT_HASH, are_changed_by_project, describe_prompts
 from pytest_qbench.prompt_sets.read import packaged_set
 from pytest_qbench.prompts import MAX_NEW_TOKENS, AnswerMode
 from pytest_qbench.runs.conditions import conditions_hash
@@ -102,9 +102,9 @@ def test_conditions_of_the_model_replace_entries() -> None:
 
 
 def test_a_baseline_from_before_the_sets_compares_with_the_default_prompts_alone() -> None:
-    earlier = replace(made(), prompts=FIRST_PROMPTS)
+    earlier = replace(made(), prompts=LEGACY_DEFAULT_HASH)
     assert differences("perception", earlier, made()) == differences("perception", made(), earlier) == []
-    likelihood = replace(made("likelihood"), prompts=FIRST_PROMPTS)
+    likelihood = replace(made("likelihood"), prompts=LEGACY_DEFAULT_HASH)
     assert differences("perception", likelihood, made("likelihood")) == []
     (told,) = differences("perception", earlier, made(prompt_set=packaged_set("paper")))
     assert told.startswith('prompts: "{context}\\n{question}\\n{options}\\nAnswer with')
@@ -113,8 +113,8 @@ def test_a_baseline_from_before_the_sets_compares_with_the_default_prompts_alone
     (told,) = differences("perception", earlier, made(altered=altered))
     assert told.endswith('-> "Look. {question}"')
     assert differences("assessment", earlier, made(altered=altered)) == []
-    assert are_altered(made(altered=altered).prompts)
-    assert not are_altered(made().prompts)
+    assert are_changed_by_project(made(altered=altered).prompts)
+    assert not are_changed_by_project(made().prompts)
     (told,) = differences("assessment", replace(made(), prompts="0123"), made())
     assert told.startswith('prompts: "prompts 0123, whose text was not recorded" -> "{context}\\nRate the quality')
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from pytest_qbench.session.process_role import ProcessRole
 from pytest_qbench.session.run import Run
 from pytest_qbench.session.settings import read_settings
-from pytest_qbench.session.workers import ProcessRole
 
 USAGE = {"requests": 2, "retries": 1, "cache_hits": 0, "prompt_tokens": 10, "completion_tokens": 1, "cost": None}
 

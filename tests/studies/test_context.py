@@ -15,7 +15,7 @@ from pytest_qbench.items import Item
 from pytest_qbench.judges.lexicon import LexiconJudge
 from pytest_qbench.models.random import RandomModel
 from pytest_qbench.prompts import Prompt
-from pytest_qbench.studies.context import ContextEffect, compare, measure_both, with_context
+from pytest_qbench.studies.context import ContextEffect, compare, items_with_context, measure_both
 
 
 class Reading(RandomModel):
@@ -42,7 +42,7 @@ def questions(n: int = 120) -> list[Item]:
 
 def effects(items: Sequence[Item]) -> tuple[list[ContextEffect], Any]:
     engine = Engine(Reading(3), answer="generate", batch_size=8, blind=False, judge_rounds=1, judge=LexiconJudge)
-    pairs = measure_both(engine, with_context(items, lambda item: True))
+    pairs = measure_both(engine, items_with_context(items, lambda item: True))
     engine.close()
     return list(compare(pairs)), pairs
 
@@ -74,11 +74,11 @@ def test_the_effect_on_quality_scores_is_the_difference_of_the_correlations() ->
 
 
 def test_items_without_context_are_left_out_and_none_at_all_is_an_error() -> None:
-    assert len(with_context(questions(10), lambda item: True)) == 5
+    assert len(items_with_context(questions(10), lambda item: True)) == 5
     with pytest.raises(UsageError, match="no item has a context: add a field or column context"):
-        with_context([replace(item, context=None) for item in questions()], lambda item: True)
+        items_with_context([replace(item, context=None) for item in questions()], lambda item: True)
     with pytest.raises(UsageError, match="the prompts of perception have no {context}"):
-        with_context(questions(), lambda item: False)
+        items_with_context(questions(), lambda item: False)
 
 
 def test_an_error_leaves_no_comparison_and_says_why() -> None:

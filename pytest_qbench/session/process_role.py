@@ -1,4 +1,4 @@
-"""The role of this process under xdist. Imports only pytest."""
+"""The role of this process under xdist. It imports only pytest, because every start of pytest loads it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ProcessRole:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process runs alone or is the first worker. It does the work that only one process must do."""
+        """Whether this process is no worker, or is the first one. It does the work that only one process must do."""
         return self.worker_id in (None, "gw0")
 
 

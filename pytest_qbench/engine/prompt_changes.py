@@ -9,7 +9,7 @@ from pytest_qbench.items import Item
 from pytest_qbench.prompts import Prompt, Template, digest, listed, one_line
 
 
-class Alterations:
+class PromptChanges:
     """The forms of changed prompts, by task: their hashes and one example.
 
     A form is the text with ``{question}``, ``{options}`` and ``{context}`` in place of the item's, so that a sentence
@@ -48,7 +48,7 @@ def _form(prompt: Prompt, own: Prompt | None, item: Item | None, template: Templ
     text = prompt.text
     if own is not None and item is not None:
         if own.text and own.text in text:
-            text = text.replace(own.text, template.of(item), 1)
+            text = text.replace(own.text, template.text_for(item), 1)
         else:
             fields = {"options": listed(item.options), "question": item.question, "context": item.context}
             for name, value in fields.items():

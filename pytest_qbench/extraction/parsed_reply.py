@@ -8,7 +8,7 @@ from pytest_qbench.extraction.mentions import Mention, MentionFinder
 from pytest_qbench.extraction.polarity import PolarityJudge
 
 
-class Reading:
+class ParsedReply:
     """The words of one reply, the gaps around them and its mentions of options in order."""
 
     def __init__(self, text: str, options: Sequence[str]) -> None:
@@ -20,7 +20,7 @@ class Reading:
     def labels(self, i: int, strictly: bool = False) -> int | None:
         """Return the end of the option's text if it follows its letter at word i, or None.
 
-        With `strictly` there has to be a sign between letter and text.
+        With `strictly` there has to be punctuation between letter and text.
         """
         return self._finder.labels(i, strictly)
 
@@ -29,7 +29,7 @@ class Reading:
         return self._finder.clause_starts[i]
 
     def pause_follows(self, m: Mention) -> bool:
-        """Whether a sign that separates clauses, or nothing, follows a mention."""
+        """Whether punctuation that separates clauses, or nothing, follows a mention."""
         return self._finder.pause_follows(m.end - 1)
 
     def text_after(self, i: int) -> str:

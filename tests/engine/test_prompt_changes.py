@@ -28,12 +28,12 @@ class Changing(RandomModel):
 
 def found(change: Callable[[Prompt], Prompt], items: int = 6, batch_size: int = 2) -> dict[str, Any]:
     states: list[dict[str, Any]] = []
-    made = engine(Changing(change), batch_size=batch_size, on_alteration=states.append)
+    made = engine(Changing(change), batch_size=batch_size, on_prompt_change=states.append)
     made.measure([replace(item(i, "perception"), question=f"Is it {i}?") for i in range(items)])
     return states[-1] if states else {}
 
 
-def test_unchanged_prompts_are_no_alteration() -> None:
+def test_unchanged_prompts_are_no_change() -> None:
     assert found(lambda prompt: prompt) == {}
     assert found(lambda prompt: replace(prompt, images=())) == {}
 
@@ -57,7 +57,7 @@ def test_a_change_alike_for_all_items_is_one_form(change: Callable[[Prompt], Pro
     assert found(change, items=1, batch_size=1)["perception"] == altered  # also in a part of the run
 
 
-def test_moved_images_are_an_alteration() -> None:
+def test_moved_images_are_a_change() -> None:
     assert "moved: images at [2]" in found(lambda p: replace(p, places=(2,)))["perception"]["example"]
 
 
