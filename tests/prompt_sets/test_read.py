@@ -182,7 +182,7 @@ def test_a_file_replaces_tasks_of_its_base(tmp_path: Path) -> None:
         ("words: [good, 1]\n", "words is ['good', 1]; write a list"),
         ("system: [a]\n", "system is ['a'], not a text"),
         ("base: own\n", "base 'own' is no packaged set; use one of default, paper"),
-        ("perception: x\nperception: y\n", "stands there twice"),
+        ("perception: x\nperception: y\n", "appears twice"),
         ("", "is empty"),
         ("a: [", "correct the YAML"),
     ],

@@ -15,6 +15,7 @@ from pytest_qbench.items import Item
 from pytest_qbench.judges.lexicon import LexiconJudge
 from pytest_qbench.models.random import RandomModel
 from pytest_qbench.prompts import Prompt
+from pytest_qbench.records import Record
 from pytest_qbench.studies.context import ContextEffect, compare, items_with_context, measure_both
 
 
@@ -88,3 +89,18 @@ def test_an_error_leaves_no_comparison_and_says_why() -> None:
     whole, *_ = compare(broken)
     assert whole.paired is None
     assert whole.problem == "1 measurements ended in an error (first: d/0: no image)"
+
+
+def test_a_description_changes_with_its_grades() -> None:
+    items = [
+        Item(f"t/{i}", "description", "t", None, f"t/{i}", (), golden=("Blurred.",), context="c") for i in range(9)
+    ]
+    same, more = ({"completeness": [g], "preciseness": [1], "relevance": [1]} for g in (1, 2))
+    aware = [
+        Record.of(item, "correct", response="Blurred.", judge=more if i < 4 else same) for i, item in enumerate(items)
+    ]
+    bare = [Record.of(item, "correct", response="Blurred.", judge=same) for item in items]
+    (effect,) = compare(list(zip(aware, bare, strict=True)))
+    assert effect.answers_changed == 4
+    assert effect.paired is not None
+    assert effect.paired.delta == pytest.approx(4 / 9)
