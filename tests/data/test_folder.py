@@ -267,3 +267,15 @@ def test_two_tasks_may_not_share_an_id(tmp_path: Path) -> None:
 
 def test_a_file_name_with_a_comma_is_an_error(tmp_path: Path) -> None:
     assert "'a,b' is not a valid dataset name" in refusal(mos(tmp_path, MOS, "a,b.json"))
+
+
+def test_a_dataset_of_ones_own_may_have_other_types_and_concerns(tmp_path: Path) -> None:
+    questions = [{**QUESTION, "type": "Which", "concern": concern} for concern in ("glare", "distortion", 1)]
+    rows = [{**one, "img_path": f"{i}.jpg"} for i, one in enumerate(questions)]
+    write(tmp_path / "q.json", rows)
+    (own,) = read(yaml(tmp_path, "{name: mine, task: perception, file: q.json}"))
+    assert [item.slices["concern"] for item in own.items] == ["glare", "distortion", "other"]
+    assert {item.slices["type"] for item in own.items} == {"Which"}
+    assert "concern 'glare' is not a code" in refusal(
+        write(tmp_path / "p" / "llvisionqa" / "llvisionqa_dev.json", [{**rows[0], "type": 0}]).parents[1]
+    )

@@ -28,17 +28,18 @@ class Question(NamedTuple):
     slices: dict[str, str]
 
 
-def question(row: Row, *, pair: bool, hidden: bool) -> Question:
+def question(row: Row, *, pair: bool, hidden: bool, own_slices: bool = False) -> Question:
     """Return the question of a record. Raises `DataError`.
 
-    `pair` selects the codes of Q-Bench2; `hidden` ignores the answer fields.
+    `pair` selects the codes of Q-Bench2. `hidden` ignores the answer fields. With `own_slices`, type and concern may
+    have other names than the published ones.
     """
     text = row.text("question")
     if text is None:
         raise row.error(f"no question (its fields are {', '.join(map(str, row.fields)) or 'none'})", "add the question")
     options = _options(row)
     answer = None if hidden else _answer(row, options)
-    return Question(text, options, answer, _slices(row, pair))
+    return Question(text, options, answer, _slices(row, pair, own_slices))
 
 
 def _options(row: Row) -> tuple[str, ...]:
@@ -111,28 +112,29 @@ def _letter_index(text: str) -> int:
     )
 
 
-def _slices(row: Row, pair: bool) -> dict[str, str]:
+def _slices(row: Row, pair: bool, own_names: bool) -> dict[str, str]:
     slices = {}
-    kind = _code(row, ("type", "question_type"), published.TYPES)
+    kind = _name(row, "type", published.TYPES, own_names)
     if kind is not None:
-        slices["type"] = published.TYPES[kind]
-    if pair:
-        concern = _code(row, ("concern", "question_concern"), tuple("-".join(both) for both in published.PAIR_CONCERNS))
-        if concern is not None:
-            slices["concern"], slices["pair"] = published.PAIR_CONCERNS[concern]
-    else:
-        concern = _code(row, ("concern", "question_concern"), published.CONCERNS)
-        if concern is not None:
-            slices["concern"] = published.CONCERNS[concern]
+        slices["type"] = kind
+    pairs = {"-".join(both): both for both in published.PAIR_CONCERNS}
+    concern = _name(row, "concern", tuple(pairs) if pair else published.CONCERNS, own_names)
+    if concern is not None and pair:
+        slices["concern"], slices["pair"] = pairs[concern]
+    elif concern is not None:
+        slices["concern"] = concern
     category = row.text("category")
     if category is not None:
         slices.update(_category(category))
     return slices
 
 
-def _code(row: Row, keys: tuple[str, ...], names: tuple[str, ...]) -> int | None:
-    """Return a code that is written as its number or its name; None where it is absent."""
-    key = next((key for key in keys if row.value(key) is not None), None)
+def _name(row: Row, field: str, names: tuple[str, ...], own_names: bool) -> str | None:
+    """Return the name of a code that is written as its number or its name, or None if it is absent.
+
+    With `own_names`, any other text is a name too.
+    """
+    key = next((key for key in (field, f"question_{field}") if row.value(key) is not None), None)
     if key is None:
         return None
     value = row.value(key)
@@ -141,12 +143,14 @@ def _code(row: Row, keys: tuple[str, ...], names: tuple[str, ...]) -> int | None
         wanted = [re.sub(r"[^a-z0-9]+", "_", name) for name in names]
         for candidate in (name, name.removesuffix("s")):
             if candidate in wanted:
-                return wanted.index(candidate)
+                return names[wanted.index(candidate)]
+        if own_names and not value.strip().isdigit():
+            return row.text(key)
     number = row.number_at(key) if not isinstance(value, str) or value.strip().isdigit() else None
     if number is None or not number.is_integer() or not 0 <= number < len(names):
         codes = ", ".join(f"{i} {name}" for i, name in enumerate(names))
         raise row.error(f"{key} {short_repr(value)} is not a code", f"use one of {codes}")
-    return int(number)
+    return names[int(number)]
 
 
 def _category(category: str) -> dict[str, str]:
