@@ -116,11 +116,13 @@ def sums(rng: Rng, n: int, deviation: float, drop: float) -> Paired:
     return paired_mean(new, old, range(n), ALPHA, 0.0, 6.0)
 
 
-def broken_sums(rng: Rng, n: int, deviation: float) -> Paired:
-    """Judged sums of two runs of which a few texts break: their sum falls to 0, which costs one margin."""
+def broken_sums(rng: Rng, n: int, deviation: float, per_photo: int = 1) -> Paired:
+    """Judged sums of two runs of which the texts of a few photos break: they fall to 0, which costs one margin."""
     old = np.round(5 * rng.uniform(2, 6, n)) / 5
     new = old + np.round(5 * deviation * rng.normal(size=n)) / 5
-    return paired_mean(np.where(rng.random(n) < JUDGED / 4, 0, new), old, range(n), ALPHA, 0.0, 6.0)
+    photos = np.arange(n) // per_photo
+    is_broken = (rng.random(n) < JUDGED / 4)[photos]
+    return paired_mean(np.where(is_broken, 0, new), old, photos.tolist(), ALPHA, 0.0, 6.0)
 
 
 def scores(rng: Rng, sizes: Sequence[int], noise: float, drop: float) -> list[Paired]:
@@ -214,9 +216,9 @@ def judged_drop(n: int, deviation: float) -> Callable[[Rng], Sequence[str]]:
     return lambda rng: [verdict([sums(rng, n, deviation, JUDGED)], JUDGED)[0]]
 
 
-def broken_texts(n: int, deviation: float) -> Callable[[Rng], Sequence[str]]:
-    """The description gate where a few texts broke."""
-    return lambda rng: [verdict([broken_sums(rng, n, deviation)], JUDGED)[0]]
+def broken_texts(n: int, deviation: float, per_photo: int = 1) -> Callable[[Rng], Sequence[str]]:
+    """The description gate where the texts of a few photos broke."""
+    return lambda rng: [verdict([broken_sums(rng, n, deviation, per_photo)], JUDGED)[0]]
 
 
 def ranked_drop(sizes: Sequence[int]) -> Callable[[Rng], Sequence[str]]:
@@ -258,6 +260,12 @@ def margin(runs: int) -> None:
     for n, deviation in ((60, 0.2), (200, 0.0), (200, 0.2), (499, 0.2), (499, 0.4)):
         one = broken_texts(n, deviation)
         print(line(f"judged sums, {n} items, some broken, change {deviation}", runs, one), flush=True)
+    for n, deviation in ((498, 0.0), (498, 0.2), (498, 0.4)):
+        one = broken_texts(n, deviation, per_photo=3)
+        print(
+            line(f"judged sums, {n} items, three a photo, some photos broken, change {deviation}", runs, one),
+            flush=True,
+        )
     for sizes in ((400,), (1_169,), DATABASES):
         one = ranked_drop(sizes)
         print(line(f"SRCC, {len(sizes)} databases, {sum(sizes):,} images", runs, one), flush=True)

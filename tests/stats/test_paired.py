@@ -198,15 +198,26 @@ def test_equal_constants_exclude_no_more_than_their_number() -> None:
     assert fewer < -0.06 < more
 
 
-@pytest.mark.parametrize("n, quiet", [(60, 0.0), (60, 0.2), (200, 0.2)])
-def test_a_drop_by_rare_broken_items_seldom_passes(n: int, quiet: float) -> None:
-    """1.5 % of the texts fall to 0, the rest move on the judge's lattice or not at all: a drop of the margin 0.06."""
+def test_equal_constants_of_groups_exclude_no_more_than_the_number_of_groups() -> None:
+    result = paired_mean([1.5] * 90, [1.5] * 90, [i // 3 for i in range(90)], 0.05, 0.0, 2.0)
+    assert result.lower == pytest.approx(-1.5 * (1 - 0.05 ** (1 / 30)))
+    needed = result.items_to_pass(0.05, 0.06)
+    assert needed is not None
+    more = paired_mean([1.5] * needed, [1.5] * needed, [i // 3 for i in range(needed)], 0.05, 0.0, 2.0)
+    assert more.lower == pytest.approx(-0.06, rel=0.02)
+
+
+@pytest.mark.parametrize("n, quiet, per_photo", [(60, 0.0, 1), (60, 0.2, 1), (200, 0.2, 1), (498, 0.2, 3)])
+def test_a_drop_by_rare_broken_photos_seldom_passes(n: int, quiet: float, per_photo: int) -> None:
+    """The texts of 1.5 % of the photos fall to 0, the others move by fifths or not at all: a drop of the margin 0.06."""
     rng = np.random.default_rng(n)
     passed = 0
     for _ in range(300):
         old = np.round(5 * rng.uniform(2, 6, n)) / 5
-        new = np.where(rng.random(n) < 0.015, 0, old + np.round(5 * quiet * rng.normal(size=n)) / 5)
-        passed += paired_mean(new, old, range(n), 0.05, 0.0, 6.0).lower > -0.06
+        photos = np.arange(n) // per_photo
+        is_broken = (rng.random(n) < 0.015)[photos]
+        new = np.where(is_broken, 0, old + np.round(5 * quiet * rng.normal(size=n)) / 5)
+        passed += paired_mean(new, old, photos.tolist(), 0.05, 0.0, 6.0).lower > -0.06
     assert binomtest(passed, 300, 0.05, alternative="greater").pvalue > 0.01
 
 
