@@ -77,11 +77,11 @@ def test_signals_at_many_moments(tmp_path: Path, workers: tuple[str, ...], seed:
 
 @pytest.fixture
 def interrupts() -> Iterator[Interrupts]:
-    before = signal.getsignal(signal.SIGINT)
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore the signal
     found = Interrupts()
     yield found
     found.restore()
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.signal(signal.SIGINT, inherited) is signal.default_int_handler
 
 
 def import_and_wait(name: str) -> None:
