@@ -69,6 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     from pytest_qbench.gates.targets import gated_tasks
     from pytest_qbench.metrics.specs import task_of
     from pytest_qbench.report.compare import as_finished, compare
+    from pytest_qbench.report.reference import reference_lines
     from pytest_qbench.report.write import write_reports
 
     for option in ("max_errors", "max_unparsed"):
@@ -95,9 +96,9 @@ def run(arguments: argparse.Namespace) -> int:
     new = read_candidate(b, lambda path: score("B", path, a))
     comparisons = max(1, sum(task_of(name) in gated_tasks(new) for name in margins))
     found = compare(new, old, margins, Limits(*shares, comparisons, arguments.seed), arguments.flips)
-    show(f"A: {a}\nB: {b}")
-    show("\n".join([*found.lines, *notes, found.verdict]))
     finished = as_finished(found, new, old, a, b, arguments.strict)
+    show(f"A: {a}\nB: {b}")
+    show("\n".join([*found.lines, *reference_lines(finished), *notes, found.verdict]))
     if unwritten := write_reports(finished, arguments.html, arguments.md, arguments.json, arguments.junit):
         raise UsageError(unwritten[0])
     return 0 if found.holds and not (arguments.strict and found.verdict.startswith("CANNOT TELL")) else 1

@@ -57,6 +57,8 @@ LAYOUTS = {
     ),
     "lldescribe": Layout("description", ("lldescribe",), ("lldescribe",), ("images",), {}),
 }
+#: The seven databases that the published tables of quality scores average over, in their order.
+DATABASES = ("koniq", "spaq", "livefb", "livec", "cgiqa", "agiqa", "kadid")
 #: The folder of the seven databases; in the official download it is called `mos`.
 ASSESSMENT_FOLDERS = ("iqa", "mos")
 

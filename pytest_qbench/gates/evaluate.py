@@ -226,7 +226,8 @@ def _combined_row(
             for values in zip(*((r.value, r.baseline) for r in rows), strict=True)
         )
         same = all(r.identical for r in rows) or None
-        row = Metric(name, None, None, None, now, sum(r.n for r in rows), baseline=before, note=MEAN, identical=same)
+        row = Metric(name, None, None, None, now, sum(r.n for r in rows), baseline=before, note=MEAN, identical=same,
+                     datasets=tuple(str(r.dataset) for r in rows))  # fmt: skip
         return row, mean_of_comparisons(parts, ALPHA)
     pairs = list({(new.task, new.item): (new, old) for c in comparisons for new, old in c.pairs}.values())
     new, old = (mean_metric([pair[i] for pair in pairs], name, "", None, None) for i in (0, 1))

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_qbench.items import DIMENSIONS, Item
-from pytest_qbench.metrics.metrics import ALPHA, Metric
+from pytest_qbench.metrics.metrics import ALPHA, Metric, in_slice, published_order
+from pytest_qbench.metrics.yes_or_no import is_yes_or_no, says_yes
 from pytest_qbench.prompts import LETTERS
 from pytest_qbench.records import Record
 from pytest_qbench.stats.agreement import alpha, golden_agreement, variance_split
@@ -24,6 +25,7 @@ from pytest_qbench.stats.logistic import logistic_fit
 from pytest_qbench.stats.resampling import Undefined, bootstrap_mean
 
 Floats = NDArray[np.float64]
+_NOTHING = "no item counts for it"
 
 
 def diagnose(records: Iterable[Record], items: Mapping[tuple[str, str], Item]) -> list[Metric]:
@@ -46,20 +48,37 @@ def diagnose(records: Iterable[Record], items: Mapping[tuple[str, str], Item]) -
 def _perception(
     records: Sequence[Record], dataset: str, split: str | None, items: Mapping[tuple[str, str], Item]
 ) -> list[Metric]:
-    """Return the accuracy without unparsed replies, of yes and of no questions, and the position bias."""
+    """Return chance, accuracy without unparsed replies, what concerns yes and no, and the position bias."""
     marked = [r for r in records if r.status != "measured"]  # the answers of the others are hidden
     parsed = [r for r in marked if r.status != "unparsed"]
-    yes_or_no = [r for r in marked if r.slices.get("type") == "yes_or_no"]
-    rows = [_accuracy("perception.accuracy_parsed", parsed, dataset, split)]
-    for answer in ("yes", "no"):
-        chosen = [r for r in yes_or_no if str(r.target).casefold() == answer]
-        rows.append(_accuracy(f"perception.accuracy_{answer}", chosen, dataset, split))
+    yes_or_no = [r for r in marked if is_yes_or_no(r)]
+    share = fmean(float(says_yes(r.target) is True) for r in yes_or_no) if yes_or_no else None
+    rows = [
+        *chance(marked or records, dataset, split, items),
+        _accuracy("perception.accuracy_parsed", parsed, dataset, split),
+        Metric("perception.true_yes_rate", dataset, split, None, share, len(yes_or_no),
+               note=None if yes_or_no else _NOTHING),
+    ]  # fmt: skip
+    for name, says in (("yes", True), ("no", False)):
+        chosen = [r for r in yes_or_no if says_yes(r.target) is says]
+        rows.append(_accuracy(f"perception.accuracy_{name}", chosen, dataset, split))
     return rows + position_bias(parsed, dataset, split, items)
+
+
+def chance(
+    records: Sequence[Record], dataset: str, split: str | None, items: Mapping[tuple[str, str], Item]
+) -> list[Metric]:
+    """Return the expected accuracy of a random choice, in total and per slice: the mean of 1 / number of options."""
+    rows = []
+    for slice_ in (None, *published_order(records)):
+        odds = [1 / len(items[r.task, r.item].options) for r in records if in_slice(r, slice_)]
+        rows.append(Metric("perception.chance", dataset, split, slice_, fmean(odds), len(odds)))
+    return rows
 
 
 def _accuracy(name: str, records: Sequence[Record], dataset: str, split: str | None) -> Metric:
     if not records:
-        return Metric(name, dataset, split, None, None, 0, note="no item counts for it")
+        return Metric(name, dataset, split, None, None, 0, note=_NOTHING)
     right = [float(r.status == "correct") for r in records]
     ci = wilson_by_group(right, [r.group for r in records], ALPHA)
     return Metric(name, dataset, split, None, fmean(right), len(right), ci)

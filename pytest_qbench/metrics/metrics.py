@@ -19,7 +19,7 @@ _TEXT, _NUMBER = (str, None), (float, None)
 METRIC: Shape = {
     "name": str, "dataset": _TEXT, "split": _TEXT, "slice": _TEXT, "value": _NUMBER, "n": int, "ci": Maybe([float]),
     "delta_ci": Maybe([float]), "verdict": Maybe(str), "note": Maybe(str), "test": Maybe(str),
-    "items_to_pass": Maybe(int), "identical": Maybe(bool),
+    "items_to_pass": Maybe(int), "identical": Maybe(bool), "datasets": Maybe([str]),
     **dict.fromkeys(("baseline", "delta", "p_value", "alpha", "margin", "mde"), Maybe(float)),
 }  # fmt: skip
 
@@ -30,7 +30,8 @@ class Metric:
 
     `value` is None if it is undefined, and `note` says why. `ci` is the two-sided 95 % interval. A gate fills the
     fields from `baseline` on. `delta` and `delta_ci` belong to `test`, which decides. `items_to_pass` is the number of
-    items with which an unchanged model passes with a probability of 80 %.
+    items with which an unchanged model passes with a probability of 80 %. `datasets` are those that a mean of
+    correlations is over.
     """
 
     name: str
@@ -52,10 +53,11 @@ class Metric:
     test: str | None = None
     items_to_pass: int | None = None
     identical: bool | None = None
+    datasets: tuple[str, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
+        """Return plain values. `datasets` is left out where the metric is no mean over datasets."""
+        return {key: value for key, value in asdict(self).items() if key != "datasets" or value is not None}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Metric:
@@ -66,7 +68,8 @@ class Metric:
         pairs = {key: tuple(data[key]) for key in ("ci", "delta_ci") if data.get(key) is not None}
         if any(len(pair) != 2 for pair in pairs.values()):
             raise ValueError(f"an interval of {data['name']} does not have two ends")
-        return cls(**{**data, **pairs})
+        datasets = data.get("datasets")
+        return cls(**{**data, **pairs, "datasets": None if datasets is None else tuple(datasets)})
 
 
 def in_slice(record: Record, slice_: str | None) -> bool:
@@ -228,7 +231,7 @@ def _means(metrics: Sequence[Metric]) -> list[Metric]:
             values = [m.value for m in parts if m.value is not None]
             whole = len(values) == len(parts)
             note = None if whole else "undefined in " + ", ".join(str(m.dataset) for m in parts if m.value is None)
-            means.append(
-                Metric(name, None, None, None, fmean(values) if whole else None, sum(m.n for m in parts), note=note)
-            )
+            datasets = tuple(str(m.dataset) for m in parts)
+            value = fmean(values) if whole else None
+            means.append(Metric(name, None, None, None, value, sum(m.n for m in parts), note=note, datasets=datasets))
     return means

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from pytest_qbench.items import DIMENSIONS
 from pytest_qbench.metrics.probabilities import confidence
+from pytest_qbench.metrics.yes_or_no import is_yes_or_no, says_yes
 from pytest_qbench.records import CUT, Record
 from pytest_qbench.stats.correlation import Kind
 
@@ -89,7 +90,7 @@ def judged_mean(record: Record, dimension: str) -> float | None:
 
 
 def _is_yes(record: Record) -> float | None:
-    return float((record.choice or "").casefold() == "yes") if record.slices.get("type") == "yes_or_no" else None
+    return float(says_yes(record.choice) is True) if is_yes_or_no(record) else None
 
 
 def _is_cut(record: Record) -> float:

@@ -19,7 +19,7 @@ from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import METRICS
 from pytest_qbench.records import Record
 from pytest_qbench.report.finished_run import FinishedRun, RunData
-from pytest_qbench.report.labels import plural, shortened_id
+from pytest_qbench.report.labels import mean_label, plural, shortened_id
 from pytest_qbench.report.run_summary import run_summary
 from pytest_qbench.report.terminal import flip_text
 from pytest_qbench.report.text_table import aligned
@@ -127,7 +127,13 @@ def _row(
     verdicts: Mapping[tuple[str, str | None, str | None], str | None],
     seed: int,
 ) -> list[str]:
-    cells = [m.name, m.dataset or "mean", m.slice or "", "-", "undefined" if m.value is None else f"{m.value:.4f}"]
+    cells = [
+        m.name,
+        m.dataset or mean_label(m.datasets),
+        m.slice or "",
+        "-",
+        "undefined" if m.value is None else f"{m.value:.4f}",
+    ]
     verdict = verdicts.get((m.name, m.dataset, m.slice)) or ""
     if m.dataset is None and m.value is not None and isinstance(old, Baseline) and not new.is_narrowed:
         before = old.value(m.name, None, None)  # for other datasets than now, the gates are invalid

@@ -20,7 +20,8 @@ from pytest_qbench.report.labels import (
     slice_label,
     value_text,
 )
-from pytest_qbench.report.text_table import aligned, split_to_fit
+from pytest_qbench.report.reference import published_text
+from pytest_qbench.report.text_table import aligned, filled, split_to_fit
 
 if TYPE_CHECKING:
     from pytest_qbench.metrics.metrics import Metric
@@ -44,6 +45,7 @@ def tables(run: FinishedRun, width: int) -> list[list[str]]:
         shown += _description(run, name, width)
     if run.of("assessment.srcc"):
         shown += _assessment(run, width)
+    shown += published_text(run, width)
     others = [m for m in run.metrics if m.name not in SHOWN]
     if others:
         head = ["other metrics", "value", "baseline", "95 % interval", "items"]
@@ -104,16 +106,18 @@ def _compared(m: Metric) -> list[str]:
 
 
 def _perception(run: FinishedRun, dataset: str, width: int) -> list[str]:
-    rows = [["perception " + dataset, "accuracy", "baseline", "change", "95 % interval", "items"]]
-    rows += [
-        ["all" if m.slice is None else slice_label(m.slice), *_compared(m), str(m.n)]
-        for m in run.of("perception.accuracy")
-        if m.dataset == dataset
-    ]
+    rows = [["perception " + dataset, "accuracy", "chance", "baseline", "change", "95 % interval", "items"]]
+    chance = {m.slice: value_text(m.name, m.value) for m in run.of("perception.chance") if m.dataset == dataset}
+    for m in run.of("perception.accuracy"):
+        if m.dataset == dataset:
+            value, *others = _compared(m)
+            name = "all" if m.slice is None else slice_label(m.slice)
+            rows.append([name, value, chance.get(m.slice, ""), *others, str(m.n)])
     labels = (
         ("perception.unparsed_rate", "unparsed rate"),
         ("perception.cut_rate", "cut rate"),
         ("perception.yes_rate", "yes rate"),
+        ("perception.true_yes_rate", "true share of yes"),
         ("perception.confidence", "confidence"),
         ("perception.accuracy_parsed", "accuracy without unparsed"),
         ("perception.accuracy_yes", "where the answer is yes"),
@@ -122,18 +126,7 @@ def _perception(run: FinishedRun, dataset: str, width: int) -> list[str]:
     )
     of_dataset = {m.name: m for m in run.metrics if m.dataset == dataset and m.slice is None and m.value is not None}
     found = [f"{words} {value_text(name, of_dataset[name].value)}" for name, words in labels if name in of_dataset]
-    return [*aligned(rows, width=width), *_filled(found, width)]
-
-
-def _filled(parts: list[str], width: int) -> list[str]:
-    """Return the parts, joined by commas, on as few lines as possible."""
-    lines: list[str] = []
-    for part in parts:
-        if lines and len(lines[-1]) + len(part) + 2 <= width:
-            lines[-1] += f", {part}"
-        else:
-            lines.append(f"  {part}")
-    return lines
+    return [*aligned(rows, width=width), *filled(found, width)]
 
 
 def _description(run: FinishedRun, dataset: str, width: int) -> list[list[str]]:

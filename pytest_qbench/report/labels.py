@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from pytest_qbench.data.published import DATABASES
 from pytest_qbench.items import DIMENSIONS
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.metrics.specs import CORRELATIONS, CUT_RATES, DRIFTS, task_of
@@ -19,6 +22,7 @@ TRUST = {
 # Metrics with their own place in the reports. All others are listed under "other metrics".
 SHOWN = frozenset((
     "perception.accuracy", "perception.unparsed_rate", *CUT_RATES, "perception.yes_rate", "perception.confidence",
+    "perception.chance", "perception.true_yes_rate",
     "perception.accuracy_parsed", "perception.accuracy_yes", "perception.accuracy_no", "perception.position_bias",
     *(f"description.{part}" for part in (*DIMENSIONS, "sum")),
     "description.golden_agreement", "description.unreadable_rate",
@@ -55,9 +59,22 @@ def slice_label(slice_: str) -> str:
     return words.removeprefix("concern ") if words.startswith("concern in context") else words
 
 
+def mean_label(datasets: Sequence[str] | None) -> str:
+    """Return the name of a mean over datasets: "mean of 6 of 7 databases" where it lacks some of the published seven.
+
+    Without any of the seven, or if the datasets are not known, it is "mean of datasets".
+    """
+    published = [name for name in datasets or () if name in DATABASES]
+    if not published:
+        return "mean of datasets"
+    count = f"{len(published)} of " if len(published) < len(DATABASES) else ""
+    own = len(datasets or ()) - len(published)
+    return f"mean of {count}{len(DATABASES)} databases" + (f" and {own} more" if own else "")
+
+
 def row_label(m: Metric) -> str:
     """Return dataset and slice of a row."""
-    name = m.dataset or ("mean of datasets" if m.name in CORRELATIONS else "all datasets together")
+    name = m.dataset or (mean_label(m.datasets) if m.name in CORRELATIONS else "all datasets together")
     return f"{name} {slice_label(m.slice)}" if m.slice else name
 
 

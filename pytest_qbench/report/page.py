@@ -23,6 +23,7 @@ from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.headline import headline
 from pytest_qbench.report.item_table import columns
 from pytest_qbench.report.markup import Markup, escaped, joined, tag
+from pytest_qbench.report.reference import reference_section
 
 
 def page(run: FinishedRun) -> str:
@@ -35,6 +36,7 @@ def page(run: FinishedRun) -> str:
         ("flips", "What changed", tag("div", *panels, class_="tabs") if panels else unchanged and tag("p", unchanged)),
         ("heat", "Accuracy by type and concern", sections.heat_maps(run)),
         ("metrics", "Metrics", sections.metrics(run)),
+        ("reference", "Chance and published rows", reference_section(run)),
         ("bias", "Yes rate and position bias", sections.answer_bias(run)),
         ("judge", "Rounds of the judge", sections.judge(run)),
         ("ranks", "Scores and MOS", sections.ranks(run, names)),

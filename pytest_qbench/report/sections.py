@@ -231,7 +231,7 @@ def _heat_cell(cell: Cell, column: str) -> Markup:
 def answer_bias(run: FinishedRun) -> Markup | None:
     """Return a table of the yes rate and the position bias, or None without perception items."""
     rows = []
-    for name in ("yes_rate", "accuracy_yes", "accuracy_no", "position_bias"):
+    for name in ("yes_rate", "true_yes_rate", "accuracy_yes", "accuracy_no", "position_bias"):
         for m in run.of(f"perception.{name}"):
             if m.value is not None:
                 limits = (-0.2, 0.2) if m.slice else (0.0, 1.0)

@@ -13,7 +13,7 @@ def aligned(rows: Rows, left: int = 1, width: int | None = None, indent: str = "
 
     All rows have the same length. To fit a given `width`, the cells of the first column are shortened in the middle.
     """
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    widths = _widths(rows)
     if width is not None and (over := _width(widths, indent) - width) > 0:
         widths[0] = min(widths[0], max(LEAST, widths[0] - over))
         rows = [[shortened(row[0], widths[0]), *row[1:]] for row in rows]
@@ -28,11 +28,37 @@ def aligned(rows: Rows, left: int = 1, width: int | None = None, indent: str = "
 
 def split_to_fit(rows: Rows, at: int, width: int) -> list[list[str]]:
     """Return one table if `rows` fit into `width`, else two: the columns before `at`, then the first and the others."""
-    if _width([max(len(row[i]) for row in rows) for i in range(len(rows[0]))], "  ") <= width:
+    if _width(_widths(rows), "  ") <= width:
         return [aligned(rows, width=width)]
     parts = [row[:at] for row in rows], [[row[0], *row[at:]] for row in rows]
     # A row with nothing but a name is left out.
     return [aligned([row for row in part if any(row[1:])], width=width) for part in parts]
+
+
+def aligned_parts(rows: Rows, width: int | None) -> list[str]:
+    """Return the lines of as many tables below each other as `width` needs; each begins with the first column."""
+    if width is None:
+        return aligned(rows)
+    lines: list[str] = []
+    start = 1
+    while start < len(rows[0]):
+        end = start + 1
+        while end < len(rows[0]) and _width(_widths([[row[0], *row[start : end + 1]] for row in rows]), "  ") <= width:
+            end += 1
+        lines += aligned([[row[0], *row[start:end]] for row in rows], width=width)
+        start = end
+    return lines
+
+
+def filled(parts: Sequence[str], width: int) -> list[str]:
+    """Return the parts, joined by commas, on as few lines as possible."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and len(lines[-1]) + len(part) + 2 <= width:
+            lines[-1] += f", {part}"
+        else:
+            lines.append(f"  {part}")
+    return lines
 
 
 def shortened(text: str, length: int) -> str:
@@ -41,6 +67,10 @@ def shortened(text: str, length: int) -> str:
         return text
     head = (length - 1) // 2
     return text[:head] + "…" + text[len(text) - (length - 1 - head) :]
+
+
+def _widths(rows: Rows) -> list[int]:
+    return [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
 
 
 def _width(widths: Sequence[int], indent: str) -> int:

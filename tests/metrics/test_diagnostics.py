@@ -14,7 +14,7 @@ from scipy.stats import kendalltau
 
 from pytest_qbench.items import Item
 from pytest_qbench.metrics.diagnostics import diagnose
-from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.metrics import Metric, compute_metrics
 from pytest_qbench.records import Record
 from pytest_qbench.stats.agreement import golden_agreement
 from pytest_qbench.stats.correlation import krcc, plcc
@@ -48,8 +48,47 @@ def test_perception() -> None:
 def test_hidden_answers_have_no_accuracy() -> None:
     hidden = question(0, answer=None)
     found = diagnosed([Record.of(hidden, "measured", choice="Yes"), Record.of(question(1), "error")], [hidden])
-    assert {m.value for m in found.values()} == {None}
-    assert all(m.note for m in found.values())
+    assert found.pop(("chance", None)).value == 0.5  # known without the answer
+    others = [m for (name, _), m in found.items() if name != "chance"]
+    assert {m.value for m in others} == {None}
+    assert all(m.note for m in others)
+
+
+@given(st.lists(st.tuples(st.integers(2, 6), st.sampled_from(["what", "how"])), min_size=1, max_size=30))
+def test_chance_is_the_mean_accuracy_of_all_ways_to_answer_at_random(questions: list[tuple[int, str]]) -> None:
+    items = [
+        replace(question(i, answer="0", type_=kind), options=tuple(map(str, range(count))))
+        for i, (count, kind) in enumerate(questions)
+    ]
+    found = diagnosed([answered(item, "1") for item in items], items)
+    for slice_ in (None, "type=what", "type=how"):
+        part = [item for item in items if slice_ in (None, f"type={item.slices['type']}")]
+        right = [sum(option == item.answer for option in item.options) / len(item.options) for item in part]
+        if part:
+            assert found["chance", slice_].value == pytest.approx(sum(right) / len(part))
+            assert found["chance", slice_].n == len(part)
+
+
+@pytest.mark.parametrize(("yes", "no"), [("Yes", "No"), ("yes", "no."), ("是", "否"), ("是", "不是")])
+def test_the_true_share_of_yes_stands_beside_the_yes_rate(yes: str, no: str) -> None:
+    options = (yes, no)
+    items = [replace(question(i, answer=yes if i < 3 else no), options=options) for i in range(8)]
+    other = [replace(question(8, answer="Clear"), options=("Clear", "Not clear")), question(9, type_="what")]
+    records = [answered(item, yes if i < 6 else no) for i, item in enumerate(items)]
+    records += [answered(item, item.answer) for item in other]
+    found = diagnosed(records, [*items, *other])
+    assert (found["true_yes_rate", None].value, found["true_yes_rate", None].n) == (3 / 8, 8)
+    assert (found["accuracy_yes", None].value, found["accuracy_yes", None].n) == (1.0, 3)
+    assert (found["accuracy_no", None].value, found["accuracy_no", None].n) == (2 / 5, 5)
+    rate = next(m for m in compute_metrics(records) if m.name == "perception.yes_rate")
+    assert (rate.value, rate.n) == (6 / 8, 8)
+
+
+def test_a_hidden_answer_counts_for_the_yes_rate_by_its_choice() -> None:
+    items = [replace(question(i, answer=None), slices={}) for i in range(3)]
+    records = [Record.of(items[0], "measured", choice="Yes"), Record.of(items[1], "measured", choice="No")]
+    rate = next(m for m in compute_metrics(records) if m.name == "perception.yes_rate")
+    assert (rate.value, rate.n) == (0.5, 2)
 
 
 def test_tied_scores_are_counted() -> None:

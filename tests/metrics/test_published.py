@@ -10,7 +10,7 @@ import pytest
 from pytest_qbench.data.load import open_datasets
 from pytest_qbench.engine.engine import Engine
 from pytest_qbench.items import Dataset
-from pytest_qbench.metrics.diagnostics import diagnose
+from pytest_qbench.metrics.diagnostics import chance, diagnose
 from pytest_qbench.metrics.metrics import Metric, compute_metrics
 from pytest_qbench.metrics.rescoring import compare_strategies
 from pytest_qbench.models import load_model, parse_spec
@@ -104,3 +104,14 @@ def test_diagnostics_are_finite_on_real_scores() -> None:
     for dataset in NAMES.values():  # the fit is at least as good as a straight line
         if dataset != "cgiqa":
             assert values["assessment.plcc_fitted", dataset] >= values["assessment.plcc", dataset] - 1e-6  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_chance_is_the_published_row_of_random_guesses(split: str) -> None:
+    (dataset,) = open_datasets(str(OFFICIAL), rootdir=OFFICIAL, names=["llvisionqa"], split=split)
+    records = [Record.of(item, "unparsed") for item in dataset.items]
+    found = chance(records, "llvisionqa", split, {(item.task, item.id): item for item in dataset.items})
+    with (OFFICIAL / "leaderboards" / "a1_random_guess.csv").open(encoding="utf-8") as file:
+        published = next(row for row in csv.DictReader(file) if row.pop("split") == split)
+    values = {(m.slice or "=overall").partition("=")[2]: m.value for m in found}
+    assert values == pytest.approx({name: float(value) for name, value in published.items()}, abs=2e-4)
