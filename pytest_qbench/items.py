@@ -76,6 +76,8 @@ class Item:
     - `image_names` are the images' file names as stated in the data, empty if it states none.
     - `aliases` are further ids of the item in the data.
     - `context` is a text about the image that a prompt may add.
+    - `clean` is the id of the clean twin: the item with the same question about the undegraded image. Until
+      `data.twins.link_twins`, it is the name of the twin in the data.
     """
 
     id: str
@@ -93,6 +95,7 @@ class Item:
     image_names: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     context: str | None = None
+    clean: str | None = None
 
     def __repr__(self) -> str:
         """Return the id. Report plugins print the parameters of a test, which must not contain folders of a machine."""
@@ -120,7 +123,7 @@ class Dataset:
     """The items of one task, dataset and split from one source. `license` is a note, None if unknown.
 
     `meaning` is a sentence about how the columns of a quality database are interpreted. `direction_stated` says whether
-    the user has stated if higher scores are better.
+    the user has stated if higher scores are better. `clean` is the dataset of the clean twins, None for this dataset.
     """
 
     name: str
@@ -132,6 +135,7 @@ class Dataset:
     license: str | None = None
     meaning: str | None = None
     direction_stated: bool = False
+    clean: str | None = None
 
 
 DIMENSIONS = ("completeness", "preciseness", "relevance")

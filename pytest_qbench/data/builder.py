@@ -21,7 +21,8 @@ class Source:
     """The properties of a dataset that are known before its records are read.
 
     `hidden` means that the answers are not published, whatever the answer fields contain. `higher_is_better`, the
-    columns and `group_pattern` come from datasets.yaml and are None where it does not state them.
+    columns, `group_pattern` and `clean` (the dataset of the clean twins) come from datasets.yaml and are None where it
+    does not state them.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Source:
     group_column: str | None = None
     group_pattern: re.Pattern[str] | None = None
     license: str | None = None
+    clean: str | None = None
 
 
 def build(source: Source, rows: Iterable[Row]) -> Dataset:
@@ -81,7 +83,7 @@ class _Builder:
         license_note = source.license or published.LICENSES.get(source.name)
         return Dataset(
             source.name, source.task, source.split, items, source.place, tuple(self.left_out), license_note,
-            self._meaning(items), source.higher_is_better is not None,
+            self._meaning(items), source.higher_is_better is not None, source.clean,
         )  # fmt: skip
 
     def _meaning(self, items: tuple[Item, ...]) -> str | None:
@@ -108,7 +110,8 @@ class _Builder:
         column = self._assessment_columns(row).image if source.task == "assessment" else self._image_column(row)
         names, images = self._images(row, column)
         item = self._of_task(row, self._ident(row, names), names, images)
-        self._keep(replace(item, context=_context(row)), row, tuple(names))
+        clean = row.label("clean") if source.task == "perception" else None
+        self._keep(replace(item, context=_context(row), clean=clean), row, tuple(names))
 
     def _of_task(self, row: Row, ident: str, names: list[str], images: tuple[ImageSource, ...]) -> Item:
         """Return the item of a record, without its final id, group and names."""
@@ -220,6 +223,7 @@ class _Builder:
 def _context(row: Row) -> str | None:
     """Return the context of an entry: the field of this name, or `hint`, as VLMEvalKit's tables call it."""
     context, hint = row.text("context"), row.text("hint")
+    hint = None if hint == "nan" else hint  # an empty cell in a table that pandas wrote
     if None not in (context, hint) and context != hint:
         raise row.error(f"context {short_repr(context)} and hint {short_repr(hint)} differ", "keep one of them")
     return context or hint

@@ -12,11 +12,15 @@ from pytest_qbench.data import published
 from pytest_qbench.data.builder import Source, build
 from pytest_qbench.data.image_paths import ImageFolder, expand_home, short_path
 from pytest_qbench.data.manifest import NAME, Entry, read_manifest
+from pytest_qbench.data.readers.csv import is_question_table
 from pytest_qbench.data.readers.formats import FILLED, SUFFIXES, read_rows
 from pytest_qbench.data.readers.parquet import dataset_of
 from pytest_qbench.data.readers.text import is_table
 from pytest_qbench.errors import DataError
 from pytest_qbench.items import TASKS, Dataset, Task
+
+#: Keys of datasets.yaml that change a property of a dataset of the same name.
+_CHANGES = ("higher_is_better", "image_column", "target_column", "group_column", "group_pattern", "license", "clean")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class Found:
 def find(folder: DataFolder) -> list[Found]:
     """Return the datasets of a folder, ordered by task and name; `datasets.yaml` overrides the standard layout."""
     usual = [*_find_published(folder), *_find_databases(folder)]
+    usual += _find_question_tables(folder, {path for one in usual for files in one.choices for path in files})
     entries = read_manifest(folder.path, folder.called(folder.path / "datasets.yaml"))
     stated = [one for entry in entries for one in _datasets_of_entry(folder, entry, usual)]
     # A file that has another dataset name in the manifest is not found again under its own name.
@@ -135,6 +140,20 @@ def _find_databases(folder: DataFolder) -> Iterator[Found]:
         yield Found(source, folder, tuple((path,) for path in paths))
 
 
+def _find_question_tables(folder: DataFolder, taken: set[Path]) -> Iterator[Found]:
+    """Find VLMEvalKit's multiple-choice tables at the root of the data folder, except for those in `taken`.
+
+    The name of the file is the name of the dataset.
+    """
+    for path in sorted(folder.path.iterdir()):
+        if path.suffix.lower() == ".tsv" and path not in taken and path.is_file() and is_question_table(path):
+            if not NAME.fullmatch(path.stem):
+                label = folder.called(path)
+                raise DataError(f"{label}: {path.stem!r} is not a valid dataset name; use letters, digits and . + - _")
+            source = _source(folder, path.stem, "perception", None, (path,), folder.path / "images")
+            yield Found(source, folder, ((path,),))
+
+
 def _source(
     folder: DataFolder, name: str, task: Task, split: str | None, files: tuple[Path, ...], images: Path
 ) -> Source:
@@ -145,11 +164,7 @@ def _source(
 
 def _datasets_of_entry(folder: DataFolder, entry: Entry, standard: list[Found]) -> list[Found]:
     """Return the datasets of an entry: its own file, or the dataset in the standard place, with the entry's changes."""
-    changes: dict[str, Any] = {
-        key: value
-        for key in ("higher_is_better", "image_column", "target_column", "group_column", "group_pattern", "license")
-        if (value := getattr(entry, key)) is not None
-    }
+    changes: dict[str, Any] = {key: value for key in _CHANGES if (value := getattr(entry, key)) is not None}
     if entry.images is not None:
         images = folder.path / expand_home(entry.images)
         # A user may keep images anywhere and states the folder here. The names in records must stay inside it.

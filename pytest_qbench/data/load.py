@@ -13,6 +13,7 @@ from pytest_qbench.data.image_check import check_images
 from pytest_qbench.data.image_paths import expand_home, missing_images, short_path
 from pytest_qbench.data.manifest import nearest
 from pytest_qbench.data.sampling import select
+from pytest_qbench.data.twins import link_twins
 from pytest_qbench.data.unread import unread_files
 from pytest_qbench.errors import DataError
 from pytest_qbench.items import Dataset, LeftOut
@@ -47,11 +48,13 @@ def open_datasets(spec: str, *, rootdir: Path, names: Sequence[str] | None, spli
         return [read_hub(name, split) for name in REPOSITORIES if wanted is None or name in wanted]
     folder = data_folder(spec, rootdir)
     try:
-        datasets = [one.read() for one in _select_datasets(find(folder), folder.label, wanted, split)]
+        found = find(folder)
+        _check_clean(found, folder.label)
+        datasets = [one.read() for one in _select_datasets(found, folder.label, wanted, split)]
     except OSError as e:
         raise DataError(f"{folder.label}: {e.filename} cannot be read: {e.strerror}; check its permissions") from e
     _check_ids(datasets)
-    return datasets
+    return link_twins(datasets)
 
 
 def unread(spec: str, rootdir: Path) -> list[LeftOut]:
@@ -68,13 +71,22 @@ def _select_datasets(found: list[Found], label: str, wanted: list[str] | None, s
     if not found:
         raise DataError(
             f"{label}: no dataset found; expected llvisionqa/llvisionqa_{split}.json, "
-            "lldescribe/lldescribe.json, iqa/NAME.json or a datasets.yaml"
+            "lldescribe/lldescribe.json, iqa/NAME.json, a NAME.tsv of VLMEvalKit or a datasets.yaml"
         )
     for name in wanted if wanted is not None else [one.source.name for one in found if not here]:
         if not any(one.source.name == name for one in here) and any(one.source.name == name for one in found):
             raise DataError(f"{name}: {label} has no split {split}; use the other --qbench-split")
     _check_names(wanted, list(dict.fromkeys(one.source.name for one in here)), f"in {label}")
     return [one for one in here if wanted is None or one.source.name in wanted]
+
+
+def _check_clean(found: list[Found], label: str) -> None:
+    """Raise `DataError` if datasets.yaml names a dataset of clean twins that is not in the folder."""
+    for one in found:
+        names = [other.source.name for other in found if other.source.task == one.source.task]
+        clean = one.source.clean
+        if clean is not None and clean not in names:
+            raise DataError(f"{one.source.name}: clean: {clean} is not in {label}; use {nearest(clean, names)}")
 
 
 def _check_ids(datasets: list[Dataset]) -> None:

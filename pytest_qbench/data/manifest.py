@@ -28,6 +28,7 @@ _KEYS: dict[str, type] = {
     "group_column": str,
     "group_pattern": str,
     "license": str,
+    "clean": str,
 }
 #: A dataset's name is a part of item ids and of comma-separated options.
 NAME = re.compile(r"[\w.+-]+")
@@ -49,6 +50,7 @@ class Entry:
     group_column: str | None = None
     group_pattern: re.Pattern[str] | None = None
     license: str | None = None
+    clean: str | None = None
 
 
 def read_manifest(folder: Path, label: str) -> list[Entry]:
@@ -81,6 +83,8 @@ def _entry(one: object, place: str) -> Entry:
         raise DataError(f"{place}: split {short_repr(split)} is unknown; use dev or test, or leave it out")
     if task is None:
         task = published.task_of(published.canonical(name))
+    if (clean := values.get("clean")) is not None:
+        values["clean"] = published.canonical(clean)
     values["name"], values["task"] = published.canonical(name), cast("Task | None", task)
     return Entry(place, **values)
 

@@ -22,6 +22,7 @@ from pytest_qbench.stats.agreement import alpha, golden_agreement, variance_spli
 from pytest_qbench.stats.correlation import krcc, plcc
 from pytest_qbench.stats.intervals import wilson_by_group
 from pytest_qbench.stats.logistic import logistic_fit
+from pytest_qbench.stats.paired_binary import paired_binary
 from pytest_qbench.stats.resampling import Undefined, bootstrap_mean
 
 Floats = NDArray[np.float64]
@@ -34,10 +35,12 @@ def diagnose(records: Iterable[Record], items: Mapping[tuple[str, str], Item]) -
     for record in records:
         if record.status != "error":
             by_place.setdefault((record.task, record.dataset, record.split), []).append(record)
+    by_key: dict[tuple[str, str], Record] = {(r.task, r.item): r for group in by_place.values() for r in group}
     found: list[Metric] = []
     for (task, dataset, split), group in by_place.items():
         if task == "perception":
             found += _perception(group, dataset, split, items)
+            found += degradation(group, by_key, dataset, split, items)
         elif task == "assessment":
             found += _assessment(group, dataset, split)
         else:
@@ -74,6 +77,43 @@ def chance(
         odds = [1 / len(items[r.task, r.item].options) for r in records if in_slice(r, slice_)]
         rows.append(Metric("perception.chance", dataset, split, slice_, fmean(odds), len(odds)))
     return rows
+
+
+def degradation(
+    records: Sequence[Record],
+    by_key: Mapping[tuple[str, str], Record],
+    dataset: str,
+    split: str | None,
+    items: Mapping[tuple[str, str], Item],
+) -> list[Metric]:
+    """Return what degradation costs: the accuracy of the clean twins minus that of the degraded items, pair by pair.
+
+    There is a row for all pairs and one per severity, with the 95 % interval of the paired difference by group; none
+    for a dataset without twins. A pair counts if both items have a record with a known answer.
+    """
+    degraded = [r for r in records if items[r.task, r.item].clean is not None and r.status != "measured"]
+    pairs = [
+        (twin, r) for r in degraded if (twin := by_key.get((r.task, str(items[r.task, r.item].clean)))) is not None
+    ]
+    severities = [s for s in published_order(degraded) if s.startswith("severity=")]
+    rows = []
+    for slice_ in (None, *severities) if degraded else ():
+        chosen = [(clean, r) for clean, r in pairs if in_slice(r, slice_)]
+        rows.append(_paired_difference(chosen, sum(in_slice(r, slice_) for r in degraded), dataset, split, slice_))
+    return rows
+
+
+def _paired_difference(
+    pairs: Sequence[tuple[Record, Record]], expected: int, dataset: str, split: str | None, slice_: str | None
+) -> Metric:
+    name = "perception.degradation"
+    if not pairs:
+        return Metric(name, dataset, split, slice_, None, 0, note="no clean twin has a record")
+    clean, degraded = ([record.status == "correct" for record in side] for side in zip(*pairs, strict=True))
+    found = paired_binary(clean, degraded, [r.group for _, r in pairs], ALPHA / 2)
+    alone = expected - len(pairs)
+    note = f"{alone} of {expected} items lack a record of their clean twin" if alone else None
+    return Metric(name, dataset, split, slice_, found.delta, len(pairs), (found.lower, found.upper), note=note)
 
 
 def _accuracy(name: str, records: Sequence[Record], dataset: str, split: str | None) -> Metric:

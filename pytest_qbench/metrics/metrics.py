@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from statistics import fmean
@@ -214,12 +215,26 @@ PUBLISHED = (
     "type=yes_or_no", "type=what", "type=how",
     "concern=distortion", "concern=other", "concern=in_context_distortion", "concern=in_context_other",
 )  # fmt: skip
+_SEVERITIES = tuple(
+    f"severity={name}" for name in ("clean", "low", "mild", "mid", "medium", "moderate", "high", "severe")
+)
 
 
 def published_order(records: Iterable[Record]) -> list[str]:
-    """Return the slices of some records, those of the published tables first."""
+    """Return the slices of some records: those of the published tables, then others; severities from weak to strong."""
     found = {f"{key}={value}" for record in records for key, value in record.slices.items()}
-    return [s for s in PUBLISHED if s in found] + sorted(found - set(PUBLISHED))
+    first = (*PUBLISHED, *_SEVERITIES)
+    return [s for s in first if s in found] + sorted(found - set(first), key=_slice_key)
+
+
+def _slice_key(slice_: str) -> tuple[str, float, str]:
+    """Return a key that sorts slices by name, those with numbers by their numbers."""
+    key, _, value = slice_.partition("=")
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.inf
+    return key, number if math.isfinite(number) else math.inf, value
 
 
 def _means(metrics: Sequence[Metric]) -> list[Metric]:

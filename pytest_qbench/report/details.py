@@ -20,7 +20,7 @@ from pytest_qbench.report.labels import (
     slice_label,
     value_text,
 )
-from pytest_qbench.report.reference import published_text
+from pytest_qbench.report.reference import degradation_lines, published_text
 from pytest_qbench.report.text_table import aligned, filled, split_to_fit
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _perception(run: FinishedRun, dataset: str, width: int) -> list[str]:
     )
     of_dataset = {m.name: m for m in run.metrics if m.dataset == dataset and m.slice is None and m.value is not None}
     found = [f"{words} {value_text(name, of_dataset[name].value)}" for name, words in labels if name in of_dataset]
-    return [*aligned(rows, width=width), *filled(found, width)]
+    return [*aligned(rows, width=width), *filled(found, width), *degradation_lines(run, dataset, width)]
 
 
 def _description(run: FinishedRun, dataset: str, width: int) -> list[list[str]]:

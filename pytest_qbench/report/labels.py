@@ -22,7 +22,7 @@ TRUST = {
 # Metrics with their own place in the reports. All others are listed under "other metrics".
 SHOWN = frozenset((
     "perception.accuracy", "perception.unparsed_rate", *CUT_RATES, "perception.yes_rate", "perception.confidence",
-    "perception.chance", "perception.true_yes_rate",
+    "perception.chance", "perception.true_yes_rate", "perception.degradation",
     "perception.accuracy_parsed", "perception.accuracy_yes", "perception.accuracy_no", "perception.position_bias",
     *(f"description.{part}" for part in (*DIMENSIONS, "sum")),
     "description.golden_agreement", "description.unreadable_rate",
@@ -39,7 +39,10 @@ _NAMES = {
     "assessment.krcc": "KRCC",
     "assessment.plcc_fitted": "PLCC fitted",
     "assessment.rmse_fitted": "RMSE fitted",
+    "perception.degradation": "clean minus degraded",
 }
+# Metrics that are themselves differences of two fractions, in percentage points.
+_DIFFERENCES = frozenset({"perception.degradation"})
 TASK_NAMES = {"perception": "Questions", "description": "Descriptions", "assessment": "Scores"}
 
 
@@ -92,6 +95,8 @@ def value_text(name: str, value: float | None) -> str:
     """Return a value in its unit: "86.2 %" for a fraction, "0.780" for a correlation, "5.12" for a judged sum."""
     if value is None:
         return "undefined"
+    if name in _DIFFERENCES:
+        return change_text(name, value)
     return f"{100 * value:.1f} %" if is_share(name) else f"{value:.{_digits(name)}f}"
 
 
@@ -124,7 +129,8 @@ def own_interval(m: Metric) -> str:
     if m.ci is None:
         return ""
     if is_share(m.name):
-        return f"[{100 * m.ci[0]:.1f}, {100 * m.ci[1]:.1f}] %"
+        unit = "pt" if m.name in _DIFFERENCES else "%"
+        return f"[{100 * m.ci[0]:.1f}, {100 * m.ci[1]:.1f}] {unit}"
     return f"[{m.ci[0]:.{_digits(m.name)}f}, {m.ci[1]:.{_digits(m.name)}f}]"
 
 

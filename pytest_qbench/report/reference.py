@@ -40,7 +40,20 @@ def reference_lines(run: FinishedRun) -> list[str]:
     for m in run.of("perception.true_yes_rate"):
         if m.value is not None:
             lines.append(f"true share of yes of {m.dataset}: {value_text(m.name, m.value)}")
+    for dataset in dict.fromkeys(m.dataset for m in run.of("perception.degradation")):
+        lines += degradation_lines(run, dataset, 118)
     return lines + [line for block in published_text(run, None) for line in block]
+
+
+def degradation_lines(run: FinishedRun, dataset: str | None, width: int) -> list[str]:
+    """Return lines on what degradation costs on a dataset: in total and per severity, with intervals and pairs."""
+    found = [m for m in run.of("perception.degradation") if m.dataset == dataset]
+    parts = [
+        f"{slice_label(m.slice) if m.slice else f'clean minus degraded {dataset}'} {value_text(m.name, m.value)} "
+        f"{own_interval(m)} ({'; '.join(filter(None, (f'{m.n:,} pairs', m.note)))})"
+        for m in found
+    ]
+    return filled(parts, width)
 
 
 def reference_section(run: FinishedRun) -> Markup | None:
@@ -53,6 +66,10 @@ def reference_section(run: FinishedRun) -> Markup | None:
         if (odds := chance.get((m.dataset, m.slice))) is not None
     ]  # fmt: skip
     parts = []
+    if twins := run.of("perception.degradation"):
+        cells = [[row_label(m), value_text(m.name, m.value), own_interval(m), f"{m.n:,}", m.note or ""] for m in twins]
+        head = ["", "clean minus degraded", "95 % interval", "pairs", "note"]
+        parts.append(joined(tag("h3", "Degradation"), table(head, cells, class_="numbers")))
     if rows:
         note = "Chance is the mean of 1 / number of options: what a random choice scores on average."
         head = ["", "accuracy", "95 % interval", "chance", "items"]

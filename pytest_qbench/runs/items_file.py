@@ -15,7 +15,7 @@ from pytest_qbench.untrusted.parsing import parse_json
 from pytest_qbench.untrusted.shape import MappingOf, Shape, check_shape
 
 ITEMS = "items.jsonl"
-_TEXTS = ("question", "answer", "target", "context")
+_TEXTS = ("question", "answer", "target", "context", "clean")
 _LISTS = ("options", "golden", "image_names", "aliases")
 _SHAPE: Shape = {
     "schema": int, "item": str, "task": str, "dataset": str, "split": (str, None), "group": str, "images": [str],
@@ -23,7 +23,7 @@ _SHAPE: Shape = {
 }  # fmt: skip
 _OPTIONAL: Shape = {
     "question": str, "answer": str, "target": float, "options": [str], "golden": [str], "image_names": [str],
-    "aliases": [str], "context": str,
+    "aliases": [str], "context": str, "clean": str,
 }  # fmt: skip
 
 
@@ -89,5 +89,5 @@ def _item(data: Any) -> Item:
         question=data.get("question"), options=tuple(data.get("options", ())), answer=data.get("answer"),
         slices=data["slices"], target=data.get("target"), golden=tuple(data.get("golden", ())),
         image_names=tuple(data.get("image_names", ())), aliases=tuple(data.get("aliases", ())),
-        context=data.get("context"),
+        context=data.get("context"), clean=data.get("clean"),
     )  # fmt: skip

@@ -197,3 +197,36 @@ def test_expectations_have_no_shares_and_a_single_round_no_agreement() -> None:
     assert rows["description.completeness_p1"].note == "expectations have no shares"
     assert rows["description.completeness_alpha"].note == "agreement needs at least two rounds"
     assert results(items, records).metric("description.sum", "mini").value == pytest.approx(4.11)
+
+
+def test_degradation_is_the_paired_difference_to_the_clean_twins() -> None:
+    clean = [question(i) for i in range(8)]
+    degraded = [
+        replace(question(10 + i), clean=f"mini/{i}", group=f"mini/{i}", slices={"severity": str(i % 2)})
+        for i in range(8)
+    ]
+    right = ["Yes"] * 6 + ["No", None]  # of the clean images
+    then = ["Yes"] * 3 + ["No"] * 4 + ["Yes"]
+    records = [answered(i, c) for i, c in zip([*clean, *degraded], [*right, *then], strict=True)]
+    found = diagnosed(records, [*clean, *degraded])
+    assert (found["degradation", None].value, found["degradation", None].n) == (pytest.approx(6 / 8 - 4 / 8), 8)
+    low, high = found["degradation", None].ci or (0, 0)
+    assert -1 <= low < 0.25 < high <= 1
+    assert found["degradation", "severity=0"].value == pytest.approx(3 / 4 - 2 / 4)
+    assert found["degradation", "severity=1"].value == pytest.approx(3 / 4 - 2 / 4)
+    found = diagnosed(records[1:], [*clean, *degraded])
+    assert (found["degradation", None].n, found["degradation", None].note) == (
+        7, "1 of 8 items lack a record of their clean twin",
+    )  # fmt: skip
+    assert found["degradation", None].value == pytest.approx(5 / 7 - 3 / 7)
+    found = diagnosed(records[8:], [*clean, *degraded])
+    assert found["degradation", None].value is None
+    assert ("degradation", None) not in diagnosed(records[:8], clean)
+
+
+def test_severities_are_listed_from_weak_to_strong() -> None:
+    named = [replace(question(i), slices={"severity": s}) for i, s in enumerate(["high", "low", "mid"])]
+    numbered = [replace(question(i), slices={"severity": s}) for i, s in enumerate(["10", "9", "0.5"])]
+    for items, order in ((named, ["low", "mid", "high"]), (numbered, ["0.5", "9", "10"])):
+        found = diagnosed([answered(item, "Yes") for item in items], items)
+        assert [s for name, s in found if name == "chance" and s] == [f"severity={s}" for s in order]

@@ -14,7 +14,9 @@ from pytest_qbench.untrusted.shape import short_repr
 _LISTS = ("candidates", "answers", "options")
 #: Columns with one option each: the hub's layout and VLMEvalKit's tables.
 _HUB_COLUMNS = tuple(f"option{i}" for i in range(10))
-_LETTER_COLUMNS = tuple(string.ascii_uppercase[:10])
+_LETTER_COLUMNS = tuple(string.ascii_uppercase)
+#: How strongly an image is degraded: the field of one's own data, MedQ-DEG's and R-Bench's.
+_SEVERITY = ("severity", "degradation_severity", "strength")
 #: Filler of the hub's layout after the last option, and in place of a hidden answer.
 _PADDING = "N/A"
 
@@ -126,6 +128,8 @@ def _slices(row: Row, pair: bool, own_names: bool) -> dict[str, str]:
     category = row.text("category")
     if category is not None:
         slices.update(_category(category))
+    if (severity := next((found for key in _SEVERITY if (found := row.label(key)) is not None), None)) is not None:
+        slices["severity"] = severity
     return slices
 
 

@@ -75,6 +75,21 @@ def read_table(path: Path, label: str) -> list[Row]:
         raise DataError(f"{label}: cannot be read: {error_text(e)}; check the path and its permissions") from e
 
 
+def is_question_table(path: Path) -> bool:
+    """Whether a TSV file is a multiple-choice table in VLMEvalKit's layout, by its header alone.
+
+    A table with a column of predictions holds the outputs of a model.
+    """
+    try:
+        with os.fdopen(open_regular(path), "rb") as file:
+            line = file.readline(4096).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return False
+    header = {cell.strip().strip('"') for cell in line.split("\t")}
+    has_images = not {"image", "image_path"}.isdisjoint(header)
+    return {"question", "A", "B"} <= header and has_images and "prediction" not in header
+
+
 @dataclass(slots=True)
 class _Record:
     number: int
@@ -95,7 +110,7 @@ def _rows(path: Path, label: str, delimiter: str, records: Iterator[_Record]) ->
     repeated = {name for name in header if name and header.count(name) > 1}
     if repeated:
         raise DataError(f"{label}: column {', '.join(sorted(repeated))} appears twice; rename one")
-    has_questions = {"image", "question"} <= set(header)
+    has_questions = "question" in header and not {"image", "image_path"}.isdisjoint(header)
     rows: list[Row] = []
     embedded = _EmbeddedImages(path, label, delimiter, header)
     for record in chain(start, records):
@@ -132,7 +147,7 @@ class _EmbeddedImages:
         path = fields.get("image_path")
         if isinstance(path, str) and path.startswith("["):
             fields["image_path"] = _listed(path)
-        text = str(fields["image"])
+        text = str(fields.get("image", ""))
         if len(text) <= _SHORTEST_PICTURE:
             self.references.append((row, fields, text))
             return

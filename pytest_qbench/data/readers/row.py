@@ -56,6 +56,13 @@ class Row:
             raise self.error(f"{key} is {short_repr(value)}, not text", "write it as a string")
         return self.clean(str(value), key)
 
+    def label(self, key: str) -> str | None:
+        """Return a field that is a text or a finite number as text, such as "2" or "0.5"; None where it is absent."""
+        value = self.value(key)
+        if isinstance(value, float) and math.isfinite(value):
+            return f"{value:g}"
+        return self.text(key)
+
     def clean(self, text: str, key: str) -> str:
         """Return `text` without surrounding blanks; raises `DataError` for text that cannot be written as UTF-8."""
         text = text.strip()
