@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -69,7 +69,8 @@ class Item:
     """One benchmark item.
 
     - `slices` maps dimensions to slices, such as ``{"type": "yes_or_no", "concern": "distortion"}``.
-    - `answer` is the text of the correct option, None for hidden answers.
+    - `answer` is the text of the correct option, None for hidden answers. `answers` are the correct options of a
+      question that asks for all of them; `answer` is then their joined text (`joined_options`).
     - `target` is the MOS or reference score; greater is better.
     - `golden` holds the reference descriptions.
     - Items with the same `group` share a source photo.
@@ -96,10 +97,16 @@ class Item:
     aliases: tuple[str, ...] = ()
     context: str | None = None
     clean: str | None = None
+    answers: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Return the id. Report plugins print the parameters of a test, which must not contain folders of a machine."""
         return self.id
+
+    @property
+    def right_options(self) -> tuple[str, ...]:
+        """The correct options: one, several, or none where they are hidden."""
+        return self.answers or (() if self.answer is None else (self.answer,))
 
     def digest(self) -> str:
         """Return a hash of question, options, answer, MOS, golden texts and context: 16 hex digits."""
@@ -107,6 +114,15 @@ class Item:
         if self.context is not None:  # the digests of items without one stay as they were
             content.append(self.context)
         return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:16]
+
+
+SEPARATOR = "; "
+"""Stands between the options of a joined answer. No option of such a question contains it."""
+
+
+def joined_options(chosen: Iterable[str]) -> str:
+    """Return several options, in the order of the question, as one text, which records compare."""
+    return SEPARATOR.join(chosen)
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,10 +128,11 @@ class _Builder:
             target = assessment.target(row, column, source.higher_is_better is not False)
             return Item(*start, slices=self._shared({"half": half} if half else {}), target=target)
         parsed = perception.question(row, pair=source.name == "qbench2", hidden=source.hidden,
-                                     own_slices=published.task_of(source.name) is None)  # fmt: skip
+                                     own=published.task_of(source.name) is None)  # fmt: skip
         if parsed.answer is None and self.unanswered is None and not source.hidden:
             self.unanswered = row
-        return Item(*start, parsed.question, parsed.options, parsed.answer, self._shared(parsed.slices))
+        return Item(*start, parsed.question, parsed.options, parsed.answer, self._shared(parsed.slices),
+                    answers=parsed.answers)  # fmt: skip
 
     def _assessment_columns(self, row: Row) -> assessment.Columns:
         if self.columns is None:

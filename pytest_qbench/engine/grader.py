@@ -69,7 +69,8 @@ class Grader:
     def _read_unparsed(self, items: list[Item], records: list[Record]) -> list[Record]:
         """Let the judge read the unparsed replies. The record keeps the votes."""
         answers = [answer_text(record.response) for record in records]
-        unread = [i for i, r in enumerate(records) if r.status == "unparsed" and answers[i]]
+        # A judge votes for one option.
+        unread = [i for i, r in enumerate(records) if r.status == "unparsed" and answers[i] and not items[i].answers]
         if unread:
             judge = self.judge()
             assert isinstance(judge, SupportsChoice), "the recorder checks this before the run"

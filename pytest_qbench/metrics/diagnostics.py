@@ -65,18 +65,27 @@ def _perception(
     for name, says in (("yes", True), ("no", False)):
         chosen = [r for r in yes_or_no if says_yes(r.target) is says]
         rows.append(_accuracy(f"perception.accuracy_{name}", chosen, dataset, split))
-    return rows + position_bias(parsed, dataset, split, items)
+    one_answer = [r for r in parsed if not items[r.task, r.item].answers]
+    return rows + position_bias(one_answer, dataset, split, items)
 
 
 def chance(
     records: Sequence[Record], dataset: str, split: str | None, items: Mapping[tuple[str, str], Item]
 ) -> list[Metric]:
-    """Return the expected accuracy of a random choice, in total and per slice: the mean of 1 / number of options."""
+    """Return the expected accuracy of a random choice, in total and per slice: the mean of 1 / number of options.
+
+    Where several answers are right, it is the mean of 1 / number of sets with at least one option.
+    """
     rows = []
     for slice_ in (None, *published_order(records)):
-        odds = [1 / len(items[r.task, r.item].options) for r in records if in_slice(r, slice_)]
+        odds = [1 / _ways(items[r.task, r.item]) for r in records if in_slice(r, slice_)]
         rows.append(Metric("perception.chance", dataset, split, slice_, fmean(odds), len(odds)))
     return rows
+
+
+def _ways(item: Item) -> int:
+    """Return the number of possible answers to a question."""
+    return 2 ** len(item.options) - 1 if item.answers else len(item.options)
 
 
 def degradation(

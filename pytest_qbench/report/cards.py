@@ -101,12 +101,12 @@ def _question(run: FinishedRun, item: Item, flip: Flip) -> Iterable[Markup]:
         tags = [
             tag("span", word, class_=f"chip {tone}")
             for word, tone, applies in (
-                ("right", "good", option == item.answer), ("before", "soft", option == flip.before),
-                ("now", "bad" if option != item.answer else "good", option == flip.after),
+                ("right", "good", option in item.right_options), ("before", "soft", option == flip.before),
+                ("now", "bad" if option not in item.right_options else "good", option == flip.after),
             )
             if applies
         ]  # fmt: skip
-        lines.append(tag("li", option, *tags, class_="right" if option == item.answer else None))
+        lines.append(tag("li", option, *tags, class_="right" if option in item.right_options else None))
     if lines:
         yield tag("ul", *lines, class_="options")
     for word, said in (("before", flip.before), ("now", flip.after)):

@@ -16,14 +16,14 @@ from pytest_qbench.untrusted.shape import MappingOf, Shape, check_shape
 
 ITEMS = "items.jsonl"
 _TEXTS = ("question", "answer", "target", "context", "clean")
-_LISTS = ("options", "golden", "image_names", "aliases")
+_LISTS = ("options", "golden", "image_names", "aliases", "answers")
 _SHAPE: Shape = {
     "schema": int, "item": str, "task": str, "dataset": str, "split": (str, None), "group": str, "images": [str],
     "slices": MappingOf(str),
 }  # fmt: skip
 _OPTIONAL: Shape = {
     "question": str, "answer": str, "target": float, "options": [str], "golden": [str], "image_names": [str],
-    "aliases": [str], "context": str, "clean": str,
+    "aliases": [str], "context": str, "clean": str, "answers": [str],
 }  # fmt: skip
 
 
@@ -90,4 +90,5 @@ def _item(data: Any) -> Item:
         slices=data["slices"], target=data.get("target"), golden=tuple(data.get("golden", ())),
         image_names=tuple(data.get("image_names", ())), aliases=tuple(data.get("aliases", ())),
         context=data.get("context"), clean=data.get("clean"),
+        answers=tuple(data.get("answers", ())),
     )  # fmt: skip

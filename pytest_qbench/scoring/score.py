@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 from pytest_qbench.errors import ItemError
 from pytest_qbench.extraction.extract import extract_answer
 from pytest_qbench.extraction.reasoning import without_reasoning
-from pytest_qbench.items import Item
+from pytest_qbench.extraction.several import extract_several
+from pytest_qbench.items import Item, joined_options
 from pytest_qbench.prompts import QUALITY_WORDS, token_option
 from pytest_qbench.records import CUT, Record, Response, Status
 from pytest_qbench.scoring.quality import even_levels, level_score, quality_score, values_of
@@ -68,7 +69,8 @@ def choose_by_likelihood(logprobs: Mapping[str, float]) -> str | None:
 def score(item: Item, response: Response, scoring: Scoring = DEFAULT) -> Record:
     """Return the record of `item` for a model's response.
 
-    - perception: the choice is the option that the text names, or without a text the likeliest option. The status is
+    - perception: the choice is the option that the text names, or without a text the likeliest option. Where several
+      answers are right, the choice is all options that the text chooses, and only the exact set is right. The status is
       `correct`, `wrong` or `unparsed`, or `measured` if the answer is hidden.
     - assessment: the score is the softmax over the log-probabilities of the two words of `scoring`, or the expected
       worth of more words. The record keeps the log-probabilities of all words. A score computed elsewhere is used
@@ -150,7 +152,12 @@ def _answer(item: Item, response: Response) -> str:
 
 def _perception(item: Item, response: Response) -> Record:
     logprobs = None if response.logprobs is None else _finite(response.logprobs)
-    if response.text is not None:
+    if item.answers:
+        if response.text is None:
+            raise ItemError("several answers are right; ask for a reply in text (--qbench-answer=generate)")
+        several = extract_several(_answer(item, response), item.options).choices
+        choice = None if several is None else joined_options(several)
+    elif response.text is not None:
         choice = extract_answer(_answer(item, response), item.options).choice
     else:
         missing = [option for option in item.options if option not in (logprobs or {})]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from pytest_qbench.data import published
 from pytest_qbench.data.readers.row import Row
+from pytest_qbench.items import SEPARATOR, joined_options
 from pytest_qbench.untrusted.shape import short_repr
 
 #: The lists that hold the options: LLVisionQA and Q-Bench2, A-Bench.
@@ -22,26 +23,32 @@ _PADDING = "N/A"
 
 
 class Question(NamedTuple):
-    """The question of a perception item; `answer` is one of `options`, None where it is hidden."""
+    """The question of a perception item; `answer` is one of `options`, None where it is hidden.
+
+    `answers` are the right options, in their order, of a question that asks for all of them (see `Item`).
+    """
 
     question: str
     options: tuple[str, ...]
     answer: str | None
     slices: dict[str, str]
+    answers: tuple[str, ...] = ()
 
 
-def question(row: Row, *, pair: bool, hidden: bool, own_slices: bool = False) -> Question:
+def question(row: Row, *, pair: bool, hidden: bool, own: bool = False) -> Question:
     """Return the question of a record. Raises `DataError`.
 
-    `pair` selects the codes of Q-Bench2. `hidden` ignores the answer fields. With `own_slices`, type and concern may
-    have other names than the published ones.
+    `pair` selects the codes of Q-Bench2. `hidden` ignores the answer fields. A dataset of one's `own` may have
+    other names of types and concerns than the published ones, and several right answers to a question.
     """
     text = row.text("question")
     if text is None:
         raise row.error(f"no question (its fields are {', '.join(map(str, row.fields)) or 'none'})", "add the question")
     options = _options(row)
-    answer = None if hidden else _answer(row, options)
-    return Question(text, options, answer, _slices(row, pair, own_slices))
+    slices = _slices(row, pair, own)
+    if own and not hidden and (answers := _several_answers(row, options)):
+        return Question(text, options, joined_options(answers), slices, answers)
+    return Question(text, options, None if hidden else _answer(row, options), slices)
 
 
 def _options(row: Row) -> tuple[str, ...]:
@@ -64,6 +71,46 @@ def _option_columns(row: Row) -> list[str]:
     if len(options) < len(cells):
         raise row.error(f"options {short_repr(cells)} have a gap", "move the options together")
     return options
+
+
+def _several_answers(row: Row, options: tuple[str, ...]) -> tuple[str, ...]:
+    """Return all right options of a record that lists them, as texts, as letters or as letters in one text.
+
+    Empty for a record with one answer that is not in a list.
+    """
+    found = []
+    for key in ("correct_ans", "correct_choice", "answer"):
+        value = row.value(key)
+        texts = (row.texts(key) or []) if isinstance(value, list | tuple) else _letter_list(row, key, options)
+        if texts:
+            chosen = {one if one in options else _by_letter(row, one, options) for one in texts}
+            found.append(tuple(option for option in options if option in chosen))
+    if len(set(found)) > 1:
+        raise row.error("the fields of the right answers differ", "correct one of them")
+    if found and (other := next((option for option in options if SEPARATOR in option), None)) is not None:
+        raise row.error(
+            f"option {short_repr(other)} of a question with several answers contains {SEPARATOR!r}",
+            "write it with another sign",
+        )
+    return found[0] if found else ()
+
+
+def _letter_list(row: Row, key: str, options: tuple[str, ...]) -> list[str]:
+    """Return the letters of `A,C`, `AC` or `['A', 'C']`; none for one letter, and for any text that may be an option.
+
+    Letters without a sign between them, as in `AC`, count where each option has a column of its own.
+    """
+    text = None if key == "correct_ans" else row.label(key)
+    if text is None or text.casefold() in {option.casefold() for option in options}:
+        return []
+    letters = re.sub(r"""[\s,;/&\[\]()'"]+""", "", text)
+    is_glued = letters == text
+    if is_glued and key == "answer" and any(row.value(name) is not None for name in _LISTS):
+        return []
+    known = string.ascii_uppercase[: len(options)]
+    return (
+        list(letters) if len(letters) > 1 and set(letters) <= set(known) and len(set(letters)) == len(letters) else []
+    )
 
 
 def _answer(row: Row, options: tuple[str, ...]) -> str | None:
