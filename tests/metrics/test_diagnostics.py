@@ -168,5 +168,5 @@ def test_expectations_have_no_shares_and_a_single_round_no_agreement() -> None:
     rows = {m.name: m for m in results(items, records).diagnostics}
     assert rows["description.completeness_p1"].value is None
     assert rows["description.completeness_p1"].note == "expectations have no shares"
-    assert rows["description.completeness_alpha"].note == "agreement needs at least two rounds"
+    assert rows["description.completeness_alpha"].note == "no item has two ratings"
     assert results(items, records).metric("description.sum", "mini").value == pytest.approx(4.11)
