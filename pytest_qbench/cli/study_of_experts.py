@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -112,7 +113,9 @@ def _difference(effect: PairedEffect) -> list[str]:
     if effect.paired is None or effect.p_value is None:
         return ["-", "-", "-"]
     found = effect.paired
-    return [f"{found.delta:+.2f}", f"[{found.lower:+.2f}, {found.upper:+.2f}]", f"{effect.p_value:.3g}"]
+    is_bounded = math.isfinite(found.upper - found.lower)  # not with too few items
+    interval = f"[{found.lower:+.2f}, {found.upper:+.2f}]" if is_bounded else "unbounded"
+    return [f"{found.delta:+.2f}", interval, f"{effect.p_value:.3g}"]
 
 
 def _show_agreement(dataset: str, items: Sequence[Item]) -> None:

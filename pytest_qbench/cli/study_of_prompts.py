@@ -19,7 +19,7 @@ from pytest_qbench.judges.load import check_judge, make_judge
 from pytest_qbench.models.load import load_model
 from pytest_qbench.models.specs import ModelSpec, check, parse_model_args, parse_spec
 from pytest_qbench.prompt_sets.read import named_set
-from pytest_qbench.prompts import AnswerMode, PromptSet
+from pytest_qbench.prompts import AnswerMode, PromptSet, Template
 from pytest_qbench.records import Record
 from pytest_qbench.report.labels import own_interval, value_text
 from pytest_qbench.report.text_table import aligned
@@ -48,8 +48,8 @@ class _Question:
             raise UsageError(f"study: {arguments.model} answers nothing anew; name a model that does")
         return cls(spec, arguments.answer or spec.answer or "generate", named_set(arguments.prompts))
 
-    def sends_context(self, item: Item) -> bool:
-        return "{context}" in self.prompt_set.template(item.task, self.answer).text_for(item)
+    def template(self, item: Item) -> Template:
+        return self.prompt_set.template(item.task, self.answer)
 
 
 def study_context(arguments: argparse.Namespace) -> int:
@@ -62,7 +62,7 @@ def study_context(arguments: argparse.Namespace) -> int:
         check_judge(arguments.judge)
     if arguments.context:
         items = [replace(item, context=arguments.context) for item in items]
-    items = items_with_context(items, question.sends_context)
+    items = items_with_context(items, lambda item: "{context}" in question.template(item).text_for(item))
     with _engine(arguments, question) as engine:
         effects = list(compare(measure_with_and_without(engine, items), arguments.seed))
     _show(question, f"{len(items)} items with their context against the same without", effects)
@@ -80,6 +80,8 @@ def study_options(arguments: argparse.Namespace) -> int:
     _show(question, f"{len(items)} questions with their options shuffled against the order of the data", effects)
     show(f"effect: shuffled - as in the data; {FOOTER}")
     _show_positions(items, pairs, arguments.seed)
+    if not any("{options}" in question.template(item).text_for(item) for item in items):
+        show("the prompts show no options, so their order changes nothing: ask with --answer=generate")
     return int(any(effect.paired is None for effect in effects))
 
 

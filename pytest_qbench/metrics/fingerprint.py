@@ -105,9 +105,8 @@ class Fingerprint:
     `asked` describes how the prompts of an assessment differ from the protocol. In the JSON it is a part of `scoring`.
     `model`, `judge`, `unparsed` (the judge that reads unparsed replies) and `marking` (the judge that marks all) are
     the descriptions that these objects give of themselves. `prompts` describes the prompts of each task
-    (`effective_prompts`).
-    `option_order` is None where options have the order of the data. `other` holds entries that this version does not
-    know.
+    (`effective_prompts`). `option_order` is None where options have the order of the data. `other` holds entries that
+    this version does not know.
     """
 
     prompts: str | Mapping[str, Any] | None = None
