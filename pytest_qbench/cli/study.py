@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from pytest_qbench.cli.command import Commands
 from pytest_qbench.prompts import ANSWER_MODES
@@ -18,10 +19,11 @@ def add(commands: Commands) -> None:
     for parser in (context, options):
         _add_measurement(parser)
     context.add_argument("--judge", metavar="SPEC", help="the judge of descriptions, as in --qbench-judge")
+    _add_judge(context)
     experts = studies.add_parser("experts", help="what does a human expert reach, and do the experts agree?")
     _add_data(experts)
     experts.add_argument("--judge", metavar="SPEC", required=True, help="the judge, as in --qbench-judge")
-    experts.add_argument("--judge-rounds", type=_positive, default=5, metavar="N", help="rounds. Default: 5")
+    _add_judge(experts)
     experts.add_argument("--run", dest="run_folder", metavar="RUN", help="a run folder whose descriptions are compared")
     study.set_defaults(run=run)
 
@@ -30,6 +32,13 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="DIR", required=True, help="mini or a data folder")
     parser.add_argument("--datasets", metavar="A,B", help="only these datasets")
     parser.add_argument("--split", default="dev", choices=("dev", "test"), help="the split of LLVisionQA")
+
+
+def _add_judge(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--judge-arg", action="append", default=[], metavar="KEY=VALUE",
+                        help="a judge argument, as in --qbench-judge-arg; repeatable")  # fmt: skip
+    parser.add_argument("--judge-prompts", type=_name_or_path, metavar="NAME|FILE", help="as in --qbench-judge-prompts")
+    parser.add_argument("--judge-rounds", type=_positive, default=5, metavar="N", help="rounds. Default: 5")
 
 
 def _add_measurement(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +50,10 @@ def _add_measurement(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--answer", choices=ANSWER_MODES, help="as in --qbench-answer")
     parser.add_argument("--prompts", default="default", metavar="NAME|FILE", help="as in --qbench-prompts")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of sample, order and resampling")
+
+
+def _name_or_path(text: str) -> Path | str:
+    return Path(text) if "." in text or "/" in text else text
 
 
 def _positive(text: str) -> int:

@@ -35,7 +35,7 @@ METRICS = tuple(f"description.{part}" for part in (*DIMENSIONS, "sum"))
 
 def study_experts(arguments: argparse.Namespace) -> int:
     """Judge each golden text against the others and print the means; return 1 where a value is missing."""
-    check_judge(arguments.judge)
+    check_judge(arguments.judge, arguments.judge_arg, arguments.judge_prompts)
     items = items_of_several_experts(_items(arguments))
     replies = _replies(Path(arguments.run_folder), items) if arguments.run_folder else None
     judge = _checked_judge(arguments, items)
@@ -78,7 +78,7 @@ def _replies(folder: Path, items: Sequence[Item]) -> list[str]:
 
 def _checked_judge(arguments: argparse.Namespace, items: Sequence[Item]) -> Judge:
     """Return the judge. Raises `UsageError` if it fails its control set, whose texts are those of the items."""
-    judge = make_judge(arguments.judge)
+    judge = make_judge(arguments.judge, arguments.judge_arg, arguments.judge_prompts)
     if failed := run_control_set(judge, items, arguments.judge_rounds)["failed"]:
         raise UsageError(f"--judge={arguments.judge} failed its control set, before any item: {failed}")
     return judge

@@ -59,11 +59,11 @@ def study_context(arguments: argparse.Namespace) -> int:
     if arguments.judge is None:
         items = [item for item in items if item.task != "description"]
     else:
-        check_judge(arguments.judge)
+        check_judge(arguments.judge, arguments.judge_arg, arguments.judge_prompts)
     if arguments.context:
         items = [replace(item, context=arguments.context) for item in items]
     items = items_with_context(items, lambda item: "{context}" in question.template(item).text_for(item))
-    with _engine(arguments, question) as engine:
+    with _engine(arguments, question, arguments.judge_rounds) as engine:
         effects = list(compare(measure_with_and_without(engine, items), arguments.seed))
     _show(question, f"{len(items)} items with their context against the same without", effects)
     show(f"effect: with - without; {FOOTER}")
@@ -112,15 +112,16 @@ def _items(arguments: argparse.Namespace, question: _Question) -> list[Item]:
 
 
 @contextmanager
-def _engine(arguments: argparse.Namespace, question: _Question) -> Iterator[Engine]:
+def _engine(arguments: argparse.Namespace, question: _Question, judge_rounds: int = 1) -> Iterator[Engine]:
     """Load the model, yield the engine around it and release both."""
 
     def judge() -> Judge:
-        return make_judge(arguments.judge)
+        return make_judge(arguments.judge, arguments.judge_arg, arguments.judge_prompts)
 
     model = load_model(question.spec, parse_model_args(arguments.model_arg))
     engine = Engine(
-        model, answer=question.answer, batch_size=None, blind=False, judge_rounds=5, judge=judge,
+        model, answer=question.answer, batch_size=None, blind=False, judge_rounds=judge_rounds,
+        judge=judge,
         scoring=Scoring(question.prompt_set.words), prompt_set=question.prompt_set,
     )  # fmt: skip
     try:

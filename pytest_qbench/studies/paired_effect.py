@@ -66,6 +66,9 @@ def paired_effect(
     if failed:
         problem = f"{len(failed)} measurements ended in an error (first: {failed[0].item}: {failed[0].error})"
         return PairedEffect(metric, dataset, slice_, len(pairs), changed, None, problem)
+    if metric == METRICS["perception"] and (hidden := sum(new.target is None for new, _ in pairs)):
+        problem = f"the right answers of {hidden} items are hidden, so that none of their replies is right or wrong"
+        return PairedEffect(metric, dataset, slice_, len(pairs), changed, None, problem)
     try:
         return PairedEffect(metric, dataset, slice_, len(pairs), changed, _paired(metric, pairs, seed))
     except (InvalidError, Undefined) as e:

@@ -92,6 +92,12 @@ def test_an_error_leaves_no_comparison_and_says_why() -> None:
     assert whole.problem == "1 measurements ended in an error (first: d/0: no image)"
 
 
+def test_hidden_answers_leave_no_comparison() -> None:
+    whole, *_ = effects([replace(item, answer=None) for item in questions()])[0]
+    assert whole.paired is None
+    assert whole.problem.startswith("the right answers of 60 items are hidden")
+
+
 def test_a_description_changes_with_its_grades() -> None:
     items = [
         Item(f"t/{i}", "description", "t", None, f"t/{i}", (), golden=("Blurred.",), context="c") for i in range(9)

@@ -146,7 +146,7 @@ def test_the_command_compares_a_run_with_the_experts(
 def test_a_missing_value_is_named_and_the_command_fails(
     data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("pytest_qbench.cli.study_of_experts.make_judge", lambda spec: Noted(broken=TEXTS[1][2]))
+    monkeypatch.setattr("pytest_qbench.cli.study_of_experts.make_judge", lambda *args: Noted(broken=TEXTS[1][2]))
     monkeypatch.setattr("pytest_qbench.cli.study_of_experts.run_control_set", lambda *args: {"failed": None})
     assert main(["study", "experts", f"--data={data}", "--judge=lexicon"]) == 1
     assert "description.sum: 1 of 3 items have no value (first: ItemError: no reply)" in capsys.readouterr().out
@@ -155,6 +155,6 @@ def test_a_missing_value_is_named_and_the_command_fails(
 def test_a_judge_that_fails_its_control_set_judges_nothing(
     data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("pytest_qbench.cli.study_of_experts.make_judge", lambda spec: Noted())
+    monkeypatch.setattr("pytest_qbench.cli.study_of_experts.make_judge", lambda *args: Noted())
     assert main(["study", "experts", f"--data={data}", "--judge=lexicon"]) == 4
     assert "failed its control set, before any item" in capsys.readouterr().err
