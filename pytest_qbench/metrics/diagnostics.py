@@ -73,11 +73,15 @@ def _accuracy(name: str, records: Sequence[Record], dataset: str, split: str | N
 def accuracy_by_position(
     marked: Sequence[Record], dataset: str, split: str | None, items: Mapping[tuple[str, str], Item]
 ) -> list[Metric]:
-    """Return the accuracy of the questions whose right option has one position, per position (slices)."""
+    """Return the accuracy of the questions whose right option has one position, per position (slices).
+
+    Questions with several right options have no such position.
+    """
     by_position: dict[int, list[Record]] = {}
     for record in marked:
-        position = items[record.task, record.item].options.index(str(record.target))
-        by_position.setdefault(position, []).append(record)
+        options = items[record.task, record.item].options
+        if record.target in options:
+            by_position.setdefault(options.index(str(record.target)), []).append(record)
     return [
         replace(_accuracy("perception.accuracy_at", own, dataset, split), slice=f"position={LETTERS[position]}")
         for position, own in sorted(by_position.items())
