@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_qbench.cli.command import Commands, show
-from pytest_qbench.errors import UsageError
+from pytest_qbench.errors import CANNOT_TELL, NOT_MEASURED, UsageError
 
 if TYPE_CHECKING:
     from pytest_qbench.cli.scored_outputs import OutputScorer
@@ -32,7 +32,7 @@ def add(commands: Commands) -> None:
         help="judge this metric; repeatable. Default: the gates of the suites, perception.accuracy=0.01, "
         "description.sum=0.06 and assessment.srcc=0.01",
     )  # fmt: skip
-    parser.add_argument("--strict", action="store_true", help="exit with 1 on an inconclusive gate too")
+    parser.add_argument("--strict", action="store_true", help="exit with 11 if a gate is inconclusive")
     parser.add_argument("--max-errors", type=float, default=0.0, metavar="SHARE", help="tolerated errors. Default: 0")
     parser.add_argument("--max-unparsed", type=float, default=0.05, metavar="SHARE", help="tolerated. Default: 0.05")
     parser.add_argument("--max-cut", type=float, default=0.05, metavar="SHARE", help="tolerated. Default: 0.05")
@@ -62,7 +62,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the comparison. Return 0 if every gate holds, else 1."""
+    """Print the comparison. Return the exit status, which means the same as that of a run."""
     from pytest_qbench.baseline.align import count_by_rule
     from pytest_qbench.baseline.sources import read_candidate, read_reference
     from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, Limits
@@ -100,7 +100,15 @@ def run(arguments: argparse.Namespace) -> int:
     finished = as_finished(found, new, old, a, b, arguments.strict)
     if unwritten := write_reports(finished, arguments.html, arguments.md, arguments.json, arguments.junit):
         raise UsageError(unwritten[0])
-    return 0 if found.holds and not (arguments.strict and found.verdict.startswith("CANNOT TELL")) else 1
+    return _exit_status(found.verdicts, arguments.strict)
+
+
+def _exit_status(verdicts: set[str], strict: bool) -> int:
+    if "regressed" in verdicts:
+        return 1
+    if not verdicts or "invalid" in verdicts:
+        return NOT_MEASURED
+    return CANNOT_TELL if strict and "inconclusive" in verdicts else 0
 
 
 def _scorer(arguments: argparse.Namespace, other: Path) -> OutputScorer:

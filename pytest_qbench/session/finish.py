@@ -50,8 +50,7 @@ def finish(run: Run, exitstatus: int) -> FinishedRun:
     write_snapshot(folder.path, stored)
     submissions: list[str] = []
     try:
-        if not settings.shuffle_options:  # the letters of its replies mean other options than those of the data
-            submissions = write_submissions(folder.path, results)
+        submissions = write_submissions(folder.path, results)
     except OSError as e:
         run.notes.append(f"the submission cannot be written: {e.filename}: {e.strerror}")
     write_thumbnails(folder.path, images_to_show(run.gating.results, results))

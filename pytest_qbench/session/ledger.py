@@ -8,11 +8,11 @@ import pytest
 
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.baseline.expectation import expected_keys
+from pytest_qbench.errors import CANNOT_TELL, NOT_MEASURED
 from pytest_qbench.items import TASKS, Item
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import task_of
 from pytest_qbench.session.gating import Gating
-from pytest_qbench.session.options import CANNOT_TELL, NOT_MEASURED
 from pytest_qbench.session.request import RunRequest
 
 

@@ -7,10 +7,6 @@ from typing import Any, NamedTuple
 import pytest
 
 NAME = "qbench"
-NOT_MEASURED = 10
-"""Exit status of a run that did not measure and judge everything. pytest itself uses 0 to 5."""
-CANNOT_TELL = 11
-"""Exit status of a run with an inconclusive gate under --qbench-strict."""
 
 
 class Option(NamedTuple):

@@ -120,7 +120,7 @@ def test_an_item_without_an_output_never_passes(tmp_path: Path, data: str, capsy
     rows = [{"img_path": f"{i}.png", "question": item.question, "response": "A"} for i, item in enumerate(ITEMS[1:], 1)]
     lines(tmp_path / "llvisionqa_dev.jsonl", rows)
     status, out = compare(capsys, old, tmp_path / "llvisionqa_dev.jsonl", f"--data={data}")
-    assert (status, out[-1]) == (1, "INVALID: perception.accuracy")
+    assert (status, out[-1]) == (10, "INVALID: perception.accuracy")
 
 
 def test_contradictory_outputs_are_resolved_by_an_option(tmp_path: Path, data: str, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
@@ -140,7 +140,7 @@ def test_likelihoods_and_replies_are_not_compared(
     answers(old := tmp_path / "old_llvisionqa_dev.json", OLD)
     lm_eval(new := tmp_path / "samples_qbench_dev.jsonl", [(item, (-1.0, -2.0, -3.0)) for item in ITEMS])
     status, out = compare(capsys, old, new, f"--data={data}")
-    assert status == 1
+    assert status == 10
     assert "answer: generate -> likelihood" in "\n".join(out)
 
 
