@@ -121,8 +121,8 @@ SEPARATOR = "; "
 
 
 def joined_options(chosen: Iterable[str]) -> str:
-    """Return several options, in the order of the question, as one text, which records compare."""
-    return SEPARATOR.join(chosen)
+    """Return several options as one text, which records compare: in alphabetical order, for options may be shuffled."""
+    return SEPARATOR.join(sorted(chosen))
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,8 +110,11 @@ class _Builder:
         column = self._assessment_columns(row).image if source.task == "assessment" else self._image_column(row)
         names, images = self._images(row, column)
         item = self._of_task(row, self._ident(row, names), names, images)
-        clean = row.label("clean") if source.task == "perception" else None
-        self._keep(replace(item, context=_context(row), clean=clean), row, tuple(names))
+        if context := _context(row):
+            item = replace(item, context=context)
+        if source.task == "perception" and (clean := row.label("clean")) is not None:
+            item = replace(item, clean=clean)
+        self._keep(item, row, tuple(names))
 
     def _of_task(self, row: Row, ident: str, names: list[str], images: tuple[ImageSource, ...]) -> Item:
         """Return the item of a record, without its final id, group and names."""

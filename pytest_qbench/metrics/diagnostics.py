@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from statistics import fmean
 
 import numpy as np
@@ -51,7 +52,7 @@ def diagnose(records: Iterable[Record], items: Mapping[tuple[str, str], Item]) -
 def _perception(
     records: Sequence[Record], dataset: str, split: str | None, items: Mapping[tuple[str, str], Item]
 ) -> list[Metric]:
-    """Return chance, accuracy without unparsed replies, what concerns yes and no, and the position bias."""
+    """Return chance, accuracy without unparsed replies, yes and no, accuracy by position, position bias."""
     marked = [r for r in records if r.status != "measured"]  # the answers of the others are hidden
     parsed = [r for r in marked if r.status != "unparsed"]
     yes_or_no = [r for r in marked if is_yes_or_no(r)]
@@ -66,7 +67,11 @@ def _perception(
         chosen = [r for r in yes_or_no if says_yes(r.target) is says]
         rows.append(_accuracy(f"perception.accuracy_{name}", chosen, dataset, split))
     one_answer = [r for r in parsed if not items[r.task, r.item].answers]
-    return rows + position_bias(one_answer, dataset, split, items)
+    return [
+        *rows,
+        *accuracy_by_position(marked, dataset, split, items),
+        *position_bias(one_answer, dataset, split, items),
+    ]
 
 
 def chance(
@@ -131,6 +136,25 @@ def _accuracy(name: str, records: Sequence[Record], dataset: str, split: str | N
     right = [float(r.status == "correct") for r in records]
     ci = wilson_by_group(right, [r.group for r in records], ALPHA)
     return Metric(name, dataset, split, None, fmean(right), len(right), ci)
+
+
+def accuracy_by_position(
+    marked: Sequence[Record], dataset: str, split: str | None, items: Mapping[tuple[str, str], Item]
+) -> list[Metric]:
+    """Return the accuracy of the questions whose right option has one position, per position (slices).
+
+    Questions with several right options have no such position.
+    """
+    by_position: dict[int, list[Record]] = {}
+    for record in marked:
+        options = items[record.task, record.item].options
+        if record.target in options:
+            by_position.setdefault(options.index(str(record.target)), []).append(record)
+    return [
+        replace(_accuracy("perception.accuracy_at", own, dataset, split), slice=f"position={LETTERS[position]}")
+        for position, own in sorted(by_position.items())
+        if position < len(LETTERS)
+    ]
 
 
 def position_bias(

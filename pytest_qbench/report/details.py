@@ -113,6 +113,12 @@ def _perception(run: FinishedRun, dataset: str, width: int) -> list[str]:
             value, *others = _compared(m)
             name = "all" if m.slice is None else slice_label(m.slice)
             rows.append([name, value, chance.get(m.slice, ""), *others, str(m.n)])
+    rows += [
+        [f"right option at {slice_label(m.slice or '')}", value, "", *others, str(m.n)]
+        for m in run.of("perception.accuracy_at")
+        if m.dataset == dataset
+        for value, *others in [_compared(m)]
+    ]
     labels = (
         ("perception.unparsed_rate", "unparsed rate"),
         ("perception.cut_rate", "cut rate"),

@@ -23,7 +23,8 @@ TRUST = {
 SHOWN = frozenset((
     "perception.accuracy", "perception.unparsed_rate", *CUT_RATES, "perception.yes_rate", "perception.confidence",
     "perception.chance", "perception.true_yes_rate", "perception.degradation",
-    "perception.accuracy_parsed", "perception.accuracy_yes", "perception.accuracy_no", "perception.position_bias",
+    "perception.accuracy_parsed", "perception.accuracy_yes", "perception.accuracy_no", "perception.accuracy_at",
+    "perception.position_bias",
     *(f"description.{part}" for part in (*DIMENSIONS, "sum")),
     "description.golden_agreement", "description.unreadable_rate",
     *(f"description.{part}_{key}" for part in DIMENSIONS for key in TRUST),

@@ -140,6 +140,8 @@ def _other_number(items: int, published: int) -> str | None:
 def _other_protocol(kind: str, made: Fingerprint) -> str | None:
     """Return the conditions in which a run differs from a published protocol, None if there are none."""
     found = ["the images are grey"] if made.blind else []
+    if made.option_order and kind != "scores":
+        found.append("the options are shuffled")
     if kind == "scores":
         found += _other_scores(made)
     elif kind == "perplexity":

@@ -12,6 +12,8 @@ import pytest
 
 from pytest_qbench.cli import main
 from pytest_qbench.cli.scored_outputs import OutputScorer
+from pytest_qbench.errors import UsageError
+from pytest_qbench.metrics.fingerprint import Fingerprint
 from tests.cli.test_compare import folder
 from tests.models.output_formats.harness import inspect_log, inspect_sample, lines, lm_eval, lmms_eval, question
 
@@ -158,3 +160,10 @@ def test_descriptions_need_a_judge(tmp_path: Path, judge: list[str], capsys: pyt
     else:
         assert status == 4
         assert out[-1].endswith("holds descriptions, which need a judge: add --judge=SPEC")
+
+
+def test_outputs_are_not_scored_against_shuffled_options(tmp_path: Path) -> None:
+    answers(tmp_path / "llvisionqa_dev.json")
+    shuffled = Fingerprint(answer="generate", option_order="shuffled with seed 0")
+    with pytest.raises(UsageError, match="recorded with options in the order of the data, not shuffled with seed 0"):
+        OutputScorer(items=ITEMS, conditions=shuffled).score(tmp_path / "llvisionqa_dev.json")

@@ -75,6 +75,7 @@ def test_questions_have_the_published_rows_of_their_protocol() -> None:
     [
         (accuracies(n=1_494), made(), "1,494 items count, not 1,495"),
         (accuracies(), made(blind=True), "the images are grey"),
+        (accuracies(), replace(made(), option_order="shuffled by seed 0"), "the options are shuffled"),
         (accuracies(), made(prompt_set=packaged_set("hub")), "other prompts (--qbench-prompts=paper)"),
         (accuracies(), made(marking=False), "(--qbench-judge-answers)"),
         (accuracies(), made(judge_rounds=3), "no 5 votes"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pytest_qbench.data.option_order import shuffled
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
 from pytest_qbench.metrics.diagnostics import diagnose
@@ -86,6 +87,13 @@ def test_the_exact_set_is_right(reply: str, status: str, choice: str | None) -> 
     record = score(SEVERAL, Response(reply))
     assert (record.status, record.choice, record.target) == (status, choice, "Blur; Rain")
     assert Record.from_dict({"schema": 1, **record.to_dict()}, "line") == record
+
+
+def test_shuffled_options_leave_the_right_set_right() -> None:
+    for seed in range(6):
+        item = shuffled(SEVERAL, seed)
+        letters = ["ABC"[item.options.index(option)] for option in SEVERAL.answers]
+        assert score(item, Response(", ".join(letters))).status == "correct"
 
 
 def test_likelihoods_of_single_options_cannot_answer() -> None:
