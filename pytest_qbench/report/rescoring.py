@@ -1,12 +1,20 @@
-"""A table of a finished run's correlations under all scoring strategies: `qbench report RUN --scoring=all`."""
+"""Tables of a finished run under other scoring strategies: `qbench report RUN --scoring=all`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from pytest_qbench.errors import UsageError
-from pytest_qbench.metrics.rescoring import compare_answers, compare_strategies
+from pytest_qbench.metrics.rescoring import Change, StrategyResult, compare_answers, compare_strategies
 from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.text_table import aligned
 from pytest_qbench.scoring.score import DEFAULT
+from pytest_qbench.stats.multiplicity import holm
+
+SRCC, PLCC = "assessment.srcc", "assessment.plcc"
+LABELS = {SRCC: "SRCC", PLCC: "PLCC"}
+Place = tuple[str, str | None]
+"""A metric and a dataset; the dataset None stands for the mean of datasets."""
 
 
 def rescoring_lines(run: FinishedRun) -> list[str]:
@@ -25,21 +33,83 @@ def rescoring_lines(run: FinishedRun) -> list[str]:
             f"{run.folder}: no log-probabilities of quality words were recorded, so no score can be recomputed"
         )
     datasets = list(dict.fromkeys(m.dataset for one in measured for m in one.metrics if m.dataset))
-    head = ["scoring (SRCC / PLCC)", *datasets, "mean"]
-    rows = [head]
-    for i, one in enumerate(measured):
-        values = {(m.name, m.dataset): m.value for m in one.metrics}
-        cells = [
-            _pair(values, dataset) for dataset in (*datasets, None if len(one.metrics) > 2 * len(datasets) else "-")
-        ]
-        rows.append([one.strategy.name + (" (chosen)" if i == 0 else ""), *cells])
-    lines = aligned(rows)
+    lines = [*answers, *_overview(measured, datasets)] if len(datasets) > 1 else answers
+    for metric in LABELS:
+        lines += _changes(measured, [*datasets, None] if len(datasets) > 1 else datasets, metric)
     for one in compared:
-        if one.missing:
-            lines.append(f"  {one.strategy.name}: not recorded: {', '.join(one.missing)}")
+        lines += _missing(one, datasets)
+    lines.append(f"  change: from {compared[0].strategy.name}, the scoring of this run, in pairs; p: two-sided, of no "
+                 "change, by Holm over the strategies of a row's data")  # fmt: skip
     if chosen.averages_halves:
         lines.append("  a database of two halves counts by the mean of their correlations")
-    return [*answers, *lines]
+    return lines
+
+
+def _overview(measured: Sequence[StrategyResult], datasets: Sequence[str]) -> list[str]:
+    """Return the correlations of each strategy, a column per dataset."""
+    rows = [["scoring (SRCC / PLCC)", *datasets, "mean"]]
+    for one in measured:
+        values = {(m.name, m.dataset): m.value for m in one.metrics}
+        covered = len({m.dataset for m in one.metrics} - {None}) == len(datasets)
+        cells = [_pair(values, dataset) for dataset in (*datasets, None if covered else "-")]
+        rows.append([_label(one, measured), *cells])
+    return [*aligned(rows), ""]
+
+
+def _changes(measured: Sequence[StrategyResult], datasets: Sequence[str | None], metric: str) -> list[str]:
+    """Return one correlation of each strategy and its change, dataset by dataset."""
+    rows = [("scoring", "data", LABELS[metric], "95 % interval", "change", "95 % interval", "p")]
+    for dataset in datasets:
+        adjusted = _adjusted(measured, metric, dataset)
+        for one in measured:
+            found = {m.dataset: m for m in one.metrics if m.name == metric}
+            if dataset not in found or (dataset is None and len(found) < len(datasets)):
+                continue  # the mean over fewer datasets is another quantity
+            change = next((c for c in one.changes if (c.metric, c.dataset) == (metric, dataset)), None)
+            cells = _change(change, adjusted.get(one.strategy.name))
+            row = found[dataset]
+            rows.append((_label(one, measured), dataset or "mean", _number(row.value), _interval(row.ci, ""), *cells))
+    return [*aligned(rows, left=2), ""]
+
+
+def _adjusted(measured: Sequence[StrategyResult], metric: str, dataset: str | None) -> Mapping[str, float]:
+    """Return Holm's p-value of each strategy's change on one dataset, by the strategy's name."""
+    found = {
+        one.strategy.name: change.p_value
+        for one in measured
+        for change in one.changes
+        if (change.metric, change.dataset) == (metric, dataset)
+    }
+    tested = {name: p for name, p in found.items() if p is not None}
+    return dict(zip(tested, holm(list(tested.values())), strict=True))
+
+
+def _change(change: Change | None, p_value: float | None) -> tuple[str, str, str]:
+    if change is None:
+        return "-", "-", "-"
+    if change.paired is None:
+        return "undefined", "-", "-"
+    if p_value is None:
+        return "none", "-", "-"
+    return f"{change.paired.delta:+.3f}", _interval((change.paired.lower, change.paired.upper), "+"), f"{p_value:.2g}"
+
+
+def _missing(one: StrategyResult, datasets: Sequence[str]) -> list[str]:
+    """Return a line on the words that a strategy needs and the records lack; for some of the datasets a line each."""
+    texts = {
+        data: ", ".join(_word(word, count) for word, count in words.items()) for data, words in one.missing.items()
+    }
+    if len(set(texts.values())) == 1 and not one.metrics:
+        return [f"  {one.strategy.name}: not recorded: {next(iter(texts.values()))}"]
+    return [f"  {one.strategy.name} on {data}: not recorded: {text}" for data, text in texts.items()]
+
+
+def _word(word: str, count: int) -> str:
+    return f"{word} ({count} items only)" if count else word
+
+
+def _label(one: StrategyResult, measured: Sequence[StrategyResult]) -> str:
+    return one.strategy.name + (" (chosen)" if one is measured[0] else "")
 
 
 def _answer_rules(run: FinishedRun) -> list[str]:
@@ -53,8 +123,15 @@ def _answer_rules(run: FinishedRun) -> list[str]:
     return aligned([("answer by", "data", "accuracy", "items", "other choices"), *rows], left=2) if rows else []
 
 
-def _pair(values: dict[tuple[str, str | None], float | None], dataset: str | None) -> str:
-    if ("assessment.srcc", dataset) not in values:
+def _pair(values: Mapping[Place, float | None], dataset: str | None) -> str:
+    if (SRCC, dataset) not in values:
         return "-"
-    cells = (values[name, dataset] for name in ("assessment.srcc", "assessment.plcc"))
-    return " / ".join("undefined" if value is None else f"{value:.3f}" for value in cells)
+    return " / ".join(_number(values[name, dataset]) for name in (SRCC, PLCC))
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
+
+
+def _interval(bounds: tuple[float, float] | None, sign: str) -> str:
+    return "-" if bounds is None else f"[{bounds[0]:{sign}.3f}, {bounds[1]:{sign}.3f}]"

@@ -86,7 +86,7 @@ def test_the_argmax_cells_of_a_model(model: str) -> None:
     (argmax,) = [
         one
         for one in compare_strategies(records, Scoring(averages_halves=True))
-        if one.strategy.name == "argmax good/poor"
+        if one.strategy.name == "argmax:good/poor"
     ]
     assert cells(list(argmax.metrics)) == pytest.approx(published("a3_argmax.csv", model), abs=0.003)
 
