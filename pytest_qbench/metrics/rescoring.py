@@ -56,6 +56,19 @@ class StrategyResult:
     missing: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class TwoStrategies:
+    """The correlations of one run under two strategies, by metric and dataset, and the `changes` from `old` to `new`.
+
+    `missing` says, by strategy and dataset, which words were recorded for how many items only.
+    """
+
+    old: Mapping[tuple[str, str | None], float | None]
+    new: Mapping[tuple[str, str | None], float | None]
+    changes: Sequence[Change]
+    missing: Mapping[str, Mapping[str, Mapping[str, int]]]
+
+
 class RecordedWords:
     """The assessment records of a run that hold log-probabilities, by dataset."""
 
@@ -106,6 +119,22 @@ def compare_strategies(
     return compared
 
 
+def compare_two(
+    records: Iterable[Record], new: Strategy, old: Strategy, averages_halves: bool, seed: int
+) -> TwoStrategies:
+    """Compare strategy `new` with strategy `old` in pairs, on the datasets that have the words of both."""
+    recorded = RecordedWords(records)
+    missing = {one.name: recorded.missing(one) for one in (old, new)}
+    sides = [recorded.scored(one) for one in (old, new)]
+    shared = [dataset for dataset in recorded.by_dataset if all(dataset in side for side in sides)]
+    values = [
+        {(m.name, m.dataset): m.value for m in compute_metrics(
+            [record for dataset in shared for record in side[dataset]], averages_halves) if m.slice is None}
+        for side in sides
+    ]  # fmt: skip
+    return TwoStrategies(values[0], values[1], _changes(sides[1], sides[0], averages_halves, seed), missing)
+
+
 def _changes(
     new: Mapping[str, Sequence[Record]], old: Mapping[str, Sequence[Record]], averages_halves: bool, seed: int
 ) -> list[Change]:
@@ -120,7 +149,8 @@ def _changes(
             lacking = ", ".join(str(change.dataset) for change in own if change.paired is None)
             changes.append(Change(name, None, None, f"undefined in {lacking}"))
         elif own:
-            changes.append(Change(name, None, parts[0] if len(parts) == 1 else mean_of_comparisons(parts, TAIL)))
+            is_one = len(parts) == 1 or all(change.is_same for change in own)
+            changes.append(Change(name, None, parts[0] if is_one else mean_of_comparisons(parts, TAIL)))
     return changes
 
 
@@ -132,7 +162,7 @@ def _change(
     try:
         found = [_paired(name, part, seed) for part in (parts if len(parts) > 1 else [pairs])]
     except Undefined as e:
-        return Change(name, dataset, None, str(e))
+        return Change(name, dataset, None, str(e).removeprefix("candidate: ").removeprefix("baseline: "))
     return Change(name, dataset, found[0] if len(found) == 1 else mean_of_comparisons(found, TAIL))
 
 

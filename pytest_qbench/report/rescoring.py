@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pytest_qbench.errors import UsageError
-from pytest_qbench.metrics.rescoring import Change, StrategyResult, compare_answers, compare_strategies
+from pytest_qbench.metrics.rescoring import Change, StrategyResult, compare_answers, compare_strategies, compare_two
 from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.text_table import aligned
 from pytest_qbench.scoring.score import DEFAULT
+from pytest_qbench.scoring.strategies import chosen_strategy, named
 from pytest_qbench.stats.multiplicity import holm
 
 SRCC, PLCC = "assessment.srcc", "assessment.plcc"
+LEVEL = 0.05
+REMEDY = "run again with --qbench-words=WORD,..., or choose a strategy with recorded words"
 LABELS = {SRCC: "SRCC", PLCC: "PLCC"}
 Place = tuple[str, str | None]
 """A metric and a dataset; the dataset None stands for the mean of datasets."""
@@ -43,6 +46,53 @@ def rescoring_lines(run: FinishedRun) -> list[str]:
     if chosen.averages_halves:
         lines.append("  a database of two halves counts by the mean of their correlations")
     return lines
+
+
+def two_strategies_lines(run: FinishedRun, scoring: str, against: str | None, seed: int) -> tuple[list[str], bool]:
+    """Return the comparison of two strategies of one run as lines, and whether every correlation has a change.
+
+    `against` None is the run's own scoring. Raises `UsageError` for a name that is none, and where no dataset has the
+    words of both.
+    """
+    chosen = run.summary.fingerprint.scoring or DEFAULT
+    new, old = named(scoring), chosen_strategy(chosen) if against is None else named(against)
+    if new.name == old.name:
+        raise UsageError(f"--scoring={new.name} is what it is compared with; name another with --against")
+    found = compare_two(run.records.values(), new, old, chosen.averages_halves, seed)
+    lacking = [
+        f"{name} on {data}: {', '.join(_word(word, count) for word, count in words.items())}"
+        for name, by_dataset in found.missing.items()
+        for data, words in by_dataset.items()
+    ]
+    if not found.changes:
+        why = f"not recorded: {lacking[0]}" if lacking else "no log-probabilities of quality words were recorded"
+        raise UsageError(f"{run.folder}: {why}; {REMEDY}")
+    rows = [("metric", "data", "against", "scoring", "change", "95 % interval", "p")]
+    for change in found.changes:
+        place = (change.metric, change.dataset)
+        values = (_number(found.old[place]), _number(found.new[place]))
+        rows.append((LABELS[change.metric], change.dataset or "mean", *values, *_change(change, change.p_value)))
+    lines = [f"scoring: {new.name}", f"against: {old.name}", *aligned(rows, left=2)]
+    lines += [f"not recorded: {text}" for text in lacking]
+    lines += [f"{LABELS[c.metric]} on {c.dataset or 'mean'}: {c.problem}" for c in found.changes if c.problem]
+    lines += [f"{LABELS[metric]}: {_conclusion(found.changes, metric)}" for metric in LABELS]
+    return lines, not lacking and all(change.paired is not None for change in found.changes)
+
+
+def _conclusion(changes: Sequence[Change], metric: str) -> str:
+    """Return on which data the strategy is better and worse, by Holm at 5 %."""
+    own = [c for c in changes if c.metric == metric and c.dataset is not None]
+    tested = [c for c in own if c.p_value is not None]
+    adjusted = holm([c.p_value for c in tested if c.p_value is not None])
+    better: list[str] = []
+    worse: list[str] = []
+    for change, p in zip(tested, adjusted, strict=True):
+        if p < LEVEL and change.paired is not None:
+            (better if change.paired.delta > 0 else worse).append(str(change.dataset))
+    undefined = [str(c.dataset) for c in own if c.paired is None]
+    ways = (("better", better), ("worse", worse), ("undefined", undefined))
+    told = [f"{word} on {', '.join(data)}" for word, data in ways if data]
+    return "; ".join(told or ["no difference shown"]) + f" (of {len(own)} data, two-sided at 0.05 by Holm)"
 
 
 def _overview(measured: Sequence[StrategyResult], datasets: Sequence[str]) -> list[str]:

@@ -25,8 +25,8 @@ def protocol_scoring(protocol: Protocol, paper_words: tuple[str, str], prompt_se
     if protocol == "qalign":
         if prompt_set is not None and words not in (QUALITY_WORDS, FIVE_LEVELS):
             raise UsageError(
-                f"--qbench-protocol=qalign scores by {', '.join(FIVE_LEVELS)}, but --qbench-prompts={prompt_set.name} by "
-                f"{', '.join(words)}: drop one of the two"
+                f"--qbench-protocol=qalign scores by {', '.join(FIVE_LEVELS)}, but --qbench-prompts={prompt_set.name} "
+                f"by {', '.join(words)}: drop one of the two"
             )
         return Scoring(FIVE_LEVELS)
     return Scoring(words)

@@ -98,8 +98,8 @@ def _check_words(model: Model, words: Sequence[str]) -> None:
         )
     if not isinstance(model, RemoteModel) and not takes_further_words(model):
         raise UsageError(
-            f"--qbench-words={','.join(words)}: next_token_logprobs of {type(model).__name__} has no parameters named and "
-            "free (docs: your own model); add them, or drop the option"
+            f"--qbench-words={','.join(words)}: next_token_logprobs of {type(model).__name__} has no parameters named "
+            "and free (docs: your own model); add them, or drop the option"
         )
 
 
