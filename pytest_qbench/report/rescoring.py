@@ -40,7 +40,7 @@ def rescoring_lines(run: FinishedRun) -> list[str]:
     for metric in LABELS:
         lines += _changes(measured, [*datasets, None] if len(datasets) > 1 else datasets, metric)
     for one in compared:
-        lines += _missing(one, datasets)
+        lines += [*_undefined(one), *_missing(one)]
     lines.append(f"  change: from {compared[0].strategy.name}, the scoring of this run, in pairs; p: two-sided, of no "
                  "change, by Holm over the strategies of a row's data")  # fmt: skip
     if chosen.averages_halves:
@@ -144,7 +144,16 @@ def _change(change: Change | None, p_value: float | None) -> tuple[str, str, str
     return f"{change.paired.delta:+.3f}", _interval((change.paired.lower, change.paired.upper), "+"), f"{p_value:.2g}"
 
 
-def _missing(one: StrategyResult, datasets: Sequence[str]) -> list[str]:
+def _undefined(one: StrategyResult) -> list[str]:
+    """Return a line on each reason why SRCC is undefined on some datasets."""
+    reasons: dict[str, list[str]] = {}
+    for m in one.metrics:
+        if m.name == SRCC and m.dataset is not None and m.value is None:
+            reasons.setdefault(str(m.note), []).append(m.dataset)
+    return [f"  {one.strategy.name}: undefined on {', '.join(data)}: {reason}" for reason, data in reasons.items()]
+
+
+def _missing(one: StrategyResult) -> list[str]:
     """Return a line on the words that a strategy needs and the records lack; for some of the datasets a line each."""
     texts = {
         data: ", ".join(_word(word, count) for word, count in words.items()) for data, words in one.missing.items()

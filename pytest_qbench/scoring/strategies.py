@@ -18,6 +18,8 @@ from pytest_qbench.scoring.quality import (
     level_score,
     logit_sum_score,
     mean_logit_score,
+    quality_score,
+    values_of,
     word_set_score,
 )
 from pytest_qbench.scoring.score import PAPER_TEMPERATURE, Scoring
@@ -42,6 +44,11 @@ Levels = Sequence[tuple[str, ...]]
 _Formula = Callable[[Mapping[str, float], Levels, float], float]
 
 
+def _softmax(logits: Mapping[str, float], levels: Levels, temperature: float) -> float:
+    good, poor = values_of(logits, (levels[0][0], levels[1][0]))
+    return quality_score(good, poor, temperature)
+
+
 def _argmax(logits: Mapping[str, float], levels: Levels, temperature: float) -> float:
     return argmax_score(logits, levels[0][0], levels[1][0])
 
@@ -59,7 +66,7 @@ def _levels(logits: Mapping[str, float], levels: Levels, temperature: float) -> 
 
 
 _FORMULAS: Mapping[str, _Formula] = {
-    "softmax": _probability_sum, "argmax": _argmax, "logit-sum": _logit_sum, "probability-sum": _probability_sum,
+    "softmax": _softmax, "argmax": _argmax, "logit-sum": _logit_sum, "probability-sum": _probability_sum,
     "levels": _levels, "q-boost": mean_logit_score,
 }  # fmt: skip
 _HAS_SYNONYMS = ("logit-sum", "probability-sum", "q-boost")

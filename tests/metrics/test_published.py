@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 from functools import cache
 
+import numpy as np
 import pytest
+from scipy.special import expit
+from scipy.stats import pearsonr, spearmanr
 
 from pytest_qbench.data.load import open_datasets
 from pytest_qbench.engine.engine import Engine
@@ -18,6 +22,7 @@ from pytest_qbench.models.replay import ReplayModel
 from pytest_qbench.models.specs import paper_words
 from pytest_qbench.records import Record
 from pytest_qbench.scoring.score import PAPER_TEMPERATURE, Scoring
+from pytest_qbench.scoring.strategies import named
 from tests.official import OFFICIAL, needs_official
 
 pytestmark = needs_official
@@ -104,3 +109,46 @@ def test_diagnostics_are_finite_on_real_scores() -> None:
     for dataset in NAMES.values():  # the fit is at least as good as a straight line
         if dataset != "cgiqa":
             assert values["assessment.plcc_fitted", dataset] >= values["assessment.plcc", dataset] - 1e-6  # type: ignore[operator]
+
+
+def logits(model: str, short: str) -> tuple[dict[str, np.ndarray], np.ndarray]:  # type: ignore[type-arg]
+    """The recorded logits of a published file by word, and its reference scores, rounded there."""
+    text = (OFFICIAL / "iqa_outputs" / model / f"{short}.json").read_text().strip().replace("}{", "},{")
+    rows = json.loads(text if text.startswith("[") else f"[{text}]")
+    words = [key.removeprefix("logit_") for key in rows[0] if key.startswith("logit_")]
+    table = {word: np.array([row[f"logit_{word}"] for row in rows], dtype=float) for word in words}
+    return table, np.array([float(row["gt_score"]) for row in rows])
+
+
+@pytest.mark.parametrize("short", ["agi", "koniq", "kadid", "livec", "spaq"])
+def test_equation_2_on_the_published_logits_of_two_pairs(short: str) -> None:
+    z, mos = logits("instructblip_t5", short)
+    scores = expit(z["good"] + z["high"] - z["poor"] - z["low"])
+    records, _ = replayed("instructblip_t5")
+    own = [record for record in records if record.dataset == NAMES[short]]
+    (found,) = compare_strategies(own, Scoring(), [named("logit-sum:high+good/low+poor")])[1:]
+    values = {m.name: m.value for m in found.metrics if m.dataset}
+    assert values["assessment.srcc"] == pytest.approx(spearmanr(scores, mos)[0], abs=1e-4)
+    assert values["assessment.plcc"] == pytest.approx(pearsonr(scores, mos)[0], abs=1e-4)
+
+
+# Q-Bench+ (arXiv 2402.07116), table VIII, SRCC and PLCC of its rows for good and poor. The public files lack the words
+# of its other rows.
+TABLE_8 = {
+    "llava_v1.5": {"koniq": (0.448, 0.460), "spaq": (0.563, 0.584), "livec": (0.445, 0.481), "cgiqa": (0.285, 0.297),
+                   "agiqa": (0.664, 0.754), "kadid": (0.390, 0.400)},
+    "qwen-vl": {"koniq": (0.470, 0.546), "spaq": (0.676, 0.669), "livec": (0.504, 0.532), "cgiqa": (0.273, 0.284),
+                "agiqa": (0.617, 0.686), "kadid": (0.486, 0.486)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("model", TABLE_8)
+def test_equation_2_with_one_pair_gives_the_rows_of_table_8_whose_words_are_public(model: str) -> None:
+    records, _ = replayed(model)
+    ensemble = [named("logit-sum:good/poor@100"), named("logit-sum:good+high/poor+low")]
+    compared = compare_strategies(records, Scoring(averages_halves=True), ensemble)
+    found = cells(list(compared[1].metrics))
+    expected = {(data, kind): value for data, pair in TABLE_8[model].items() for kind, value in zip(("srcc", "plcc"), pair, strict=True)}  # fmt: skip
+    assert found == pytest.approx(expected, abs=0.001)
+    assert all(words == {"high": 0, "low": 0} for words in compared[2].missing.values())
+    assert len(compared[2].missing) == len(NAMES)
