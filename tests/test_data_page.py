@@ -25,7 +25,7 @@ def cell(what: str) -> list[str]:
         ("image of a score", columns.IMAGE),
         ("reference image", columns.REFERENCE),
         ("reference image, where its cells name image files", columns.PERHAPS_REFERENCE),
-        ("golden texts", description._GOLDEN),
+        ("golden texts", description.GOLDEN),
     ],
 )
 def test_the_columns_of_the_page_are_those_of_the_code(what: str, taken: tuple[str, ...]) -> None:

@@ -12,6 +12,10 @@ from tests.builders import reseal
 
 SUITES = Path(__file__).parents[2] / "suites"
 BOTH = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "n2"])
+# For errors of loading a model, which other tests already try with two workers.
+BOTH_IN_CAMPAIGN = pytest.mark.parametrize(
+    "workers", [pytest.param((), id="alone"), pytest.param(("-n2",), id="n2", marks=pytest.mark.campaign)]
+)
 SMALL = ("--qbench-model=random:0", "--qbench-limit=40")
 
 

@@ -115,6 +115,7 @@ def drop_normalisation(folder: Path) -> None:
     path.write_text(json.dumps(config))
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("fault", [swap_channels, drop_normalisation])
 def test_a_faulty_copy_fails(project: pytest.Pytester, copy: Path, fault: Any) -> None:
     fault(copy)

@@ -127,5 +127,5 @@ def run_to_end(folder: Path, *args: str, **environment: str) -> subprocess.Compl
         env={**os.environ, **ENVIRONMENT, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
     )

@@ -15,7 +15,7 @@ from pytest_qbench.untrusted.files import LARGE, SMALL, error_text, open_regular
 from pytest_qbench.untrusted.parsing import parse_json
 from pytest_qbench.untrusted.shape import Maybe, Shape, check_shape
 
-_CONDITIONS: Shape = {"prompts": str, "answer": str, "blind": bool}
+_CONDITIONS: Shape = {"prompts": (str, dict), "answer": str, "blind": bool}
 _OPTIONAL: Shape = dict.fromkeys((*TOKEN_LIMITS.values(), "pixels"), Maybe(int))
 
 

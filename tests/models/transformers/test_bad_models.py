@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.models.transformers.test_loading import HEAD, edit_weights
-from tests.plugin.test_runs import BOTH, SUITES
+from tests.plugin.test_runs import BOTH, BOTH_IN_CAMPAIGN, SUITES
 from tests.plugin.test_usage import assert_usage
 
 Checkpoint = Callable[[str], Path]
@@ -71,13 +71,13 @@ def test_the_error_for_a_mistyped_alias_names_the_nearest(project: pytest.Pytest
     assert_usage(project.runpytest_subprocess("--qbench-model=lava", *workers), "did you mean llava")
 
 
-@BOTH
+@BOTH_IN_CAMPAIGN
 def test_a_text_only_model_is_a_usage_error(copy: Path, project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     (copy / "config.json").write_text('{"model_type": "llama", "architectures": ["LlamaForCausalLM"]}')
     assert_usage(project.runpytest_subprocess(*RATINGS, *workers), "is a text-only model (LlamaForCausalLM)")
 
 
-@BOTH
+@BOTH_IN_CAMPAIGN
 def test_a_model_whose_tokenizer_lacks_the_words_is_a_usage_error(
     copy: Path, project: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
@@ -88,7 +88,7 @@ def test_a_model_whose_tokenizer_lacks_the_words_is_a_usage_error(
     assert_usage(result, "cannot score 'good' after")
 
 
-@BOTH
+@BOTH_IN_CAMPAIGN
 def test_an_invalid_chat_template_is_a_usage_error(
     copy: Path, project: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
@@ -111,14 +111,14 @@ def test_an_unreachable_hub_is_a_usage_error(
     assert_usage(result, "some/model is no local folder and not in the hub's cache; the hub cannot be reached")
 
 
-@BOTH
+@BOTH_IN_CAMPAIGN
 def test_too_little_memory_is_a_usage_error(copy: Path, project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     project.makeconftest(NO_ROOM)
     result = project.runpytest_subprocess(*RATINGS, "--qbench-model-arg=device=cpu", *workers)
     assert_usage(result, "copy does not fit in the memory of cpu; use a smaller model, half precision or quantization")
 
 
-@BOTH
+@BOTH_IN_CAMPAIGN
 @pytest.mark.parametrize(
     "trust, expected", [("true", "cannot be loaded: Odd: first line"), ("false", "trust_remote_code=true")]
 )
