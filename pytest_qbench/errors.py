@@ -1,8 +1,13 @@
-"""Errors for users. Each message is one line: what is wrong, where, and how to fix it."""
+"""Errors for users, and exit statuses. Each message is one line: what is wrong, where, and how to fix it."""
 
 from __future__ import annotations
 
 from pytest_qbench.escaping import printable
+
+NOT_MEASURED = 10
+"""Exit status of a run that did not measure and judge everything. pytest itself uses 0 to 5."""
+CANNOT_TELL = 11
+"""Exit status of a run with an inconclusive gate, if strictness is asked for."""
 
 
 class QBenchError(Exception):

@@ -73,8 +73,8 @@ def _why_ineligible(
     fingerprint, limits = results.fingerprint, (arguments.max_errors, arguments.max_unparsed, arguments.max_cut)
     if fingerprint.selection and fingerprint.selection.shard:
         return "it is one shard; join all of them first with qbench merge"
-    if fingerprint.blind:
-        return "it is a blind run, which no gate can judge"
+    if fingerprint.control:
+        return f"it is a control ({fingerprint.control}), which no gate can judge"
     control = fingerprint.judge_control
     if control and control.failed and results.datasets("description"):
         return f"the judge failed its control set: {control.failed}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_qbench.cli.command import Commands, show
-from pytest_qbench.errors import UsageError
+from pytest_qbench.errors import CANNOT_TELL, NOT_MEASURED, UsageError
 from pytest_qbench.scoring.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def add(commands: Commands) -> None:
         help="judge this metric; repeatable. Default: the gates of the suites, perception.accuracy=0.01, "
         "description.sum=0.06 and assessment.srcc=0.01",
     )  # fmt: skip
-    parser.add_argument("--strict", action="store_true", help="exit with 1 on an inconclusive gate too")
+    parser.add_argument("--strict", action="store_true", help="exit with 11 if a gate is inconclusive")
     parser.add_argument("--max-errors", type=float, default=0.0, metavar="SHARE", help="tolerated errors. Default: 0")
     parser.add_argument("--max-unparsed", type=float, default=0.05, metavar="SHARE", help="tolerated. Default: 0.05")
     parser.add_argument("--max-cut", type=float, default=0.05, metavar="SHARE", help="tolerated. Default: 0.05")
@@ -76,7 +76,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the comparison. Return 0 if every gate holds, else 1."""
+    """Print the comparison. Return the exit status, which means the same as that of a run."""
     if arguments.scoring is not None or arguments.against is not None:
         return _compare_scorings(arguments)
     from pytest_qbench.baseline.align import count_by_rule
@@ -116,11 +116,19 @@ def run(arguments: argparse.Namespace) -> int:
     finished = as_finished(found, new, old, a, b, arguments.strict)
     if unwritten := write_reports(finished, arguments.html, arguments.md, arguments.json, arguments.junit):
         raise UsageError(unwritten[0])
-    return 0 if found.holds and not (arguments.strict and found.verdict.startswith("CANNOT TELL")) else 1
+    return _exit_status(found.verdicts, arguments.strict)
+
+
+def _exit_status(verdicts: set[str], strict: bool) -> int:
+    if "regressed" in verdicts:
+        return 1
+    if not verdicts or "invalid" in verdicts:
+        return NOT_MEASURED
+    return CANNOT_TELL if strict and "inconclusive" in verdicts else 0
 
 
 def _compare_scorings(arguments: argparse.Namespace) -> int:
-    """Print the comparison of two scorings of one run. Return 1 if a correlation has no comparison, else 0."""
+    """Print the comparison of two scorings of one run. Return 0, or 10 if a comparison is missing."""
     from pytest_qbench.report.finished_run import read_finished
     from pytest_qbench.report.rescoring import two_strategies_lines
 
@@ -133,7 +141,7 @@ def _compare_scorings(arguments: argparse.Namespace) -> int:
         read_finished(arguments.a), arguments.scoring, arguments.against, arguments.seed
     )
     show("\n".join(lines))
-    return 0 if is_complete else 1
+    return 0 if is_complete else NOT_MEASURED
 
 
 def _scorer(arguments: argparse.Namespace, other: Path) -> OutputScorer:

@@ -16,7 +16,7 @@ from pytest_qbench.metrics.fingerprint import Fingerprint, Selection, fingerprin
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.models.load import load_model
 from pytest_qbench.models.pixels import PIXEL_RULES
-from pytest_qbench.models.replay import ReplayModel
+from pytest_qbench.models.replay import ReplayModel, check_option_order
 from pytest_qbench.models.specs import paper_words, parse_model_args, parse_spec
 from pytest_qbench.prompts import AnswerMode
 from pytest_qbench.scoring.protocols import Protocol, protocol_scoring
@@ -62,6 +62,7 @@ class OutputScorer:
         items = self._read_items(path)
         model = load_model(parse_spec(f"replay:{path}"), self._arguments)
         assert isinstance(model, ReplayModel)
+        check_option_order(model, None if self._data else self._conditions.option_order)
         model.expect(items)
         self.matched_by = model.matched_by
         items = [item for item in items if item.task in model.matched_tasks]

@@ -108,7 +108,9 @@ class _Builder:
         column = self._assessment_columns(row).image if source.task == "assessment" else self._image_column(row)
         names, images = self._images(row, column)
         item = self._of_task(row, self._ident(row, names), names, images)
-        self._keep(replace(item, context=_context(row)), row, tuple(names))
+        if context := _context(row):
+            item = replace(item, context=context)
+        self._keep(item, row, tuple(names))
 
     def _of_task(self, row: Row, ident: str, names: list[str], images: tuple[ImageSource, ...]) -> Item:
         """Return the item of a record, without its final id, group and names."""

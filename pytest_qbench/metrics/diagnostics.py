@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from statistics import fmean
 
 import numpy as np
@@ -46,7 +47,7 @@ def diagnose(records: Iterable[Record], items: Mapping[tuple[str, str], Item]) -
 def _perception(
     records: Sequence[Record], dataset: str, split: str | None, items: Mapping[tuple[str, str], Item]
 ) -> list[Metric]:
-    """Return the accuracy without unparsed replies, of yes and of no questions, and the position bias."""
+    """Return the accuracy without unparsed replies, by right answer and by its position, and the position bias."""
     marked = [r for r in records if r.status != "measured"]  # the answers of the others are hidden
     parsed = [r for r in marked if r.status != "unparsed"]
     yes_or_no = [r for r in marked if r.slices.get("type") == "yes_or_no"]
@@ -54,7 +55,11 @@ def _perception(
     for answer in ("yes", "no"):
         chosen = [r for r in yes_or_no if str(r.target).casefold() == answer]
         rows.append(_accuracy(f"perception.accuracy_{answer}", chosen, dataset, split))
-    return rows + position_bias(parsed, dataset, split, items)
+    return [
+        *rows,
+        *accuracy_by_position(marked, dataset, split, items),
+        *position_bias(parsed, dataset, split, items),
+    ]
 
 
 def _accuracy(name: str, records: Sequence[Record], dataset: str, split: str | None) -> Metric:
@@ -63,6 +68,25 @@ def _accuracy(name: str, records: Sequence[Record], dataset: str, split: str | N
     right = [float(r.status == "correct") for r in records]
     ci = wilson_by_group(right, [r.group for r in records], ALPHA)
     return Metric(name, dataset, split, None, fmean(right), len(right), ci)
+
+
+def accuracy_by_position(
+    marked: Sequence[Record], dataset: str, split: str | None, items: Mapping[tuple[str, str], Item]
+) -> list[Metric]:
+    """Return the accuracy of the questions whose right option has one position, per position (slices).
+
+    Questions with several right options have no such position.
+    """
+    by_position: dict[int, list[Record]] = {}
+    for record in marked:
+        options = items[record.task, record.item].options
+        if record.target in options:
+            by_position.setdefault(options.index(str(record.target)), []).append(record)
+    return [
+        replace(_accuracy("perception.accuracy_at", own, dataset, split), slice=f"position={LETTERS[position]}")
+        for position, own in sorted(by_position.items())
+        if position < len(LETTERS)
+    ]
 
 
 def position_bias(

@@ -15,14 +15,15 @@ from pytest_qbench.untrusted.shape import MappingOf, Maybe, Shape, check_shape
 
 # Conditions that must be equal for a comparison, per task. The other conditions only appear in reports.
 COMPARABLE: Mapping[str, tuple[str, ...]] = {
-    "perception": ("prompts", "answer", "answer_tokens", "blind", "unparsed", "marking", "pixels"),
+    "perception": ("prompts", "answer", "answer_tokens", "blind", "option_order", "unparsed", "marking", "pixels"),
     "description": ("prompts", "description_tokens", "blind", "judge", "judge_rounds", "pixels"),
     "assessment": ("prompts", "scoring", "blind", "pixels"),
 }
 # A fingerprint leaves these out if they have their defaults, like fingerprints older than these options.
 DEFAULTS: Mapping[str, int] = {name: prompts.MAX_NEW_TOKENS[task] for task, name in prompts.TOKEN_LIMITS.items()}
 # The JSON leaves these entries out if they are unknown. Other unknown entries are null.
-_OPTIONAL = ("pixels", "unparsed", "marking", *DEFAULTS, "machine", "judge_control", "batch_size")
+_OPTIONAL = ("option_order", "pixels", "unparsed", "marking", *DEFAULTS, "machine", "judge_control", "batch_size")
+_UNSTATED: Mapping[str, int | str] = {**DEFAULTS, "option_order": "of the data"}
 _SCORING: Shape = {"words": [str], "temperature": float}
 _SELECTION: Shape = {
     "datasets": Maybe([str]), "tasks": Maybe([str]), "split": Maybe(str), "limit": Maybe(int), "seed": Maybe(int),
@@ -31,6 +32,7 @@ _SELECTION: Shape = {
 CONTROL: Shape = {"scores": MappingOf(MappingOf([(float, None)])), "failed": Maybe(str)}
 _SHAPE: Shape = {
     "prompts": Maybe((str, PROMPTS)), "answer": Maybe(str), "scoring": Maybe(_SCORING), "blind": Maybe(bool),
+    "option_order": Maybe(str),
     "pixels": Maybe(int), "judge": Maybe(dict), "judge_rounds": Maybe(int), "unparsed": Maybe(dict),
     "marking": Maybe(dict), **{name: Maybe(int) for name in DEFAULTS}, "pytest_qbench": Maybe(str),
     "model": Maybe(dict), "data": Maybe(str), "selection": Maybe(_SELECTION), "machine": Maybe(str),
@@ -103,13 +105,15 @@ class Fingerprint:
     `asked` describes how the prompts of an assessment differ from the protocol. In the JSON it is a part of `scoring`.
     `model`, `judge`, `unparsed` (the judge that reads unparsed replies) and `marking` (the judge that marks all) are
     the descriptions that these objects give of themselves. `prompts` describes the prompts of each task
-    (`effective_prompts`). `other` holds entries that this version does not know.
+    (`effective_prompts`). `option_order` is None where options have the order of the data. `other` holds entries that
+    this version does not know.
     """
 
     prompts: str | Mapping[str, Any] | None = None
     answer: str | None = None
     scoring: Scoring | None = None
     blind: bool | None = None
+    option_order: str | None = None
     pixels: int | None = None
     judge: Mapping[str, Any] | None = None
     judge_rounds: int | None = None
@@ -136,6 +140,12 @@ class Fingerprint:
     def judge_name(self) -> str | None:
         """Name of the judge, None if the run has no judge."""
         return (self.judge or {}).get("name")
+
+    @property
+    def control(self) -> str | None:
+        """What makes the run a control that no gate judges: "blind", "shuffled options" or both; None otherwise."""
+        found = [name for name, is_on in (("blind", self.blind), ("shuffled options", self.option_order)) if is_on]
+        return " and ".join(found) or None
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -196,6 +206,7 @@ def fingerprint(
     *,
     answer: AnswerMode,
     blind: bool,
+    option_order: str | None = None,
     judge: Mapping[str, Any] | None,
     judge_rounds: int,
     unparsed: bool = False,
@@ -222,6 +233,7 @@ def fingerprint(
         answer=answer,
         scoring=scoring,
         blind=blind,
+        option_order=option_order,
         pixels=pixels,
         judge=judge or None,
         judge_rounds=judge_rounds if judge else None,
@@ -249,7 +261,7 @@ def differences(task: str, old: Fingerprint, new: Fingerprint) -> list[str]:
             after, new_text = effective_prompts(task, new.prompts, new.answer)
             found += [f'prompts: "{text}" -> "{new_text}"'] if before != after else []
         else:
-            before, after = (entry.get(key, DEFAULTS.get(key)) for entry in entries)
+            before, after = (entry.get(key, _UNSTATED.get(key)) for entry in entries)
             found += [f"{key}: {before} -> {after}"] if before != after else []
     return found
 

@@ -32,7 +32,7 @@ class Change:
     @property
     def is_same(self) -> bool:
         """Whether the scores have the same ranks (SRCC) or are a linear map of the others (PLCC)."""
-        return self.paired is not None and self.paired.delta == 0 and self.paired.p_value == self.paired.p_gain == 1
+        return self.paired is not None and _is_same(self.paired)
 
     @property
     def p_value(self) -> float | None:
@@ -149,8 +149,7 @@ def _changes(
             lacking = ", ".join(str(change.dataset) for change in own if change.paired is None)
             changes.append(Change(name, None, None, f"undefined in {lacking}"))
         elif own:
-            is_one = len(parts) == 1 or all(change.is_same for change in own)
-            changes.append(Change(name, None, parts[0] if is_one else mean_of_comparisons(parts, TAIL)))
+            changes.append(Change(name, None, _mean(parts)))
     return changes
 
 
@@ -163,7 +162,15 @@ def _change(
         found = [_paired(name, part, seed) for part in (parts if len(parts) > 1 else [pairs])]
     except Undefined as e:
         return Change(name, dataset, None, str(e).removeprefix("candidate: ").removeprefix("baseline: "))
-    return Change(name, dataset, found[0] if len(found) == 1 else mean_of_comparisons(found, TAIL))
+    return Change(name, dataset, _mean(found))
+
+
+def _mean(parts: Sequence[Paired]) -> Paired:
+    return parts[0] if len(parts) == 1 or all(map(_is_same, parts)) else mean_of_comparisons(parts, TAIL)
+
+
+def _is_same(paired: Paired) -> bool:
+    return paired.delta == 0 and paired.p_value == paired.p_gain == 1
 
 
 def _paired(name: str, pairs: Sequence[tuple[Record, Record]], seed: int) -> Paired:

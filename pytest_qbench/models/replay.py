@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
-from pytest_qbench.errors import ItemError, ModelError
+from pytest_qbench.errors import ItemError, ModelError, UsageError
 from pytest_qbench.items import Item, LeftOut
 from pytest_qbench.models.base import ItemModel
 from pytest_qbench.models.output_formats import OutputFile
@@ -108,6 +108,20 @@ class ReplayModel(ItemModel):
             return f"no recorded output in {self._path}"
         question = other.output.question
         return f"{place(other.file, other.output)}: answers another question ({question!r})"
+
+
+def check_option_order(model: ReplayModel, asked: str | None) -> None:
+    """Raise `UsageError` if outputs answer options in another order, for their letters mean other options there.
+
+    `asked` is the order of the items in the words of a fingerprint, None for that of the data.
+    """
+    recorded = model.conditions.get("option_order")
+    if recorded != asked:
+        remedy = "drop --qbench-shuffle-options"
+        if recorded is not None:
+            remedy = "give that --qbench-seed" if asked else "add --qbench-shuffle-options with that seed"
+        was, now = (order or "in the order of the data" for order in (recorded, asked))
+        raise UsageError(f"{model.name} was recorded with options {was}, not {now}: {remedy}")
 
 
 def _digest(files: Sequence[OutputFile]) -> str:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from pytest_qbench.errors import UsageError
+from pytest_qbench.errors import NOT_MEASURED, UsageError
 from pytest_qbench.escaping import printable
 from pytest_qbench.plugin.access import KEY
 from pytest_qbench.plugin.alpha_allocation import FIXTURE, gate_calls
 from pytest_qbench.plugin.nodes import ItemNode, Items, is_plain, item_nodes
 from pytest_qbench.plugin.stash import GATE_CALLS
 from pytest_qbench.session.gc import freeze, gc_paused
-from pytest_qbench.session.options import NAME, NOT_MEASURED, in_use
+from pytest_qbench.session.options import NAME, in_use
 from pytest_qbench.session.process_role import is_controller, is_worker
 
 if TYPE_CHECKING:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_qbench.errors import NOT_MEASURED
 from pytest_qbench.plugin.access import KEY
 from pytest_qbench.plugin.collection import bench_item
 from pytest_qbench.plugin.interrupts import INTERRUPTS
 from pytest_qbench.session.gc import gc_paused
-from pytest_qbench.session.options import NOT_MEASURED, given_model
+from pytest_qbench.session.options import given_model
 from pytest_qbench.session.process_role import is_worker
 from pytest_qbench.session.run import Run
 

@@ -24,8 +24,9 @@ def header(run: Run) -> list[str]:
     settings = run.request.settings
     data = NOT_QBENCH if settings.data == "mini" else settings.data
     blind = ", blind (grey images)" if settings.blind else ""
+    order = f", options {settings.option_order}" if settings.option_order else ""
     ray = f", ray {settings.ray}" if settings.ray else ""
-    lines = [f"qbench: model {settings.model}, data {data}{blind}{ray}"]
+    lines = [f"qbench: model {settings.model}, data {data}{blind}{order}{ray}"]
     if run.recorder.role.is_controller:
         lines += baseline_lines(run)
     return [printable(line) for line in lines]

@@ -16,7 +16,8 @@ from pytest_qbench.session.process_role import is_worker
 _PHASE_HOOKS = ("protocol", "setup", "call", "teardown", "makereport")  # as hooks pytest_runtest_...
 # What looks at each test for its report or its trace hooks into one of these.
 _REPORT_HOOKS = ("protocol", "makereport")
-_OWN = ("_pytest", "pytest", "pytest_qbench", "xdist", "pluggy")
+# `__channelexec__` is the module of a worker of xdist.
+_OWN = ("_pytest", "pytest", "pytest_qbench", "xdist", "__channelexec__", "pluggy")
 #: Plugins with such hooks that need no phases of an item: they limit or repeat tests, or take an item's one report.
 _CONTENT = (
     *("pytest_timeout", "pytest_rerunfailures", "pytest_html", "pytest_jsonreport", "pytest_cov", "pytest_metadata"),

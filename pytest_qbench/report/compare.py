@@ -31,12 +31,16 @@ HEAD = ["metric", "dataset", "slice", "A", "B", "change", "95 % interval", "p", 
 
 @dataclass(frozen=True)
 class ComparisonResult:
-    """The comparison of run B with run A: its lines, its verdict and its gates. `holds` is the result of `compare`."""
+    """The comparison of run B with run A: its lines, its verdict and its gates."""
 
     lines: list[str]
     verdict: str
-    holds: bool
     gates: list[GateResult]
+
+    @property
+    def verdicts(self) -> set[str]:
+        """The verdicts of the gates that could be judged. Empty if there is none."""
+        return {gate.verdict for gate in self.gates if not gate.nothing}
 
 
 def compare(
@@ -44,8 +48,7 @@ def compare(
 ) -> ComparisonResult:
     """Compare run B (`new`) with run A (`old`) by one gate per metric of `margins`. The gates share alpha, as in a run.
 
-    `flips` is the maximum number of lost and of gained items that are listed. `holds` is False if a gate regressed or
-    is invalid, and if no gate could be judged.
+    `flips` is the maximum number of lost and of gained items that are listed.
     """
     old = old if isinstance(old, MissingBaseline) else align(old, new.expected)
     gates = _judge(new, old, margins, limits)
@@ -62,9 +65,7 @@ def compare(
     for gate in gates:
         lines += _flips(gate.name, "lost", gate.lost, gate.lost_count, flips)
         lines += _flips(gate.name, "gained", gate.gained, gate.gained_count, flips)
-    judged = [gate for gate in gates if not gate.nothing]
-    verdict = _verdict(judged)
-    return ComparisonResult(lines, verdict, verdict.startswith(("PASS", "CANNOT TELL")), gates)
+    return ComparisonResult(lines, _verdict([gate for gate in gates if not gate.nothing]), gates)
 
 
 def _judge(

@@ -110,6 +110,11 @@ def _perception(run: FinishedRun, dataset: str, width: int) -> list[str]:
         for m in run.of("perception.accuracy")
         if m.dataset == dataset
     ]
+    rows += [
+        [f"right option at {slice_label(m.slice or '')}", *_compared(m), str(m.n)]
+        for m in run.of("perception.accuracy_at")
+        if m.dataset == dataset
+    ]
     labels = (
         ("perception.unparsed_rate", "unparsed rate"),
         ("perception.cut_rate", "cut rate"),

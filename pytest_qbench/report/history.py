@@ -80,9 +80,9 @@ def read_history(folder: Path) -> History:
 
 
 def _series(run: FinishedRun) -> str:
-    """Return the name of a run's series: model and data, and "blind" for a run without images."""
+    """Return the name of a run's series: model and data, and what makes a run a control."""
     made = run.summary.fingerprint
-    parts = [made.model_name, made.data, "blind" if made.blind else None]
+    parts = [made.model_name, made.data, made.control]
     return ", ".join(str(part) for part in parts if part)
 
 
@@ -214,8 +214,8 @@ def _charts(found: History, names: Sequence[str]) -> list[Markup]:
 
 
 def _line(past: PastRun, label: str) -> str:
-    """Return the name of a run's line in a chart: the dataset. Blind runs have their own line."""
-    return f"{label} blind" if past.run.summary.fingerprint.blind else label
+    """Return the name of a run's line in a chart: the dataset. Each kind of control has its own line."""
+    return " ".join(filter(None, (label, past.run.summary.fingerprint.control)))
 
 
 def _point(at: int, past: PastRun, m: Metric, one: JudgedRow | None) -> Point:

@@ -19,7 +19,8 @@ TRUST = {
 # Metrics with their own place in the reports. All others are listed under "other metrics".
 SHOWN = frozenset((
     "perception.accuracy", "perception.unparsed_rate", *CUT_RATES, "perception.yes_rate", "perception.confidence",
-    "perception.accuracy_parsed", "perception.accuracy_yes", "perception.accuracy_no", "perception.position_bias",
+    "perception.accuracy_parsed", "perception.accuracy_yes", "perception.accuracy_no", "perception.accuracy_at",
+    "perception.position_bias",
     *(f"description.{part}" for part in (*DIMENSIONS, "sum")),
     "description.golden_agreement", "description.unreadable_rate",
     *(f"description.{part}_{key}" for part in DIMENSIONS for key in TRUST),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pytest_qbench.baseline.align import count_by_rule, describe_match
 from pytest_qbench.metrics.direction import reversed_scales
+from pytest_qbench.metrics.prompt_fingerprint import are_changed_by_project
 from pytest_qbench.records import Record, error_kind
 from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.labels import shortened_id, value_text
@@ -47,6 +49,9 @@ def notices(run: FinishedRun) -> list[Notice]:
         lines.append(Notice(text + (": this is not the model of the baseline" if one.moved else "")))
     lines += [Notice(text) for text in run.summary.data.meaning]
     lines += [Notice(text, True, True) for text in reversed_scales(run.metrics)]
+    if run.summary.fingerprint.option_order and not _shows_options(run):
+        text = "the prompts show no options, so their order changes nothing: ask with --qbench-answer=generate"
+        lines.append(Notice(text, True, True))
     if outputs := run.summary.outputs_matched:
         lines.append(Notice(f"outputs matched with the items: {count_by_rule(outputs)}"))
     if matched := describe_match(run.summary.baseline.matched or {}):
@@ -75,6 +80,14 @@ def error_kinds(run: FinishedRun) -> list[ErrorKind]:
         for records in found.values()
     ]  # fmt: skip
     return sorted(kinds, key=lambda kind: -kind.count)
+
+
+def _shows_options(run: FinishedRun) -> bool:
+    """Return whether the prompts of questions have the options, as far as their templates tell it."""
+    prompts = run.summary.fingerprint.prompts
+    if not isinstance(prompts, Mapping) or are_changed_by_project(prompts) or not run.of("perception.accuracy"):
+        return True
+    return "{options}" in prompts["perception"]["text"]
 
 
 def _judge(run: FinishedRun) -> list[Notice]:

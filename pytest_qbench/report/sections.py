@@ -229,12 +229,12 @@ def _heat_cell(cell: Cell, column: str) -> Markup:
 
 
 def answer_bias(run: FinishedRun) -> Markup | None:
-    """Return a table of the yes rate and the position bias, or None without perception items."""
+    """Return a table of yes rate, accuracy by position and position bias, or None without perception items."""
     rows = []
-    for name in ("yes_rate", "accuracy_yes", "accuracy_no", "position_bias"):
+    for name in ("yes_rate", "accuracy_yes", "accuracy_no", "accuracy_at", "position_bias"):
         for m in run.of(f"perception.{name}"):
             if m.value is not None:
-                limits = (-0.2, 0.2) if m.slice else (0.0, 1.0)
+                limits = (-0.2, 0.2) if m.slice and name == "position_bias" else (0.0, 1.0)
                 rows.append(_metric_cells(m, limits))
     if not rows:
         return None

@@ -17,9 +17,12 @@ def write_submissions(folder: Path, results: Results) -> list[str]:
     """Write a file per dataset with a hidden key, named like its data file. Return a line about each.
 
     A file contains every item in the order of the data. A missing response is empty, and the line counts these.
-    Raises `OSError` if a file cannot be written.
+    A run with shuffled options writes none, for its letters mean other options than those of the data. Raises `OSError`
+    if a file cannot be written.
     """
-    lines = []
+    lines: list[str] = []
+    if results.fingerprint.option_order is not None:
+        return lines
     hidden = [item for item in results.expected.values() if _is_hidden(item)]
     for task, dataset, split in dict.fromkeys((i.task, i.dataset, i.split) for i in hidden):
         items = [i for i in hidden if (i.task, i.dataset, i.split) == (task, dataset, split)]

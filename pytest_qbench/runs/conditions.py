@@ -18,6 +18,8 @@ def conditions_hash(task: str, fingerprint: Fingerprint) -> str:
     """
     entries = fingerprint.to_json()
     named = {key: entries.get(key, DEFAULTS.get(key)) for key in (*COMPARABLE[task], "model")}
+    if named.get("option_order") is None:  # records of the usual order are older than this condition
+        named.pop("option_order", None)
     named["prompts"] = configured_hash(task, fingerprint.prompts)  # a project's change is known after the first records
     return hashlib.sha256(json.dumps(named, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
 

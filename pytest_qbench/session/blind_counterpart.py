@@ -55,8 +55,8 @@ def _differs_in_sight_alone(summary: Summary, results: Results) -> bool:
     ours, theirs = results.fingerprint, summary.fingerprint
     return (
         theirs.blind is (not ours.blind)
-        and (theirs.prompts, theirs.answer, theirs.data, theirs.model, theirs.selection)
-        == (ours.prompts, ours.answer, ours.data, ours.model, ours.selection)
+        and (theirs.prompts, theirs.answer, theirs.option_order, theirs.data, theirs.model, theirs.selection)
+        == (ours.prompts, ours.answer, ours.option_order, ours.data, ours.model, ours.selection)
         and summary.items.scored == summary.items.total
     )
 

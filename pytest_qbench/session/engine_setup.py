@@ -27,7 +27,7 @@ from pytest_qbench.models.base import (
     check_method_names,
     takes_further_words,
 )
-from pytest_qbench.models.replay import ReplayModel
+from pytest_qbench.models.replay import ReplayModel, check_option_order
 from pytest_qbench.session.endpoints import SessionEndpoints
 from pytest_qbench.session.noise_floor import measure_again
 from pytest_qbench.session.recorder import Recorder
@@ -63,6 +63,7 @@ def build_engine(
         raise UsageError("--qbench-ray: this project's own qbench_model stays in this process; drop --qbench-ray")
     if isinstance(model, ReplayModel):
         _check_sight(model, settings.blind)
+        check_option_order(model, settings.option_order)
         made_with.conditions = model.conditions
         model.expect(item for task in request.tasks for item in request.items_of(task))
         made_with.left_out = [(e.dataset, e.entry, e.reason) for e in model.left_out]

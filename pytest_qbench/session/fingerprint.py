@@ -12,7 +12,8 @@ def run_fingerprint(request: RunRequest, made_with: MadeWith) -> Fingerprint:
     """Return the fingerprint of a run with this request and the model and judge of `made_with`."""
     settings = request.settings
     return fingerprint(
-        scoring=request.scoring, answer=request.answer, blind=settings.blind, pixels=PIXEL_RULES,
+        scoring=request.scoring, answer=request.answer, blind=settings.blind,
+        option_order=settings.option_order, pixels=PIXEL_RULES,
         judge=made_with.judge, judge_rounds=settings.judge_rounds, unparsed=settings.judge_unparsed,
         marking=settings.judge_answers, prompt_set=request.prompt_set, altered=made_with.altered,
         max_new_tokens=settings.max_new_tokens, model=made_with.model or {}, data=settings.data,

@@ -103,6 +103,8 @@ class Gating:
             return f"shard {part} of {parts}: join the run folders with qbench merge, then judge with qbench compare"
         if self.settings.blind:
             return "a blind run decides nothing"
+        if self.settings.shuffle_options:
+            return "a run with shuffled options decides nothing"
         if not self.settings.gates:
             return "--qbench-no-gates"
         return None

@@ -8,11 +8,11 @@ import pytest
 
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.baseline.expectation import expected_keys
+from pytest_qbench.errors import CANNOT_TELL, NOT_MEASURED
 from pytest_qbench.items import TASKS, Item
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import task_of
 from pytest_qbench.session.gating import Gating
-from pytest_qbench.session.options import CANNOT_TELL, NOT_MEASURED
 from pytest_qbench.session.request import RunRequest
 
 
@@ -23,7 +23,7 @@ def shortfalls(
 
     A run is measured when (a) every selected item has a record, (b) the items are those that the baseline expects,
     (c) a gate that ran to its end judged every task of the data and of the baseline, and (d) every gate could judge.
-    Runs without gates (--qbench-no-gates, blind, shards) have no shortfall. A run that records a baseline may lack
+    Runs without gates (--qbench-no-gates, controls, shards) have no shortfall. A run that records a baseline may lack
     items of the data; `finish` refuses it if it lacks items of the old baseline.
     """
     if gating.not_gated:

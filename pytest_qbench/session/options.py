@@ -7,10 +7,6 @@ from typing import Any, NamedTuple
 import pytest
 
 NAME = "qbench"
-NOT_MEASURED = 10
-"""Exit status of a run that did not measure and judge everything. pytest itself uses 0 to 5."""
-CANNOT_TELL = 11
-"""Exit status of a run with an inconclusive gate under --qbench-strict."""
 
 
 class Option(NamedTuple):
@@ -62,6 +58,8 @@ OPTIONS = (
     Option("--qbench-no-cache", "Send every request, also if its reply is in .qbench/cache.", kind="bool"),
     Option("--qbench-blind", "Show a grey image instead of each image, to measure answers without sight. Gates do "
            "not decide.", kind="bool", ini=False),
+    Option("--qbench-shuffle-options", "Permute the options of each question, by --qbench-seed and the item's id, to "
+           "measure the bias towards a position. Gates do not decide.", kind="bool", ini=False),
     Option("--qbench-judge", "Choose the judge of descriptions: lexicon (embedded, a smoke judge; the default on mini "
            "only), openai:MODEL@BASE_URL or hf:ID.", metavar="SPEC"),
     Option("--qbench-judge-arg", "Pass KEY=VALUE to the judge: mode, temperature, max_new_tokens, revision, price, ... "

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from pytest_qbench.data import check_images, open_datasets, select
 from pytest_qbench.data.load import MINI
+from pytest_qbench.data.option_order import shuffle_options
 from pytest_qbench.data.sharding import take_shard
 from pytest_qbench.engine.dispatch import PromptSettings
 from pytest_qbench.errors import UsageError
@@ -102,7 +103,8 @@ class RunRequest:
             found = open_datasets(s.data, rootdir=s.rootdir, names=s.datasets, split=s.split)
         wanted = [each for each in found if s.tasks is None or each.task in s.tasks]
         selected = select(wanted, limit=s.limit, seed=s.seed)
-        return selected if s.shard is None else take_shard(selected, *s.shard)
+        part = selected if s.shard is None else take_shard(selected, *s.shard)
+        return shuffle_options(part, s.seed) if s.shuffle_options else part
 
     @cached_property
     def unread(self) -> list[LeftOut]:

@@ -26,6 +26,7 @@ def resume_settings(request: RunRequest) -> dict[str, Any]:
         **token_limits(request.answer, s.max_new_tokens),
         "scoring": request.scoring.to_json(),
         "blind": s.blind,
+        **({"option_order": s.option_order} if s.option_order else {}),
         "pixels": PIXEL_RULES,
         "judge": s.judge,
         "judge_args": sorted(s.judge_args),

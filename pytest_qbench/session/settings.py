@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from pytest_qbench.data.option_order import order_name
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import TASKS
 from pytest_qbench.prompts import ANSWER_MODES, DEFAULT_PROMPTS, MAX_NEW_TOKENS, AnswerMode
@@ -40,6 +41,7 @@ class Settings:
     words: tuple[str, ...]
     batch_size: int | None
     blind: bool
+    shuffle_options: bool
     judge: str | None
     judge_rounds: int
     judge_args: tuple[str, ...]
@@ -71,6 +73,11 @@ class Settings:
     def max_new_tokens(self) -> dict[str, int]:
         """The maximum number of tokens of a reply, by task."""
         return {"perception": self.answer_tokens, "description": self.description_tokens}
+
+    @property
+    def option_order(self) -> str | None:
+        """The order of the options in the words of the fingerprint; None for the order of the data."""
+        return order_name(self.seed) if self.shuffle_options else None
 
     @property
     def reports(self) -> dict[str, Path]:
@@ -179,7 +186,7 @@ def read_settings(config: pytest.Config) -> Settings:
     """Return the options, checked. Raises `UsageError` with a message of one line."""
     batch = _value(config, "qbench_batch_size")
     datasets = _value(config, "qbench_datasets")
-    gated = not any(_value(config, f"qbench_{name}") for name in ("blind", "no_gates", "shard"))
+    gated = not any(_value(config, f"qbench_{name}") for name in ("blind", "shuffle_options", "no_gates", "shard"))
     settings = Settings(
         rootdir=config.rootpath,
         model=_value(config, "qbench_model"),
@@ -201,6 +208,7 @@ def read_settings(config: pytest.Config) -> Settings:
         words=_words(_value(config, "qbench_words")),
         batch_size=None if batch in (None, "auto") else _number(config, "qbench_batch_size", 0, 1),
         blind=bool(_value(config, "qbench_blind")),
+        shuffle_options=bool(_value(config, "qbench_shuffle_options")),
         judge=_value(config, "qbench_judge"),
         judge_rounds=_number(config, "qbench_judge_rounds", 5, 1),
         judge_args=tuple(_value(config, "qbench_judge_arg") or ()),
@@ -224,7 +232,7 @@ def read_settings(config: pytest.Config) -> Settings:
         accept_regression=bool(_value(config, "qbench_accept_regression")),
         accept_lost_items=bool(_value(config, "qbench_accept_lost_items")),
         gates=not _value(config, "qbench_no_gates"),
-        # If the configuration sets --qbench-strict, a blind run and a run without gates are still allowed.
+        # If the configuration sets --qbench-strict, control runs and runs without gates are still allowed.
         strict=bool(config.getoption("qbench_strict") or (_value(config, "qbench_strict") and gated)),
         json=_path(config, "qbench_json"),
         html=_path(config, "qbench_html"),
@@ -236,11 +244,19 @@ def read_settings(config: pytest.Config) -> Settings:
         (settings.update_baseline and not settings.gates, "--qbench-update-baseline and --qbench-no-gates"),
         (settings.update_baseline and settings.blind, "--qbench-update-baseline and --qbench-blind"),
         (
+            settings.update_baseline and settings.shuffle_options,
+            "--qbench-update-baseline and --qbench-shuffle-options",
+        ),
+        (
             settings.update_baseline and settings.shard,
             "--qbench-update-baseline and --qbench-shard (a part is no baseline)",
         ),
         (settings.strict and settings.shard, "--qbench-strict and --qbench-shard (a shard gates nothing)"),
         (settings.strict and settings.blind, "--qbench-strict and --qbench-blind (a blind run gates nothing)"),
+        (
+            settings.strict and settings.shuffle_options,
+            "--qbench-strict and --qbench-shuffle-options (a run with shuffled options gates nothing)",
+        ),
     )
     for contradicts, which in contradictions:
         if contradicts:

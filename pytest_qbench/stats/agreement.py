@@ -12,22 +12,21 @@ import numpy as np
 
 from pytest_qbench.stats.resampling import Undefined
 
-# Imports in functions: krippendorff loads where rounds of a judge are compared.
+# Imports in functions: krippendorff loads where raters are compared.
 
 Rounds = Sequence[Sequence[float | None]]  # items x rounds
 
 
 def alpha(rounds: Rounds) -> float:
-    """Return Krippendorff's alpha for ordinal grades, at most 1, with the rounds as raters of the items.
+    """Return Krippendorff's alpha for ordinal grades, at most 1, with the rounds (or experts) as raters of the items.
 
-    Unreadable verdicts count as missing. 1 is perfect agreement, 0 the agreement expected by chance. Raises `Undefined`
-    for fewer than two rounds. It raises it for equal verdicts too: they do not show whether the judge distinguishes
-    texts.
+    None counts as missing. 1 is perfect agreement, 0 the agreement expected by chance. Raises `Undefined` where no item
+    has two ratings. It raises it for equal ratings too: they do not show whether the raters distinguish the items.
     """
     import krippendorff
 
     if not rounds or max(map(len, rounds)) < 2:
-        raise Undefined("agreement needs at least two rounds")
+        raise Undefined("no item has two ratings")
     width = max(map(len, rounds))
     table = np.full((width, len(rounds)), np.nan)
     for item, row in enumerate(rounds):
@@ -35,7 +34,7 @@ def alpha(rounds: Rounds) -> float:
             table[i, item] = np.nan if value is None else value
     paired = table[:, (~np.isnan(table)).sum(axis=0) > 1]
     if len(np.unique(paired[~np.isnan(paired)])) < 2:
-        raise Undefined("all verdicts are equal" if paired.size else "no item has two readable verdicts")
+        raise Undefined("all ratings are equal" if paired.size else "no item has two ratings")
     return float(krippendorff.alpha(reliability_data=paired, level_of_measurement="ordinal"))
 
 

@@ -63,10 +63,11 @@ def test_lost_items_need_an_option(tmp_path: Path, promote) -> None:
     ("changed", "reason"),
     [
         ({"selection": {"shard": [1, 2]}}, "qbench merge"),
-        ({"blind": True}, "blind run"),
+        ({"blind": True}, "a control (blind)"),
+        ({"option_order": "shuffled with seed 0"}, "a control (shuffled options)"),
     ],
 )
-def test_a_shard_and_a_blind_run_do_not_become_a_baseline(
+def test_a_shard_and_a_control_do_not_become_a_baseline(
     tmp_path: Path, promote, changed: dict[str, object], reason: str
 ) -> None:
     path = folder(tmp_path / "a", made({390}))

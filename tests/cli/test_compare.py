@@ -89,7 +89,7 @@ def test_inconclusive_warns_and_fails_when_strict(tmp_path: Path, compare) -> No
     status, out = compare(a, b)
     assert (status, out.splitlines()[-1]) == (0, "CANNOT TELL: perception.accuracy")
     assert "CANNOT TELL: between -1.9 and +0.0 points" in out
-    assert compare(a, b, "--strict")[0] == 1
+    assert compare(a, b, "--strict")[0] == 11
     # A single gate has all of alpha. p = 1/8 is inconclusive, and a wider margin lets the gate pass.
     assert compare(a, b, "--gate=perception.accuracy=0.05", "--strict")[0] == 0
 
@@ -99,14 +99,14 @@ def test_incomplete_or_incomparable_runs_are_invalid(tmp_path: Path, compare) ->
     part = Results(good.records[:-1], good.expected, good.fingerprint)
     a, b = folder(tmp_path / "a", good), folder(tmp_path / "b", part)
     status, out = compare(a, b)
-    assert status == 1
+    assert status == 10
     assert "mini_a: 1 of 400 items were not measured (first: mini_a/399)" in out
     status, out = compare(b, a)
-    assert status == 1
+    assert status == 10
     assert "cannot serve as a baseline: 1 assessment items were not measured (first: mini_a/399)" in out
     blind = folder(tmp_path / "blind", results(list(good.expected.values()), good.records, blind=True))
     status, out = compare(a, blind)
-    assert status == 1
+    assert status == 10
     assert "differs from the baseline in: blind: False -> True" in out
     assert "not comparable" in out
 
@@ -136,7 +136,7 @@ def test_usage_errors_are_one_line(tmp_path: Path, compare) -> None:
 def test_a_comparison_without_gates_is_not_green(tmp_path: Path, compare) -> None:
     a = folder(tmp_path / "a", made(set()))
     status, out = compare(a, a, "--gate=description.sum=0.05")
-    assert (status, out.splitlines()[-1]) == (1, "NOTHING COMPARED: no gate could be judged")
+    assert (status, out.splitlines()[-1]) == (10, "NOTHING COMPARED: no gate could be judged")
 
 
 def test_differing_conditions_are_reported_but_allowed(tmp_path: Path, compare) -> None:
@@ -205,7 +205,7 @@ def test_two_scorings_of_one_run(tmp_path: Path, compare) -> None:
     assert [line.split()[4] for line in out.splitlines() if line.startswith("  SRCC")] == ["none"] * 3
     assert "SRCC: no difference shown" in out
     status, out = compare(run, "--scoring=argmax:good/poor")
-    assert status == 1
+    assert status == 10
     assert "SRCC: undefined on koniq, spaq" in out
 
 

@@ -12,6 +12,8 @@ import pytest
 
 from pytest_qbench.cli import main
 from pytest_qbench.cli.scored_outputs import OutputScorer
+from pytest_qbench.errors import UsageError
+from pytest_qbench.metrics.fingerprint import Fingerprint
 from tests.cli.test_compare import folder
 from tests.models.output_formats.harness import inspect_log, inspect_sample, lines, lm_eval, lmms_eval, question
 
@@ -118,7 +120,7 @@ def test_an_item_without_an_output_never_passes(tmp_path: Path, data: str, capsy
     rows = [{"img_path": f"{i}.png", "question": item.question, "response": "A"} for i, item in enumerate(ITEMS[1:], 1)]
     lines(tmp_path / "llvisionqa_dev.jsonl", rows)
     status, out = compare(capsys, old, tmp_path / "llvisionqa_dev.jsonl", f"--data={data}")
-    assert (status, out[-1]) == (1, "INVALID: perception.accuracy")
+    assert (status, out[-1]) == (10, "INVALID: perception.accuracy")
 
 
 def test_contradictory_outputs_are_resolved_by_an_option(tmp_path: Path, data: str, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
@@ -138,7 +140,7 @@ def test_likelihoods_and_replies_are_not_compared(
     answers(old := tmp_path / "old_llvisionqa_dev.json", OLD)
     lm_eval(new := tmp_path / "samples_qbench_dev.jsonl", [(item, (-1.0, -2.0, -3.0)) for item in ITEMS])
     status, out = compare(capsys, old, new, f"--data={data}")
-    assert status == 1
+    assert status == 10
     assert "answer: generate -> likelihood" in "\n".join(out)
 
 
@@ -158,3 +160,10 @@ def test_descriptions_need_a_judge(tmp_path: Path, judge: list[str], capsys: pyt
     else:
         assert status == 4
         assert out[-1].endswith("holds descriptions, which need a judge: add --judge=SPEC")
+
+
+def test_outputs_are_not_scored_against_shuffled_options(tmp_path: Path) -> None:
+    answers(tmp_path / "llvisionqa_dev.json")
+    shuffled = Fingerprint(answer="generate", option_order="shuffled with seed 0")
+    with pytest.raises(UsageError, match="recorded with options in the order of the data, not shuffled with seed 0"):
+        OutputScorer(items=ITEMS, conditions=shuffled).score(tmp_path / "llvisionqa_dev.json")

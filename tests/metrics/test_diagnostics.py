@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import curve_fit
-from scipy.stats import kendalltau
+from scipy.stats import binomtest, kendalltau
 
 from pytest_qbench.items import Item
 from pytest_qbench.metrics.diagnostics import diagnose
@@ -43,6 +43,18 @@ def test_perception() -> None:
     assert found["position_bias", "position=A"].value == pytest.approx(2 / 9)
     assert found["position_bias", "position=B"].value == pytest.approx(-2 / 9)
     assert found["position_bias", None].value == pytest.approx(2 / 9)
+
+
+def test_accuracy_by_position_counts_unparsed_replies_as_wrong() -> None:
+    items = [replace(question(i), options=("Yes", "No") if i % 3 else ("No", "Yes")) for i in range(12)]
+    # Right option at B in four: one right, two wrong, one unparsed; at A in eight: six right.
+    choices = ["Yes", "Yes", "Yes", "No", "Yes", "No", "No", "Yes", "Yes", None, "Yes", "No"]
+    found = diagnosed([answered(item, choice) for item, choice in zip(items, choices, strict=True)], items)
+    for position, right, n in (("A", 6, 8), ("B", 1, 4)):
+        row = found["accuracy_at", f"position={position}"]
+        assert (row.value, row.n) == (right / n, n)
+        interval = binomtest(right, n).proportion_ci(method="wilson")
+        assert row.ci == pytest.approx((interval.low, interval.high))
 
 
 def test_hidden_answers_have_no_accuracy() -> None:
@@ -156,5 +168,5 @@ def test_expectations_have_no_shares_and_a_single_round_no_agreement() -> None:
     rows = {m.name: m for m in results(items, records).diagnostics}
     assert rows["description.completeness_p1"].value is None
     assert rows["description.completeness_p1"].note == "expectations have no shares"
-    assert rows["description.completeness_alpha"].note == "agreement needs at least two rounds"
+    assert rows["description.completeness_alpha"].note == "no item has two ratings"
     assert results(items, records).metric("description.sum", "mini").value == pytest.approx(4.11)

@@ -94,6 +94,11 @@ def test_the_scoring_of_the_run_comes_first_and_decides_about_halves() -> None:
         for part in parts
     )
     assert value(compared, "softmax:high/low", "srcc", "cgiqa") == pytest.approx(expected)
+    (hotter,) = [one for one in compared if one.strategy.name == "softmax:high/low"]
+    assert {c.dataset: c.is_same for c in hotter.changes if c.metric == "assessment.srcc"} == {
+        "cgiqa": True,
+        None: True,
+    }
 
 
 def test_errors_and_records_without_logits_do_not_count() -> None:

@@ -18,6 +18,7 @@ from pytest_qbench.items import Item
 from pytest_qbench.models import load_model, parse_spec
 from pytest_qbench.models.base import SupportsReplay
 from pytest_qbench.models.output_names import dataset_of
+from pytest_qbench.models.replay import check_option_order
 from pytest_qbench.records import Record, Response
 from tests.builders import picture
 
@@ -152,6 +153,26 @@ def test_records_of_an_earlier_run(tmp_path: Path) -> None:
     ]  # fmt: skip
     with pytest.raises(ItemError, match="recorded as an error: out of memory"):
         model.recall([question_item("2.png")])
+
+
+@pytest.mark.parametrize("recorded, asked, remedy", [
+    (None, "shuffled with seed 0", "drop --qbench-shuffle-options"),
+    ("shuffled with seed 0", None, "add --qbench-shuffle-options with that seed"),
+    ("shuffled with seed 0", "shuffled with seed 1", "give that --qbench-seed"),
+])  # fmt: skip
+def test_letters_are_not_read_in_another_order_of_the_options(
+    tmp_path: Path, recorded: str | None, asked: str | None, remedy: str
+) -> None:
+    record = Record.of(question_item("1.png"), "wrong", choice="No", response="A")
+    (tmp_path / "records.jsonl").write_text(record.to_json() + "\n")
+    order = {"option_order": recorded} if recorded else {}
+    made = {"fingerprint": {"prompts": "p", "answer": "generate", "blind": False, **order}}
+    (tmp_path / "summary.json").write_text(json.dumps(made))
+    model = replay(tmp_path)
+    check_option_order(model, recorded)
+    was, now = (order or "in the order of the data" for order in (recorded, asked))
+    with pytest.raises(UsageError, match=f"was recorded with options {was}, not {now}: {remedy}"):
+        check_option_order(model, asked)
 
 
 @pytest.mark.parametrize("file, content, message", [

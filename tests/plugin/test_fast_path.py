@@ -38,6 +38,14 @@ def test_a_suite_function_without_a_body_has_one_report_per_item(pytester: pytes
     assert result.ret == 0
 
 
+def test_workers_send_one_report_per_item(pytester: pytest.Pytester) -> None:
+    result = run(pytester, PLAIN, "-n2", "--qbench-batch-size=16")
+    line = next(line for line in result.outlines if line.startswith("phases "))
+    setups, calls, teardowns = map(int, line.split()[1:])
+    assert calls == 40
+    assert setups == teardowns < 10
+
+
 @pytest.mark.parametrize("test", [
     "@pytest.mark.qbench(task='assessment')\ndef test_it(qbench_record): assert qbench_record.score is not None",
     "@pytest.mark.filterwarnings('error')\n" + PLAIN,

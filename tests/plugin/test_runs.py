@@ -136,7 +136,7 @@ def test_gates_on_partial_data_are_invalid(
 
 @BOTH
 def test_without_gates_a_run_has_no_verdict(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
-    for option in ("--qbench-no-gates", "--qbench-blind"):
+    for option in ("--qbench-no-gates", "--qbench-blind", "--qbench-shuffle-options"):
         result = project.runpytest_subprocess(*SMALL, option, *workers)
         assert result.ret == 0
         result.stdout.fnmatch_lines(["NOT GATED: *", "*3 not gated*"])

@@ -45,6 +45,7 @@ def assert_usage(result: pytest.RunResult, expected: str) -> None:
         ((*SMALL, "--qbench-judge=oracle"), "lexicon"),
         ((*SMALL, "--qbench-strict", "--qbench-no-gates"), "contradict"),
         ((*SMALL, "--qbench-blind", "--qbench-update-baseline"), "contradict"),
+        ((*SMALL, "--qbench-shuffle-options", "--qbench-update-baseline"), "contradict"),
         ((*SMALL, "--qbench-run-dir=occupied"), "occupied"),
         ((*SMALL, "--qbench-run-dir=file.txt"), "file.txt"),
         ((*SMALL, "--qbench-baseline=../x"), "../x"),

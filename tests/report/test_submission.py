@@ -48,6 +48,11 @@ def test_an_item_that_was_not_measured_is_not_dropped(tmp_path: Path) -> None:
     assert [one["response"] for one in json.loads((tmp_path / "llvisionqa_test.json").read_text())] == [""] * 4
 
 
+def test_shuffled_options_give_no_submission(tmp_path: Path) -> None:
+    shuffled = results(hidden(tmp_path), [], option_order="shuffled with seed 0")
+    assert write_submissions(tmp_path / "none", shuffled) == []
+
+
 def test_known_answers_give_no_submission(tmp_path: Path) -> None:
     items = [question(0), picture(0, 1.0)]
     assert write_submissions(tmp_path, results(items, [scored(items[1], 0.5)])) == []

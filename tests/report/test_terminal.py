@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_qbench.items import TASKS
 from pytest_qbench.plugin.terminal import wrapped
 from pytest_qbench.records import Record
 from pytest_qbench.report.finished_run import FinishedRun, read_finished
@@ -174,3 +175,18 @@ def test_gates_with_the_same_reason_share_a_line(tmp_path: Path) -> None:
 def test_colours_follow_the_verdict() -> None:
     assert coloured(Line("bad", ("bold", "red"))) == "\x1b[1;31mbad\x1b[0m"
     assert coloured(Line("plain")) == "plain"
+
+
+@pytest.mark.parametrize(
+    ("template", "order", "warns"),
+    [
+        ("{question}", "shuffled with seed 0", True),
+        ("{question}\n{options}", "shuffled with seed 0", False),
+        ("{question}", None, False),
+    ],
+)
+def test_a_shuffle_that_no_prompt_shows_is_told(tmp_path: Path, template: str, order: str | None, warns: bool) -> None:
+    item, prompts = make_item(0, "perception", "mini"), {task: {"text": template, "hash": "h"} for task in TASKS}
+    made = {"prompts": {"set": "own", **prompts}, "option_order": order}
+    run = read_finished(run_folder(tmp_path / "run", [item], [make_record(item, 0)], fingerprint=made))
+    assert any("the prompts show no options" in line for line in lines(run, 100)) is warns

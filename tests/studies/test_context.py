@@ -16,7 +16,8 @@ from pytest_qbench.judges.lexicon import LexiconJudge
 from pytest_qbench.models.random import RandomModel
 from pytest_qbench.prompts import Prompt
 from pytest_qbench.records import Record
-from pytest_qbench.studies.context import ContextEffect, compare, items_with_context, measure_both
+from pytest_qbench.studies.context import items_with_context, measure_with_and_without
+from pytest_qbench.studies.paired_effect import PairedEffect, compare
 
 
 class Reading(RandomModel):
@@ -41,9 +42,9 @@ def questions(n: int = 120) -> list[Item]:
     ]  # fmt: skip
 
 
-def effects(items: Sequence[Item]) -> tuple[list[ContextEffect], Any]:
+def effects(items: Sequence[Item]) -> tuple[list[PairedEffect], Any]:
     engine = Engine(Reading(3), answer="generate", batch_size=8, blind=False, judge_rounds=1, judge=LexiconJudge)
-    pairs = measure_both(engine, items_with_context(items, lambda item: True))
+    pairs = measure_with_and_without(engine, items_with_context(items, lambda item: True))
     engine.close()
     return list(compare(pairs)), pairs
 
@@ -89,6 +90,12 @@ def test_an_error_leaves_no_comparison_and_says_why() -> None:
     whole, *_ = compare(broken)
     assert whole.paired is None
     assert whole.problem == "1 measurements ended in an error (first: d/0: no image)"
+
+
+def test_hidden_answers_leave_no_comparison() -> None:
+    whole, *_ = effects([replace(item, answer=None) for item in questions()])[0]
+    assert whole.paired is None
+    assert whole.problem.startswith("the right answers of 60 items are hidden")
 
 
 def test_a_description_changes_with_its_grades() -> None:

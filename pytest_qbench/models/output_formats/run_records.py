@@ -16,7 +16,7 @@ from pytest_qbench.untrusted.parsing import parse_json
 from pytest_qbench.untrusted.shape import Maybe, Shape, check_shape
 
 _CONDITIONS: Shape = {"prompts": (str, dict), "answer": str, "blind": bool}
-_OPTIONAL: Shape = dict.fromkeys((*TOKEN_LIMITS.values(), "pixels"), Maybe(int))
+_OPTIONAL: Shape = dict.fromkeys((*TOKEN_LIMITS.values(), "pixels"), Maybe(int)) | {"option_order": Maybe(str)}
 
 
 class RunRecords:

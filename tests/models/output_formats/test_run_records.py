@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_qbench.errors import DataError, ItemError, ModelError
+from pytest_qbench.metrics.fingerprint import Fingerprint, fingerprint
 from pytest_qbench.models import load_model, parse_spec
 from pytest_qbench.records import Record, Response
 from tests.models.output_formats.harness import question
@@ -62,6 +63,14 @@ def test_how_a_killed_run_asked_stands_in_its_journal(tmp_path: Path) -> None:
     assert model(tmp_path, line(0, "A")).conditions == {"prompts": "p", "answer": "generate", "blind": True}
     (tmp_path / "summary.json").write_text(json.dumps({"fingerprint": stated | {"blind": False}}))
     assert model(tmp_path, line(0, "A")).conditions["blind"] is False
+
+
+def test_the_prompts_of_a_run_are_carried_as_its_fingerprint_has_them(tmp_path: Path) -> None:
+    made = fingerprint(answer="generate", blind=False, judge=None, judge_rounds=5, pixels=1, model={}).to_json()
+    (tmp_path / "summary.json").write_text(json.dumps({"fingerprint": made}))
+    conditions = model(tmp_path, line(0, "A")).conditions
+    assert conditions["prompts"] == made["prompts"]
+    assert Fingerprint().with_conditions(conditions).prompts == made["prompts"]
 
 
 def test_other_files_of_a_run_folder_are_listed_but_those_of_the_run(tmp_path: Path) -> None:
