@@ -13,9 +13,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -228,7 +228,8 @@ def _write_files(work: Path, name: str, results: Results, noise: NoiseFloor | No
         parts = (record.task, record.dataset, record.split)
         by_file.setdefault(".".join(p for p in parts if p) + ".jsonl", []).append(record)
     for file, records in sorted(by_file.items()):
-        lines = [_line(r, results.expected[r.task, r.item]) for r in sorted(records, key=lambda r: r.item)]
+        words = results.fingerprint.words
+        lines = [_line(r, results.expected[r.task, r.item], words) for r in sorted(records, key=lambda r: r.item)]
         text = "\n".join(lines) + "\n"
         write_text(work / file, text, durable=True)
         files.append({"file": file, "items": len(lines), "sha256": _hash(text)})
@@ -247,8 +248,13 @@ def _write_files(work: Path, name: str, results: Results, noise: NoiseFloor | No
     write_text(work / FILE, text, durable=True)
 
 
-def _line(record: Record, item: Item) -> str:
-    """Return one line of a baseline, without the conditions hash: `baseline.yaml` contains the conditions."""
+def _line(record: Record, item: Item, words: Sequence[str]) -> str:
+    """Return one line of a baseline, without the conditions hash: `baseline.yaml` contains the conditions.
+
+    Of an assessment only the score's `words` are kept: comparisons need no others.
+    """
+    if record.task == "assessment" and record.logprobs:
+        record = replace(record, logprobs={word: v for word, v in record.logprobs.items() if word in words})
     data = {k: v for k, v in asdict(record).items() if (v is not None or k == "split") and k != "conditions"}
     data["digest"] = item.digest()
     if identity := stored_form(item, has_picture=record.picture is not None):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_qbench.cli.command import Commands, show
 from pytest_qbench.errors import CANNOT_TELL, NOT_MEASURED, UsageError
+from pytest_qbench.scoring.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     from pytest_qbench.cli.scored_outputs import OutputScorer
@@ -20,13 +21,28 @@ SHOWN = 10  # unused files and entries of recorded outputs that are listed
 def add(commands: Commands) -> None:
     """Add the parser of the command."""
     parser = commands.add_parser(
-        "compare", help="judge a run B against A, each a run folder, a baseline or recorded outputs"
+        "compare", help="judge a run B against A, each a run folder, a baseline or recorded outputs; or two scorings"
     )
     parser.add_argument(
         "a", type=Path, metavar="A",
         help="the reference: a run folder, a baseline such as baselines/tiny, or recorded outputs (a PATH of replay:)",
     )  # fmt: skip
-    parser.add_argument("b", type=Path, metavar="B", help="the candidate, of the same kinds")
+    candidate = parser.add_argument("b", type=Path, metavar="B", help="the candidate, of the same kinds")
+
+    class OneRun(argparse.Action):
+        """Stores a strategy; with one, the command takes a single run."""
+
+        def __call__(
+            self, parser: object, namespace: argparse.Namespace, values: object, option: object = None
+        ) -> None:
+            setattr(namespace, self.dest, values)
+            candidate.required = False  # as nargs="?", B would have to stand right after A
+
+    parser.add_argument(
+        "--scoring", metavar="STRATEGY", action=OneRun,
+        help="without B: compare this way to score the run A, such as logit-sum:good+high/poor+low",
+    )  # fmt: skip
+    parser.add_argument("--against", metavar="STRATEGY", help="with another one. Default: the scoring of the run")
     parser.add_argument(
         "--gate", action="append", metavar="METRIC=MARGIN",
         help="judge this metric; repeatable. Default: the gates of the suites, perception.accuracy=0.01, "
@@ -48,9 +64,7 @@ def add(commands: Commands) -> None:
     )
     outputs.add_argument("--datasets", metavar="A,B", help="some of its datasets. Default: all")
     outputs.add_argument("--split", default="dev", choices=("dev", "test"), help="Default: dev")
-    outputs.add_argument(
-        "--protocol", default="default", choices=("default", "paper"), help="Default: that of the other run"
-    )
+    outputs.add_argument("--protocol", default="default", choices=PROTOCOLS, help="Default: that of the other run")
     outputs.add_argument(
         "--judge", metavar="SPEC", help="judge of descriptions. Default: that of the other run, if lexicon"
     )
@@ -63,6 +77,8 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the comparison. Return the exit status, which means the same as that of a run."""
+    if arguments.scoring is not None or arguments.against is not None:
+        return _compare_scorings(arguments)
     from pytest_qbench.baseline.align import count_by_rule
     from pytest_qbench.baseline.sources import read_candidate, read_reference
     from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, Limits
@@ -110,6 +126,23 @@ def _exit_status(verdicts: set[str], strict: bool) -> int:
     if not verdicts or "invalid" in verdicts:
         return NOT_MEASURED
     return CANNOT_TELL if strict and "inconclusive" in verdicts else 0
+
+
+def _compare_scorings(arguments: argparse.Namespace) -> int:
+    """Print the comparison of two scorings of one run. Return 0, or 10 if a comparison is missing."""
+    from pytest_qbench.report.finished_run import read_finished
+    from pytest_qbench.report.rescoring import two_strategies_lines
+
+    if arguments.b is not None or arguments.scoring is None:
+        raise UsageError("compare: --scoring=STRATEGY, with or without --against=STRATEGY, takes one run folder")
+    for option in ("gate", "strict", "html", "md", "json", "junit"):
+        if getattr(arguments, option):
+            raise UsageError(f"compare: --{option} cannot be combined with --scoring")
+    lines, is_complete = two_strategies_lines(
+        read_finished(arguments.a), arguments.scoring, arguments.against, arguments.seed
+    )
+    show("\n".join(lines))
+    return 0 if is_complete else NOT_MEASURED
 
 
 def _scorer(arguments: argparse.Namespace, other: Path) -> OutputScorer:

@@ -19,7 +19,8 @@ from pytest_qbench.models.pixels import PIXEL_RULES
 from pytest_qbench.models.replay import ReplayModel, check_option_order
 from pytest_qbench.models.specs import paper_words, parse_model_args, parse_spec
 from pytest_qbench.prompts import AnswerMode
-from pytest_qbench.scoring.score import DEFAULT, PAPER_TEMPERATURE, Scoring
+from pytest_qbench.scoring.protocols import Protocol, protocol_scoring
+from pytest_qbench.scoring.score import Scoring
 
 BATCH_SIZE = 512
 
@@ -40,7 +41,7 @@ class OutputScorer:
         split: str = "dev",
         items: Iterable[Item] | None = None,
         conditions: Fingerprint | None = None,
-        protocol: str = "default",
+        protocol: Protocol = "default",
         judge: str | None = None,
         arguments: Iterable[str] = (),
     ) -> None:
@@ -101,9 +102,7 @@ class OutputScorer:
         """Return the scoring of the other run, or that of the protocol."""
         if self._conditions.scoring is not None:
             return self._conditions.scoring
-        if self._protocol == "paper":
-            return Scoring(paper_words(parse_spec(f"replay:{path}")), PAPER_TEMPERATURE, averages_halves=True)
-        return DEFAULT
+        return protocol_scoring(self._protocol, paper_words(parse_spec(f"replay:{path}")))
 
     def _judge_maker(self, path: Path, made: list[Judge]) -> Callable[[], Judge]:
         """Return a function that loads the judge on its first call and appends it to `made`."""

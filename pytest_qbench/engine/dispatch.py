@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_qbench.engine.prefetch import Batch
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.items import ImageSource, Item
-from pytest_qbench.models.base import Model, OptionScores, SupportsPerplexity, SupportsPrefetch
+from pytest_qbench.models.base import Model, OptionScores, SupportsPerplexity, SupportsPrefetch, takes_further_words
 from pytest_qbench.models.images import LazyImage, LazyImages
 from pytest_qbench.prompt_sets.read import packaged_set
 from pytest_qbench.prompts import DEFAULT_PROMPTS, MAX_NEW_TOKENS, AnswerMode, Prompt, PromptSet
 from pytest_qbench.records import Response
+from pytest_qbench.scoring.strategies import STRATEGY_WORDS
 
 # Errors that affect an item and not the run. torch raises RuntimeError, also when memory runs out. `UsageError` is
 # missing, as it ends the run.
@@ -23,7 +25,8 @@ ITEM_FAILURES = (ArithmeticError, ItemError, LookupError, OSError, RuntimeError,
 class PromptSettings:
     """Settings of the prompts: answer mode of perception, grey images (blind), words of assessment.
 
-    `max_new_tokens` is the maximum length of a reply in tokens, by task; `prompt_set` holds the templates.
+    The score comes from `words`; `named` are further words to record. `max_new_tokens` is the maximum length of a reply
+    in tokens, by task; `prompt_set` holds the templates.
     """
 
     answer: AnswerMode
@@ -31,6 +34,7 @@ class PromptSettings:
     words: Sequence[str]
     max_new_tokens: Mapping[str, int] = field(default_factory=lambda: MAX_NEW_TOKENS)
     prompt_set: PromptSet = field(default_factory=lambda: packaged_set(DEFAULT_PROMPTS))
+    named: Sequence[str] = ()
 
     def query(self, model: Model, items: Sequence[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
         """Return the model's response to each item. All items are of one task. Errors of the model propagate."""
@@ -38,8 +42,7 @@ class PromptSettings:
             prompts = [replace(prompt, images=tuple(prompt.images)) for prompt in prompts]
         task = items[0].task
         if task == "assessment":
-            rows = model.next_token_logprobs(prompts, self.words)
-            return [_with_logprobs(self.words, row) for row in rows]
+            return self._rate(model, prompts)
         if task == "perception" and self.answer != "generate":
             options = [item.options for item in items]
             if self.answer == "likelihood":
@@ -49,6 +52,15 @@ class PromptSettings:
             return [_with_logprobs(own, row) for own, row in zip(options, rows, strict=True)]
         replies = model.generate(prompts, self.max_new_tokens[task])
         return [reply if isinstance(reply, Response | ItemError) else Response(text=reply) for reply in replies]
+
+    def _rate(self, model: Model, prompts: Sequence[Prompt]) -> list[Response | ItemError]:
+        """Return the log-probabilities of the score's words and, where the model can, of those of other strategies."""
+        if not takes_further_words(model):
+            return [_with_logprobs(self.words, row) for row in model.next_token_logprobs(prompts, self.words)]
+        named = [word for word in self.named if word not in self.words]
+        free = [word for word in STRATEGY_WORDS if word not in self.words and word not in named]
+        rows = model.next_token_logprobs(prompts, self.words, named=named, free=free)
+        return [_with_words(self.words, (*named, *free), row) for row in rows]
 
 
 def perplexity_model(model: Model) -> SupportsPerplexity:
@@ -85,6 +97,16 @@ class BatchBuilder:
             for item, own in zip(items, self._images, strict=True)
         ]
         return Batch(tuple(positions), tuple(items), tuple(prompts), self._images, shared)
+
+
+def _with_words(words: Sequence[str], further: Sequence[str], row: Sequence[float] | ItemError) -> Response | ItemError:
+    """Return a response with the log-probability of each of `words`, and of those `further` words that have one."""
+    if isinstance(row, ItemError):
+        return row
+    found = dict(zip((*words, *further), row, strict=True))
+    # Nine digits hold a float32 exactly and keep the records short.
+    kept = {word: float(f"{found[word]:.9g}") for word in further if math.isfinite(found[word])}
+    return Response(logprobs={**{word: found[word] for word in words}, **kept})
 
 
 def _with_logprobs(words: Sequence[str], row: Sequence[float] | ItemError) -> Response | ItemError:

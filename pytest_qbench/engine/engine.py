@@ -61,11 +61,13 @@ class Engine:
         marks_answers: bool = False,
         max_new_tokens: Mapping[str, int] = MAX_NEW_TOKENS,
         prompt_set: PromptSet | None = None,
+        named_words: Sequence[str] = (),
         on_prompt_change: Callable[[dict[str, Any]], None] = lambda found: None,
     ) -> None:
         """Wrap a loaded model. `batch_size` None starts with the model's own size and halves it when memory runs out.
 
-        `prompt_set` None is the packaged default. `on_prompt_change` takes what `PromptChanges` finds.
+        `prompt_set` None is the packaged default. `named_words` are recorded beside those of the score.
+        `on_prompt_change` takes what `PromptChanges` finds.
 
         Raises `ModelError` for a model whose methods have earlier names.
         """
@@ -78,7 +80,12 @@ class Engine:
         self._remote = model if isinstance(model, RemoteModel) else None
         self.scoring = scoring
         self._settings = PromptSettings(
-            answer, blind, scoring.words, max_new_tokens, prompt_set or packaged_set(DEFAULT_PROMPTS)
+            answer,
+            blind,
+            scoring.words,
+            max_new_tokens,
+            prompt_set or packaged_set(DEFAULT_PROMPTS),
+            named_words,
         )
         self._prompt_changes = PromptChanges(on_prompt_change)
         self._grade = Grader(scoring, judge, judge_rounds, reads_unparsed, marks_answers)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, overload, runtime_checkable
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeGuard, overload, runtime_checkable
 
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.records import Response
@@ -175,6 +176,25 @@ class SupportsPerplexity(Protocol):
         which nothing predicts, and the placeholders of images do not count.
         """
         ...
+
+
+class TakesFurtherWords(Protocol):
+    """A model that gives the log-probabilities of further words along with those of the score's words."""
+
+    def next_token_logprobs(
+        self, prompts: Sequence[Prompt], words: Sequence[str], named: Sequence[str] = (), free: Sequence[str] = ()
+    ) -> Sequence[list[float] | ItemError]:
+        """Return the log-probability of each word of `words`, `named` and `free`, in this order.
+
+        `words` are as in `Model.next_token_logprobs`. The user asks for those `named`, at the cost of a further pass.
+        A word of `free` counts only if it costs none. The value of a word that the model does not give is NaN.
+        """
+        ...
+
+
+def takes_further_words(model: object) -> TypeGuard[TakesFurtherWords]:
+    """Return whether `next_token_logprobs` has the parameters of further words; an override may lack them."""
+    return {"named", "free"} <= set(inspect.signature(model.next_token_logprobs).parameters)  # type: ignore[attr-defined]
 
 
 @runtime_checkable

@@ -21,6 +21,8 @@ from pytest_qbench.prompts import ONE_WORD, RATE, RATE_PREFIX, AnswerMode, Promp
 from pytest_qbench.records import CUT, Response
 
 TOP = 20  # number of candidates for a token, the maximum of closed endpoints
+REJECTED = (400, 422)
+"""HTTP statuses of a request with parameters that the server does not take."""
 _PROBE = Prompt("probe", RATE)
 _INSTEAD = "or ask for one word with --qbench-model-arg=assessment=ask (scores then compare with such runs only)"
 
@@ -51,6 +53,7 @@ class OpenAIModel:
         )  # fmt: skip
         self.usage = self._client.usage
         self._tokens: dict[tuple[str | None, str], tuple[int, ...]] = {}
+        self._free: dict[str | None, list[str]] = {}  # by prefix, the words that take no further request
         self._sees_images: str = "not checked"
         self._sample = 0  # part of the cache key, so that an equal request can be repeated
         self._continues = False  # whether a probe has shown that the endpoint continues replies
@@ -107,17 +110,21 @@ class OpenAIModel:
 
         return self._endpoints.each(list(zip(prompts, options, strict=True)), one)
 
-    def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float] | ItemError]:
+    def next_token_logprobs(
+        self, prompts: Sequence[Prompt], words: Sequence[str], named: Sequence[str] = (), free: Sequence[str] = ()
+    ) -> list[list[float] | ItemError]:
         """Return for each prompt the log-probability of each word after `Prompt.prefix`.
 
-        With ``assessment=ask`` the word is the first word of a reply to a prompt that asks for one word.
+        With ``assessment=ask`` the word is the first word of a reply to a prompt that asks for one of `words`. NaN
+        stands for a further word that is not among the likeliest, and for one of `free` that takes more requests.
         """
         given_prompts.note(prompts)
         if self._asks_one_word:
-            return self._endpoints.each(prompts, lambda prompt: self._score_first_word(prompt, words))
+            return self._endpoints.each(prompts, lambda prompt: self._score_first_word(prompt, words, (*named, *free)))
         for prefix in {prompt.prefix for prompt in prompts}:
-            self._fetch_tokens(prefix, words)
-        return self._endpoints.each(prompts, lambda prompt: self._score_words(prompt, words))
+            self._fetch_tokens(prefix, (*words, *named))
+            self._fetch_free(prefix, words, free)
+        return self._endpoints.each(prompts, lambda prompt: self._score_words(prompt, words, named, free))
 
     def close(self) -> None:
         """Do nothing: the session's `Endpoints` owns the connections."""
@@ -143,7 +150,7 @@ class OpenAIModel:
         try:
             without_image = await self._chat(_PROBE, [], max_tokens=1)
         except EndpointError as e:
-            if e.status not in (400, 422):
+            if e.status not in REJECTED:
                 raise
             self._sees_images = "yes"  # it rejects a prompt without an image, so it reads images
             return
@@ -193,13 +200,31 @@ class OpenAIModel:
     async def _encode_images(self, prompt: Prompt) -> list[str]:
         return [await asyncio.to_thread(data_url, image, self._max_pixels) for image in prompt.images]
 
-    async def _score_words(self, prompt: Prompt, words: Sequence[str]) -> list[float]:
-        return await self._words_after(prompt, await self._encode_images(prompt), words)
+    async def _score_words(
+        self, prompt: Prompt, words: Sequence[str], named: Sequence[str], free: Sequence[str]
+    ) -> list[float]:
+        """Return the log-probability of each word: one request for all words of one token, one for each other word."""
+        images = await self._encode_images(prompt)
+        together = list(words)
+        if not self._has_several(prompt.prefix, words):
+            together += [word for word in named if not self._has_several(prompt.prefix, [word])]
+            together += [word for word in free if word in self._free[prompt.prefix]]
+        alone = [word for word in named if word not in together]
+        values, *others = await asyncio.gather(
+            self._words_after(prompt, images, together),
+            *(self._words_after(prompt, images, [word]) for word in alone),
+        )
+        found = dict(zip([*together, *alone], [*values, *(value for (value,) in others)], strict=True))
+        return [found.get(word, math.nan) for word in (*words, *named, *free)]
+
+    def _has_several(self, prefix: str | None, words: Sequence[str]) -> bool:
+        """Return whether one of the words has several tokens."""
+        return any(len(self._tokens[prefix, word]) > 1 for word in words)
 
     async def _words_after(self, prompt: Prompt, images: Sequence[str], words: Sequence[str]) -> list[float]:
         """Return the log-probability of each word, with one request if each has one token, else one per word."""
         tokens = [self._tokens[prompt.prefix, word] for word in words]
-        if any(len(each) > 1 for each in tokens):
+        if self._has_several(prompt.prefix, words):
             scores = (self._likelihood(prompt, images, prompt.prefix, word) for word in words)
             return list(await asyncio.gather(*scores))
         ids = [each[0] for each in tokens]
@@ -228,19 +253,22 @@ class OpenAIModel:
             raise ItemError(f"no log-probability of every token of {text!r}")
         return math.fsum(value for value in values if value is not None)
 
-    async def _score_first_word(self, prompt: Prompt, words: Sequence[str]) -> list[float]:
-        """Return the log-probability of each word as the first word of a reply to a prompt that asks for one word."""
+    async def _score_first_word(self, prompt: Prompt, words: Sequence[str], further: Sequence[str]) -> list[float]:
+        """Return the log-probability of each word as the first of a reply to a prompt that asks for one of `words`.
+
+        NaN stands for a `further` word that is not among the likeliest tokens.
+        """
         images = await self._encode_images(prompt)
         reply = await self._chat(_one_word(prompt, words), images, **_FIRST_TOKEN, top_logprobs=TOP)
         top = reply.choices[0].top or {}
         scores = []
-        for word in words:
+        for word in (*words, *further):
             # "Good", " good" and "good" are the same word, so their probabilities add up.
             found = [value for token, value in top.items() if token.strip().casefold() == word.casefold()]
-            if not found:
+            if not found and word in words:
                 raise ItemError(f"{word!r} is not among the {len(top)} likeliest first tokens: no score")
-            best = max(found)
-            scores.append(best + math.log(math.fsum(math.exp(value - best) for value in found)))
+            best = max(found, default=math.nan)
+            scores.append(best + math.log(math.fsum(math.exp(value - best) for value in found)) if found else math.nan)
         return scores
 
     # tokens of words and options: only the server has the tokenizer
@@ -252,6 +280,45 @@ class OpenAIModel:
                 self._endpoints.run(self._store_tokens(prefix, new))
             except ItemError as e:
                 raise ModelError(f"openai:{self._address}: {e}") from None
+
+    def _fetch_free(self, prefix: str | None, words: Sequence[str], free: Sequence[str]) -> None:
+        if free and prefix not in self._free:
+            try:
+                self._free[prefix] = self._endpoints.run(self._find_free(prefix, words, free))
+            except ItemError as e:
+                raise ModelError(f"openai:{self._address}: {e}") from None
+
+    async def _find_free(self, prefix: str | None, words: Sequence[str], free: Sequence[str]) -> list[str]:
+        """Return the words of `free` that one request gives along with the score's words, and store their tokens.
+
+        A word with several tokens is left out. If the server gives no log-probabilities of so many tokens, all are.
+        """
+        if self._has_several(prefix, words):
+            return []
+        before = await self._prompt_ids(prefix)
+
+        async def one(word: str) -> str | None:
+            try:
+                after = await self._prompt_ids(_joined(prefix, word))
+            except EndpointError as e:
+                if e.status not in REJECTED:
+                    raise
+                return None
+            if after[:-1] != before:
+                return None
+            self._tokens[prefix, word] = after[-1:]
+            return word
+
+        found = [word for word in await asyncio.gather(*(one(word) for word in free)) if word is not None]
+        try:
+            await self._words_after(replace(_PROBE, prefix=prefix), [], [*words, *found])
+        except EndpointError as e:
+            if e.status not in REJECTED:
+                raise
+            return []
+        except ItemError:  # the reply lacks one of the tokens
+            return []
+        return found
 
     async def _store_tokens(self, prefix: str | None, texts: Iterable[str]) -> None:
         """Store the token ids of `texts` as the reply, or as the words after `prefix` in the reply.
@@ -279,7 +346,7 @@ class OpenAIModel:
             try:
                 await self._prompt_ids(reply, add_generation_prompt=True)
             except EndpointError as e:
-                if e.status not in (400, 422):
+                if e.status not in REJECTED:
                     raise
             else:
                 raise ItemError("silently ignores continue_final_message")

@@ -41,10 +41,12 @@ class RandomModel:
         """Return the same as `option_loglikelihoods`."""
         return self.option_loglikelihoods(prompts, options)
 
-    def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
-        """Return log-probabilities over `words`."""
+    def next_token_logprobs(
+        self, prompts: Sequence[Prompt], words: Sequence[str], named: Sequence[str] = (), free: Sequence[str] = ()
+    ) -> list[list[float]]:
+        """Return log-probabilities over all the words."""
         given_prompts.note(prompts)
-        return [self._logprobs(prompt.key, "word", words) for prompt in prompts]
+        return [self._logprobs(prompt.key, "word", (*words, *named, *free)) for prompt in prompts]
 
     def close(self) -> None:
         """Do nothing: there is nothing to release."""

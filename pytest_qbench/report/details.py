@@ -170,7 +170,8 @@ def _assessment(run: FinishedRun, width: int) -> list[list[str]]:
     if scoring := run.summary.fingerprint.scoring:
         halves = "; a database of two halves by the mean of their correlations" if scoring.averages_halves else ""
         *words, last = scoring.words
-        told = f"softmax of {', '.join(words)} and {last}, temperature {scoring.temperature:g}{halves}"
+        several = f", worth 1 ({words[0]}) to 0 ({last})" if len(words) > 1 else ""
+        told = f"softmax of {', '.join(words)} and {last}{several}, temperature {scoring.temperature:g}{halves}"
         parts[-1].append(f"  scores: {told}")
     return parts
 

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
 
 from pytest_qbench.errors import ItemError
 
 GOOD_WORDS, POOR_WORDS = ("good", "fine", "high"), ("poor", "low", "bad")
-
-
-# The value of each word. Five levels: Q-Align (arXiv 2312.17090), after ITU-R BT.500.
-THREE_LEVELS: Mapping[str, float] = MappingProxyType({"good": 1.0, "average": 0.5, "poor": 0.0})
-
-
-FIVE_LEVELS: Mapping[str, float] = MappingProxyType(
-    {"excellent": 5.0, "good": 4.0, "fair": 3.0, "poor": 2.0, "bad": 1.0}
-)
+"""The synonyms of Q-Bench+ (arXiv 2402.07116), which Q-Boost uses, too."""
+MIDDLE_WORDS = ("average", "medium", "acceptable")
+"""The middle level of Q-Boost (Q-Instruct, boost_qa/model.py)."""
+THREE_LEVELS = ("good", "average", "poor")
+FIVE_LEVELS = ("excellent", "good", "fair", "poor", "bad")
+"""The levels of Q-Align (arXiv 2312.17090), after ITU-R BT.500."""
 
 
 def quality_score(good: float, poor: float, temperature: float = 1.0) -> float:
@@ -42,12 +38,29 @@ def word_set_score(
 ) -> float:
     """Return the probability of the `good` words under a softmax over all `good` and `poor` words, in [0, 1].
 
-    Used for other word pairs (`("high",)`, `("low",)`) and synonyms ("good+fine+high / poor+low+bad"). Raises the
-    errors of `quality_score`, and `ItemError` for a word without a logit.
+    The probabilities of synonyms add up. Raises the errors of `quality_score`, and `ItemError` for a word without a
+    logit.
     """
     _check(temperature)
     sums = (_log_sum_exp([value / temperature for value in values_of(logits, words)]) for words in (good, poor))
     return quality_score(*sums)
+
+
+def logit_sum_score(
+    logits: Mapping[str, float],
+    good: Sequence[str] = GOOD_WORDS,
+    poor: Sequence[str] = POOR_WORDS,
+    temperature: float = 1.0,
+) -> float:
+    """Return the softmax over the sums of the logits of the `good` and the `poor` words, in [0, 1].
+
+    This is equation 2 of Q-Bench+ (arXiv 2402.07116). Log-probabilities give the same score as logits, because both
+    sides have as many words. Raises `ValueError` if they have not, and the errors of `word_set_score`.
+    """
+    if len(good) != len(poor):
+        raise ValueError(f"{len(good)} good and {len(poor)} poor words: sums of logits need as many of both")
+    better, worse = (math.fsum(values_of(logits, words)) for words in (good, poor))
+    return quality_score(better, worse, temperature)
 
 
 def argmax_score(logits: Mapping[str, float], good: str = "good", poor: str = "poor") -> float:
@@ -61,20 +74,28 @@ def argmax_score(logits: Mapping[str, float], good: str = "good", poor: str = "p
     return float(a > b)
 
 
-def level_score(
-    logits: Mapping[str, float], levels: Mapping[str, float] = FIVE_LEVELS, temperature: float = 1.0
-) -> float:
-    """Return the expected value of `levels` under a softmax over their words.
+def level_score(logits: Mapping[str, float], words: Sequence[str], temperature: float = 1.0) -> float:
+    """Return the expected worth of `words` under a softmax over them, from 1 (all the first) to 0 (all the last).
 
-    The range is [1, 5] for `FIVE_LEVELS` and [0, 1] for `THREE_LEVELS`. Raises the errors of `word_set_score`.
+    The worth of words from good to poor is that of `even_levels`. Raises the errors of `word_set_score`.
     """
     _check(temperature)
+    levels = even_levels(words)
     values = [value / temperature for value in values_of(logits, levels)]
     total = _log_sum_exp(values)
     if not math.isfinite(total):
         raise ItemError(f"the log-probabilities of {', '.join(levels)} have no finite sum")
     expected = math.fsum(level * math.exp(value - total) for level, value in zip(levels.values(), values, strict=True))
-    return min(max(expected, min(levels.values())), max(levels.values()))
+    return min(max(expected, 0.0), 1.0)
+
+
+def mean_logit_score(logits: Mapping[str, float], levels: Sequence[Sequence[str]], temperature: float = 1.0) -> float:
+    """Return the expected worth of levels, each with the mean logit of its words, from 1 (first level) to 0 (last).
+
+    With three levels of three words this is Q-Boost. Raises the errors of `level_score`.
+    """
+    means = {"+".join(words): math.fsum(values_of(logits, words)) / len(words) for words in levels}
+    return level_score(means, list(means), temperature)
 
 
 def even_levels(words: Sequence[str]) -> dict[str, float]:

@@ -14,7 +14,7 @@ from pytest_qbench.extraction.several import extract_several
 from pytest_qbench.items import Item, joined_options
 from pytest_qbench.prompts import QUALITY_WORDS, token_option
 from pytest_qbench.records import CUT, Record, Response, Status
-from pytest_qbench.scoring.quality import even_levels, level_score, quality_score, values_of
+from pytest_qbench.scoring.quality import level_score, quality_score, values_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def score(item: Item, response: Response, scoring: Scoring = DEFAULT) -> Record:
             good, poor = values_of(words, scoring.words)
             value = quality_score(good, poor, scoring.temperature)
         else:
-            value = level_score(words, even_levels(scoring.words), scoring.temperature)
+            value = level_score(words, scoring.words, scoring.temperature)
         return Record.of(item, "measured", response=response.text, score=value, logprobs=words)
     except ItemError as e:
         raise ItemError(f"{item.id}: {e}") from e

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from pytest_qbench.models.base import (
     SupportsProbe,
     SupportsReplay,
     check_method_names,
+    takes_further_words,
 )
 from pytest_qbench.models.replay import ReplayModel, check_option_order
 from pytest_qbench.session.endpoints import SessionEndpoints
@@ -49,6 +50,8 @@ def build_engine(
         and not isinstance(model, SupportsReplay | RemoteModel)
     ):
         perplexity_model(model)
+    if settings.words and "assessment" in request.tasks:
+        _check_words(model, settings.words)
     if isinstance(model, SupportsProbe):
         model.probe(request.tasks, request.answer, request.scoring.words)
         if model.conditions and "assessment" in request.tasks:
@@ -83,9 +86,22 @@ def build_engine(
         model, answer=request.answer, batch_size=request.batch_size, blind=settings.blind,
         judge_rounds=settings.judge_rounds, judge=checked_judge, scoring=request.scoring,
         reads_unparsed=settings.judge_unparsed, max_new_tokens=settings.max_new_tokens,
-        marks_answers=settings.judge_answers, prompt_set=request.prompt_set,
+        marks_answers=settings.judge_answers, prompt_set=request.prompt_set, named_words=settings.words,
         on_prompt_change=recorder.note_prompt_change,
     )  # fmt: skip
+
+
+def _check_words(model: Model, words: Sequence[str]) -> None:
+    """Raise `UsageError` if a model cannot give words beside those of the score."""
+    if isinstance(model, SupportsReplay):
+        raise UsageError(
+            f"--qbench-words={','.join(words)}: {model.name} has the words that were recorded: drop the option"
+        )
+    if not isinstance(model, RemoteModel) and not takes_further_words(model):
+        raise UsageError(
+            f"--qbench-words={','.join(words)}: next_token_logprobs of {type(model).__name__} has no parameters named "
+            "and free (docs: your own model); add them, or drop the option"
+        )
 
 
 def _places_images(request: RunRequest) -> bool:

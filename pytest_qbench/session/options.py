@@ -47,7 +47,10 @@ OPTIONS = (
     Option("--qbench-answer-tokens", "Maximum number of tokens of a perception reply. Default: 32.", metavar="N"),
     Option("--qbench-description-tokens", "Maximum number of tokens of a description. Default: 256.", metavar="N"),
     Option("--qbench-protocol", "Score as documented (default) or as the published tables do (paper): temperature 100, "
-           "CGIQA as the mean of its halves, the paper's words per model.", metavar="NAME"),
+           "CGIQA as the mean of its halves, the paper's words per model; qalign: five levels, from excellent to bad.",
+           metavar="NAME"),
+    Option("--qbench-words", "Record the log-probabilities of these words, too, comma-separated. Those of the packaged "
+           "scoring strategies are recorded where that takes no further forward pass.", metavar="A,B"),
     Option("--qbench-batch-size", "Items per forward pass, or auto (default).", metavar="auto|N"),
     Option("--qbench-concurrency", "Requests in flight at an endpoint. Default: 64.", metavar="N"),
     Option("--qbench-timeout", "Seconds for one request to an endpoint with all its repeats. Default: 60.",

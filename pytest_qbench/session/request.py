@@ -17,8 +17,9 @@ from pytest_qbench.items import Dataset, Item, LeftOut, Task
 from pytest_qbench.metrics.fingerprint import Selection
 from pytest_qbench.models.specs import ModelSpec, check, check_args, paper_words, parse_model_args, parse_spec
 from pytest_qbench.prompt_sets.read import OPTION, read_prompt_set
-from pytest_qbench.prompts import QUALITY_WORDS, AnswerMode, PromptSet
-from pytest_qbench.scoring.score import PAPER_TEMPERATURE, Scoring
+from pytest_qbench.prompts import AnswerMode, PromptSet
+from pytest_qbench.scoring.protocols import protocol_scoring
+from pytest_qbench.scoring.score import Scoring
 from pytest_qbench.session.endpoints import endpoint_batch_size
 from pytest_qbench.session.gc import gc_paused
 from pytest_qbench.session.settings import Settings
@@ -66,11 +67,7 @@ class RunRequest:
     @cached_property
     def scoring(self) -> Scoring:
         """The settings for quality scores and correlations, from --qbench-protocol."""
-        words = self.prompt_set.words
-        if self.settings.protocol == "paper":
-            words = paper_words(self.spec) if words == QUALITY_WORDS else words
-            return Scoring(words, PAPER_TEMPERATURE, averages_halves=True)
-        return Scoring(words)
+        return protocol_scoring(self.settings.protocol, paper_words(self.spec), self.prompt_set)
 
     @cached_property
     def prompt_set(self) -> PromptSet:
@@ -81,7 +78,7 @@ class RunRequest:
     def prompt_settings(self) -> PromptSettings:
         """The settings for prompts."""
         s = self.settings
-        return PromptSettings(self.answer, s.blind, self.scoring.words, s.max_new_tokens, self.prompt_set)
+        return PromptSettings(self.answer, s.blind, self.scoring.words, s.max_new_tokens, self.prompt_set, s.words)
 
     @property
     def batch_size(self) -> int | None:
@@ -153,7 +150,7 @@ class RunRequest:
         if self.settings.model is not None:
             check_system()
             _ = self.spec
-        _ = self.prompt_set
+        _ = self.scoring
         if self.settings.ray is not None:
             from pytest_qbench.replicas.check import check as check_ray
 

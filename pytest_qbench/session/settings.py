@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import pytest
 
@@ -13,6 +13,7 @@ from pytest_qbench.data.option_order import order_name
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import TASKS
 from pytest_qbench.prompts import ANSWER_MODES, DEFAULT_PROMPTS, MAX_NEW_TOKENS, AnswerMode
+from pytest_qbench.scoring.protocols import PROTOCOLS, Protocol
 from pytest_qbench.session.options import OPTIONS
 
 _LONGEST_NAME = 200
@@ -36,7 +37,8 @@ class Settings:
     prompts: Path | str
     answer_tokens: int
     description_tokens: int
-    protocol: Literal["default", "paper"]
+    protocol: Protocol
+    words: tuple[str, ...]
     batch_size: int | None
     blind: bool
     shuffle_options: bool
@@ -155,6 +157,14 @@ def _tasks(text: str | None) -> tuple[str, ...] | None:
     return names
 
 
+def _words(text: str | None) -> tuple[str, ...]:
+    """Return the words of --qbench-words, each once."""
+    words = tuple(dict.fromkeys(word.strip() for word in (text or "").split(",") if word.strip()))
+    if text is not None and not words:
+        raise UsageError(f"--qbench-words={text}: write words such as sharp,blurry")
+    return words
+
+
 def _path(config: pytest.Config, dest: str) -> Path | None:
     """Return the path of an option, or None.
 
@@ -194,9 +204,8 @@ def read_settings(config: pytest.Config) -> Settings:
         prompts=_name_or_path(config, "qbench_prompts") or DEFAULT_PROMPTS,
         answer_tokens=_number(config, "qbench_answer_tokens", MAX_NEW_TOKENS["perception"], 1),
         description_tokens=_number(config, "qbench_description_tokens", MAX_NEW_TOKENS["description"], 1),
-        protocol=cast(
-            "Literal['default', 'paper']", _choice(config, "qbench_protocol", "default", ("default", "paper"))
-        ),
+        protocol=cast("Protocol", _choice(config, "qbench_protocol", "default", PROTOCOLS)),
+        words=_words(_value(config, "qbench_words")),
         batch_size=None if batch in (None, "auto") else _number(config, "qbench_batch_size", 0, 1),
         blind=bool(_value(config, "qbench_blind")),
         shuffle_options=bool(_value(config, "qbench_shuffle_options")),

@@ -15,8 +15,10 @@ import yaml
 
 from pytest_qbench.baseline import store as baselines
 from pytest_qbench.baseline.baseline import as_baseline, as_results
+from pytest_qbench.baseline.baseline import changes as baselines_changes
 from pytest_qbench.baseline.store import find_baseline, read_baseline, write_baseline
 from pytest_qbench.errors import UsageError
+from pytest_qbench.gates.comparison import drifts
 from pytest_qbench.gates.evaluate import Limits, evaluate
 from pytest_qbench.metrics.noise_floor import NoiseFloor
 from pytest_qbench.metrics.results import Results
@@ -218,3 +220,19 @@ def test_a_baseline_that_is_a_link_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="x cannot be written: is a link; put a folder in its place"):
         write_baseline(tmp_path / "linked", "x", run(wrong=4))
     assert read_baseline(tmp_path / "linked" / "x").value("perception.accuracy", "mini", None) == 0.85
+
+
+def test_a_baseline_holds_the_words_of_the_score_alone_and_compares_with_more(tmp_path: Path) -> None:
+    made = run()
+    words = {"good": -1.0, "poor": -2.0, "high": -3.0}
+    rated = [replace(r, logprobs=words) if r.task == "assessment" else r for r in made.records]
+    likely = [replace(r, logprobs={"Yes": -1.0, "No": -2.0}) if r.task == "perception" else r for r in rated]
+    path = write_baseline(tmp_path, "x", replace(made, records=likely))
+    baseline = read_baseline(path)
+    stored = {record.task: record.logprobs for record in baseline.records.values()}
+    assert stored == {"assessment": {"good": -1.0, "poor": -2.0}, "perception": {"Yes": -1.0, "No": -2.0}}
+    gate = evaluate("assessment.srcc", replace(made, records=likely), baseline, Limits(), margin=0.5)
+    assert gate.verdict == "pass"
+    assert "identical" in gate.reason
+    assert all(row.value == 0 for row, _ in drifts(replace(made, records=likely), baseline))
+    assert baselines_changes(baseline, replace(made, records=likely))[-1] == "0 of 40 items changed or are new"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from scipy.stats import binom, spearmanr
 
@@ -170,3 +172,59 @@ def test_a_comparison_is_written_as_page_markdown_data_and_junit(tmp_path: Path,
     status, out = compare(a, b, f"--html={tmp_path / 'no' / 'c.html'}")
     assert status == 4
     assert "cannot be written" in out
+
+
+def rated_run(path: Path, words: tuple[str, ...] = ("good", "poor", "high", "low")) -> str:
+    rng = np.random.default_rng(0)
+    pictures = [picture(i, float(i), ("koniq", "spaq")[i % 2]) for i in range(N)]
+    records = []
+    for i, one in enumerate(pictures):
+        z = {"good": i / N + 0.1, "high": i / N + float(rng.normal()), "poor": 0.0, "low": 0.0}
+        records.append(replace(scored(one, 0.5), logprobs={word: z[word] for word in words}))
+    return folder(path, results(pictures, records))
+
+
+def test_two_scorings_of_one_run(tmp_path: Path, compare) -> None:
+    run = rated_run(tmp_path / "run")
+    status, out = compare(run, "--scoring=softmax:high/low")
+    assert status == 0
+    assert out.splitlines()[:2] == ["scoring: softmax:high/low", "against: softmax:good/poor"]
+    rows = {tuple(line.split()[:2]): line.split() for line in out.splitlines() if line.startswith("  ")}
+    lines = (tmp_path / "run" / "records.jsonl").read_text().splitlines()
+    z = np.array([json.loads(line)["logprobs"]["high"] for line in lines])
+    for j, data in enumerate(("koniq", "spaq")):
+        expected = spearmanr(z[j::2], np.arange(N)[j::2])[0]
+        assert rows["SRCC", data][2:5] == ["1.000", f"{expected:.3f}", f"{expected - 1:+.3f}"]
+        assert float(rows["SRCC", data][-1]) < 1e-6
+    assert ("PLCC", "mean") in rows
+    assert "SRCC: worse on koniq, spaq (of 2 data, two-sided at 0.05 by Holm)" in out
+    status, out = compare(run, "--scoring=softmax:good/poor", "--against=softmax:high/low")
+    assert status == 0
+    assert "SRCC: better on koniq, spaq" in out
+    status, out = compare("--scoring=softmax:good/poor@100", run)
+    assert [line.split()[4] for line in out.splitlines() if line.startswith("  SRCC")] == ["none"] * 3
+    assert "SRCC: no difference shown" in out
+    status, out = compare(run, "--scoring=argmax:good/poor")
+    assert status == 10
+    assert "SRCC: undefined on koniq, spaq" in out
+
+
+@pytest.mark.parametrize("args, message", [
+    (("--scoring=softmax:fine/bad",), "not recorded: softmax:fine/bad on koniq: fine, bad; run again with --qbench-words"),
+    (("--scoring=best",), "no such strategy"), (("--scoring=softmax:good/poor",), "is what it is compared with"),
+    (("--scoring=argmax:high/low", "--against=softmax:good"), "no such strategy"),
+    (("--scoring=argmax:high/low", "--gate=assessment.srcc=0.1"), "--gate cannot be combined with --scoring"),
+    (("other", "--scoring=argmax:high/low"), "takes one run folder"), (("other", "--against=argmax:high/low"), "takes one run"),
+])  # fmt: skip
+def test_a_scoring_that_cannot_be_compared_is_one_line(
+    tmp_path: Path, compare, args: tuple[str, ...], message: str
+) -> None:
+    status, out = compare(rated_run(tmp_path / "run"), *args)
+    assert status == 4
+    assert message in out
+    assert out.count("\n") == 1
+
+
+def test_the_candidate_may_follow_options(tmp_path: Path, compare) -> None:
+    a, b = folder(tmp_path / "a", made(set())), folder(tmp_path / "b", made(set()))
+    assert compare(a, "--gate=perception.accuracy=0.05", b)[0] == 0

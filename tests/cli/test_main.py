@@ -51,10 +51,8 @@ def test_report(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_report_of_every_scoring(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(run_folder), "--scoring=all"]) == 0
     out = capsys.readouterr().out
-    first = out.splitlines()[1]
-    assert first.startswith("  softmax good/poor, T = 100 (chosen)")
-    assert first.count(" / ") == 2  # the dataset and the mean
-    assert "argmax high/low: not recorded: high, low" in out
+    assert out.splitlines()[1].startswith("  softmax:good/poor@100 (chosen)  mini_a  0.")
+    assert "argmax:high/low: not recorded: high, low" in out
 
 
 @pytest.mark.parametrize("change, message", [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -112,6 +113,27 @@ class TestEveryArchitecture:
         images = [int(v.numel()) for k, v in model.encoder([question]).items() if k.startswith("pixel")]
         assert images == [int(v.numel()) for k, v in model.encoder([plain]).items() if k.startswith("pixel")]
         assert model.option_loglikelihoods([question], [OPTIONS])[0]
+
+
+@architectures(["llava", "qwen2_vl", "gemma3", "instructblip_t5"])
+def test_free_words_take_no_further_pass_and_named_ones_have_their_whole_value(
+    name: str, loaded: Load, checkpoint: Callable[[str], Path]
+) -> None:
+    model, questions, oracle = loaded(name), prompts(3, prefix=RATE_PREFIX), Oracle(checkpoint(name))
+    passes: list[None] = []
+    hook = model._model.register_forward_hook(lambda *_: passes.append(None))
+    try:
+        rows = model.next_token_logprobs(questions, QUALITY_WORDS, free=("Yes", "rather blurry", "noise"))
+        assert len(passes) == 1
+        named = model.next_token_logprobs(questions, QUALITY_WORDS, named=("rather blurry",), free=("Yes",))
+    finally:
+        hook.remove()
+    assert all(math.isnan(row[3]) for row in rows)
+    free = [word for word in ("Yes", "noise") if model.encoder.has_one_token(RATE_PREFIX, word)]
+    assert "Yes" in free
+    for found, words in ((rows, ("good", "poor", "Yes")), (named, ("good", "poor", "rather blurry", "Yes"))):
+        expected = [[oracle.likelihood(prompt, word, RATE_PREFIX) for word in words] for prompt in questions]
+        same([row[: len(words)] for row in found], expected)
 
 
 @architectures([name for name in ARCHITECTURES if name != "instructblip_t5"])

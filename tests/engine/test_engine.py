@@ -25,6 +25,7 @@ from pytest_qbench.models.images import GREY
 from pytest_qbench.prompts import RATE_PREFIX, Prompt
 from pytest_qbench.records import CUT, Response
 from pytest_qbench.scoring.score import DEFAULT
+from pytest_qbench.scoring.strategies import STRATEGY_WORDS
 
 
 @dataclass(frozen=True)
@@ -454,6 +455,27 @@ def test_a_judge_reads_only_unparsed_replies() -> None:
         assert [r.status for r in records] == ["correct", status, "unparsed", "error"]
         assert [r.judge for r in records] == [None, {"choice": votes}, None, None]
         assert asked == ["hm", "melted"]
+
+
+def test_further_words_are_recorded_where_the_model_takes_them() -> None:
+    class Wordy(Scripted):
+        def next_token_logprobs(
+            self, prompts: Sequence[Prompt], words: Sequence[str], named: Sequence[str] = (), free: Sequence[str] = ()
+        ) -> list[list[float]]:
+            self.asked = (tuple(words), tuple(named), tuple(free))
+            values = {"poor": -2.0, "sharp": -1 / 3, "high": float("nan"), "low": float("-inf")}
+            return [[values.get(word, -1.0) for word in (*words, *named, *free)] for _ in prompts]
+
+    model = Wordy()
+    (record,) = engine(model, named_words=("sharp", "good", "bad")).measure([item(0, "assessment")])
+    assert model.asked[:2] == (("good", "poor"), ("sharp", "bad"))
+    assert set(model.asked[2]) == set(STRATEGY_WORDS) - {"good", "poor", "bad"}
+    assert record.status == "measured"
+    assert set(record.logprobs or ()) == {"sharp", *STRATEGY_WORDS} - {"high", "low"}
+    assert (record.logprobs or {})["sharp"] == -0.333333333
+    (plain,) = engine(Scripted()).measure([item(0, "assessment")])
+    assert plain.logprobs == {"good": -1.0, "poor": -2.0}
+    assert plain.score == record.score
 
 
 def test_a_missing_score_affects_its_item_only_and_repeats_no_prompt() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,7 @@ from pytest_qbench.models.replay import ReplayModel
 from pytest_qbench.models.specs import paper_words
 from pytest_qbench.records import Record
 from pytest_qbench.scoring.score import PAPER_TEMPERATURE, Scoring
+from pytest_qbench.scoring.strategies import named
 from tests.official import OFFICIAL, needs_official
 
 pytestmark = needs_official
@@ -92,7 +94,7 @@ def test_the_argmax_cells_of_a_model(model: str) -> None:
     (argmax,) = [
         one
         for one in compare_strategies(records, Scoring(averages_halves=True))
-        if one.strategy.name == "argmax good/poor"
+        if one.strategy.name == "argmax:good/poor"
     ]
     assert cells(list(argmax.metrics)) == pytest.approx(published("a3_argmax.csv", model), abs=0.003)
 
@@ -121,6 +123,49 @@ def test_chance_is_the_published_row_of_random_guesses(split: str) -> None:
         published = next(row for row in csv.DictReader(file) if row.pop("split") == split)
     values = {(m.slice or "=overall").partition("=")[2]: m.value for m in found}
     assert values == pytest.approx({name: float(value) for name, value in published.items()}, abs=2e-4)
+
+
+def logits(model: str, short: str) -> tuple[dict[str, np.ndarray], np.ndarray]:  # type: ignore[type-arg]
+    """The recorded logits of a published file by word, and its reference scores, rounded there."""
+    text = (OFFICIAL / "iqa_outputs" / model / f"{short}.json").read_text().strip().replace("}{", "},{")
+    rows = json.loads(text if text.startswith("[") else f"[{text}]")
+    words = [key.removeprefix("logit_") for key in rows[0] if key.startswith("logit_")]
+    table = {word: np.array([row[f"logit_{word}"] for row in rows], dtype=float) for word in words}
+    return table, np.array([float(row["gt_score"]) for row in rows])
+
+
+@pytest.mark.parametrize("short", ["agi", "koniq", "kadid", "livec", "spaq"])
+def test_equation_2_on_the_published_logits_of_two_pairs(short: str) -> None:
+    z, mos = logits("instructblip_t5", short)
+    scores = expit(z["good"] + z["high"] - z["poor"] - z["low"])
+    records, _ = replayed("instructblip_t5")
+    own = [record for record in records if record.dataset == NAMES[short]]
+    (found,) = compare_strategies(own, Scoring(), [named("logit-sum:high+good/low+poor")])[1:]
+    values = {m.name: m.value for m in found.metrics if m.dataset}
+    assert values["assessment.srcc"] == pytest.approx(spearmanr(scores, mos)[0], abs=1e-4)
+    assert values["assessment.plcc"] == pytest.approx(pearsonr(scores, mos)[0], abs=1e-4)
+
+
+# Q-Bench+ (arXiv 2402.07116), table VIII, SRCC and PLCC of its rows for good and poor. The public files lack the words
+# of its other rows.
+TABLE_8 = {
+    "llava_v1.5": {"koniq": (0.448, 0.460), "spaq": (0.563, 0.584), "livec": (0.445, 0.481), "cgiqa": (0.285, 0.297),
+                   "agiqa": (0.664, 0.754), "kadid": (0.390, 0.400)},
+    "qwen-vl": {"koniq": (0.470, 0.546), "spaq": (0.676, 0.669), "livec": (0.504, 0.532), "cgiqa": (0.273, 0.284),
+                "agiqa": (0.617, 0.686), "kadid": (0.486, 0.486)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("model", TABLE_8)
+def test_equation_2_with_one_pair_gives_the_rows_of_table_8_whose_words_are_public(model: str) -> None:
+    records, _ = replayed(model)
+    ensemble = [named("logit-sum:good/poor@100"), named("logit-sum:good+high/poor+low")]
+    compared = compare_strategies(records, Scoring(averages_halves=True), ensemble)
+    found = cells(list(compared[1].metrics))
+    expected = {(data, kind): value for data, pair in TABLE_8[model].items() for kind, value in zip(("srcc", "plcc"), pair, strict=True)}  # fmt: skip
+    assert found == pytest.approx(expected, abs=0.001)
+    assert all(words == {"high": 0, "low": 0} for words in compared[2].missing.values())
+    assert len(compared[2].missing) == len(NAMES)
 
 
 def test_the_table_of_strategies_across_databases_in_the_docs() -> None:

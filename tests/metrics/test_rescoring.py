@@ -13,6 +13,7 @@ from pytest_qbench.metrics.rescoring import compare_answers, compare_strategies
 from pytest_qbench.records import Record
 from pytest_qbench.scoring.quality import FIVE_LEVELS
 from pytest_qbench.scoring.score import DEFAULT, Scoring
+from pytest_qbench.scoring.strategies import STRATEGY_WORDS
 from tests.builders import picture, scored
 
 RNG = np.random.default_rng(0)
@@ -33,24 +34,34 @@ def value(compared: list, name: str, metric: str, dataset: str | None) -> float:
 
 
 def test_every_strategy_follows_its_formula() -> None:
-    words = ("good", "poor", "high", "low", "fine", "bad", "average", "excellent", "fair")
-    made = records("koniq", words)
+    made = records("koniq", STRATEGY_WORDS)
     mos = [float(r.target or 0) for r in made]
-    z = {word: np.array([(r.logprobs or {})[word] for r in made]) for word in words}
+    z = {word: np.array([(r.logprobs or {})[word] for r in made]) for word in STRATEGY_WORDS}
     e = {word: np.exp(values) for word, values in z.items()}
+    triples = [
+        z["good"] + z["fine"] + z["high"],
+        z["average"] + z["medium"] + z["acceptable"],
+        z["poor"] + z["low"] + z["bad"],
+    ]
+    high, middle, low = (np.exp(sums / 3) for sums in triples)
     formulas = {
-        "softmax good/poor, T = 1": e["good"] / (e["good"] + e["poor"]),
-        "softmax good/poor, T = 100": 1 / (1 + np.exp((z["poor"] - z["good"]) / 100)),
-        "softmax high/low, T = 1": e["high"] / (e["high"] + e["low"]),
-        "argmax good/poor": z["good"] > z["poor"],
-        "argmax high/low": z["high"] > z["low"],
-        "softmax good+fine+high/poor+low+bad": (good := e["good"] + e["fine"] + e["high"]) / (good + e["poor"] + e["low"] + e["bad"]),
-        "three levels": (e["good"] + e["average"] / 2) / (e["good"] + e["average"] + e["poor"]),
-        "five levels": sum(v * e[w] for w, v in FIVE_LEVELS.items()) / sum(e[w] for w in FIVE_LEVELS),
+        "softmax:good/poor": e["good"] / (e["good"] + e["poor"]),
+        "softmax:good/poor@100": 1 / (1 + np.exp((z["poor"] - z["good"]) / 100)),
+        "softmax:high/low": e["high"] / (e["high"] + e["low"]),
+        "softmax:fine/bad": e["fine"] / (e["fine"] + e["bad"]),
+        "argmax:good/poor": z["good"] > z["poor"],
+        "argmax:high/low": z["high"] > z["low"],
+        "logit-sum:good+high/poor+low": 1 / (1 + np.exp(z["poor"] + z["low"] - z["good"] - z["high"])),
+        "logit-sum:good+high+fine/poor+low+bad": 1 / (1 + np.exp(triples[2] - triples[0])),
+        "probability-sum:good+high+fine/poor+low+bad": (good := e["good"] + e["fine"] + e["high"]) / (good + e["poor"] + e["low"] + e["bad"]),
+        "levels:good/average/poor": (e["good"] + e["average"] / 2) / (e["good"] + e["average"] + e["poor"]),
+        "levels:excellent/good/fair/poor/bad": sum((5 - i) * e[w] for i, w in enumerate(FIVE_LEVELS)) / sum(e[w] for w in FIVE_LEVELS),
+        "q-boost:good+fine+high/average+medium+acceptable/poor+low+bad": (high + middle / 2) / (high + middle + low),
     }  # fmt: skip
     compared = compare_strategies(made, DEFAULT)
-    assert compared[0].strategy.name == "softmax good/poor, T = 1"
+    assert compared[0].strategy.name == "softmax:good/poor"
     assert not any(one.missing for one in compared)
+    assert {one.strategy.name for one in compared} >= set(formulas)
     for name, expected in formulas.items():
         scores = np.asarray(expected, dtype=float)
         assert value(compared, name, "srcc", "koniq") == pytest.approx(spearmanr(scores, mos)[0]), name
@@ -58,37 +69,44 @@ def test_every_strategy_follows_its_formula() -> None:
 
 
 def test_missing_words_are_listed() -> None:
-    compared = {one.strategy.name: one for one in compare_strategies(records("koniq", ("good", "poor")), DEFAULT)}
-    assert compared["softmax high/low, T = 1"].missing == ("high", "low")
-    assert compared["five levels"].missing == ("excellent", "fair", "bad")
-    assert compared["argmax good/poor"].missing == ()
+    made = records("koniq", ("good", "poor"))
+    made[3] = replace(made[3], logprobs={**(made[3].logprobs or {}), "high": -9.0})
+    compared = {one.strategy.name: one for one in compare_strategies(made, DEFAULT)}
+    assert compared["softmax:high/low"].missing == {"koniq": {"high": 1, "low": 0}}
+    assert set(compared["levels:excellent/good/fair/poor/bad"].missing["koniq"]) == {"excellent", "fair", "bad"}
+    assert not compared["argmax:good/poor"].missing
 
 
 def test_a_database_without_the_words_is_left_out_of_a_row() -> None:
     made = records("koniq", ("good", "poor")) + records("spaq", ("good", "poor", "high", "low"))
     compared = {one.strategy.name: one for one in compare_strategies(made, DEFAULT)}
-    assert {m.dataset for m in compared["argmax high/low"].metrics} == {"spaq", None}
-    assert {m.dataset for m in compared["argmax good/poor"].metrics} == {"koniq", "spaq", None}
+    assert {m.dataset for m in compared["argmax:high/low"].metrics} == {"spaq", None}
+    assert {m.dataset for m in compared["argmax:good/poor"].metrics} == {"koniq", "spaq", None}
 
 
 def test_the_scoring_of_the_run_comes_first_and_decides_about_halves() -> None:
     made = [replace(r, slices={"half": "ab"[i % 2]}) for i, r in enumerate(records("cgiqa", ("high", "low")))]
     compared = compare_strategies(made, Scoring(("high", "low"), 100.0, averages_halves=True))
-    assert compared[0].strategy.name == "softmax high/low, T = 100"
+    assert compared[0].strategy.name == "softmax:high/low@100"
     parts = [[r for r in made if r.slices["half"] == half] for half in "ab"]
     expected = fmean(
         spearmanr([(r.logprobs or {})["high"] - (r.logprobs or {})["low"] for r in part], [r.target for r in part])[0]
         for part in parts
     )
-    assert value(compared, "softmax high/low, T = 1", "srcc", "cgiqa") == pytest.approx(expected)
+    assert value(compared, "softmax:high/low", "srcc", "cgiqa") == pytest.approx(expected)
+    (hotter,) = [one for one in compared if one.strategy.name == "softmax:high/low"]
+    assert {c.dataset: c.is_same for c in hotter.changes if c.metric == "assessment.srcc"} == {
+        "cgiqa": True,
+        None: True,
+    }
 
 
 def test_errors_and_records_without_logits_do_not_count() -> None:
     made = records("koniq", ("good", "poor"))
     extra = [replace(made[0], status="error", logprobs=None), replace(made[1], logprobs=None)]
     one, other = compare_strategies(made, DEFAULT), compare_strategies([*made, *extra], DEFAULT)
-    assert value(one, "argmax good/poor", "srcc", "koniq") == value(other, "argmax good/poor", "srcc", "koniq")
-    assert not math.isnan(value(one, "argmax good/poor", "srcc", "koniq"))
+    assert value(one, "argmax:good/poor", "srcc", "koniq") == value(other, "argmax:good/poor", "srcc", "koniq")
+    assert not math.isnan(value(one, "argmax:good/poor", "srcc", "koniq"))
 
 
 def test_answers_by_the_mean_per_token_beside_those_by_the_sum() -> None:

@@ -293,3 +293,57 @@ def test_results_keep_the_order_of_the_prompts() -> None:
     with served(answer) as (model, _):
         sent: Sequence[Prompt] = prompts(30)
         assert model.generate(sent, 4) == [str(i) for i in range(30)]
+
+
+def test_further_words_of_one_token_come_with_the_same_request() -> None:
+    class Spelling(Vllm):
+        """Spell "fair" with two tokens, merge "low" with the text before it, and count the ids of a request."""
+
+        most = 99
+
+        def __call__(self, request: dict[str, Any], attempt: int) -> Any:
+            if len(request.get("logprob_token_ids", ())) > self.most:
+                return Reply({"error": {"message": "too many"}}, 400)
+            return super().__call__(request, attempt)
+
+        @staticmethod
+        def ids(text: str) -> list[int]:
+            text = text.replace("fair", "fa ir").replace("is low", "islow")
+            return [10 + sum(map(ord, word)) for word in text.split()]
+
+    def found(most: int, **more: Sequence[str]) -> tuple[list[Any], int]:
+        with served(server_side := Spelling()) as (model, server):
+            server_side.most = most
+            model.probe(["assessment"], "generate", WORDS)
+            model.next_token_logprobs(prompts(1, RATE_PREFIX), WORDS, **more)
+            server.bodies.clear()
+            return model.next_token_logprobs(prompts(3, RATE_PREFIX), WORDS, **more), len(server.bodies)
+
+    def value(*words: str) -> float:
+        return math.fsum(Vllm.logprob(Vllm.ids(word)[0]) for word in words)
+
+    free = ("high", "low", "fair", "bad")
+    rows, requests = found(99, free=free)
+    expected = [value("good"), value("poor"), value("high"), math.nan, math.nan, value("bad")]
+    assert rows == [pytest.approx(expected, nan_ok=True)] * 3
+    assert requests == 3
+    rows, requests = found(99, free=free, named=("sharp", "fair"))  # a word with two tokens takes a request of its own
+    assert rows[0][2:4] == pytest.approx([value("sharp"), value("fa", "ir")])
+    assert requests == 6
+    rows, requests = found(2, free=free)  # a server that names no more than two tokens still gives the score
+    assert rows == [pytest.approx([value("good"), value("poor"), *[math.nan] * 4], nan_ok=True)] * 3
+    assert requests == 3
+
+
+def test_a_word_among_the_likeliest_is_recorded_and_another_is_not() -> None:
+    def answer(body: dict[str, Any], attempt: int) -> Any:
+        assert body["max_tokens"] != 1 or "one word: good or poor." in text_of(body) or not body.get("logprobs")
+        reply = completion("good")
+        top = [{"token": t, "logprob": v} for t, v in ((" Good", -0.5), ("Fine", -2.0), (" fine", -2.0))]
+        reply["choices"][0]["logprobs"] = {"content": [{"token": "poor", "logprob": -1.0, "top_logprobs": top}]}
+        return reply
+
+    with served(answer, assessment="ask") as (model, server):
+        rows = model.next_token_logprobs(prompts(2, RATE_PREFIX), WORDS, named=["sharp"], free=["fine", "bad"])
+    assert rows == [pytest.approx([-0.5, -1.0, math.nan, -2.0 + math.log(2), math.nan], nan_ok=True)] * 2
+    assert len(server.bodies) == 2

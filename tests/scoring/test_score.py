@@ -374,7 +374,7 @@ def test_temperature_must_be_positive(temperature: float) -> None:
     for call in (
         lambda: quality_score(1.0, 2.0, temperature),
         lambda: word_set_score({"good": 1.0, "poor": 2.0}, ["good"], ["poor"], temperature),
-        lambda: level_score(dict.fromkeys(FIVE_LEVELS, 1.0), temperature=temperature),
+        lambda: level_score(dict.fromkeys(FIVE_LEVELS, 1.0), FIVE_LEVELS, temperature),
     ):
         with pytest.raises(ValueError, match="temperature"):
             call()
@@ -403,22 +403,20 @@ def test_argmax_counts_a_tie_as_poor() -> None:
 def test_levels_give_the_expected_value() -> None:
     shares = {"excellent": 0.1, "good": 0.2, "fair": 0.4, "poor": 0.2, "bad": 0.1}
     logits = {word: math.log(share) - 4 for word, share in shares.items()}
-    assert level_score(logits) == pytest.approx(3.0, rel=1e-12)
-    assert level_score({**logits, "excellent": 1e4}) == 5.0
-    assert level_score({**logits, "bad": 1e4}) == 1.0
+    assert level_score(logits, FIVE_LEVELS) == pytest.approx(0.5, rel=1e-12)
+    assert level_score({**logits, "excellent": 1e4}, FIVE_LEVELS) == 1.0
+    assert level_score({**logits, "bad": 1e4}, FIVE_LEVELS) == 0.0
     three = {"good": math.log(0.5), "average": math.log(0.3), "poor": math.log(0.2)}
     assert level_score(three, THREE_LEVELS) == pytest.approx(0.65, rel=1e-12)
-    assert level_score({"hi": 2 * math.log(4), "lo": 0.0}, {"hi": 1, "lo": 0}, temperature=2) == pytest.approx(
-        0.8, rel=1e-12
-    )
+    assert level_score({"hi": 2 * math.log(4), "lo": 0.0}, ("hi", "lo"), temperature=2) == pytest.approx(0.8, rel=1e-12)
     with pytest.raises(ItemError, match="'fair'"):
-        level_score({"excellent": 1.0, "good": 1.0})
+        level_score({"excellent": 1.0, "good": 1.0}, FIVE_LEVELS)
 
 
 @PROPERTY
 @given(st.fixed_dictionaries(dict.fromkeys(FIVE_LEVELS, FINITE)))
 def test_levels_stay_within_their_range(logits: dict[str, float]) -> None:
-    assert 1 <= level_score(logits) <= 5
+    assert 0 <= level_score(logits, FIVE_LEVELS) <= 1
 
 
 # --- records ---

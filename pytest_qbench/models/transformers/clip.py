@@ -46,8 +46,10 @@ class ClipModel:
         """Raise `ModelError`: CLIP reads no questions."""
         self._refuse()
 
-    def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
-        """Return log-probabilities over `words` for the image of each prompt, in float32. Probabilities sum to 1."""
+    def next_token_logprobs(
+        self, prompts: Sequence[Prompt], words: Sequence[str], named: Sequence[str] = (), free: Sequence[str] = ()
+    ) -> list[list[float]]:
+        """Return log-probabilities over all the words for the image of each prompt, in float32. They sum to 1."""
         given_prompts.note(prompts)
         for prompt in prompts:
             if len(prompt.images) != 1:
@@ -55,7 +57,7 @@ class ClipModel:
         keys = [prompt.key for prompt in prompts]
         with torch.inference_mode(), quiet(), item_errors(keys, len(keys)):
             images = [prompt.images[0] for prompt in prompts]
-            texts = [SENTENCE.format(word=word) for word in words]
+            texts = [SENTENCE.format(word=word) for word in (*words, *named, *free)]
             inputs = self._processor(images=images, text=texts, padding=True, return_tensors="pt")
             inputs["pixel_values"] = inputs["pixel_values"].to(self._model.dtype)
             logits = self._model(**inputs.to(self._device)).logits_per_image

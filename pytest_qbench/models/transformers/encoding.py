@@ -97,6 +97,14 @@ class Encoder:
         """Return `batch` with these tokens after each row (`padding.append`)."""
         return append(batch, tokens, self.tokenizer.pad_token_id, self._architecture.appended_type)
 
+    def has_one_token(self, prefix: str | None, word: str) -> bool:
+        """Return whether `word` is one token after `prefix`, so that one forward pass has its log-probability."""
+        try:
+            tokens = self.continuation(prefix, word)
+        except ModelError:
+            return False
+        return len(tokens) == 1 and tokens[0] != self.tokenizer.unk_token_id
+
     def _continuation(self, prefix: str | None, text: str) -> tuple[int, ...]:
         """Return the token ids of `text` as the assistant's reply, or as the word after `prefix` in the reply.
 

@@ -38,21 +38,33 @@ class LoglikelihoodScorer:
 
     def __call__(self, batch: Tensors, continuations: Sequence[Sequence[Tokens]]) -> list[list[float]]:
         """Return the log-probability of each continuation of each row, summed over its tokens (at least one)."""
-        if "decoder_input_ids" in batch:
-            return self._by_full_forwards(batch, continuations)
-        several = any(len(tokens) > 1 for row in continuations for tokens in row)
+        several = {column for row in continuations for column, tokens in enumerate(row) if len(tokens) > 1}
+        crops = bool(self._cache) and "decoder_input_ids" not in batch
         with float32_head(self._model):
-            if several and not self._cache:
+            if several and not crops and len(several) == max(map(len, continuations)):
                 return self._by_full_forwards(batch, continuations)
-            output = self._forward(batch, 1, use_cache=several)
-            cache = getattr(output, self._cache) if several else None
-            if several and not _can_crop(cache):
-                return self._by_full_forwards(batch, continuations)
+            output = self._first_pass(batch, use_cache=bool(several) and crops)
+            cache = getattr(output, self._cache) if several and crops else None
             first = output.logits[:, -1].float().log_softmax(-1)
             scores = [first[i, [tokens[0] for tokens in row]] for i, row in enumerate(continuations)]
-            if several:
+            if several and cache is not None and _can_crop(cache):
                 self._add_later_tokens(batch, continuations, cache, scores)
+            elif several:
+                self._replace(batch, continuations, sorted(several), scores)
         return [row.tolist() for row in scores]
+
+    def _first_pass(self, batch: Tensors, *, use_cache: bool) -> Any:
+        """Run one forward pass; the last logits are those of the first token of a continuation."""
+        return self._model(**batch) if "decoder_input_ids" in batch else self._forward(batch, 1, use_cache=use_cache)
+
+    def _replace(
+        self, batch: Tensors, continuations: Sequence[Sequence[Tokens]], columns: Sequence[int], scores: list[Tensor]
+    ) -> None:
+        """Replace the scores of some columns by those of one full forward pass each."""
+        chosen = [[row[column] for column in columns if column < len(row)] for row in continuations]
+        for i, values in enumerate(self._by_full_forwards(batch, chosen)):
+            for column, value in zip(columns, values, strict=False):
+                scores[i][column] = value
 
     def by_full_forwards(self, batch: Tensors, continuations: Sequence[Sequence[Tokens]]) -> list[list[float]]:
         """Return the same log-probabilities from one full forward pass per continuation: slow, for reference."""

@@ -135,10 +135,15 @@ class TransformersModel:
             prompts, lambda group, indices, batch: self._perplexities(group, batch, [options[i] for i in indices])
         )
 
-    def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
-        """Return for each prompt the log-probability of each word after `Prompt.prefix`, over the whole vocabulary."""
+    def next_token_logprobs(
+        self, prompts: Sequence[Prompt], words: Sequence[str], named: Sequence[str] = (), free: Sequence[str] = ()
+    ) -> list[list[float]]:
+        """Return for each prompt the log-probability of each word after `Prompt.prefix`, over the whole vocabulary.
+
+        NaN stands for a word of `free` that has several tokens, which would take further forward passes.
+        """
         given_prompts.note(prompts)
-        return self._in_groups(prompts, lambda group, _, batch: self._loglikelihoods(group, batch, words))
+        return self._in_groups(prompts, lambda group, _, batch: self._words(group, batch, [*words, *named], free))
 
     def switch_dtype(self) -> str | None:
         """Switch from float32 to bfloat16, from any other dtype to float32; None for quantized weights."""
@@ -171,6 +176,16 @@ class TransformersModel:
                 results.update(zip(indices, work(group, indices, batch), strict=True))
         return [results[i] for i in range(len(prompts))]
 
+    def _words(
+        self, prompts: list[Prompt], batch: Tensors, words: Sequence[str], free: Sequence[str]
+    ) -> list[list[float]]:
+        own = [word for word in free if self.encoder.has_one_token(prompts[0].prefix, word)]
+        rows = self._loglikelihoods(prompts, batch, [*words, *own], required=len(words))
+        if len(own) == len(free):
+            return rows
+        places = [len(words) + own.index(word) if word in own else None for word in free]
+        return [row[: len(words)] + [math.nan if i is None else row[i] for i in places] for row in rows]
+
     def _option_scores(self, prompts: list[Prompt], batch: Tensors, options: list[Sequence[str]]) -> list[list[float]]:
         rows = self._loglikelihoods(prompts, batch, (), options)
         return [
@@ -200,9 +215,17 @@ class TransformersModel:
         return {token for token in named if isinstance(token, int)}
 
     def _loglikelihoods(
-        self, prompts: list[Prompt], batch: Tensors, words: Sequence[str], options: list[Sequence[str]] | None = None
+        self,
+        prompts: list[Prompt],
+        batch: Tensors,
+        words: Sequence[str],
+        options: list[Sequence[str]] | None = None,
+        required: int | None = None,
     ) -> list[list[float]]:
-        """Score the same words for every prompt or, if given, each prompt's own options."""
+        """Score the same words for every prompt or, if given, each prompt's own options.
+
+        The first `required` scores (None: all) must be finite.
+        """
         if options is None:
             tokens = [[self.encoder.continuation(prompts[0].prefix, word) for word in words]] * len(prompts)
         else:
@@ -210,7 +233,7 @@ class TransformersModel:
         with self._vision_cache.for_images(_lazy_images(prompts)):
             scores = self.score(self.to_device(batch), tokens)
         for prompt, row in zip(prompts, scores, strict=True):
-            if not all(map(math.isfinite, row)):
+            if not all(map(math.isfinite, row[:required])):
                 raise ItemError(f"{prompt.key}: the model returned NaN or infinite logits")
         return scores
 

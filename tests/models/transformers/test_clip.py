@@ -51,6 +51,9 @@ def test_scores_are_the_softmax_of_similarities(folder: Path) -> None:
             similar = torch.nn.functional.cosine_similarity(output.image_embeds, output.text_embeds)
             torch.testing.assert_close(row, (clip.logit_scale.exp() * similar).log_softmax(-1), atol=1e-4, rtol=0)
     assert rows.std(0).max() > 1e-3
+    more = torch.tensor(model.next_token_logprobs(questions, QUALITY_WORDS, named=("sharp",), free=("bad",)))
+    torch.testing.assert_close(more.exp().sum(-1), torch.ones(5))
+    torch.testing.assert_close(more[:, 0] - more[:, 1], rows[:, 0] - rows[:, 1], atol=1e-4, rtol=0)
     model.close()
 
 
