@@ -16,14 +16,12 @@ from pytest_qbench.endpoints.event_loop import Endpoints
 from pytest_qbench.endpoints.messages import CONTINUE, data_url, messages, with_extra
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models import given_prompts
+from pytest_qbench.models.openai_tokens import PROBE, REJECTED, ReplyTokens, reply_text
 from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.prompts import ONE_WORD, RATE, RATE_PREFIX, AnswerMode, Prompt
 from pytest_qbench.records import CUT, Response
 
 TOP = 20  # number of candidates for a token, the maximum of closed endpoints
-REJECTED = (400, 422)
-"""HTTP statuses of a request with parameters that the server does not take."""
-_PROBE = Prompt("probe", RATE)
 _INSTEAD = "or ask for one word with --qbench-model-arg=assessment=ask (scores then compare with such runs only)"
 
 
@@ -52,11 +50,10 @@ class OpenAIModel:
             cached="revision" in args,
         )  # fmt: skip
         self.usage = self._client.usage
-        self._tokens: dict[tuple[str | None, str], tuple[int, ...]] = {}
+        self._tokens = ReplyTokens(self._chat)
         self._free: dict[str | None, list[str]] = {}  # by prefix, the words that take no further request
         self._sees_images: str = "not checked"
         self._sample = 0  # part of the cache key, so that an equal request can be repeated
-        self._continues = False  # whether a probe has shown that the endpoint continues replies
 
     @property
     def conditions(self) -> dict[str, Any]:
@@ -146,9 +143,9 @@ class OpenAIModel:
             raise ModelError(f"openai:{self._address}: {e}") from None
 
     async def _probe_images(self, image: str) -> None:
-        with_image = await self._chat(_PROBE, [image], max_tokens=1)
+        with_image = await self._chat(PROBE, [image], max_tokens=1)
         try:
-            without_image = await self._chat(_PROBE, [], max_tokens=1)
+            without_image = await self._chat(PROBE, [], max_tokens=1)
         except EndpointError as e:
             if e.status not in REJECTED:
                 raise
@@ -167,8 +164,8 @@ class OpenAIModel:
             "option log-likelihoods need a server that scores given replies, as vLLM does; use --qbench-answer=generate"
         )
         try:
-            await self._store_tokens(None, ["Yes"])
-            await self._likelihood(_PROBE, [image], None, "Yes")
+            await self._tokens.store(None, ["Yes"])
+            await self._likelihood(PROBE, [image], None, "Yes")
         except ItemError as e:
             raise ItemError(f"{e}; {missing}") from None
 
@@ -176,11 +173,11 @@ class OpenAIModel:
         prompt = Prompt("probe", RATE, (), RATE_PREFIX)
         try:
             if self._asks_one_word:
-                reply = await self._chat(_one_word(_PROBE, words), [image], **_FIRST_TOKEN, top_logprobs=TOP)
+                reply = await self._chat(_one_word(PROBE, words), [image], **_FIRST_TOKEN, top_logprobs=TOP)
                 if len(reply.choices[0].top or ()) < 2:
                     raise ItemError("silently ignores logprobs or top_logprobs")
                 return
-            await self._store_tokens(RATE_PREFIX, words)
+            await self._tokens.store(RATE_PREFIX, words)
             await self._words_after(prompt, [image], words)
         except ItemError as e:
             raise ItemError(
@@ -206,8 +203,8 @@ class OpenAIModel:
         """Return the log-probability of each word: one request for all words of one token, one for each other word."""
         images = await self._encode_images(prompt)
         together = list(words)
-        if not self._has_several(prompt.prefix, words):
-            together += [word for word in named if not self._has_several(prompt.prefix, [word])]
+        if not self._tokens.has_several(prompt.prefix, words):
+            together += [word for word in named if not self._tokens.has_several(prompt.prefix, [word])]
             together += [word for word in free if word in self._free[prompt.prefix]]
         alone = [word for word in named if word not in together]
         values, *others = await asyncio.gather(
@@ -217,14 +214,10 @@ class OpenAIModel:
         found = dict(zip([*together, *alone], [*values, *(value for (value,) in others)], strict=True))
         return [found.get(word, math.nan) for word in (*words, *named, *free)]
 
-    def _has_several(self, prefix: str | None, words: Sequence[str]) -> bool:
-        """Return whether one of the words has several tokens."""
-        return any(len(self._tokens[prefix, word]) > 1 for word in words)
-
     async def _words_after(self, prompt: Prompt, images: Sequence[str], words: Sequence[str]) -> list[float]:
         """Return the log-probability of each word, with one request if each has one token, else one per word."""
-        tokens = [self._tokens[prompt.prefix, word] for word in words]
-        if self._has_several(prompt.prefix, words):
+        tokens = [self._tokens.ids[prompt.prefix, word] for word in words]
+        if self._tokens.has_several(prompt.prefix, words):
             scores = (self._likelihood(prompt, images, prompt.prefix, word) for word in words)
             return list(await asyncio.gather(*scores))
         ids = [each[0] for each in tokens]
@@ -241,9 +234,9 @@ class OpenAIModel:
 
     async def _likelihood(self, prompt: Prompt, images: Sequence[str], prefix: str | None, text: str) -> float:
         """Return the log-probability, summed over tokens, of `text` as the reply or as its rest after `prefix`."""
-        tokens = self._tokens[prefix, text]
+        tokens = self._tokens.ids[prefix, text]
         reply = await self._chat(
-            prompt, images, _joined(prefix, text), max_tokens=1, prompt_logprobs=0, return_token_ids=True
+            prompt, images, reply_text(prefix, text), max_tokens=1, prompt_logprobs=0, return_token_ids=True
         )
         if reply.prompt_ids is None or reply.prompt_logprobs is None:
             raise ItemError("silently ignores prompt_logprobs or return_token_ids")
@@ -274,10 +267,10 @@ class OpenAIModel:
     # tokens of words and options: only the server has the tokenizer
 
     def _fetch_tokens(self, prefix: str | None, texts: Iterable[str]) -> None:
-        new = [text for text in texts if (prefix, text) not in self._tokens]
+        new = [text for text in texts if (prefix, text) not in self._tokens.ids]
         if new:
             try:
-                self._endpoints.run(self._store_tokens(prefix, new))
+                self._endpoints.run(self._tokens.store(prefix, new))
             except ItemError as e:
                 raise ModelError(f"openai:{self._address}: {e}") from None
 
@@ -293,25 +286,11 @@ class OpenAIModel:
 
         A word with several tokens is left out. If the server gives no log-probabilities of so many tokens, all are.
         """
-        if self._has_several(prefix, words):
+        if self._tokens.has_several(prefix, words):
             return []
-        before = await self._prompt_ids(prefix)
-
-        async def one(word: str) -> str | None:
-            try:
-                after = await self._prompt_ids(_joined(prefix, word))
-            except EndpointError as e:
-                if e.status not in REJECTED:
-                    raise
-                return None
-            if after[:-1] != before:
-                return None
-            self._tokens[prefix, word] = after[-1:]
-            return word
-
-        found = [word for word in await asyncio.gather(*(one(word) for word in free)) if word is not None]
+        found = await self._tokens.store_single(prefix, free)
         try:
-            await self._words_after(replace(_PROBE, prefix=prefix), [], [*words, *found])
+            await self._words_after(replace(PROBE, prefix=prefix), [], [*words, *found])
         except EndpointError as e:
             if e.status not in REJECTED:
                 raise
@@ -319,44 +298,6 @@ class OpenAIModel:
         except ItemError:  # the reply lacks one of the tokens
             return []
         return found
-
-    async def _store_tokens(self, prefix: str | None, texts: Iterable[str]) -> None:
-        """Store the token ids of `texts` as the reply, or as the words after `prefix` in the reply.
-
-        A text alone could have other ids (leading space, merges), so these are the ids that the text adds to a prompt.
-        """
-        before = await self._prompt_ids(prefix)
-        if not self._continues:
-            await self._check_continues(_joined(prefix, min(texts)))
-
-        async def one(text: str) -> None:
-            after = await self._prompt_ids(_joined(prefix, text))
-            if len(after) <= len(before) or after[: len(before)] != before:
-                raise ItemError(f"cannot score {text!r}: its tokens merge with the text before it")
-            self._tokens[prefix, text] = after[len(before) :]
-
-        await asyncio.gather(*(one(text) for text in sorted(texts)))
-
-    async def _check_continues(self, reply: str) -> None:
-        """Raise `ItemError` if the server closes the assistant's turn, as the score would include the end token."""
-        open_, closed = await self._prompt_ids(reply), await self._prompt_ids(reply, continue_final_message=False)
-        if open_ == closed:
-            # The server ignores the option, or the template closes no turn. A server that knows both of these options
-            # rejects them together.
-            try:
-                await self._prompt_ids(reply, add_generation_prompt=True)
-            except EndpointError as e:
-                if e.status not in REJECTED:
-                    raise
-            else:
-                raise ItemError("silently ignores continue_final_message")
-        self._continues = True
-
-    async def _prompt_ids(self, prefix: str | None, **options: bool) -> tuple[int, ...]:
-        reply = await self._chat(_PROBE, [], prefix, max_tokens=1, return_token_ids=True, **options)
-        if reply.prompt_ids is None:
-            raise ItemError("silently ignores return_token_ids")
-        return reply.prompt_ids
 
 
 _FIRST_TOKEN: Mapping[str, Any] = {"max_tokens": 1, "logprobs": True}
@@ -368,10 +309,6 @@ def parse_price(text: str | None) -> tuple[float, float] | None:
         return None
     given, written = text.split("/")
     return float(given), float(written)
-
-
-def _joined(prefix: str | None, text: str) -> str:
-    return text.strip() if prefix is None else f"{prefix} {text.strip()}"
 
 
 def _one_word(prompt: Prompt, words: Sequence[str]) -> Prompt:
