@@ -185,7 +185,8 @@ def paired_items(name: str, pairs: Sequence[tuple[Record, Record]], alpha: float
         a, b = [1 - v for v in a], [1 - v for v in b]
     if spec.is_rate:
         return paired_binary([v == 1 for v in a], [v == 1 for v in b], g, alpha)
-    return paired_mean(a, b, g, alpha, spec.least, spec.greatest)
+    whole_groups_break = task_of(name) == "description"  # the questions about one photo differ
+    return paired_mean(a, b, g, alpha, spec.least, spec.greatest, whole_groups_break)
 
 
 def _margins(pairs: Sequence[tuple[Record, Record]]) -> tuple[list[float], list[float]] | None:

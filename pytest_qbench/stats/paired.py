@@ -88,7 +88,13 @@ class Paired:
 
 
 def paired_mean(
-    candidate: ArrayLike, baseline: ArrayLike, groups: Sequence[Hashable], alpha: float, least: float, greatest: float
+    candidate: ArrayLike,
+    baseline: ArrayLike,
+    groups: Sequence[Hashable],
+    alpha: float,
+    least: float,
+    greatest: float,
+    whole_groups_break: bool = True,
 ) -> Paired:
     """Compare scores (per-item means of judge scores, confidences) by the difference of two means over the same items.
 
@@ -97,8 +103,8 @@ def paired_mean(
     inverts this test, which assumes symmetric changes and cannot allow for rare large ones. So where the test does not
     exclude 0, the interval also reaches as far as `clustered_half_width` and `skewed_quantiles`. It allows for the
     change that so many items can fail to show: the fraction `unseen_fraction`, at the effective number of items, loses
-    its whole `mean_possible_loss`. Scores that hardly change therefore exclude no more than their number allows. A rare
-    loss may hit all items of a group, so here the design effect is at least that of equal items within a group. With
+    its whole `mean_possible_loss`. Scores that hardly change therefore exclude no more than their number allows. With
+    `whole_groups_break`, a rare loss hits all items of a group, so that the number of groups counts. With
     fewer than four groups the interval is (-inf, inf). Raises `Undefined` for no items or values that are not finite,
     ValueError for lists of different lengths.
     """
@@ -112,7 +118,9 @@ def paired_mean(
     half, error = clustered_half_width(influence, members, 0.0, alpha)
     lower, upper = -flip_bound(-sums, members, alpha), flip_bound(sums, members, alpha)
     down, up = skewed_quantiles(influence, alpha)
-    effect = max(design_effect(sums, members, deltas)[0], float((members**2).sum()) / n)
+    effect, _ = design_effect(sums, members, deltas)
+    if whole_groups_break:
+        effect = max(effect, float((members**2).sum()) / n)
     missed = unseen_fraction(alpha, n / effect)
     to_lose, to_gain = mean_possible_loss(old - least), mean_possible_loss(greatest - old)
     found = Paired(
