@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: demo check architecture docs test campaign vllm lint bench conformance wheel clean
 
 demo: .venv/installed ## the main job: the embedded model on the embedded data, against its baseline
-	@echo "Measuring 810 items with the embedded model: about 20 seconds on two cores."
+	@echo "Measuring 810 items with the embedded model: one to two minutes on two cores."
 	$(BIN)/pytest --qbench-model=tiny suites/
 
 check: .venv/installed-dev ## the inner loop: lint, types, imports, and the tests without models, processes and simulations

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pytest_qbench.metrics.metrics import unscored_records
-from pytest_qbench.metrics.results import Results, share
-from pytest_qbench.prompts import UNPARSED_HINT
+from pytest_qbench.metrics.results import Results, has_status, share
+from pytest_qbench.scoring.score import explain_unparsed
 
 
 def why_incomplete(results: Results, max_errors: float, max_unparsed: float, max_cut: float) -> str | None:
@@ -21,7 +21,8 @@ def why_incomplete(results: Results, max_errors: float, max_unparsed: float, max
         for status, limit in (("error", max_errors), ("unparsed", max_unparsed), ("cut", max_cut)):
             if share(records, status) > limit:
                 reason = f"{share(records, status):.1%} of the {task} items are {status}, more than {limit:.1%}"
-                return f"{reason}; {UNPARSED_HINT}" if status == "unparsed" else reason
+                first = next(r for r in records if has_status(r, status))
+                return f"{reason}; {explain_unparsed(first)}" if status == "unparsed" else reason
     if empty := unscored_records(results.records):
         return f"{len(empty)} items have no readable verdict or score (first: {empty[0].item})"
     for metric in results.metrics:

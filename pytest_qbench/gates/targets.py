@@ -11,7 +11,8 @@ from pytest_qbench.baseline.expectation import expected_keys
 from pytest_qbench.metrics.metrics import unscored_records
 from pytest_qbench.metrics.results import Results, has_status, share
 from pytest_qbench.metrics.specs import CORRELATIONS, task_of
-from pytest_qbench.prompts import UNPARSED_HINT, token_option
+from pytest_qbench.prompts import token_option
+from pytest_qbench.scoring.score import explain_unparsed
 
 
 class InvalidError(Exception):
@@ -102,7 +103,7 @@ def check_complete(
             if status == "cut":
                 text += f"; raise {token_option(task)}"
             if status == "unparsed":
-                text += f"; {UNPARSED_HINT}"
+                text += f"; {explain_unparsed(found[0])}"
             raise InvalidError(text)
     control = results.fingerprint.judge_control
     if task == "description" and control and control.failed:

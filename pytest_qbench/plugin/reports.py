@@ -11,7 +11,7 @@ from pytest_qbench.plugin.access import run_of
 from pytest_qbench.plugin.alpha_allocation import FIXTURE
 from pytest_qbench.plugin.collection import bench_item, is_gate
 from pytest_qbench.plugin.stash import FAILED_BY_VERDICT, RECORD, STATUS, VERDICT
-from pytest_qbench.prompts import UNPARSED_HINT
+from pytest_qbench.scoring.score import explain_unparsed
 
 LEAST_UNPARSED = 0.2  # a smaller share of the first replies may be chance
 # status or verdict: (category, letter, word and colour with -v)
@@ -75,7 +75,7 @@ def warn_of_unparsed(config: pytest.Config, reports: Sequence[pytest.TestReport]
     reporter.write_line(
         printable(
             f"qbench: {share:.0%} of the first {len(reports)} replies name no option ({unparsed[0].response!r:.50}): "
-            f"above {limit:.1%} the gate is invalid; {UNPARSED_HINT}"
+            f"above {limit:.1%} the gate is invalid; {explain_unparsed(unparsed[0])}"
         ),
         yellow=True,
     )

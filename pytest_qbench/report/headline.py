@@ -227,8 +227,8 @@ def next_step(run: FinishedRun) -> list[str]:
         return []
     if drift_lines(run):
         return [
-            "drift above the noise floor: the model changed by less than this data can see; look at the flips, run the "
-            "full data, or widen the margin on purpose; --qbench-strict refuses such a release"
+            "drift above the noise floor: the model changed, by an amount that this data cannot bound; look at the "
+            "flips, run the full data, or widen the margin on purpose; --qbench-strict refuses such a release"
         ]
     if run.summary.drifts:
         return ["drift within the noise floor: likely the same model; ship it, or run more items to prove it"]

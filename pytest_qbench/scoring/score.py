@@ -12,7 +12,7 @@ from pytest_qbench.extraction.extract import extract_answer
 from pytest_qbench.extraction.reasoning import without_reasoning
 from pytest_qbench.extraction.several import extract_several
 from pytest_qbench.items import Item, joined_options
-from pytest_qbench.prompts import QUALITY_WORDS, token_option
+from pytest_qbench.prompts import QUALITY_WORDS, UNPARSED_HINT, token_option
 from pytest_qbench.records import CUT, Record, Response, Status
 from pytest_qbench.scoring.quality import level_score, quality_score, values_of
 
@@ -49,6 +49,13 @@ DEFAULT = Scoring()
 
 
 PAPER_TEMPERATURE = 100.0
+
+
+def explain_unparsed(record: Record) -> str:
+    """Return why an unparsed item counts as such, where that is not obvious, and the remedy."""
+    if record.logprobs and record.response is None:
+        return "its best options are equally likely: let option_loglikelihoods return distinct values"
+    return UNPARSED_HINT
 
 
 def choose_by_likelihood(logprobs: Mapping[str, float]) -> str | None:
