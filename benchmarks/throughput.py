@@ -257,7 +257,9 @@ def clock(run: Callable[[], object]) -> tuple[float, float]:
 def agree(ours: Engine, hand: ByHand, paths: list[Path]) -> None:
     records = ours.measure(items_of(paths, "A1+A3"))
     ours.close()
-    mine = torch.tensor([v for r in records for v in (r.logprobs or {}).values()])
+    words = {"assessment": QUALITY_WORDS}
+    found = [(r.logprobs or {}, words.get(r.task)) for r in records]
+    mine = torch.tensor([row[word] for row, chosen in found for word in chosen or row])
     for rows in (hand.loop(paths, "A1+A3"), hand.batches(paths, "A1+A3")):
         torch.testing.assert_close(mine, torch.tensor([v for row in rows for v in row]), atol=1e-3, rtol=0)
 

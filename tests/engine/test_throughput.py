@@ -79,8 +79,10 @@ class Plain:
     def option_loglikelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
         return self._model.option_loglikelihoods([self._change(p) for p in prompts], options)
 
-    def next_token_logprobs(self, prompts: Sequence[Prompt], words: Sequence[str]) -> list[list[float]]:
-        return self._model.next_token_logprobs([self._change(p) for p in prompts], words)
+    def next_token_logprobs(
+        self, prompts: Sequence[Prompt], words: Sequence[str], named: Sequence[str] = (), free: Sequence[str] = ()
+    ) -> list[list[float]]:
+        return self._model.next_token_logprobs([self._change(p) for p in prompts], words, named, free)
 
     def close(self) -> None: ...
 
@@ -111,7 +113,9 @@ def test_a_prompt_changed_after_its_preparation_is_encoded_again(name: str, load
     assert [r.logprobs for r in changed] != [r.logprobs for r in measure(model, asked)]
     # The same with a model that prepares prompts. Only its scoring method is replaced.
     kept = model.next_token_logprobs
-    model.next_token_logprobs = lambda prompts, words: kept([other(p) for p in prompts], words)  # type: ignore[method-assign]
+    model.next_token_logprobs = lambda prompts, words, named=(), free=(): kept(  # type: ignore[method-assign]
+        [other(p) for p in prompts], words, named, free
+    )
     try:
         assert measure(model, asked) == changed
     finally:
