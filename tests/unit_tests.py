@@ -26,7 +26,9 @@ NOT_A_UNIT = re.compile(
     re.M,
 )
 """Libraries, helpers and fixtures of tests that start processes or servers: see the conftests."""
-SIMULATION = re.compile("mostly_passes|rarely_warns|seldom_passes|false_alarms?|covers|missed_too_often|bootstrap|swap_test|sandwich|statsmodels")
+SIMULATION = re.compile(
+    "mostly_passes|rarely_warns|seldom_passes|false_alarms?|covers|missed_too_often|bootstrap|swap_test|sandwich|statsmodels"
+)
 
 
 @pytest.hookimpl(trylast=True)

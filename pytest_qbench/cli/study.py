@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from pytest_qbench.cli.command import Commands
-from pytest_qbench.prompts import ANSWER_MODES
+from pytest_qbench.prompt_sets.read import name_or_path
+from pytest_qbench.prompts import ANSWER_MODES, DEFAULT_PROMPTS
 
 
 def add(commands: Commands) -> None:
@@ -37,7 +37,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 def _add_judge(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--judge-arg", action="append", default=[], metavar="KEY=VALUE",
                         help="a judge argument, as in --qbench-judge-arg; repeatable")  # fmt: skip
-    parser.add_argument("--judge-prompts", type=_name_or_path, metavar="NAME|FILE", help="as in --qbench-judge-prompts")
+    parser.add_argument("--judge-prompts", type=name_or_path, metavar="NAME|FILE", help="as in --qbench-judge-prompts")
     parser.add_argument("--judge-rounds", type=_positive, default=5, metavar="N", help="rounds. Default: 5")
 
 
@@ -48,12 +48,9 @@ def _add_measurement(parser: argparse.ArgumentParser) -> None:
     _add_data(parser)
     parser.add_argument("--limit", type=_positive, metavar="N", help="a sample of N items per dataset")
     parser.add_argument("--answer", choices=ANSWER_MODES, help="as in --qbench-answer")
-    parser.add_argument("--prompts", default="default", metavar="NAME|FILE", help="as in --qbench-prompts")
+    parser.add_argument("--prompts", type=name_or_path, default=DEFAULT_PROMPTS, metavar="NAME|FILE",
+                        help="as in --qbench-prompts")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of sample, order and resampling")
-
-
-def _name_or_path(text: str) -> Path | str:
-    return Path(text) if "." in text or "/" in text else text
 
 
 def _positive(text: str) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_qbench.cli.command import show
-from pytest_qbench.data import open_datasets
+from pytest_qbench.cli.study_data import datasets_of
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import DIMENSIONS, Item
 from pytest_qbench.judges.base import Judge
@@ -56,9 +56,7 @@ def study_experts(arguments: argparse.Namespace) -> int:
 
 
 def _items(arguments: argparse.Namespace) -> list[Item]:
-    names = tuple(arguments.datasets.split(",")) if arguments.datasets else None
-    datasets = open_datasets(arguments.data, rootdir=Path.cwd(), names=names, split=arguments.split)
-    return [item for dataset in datasets if dataset.task == "description" for item in dataset.items]
+    return [item for dataset in datasets_of(arguments) if dataset.task == "description" for item in dataset.items]
 
 
 def _replies(folder: Path, items: Sequence[Item]) -> list[str]:

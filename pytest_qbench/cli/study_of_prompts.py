@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from pytest_qbench.cli.command import show
-from pytest_qbench.data import check_images, open_datasets, select
+from pytest_qbench.cli.study_data import datasets_of
+from pytest_qbench.data import check_images, select
 from pytest_qbench.data.option_order import shuffled
 from pytest_qbench.engine.engine import Engine
 from pytest_qbench.errors import UsageError
@@ -18,7 +18,7 @@ from pytest_qbench.judges.base import Judge
 from pytest_qbench.judges.load import check_judge, make_judge
 from pytest_qbench.models.load import load_model
 from pytest_qbench.models.specs import ModelSpec, check, parse_model_args, parse_spec
-from pytest_qbench.prompt_sets.read import named_set
+from pytest_qbench.prompt_sets.read import read_prompt_set
 from pytest_qbench.prompts import AnswerMode, PromptSet, Template
 from pytest_qbench.records import Record
 from pytest_qbench.report.labels import own_interval, value_text
@@ -46,7 +46,7 @@ class _Question:
         check(spec)
         if spec.kind == "replay":
             raise UsageError(f"study: {arguments.model} answers nothing anew; name a model that does")
-        return cls(spec, arguments.answer or spec.answer or "generate", named_set(arguments.prompts))
+        return cls(spec, arguments.answer or spec.answer or "generate", read_prompt_set(arguments.prompts))
 
     def template(self, item: Item) -> Template:
         return self.prompt_set.template(item.task, self.answer)
@@ -103,9 +103,7 @@ def _show_positions(items: Sequence[Item], pairs: Sequence[tuple[Record, Record]
 
 
 def _items(arguments: argparse.Namespace, question: _Question) -> list[Item]:
-    names = tuple(arguments.datasets.split(",")) if arguments.datasets else None
-    datasets = open_datasets(arguments.data, rootdir=Path.cwd(), names=names, split=arguments.split)
-    datasets = select(datasets, limit=arguments.limit, seed=arguments.seed)
+    datasets = select(datasets_of(arguments), limit=arguments.limit, seed=arguments.seed)
     if question.spec.kind in ("transformers", "openai"):
         check_images(datasets)
     return [item for dataset in datasets for item in dataset.items]

@@ -15,6 +15,7 @@ from pytest_qbench.judges import control_set as control
 from pytest_qbench.metrics.drift import Drift, compare_with_floor, drift, judge_drifts
 from pytest_qbench.metrics.fingerprint import differences
 from pytest_qbench.metrics.metrics import Metric, compute_metrics, usable_records
+from pytest_qbench.metrics.paired_scores import paired_scores
 from pytest_qbench.metrics.probabilities import option_margin
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import CORRELATIONS, DRIFTS, SPECS, kind_of, task_of
@@ -22,7 +23,6 @@ from pytest_qbench.records import Record
 from pytest_qbench.stats.correlation import mid_ranks
 from pytest_qbench.stats.paired import Paired, mean_of_comparisons, paired_mean
 from pytest_qbench.stats.paired_binary import paired_binary
-from pytest_qbench.stats.paired_correlation import paired_correlation
 from pytest_qbench.stats.smoothing import paired_smoothed
 
 
@@ -113,7 +113,7 @@ class Comparison:
         """Run the paired test of this metric."""
         if self.name not in CORRELATIONS:
             return paired_items(self.name, self.pairs, alpha)
-        parts = [self._correlated(part, alpha, seed) for part in self._parts()]
+        parts = [paired_scores(part, kind_of(self.name), alpha, seed) for part in self._parts()]
         return mean_of_comparisons(parts, alpha) if len(parts) > 1 else parts[0]
 
     def _parts(self) -> list[list[tuple[Record, Record]]]:
@@ -125,12 +125,6 @@ class Comparison:
         if len(halves) < 2:
             return [self.pairs]
         return [[pair for pair in self.pairs if pair[0].slices.get("half") == half] for half in halves]
-
-    def _correlated(self, pairs: Sequence[tuple[Record, Record]], alpha: float, seed: int) -> Paired:
-        new, old = ([_score(r) for r in column] for column in zip(*pairs, strict=True))
-        mos = [float(r.target) for r, _ in pairs if r.target is not None]
-        groups = [r.group for r, _ in pairs]
-        return paired_correlation(new, old, mos, groups, kind_of(self.name), alpha, seed)
 
     @property
     def identical(self) -> bool:

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_qbench.metrics.metrics import Metric, compute_metrics
+from pytest_qbench.metrics.paired_scores import paired_scores
 from pytest_qbench.metrics.specs import CORRELATIONS, kind_of
 from pytest_qbench.records import Record
 from pytest_qbench.scoring.score import Scoring, choose_by_likelihood
 from pytest_qbench.scoring.strategies import Strategy, chosen_strategy, packaged_strategies
 from pytest_qbench.stats.paired import Paired, mean_of_comparisons
-from pytest_qbench.stats.paired_correlation import paired_correlation
 from pytest_qbench.stats.resampling import Undefined
 
 TAIL = 0.025  # a two-sided interval of 95 %
@@ -39,7 +39,7 @@ class Change:
         """The two-sided p-value of no change; None where nothing changes."""
         if self.paired is None or self.is_same:
             return None
-        return min(1.0, 2 * min(self.paired.p_value, self.paired.p_gain))
+        return self.paired.two_sided_p
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ def _change(
     halves = dict.fromkeys(record.slices.get("half") for record, _ in pairs) if averages_halves else {}
     parts = [[pair for pair in pairs if pair[0].slices.get("half") == half] for half in halves]
     try:
-        found = [_paired(name, part, seed) for part in (parts if len(parts) > 1 else [pairs])]
+        found = [paired_scores(part, kind_of(name), TAIL, seed) for part in (parts if len(parts) > 1 else [pairs])]
     except Undefined as e:
         return Change(name, dataset, None, str(e).removeprefix("candidate: ").removeprefix("baseline: "))
     return Change(name, dataset, _mean(found))
@@ -171,13 +171,6 @@ def _mean(parts: Sequence[Paired]) -> Paired:
 
 def _is_same(paired: Paired) -> bool:
     return paired.delta == 0 and paired.p_value == paired.p_gain == 1
-
-
-def _paired(name: str, pairs: Sequence[tuple[Record, Record]], seed: int) -> Paired:
-    rated = [pair for pair in pairs if pair[0].target is not None]
-    new, old = ([record.score or 0.0 for record in column] for column in zip(*rated, strict=True))
-    mos = [float(record.target or 0.0) for record, _ in rated]
-    return paired_correlation(new, old, mos, [record.group for record, _ in rated], kind_of(name), TAIL, seed)
 
 
 @dataclass(frozen=True, slots=True)

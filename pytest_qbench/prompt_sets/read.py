@@ -43,9 +43,14 @@ def read_prompt_set(named: Path | str) -> PromptSet:
     return _set(named.name, found, where)
 
 
-def named_set(text: str) -> PromptSet:
-    """Return the set of a name, or of a file where the text has a dot, relative to the working directory."""
-    return read_prompt_set(Path(text) if "." in text else text)
+def is_file(text: str) -> bool:
+    """Return whether `text` is the path of a file, not a name of packaged prompts. A name has neither dot nor slash."""
+    return re.search(r"[./]", text) is not None
+
+
+def name_or_path(text: str) -> Path | str:
+    """Return the name of packaged prompts, or the path of a file relative to the working directory."""
+    return Path(text) if is_file(text) else text
 
 
 @cache

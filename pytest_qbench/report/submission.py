@@ -38,7 +38,7 @@ def write_submissions(folder: Path, results: Results) -> list[str]:
 
 
 def _is_hidden(item: Item) -> bool:
-    """Tell whether the key of an item is not public."""
+    """Return whether the key of an item is not public."""
     if item.task == "description":
         return not item.golden
     return item.task == "perception" and item.answer is None

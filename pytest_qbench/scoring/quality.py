@@ -31,10 +31,7 @@ def quality_score(good: float, poor: float, temperature: float = 1.0) -> float:
 
 
 def word_set_score(
-    logits: Mapping[str, float],
-    good: Sequence[str] = GOOD_WORDS,
-    poor: Sequence[str] = POOR_WORDS,
-    temperature: float = 1.0,
+    logits: Mapping[str, float], good: Sequence[str], poor: Sequence[str], temperature: float = 1.0
 ) -> float:
     """Return the probability of the `good` words under a softmax over all `good` and `poor` words, in [0, 1].
 
@@ -47,10 +44,7 @@ def word_set_score(
 
 
 def logit_sum_score(
-    logits: Mapping[str, float],
-    good: Sequence[str] = GOOD_WORDS,
-    poor: Sequence[str] = POOR_WORDS,
-    temperature: float = 1.0,
+    logits: Mapping[str, float], good: Sequence[str], poor: Sequence[str], temperature: float = 1.0
 ) -> float:
     """Return the softmax over the sums of the logits of the `good` and the `poor` words, in [0, 1].
 
@@ -63,7 +57,7 @@ def logit_sum_score(
     return quality_score(better, worse, temperature)
 
 
-def argmax_score(logits: Mapping[str, float], good: str = "good", poor: str = "poor") -> float:
+def argmax_score(logits: Mapping[str, float], good: str, poor: str) -> float:
     """Return 1.0 if `good` is likelier than `poor`, else 0.0.
 
     This is the argmax strategy of Q-Bench. A tie counts as poor: with this rule the published cells are reproduced

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.scoring.quality import (
@@ -41,7 +42,10 @@ class Strategy:
 
 
 Levels = Sequence[tuple[str, ...]]
-_Formula = Callable[[Mapping[str, float], Levels, float], float]
+
+
+class _Formula(Protocol):
+    def __call__(self, logits: Mapping[str, float], levels: Levels, temperature: float) -> float: ...
 
 
 def _softmax(logits: Mapping[str, float], levels: Levels, temperature: float) -> float:
@@ -114,14 +118,8 @@ def _temperature(text: str, number: str) -> float:
 def _strategy(kind: str, levels: Levels, temperature: float = 1.0) -> Strategy:
     heat = "" if temperature == 1 else f"@{temperature:g}"
     name = f"{kind}:{'/'.join('+'.join(level) for level in levels)}{heat}"
-    formula = _FORMULAS[kind]
-    return Strategy(
-        name, tuple(word for level in levels for word in level), partial(_call, formula, tuple(levels), temperature)
-    )
-
-
-def _call(formula: _Formula, levels: Levels, temperature: float, logits: Mapping[str, float]) -> float:
-    return formula(logits, levels, temperature)
+    score = partial(_FORMULAS[kind], levels=tuple(levels), temperature=temperature)
+    return Strategy(name, tuple(word for level in levels for word in level), score)
 
 
 def chosen_strategy(scoring: Scoring) -> Strategy:

@@ -105,7 +105,7 @@ def _check_words(model: Model, words: Sequence[str]) -> None:
 
 
 def _places_images(request: RunRequest) -> bool:
-    """Tell whether a prompt of this run says where its images stand."""
+    """Return whether a prompt of this run says where its images stand."""
     return any(request.prompt_set.template(task, request.answer).places_images_of(item)
                for task in request.tasks for item in request.items_of(task))  # fmt: skip
 

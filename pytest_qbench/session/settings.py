@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +11,7 @@ import pytest
 from pytest_qbench.data.option_order import order_name
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import TASKS
+from pytest_qbench.prompt_sets.read import is_file
 from pytest_qbench.prompts import ANSWER_MODES, DEFAULT_PROMPTS, MAX_NEW_TOKENS, AnswerMode
 from pytest_qbench.scoring.protocols import PROTOCOLS, Protocol
 from pytest_qbench.session.options import OPTIONS
@@ -177,9 +177,9 @@ def _path(config: pytest.Config, dest: str) -> Path | None:
 
 
 def _name_or_path(config: pytest.Config, dest: str) -> Path | str | None:
-    """Return the name of packaged prompts, or the path of a file: a name has neither dot nor slash."""
+    """Return the name of packaged prompts, the path of a file, or None."""
     name: str | None = _value(config, dest)
-    return _path(config, dest) if name and re.search(r"[./]", name) else name
+    return _path(config, dest) if name and is_file(name) else name
 
 
 def read_settings(config: pytest.Config) -> Settings:

@@ -47,6 +47,11 @@ class Paired:
     test: str = ""
     sums: Floats | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def two_sided_p(self) -> float:
+        """The two-sided p-value of no change."""
+        return min(1.0, 2 * min(self.p_value, self.p_gain))
+
     def alarm_chance(self, margin: float) -> float:
         """Return the probability that an unchanged model shows a drop beyond `margin`, given the sizes of the changes.
 

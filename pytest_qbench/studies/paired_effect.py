@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pytest_qbench.gates.comparison import paired_items
 from pytest_qbench.gates.targets import InvalidError
 from pytest_qbench.metrics.metrics import published_order
+from pytest_qbench.metrics.paired_scores import paired_scores
 from pytest_qbench.records import Record
 from pytest_qbench.stats.paired import Paired
-from pytest_qbench.stats.paired_correlation import paired_correlation
 from pytest_qbench.stats.resampling import Undefined
 
 METRICS: Mapping[str, str] = {
@@ -40,7 +40,7 @@ class PairedEffect:
     @property
     def p_value(self) -> float | None:
         """The two-sided p-value of no effect."""
-        return None if self.paired is None else min(1.0, 2 * min(self.paired.p_value, self.paired.p_gain))
+        return None if self.paired is None else self.paired.two_sided_p
 
 
 def compare(pairs: Sequence[tuple[Record, Record]], seed: int = 0) -> Iterator[PairedEffect]:
@@ -80,8 +80,6 @@ def _result(record: Record) -> tuple[object, ...]:
 
 
 def _paired(metric: str, pairs: Sequence[tuple[Record, Record]], seed: int) -> Paired:
-    if metric != METRICS["assessment"]:
-        return paired_items(metric, pairs, TAIL)
-    new, old = ([record.score or 0.0 for record in column] for column in zip(*pairs, strict=True))
-    mos = [float(record.target or 0.0) for record, _ in pairs]
-    return paired_correlation(new, old, mos, [record.group for record, _ in pairs], "srcc", TAIL, seed)
+    if metric == METRICS["assessment"]:
+        return paired_scores(pairs, "srcc", TAIL, seed)
+    return paired_items(metric, pairs, TAIL)

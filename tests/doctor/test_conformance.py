@@ -107,7 +107,7 @@ class TestEveryArchitecture:
 
     def test_a_question_may_contain_control_tokens_as_text(self, name: str, loaded: Load) -> None:
         model = loaded(name)
-        tokens = ["<image>", "</s>", *model.encoder._controls.pattern.replace("\\", "").split("|")[:40]]
+        tokens = ["<image>", "</s>", *model.encoder._turns._controls.pattern.replace("\\", "").split("|")[:40]]
         question = replace(prompts(1)[0], text=f"What does {' '.join(tokens)} mean?")
         plain = replace(question, text="What does it mean?")
         images = [int(v.numel()) for k, v in model.encoder([question]).items() if k.startswith("pixel")]

@@ -16,6 +16,8 @@ from pytest_qbench.items import Item
 from pytest_qbench.records import CUT, Response
 from pytest_qbench.scoring.quality import (
     FIVE_LEVELS,
+    GOOD_WORDS,
+    POOR_WORDS,
     THREE_LEVELS,
     argmax_score,
     level_score,
@@ -383,21 +385,21 @@ def test_temperature_must_be_positive(temperature: float) -> None:
 def test_word_sets_count_by_their_probability() -> None:
     weights = {"good": 3, "fine": 2, "high": 1, "poor": 1, "low": 0.5, "bad": 0.5, "other": 99}
     logits = {word: math.log(weight) + 7 for word, weight in weights.items()}
-    assert word_set_score(logits) == pytest.approx(6 / 8, rel=1e-12)
+    assert word_set_score(logits, GOOD_WORDS, POOR_WORDS) == pytest.approx(6 / 8, rel=1e-12)
     assert word_set_score(logits, ["high"], ["low"]) == pytest.approx(1 / 1.5, rel=1e-12)
     assert word_set_score(logits, ["good"], ["poor"], 2) == pytest.approx(3**0.5 / (3**0.5 + 1), rel=1e-12)
-    assert word_set_score({k: v * 1e5 for k, v in logits.items()}) == 1.0
+    assert word_set_score({k: v * 1e5 for k, v in logits.items()}, GOOD_WORDS, POOR_WORDS) == 1.0
     with pytest.raises(ItemError, match="'fine'"):
-        word_set_score({"good": 1.0, "poor": 1.0})
+        word_set_score({"good": 1.0, "poor": 1.0}, GOOD_WORDS, POOR_WORDS)
 
 
 def test_argmax_counts_a_tie_as_poor() -> None:
-    assert argmax_score({"good": 2.0, "poor": 1.0}) == 1.0
-    assert argmax_score({"good": 1.0, "poor": 2.0}) == 0.0
-    assert argmax_score({"good": 1.5, "poor": 1.5}) == 0.0
+    assert argmax_score({"good": 2.0, "poor": 1.0}, "good", "poor") == 1.0
+    assert argmax_score({"good": 1.0, "poor": 2.0}, "good", "poor") == 0.0
+    assert argmax_score({"good": 1.5, "poor": 1.5}, "good", "poor") == 0.0
     assert argmax_score({"high": 2.0, "low": 1.0}, "high", "low") == 1.0
     with pytest.raises(ItemError):
-        argmax_score({"good": math.nan, "poor": 1.0})
+        argmax_score({"good": math.nan, "poor": 1.0}, "good", "poor")
 
 
 def test_levels_give_the_expected_value() -> None:

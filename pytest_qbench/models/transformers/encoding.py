@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 import threading
 from collections.abc import Sequence
 from functools import lru_cache
@@ -18,12 +17,9 @@ from pytest_qbench.models.errors import FAILURES
 from pytest_qbench.models.images import LazyImage, LazyImages
 from pytest_qbench.models.transformers.architectures import Architecture
 from pytest_qbench.models.transformers.padding import Side, Tensors, align, append, ragged
-from pytest_qbench.models.transformers.template import bounded, template_failures, try_template
+from pytest_qbench.models.transformers.turns import PROBE, STAND_IN, TurnBuilder
 from pytest_qbench.models.transformers.vision import ImagePreprocessor, Preprocessed, differ_in_pixels_only, join
 from pytest_qbench.prompts import Prompt
-
-_PROBE = ("Question", "Reply")
-_STAND_IN = Image.new("RGB", (32, 32))
 
 
 class Encoder:
@@ -45,14 +41,11 @@ class Encoder:
         self._name = name
         self._architecture = architecture
         self._decoder_start = decoder_start
-        self._chat = bool(getattr(processor, "chat_template", None))
-        if self._chat:
-            try_template(name, processor)
-        self._controls = _control_tokens(processor, self.tokenizer)
-        self._systems: dict[str, Any] = {}
-        self.moves_images = self._find_whether_images_move()
+        self._turns = TurnBuilder(name, processor, self.tokenizer, architecture)
+        self.moves_images = self._turns.moves_images
         """Whether images stand before the text, wherever the prompt has them."""
-        self._tail, self._prefix_tail, self._joint = self._probe()
+        separators = self._turns.find_separators()
+        self._tail, self._prefix_tail, self._joint = separators if decoder_start is None else ("", "", "")
         self.continuation = lru_cache(maxsize=65536)(self._continuation)
         self._images = ImagePreprocessor(processor.image_processor)
         self._last: tuple[list[Preprocessed], Preprocessed] = [], {}
@@ -89,7 +82,7 @@ class Encoder:
         if self._decoder_start is not None:
             start = [self._decoder_start, *(self.continuation(None, prefix) if prefix else ())]
             batch["decoder_input_ids"] = ragged([start] * len(batch["input_ids"]), 0, batch["input_ids"].device)[0]
-        elif prefix and not self._chat:
+        elif prefix and not self._turns.has_template:
             batch = self.append(batch, [self.continuation(None, prefix)] * len(batch["input_ids"]))
         return batch
 
@@ -165,9 +158,9 @@ class Encoder:
         texts = {(prompt.text, prompt.system, prompt.places) for prompt in prompts}
         if len(texts) > 1 or not differ_in_pixels_only(preprocessed):
             with self._images.substituting(joined):
-                return self._encode(prompts, [[_STAND_IN]] * len(prompts))
+                return self._encode(prompts, [[STAND_IN]] * len(prompts))
         with self._images.substituting(preprocessed[0]):
-            one = self._encode(prompts[:1], [[_STAND_IN]])
+            one = self._encode(prompts[:1], [[STAND_IN]])
         rows = len(prompts)
         return {
             key: joined[key] if key in joined else value.repeat(rows, *[1] * (value.ndim - 1))
@@ -181,7 +174,7 @@ class Encoder:
         """
         gradient = Image.linear_gradient("L").convert("RGB")
         square, wide = gradient.resize((64, 64)), gradient.rotate(90).resize((192, 96))
-        question = _PROBE[0]
+        question = PROBE[0]
         return all(
             self._gives_same_tensors([Prompt("", text, (image,)) for text, image in zip(texts, images, strict=True)])
             for images in ((square, wide), (square, square.rotate(90)))
@@ -201,13 +194,13 @@ class Encoder:
         )
 
     def _encode(self, prompts: Sequence[Prompt], images: Sequence[Sequence[Any]]) -> Any:
-        return self._chat_batch(prompts, images) if self._chat else self._plain_batch(prompts, images)
+        return self._chat_batch(prompts, images) if self._turns.has_template else self._plain_batch(prompts, images)
 
     def _chat_batch(self, prompts: Sequence[Prompt], images: Sequence[Sequence[Any]]) -> Any:
         prefix = prompts[0].prefix if self._decoder_start is None else None
         return self.processor.apply_chat_template(
             [
-                self._conversation(prompt, own, prefix and prompt.prefix)
+                self._turns.turns(prompt, own, prefix and prompt.prefix)
                 for prompt, own in zip(prompts, images, strict=True)
             ],
             tokenize=True,
@@ -219,108 +212,13 @@ class Encoder:
 
     def _plain_batch(self, prompts: Sequence[Prompt], images: Sequence[Sequence[Any]]) -> Any:
         placeholder = "" if self._architecture.inserts_images else str(getattr(self.processor, "image_token", ""))
-        texts = [self._plain_text(prompt, len(own), placeholder) for prompt, own in zip(prompts, images, strict=True)]
+        texts = [
+            self._turns.plain_text(prompt, len(own), placeholder) for prompt, own in zip(prompts, images, strict=True)
+        ]
         given: list[Any] | None = [list(own) for own in images] if images[0] else None
         if given and self._architecture.inserts_images:
             given = [image for (image,) in given]
         return self.processor(images=given, text=texts, padding=True, padding_side=self.side, return_tensors="pt")
-
-    def _conversation(self, prompt: Prompt, images: Sequence[Any], prefix: str | None) -> list[dict[str, Any]]:
-        parts: list[str | int] = [p if isinstance(p, int) else self._escape(p) for p in prompt.parts(len(images))]
-        turns = _conversation(parts, images, prefix)
-        if prompt.system is not None:
-            turns.insert(0, {"role": "system", "content": self._system_content(prompt.system)})
-        return turns
-
-    def _plain_text(self, prompt: Prompt, images: int, placeholder: str) -> str:
-        """Return the prompt of a model without a chat template."""
-        if prompt.system is not None:
-            raise ModelError(f"{self._name}: has no chat template and takes no system text; choose prompts without one")
-        plain = self._architecture.plain.text
-        if self.moves_images:  # in front of the architecture's own words, too
-            return placeholder * images + plain.format(text=self._escape(prompt.text))
-        parts = prompt.parts(images)
-        first = next((i for i, part in enumerate(parts) if isinstance(part, str)), len(parts))
-        text = "".join(placeholder if isinstance(part, int) else self._escape(part) for part in parts[first:])
-        return placeholder * first + plain.format(text=text)
-
-    def _system_content(self, system: str) -> Any:
-        """Return a system text in the form that the chat template takes; raises `ModelError` where it takes none."""
-        if system not in self._systems:
-            escaped = self._escape(system)
-            forms: tuple[Any, ...] = ([{"type": "text", "text": escaped}], escaped)
-            for form in forms:
-                turns = [{"role": "system", "content": form}, *_conversation([_PROBE[0]])]
-                try:
-                    with bounded(self._name):
-                        rendered = self._render(turns, add_generation_prompt=True)
-                except template_failures():
-                    continue
-                if escaped.strip() in rendered and "'type'" not in rendered:
-                    self._systems[system] = form
-                    break
-            else:
-                raise ModelError(f"{self._name}: its chat template takes no system text; choose prompts without one")
-        return self._systems[system]
-
-    def _find_whether_images_move(self) -> bool:
-        """Tell whether the model puts images before the text, wherever the prompt has them."""
-        if not self._chat:
-            return self._architecture.inserts_images
-        question, reply = _PROBE
-        orders: list[list[str | int]] = [[question, 0, reply], [0, question, reply]]
-        try:
-            with bounded(self._name):
-                first, second = (
-                    self._render(_conversation(parts, [_STAND_IN]), add_generation_prompt=True) for parts in orders
-                )
-        except template_failures():
-            return True
-        return first == second
-
-    def _probe(self) -> tuple[str, str, str]:
-        """Return the text between question and reply, that between question and prefix, and a reply's separator."""
-        if not self._chat:
-            plain = self._architecture.plain
-            if self._decoder_start is not None:
-                return "", "", ""
-            return plain.tail, plain.tail + plain.joint, plain.joint
-        question, reply = _PROBE
-        prompted = self._render(_conversation([question]), add_generation_prompt=True)
-        answered = self._render(_conversation([question], prefix=reply), continue_final_message=True)
-        if question not in prompted or question not in answered or not answered.endswith(reply):
-            raise ModelError(f"{self._name}: its chat template omits the question or the beginning of the reply")
-        if self._decoder_start is not None:
-            return "", "", ""
-        tail = prompted.rpartition(question)[2]
-        prefix_tail = answered[: -len(reply)].rpartition(question)[2]
-        if prefix_tail.startswith(tail):
-            return tail, prefix_tail, prefix_tail[len(tail) :]
-        return tail, prefix_tail, "" if not tail or tail[-1].isspace() else " "
-
-    def _render(self, conversation: list[dict[str, Any]], **how: bool) -> str:
-        return str(self.processor.apply_chat_template(conversation, tokenize=False, **how))
-
-    def _escape(self, text: str) -> str:
-        """Return `text` with a space inside each control token, so that a question may contain ``<image>``."""
-        return self._controls.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
-
-
-def _conversation(
-    parts: Sequence[str | int], images: Sequence[Any] = (), prefix: str | None = None
-) -> list[dict[str, Any]]:
-    """Return a user turn and, with `prefix`, the start of the assistant turn.
-
-    `parts` are texts, and images by number. Content is a list of parts, as some templates ignore strings.
-    """
-    content = [
-        {"type": "image", "image": images[part]} if isinstance(part, int) else {"type": "text", "text": part}
-        for part in parts
-    ]
-    turns: list[dict[str, Any]] = [{"role": "user", "content": content}]
-    if prefix:
-        turns.append({"role": "assistant", "content": [{"type": "text", "text": prefix}]})
-    return turns
 
 
 def _decoded(images: Sequence[Any]) -> list[Any]:
@@ -337,14 +235,3 @@ def _decoded(images: Sequence[Any]) -> list[Any]:
 
 def _tensors(encoded: Any) -> Tensors:
     return {key: value for key, value in encoded.items() if isinstance(value, Tensor)}
-
-
-def _control_tokens(processor: Any, tokenizer: Any) -> re.Pattern[str]:
-    """Return a pattern of all bracketed control tokens of the tokenizer and the processor."""
-    named = (
-        getattr(owner, key, None) for owner in (processor, tokenizer) for key in dir(owner) if key.endswith("_token")
-    )
-    tokens = {"<image>", "<video>", *tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}
-    tokens.update(getattr(token, "content", token) for token in named if token)
-    bracketed = [token for token in tokens if isinstance(token, str) and re.fullmatch(r"[<\[|].+[>\]|]", token)]
-    return re.compile("|".join(map(re.escape, sorted(bracketed, key=len, reverse=True))))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
-from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers import LogitsProcessorList
 
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models import given_prompts, memory
@@ -20,6 +20,7 @@ from pytest_qbench.models.transformers import loading
 from pytest_qbench.models.transformers.architectures import architecture_of, is_encoder_decoder
 from pytest_qbench.models.transformers.devices import ALONE, Worker
 from pytest_qbench.models.transformers.encoding import Encoder
+from pytest_qbench.models.transformers.generation import NaNCheck, ends_at_limit, greedy_settings
 from pytest_qbench.models.transformers.likelihood import LoglikelihoodScorer
 from pytest_qbench.models.transformers.padding import Tensors
 from pytest_qbench.models.transformers.vision import VisionFeatureCache
@@ -33,17 +34,6 @@ PromptKind = tuple[int, str | None]
 LARGEST_BATCH = {"cuda": 64}
 """Initial batch size on a GPU, where a batch that does not fit raises an error. Elsewhere it may kill the process."""
 OTHER_BATCH = 16
-
-_TOKEN_SETTINGS = (
-    "bos_token_id",
-    "eos_token_id",
-    "decoder_start_token_id",
-    "bad_words_ids",
-    "suppress_tokens",
-    "begin_suppress_tokens",
-    "forced_bos_token_id",
-    "forced_eos_token_id",
-)
 
 
 class PreparedPrompts(Prompts):
@@ -77,7 +67,7 @@ class TransformersModel:
         self.score = LoglikelihoodScorer(self._model, self.encoder, self.architecture)
         self._vision_cache = VisionFeatureCache(self._model)
         self.largest_batch = LARGEST_BATCH.get(self._device.type, OTHER_BATCH)
-        self.greedy = _greedy_settings(self._model, self.encoder.tokenizer)
+        self.greedy = greedy_settings(self._model, self.encoder.tokenizer)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -258,22 +248,14 @@ class TransformersModel:
     def _decode(self, prompts: list[Prompt], batch: Tensors, limit: int) -> list[str | Response]:
         output = self.new_tokens(prompts, batch, limit)
         texts = [text.strip() for text in self.encoder.tokenizer.batch_decode(output, skip_special_tokens=True)]
-        cut = self._cut(output, limit)
+        cut = ends_at_limit(output, limit, self.greedy)
         return [Response(text, finish=CUT) if c else text for text, c in zip(texts, cut, strict=True)]
-
-    def _cut(self, output: torch.Tensor, limit: int) -> list[bool]:
-        """Return for each row of new tokens whether the reply ends at `limit`, that is, has no end token."""
-        given = self.greedy.eos_token_id
-        ids = given if isinstance(given, list) else [] if given is None else [given]
-        ends = torch.tensor(ids, dtype=output.dtype, device=output.device)
-        cut: list[bool] = (~torch.isin(output, ends).any(-1)).tolist()
-        return cut if output.shape[1] >= limit else [False] * len(cut)
 
     def new_tokens(self, prompts: Sequence[Prompt], batch: Tensors, limit: int) -> torch.Tensor:
         """Return the greedy continuation of an encoded batch, (B, at most `limit`) token ids, padded on the right."""
         settings = copy.deepcopy(self.greedy)
         settings.max_new_tokens = limit
-        checks = LogitsProcessorList([_NaNCheck([prompt.key for prompt in prompts])])
+        checks = LogitsProcessorList([NaNCheck([prompt.key for prompt in prompts])])
         with self._vision_cache.for_images(_lazy_images(prompts)):
             output: torch.Tensor = self._model.generate(**batch, generation_config=settings, logits_processor=checks)
         prompt_ids = batch["input_ids"]
@@ -303,37 +285,3 @@ def _lazy_images(prompts: Sequence[Prompt]) -> list[LazyImage]:
     if not all(isinstance(prompt.images, LazyImages) for prompt in prompts):
         return []
     return [lazy_image for prompt in prompts for lazy_image in prompt.images.lazy_images]  # type: ignore[attr-defined]
-
-
-class _NaNCheck(LogitsProcessor):  # type: ignore[misc]
-    """Raises `ItemError` on NaN logits, for which greedy decoding would choose the first token of the vocabulary."""
-
-    def __init__(self, keys: Sequence[str]) -> None:
-        self._keys = keys
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        broken = scores.isnan().any(-1)
-        if bool(broken.any()):
-            raise ItemError(f"{self._keys[int(broken.int().argmax())]}: the model returned NaN logits")
-        return scores
-
-
-def _greedy_settings(model: Any, tokenizer: Any) -> Any:
-    """Return settings of greedy decoding with the checkpoint's special tokens and none of its other settings.
-
-    They also replace the settings of submodules, which BLIP-like models and Kosmos-2 use.
-    """
-    given = model.generation_config
-    text = model.config.get_text_config()
-    tokens = {
-        name: value
-        for name in _TOKEN_SETTINGS
-        if (value := getattr(given, name, None)) is not None or (value := getattr(text, name, None)) is not None
-    }
-    tokens.setdefault("eos_token_id", tokenizer.eos_token_id)
-    settings = GenerationConfig(do_sample=False, num_beams=1, **tokens)
-    settings.pad_token_id = tokenizer.pad_token_id
-    for module in model.modules():
-        if getattr(module, "generation_config", None) is not None:
-            module.generation_config = settings
-    return settings

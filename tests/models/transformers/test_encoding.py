@@ -84,11 +84,11 @@ def test_forms_of_the_system_text_are_tried_within_limits(monkeypatch: pytest.Mo
     encoder = loaded("tiny").encoder
     usual = encoder.processor.chat_template
     monkeypatch.setattr(encoder.processor, "chat_template", STRINGS + usual)
-    assert encoder._system_content("Be brief.") == "Be brief."  # as a list it would be shown with its keys
+    assert encoder._turns._system_content("Be brief.") == "Be brief."  # as a list it would be shown with its keys
     monkeypatch.setattr(encoder.processor, "chat_template", REFUSES + usual)
     with pytest.raises(ModelError, match="its chat template takes no system text"):
-        encoder._system_content("Be long.")
+        encoder._turns._system_content("Be long.")
     monkeypatch.setattr(encoder.processor, "chat_template", ENDLESS + usual)
     monkeypatch.setattr(template, "SECONDS", 0.5)
     with pytest.raises(ModelError, match="its chat template does not end within 0.5 s"):
-        encoder._system_content("Be longer.")
+        encoder._turns._system_content("Be longer.")
