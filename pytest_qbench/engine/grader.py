@@ -37,12 +37,11 @@ class Grader:
         valid = [i for i, record in enumerate(records) if record.status != "error"]
         chosen, kept = [items[i] for i in valid], [records[i] for i in valid]
         if chosen and chosen[0].task == "description":
-            judged = [
-                i for i, item in enumerate(chosen) if item.golden
-            ]  # without golden texts there is nothing to judge
+            judged = [i for i, item in enumerate(chosen) if item.golden]  # others have nothing to be judged by
             if judged:
                 graded = self._judge_descriptions([chosen[i] for i in judged], [kept[i] for i in judged])
-                kept = [dict(zip(judged, graded, strict=True)).get(i, record) for i, record in enumerate(kept)]
+                for i, record in zip(judged, graded, strict=True):
+                    kept[i] = record
         elif chosen and chosen[0].task == "perception" and self.reads_unparsed:
             kept = self._read_unparsed(chosen, kept)
         elif chosen and chosen[0].task == "perception" and self.marks_answers:
