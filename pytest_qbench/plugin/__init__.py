@@ -271,7 +271,13 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Flush stdout, so that pytest's usage error on stderr comes after it."""
+    """Flush stdout, so that pytest's usage error on stderr comes after it. Keep the exit status of a failed run."""
+    if KEY not in config.stash:
+        return
+    from pytest_qbench.plugin.finish import FINISHED, keep_status
+
     reporter = config.pluginmanager.getplugin("terminalreporter")
-    if KEY in config.stash and reporter is not None:
+    if reporter is not None:
         reporter.flush()
+    if FINISHED in config.stash:
+        keep_status(config)

@@ -13,6 +13,8 @@ from pytest_qbench.session.options import given_model
 from pytest_qbench.session.process_role import is_worker
 from pytest_qbench.session.run import Run
 
+FINISHED: pytest.StashKey[tuple[pytest.Session, int]] = pytest.StashKey()
+"""The session and the exit status that its run leads to."""
 _ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
@@ -30,6 +32,16 @@ def finish_session(session: pytest.Session) -> None:
         _finish_run(session, run)
     if interrupts is not None and interrupts.came_late:
         session.exitstatus = pytest.ExitCode.INTERRUPTED
+    session.config.stash[FINISHED] = session, int(session.exitstatus)
+
+
+def keep_status(config: pytest.Config) -> None:
+    """Restore the exit status of a session that has failed, if a plugin has set it to 0 since.
+
+    pytest-testmon does so when it deselects every test.
+    """
+    session, status = config.stash[FINISHED]
+    session.exitstatus = session.exitstatus or status
 
 
 def _forget_nodes(session: pytest.Session) -> None:

@@ -120,6 +120,38 @@ def test_a_regression_fails_the_run_whatever_the_outcome_of_its_test(
     assert "REGRESSED: " in text
 
 
+@BOTH
+@pytest.mark.parametrize("hook", ["pytest_sessionfinish(session)", "pytest_terminal_summary(config)"])
+def test_no_later_hook_makes_a_failed_run_green(small: pytest.Pytester, workers: tuple[str, ...], hook: str) -> None:
+    """pytest-testmon sets the exit status to 0 after the run has ended."""
+    write_suite(small)
+    small.makeconftest(
+        f"""
+        import pytest
+
+        sessions = []
+
+        def pytest_sessionstart(session):
+            sessions.append(session)
+
+        @pytest.hookimpl(trylast=True)
+        def {hook}:
+            sessions[0].exitstatus = 0
+        """
+    )
+    assert status(small, *workers, model="worse")[0] == 1
+    assert status(small, *workers, "-k", "not accuracy")[0] == 10
+    assert status(small, *workers, "-k", "nothing")[0] == 10
+
+
+def test_forked_tests_are_refused(small: pytest.Pytester) -> None:
+    write_suite(small)
+    small.makeconftest("def pytest_addoption(parser): parser.addoption('--forked', action='store_true')")
+    code, text = status(small, "--forked")
+    assert code == 4
+    assert "--forked ends the process of each test and with it the loaded model: drop --forked" in text
+
+
 def test_a_gate_test_that_calls_no_gate_makes_the_run_not_measured(small: pytest.Pytester) -> None:
     write_suite(small, "for name in []: qbench_gate(name, margin=0.05)")
     code, text = status(small)
