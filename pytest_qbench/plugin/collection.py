@@ -123,7 +123,7 @@ def _check_one_model(items: list[pytest.Item]) -> None:
 
 
 def _check_distribution(config: pytest.Config) -> None:
-    """Raise `UsageError` for an xdist mode that splits chunks or measures items several times, and for pytest-forked."""
+    """Raise `UsageError` for a mode that splits chunks, measures items several times or ends a process per test."""
     if config.getoption("forked", False):
         raise UsageError("--forked ends the process of each test and with it the loaded model: drop --forked")
     if not is_worker(config):
