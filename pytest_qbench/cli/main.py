@@ -19,6 +19,7 @@ COMMANDS = (
     "doctor",
     "merge",
     "models",
+    "parity",
     "plan",
     "report",
     "study",
