@@ -58,7 +58,7 @@ def _judged_otherwise(new: Record, old: Record, words: Sequence[str]) -> float |
 _TABLE = (
     Measure("perception.drift", "perception", 0.001, 0.05, False, change),
     Measure("perception.flips", "perception", 0.03, 0.1, True, _flipped),
-    Measure("description.moves", "description", 0.06, 0.6, False, _judged_otherwise),
+    Measure("description.moves", "description", 0.18, 0.6, False, _judged_otherwise),
     Measure("description.texts", "description", 0.03, 0.5, True, _other_text),
     Measure("assessment.drift", "assessment", 0.001, 0.05, False, change),
 )
