@@ -134,7 +134,8 @@ def round_weights(bits: int) -> Callable[[Path], None]:
         if weight.ndim < 2:
             return weight
         scale = weight.abs().flatten(1).amax(1).clamp(min=1e-12).view(-1, *[1] * (weight.ndim - 1)) / levels
-        return (weight / scale).round() * scale
+        whole: torch.Tensor = (weight / scale).round()
+        return whole * scale
 
     return lambda folder: _change_weights(folder, rounded)
 

@@ -207,7 +207,9 @@ def open_run_folder(config: pytest.Config, run: Run) -> None:
         check_output_paths(run.request)
         if run.usage_error is None and (run.request.tasks or (is_controller(config) and in_use(config))):
             check_baseline(config, run)
-            _ = run.recorder.folder
+            folder = run.recorder.folder
+            if is_controller(config) and run.request.spec is not None and run.request.spec.is_managed:
+                run.engine.start(folder.path)
     except UsageError as e:
         raise pytest.UsageError(str(e)) from e
 

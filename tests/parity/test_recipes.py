@@ -74,7 +74,16 @@ def test_faults_are_different_and_other_number_formats_are_measured(tmp_path: Pa
     half = tmp_path / "half"
     shutil.copytree(packaged("suites"), half / "suites")
     (half / "conftest.py").write_text(HALF_RESOLUTION)
-    command = [sys.executable, "-m", "pytest", "-q", "--qbench-model=tiny", "--qbench-no-gates", "--qbench-run-dir=run", "suites"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--qbench-model=tiny",
+        "--qbench-no-gates",
+        "--qbench-run-dir=run",
+        "suites",
+    ]
     subprocess.run(command, cwd=half, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     found = {}
     for name, *args in (
