@@ -33,10 +33,7 @@ def start_engine(spec: ModelSpec, args: Mapping[str, str], address: Address) -> 
     Raises `ModelError` if the engine is not installed.
     """
     engine = ENGINES[spec.kind]
-    try:
-        command = engine.command(spec, args, address.port, address.model)
-    except ValueError as e:  # an open quotation mark
-        raise ModelError(f"model argument engine_args={args['engine_args']}: {e}") from None
+    command = engine.command(spec, args, address.port, address.model)
     return Server(
         engine.name, command, address, health=engine.health,
         environment={**QUIET, **(OFFLINE if spec.is_local else {})},

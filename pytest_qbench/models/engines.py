@@ -52,10 +52,19 @@ class Engine:
         place = ["--host", "127.0.0.1", "--port", str(port)]
         return [*first, spec.target, self.alias, name, *place, *more]
 
+    def check(self, args: Mapping[str, str]) -> None:
+        """Raise `ModelError` if the engine is not installed or its arguments are badly quoted. Starts nothing."""
+        self._program(args.get("engine_python"))
+        self.arguments(args)
+
     def arguments(self, args: Mapping[str, str]) -> list[str]:
         """Return the arguments that change answers or speed, as the fingerprint holds them."""
         dtype = ["--dtype", args["dtype"]] if "dtype" in args else []
-        return dtype + shlex.split(args.get("engine_args", ""))
+        given = args.get("engine_args", "")
+        try:
+            return dtype + shlex.split(given)
+        except ValueError as e:  # an open quotation mark
+            raise ModelError(f"model argument engine_args={given}: {e}") from None
 
     def _program(self, python: str | None) -> list[str]:
         if python is None:

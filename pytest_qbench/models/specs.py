@@ -257,8 +257,8 @@ def parse_model_args(arguments: Iterable[str]) -> dict[str, str]:
     return parsed
 
 
-def check_args(spec: ModelSpec, args: Iterable[str]) -> None:
-    """Raise `ModelError` for model arguments that do not apply to this kind of model."""
+def check_args(spec: ModelSpec, args: Mapping[str, str]) -> None:
+    """Raise `ModelError` for model arguments that do not apply to this kind of model, and for a missing engine."""
     if spec.kind == "random" and (wrong := [key for key in args if key != "share_gpu"]):
         raise ModelError(f"random:{spec.target} takes no model arguments (got {', '.join(wrong)})")
     if spec.kind == "replay" and (wrong := [key for key in args if key not in ("share_gpu", *REPLAY_ARGS)]):
@@ -275,6 +275,10 @@ def check_args(spec: ModelSpec, args: Iterable[str]) -> None:
         valid, kind = (*ENGINE_ARGS, *(() if spec.kind == "llamacpp" else ENGINE_WEIGHTS)), f"the engine {spec.kind}"
     if wrong := [key for key in args if key not in valid]:
         raise ModelError(f"model argument {wrong[0]} does not apply to {kind}; valid are {', '.join(valid)}")
+    if spec.is_managed:
+        from pytest_qbench.models.engines import ENGINES  # an HTTP client, which other models do not need
+
+        ENGINES[spec.kind].check(args)
 
 
 def _check_folder(folder: Path, vision: bool) -> None:
