@@ -128,14 +128,13 @@ def round_weights(bits: int) -> Callable[[Path], None]:
 
     The scale maps the absolute maximum of the row to the largest integer: of 4 bits, the values are -7 to 7.
     """
-    levels = 2 ** (bits - 1) - 1
+    levels = (1 << (bits - 1)) - 1
 
     def rounded(weight: torch.Tensor) -> torch.Tensor:
         if weight.ndim < 2:
             return weight
         scale = weight.abs().flatten(1).amax(1).clamp(min=1e-12).view(-1, *[1] * (weight.ndim - 1)) / levels
-        whole: torch.Tensor = (weight / scale).round()
-        return whole * scale
+        return (weight / scale).round() * scale
 
     return lambda folder: _change_weights(folder, rounded)
 

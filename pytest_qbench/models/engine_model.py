@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from typing import Any
 from pytest_qbench.endpoints.client import EndpointError
 from pytest_qbench.endpoints.completion import Completion
 from pytest_qbench.endpoints.event_loop import Endpoints
+from pytest_qbench.endpoints.key import KEY_VARIABLES, SHARED_KEY
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models.checkpoint_hash import hash_files, settings_hash, weights_hash
 from pytest_qbench.models.engines import ENGINES, OFFLINE, QUIET, TIMEOUT
@@ -34,9 +36,11 @@ def start_engine(spec: ModelSpec, args: Mapping[str, str], address: Address) -> 
     """
     engine = ENGINES[spec.kind]
     command = engine.command(spec, args, address.port, address.model)
+    # The engine needs no key, and its log may show its environment.
+    without_keys = {k: v for k, v in os.environ.items() if k not in (*KEY_VARIABLES.values(), SHARED_KEY)}
     return Server(
         engine.name, command, address, health=engine.health,
-        environment={**QUIET, **(OFFLINE if spec.is_local else {})},
+        environment={**without_keys, **QUIET, **(OFFLINE if spec.is_local else {})},
         timeout=float(args.get("engine_timeout", TIMEOUT)),
     )  # fmt: skip
 

@@ -127,7 +127,7 @@ class Server(RunningServer):
         self, engine: str, command: Sequence[str], address: Address, *, health: str, environment: Mapping[str, str],
         timeout: float,
     ) -> None:  # fmt: skip
-        """Start the server in the background. `environment` are variables beside those of this process.
+        """Start the server in the background. `environment` are all its variables.
 
         The log and the state file are in the folder of `address`. A resumed run appends to the log.
         """
@@ -139,7 +139,7 @@ class Server(RunningServer):
         )  # fmt: skip
         self._supervisor = subprocess.Popen(
             [sys.executable, "-I", str(_SUPERVISOR), json.dumps(asdict(job))], stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **environment},
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(environment),
             start_new_session=True,  # Ctrl-C is for pytest, which stops the server at its end
         )  # fmt: skip
 

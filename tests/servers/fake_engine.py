@@ -10,6 +10,7 @@ word. FAKE_CHILD: it starts a child in another session, whose pid it appends to 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import stat
@@ -41,6 +42,7 @@ def install(folder: Path, program: str) -> Path:
 def main(program: str) -> None:
     arguments = sys.argv[1:]
     print("fake", program, *arguments, flush=True)
+    print("environment:", sorted(os.environ.items()), flush=True)
     pids = os.environ.get("FAKE_PIDS")
     if pids:
         with Path(pids).open("a") as file:
@@ -60,7 +62,7 @@ def main(program: str) -> None:
 def serve(program: str, arguments: list[str], limit: int | None) -> None:
     from tests.models.test_openai import Vllm
 
-    named = dict(zip(arguments, arguments[1:], strict=False))
+    named = dict(itertools.pairwise(arguments))
     model, port = named[OPTIONS[program]], int(named["--port"])
     assert named["--host"] == "127.0.0.1"
     ready_at = time.monotonic() + float(os.environ.get("FAKE_DELAY", "0.2"))
