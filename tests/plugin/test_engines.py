@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -212,3 +214,45 @@ def test_a_killed_run_leaves_no_process_and_is_resumed_with_a_new_engine(
     result = project.runpytest_subprocess(*SMALL, "--qbench-model=vllm:tiny", "--qbench-resume", *workers)
     assert result.ret == 0, result.stdout.str() + result.stderr.str()
     check_whole(project)
+
+
+@pytest.mark.campaign
+def test_fifty_seeded_kills_of_engine_and_pytest_lose_no_item_and_leave_no_process(project: pytest.Pytester) -> None:
+    """Kills come at random moments, also while the engine starts; a killed pytest is resumed."""
+    rng, kills, args = random.Random(20231004), 0, ["--qbench-limit=400", *SMALL[1:], "--qbench-concurrency=4"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *args, "--qbench-model=vllm:tiny"]
+    environment = {**os.environ, "FAKE_PAUSE": "0.05"}
+    log = project.path / "output.txt"
+    resumed: list[str] = []
+    while kills < 50:
+        before = len(pids(project.path))
+        with log.open("ab") as output:
+            run = subprocess.Popen(
+                [*command, *resumed], cwd=project.path, env=environment, stdout=output, stderr=output
+            )
+        _wait_until(lambda b=before: len(pids(project.path)) > b, run)
+        while run.poll() is None and kills < 50:
+            time.sleep(rng.uniform(0.0, 1.0))
+            kills += 1
+            if rng.random() < 0.25:
+                run.kill()
+                run.wait()
+                break
+            engine = pids(project.path)[-2]  # the last start's own pid; its child's is the last one
+            if running([engine]):
+                os.kill(engine, signal.SIGKILL)
+        if run.poll() is None:
+            run.wait(300)
+        assert gone(pids(project.path)), log.read_text()[-2000:]
+        resumed = ["--qbench-resume"] if (project.path / "run" / "records.jsonl").exists() else []
+    done = subprocess.run(
+        [*command, *resumed], cwd=project.path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    check_whole(project, items=400)
+
+
+def _wait_until(is_met: Callable[[], bool], run: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + 120
+    while not is_met() and run.poll() is None and time.monotonic() < end:
+        time.sleep(0.02)
