@@ -12,6 +12,7 @@ from pytest_qbench.cli.command import Commands, show
 from pytest_qbench.errors import CANNOT_TELL, NOT_MEASURED, UsageError
 from pytest_qbench.prompts import ANSWER_MODES
 from pytest_qbench.scoring.protocols import PROTOCOLS
+from pytest_qbench.untrusted.files import write_text
 
 if TYPE_CHECKING:
     from pytest_qbench.gates.evaluate import Limits
@@ -95,14 +96,29 @@ def _measured(
     a = Side.of("A", arguments.a, arguments.a_arg)
     b = Side.of("B", arguments.b, arguments.b_arg)
     folder = arguments.dir or FOLDER / datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
-    if folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"--dir={folder}: is not empty; name a new folder")
+    if a.folder and b.folder:
+        if given := [name for name in _SHARED if getattr(arguments, name) is not None]:
+            raise UsageError(f"--{given[0].replace('_', '-')}: both sides are finished runs, so nothing is measured")
+    else:
+        _create(folder, is_default=arguments.dir is None)
     measurement = Measurement(folder, tuple(_options(arguments, a, b)), lambda text: show(text, flush=True))
     found: dict[str, Results] = {}
     for side in (a, b):
         found[side.name] = measurement.results(side)
         check_complete(side.name, found[side.name], limits)
     return found["A"], found["B"], *_noise(arguments, limits, measurement, (a, b), found)
+
+
+def _create(folder: Path, *, is_default: bool) -> None:
+    """Create the folder of the runs. The default one is kept out of version control, as run folders are."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"--dir={folder}: is not an empty folder; name a new one")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if is_default and not (ignored := FOLDER.parent / ".gitignore").exists():
+            write_text(ignored, "*\n")
+    except OSError as e:
+        raise UsageError(f"--dir={folder}: cannot be written: {e.strerror}; name another folder") from e
 
 
 def _noise(

@@ -118,7 +118,7 @@ class EngineModel(OpenAIModel):
         for deaths in range(SHARED_DEATHS + 1):
             async with self._lane.alone() if deaths == SHARED_DEATHS else self._lane.together():
                 state = self._server.state()
-                if state.state != "ready":
+                if deaths or state.state != "ready":
                     state = await asyncio.to_thread(self._server.wait_until_ready)
                 request = asyncio.ensure_future(super()._chat(prompt, images, prefix, **body))
                 try:

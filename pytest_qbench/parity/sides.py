@@ -96,7 +96,6 @@ class Measurement:
 
     def _measure(self, side: Side, folder: str, arguments: Sequence[str], *more: str) -> Results:
         run, log = self.folder / folder, self.folder / f"{folder}.log"
-        self.folder.mkdir(parents=True, exist_ok=True)
         settings = self.folder / "pytest.ini"
         settings.write_text("[pytest]\n")  # an own one: that of a project could ask the two sides differently
         command = [

@@ -100,7 +100,9 @@ def test_incomplete_failed_and_incomparable_sides_exit_with_10(tmp_path: Path, p
         (["A", "A", "--margin=perception.flips=0"], "--margin=perception.flips=0: MEASURE=VALUE above 0"),
         (["A", "A", "--margin=speed=1"], "measures: perception.drift, perception.flips"),
         (["A", "A", "--max-errors=2"], "numbers from 0 to 1"),
-        (["A", "A", "--dir=A"], "--dir=A: is not empty"),
+        (["A", "random:0", "--dir=A"], "--dir=A: is not an empty folder"),
+        (["A", "random:0", "--dir=A/summary.json"], "--dir=A/summary.json: is not an empty folder"),
+        (["A", "A", "--limit=3"], "--limit: both sides are finished runs, so nothing is measured"),
         (["random:0", "random:0", "--limit=none"], "A: --qbench-limit=none: not a whole number"),
     ],
 )
@@ -136,4 +138,5 @@ def test_models_are_measured_with_the_same_options_and_then_as_the_finished_run_
     status, out = run("first/a", "random:0")
     assert (status, "EQUAL within the margins" in out) == (0, True), out
     assert "noise floor: B measured again" in out
+    assert (tmp_path / ".qbench" / ".gitignore").read_text() == "*\n"
     assert not (tmp_path / "first" / "pytest.ini").read_text().replace("[pytest]\n", "")
