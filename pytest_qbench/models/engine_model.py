@@ -117,9 +117,8 @@ class EngineModel(OpenAIModel):
         """Send a request. If the engine dies, wait until it is ready again and repeat the request."""
         for deaths in range(SHARED_DEATHS + 1):
             async with self._lane.alone() if deaths == SHARED_DEATHS else self._lane.together():
-                state = self._server.state()
-                if deaths or state.state != "ready":
-                    state = await asyncio.to_thread(self._server.wait_until_ready)
+                while (state := self._server.ready_state()) is None:
+                    await asyncio.sleep(WATCH)
                 request = asyncio.ensure_future(super()._chat(prompt, images, prefix, **body))
                 try:
                     if await self._is_answered(request, state.generation):
@@ -146,12 +145,11 @@ class EngineModel(OpenAIModel):
 
     async def _watch(self, generation: int) -> None:
         """Return when the engine of a generation is gone."""
-        while (state := self._server.state()).generation == generation and state.state == "ready":
-            try:
-                self._server.check_watched(state)
-            except ModelError:
-                return
-            await asyncio.sleep(WATCH)
+        try:
+            while (state := self._server.ready_state()) is not None and state.generation == generation:
+                await asyncio.sleep(WATCH)
+        except ModelError:
+            return  # given up: the next request says why
 
     def close(self) -> None:
         """End the watch and, if this process started it, the engine."""
@@ -191,8 +189,9 @@ class _Lane:
         async with self._changed:
             await self._changed.wait_for(lambda: not self._alone)
             self._alone = True  # no further request starts
-            await self._changed.wait_for(lambda: not self._together)
         try:
+            async with self._changed:
+                await self._changed.wait_for(lambda: not self._together)
             yield
         finally:
             async with self._changed:

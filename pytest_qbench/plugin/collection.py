@@ -209,7 +209,11 @@ def open_run_folder(config: pytest.Config, run: Run) -> None:
             check_baseline(config, run)
             folder = run.recorder.folder
             if is_controller(config) and run.request.spec is not None and run.request.spec.is_managed:
-                run.engine.start(folder.path)
+                server = run.engine.start(folder.path)
+                reporter = config.pluginmanager.getplugin("terminalreporter")
+                if reporter is not None:
+                    reporter.ensure_newline()
+                    reporter.write_line(printable(f"qbench: {server.engine}: starting, log in {folder.path}"))
     except UsageError as e:
         raise pytest.UsageError(str(e)) from e
 

@@ -65,15 +65,16 @@ class RunningServer:
         """`engine` is the name for messages."""
         self.engine, self.address = engine, address
         self.folder = Path(address.folder)
-        self._known: tuple[int, State] = (0, State())
+        self._known: tuple[tuple[int, int], State] = ((0, 0), State())
 
     def state(self) -> State:
         """Return the state, read again only where its file changed."""
         path = self.folder / STATE
         try:
-            changed = path.stat().st_mtime_ns
-            if changed != self._known[0]:
-                self._known = changed, State(**parse_json(read_text(path, 1 << 16)))
+            found = path.stat()
+            version = found.st_ino, found.st_mtime_ns  # each state is a new file, as clocks of file systems are coarse
+            if version != self._known[0]:
+                self._known = version, State(**parse_json(read_text(path, 1 << 16)))
         except FileNotFoundError:
             return State()
         return self._known[1]
@@ -85,20 +86,22 @@ class RunningServer:
         """
         began = time.monotonic()
         due = began + NEWS
-        while True:
-            state = self.state()
-            if state.state == "ready":
-                self.check_watched(state)
-                return state
-            if state.state in ("failed", "stopped"):
-                raise self._failure(state.reason or "was stopped")
-            self.check_watched(state)
-            if state.supervisor is None and time.monotonic() - began > UNSTARTED:
+        while (state := self.ready_state()) is None:
+            if self.state().supervisor is None and time.monotonic() - began > UNSTARTED:
                 raise self._failure("was not started by the process that had to")
             if time.monotonic() >= due:
                 due += NEWS
                 tell(f"{self.engine}: starting since {time.monotonic() - began:.0f} s: {self._last_line()}")
             time.sleep(STEP)
+        return state
+
+    def ready_state(self) -> State | None:
+        """Return the state of a ready server, None if it starts. Raises `ModelError` if it is given up or gone."""
+        state = self.state()
+        if state.state in ("failed", "stopped"):
+            raise self._failure(state.reason or "was stopped")
+        self.check_watched(state)
+        return state if state.state == "ready" else None
 
     def check_watched(self, state: State) -> None:
         """Raise `ModelError` if the process that watches the server is gone: it took the server with it."""

@@ -69,6 +69,7 @@ def test_an_engine_is_started_once_measured_and_stopped(project: pytest.Pytester
     result = project.runpytest_subprocess(*SMALL, *args, *workers)
     assert result.ret == 0, result.stdout.str() + result.stderr.str()
     check_whole(project)
+    assert ("qbench: vllm: starting, log in " in result.stdout.str()) == bool(workers)
     ((program, *line),) = started(project)
     folder, name = line[1], line[3]
     assert (program, line[0], line[2]) == ("vllm", "serve", "--served-model-name")
