@@ -18,7 +18,7 @@ from pytest_qbench.servers.server import LOG, STATE, Address, RunningServer, Ser
 from tests.servers.fake_engine import install
 
 OWNER = """
-import json, sys, time
+import os, sys, time
 from pathlib import Path
 from pytest_qbench.servers.server import Address, Server
 folder, command = Path(sys.argv[1]), sys.argv[2]
@@ -174,7 +174,7 @@ def test_a_server_ends_with_its_owner_however_that_ends(tmp_path: Path, number: 
 def test_a_fork_that_outlives_the_owner_does_not_keep_the_server(tmp_path: Path) -> None:
     """The fork holds the pipe open."""
     command = install(tmp_path / "bin", "vllm")
-    code = OWNER.replace('print("ready", flush=True)', "import os\nfork = os.fork()\nif fork: print(fork, flush=True)")
+    code = OWNER.replace('print("ready", flush=True)', "fork = os.fork()\nif fork: print(fork, flush=True)")
     owner = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(command)], stdout=subprocess.PIPE,
                              env={**os.environ, "FAKE_PIDS": str(tmp_path / "pids")})  # fmt: skip
     assert owner.stdout is not None
