@@ -72,10 +72,10 @@ def judged_rows(run: FinishedRun) -> list[JudgedRow]:
     return found
 
 
-def _harm(row: Metric) -> tuple[int, float]:
-    """Return a key that sorts rows by verdict, then by the change in margins, worst first."""
+def _harm(row: Metric) -> tuple[int, bool, float]:
+    """Return a key that sorts rows by verdict, the mean of datasets first, then by change in margins, worst first."""
     rank = _WORST_VERDICTS.index(row.verdict) if row.verdict in _WORST_VERDICTS else len(_WORST_VERDICTS)
-    return rank, (row.delta or 0.0) / (row.margin or 1.0)
+    return rank, row.dataset is not None, (row.delta or 0.0) / (row.margin or 1.0)
 
 
 def tile_rows(run: FinishedRun) -> list[JudgedRow]:
