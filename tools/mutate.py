@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 TESTS = {
     "pytest_qbench/stats/agreement.py": ["stats/test_agreement.py", "metrics/test_diagnostics.py"],
     "pytest_qbench/stats/correlation.py": ["stats/test_correlation.py"],
-    "pytest_qbench/stats/design_effect.py": ["stats/test_paired.py", "stats/test_paired_binary.py"],
+    "pytest_qbench/stats/design_effect.py": ["stats/test_design_effect.py"],
     "pytest_qbench/stats/influence.py": ["stats/test_correlation.py"],
     "pytest_qbench/stats/intervals.py": ["stats/test_paired.py", "stats/test_paired_binary.py"],
     "pytest_qbench/stats/logistic.py": ["metrics/test_diagnostics.py"],
