@@ -44,7 +44,7 @@ TESTS = {
     "pytest_qbench/gates/arguments.py": ["gates/test_arguments.py"],
     "pytest_qbench/gates/comparison.py": ["gates/test_evaluate.py", "metrics/test_drift.py"],
     "pytest_qbench/gates/evaluate.py": ["gates/test_evaluate.py"],
-    "pytest_qbench/gates/flips.py": ["gates/test_evaluate.py"],
+    "pytest_qbench/gates/flips.py": ["gates/test_flips.py", "gates/test_evaluate.py"],
     "pytest_qbench/gates/margins.py": ["gates/test_planning.py"],
     "pytest_qbench/gates/planning.py": ["gates/test_planning.py"],
     "pytest_qbench/gates/reasons.py": ["gates/test_reasons.py", "gates/test_evaluate.py"],
