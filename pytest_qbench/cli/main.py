@@ -17,6 +17,7 @@ COMMANDS = (
     "compare",
     "datasets",
     "doctor",
+    "export",
     "merge",
     "models",
     "plan",
