@@ -18,6 +18,7 @@ COMMANDS = (
     "datasets",
     "doctor",
     "export",
+    "github",
     "merge",
     "models",
     "plan",

@@ -16,8 +16,7 @@ GATE = {
 }  # fmt: skip
 KINDS: dict[str, dict[str, Any]] = {
     "passed": {"verdict": "PASS: 1 of 1 gates hold", "gates": [GATE]},
-    "failed": {"verdict": "REGRESSED: perception.accuracy",
-               "gates": [{**GATE, "verdict": "regressed", "outcome": "fail"}]},
+    "failed": {"verdict": "REGRESSED: perception.accuracy"},  # with the gate of `run_folder`
     "cannot tell": {"verdict": "CANNOT TELL: perception.accuracy",
                     "gates": [{**GATE, "verdict": "inconclusive", "outcome": "inconclusive"}]},
     "not measured": {"verdict": "NOT MEASURED: 3 items have no record", "gates": []},
