@@ -17,6 +17,8 @@ COMMANDS = (
     "compare",
     "datasets",
     "doctor",
+    "export",
+    "github",
     "merge",
     "models",
     "plan",

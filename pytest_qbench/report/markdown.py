@@ -34,12 +34,12 @@ SIGNS = {"good": "✅", "bad": "❌", "open": "❔"}
 CUT = "\n\nThe report was cut here: it is larger than GitHub shows. The run folder holds all of it.\n"
 
 
-def markdown(run: FinishedRun) -> str:
-    """Return the report in GitHub's Markdown. If it exceeds `MOST` bytes, the last blocks are left out."""
+def markdown(run: FinishedRun, most: int = MOST) -> str:
+    """Return the report in GitHub's Markdown. If it exceeds `most` bytes, the last blocks are left out."""
     text, size = "", 0
     for block in _blocks(run):
         size += len(block.encode()) + 2
-        if size > MOST - len(CUT):
+        if size > most - len(CUT):
             return text + CUT
         text += ("\n\n" if text else "") + block
     return text + "\n"
