@@ -22,6 +22,7 @@ COMMANDS = (
     "plan",
     "report",
     "study",
+    "why",
 )
 
 BROKEN_PIPE_STATUS = 141

@@ -45,6 +45,9 @@ _NAMED: Mapping[str, tuple[str, ...]] = {
     JUDGE: ("judge",),
 }
 """The conditions that concern a stage, by the beginning of their names; other stages of the model have those of VISION."""
+_NAMES = ("model.name", "model.target", "began")
+"""Entries that only name a side."""
+_LONG = 50
 _AFFINE, _CORRELATED = 0.9995, 0.98
 
 
@@ -59,6 +62,8 @@ def causes(first: str, stage: Stage, pairs: Sequence[Pair], a: Traces, b: Traces
             found.append(max(set(known), key=known.count))
     if stage.where and (weights := _weights(stage.where, a, b)):
         found.append(weights)
+    if stage.where and (others := _other_weights(first, a, b)):
+        found.append(f"Weights also differ in: {', '.join(others)}.")
     found += [f"Setting {text}." for text in _named_conditions(first, a, b)]
     found.append(USUAL[first])
     return list(dict.fromkeys(found))
@@ -67,15 +72,21 @@ def causes(first: str, stage: Stage, pairs: Sequence[Pair], a: Traces, b: Traces
 def differing_conditions(a: Traces, b: Traces) -> list[str]:
     """Return each setting that both sides state and that differs, as ``model.dtype: float32 -> bfloat16``."""
     return [
-        f"{key}: {_short(a.conditions[key])} -> {_short(b.conditions[key])}"
+        f"{key}: {' -> '.join(_short_pair(a.conditions[key], b.conditions[key]))}"
         for key in a.conditions
-        if key in b.conditions and a.conditions[key] != b.conditions[key]
+        if key in b.conditions and a.conditions[key] != b.conditions[key] and key not in _NAMES
     ]
 
 
-def _short(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= 60 else f"{flat[:57]}..."
+def _short_pair(a: str, b: str) -> tuple[str, str]:
+    """Return two texts in one line each; of long ones the part from the first difference on."""
+    one, other = (" ".join(text.split()) for text in (a, b))
+    if max(len(one), len(other)) <= _LONG:
+        return one, other
+    start = next((i for i, (x, y) in enumerate(zip(one, other, strict=False)) if x != y), min(len(one), len(other)))
+    begin = max(0, start - 10)
+    cut = [f"{'...' if begin else ''}{text[begin : begin + _LONG]}" for text in (one, other)]
+    return tuple(f"{c}{'...' if begin + _LONG < len(t) else ''}" for c, t in zip(cut, (one, other), strict=True))  # type: ignore[return-value]
 
 
 def _named_conditions(first: str, a: Traces, b: Traces) -> list[str]:
@@ -93,6 +104,12 @@ def _weights(part: str, a: Traces, b: Traces) -> str | None:
     if digest != other_digest:
         return f"The weights of {part} differ, in the same dtype ({dtype})."
     return f"The weights of {part} are the same: it is computed otherwise, or gets other inputs."
+
+
+def _other_weights(first: str, a: Traces, b: Traces) -> list[str]:
+    """Return the other stages some of whose weights differ."""
+    changed = [stage for name, stage in a.stages.items() if a.weights.get(name) != b.weights.get(name)]
+    return [stage for stage in dict.fromkeys(changed) if stage != first]
 
 
 def _image_pair(first: str, one: object, other: object) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:

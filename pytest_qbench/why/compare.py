@@ -212,9 +212,12 @@ def _of_layers(stage: str, layers: Sequence[Layer], pairs: Sequence[Pair], a: Tr
 
 def same_reply(a: Record, b: Record, noise: Noise) -> bool:
     """Return whether two replies are the same, their log-probabilities up to noise."""
+    # One side may have recorded further words.
+    shares = not a.logprobs or not b.logprobs or bool(a.logprobs.keys() & b.logprobs.keys())
     return (
         a.response == b.response
-        and (a.logprobs or {}).keys() == (b.logprobs or {}).keys()
+        and bool(a.logprobs) == bool(b.logprobs)
+        and shares
         and logprob_difference(a, b) <= BEYOND * max(noise.logprobs, LOGPROB_ROUNDING)
     )
 
