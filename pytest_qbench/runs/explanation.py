@@ -80,12 +80,36 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class SliceLoss:
+    """The change of a slice of one task's items against the other items of the task.
+
+    `inside` and `outside` are mean changes: of right answers, of judged sums, or of the agreement of ranks with the
+    MOS. `rate` is the adjusted p-value for the false discovery rate. `found`: whether the slice carries a drop.
+    `aliases` are further names of nearly the same items; `score` orders slices.
+    """
+
+    task: str
+    name: str
+    aliases: tuple[str, ...]
+    n: int
+    inside: float
+    outside: float
+    lost: int
+    gained: int
+    p_value: float
+    rate: float
+    score: float
+    found: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Why B differs from A.
 
     `first` is the first stage that departs beyond noise, None if none does. `also` are stages that depart on their own.
     `causes` are sentences about what usually causes it, `conditions` the settings that differ, `unseen` what could not
-    be compared.
+    be compared. `slices` are the tested slices of all items, the most certain first; `images_measured` says whether
+    those by measured properties of the images are among them.
     """
 
     a: str
@@ -101,6 +125,8 @@ class Explanation:
     pictures: tuple[Picture, ...] = ()
     examples: tuple[Example, ...] = ()
     items: tuple[str, ...] = ()
+    slices: tuple[SliceLoss, ...] = ()
+    images_measured: bool = False
 
     def stage(self, name: str) -> Stage:
         """Return the comparison of one stage. Raises `KeyError`."""
@@ -122,8 +148,10 @@ class Explanation:
             raise ValueError(f"stage {wrong[0].name!r} {wrong[0].state!r} is unknown")
         if wrong := [p for p in parts["pictures"] if not p.url.startswith(_IMAGES)]:
             raise ValueError("a picture is no PNG file")
+        slices = tuple(SliceLoss(**{**entry, "aliases": tuple(entry["aliases"])}) for entry in data["slices"])
         texts = {name: tuple(data[name]) for name in ("also", "causes", "conditions", "unseen", "items")}
-        return cls(data["a"], data["b"], data["verdict"], data["first"], **texts, **parts)
+        return cls(data["a"], data["b"], data["verdict"], data["first"], **texts, **parts, slices=slices,
+                   images_measured=data["images_measured"])  # fmt: skip
 
 
 _NUMBER = Maybe(float)
@@ -132,6 +160,11 @@ _SHAPE: Shape = {
     "unseen": [str], "items": [str], "pictures": [{"caption": str, "url": str}],
     "examples": [{"item": str, "asked": str, "a": str, "b": str}],
     "layers": [{"name": str, "stage": str, "difference": float, "noise": float, "departs": bool}],
+    "images_measured": bool,
+    "slices": [{
+        "task": str, "name": str, "aliases": [str], "n": int, "inside": float, "outside": float, "lost": int,
+        "gained": int, "p_value": float, "rate": float, "score": float, "found": bool,
+    }],
     "stages": [{
         "name": str, "state": str, "compared": int, "differing": int, "difference": _NUMBER, "noise": _NUMBER,
         "where": str, "detail": str,
