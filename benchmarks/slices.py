@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,12 @@ import numpy as np
 from pytest_qbench.data.load import MINI, open_datasets
 from pytest_qbench.items import Item
 from pytest_qbench.records import Key, Record
-from pytest_qbench.why.image_properties import properties
+from pytest_qbench.why.image_properties import properties as measure
 from pytest_qbench.why.slices import candidates, find_slices
 
+properties = cache(measure)
 RIGHT, CHURN, FAULT = 0.8, 0.02, 0.6
-"""Share of right answers, flips of any item in each direction, and share of a slice's right answers that a fault loses."""
+"""Share of right answers, of flips of any item, and of a slice's right answers that a fault loses."""
 
 
 def questions() -> dict[Key, Item]:

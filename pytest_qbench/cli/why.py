@@ -21,7 +21,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "why", help="name the first stage where a model B departs from A, each a model, a baseline or a finished run"
     )
-    parser.add_argument("a", metavar="A", help="the reference: a model as in --qbench-model, a baseline or a run folder")
+    parser.add_argument("a", metavar="A", help="the reference: a model as in --qbench-model, a baseline, a run folder")
     parser.add_argument("b", metavar="B", help="the candidate, of the same kinds")
     for side in ("a", "b"):
         parser.add_argument(
@@ -32,7 +32,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--data-b", metavar="SPEC", help="another copy of the data for B. Default: that of A")
     parser.add_argument("--datasets", metavar="A,B", help="some of its datasets. Default: all")
     parser.add_argument("--split", default="dev", choices=("dev", "test"), help="Default: dev")
-    parser.add_argument("--answer", choices=ANSWER_MODES, help="Default: as a recorded side was asked, or the alias of A")
+    parser.add_argument("--answer", choices=ANSWER_MODES, help="Default: that of a recorded side, or of an alias")
     parser.add_argument("--prompts", metavar="NAME|FILE", help="Default: those of a recorded side, or default")
     parser.add_argument("--items", type=int, default=16, metavar="N", help="items looked at, at most 16. Default: 16")
     parser.add_argument(
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the explanation. Return 0 if no stage differs, 1 if one does, 10 if nothing could be compared."""
     from pytest_qbench.errors import NOT_MEASURED
     from pytest_qbench.prompt_sets.read import name_or_path, read_prompt_set
-    from pytest_qbench.report.why import why_lines
+    from pytest_qbench.report.why_text import why_lines
     from pytest_qbench.why.choose import MOST
     from pytest_qbench.why.sources import asking, explain_named, named
 
@@ -88,12 +88,13 @@ def _write(arguments: argparse.Namespace, found: object) -> None:
     """Write the files that the user named. Raises `UsageError` for one that cannot be written."""
     import json
 
-    from pytest_qbench.report.why import why_markdown, why_page
+    from pytest_qbench.report.why_markdown import why_markdown
+    from pytest_qbench.report.why_page import why_page
     from pytest_qbench.runs.explanation import Explanation
 
     assert isinstance(found, Explanation)
-    made = {
-        "html": lambda: why_page(found), "md": lambda: "\n".join(why_markdown(found)) + "\n",
+    made: dict[str, Callable[[], str]] = {
+        "html": lambda: why_page(found), "md": lambda: "\n\n".join(why_markdown(found)) + "\n",
         "json": lambda: json.dumps(found.to_json(), indent=1, ensure_ascii=False) + "\n",
     }  # fmt: skip
     for name, text in made.items():

@@ -24,7 +24,7 @@ from pytest_qbench.report.headline import headline
 from pytest_qbench.report.item_table import columns
 from pytest_qbench.report.markup import Markup, escaped, joined, tag
 from pytest_qbench.report.reference import reference_section
-from pytest_qbench.report.why import why_section
+from pytest_qbench.report.why_section import why_section
 
 
 def page(run: FinishedRun) -> str:

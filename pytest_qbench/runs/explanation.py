@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -140,18 +140,21 @@ class Explanation:
     def from_json(cls, data: Mapping[str, Any]) -> Explanation:
         """Return the explanation of a file's content. Raises `ValueError` for a wrong shape."""
         check_shape(data, _SHAPE)
-        parts = {
-            name: tuple(kind(**entry) for entry in data[name])
-            for name, kind in (("stages", Stage), ("layers", Layer), ("pictures", Picture), ("examples", Example))
-        }
-        if wrong := [s for s in parts["stages"] if s.name not in STAGES or s.state not in STATES]:
-            raise ValueError(f"stage {wrong[0].name!r} {wrong[0].state!r} is unknown")
-        if wrong := [p for p in parts["pictures"] if not p.url.startswith(_IMAGES)]:
+        stages = tuple(Stage(**entry) for entry in data["stages"])
+        pictures = tuple(Picture(**entry) for entry in data["pictures"])
+        if wrong := next((s for s in stages if s.name not in STAGES or s.state not in STATES), None):
+            raise ValueError(f"stage {wrong.name!r} {wrong.state!r} is unknown")
+        if any(not picture.url.startswith(_IMAGES) for picture in pictures):
             raise ValueError("a picture is no PNG file")
         slices = tuple(SliceLoss(**{**entry, "aliases": tuple(entry["aliases"])}) for entry in data["slices"])
-        texts = {name: tuple(data[name]) for name in ("also", "causes", "conditions", "unseen", "items")}
-        return cls(data["a"], data["b"], data["verdict"], data["first"], **texts, **parts, slices=slices,
-                   images_measured=data["images_measured"])  # fmt: skip
+        also, causes, conditions, unseen, items = (
+            tuple(data[name]) for name in ("also", "causes", "conditions", "unseen", "items")
+        )
+        return cls(
+            data["a"], data["b"], data["verdict"], data["first"], also, stages,
+            tuple(Layer(**entry) for entry in data["layers"]), causes, conditions, unseen, pictures,
+            tuple(Example(**entry) for entry in data["examples"]), items, slices, data["images_measured"],
+        )  # fmt: skip
 
 
 _NUMBER = Maybe(float)

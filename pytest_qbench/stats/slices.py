@@ -1,4 +1,4 @@
-"""Test whether a slice of the items lost more than the others: a permutation test that keeps dependent items together."""
+"""Test whether a slice of the items lost more than the others, by permutations that keep dependent items together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 DRAWS = 4000
-"""Permutations. The smallest p-value is 1 / (DRAWS + 1), small enough for 200 slices at a false discovery rate of 5 %."""
+"""Permutations. The smallest p-value, 1 / (DRAWS + 1), suffices for 200 slices at a false discovery rate of 5 %."""
 _BLOCK = 1 << 24
 """Numbers in memory at once."""
 
@@ -54,9 +54,6 @@ def compare_slices(
     deviation = np.sqrt(np.maximum(squares / draws - mean**2, 0.0))
     scores = np.divide(mean - observed, deviation, out=np.zeros_like(mean), where=deviation > 0)
     return SliceTests((1 + at_most) / (1 + draws), scores)
-
-
-
 
 
 def _units(units: Sequence[Hashable]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

@@ -8,7 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_qbench.runs.explanation import (
-    BYTES, DECODING, EXTRACTION, HEAD, IMAGE_TOKENS, JUDGE, LANGUAGE, PIXELS, PROJECTOR, PROMPT, TENSOR, VISION, Stage,
+    BYTES,
+    DECODING,
+    EXTRACTION,
+    HEAD,
+    IMAGE_TOKENS,
+    JUDGE,
+    LANGUAGE,
+    PIXELS,
+    PROJECTOR,
+    PROMPT,
+    TENSOR,
+    VISION,
+    Stage,
 )  # fmt: skip
 from pytest_qbench.why.compare import Pair
 from pytest_qbench.why.trace import Traces
@@ -21,7 +33,8 @@ USUAL: Mapping[str, str] = {
     IMAGE_TOKENS: "Usually the patch size, the number of crops, the limit of pixels or the place of the image in the "
     "template changed.",
     PROMPT: "Usually the chat template, the system text, the prompt set or the tokenizer changed.",
-    VISION: "Usually the weights of the vision tower changed, or how they are computed: quantisation, dtype, attention.",
+    VISION: "Usually the weights of the vision tower changed, or how they are computed: quantisation, dtype, "
+    "attention.",
     PROJECTOR: "Usually the weights of the projector changed, or the layer and tokens that it takes from the vision "
     "tower.",
     LANGUAGE: "Usually the weights of the language model changed, or how they are computed: quantisation, dtype, "
@@ -44,7 +57,7 @@ _NAMED: Mapping[str, tuple[str, ...]] = {
     EXTRACTION: ("pytest_qbench", "scoring", "unparsed", "answer"),
     JUDGE: ("judge",),
 }
-"""The conditions that concern a stage, by the beginning of their names; other stages of the model have those of VISION."""
+"""The conditions that concern a stage, by the beginning of their names. Other stages of the model: as VISION."""
 _NAMES = ("model.name", "model.target", "began")
 """Entries that only name a side."""
 _LONG = 50

@@ -34,9 +34,7 @@ def most_different(
     lists = []
     for task in TASKS:
         keys = [(item.task, item.id) for item in items]
-        own = [
-            item for item, key in zip(items, keys, strict=True) if item.task == task and key in a and key in b
-        ]
+        own = [item for item, key in zip(items, keys, strict=True) if item.task == task and key in a and key in b]
         own.sort(key=lambda item: -difference(a[item.task, item.id], b[item.task, item.id]))
         lists.append(own[:DESCRIPTIONS] if task == "description" else own)
     turns = [item for turn in zip_longest(*lists) for item in turn if item is not None]

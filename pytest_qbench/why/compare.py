@@ -5,13 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
 from pytest_qbench.records import Record
 from pytest_qbench.runs.explanation import (
-    BYTES, DECODING, DIFFERS, EXTRACTION, FOLLOWS, HARMLESS, HEAD, IMAGE_TOKENS, JUDGE, LANGUAGE, NOISE, PIXELS,
-    PROJECTOR, PROMPT, SAME, TENSOR, UNSEEN, VISION, Layer, Stage,
+    BYTES,
+    DECODING,
+    DIFFERS,
+    EXTRACTION,
+    FOLLOWS,
+    HARMLESS,
+    HEAD,
+    IMAGE_TOKENS,
+    JUDGE,
+    LANGUAGE,
+    NOISE,
+    PIXELS,
+    PROJECTOR,
+    PROMPT,
+    SAME,
+    TENSOR,
+    UNSEEN,
+    VISION,
+    Layer,
+    Stage,
 )  # fmt: skip
 from pytest_qbench.why.difference import relative_difference, whole_difference
 from pytest_qbench.why.sides import logprob_difference
@@ -248,7 +267,11 @@ def _extraction(a: Trace, b: Trace, noise: Noise) -> Found:
         return None
     difference = abs(one.score - other.score)
     departs = difference > BEYOND * max(noise.scores, LOGPROB_ROUNDING)
-    return difference, departs, f"the same log-probabilities give the score {one.score:.4g} in A, {other.score:.4g} in B"
+    return (
+        difference,
+        departs,
+        f"the same log-probabilities score {one.score:.4g} in A, {other.score:.4g} in B",
+    )
 
 
 def _is_near_tie(record: Record, noise: Noise) -> bool:
@@ -283,7 +306,7 @@ def _ordered(stages: Sequence[Stage]) -> list[Stage]:
     """Mark the stages that differ without effect on the next one, and those that follow from an earlier one."""
     by_name = {stage.name: stage for stage in stages}
     seen_path = [name for name in _IMAGE_PATH if by_name[name].state != UNSEEN]
-    for name, following in list(zip(seen_path, seen_path[1:], strict=False))[::-1]:
+    for name, following in list(pairwise(seen_path))[::-1]:
         if by_name[name].state == DIFFERS and by_name[following].state in (SAME, NOISE, HARMLESS):
             by_name[name] = replace(by_name[name], state=HARMLESS)
     names = [stage.name for stage in stages]

@@ -26,7 +26,8 @@ def token_differences(a: Floats, b: Floats) -> Floats:
     both = ~np.isfinite(a).all(axis=1) & ~np.isfinite(b).all(axis=1)
     found[both] = 0.0
     found[np.isnan(found)] = np.inf
-    return found.astype(np.float32)
+    differences: Floats = found.astype(np.float32)
+    return differences
 
 
 def whole_difference(a: Floats, b: Floats) -> float:

@@ -91,7 +91,7 @@ def _first_tensor(output: Any) -> Tensor | None:
 
 def _projected(rows: Tensor) -> Tensor:
     width = rows.shape[-1]
-    return rows if width <= DIRECTIONS else rows @ _directions(width).to(rows.device)
+    return rows if width <= DIRECTIONS else torch.matmul(rows, _directions(width).to(rows.device))
 
 
 @cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,6 @@ _JPEG_LUMA = (
 """The luminance table of the JPEG standard (ITU-T T.81, table K.1), row by row."""
 
 
-@cache
 def properties(image: ImageSource) -> dict[str, float]:
     """Return the properties of an image by name, those that it has. Empty for an image that cannot be read.
 
@@ -37,7 +35,9 @@ def properties(image: ImageSource) -> dict[str, float]:
         opened = open_image(image.read())
         tables = getattr(opened, "quantization", None)
         pixels = np.asarray(to_rgb(opened))
-    except (ItemError, *decoding_errors()):
+    except ItemError:
+        return {}
+    except decoding_errors():
         return {}
     height, width = pixels.shape[:2]
     step = max(1, int(np.sqrt(height * width / _CROP**2)))

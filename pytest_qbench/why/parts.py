@@ -15,7 +15,7 @@ from torch import nn
 
 from pytest_qbench.runs.explanation import HEAD, LANGUAGE, PROJECTOR, VISION
 
-_BETWEEN = re.compile(r"merger|project|connector|adapter|aligner|resampler|perceiver|qformer|multi_modal", re.IGNORECASE)
+_BETWEEN = re.compile(r"merger|project|connector|adapter|aligner|resampler|perceiver|qformer|multi_modal")
 """Names of modules between the vision tower and the language model, where they are inside the tower's module."""
 
 

@@ -39,7 +39,8 @@ def image_at(stage: str, trace: Trace) -> NDArray[np.float64] | None:
     for name, value in trace.tensors.items():
         if name.startswith("pixel_values") and value.ndim >= 3 and value.shape[-3] == 3:
             plane = value.reshape(-1, *value.shape[-3:])[0]
-            return plane.transpose(1, 2, 0).astype(np.float64)
+            image: NDArray[np.float64] = plane.transpose(1, 2, 0).astype(np.float64)
+            return image
     return None
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
 
 from pytest_qbench.data.identity import picture_hash
 from pytest_qbench.engine.dispatch import ITEM_FAILURES, BatchBuilder, PromptSettings
@@ -21,12 +19,20 @@ from pytest_qbench.models.base import MatchesItems, Model, SupportsReplay
 from pytest_qbench.prompts import Prompt
 from pytest_qbench.records import Key, Record, Response
 from pytest_qbench.runs.explanation import (
-    BYTES, HEAD, IMAGE_TOKENS, LANGUAGE, PIXELS, PROJECTOR, PROMPT, TENSOR, VISION,
+    BYTES,
+    HEAD,
+    IMAGE_TOKENS,
+    LANGUAGE,
+    PIXELS,
+    PROJECTOR,
+    PROMPT,
+    TENSOR,
+    VISION,
 )  # fmt: skip
 from pytest_qbench.scoring.score import DEFAULT, Scoring, score
 from pytest_qbench.why.difference import relative_difference
 from pytest_qbench.why.endpoint import endpoint_tokens
-from pytest_qbench.why.trace import Noise, Tokens, Trace, Traces
+from pytest_qbench.why.trace import Noise, Trace, Traces
 
 if TYPE_CHECKING:
     from pytest_qbench.why.local import LocalProbe
@@ -68,7 +74,7 @@ class LiveSide:
             asked = _Asked(model, self.prompts, self.scoring)
             if isinstance(model, MatchesItems):
                 model.expect(items)
-            found = {(item.task, item.id): asked.trace(item) for item in items}
+            found: dict[Key, Trace] = {(item.task, item.id): asked.trace(item) for item in items}
             measured = asked.noise(items, found) if noise else Noise()
             probe = asked.probe
             conditions = {"model": model.describe(), **(probe.conditions() if probe else {})}
@@ -101,7 +107,6 @@ class _Asked:
 
     def trace(self, item: Item) -> Trace:
         """Return the trace of one item."""
-        parts: dict[str, Any] = {}
         with self._recording() as parts:
             response, given = self._query([item])
         record = self._record(item, response[0])
@@ -142,8 +147,11 @@ class _Asked:
 
     @contextmanager
     def _recording(self) -> Iterator[dict[str, Any]]:
-        with self.probe.recorder.recording() if self.probe is not None else nullcontext({}) as found:
-            yield found
+        if self.probe is None:
+            yield {}
+        else:
+            with self.probe.recorder.recording() as found:
+                yield found
 
     def _query(self, items: Sequence[Item]) -> tuple[Sequence[Response | ItemError], list[Prompt]]:
         if isinstance(self.model, SupportsReplay):
@@ -188,7 +196,7 @@ class RecordedSide:
 
     def trace(self, items: Sequence[Item], *, noise: bool) -> Traces:
         """Return the recorded replies and conditions."""
-        found = {}
+        found: dict[Key, Trace] = {}
         for item in items:
             key = item.task, item.id
             record = self.records[key]
@@ -204,6 +212,3 @@ def logprob_difference(a: Record, b: Record) -> float:
     """Return the largest difference of a log-probability that both records have, 0 without one."""
     shared = (a.logprobs or {}).keys() & (b.logprobs or {}).keys()
     return max((abs((a.logprobs or {})[key] - (b.logprobs or {})[key]) for key in shared), default=0.0)
-
-
-__all__ = ["LiveSide", "RecordedSide", "Side", "Tokens", "logprob_difference", "np"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +28,11 @@ GROUPS = 60
 """Groups at which items about one photo count as one unit; with fewer, items that show one image do."""
 _SAME = 0.95
 """Slices that share so much of their items are one slice under several names."""
-_COMMON = frozenset(
-    "the and are for with this that these those which what how does have has its can not into from been more most some "
-    "any than there where when who image picture photo photograph in is of a an to it at by on or do".split()
-)
+_COMMON = frozenset({
+    "and", "any", "are", "been", "can", "does", "for", "from", "has", "have", "how", "image", "into", "its",
+    "more", "most", "not", "photo", "photograph", "picture", "some", "than", "that", "the", "there", "these",
+    "this", "those", "what", "when", "where", "which", "who", "with",
+})  # fmt: skip
 
 Pair = tuple[Record, Record]
 Properties = Callable[[ImageSource], Mapping[str, float]]
@@ -63,7 +64,7 @@ def find_slices(
 
 
 def _changes(task: str, pairs: Sequence[Pair]) -> dict[Key, float]:
-    """Return the change of each item, negative for a loss: of right answers, judged means, or agreement with the MOS."""
+    """Return the change of each item, negative for a loss: right answers, judged means, agreement with the MOS."""
     found: dict[Key, float] = {}
     if task == "assessment":
         by_dataset: dict[str, list[Pair]] = {}
@@ -106,7 +107,7 @@ def _tested(
     ]  # fmt: skip
 
 
-def _units(items: Sequence[Item]) -> list[object]:
+def _units(items: Sequence[Item]) -> list[Hashable]:
     """Return what moves together with each item."""
     groups = [item.group for item in items]
     if len(set(groups)) >= GROUPS:
@@ -115,7 +116,7 @@ def _units(items: Sequence[Item]) -> list[object]:
 
 
 def candidates(items: Sequence[Item], properties: Properties | None) -> dict[str, NDArray[np.bool_]]:
-    """Return the slices of a task's items by name, (n,) each: those that are neither too small nor nearly everything."""
+    """Return the slices of a task's items by name, (n,) each, but none that is too small or nearly everything."""
     labels: list[set[str]] = [set() for _ in items]
     words = Counter(word for item in items for word in _words(item))
     common = {word for word, _ in words.most_common(WORDS)}
@@ -140,7 +141,12 @@ def _words(item: Item) -> set[str]:
 
 def _add_properties(labels: Sequence[set[str]], items: Sequence[Item], properties: Properties) -> None:
     """Label the lowest and the highest quarter of each measured property."""
-    measured = [properties(item.images[0]) if item.images else {} for item in items]
+    known_images: dict[ImageSource, Mapping[str, float]] = {}
+    for item in items:
+        for image in item.images[:1]:
+            if image not in known_images:
+                known_images[image] = properties(image)
+    measured = [known_images[item.images[0]] if item.images else {} for item in items]
     for name in dict.fromkeys(key for each in measured for key in each):
         values = np.array([each.get(name, np.nan) for each in measured])
         known = values[~np.isnan(values)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pytest_qbench.baseline.align import align
 from pytest_qbench.baseline.baseline import Baseline
@@ -18,7 +18,7 @@ from pytest_qbench.models.base import Model
 from pytest_qbench.models.load import load_model
 from pytest_qbench.models.specs import ModelSpec, aliases, check, check_args, parse_model_args, parse_spec
 from pytest_qbench.prompt_sets.read import is_file, packaged_set
-from pytest_qbench.prompts import DEFAULT_PROMPTS, ANSWER_MODES, AnswerMode, PromptSet
+from pytest_qbench.prompts import ANSWER_MODES, DEFAULT_PROMPTS, AnswerMode, PromptSet
 from pytest_qbench.records import Key, Record
 from pytest_qbench.runs.explanation import Explanation
 from pytest_qbench.runs.read import read_run
@@ -91,7 +91,7 @@ def named(text: str, arguments: Sequence[str], option: str) -> Named:
         found = Recorded(f"baseline {folder.name}", baseline.records, {}, baseline.fingerprint, baseline)
     elif (folder / SUMMARY).is_file():
         results = read_run(folder)
-        records = {(record.task, record.item): record for record in results.records}
+        records: dict[Key, Record] = {(record.task, record.item): record for record in results.records}
         found = Recorded(f"run {folder.name}", records, results.expected, results.fingerprint)
     else:
         spec, args = parse_spec(text), parse_model_args(arguments)
@@ -110,9 +110,7 @@ def asking(sides: Sequence[Named], answer: str | None, prompts: PromptSet | None
     mode = answer or (made.answer if made else None) or stated or "generate"
     if mode not in ANSWER_MODES:
         raise UsageError(f"{mode}: an answer mode of another version; name one with --answer")
-    return Asking(
-        cast("AnswerMode", mode), prompts or _recorded_set(made), (made.scoring if made else None) or DEFAULT
-    )
+    return Asking(mode, prompts or _recorded_set(made), (made.scoring if made else None) or DEFAULT)
 
 
 def _recorded_set(made: Fingerprint | None) -> PromptSet:
@@ -145,8 +143,8 @@ def explain_named(
         others = _same_items(items, data_of_b()) if data_of_b else items
         one = live_side(a, asked, load).trace(items, noise=True)
         return compare_traces(one, live_side(b, asked, load).trace(others, noise=False), most)
-    expected = {(item.task, item.id): item for each in datasets for item in each.items}
-    recorded = (a.recorded or b.recorded)
+    expected: dict[Key, Item] = {(item.task, item.id): item for each in datasets for item in each.items}
+    recorded = a.recorded or b.recorded
     assert recorded is not None
     recorded = recorded.aligned(expected)
     known = [replace(d, items=tuple(i for i in d.items if (i.task, i.id) in recorded.records)) for d in datasets]
@@ -204,6 +202,3 @@ def _same_items(items: Sequence[Item], datasets: Sequence[Dataset]) -> list[Item
     if lost := [item.id for item in items if (item.task, item.id) not in found]:
         raise UsageError(f"--data-b: has no item {lost[0]}; name a copy of the same data")
     return [found[item.task, item.id] for item in items]
-
-
-

@@ -74,7 +74,9 @@ def set_filter(number: int, folder: Path) -> None:
 
 def add_system_text(folder: Path) -> None:
     path = folder / "chat_template.jinja"
-    path.write_text(path.read_text("utf-8").replace("{{ bos_token }}", "{{ bos_token }}You are a helpful assistant. "), "utf-8")
+    path.write_text(
+        path.read_text("utf-8").replace("{{ bos_token }}", "{{ bos_token }}You are a helpful assistant. "), "utf-8"
+    )
 
 
 def change_weights(chosen: str, change: Callable[[torch.Tensor], torch.Tensor], folder: Path) -> None:
@@ -147,10 +149,14 @@ CASES = {
     "system prompt": Case("prompt tokens", "chat_template", add_system_text),
     "dtype": Case("vision tower", "float32 -> bfloat16", args=(("dtype", "bfloat16"),)),
     "vision weights": Case(
-        "vision tower", "layers.2 differ", partial(change_weights, "vision_tower.vision_model.encoder.layers.2.", partial(rounded, 7))
+        "vision tower",
+        "layers.2 differ",
+        partial(change_weights, "vision_tower.vision_model.encoder.layers.2.", partial(rounded, 7)),
     ),
     "language weights": Case(
-        "language model", "layers.1 differ", partial(change_weights, "language_model.model.layers.1.", partial(rounded, 7))
+        "language model",
+        "layers.1 differ",
+        partial(change_weights, "language_model.model.layers.1.", partial(rounded, 7)),
     ),
 }
 HARMLESS = {

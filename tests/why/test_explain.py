@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_qbench.runs.explanation import DIFFERS, EXTRACTION, HARMLESS as WITHOUT_EFFECT, STAGES
-from pytest_qbench.scoring import score as scoring
+from pytest_qbench.runs.explanation import STAGES
 from pytest_qbench.why.explain import NOTHING, compare_traces
 from pytest_qbench.why.trace import Traces
 from tests.why.faults import CASES, HARMLESS, Case, items, side
@@ -32,11 +31,15 @@ def named(reference: Traces, case: Case, folder: Path) -> None:
         assert case.stage in found.verdict
 
 
-@pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.campaign) for name in CASES])
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.campaign) for name in CASES]
+)
 def test_a_single_fault_is_named_first(name: str, reference: Traces, tmp_path: Path) -> None:
     named(reference, CASES[name], tmp_path)
 
 
-@pytest.mark.parametrize("name", [*list(HARMLESS)[:1], *(pytest.param(name, marks=pytest.mark.campaign) for name in list(HARMLESS)[1:])])
+@pytest.mark.parametrize(
+    "name", [*list(HARMLESS)[:1], *(pytest.param(name, marks=pytest.mark.campaign) for name in list(HARMLESS)[1:])]
+)
 def test_a_harmless_change_is_no_departure(name: str, reference: Traces, tmp_path: Path) -> None:
     named(reference, HARMLESS[name], tmp_path)
