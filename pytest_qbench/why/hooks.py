@@ -97,7 +97,8 @@ def _projected(rows: Tensor) -> Tensor:
 @cache
 def _directions(width: int) -> Tensor:
     generator = torch.Generator().manual_seed(_SEED)
-    return torch.randn(width, DIRECTIONS, generator=generator) / DIRECTIONS**0.5
+    directions: Tensor = torch.randn(width, DIRECTIONS, generator=generator) / DIRECTIONS**0.5
+    return directions
 
 
 def _digest(module: nn.Module) -> str:
