@@ -24,6 +24,7 @@ COMMANDS = (
     "plan",
     "report",
     "study",
+    "why",
 )
 
 BROKEN_PIPE_STATUS = 141

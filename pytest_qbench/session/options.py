@@ -95,6 +95,8 @@ OPTIONS = (
     Option("--qbench-no-gates", "Measure only: gates report, but do not decide the exit status.", kind="bool",
            ini=False),
     Option("--qbench-strict", "End with exit status 11 where a gate is inconclusive.", kind="bool"),
+    Option("--qbench-why", "Where a gate regressed, name the stage, the slices and the images behind it, at the end of "
+           "the run.", kind="bool"),
     Option("--qbench-json", "Write the summary to this file as well.", metavar="FILE"),
     Option("--qbench-html", "Write the report as one self-contained page to this file.", metavar="FILE"),
     Option("--qbench-md", "Write the report as Markdown to this file. In GitHub Actions, every run appends it to the "

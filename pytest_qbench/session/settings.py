@@ -65,6 +65,7 @@ class Settings:
     accept_lost_items: bool
     gates: bool
     strict: bool
+    why: bool
     json: Path | None
     html: Path | None
     md: Path | None
@@ -234,6 +235,7 @@ def read_settings(config: pytest.Config) -> Settings:
         gates=not _value(config, "qbench_no_gates"),
         # If the configuration sets --qbench-strict, control runs and runs without gates are still allowed.
         strict=bool(config.getoption("qbench_strict") or (_value(config, "qbench_strict") and gated)),
+        why=bool(_value(config, "qbench_why")),
         json=_path(config, "qbench_json"),
         html=_path(config, "qbench_html"),
         md=_path(config, "qbench_md"),

@@ -96,12 +96,20 @@ def _load(spec: ModelSpec, args: Mapping[str, str], device: torch.device, trust:
     config = AutoConfig.from_pretrained(spec.target, **common)
     text_only = not vision and _is_language_model(config)
     auto = AutoModelForCausalLM if text_only else _auto_class(spec, config, trust)
+    backend = {"backend": args["image_backend"]} if "image_backend" in args else {}
     processor = (
-        TextProcessor.load(spec.target, **common) if text_only else AutoProcessor.from_pretrained(spec.target, **common)
+        TextProcessor.load(spec.target, **common)
+        if text_only
+        else AutoProcessor.from_pretrained(spec.target, **common, **backend)
     )
     if not hasattr(processor, "image_processor"):
         raise ModelError(
             f"{spec.target} has no image processor (preprocessor_config.json): save its processor beside it"
+        )
+    if backend and (found := getattr(processor.image_processor, "backend", None)) != args["image_backend"]:
+        raise ModelError(
+            f"{spec.target} has no image processor for image_backend={args['image_backend']}, but one for {found}; "
+            "leave the argument out"
         )
     _bound_pixels(spec, processor, args)
     options: dict[str, Any] = {"dtype": pick_dtype(args.get("dtype", "auto"), device)}
