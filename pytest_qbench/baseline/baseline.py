@@ -32,6 +32,7 @@ class Baseline:
 
     `noise` is the noise floor of drift (see `drift.py`), None if it could not be measured. `align` fills `matched`,
     the number of matched items of a run by rule, and `ambiguous`, the reason for each item without a unique match.
+    `digest` is the SHA-256 of `baseline.yaml`, None for a run that serves as a baseline.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Baseline:
     identities: Mapping[tuple[str, str], Identity] = field(default_factory=dict)
     matched: Mapping[str, int] = field(default_factory=dict)
     ambiguous: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    digest: str | None = None
 
     def value(self, name: str, dataset: str | None, slice_: str | None) -> float | None:
         """Return the value of a stored metric, or None."""

@@ -30,7 +30,7 @@ from pytest_qbench.metrics.metrics import METRIC, Metric
 from pytest_qbench.metrics.noise_floor import NoiseFloor
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import SCHEMA, Record
-from pytest_qbench.untrusted.files import LARGE, error_text, read_text, write_text
+from pytest_qbench.untrusted.files import LARGE, error_text, read_bytes, read_text, write_text
 from pytest_qbench.untrusted.locks import lock
 from pytest_qbench.untrusted.parsing import parse_json, read_yaml
 from pytest_qbench.untrusted.shape import check_shape
@@ -81,6 +81,11 @@ def read_fingerprint(path: Path) -> Fingerprint:
         raise UsageError(f"{path}: not a whole baseline: {type(e).__name__}: {e}; {_REMEDY}") from e
 
 
+def head_digest(path: Path) -> str:
+    """Return the SHA-256 of `baseline.yaml`, which contains a hash of every other file of the baseline."""
+    return hashlib.sha256(read_bytes(path / FILE, LARGE)).hexdigest()
+
+
 def _read_head(path: Path) -> dict[str, Any]:
     if not (path / FILE).exists():
         raise UsageError(f"{path}: has no {FILE}: not a baseline")
@@ -122,7 +127,10 @@ def _read(path: Path) -> Baseline:
         datetime.fromisoformat(head["recorded"])  # raises ValueError for other text
         noise = NoiseFloor.from_json(head["noise"]) if head["noise"] else None
         made = Fingerprint.from_json(head["fingerprint"])
-        return Baseline(path.name, path, head["recorded"], made, metrics, records, digests, noise, identities)
+        return Baseline(
+            path.name, path, head["recorded"], made, metrics, records, digests, noise, identities,
+            digest=head_digest(path),
+        )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         raise UsageError(f"{path}: not a whole baseline: {type(e).__name__}: {e}; {_REMEDY}") from e
 

@@ -21,7 +21,9 @@ COMMANDS = (
     "models",
     "plan",
     "report",
+    "sign",
     "study",
+    "verify",
 )
 
 BROKEN_PIPE_STATUS = 141

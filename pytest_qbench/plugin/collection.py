@@ -162,6 +162,7 @@ def order_and_check(config: pytest.Config, run: Run, items: list[pytest.Item]) -
         run.usage_error = str(e)
     if run.usage_error and not is_worker(config):
         raise pytest.UsageError(run.usage_error)
+    _note_suites(config, run, [*items, *gates])
     items[:] = [] if run.usage_error else [item for item in items if not is_gate(item)]
     if is_worker(config):
         # Workers measure. The controller gets the gates' ids when a worker ends, and runs each gate once.
@@ -169,6 +170,18 @@ def order_and_check(config: pytest.Config, run: Run, items: list[pytest.Item]) -
         run.collected.gate_ids = [f"{gate.path}::{gate.nodeid.partition('::')[2]}" for gate in gates]
     else:
         items += gates
+
+
+def _note_suites(config: pytest.Config, run: Run, items: list[pytest.Item]) -> None:
+    """Hash the files of suites and gates, as they are before the first item is measured."""
+    if run.request.tasks:
+        from pytest_qbench.evidence.suite_files import hash_suites
+
+        paths = {item.path for item in items if is_gate(item) or bench_item(item) is not None}
+        try:
+            run.collected.suites = hash_suites(paths, config.rootpath)
+        except OSError as e:
+            raise pytest.UsageError(f"{e.filename}: cannot be read: {e.strerror}") from e
 
 
 def _skip_without_model(config: pytest.Config, items: list[pytest.Item], gates: list[pytest.Item]) -> None:

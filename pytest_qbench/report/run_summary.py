@@ -52,12 +52,13 @@ def _baseline_state(name: str, baseline: Baseline | MissingBaseline) -> Baseline
     if isinstance(baseline, MissingBaseline):
         return BaselineState(name, missing=baseline.reason)
     return BaselineState(
-        baseline.name, path=str(baseline.path), recorded=baseline.recorded, matched=dict(baseline.matched)
-    )
+        baseline.name, path=str(baseline.path), recorded=baseline.recorded, matched=dict(baseline.matched),
+        digest=baseline.digest,
+    )  # fmt: skip
 
 
 def _gate(gate: GateResult, outcome: str, is_measured: bool) -> Gate:
     return Gate(
         gate.name, gate.verdict, outcome, gate.reason, tuple(gate.rows), tuple(gate.lost), tuple(gate.gained),
-        gate.lost_count, gate.gained_count, is_measured,
+        gate.lost_count, gate.gained_count, is_measured, gate.call,
     )  # fmt: skip

@@ -56,6 +56,7 @@ _SHAPE: Shape = {
     "seconds": Maybe(float),
     "resumed": Maybe(int),
     "hints": Maybe([str]),
+    "suites": Maybe(MappingOf(str)),
 }
 
 
@@ -69,6 +70,7 @@ class Summary:
     - `commit` is the commit that CI tests.
     - `changes` are the changes of a new baseline.
     - `hints` are lines for the terminal.
+    - `suites` are the hashes of the suites' files by name. Empty for a comparison and for runs of earlier versions.
     - `seconds` is the duration, None for a comparison.
     - `resumed` counts the items that an earlier run had measured, None if unknown.
     """
@@ -98,9 +100,10 @@ class Summary:
     seconds: float | None = None
     resumed: int | None = None
     hints: tuple[str, ...] = ()
+    suites: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the content of `summary.json`. Hints are left out if there are none."""
+        """Return the content of `summary.json`. Hints and suites are left out if there are none."""
         made = self.fingerprint.to_json()
         return {
             "schema": SCHEMA,
@@ -130,6 +133,7 @@ class Summary:
             "seconds": self.seconds,
             "resumed": self.resumed,
             **({"hints": list(self.hints)} if self.hints else {}),
+            **({"suites": dict(self.suites)} if self.suites else {}),
         }
 
     @classmethod
@@ -165,6 +169,7 @@ class Summary:
             data=DataState.from_json(data["data"]) if data.get("data") else DataState(),
             seconds=data.get("seconds"),
             resumed=data.get("resumed"),
+            suites=data.get("suites") or {},
             **{name: tuple(data.get(name) or ()) for name in named},
         )
 

@@ -37,6 +37,7 @@ class CollectedTests:
       it collects nothing else.
     - `lacks_model` says that no model is named. Suites and gates are then skipped if there are other tests.
     - `has_compared_items` says that the items of the data were compared with the baseline.
+    - `suites` holds the hashes of the suites' files (`evidence/suite_files.py`).
     """
 
     without_items: set[str] = field(default_factory=set)
@@ -45,6 +46,7 @@ class CollectedTests:
     gates_only: bool = False
     lacks_model: bool = False
     has_compared_items: bool = False
+    suites: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -89,6 +91,7 @@ class Run:
         return {
             "tasks": list(self.request.tasks),
             "gate_ids": self.collected.gate_ids,
+            "suites": self.collected.suites,
             "usage_error": self.usage_error,
             "made_with": self.recorder.made_with.to_json(),
             "second": self.recorder.second.to_json() if self.recorder.second else None,
@@ -99,6 +102,7 @@ class Run:
     def add_worker(self, output: Mapping[str, Any]) -> list[str]:
         """Add the output of a worker. Return the node ids of its gates."""
         self.request.tasks.update(dict.fromkeys(output["tasks"]))
+        self.collected.suites.update(output["suites"])
         self.usage_error = self.usage_error or output["usage_error"]
         self.recorder.made_with.add(MadeWith.from_json(output["made_with"]))
         if output["second"]:
