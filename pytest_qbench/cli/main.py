@@ -17,6 +17,7 @@ COMMANDS = (
     "compare",
     "datasets",
     "doctor",
+    "lint",
     "merge",
     "models",
     "plan",

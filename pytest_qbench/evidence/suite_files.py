@@ -10,10 +10,11 @@ from pytest_qbench import packaged
 from pytest_qbench.untrusted.files import SMALL, read_bytes
 
 PACKAGED = "pytest_qbench.suites"
+_ALONG = ("conftest.py", "__init__.py")  # pytest imports these files of each folder, too
 
 
 def hash_suites(tests: Iterable[Path], rootdir: Path) -> dict[str, str]:
-    """Return the SHA-256 of each test file and of the conftest.py files that apply to it. Raises `OSError`.
+    """Return the SHA-256 of each test file and of each conftest.py and __init__.py above it. Raises `OSError`.
 
     The name is the path relative to `rootdir`, for an installed suite `PACKAGED` with the file's name, for any other
     file its whole path. Modules that a suite imports are not among them.
@@ -21,7 +22,7 @@ def hash_suites(tests: Iterable[Path], rootdir: Path) -> dict[str, str]:
     found: dict[Path, None] = {}
     for test in tests:
         folders = [test.parent, *(each for each in test.parents[1:] if each.is_relative_to(rootdir))]
-        found.update(dict.fromkeys(path for each in folders if (path := each / "conftest.py").is_file()))
+        found.update(dict.fromkeys(path for each in folders for name in _ALONG if (path := each / name).is_file()))
         found[test] = None
     return {_name(path, rootdir): _hash(path) for path in sorted(found)}
 

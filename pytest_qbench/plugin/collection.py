@@ -8,8 +8,9 @@ import pytest
 
 from pytest_qbench.errors import NOT_MEASURED, UsageError
 from pytest_qbench.escaping import printable
+from pytest_qbench.gates.written_gate import FIXTURE
 from pytest_qbench.plugin.access import KEY
-from pytest_qbench.plugin.alpha_allocation import FIXTURE, gate_calls
+from pytest_qbench.plugin.alpha_allocation import gate_calls
 from pytest_qbench.plugin.nodes import ItemNode, Items, is_plain, item_nodes
 from pytest_qbench.plugin.stash import GATE_CALLS
 from pytest_qbench.session.gc import freeze, gc_paused
@@ -17,8 +18,8 @@ from pytest_qbench.session.options import NAME, in_use
 from pytest_qbench.session.process_role import is_controller, is_worker
 
 if TYPE_CHECKING:
+    from pytest_qbench.gates.written_gate import WrittenGate
     from pytest_qbench.items import Item, Task
-    from pytest_qbench.plugin.alpha_allocation import WrittenGate
     from pytest_qbench.session.run import Run
 
 NO_MODEL = "no model: add --qbench-model=SPEC, for example --qbench-model=tiny (embedded; `qbench models` lists more)"
