@@ -2,8 +2,9 @@
 
 ``NAME/baseline.yaml`` holds metrics, fingerprint and date. ``TASK.DATASET[.SPLIT].jsonl`` has one line per item, sorted
 by id, so that a diff of two baselines shows the flipped items. A seal (a hash over the whole content) reveals a folder
-that was edited by hand or mixed from two. Readers and writers lock the folder of baselines; the kernel releases the
-lock when the process ends. After a killed update, the next access completes or undoes the update.
+that was edited by hand or mixed from two. ``NAME/anchor`` is a whole baseline, an earlier one of this name. Readers and
+writers lock the folder of baselines; the kernel releases the lock when the process ends. After a killed update, the
+next access completes or undoes the update.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from typing import Any
 
 from pytest_qbench import packaged
 from pytest_qbench.baseline.baseline import Baseline
+from pytest_qbench.baseline.chain import ANCHOR, carry_on
+from pytest_qbench.baseline.lineage import Lineage, Note
 from pytest_qbench.data.identity import Identity, identity_from, stored_form
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import TASKS, Item
@@ -36,7 +39,6 @@ from pytest_qbench.untrusted.parsing import parse_json, read_yaml
 from pytest_qbench.untrusted.shape import check_shape
 
 FILE = "baseline.yaml"
-
 
 _REMEDY = "restore it from version control, or record it again with --qbench-update-baseline"
 
@@ -69,6 +71,25 @@ def read_baseline(path: Path) -> Baseline:
         raise UsageError(f"{path}: no such baseline")
     with _locked(path.parent, shared=True):
         return _read(path)
+
+
+def read_anchor(baseline: Baseline) -> Baseline:
+    """Return the anchor of a baseline, which may be the baseline itself. Raises `UsageError` if it is not the one."""
+    with _locked(baseline.path.parent, shared=True):
+        return _read_anchor(baseline)
+
+
+def _read_anchor(baseline: Baseline) -> Baseline:
+    if baseline.lineage.anchor is None:
+        return baseline
+    recorded, digest = baseline.lineage.anchor
+    path = baseline.path / ANCHOR
+    if not (path / FILE).is_file():
+        raise UsageError(f"{path}: the anchor of {recorded} is not here; {_REMEDY}")
+    found = _read(path)
+    if found.digest != digest:
+        raise UsageError(f"{path}: is not the anchor of {recorded}; {_REMEDY}")
+    return found
 
 
 def read_fingerprint(path: Path) -> Fingerprint:
@@ -129,16 +150,24 @@ def _read(path: Path) -> Baseline:
         made = Fingerprint.from_json(head["fingerprint"])
         return Baseline(
             path.name, path, head["recorded"], made, metrics, records, digests, noise, identities,
-            digest=head_digest(path),
+            digest=head_digest(path), lineage=Lineage.from_head(head),
         )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         raise UsageError(f"{path}: not a whole baseline: {type(e).__name__}: {e}; {_REMEDY}") from e
 
 
 def write_baseline(
-    folder: Path, name: str, results: Results, noise: NoiseFloor | None = None, now: datetime | None = None
+    folder: Path,
+    name: str,
+    results: Results,
+    noise: NoiseFloor | None = None,
+    now: datetime | None = None,
+    note: Note | None = None,
 ) -> Path:
-    """Write or replace a baseline atomically and return its folder. A reader sees the old folder or the new one."""
+    """Write or replace a baseline atomically and return its folder. A reader sees the old folder or the new one.
+
+    The old baseline becomes an ancestor of the new one. The first one of the chain stays as the anchor.
+    """
     target, work, old = folder / name, folder / f".{name}.new", folder / _aside(name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -151,7 +180,8 @@ def write_baseline(
             shutil.rmtree(work, ignore_errors=True)  # left by a killed update
             work.mkdir()
             try:
-                _write_files(work, name, results, noise, now or datetime.now(UTC))
+                lineage = _lineage(target, work, note or Note())
+                _write_files(work, name, results, noise, now or datetime.now(UTC), lineage)
                 _keep_other_files(target, work)
                 if target.exists():
                     target.rename(old)
@@ -162,6 +192,19 @@ def write_baseline(
     except OSError as e:
         raise UsageError(f"--qbench-baseline-dir={folder}: {name} cannot be written: {error_text(e)}") from e
     return target
+
+
+def _lineage(old: Path, new: Path, note: Note) -> Lineage:
+    """Return the lineage of the baseline that replaces `old`. A missing or damaged one begins a new chain."""
+    try:
+        head = _read_head(old)
+        check_shape(head["metrics"], [METRIC], "metrics")
+        Lineage.from_head(head)
+    except (UsageError, ValueError, KeyError):
+        return Lineage(note)
+    if seal(head) != head.get("seal"):
+        return Lineage(note)
+    return carry_on(head, old, new, note, FILE)
 
 
 def _keep_other_files(old: Path, new: Path) -> None:
@@ -177,7 +220,7 @@ def _keep_other_files(old: Path, new: Path) -> None:
 
 def _is_part(name: str) -> bool:
     """Return whether a file of a baseline folder is one that this module writes."""
-    return name == FILE or (name.endswith(".jsonl") and name.partition(".")[0] in TASKS)
+    return name in (FILE, ANCHOR) or (name.endswith(".jsonl") and name.partition(".")[0] in TASKS)
 
 
 def _aside(name: str) -> str:
@@ -227,7 +270,9 @@ def seal(head: Mapping[str, Any]) -> str:
     return _hash(json.dumps({k: v for k, v in head.items() if k != "seal"}, sort_keys=True, ensure_ascii=False))
 
 
-def _write_files(work: Path, name: str, results: Results, noise: NoiseFloor | None, now: datetime) -> None:
+def _write_files(
+    work: Path, name: str, results: Results, noise: NoiseFloor | None, now: datetime, lineage: Lineage
+) -> None:
     import yaml
 
     files = []
@@ -249,6 +294,7 @@ def _write_files(work: Path, name: str, results: Results, noise: NoiseFloor | No
         "metrics": [_metric_line(m) for m in results.metrics],
         "noise": noise.to_json() if noise else None,
         "fingerprint": results.fingerprint.to_json(),
+        **lineage.to_json(),
     }
     head = json.loads(json.dumps(head, allow_nan=False))  # the seal is a hash of the values as they are read back
     head["seal"] = seal(head)

@@ -54,9 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
         signer = verify_run(folder, arguments.signers.expanduser(), arguments.signer)
         summary, results = read_summary(folder), read_run(folder)
         _check_suites(summary, arguments.rootdir)
-        baseline = _baseline(summary, arguments.baseline_dir)
+        baseline, anchor = _baseline(summary, arguments.baseline_dir)
         show(f"VERIFIED: signed by {signer}; run, baseline and {len(summary.suites)} files of suites are as they were")
-        return _judge(summary, results, baseline, arguments.strict)
+        return _judge(summary, results, baseline, anchor, arguments.strict)
     except (BadSignatureError, _Refused) as e:
         show(f"REFUSED: {e}")
         return NOT_MEASURED
@@ -71,30 +71,41 @@ def _check_suites(summary: Summary, rootdir: Path) -> None:
         raise _Refused(reason)
 
 
-def _baseline(summary: Summary, folder: Path) -> Baseline | MissingBaseline:
-    """Return the baseline that the run was compared with, or has recorded. Raises `_Refused` for any other one."""
+def _baseline(summary: Summary, folder: Path) -> tuple[Baseline | MissingBaseline, Baseline | MissingBaseline]:
+    """Return the baseline that the run was compared with, or has recorded, and its anchor.
+
+    Raises `_Refused` for any other one.
+    """
     from pytest_qbench.baseline.baseline import MissingBaseline
-    from pytest_qbench.baseline.store import find_baseline, read_baseline
+    from pytest_qbench.baseline.store import find_baseline, read_anchor, read_baseline
     from pytest_qbench.errors import UsageError
 
     state = summary.baseline
     digest = state.written_digest or state.digest
     name = Path(state.written).name if state.written else state.name
     if digest is None:
-        return MissingBaseline(state.missing or "the run was compared with no baseline")
+        missing = MissingBaseline(state.missing or "the run was compared with no baseline")
+        return missing, missing
     path = find_baseline(folder, name or "")
     if path is None:
         raise _Refused(f"baseline {name} of the run is not in {folder}")
     try:
         found = read_baseline(path)
+        anchor = read_anchor(found)
     except UsageError as e:
         raise _Refused(str(e)) from e
     if found.digest != digest:
         raise _Refused(f"baseline {path} is not the one of the run: it was changed or replaced")
-    return found
+    return found, anchor
 
 
-def _judge(summary: Summary, results: Results, baseline: Baseline | MissingBaseline, strict: bool) -> int:
+def _judge(
+    summary: Summary,
+    results: Results,
+    baseline: Baseline | MissingBaseline,
+    anchor: Baseline | MissingBaseline,
+    strict: bool,
+) -> int:
     """Print each gate, judged again, and the verdict. Return the exit status."""
     from pytest_qbench.baseline.align import align
     from pytest_qbench.baseline.baseline import Baseline
@@ -115,7 +126,8 @@ def _judge(summary: Summary, results: Results, baseline: Baseline | MissingBasel
         return _status({gate.verdict for gate in judged if not gate.nothing}, strict)
     if any(gate.call is None for gate in summary.gates):
         raise _Refused("the run is of an earlier version, which did not note the bounds of its gates; run again")
-    again = judge_again(summary.gates, results, old)
+    against = align(anchor, results.expected) if isinstance(anchor, Baseline) else anchor
+    again = judge_again(summary.gates, results, old, against)
     for signed, found in again:
         show(f"gate {found.name}: {found.verdict} ({found.reason})")
         if signed.verdict != found.verdict:

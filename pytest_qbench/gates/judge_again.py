@@ -7,25 +7,30 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
+from pytest_qbench.gates.budget import judge
 from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, GateResult, Limits, evaluate
 from pytest_qbench.gates.targets import gated_tasks
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import task_of
 from pytest_qbench.runs.summary_parts import Gate, GateCall
 
+_BOUNDS = ("margin", "minimum", "maximum", "budget")
 _LIMITS = ("max_errors", "max_unparsed", "max_cut", "comparisons", "seed", "leftover")
 
 
 def as_call(metric: str, limits: Limits, bounds: Mapping[str, Any]) -> GateCall:
     """Return the arguments of a gate as plain values. `bounds` are the keywords of `evaluate`."""
     given: dict[str, Any] = {key: bounds.get(key) for key in ("dataset", "slice")}
-    given |= {key: None if bounds.get(key) is None else float(bounds[key]) for key in ("margin", "minimum", "maximum")}
+    given |= {key: None if bounds.get(key) is None else float(bounds[key]) for key in _BOUNDS}
     given |= {key: getattr(limits, key) for key in _LIMITS}
     return GateCall(metric, each_dataset=bool(bounds.get("each_dataset")), **given)
 
 
 def judge_again(
-    gates: Iterable[Gate], results: Results, baseline: Baseline | MissingBaseline
+    gates: Iterable[Gate],
+    results: Results,
+    baseline: Baseline | MissingBaseline,
+    anchor: Baseline | MissingBaseline,
 ) -> list[tuple[Gate, GateResult]]:
     """Return each gate that has its arguments, with the verdict that follows from the records now."""
     found = []
@@ -33,7 +38,7 @@ def judge_again(
         if gate.call is not None:
             given = asdict(gate.call)
             limits = Limits(**{key: given.pop(key) for key in _LIMITS})
-            found.append((gate, evaluate(given.pop("metric"), results, baseline, limits, **given)))
+            found.append((gate, judge(given.pop("metric"), results, baseline, limits, anchor=anchor, **given)))
     return found
 
 

@@ -1,6 +1,7 @@
 """Split alpha between the gates of a run: count their comparisons in the source of the gate tests.
 
-A gate test gets a share if it compares with the baseline (``margin=``) on a task with data. Floors and ceilings get
+A gate test gets a share if it compares with the baseline (``margin=``) or its anchor (``budget=``) on a task with data.
+A gate with both halves its share. Floors and ceilings get
 none. The source does not show the number of gates in a loop, of a fixture passed to a helper, or with ``**bounds``. The
 author then states it: ``@pytest.mark.qbench(gates=7)``.
 """
@@ -52,7 +53,7 @@ def gate_calls(function: Callable[..., Any], declared: int | None = None) -> Gat
     bounds = [{keyword.arg for keyword in call.keywords} for call in calls]
     if uses != len(calls) or any(None in names for names in bounds):
         return GateCalls(None)
-    comparing = [call for call, names in zip(calls, bounds, strict=True) if "margin" in names]
+    comparing = [call for call, names in zip(calls, bounds, strict=True) if {"margin", "budget"} & names]
     repeated = {
         id(inner)
         for outer in ast.walk(tree)

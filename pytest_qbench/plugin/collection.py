@@ -233,7 +233,8 @@ def written_gates(config: pytest.Config) -> list[WrittenGate]:
 
 def compared_tasks(config: pytest.Config, run: Run) -> set[str]:
     """Return the tasks of this run of which a gate compares with the baseline."""
-    return {gate.task for gate in written_gates(config) if "margin" in gate.arguments} & set(run.request.tasks)
+    compared = {gate.task for gate in written_gates(config) if {"margin", "budget"} & set(gate.arguments)}
+    return compared & set(run.request.tasks)
 
 
 def check_baseline(config: pytest.Config, run: Run) -> None:

@@ -82,6 +82,15 @@ _EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """The hash of a tree without files, which every git repository knows."""
 
 
+def head_commit(folder: Path) -> str | None:
+    """Return the current commit of the repository around a folder; None outside a repository or without git."""
+    try:
+        found = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
+    except UsageError:
+        return None
+    return found.strip() if found else None
+
+
 def _git(folder: Path, *arguments: str) -> str | None:
     """Return what git prints, or None if it fails."""
     try:

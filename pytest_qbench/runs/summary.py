@@ -16,8 +16,10 @@ from pytest_qbench.metrics.specs import task_of
 from pytest_qbench.records import SCHEMA
 from pytest_qbench.runs.endpoint_usage import USAGE, EndpointUsage
 from pytest_qbench.runs.summary_parts import (
+    ANCHOR,
     BASELINE,
     GATE,
+    AnchorState,
     BaselineState,
     DataState,
     DriftState,
@@ -57,6 +59,7 @@ _SHAPE: Shape = {
     "resumed": Maybe(int),
     "hints": Maybe([str]),
     "suites": Maybe(MappingOf(str)),
+    "anchor": Maybe(ANCHOR),
 }
 
 
@@ -70,6 +73,7 @@ class Summary:
     - `commit` is the commit that CI tests.
     - `changes` are the changes of a new baseline.
     - `hints` are lines for the terminal.
+    - `anchor` compares with the first baseline of the chain, None where that is the baseline itself.
     - `suites` are the hashes of the suites' files by name. Empty for a comparison and for runs of earlier versions.
     - `seconds` is the duration, None for a comparison.
     - `resumed` counts the items that an earlier run had measured, None if unknown.
@@ -101,9 +105,10 @@ class Summary:
     resumed: int | None = None
     hints: tuple[str, ...] = ()
     suites: Mapping[str, str] = field(default_factory=dict)
+    anchor: AnchorState | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the content of `summary.json`. Hints and suites are left out if there are none."""
+        """Return the content of `summary.json`. What does not exist is left out: hints, suites, anchor."""
         made = self.fingerprint.to_json()
         return {
             "schema": SCHEMA,
@@ -134,6 +139,7 @@ class Summary:
             "resumed": self.resumed,
             **({"hints": list(self.hints)} if self.hints else {}),
             **({"suites": dict(self.suites)} if self.suites else {}),
+            **({"anchor": self.anchor.to_json()} if self.anchor else {}),
         }
 
     @classmethod
@@ -170,6 +176,7 @@ class Summary:
             seconds=data.get("seconds"),
             resumed=data.get("resumed"),
             suites=data.get("suites") or {},
+            anchor=AnchorState.from_json(data["anchor"]) if data.get("anchor") else None,
             **{name: tuple(data.get(name) or ()) for name in named},
         )
 

@@ -18,7 +18,7 @@ from pytest_qbench.untrusted.shape import MappingOf, Maybe, Shape, check_shape, 
 OUTCOMES = ("fail", "inconclusive", "not gated", "pass")
 FLIP: Shape = {"item": str, "question": str, "before": (str, None), "after": (str, None)}
 GATE_CALL: Shape = {
-    "metric": str, **dict.fromkeys(("margin", "minimum", "maximum"), Maybe(float)),
+    "metric": str, **dict.fromkeys(("margin", "minimum", "maximum", "budget"), Maybe(float)),
     **dict.fromkeys(("dataset", "slice"), Maybe(str)), "each_dataset": Maybe(bool), "comparisons": int, "seed": int,
     **dict.fromkeys(("max_errors", "max_unparsed", "max_cut", "leftover"), float),
 }  # fmt: skip
@@ -30,6 +30,7 @@ BASELINE: Shape = {
     "name": (str, None), "missing": Maybe(str), "path": Maybe(str), "recorded": Maybe(str),
     "matched": Maybe(MappingOf(int)), "written": Maybe(str), "digest": Maybe(str), "written_digest": Maybe(str),
 }  # fmt: skip
+ANCHOR: Shape = {"recorded": str, "updates": int, "rows": [METRIC]}
 _RAY: Shape = {"replicas": int, "nodes": int, "started": bool, "deaths": int}
 
 
@@ -69,6 +70,7 @@ class GateCall:
     comparisons: int
     seed: int
     leftover: float
+    budget: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, without the arguments that were not given."""
@@ -185,6 +187,24 @@ class BaselineState:
         if unknown := set(data.get("matched") or ()) - set(RULES):
             raise ValueError(f"baseline.matched has the unknown rule {short_repr(unknown.pop())}")
         return cls(**data)
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorState:
+    """The anchor of the baseline: its date, the number of updates since, and the totals of the run compared with it."""
+
+    recorded: str
+    updates: int
+    rows: tuple[Metric, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {"recorded": self.recorded, "updates": self.updates, "rows": [row.to_json() for row in self.rows]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> AnchorState:
+        """Return the state of an entry of the shape `ANCHOR`. Raises `ValueError` or `TypeError` for a wrong row."""
+        return cls(data["recorded"], data["updates"], tuple(_gate_row(row) for row in data["rows"]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,12 @@ def check_stored(run: Run) -> None:
     baseline is allowed.
     """
     settings = run.request.settings
-    if settings.update_baseline or not run.knows_baseline_name or isinstance(stored := run.stored_baseline, Baseline):
+    if settings.update_baseline or not run.knows_baseline_name:
+        return
+    if isinstance(stored := run.stored_baseline, Baseline):
+        anchor = run.stored_anchor
+        if isinstance(anchor, MissingBaseline) and not run.gating.not_gated:
+            raise UsageError(anchor.reason)
         return
     if stored.is_broken and not run.gating.not_gated:
         raise UsageError(stored.reason)

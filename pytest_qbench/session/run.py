@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pytest_qbench.errors import UsageError
 from pytest_qbench.items import LeftOut
 from pytest_qbench.metrics.noise_floor import SecondMeasurement
 from pytest_qbench.runs.endpoint_usage import EndpointUsage
@@ -177,4 +178,29 @@ class Run:
         from pytest_qbench.baseline.baseline import Baseline
 
         stored = self.stored_baseline
+        return align(stored, self.request.expected) if isinstance(stored, Baseline) else stored
+
+    @cached_property
+    def stored_anchor(self) -> Baseline | MissingBaseline:
+        """The anchor of the stored baseline, which may be that baseline, or the reason why there is none."""
+        from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
+        from pytest_qbench.baseline.store import read_anchor
+
+        stored = self.stored_baseline
+        if not isinstance(stored, Baseline):
+            return stored
+        try:
+            return read_anchor(stored)
+        except UsageError as e:
+            return MissingBaseline(str(e), is_broken=True)
+
+    @cached_property
+    def anchor(self) -> Baseline | MissingBaseline:
+        """The anchor with the ids of this run's items, or the reason why there is none."""
+        from pytest_qbench.baseline.align import align
+        from pytest_qbench.baseline.baseline import Baseline
+
+        stored = self.stored_anchor
+        if stored is self.stored_baseline:
+            return self.baseline
         return align(stored, self.request.expected) if isinstance(stored, Baseline) else stored

@@ -63,6 +63,8 @@ class Settings:
     update_baseline: bool
     accept_regression: bool
     accept_lost_items: bool
+    new_anchor: bool
+    reason: str | None
     gates: bool
     strict: bool
     json: Path | None
@@ -231,6 +233,8 @@ def read_settings(config: pytest.Config) -> Settings:
         update_baseline=bool(_value(config, "qbench_update_baseline")),
         accept_regression=bool(_value(config, "qbench_accept_regression")),
         accept_lost_items=bool(_value(config, "qbench_accept_lost_items")),
+        new_anchor=bool(_value(config, "qbench_new_anchor")),
+        reason=" ".join((_value(config, "qbench_reason") or "").split()) or None,
         gates=not _value(config, "qbench_no_gates"),
         # If the configuration sets --qbench-strict, control runs and runs without gates are still allowed.
         strict=bool(config.getoption("qbench_strict") or (_value(config, "qbench_strict") and gated)),
@@ -270,7 +274,15 @@ def read_settings(config: pytest.Config) -> Settings:
     for accepts, option in (
         (settings.accept_regression, "--qbench-accept-regression"),
         (settings.accept_lost_items, "--qbench-accept-lost-items"),
+        (settings.new_anchor, "--qbench-new-anchor"),
+        (settings.reason is not None, "--qbench-reason"),
     ):
         if accepts and not settings.update_baseline:
             raise UsageError(f"{option} needs --qbench-update-baseline")
+    for accepts, option in (
+        (settings.accept_regression, "--qbench-accept-regression"),
+        (settings.new_anchor, "--qbench-new-anchor"),
+    ):
+        if accepts and settings.reason is None:
+            raise UsageError(f'{option} needs --qbench-reason="why"; the baseline keeps it')
     return settings

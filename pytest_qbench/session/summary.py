@@ -15,6 +15,7 @@ from pytest_qbench.items import TASKS
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import Record
 from pytest_qbench.report.run_summary import run_summary
+from pytest_qbench.report.since_anchor import anchor_state
 from pytest_qbench.runs.summary import Summary
 from pytest_qbench.runs.summary_parts import DataState, RayReport
 from pytest_qbench.session.blind_counterpart import accuracy_with_and_without_images
@@ -97,6 +98,7 @@ def summarize(
         submissions=tuple(submissions),
         seconds=round(seconds, 3),
         resumed=run.recorder.resumed,
+        anchor=anchor_state(results, baseline, run.anchor),
         suites=dict(sorted(run.collected.suites.items())),
     )
 

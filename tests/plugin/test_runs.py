@@ -109,7 +109,7 @@ def test_another_model_regresses_against_the_baseline(project: pytest.Pytester, 
     assert refused.ret == 1
     refused.stdout.fnmatch_lines(["baseline not recorded: assessment.srcc regressed*"])
     assert project.runpytest_subprocess(*SMALL, *workers).ret == 1
-    record_baseline(project, "--qbench-accept-regression", *workers)
+    record_baseline(project, "--qbench-accept-regression", "--qbench-reason=a test", *workers)
     assert project.runpytest_subprocess(*SMALL, *workers).ret == 0
 
 
