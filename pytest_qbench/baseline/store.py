@@ -25,6 +25,8 @@ from pytest_qbench import packaged
 from pytest_qbench.baseline.baseline import Baseline
 from pytest_qbench.baseline.chain import ANCHOR, carry_on
 from pytest_qbench.baseline.lineage import Lineage, Note
+from pytest_qbench.baseline.mirror import POINTER, copy_of_current, local_copy, push, read_pointer
+from pytest_qbench.baseline.remote import HEAD, RemoteStore
 from pytest_qbench.data.identity import Identity, identity_from, stored_form
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import TASKS, Item
@@ -38,31 +40,33 @@ from pytest_qbench.untrusted.locks import lock
 from pytest_qbench.untrusted.parsing import parse_json, read_yaml
 from pytest_qbench.untrusted.shape import check_shape
 
-FILE = "baseline.yaml"
+FILE = HEAD
 
 _REMEDY = "restore it from version control, or record it again with --qbench-update-baseline"
 
 
-def find_baseline(folder: Path, name: str) -> Path | None:
-    """Return the folder of a baseline: the user's, else the packaged one, else None.
+def find_baseline(folder: Path, name: str, store: RemoteStore | None = None) -> Path | None:
+    """Return the folder of a baseline: the user's, a copy of that in the store, the packaged one, else None.
 
-    Raises `UsageError` if an interrupted update cannot be undone.
+    The folder comes first, because what is in git was reviewed. Raises `UsageError` if an interrupted update cannot be
+    undone.
     """
     if (folder / _aside(name)).is_dir():
         with _locked(folder):
             _recover(folder, name)
-    for place in (folder / name, packaged("baselines") / name):
-        if place.is_dir():
-            return place
-    return None
+    if (folder / name).is_dir():
+        return folder / name
+    if store is not None and (copy := copy_of_current(store, name, folder)) is not None:
+        return copy
+    found = packaged("baselines") / name
+    return found if found.is_dir() else None
 
 
-def names_of_baselines(folder: Path) -> list[str]:
-    """Return the names of the baselines in a folder and of the packaged ones, sorted."""
+def names_of_baselines(folder: Path, store: RemoteStore | None = None) -> list[str]:
+    """Return the names of the baselines in a folder, in the store and of the packaged ones, sorted."""
     places = (folder, packaged("baselines"))
-    return sorted(
-        {path.parent.name for place in places for path in place.glob(f"*/{FILE}") if path.parent.name[0] != "."}
-    )
+    names = {path.parent.name for place in places for path in place.glob(f"*/{FILE}") if path.parent.name[0] != "."}
+    return sorted(names.union(store.names() if store else ()))
 
 
 def read_baseline(path: Path) -> Baseline:
@@ -70,7 +74,8 @@ def read_baseline(path: Path) -> Baseline:
     if not path.is_dir():
         raise UsageError(f"{path}: no such baseline")
     with _locked(path.parent, shared=True):
-        return _read(path)
+        copy = local_copy(path)
+        return _read(path) if copy == path else replace(_read(copy), path=path)
 
 
 def read_anchor(baseline: Baseline) -> Baseline:
@@ -83,7 +88,7 @@ def _read_anchor(baseline: Baseline) -> Baseline:
     if baseline.lineage.anchor is None:
         return baseline
     recorded, digest = baseline.lineage.anchor
-    path = baseline.path / ANCHOR
+    path = local_copy(baseline.path) / ANCHOR
     if not (path / FILE).is_file():
         raise UsageError(f"{path}: the anchor of {recorded} is not here; {_REMEDY}")
     found = _read(path)
@@ -163,10 +168,12 @@ def write_baseline(
     noise: NoiseFloor | None = None,
     now: datetime | None = None,
     note: Note | None = None,
+    store: RemoteStore | None = None,
 ) -> Path:
     """Write or replace a baseline atomically and return its folder. A reader sees the old folder or the new one.
 
-    The old baseline becomes an ancestor of the new one. The first one of the chain stays as the anchor.
+    The old baseline becomes an ancestor of the new one. The first one of the chain stays as the anchor. With a `store`,
+    or where the old folder points to one, the records go there.
     """
     target, work, old = folder / name, folder / f".{name}.new", folder / _aside(name)
     try:
@@ -180,8 +187,11 @@ def write_baseline(
             shutil.rmtree(work, ignore_errors=True)  # left by a killed update
             work.mkdir()
             try:
-                lineage = _lineage(target, work, note or Note())
+                place = store or read_pointer(target)
+                lineage = _lineage(_old_files(target, place), work, note or Note())
                 _write_files(work, name, results, noise, now or datetime.now(UTC), lineage)
+                if place is not None:
+                    push(place, work, name)
                 _keep_other_files(target, work)
                 if target.exists():
                     target.rename(old)
@@ -192,6 +202,13 @@ def write_baseline(
     except OSError as e:
         raise UsageError(f"--qbench-baseline-dir={folder}: {name} cannot be written: {error_text(e)}") from e
     return target
+
+
+def _old_files(target: Path, store: RemoteStore | None) -> Path:
+    """Return a folder with all files of the baseline that an update replaces; `target` itself if there is none."""
+    if not target.is_dir() and store is not None:
+        return copy_of_current(store, target.name, target.parent) or target
+    return local_copy(target)
 
 
 def _lineage(old: Path, new: Path, note: Note) -> Lineage:
@@ -220,7 +237,7 @@ def _keep_other_files(old: Path, new: Path) -> None:
 
 def _is_part(name: str) -> bool:
     """Return whether a file of a baseline folder is one that this module writes."""
-    return name in (FILE, ANCHOR) or (name.endswith(".jsonl") and name.partition(".")[0] in TASKS)
+    return name in (FILE, ANCHOR, POINTER) or (name.endswith(".jsonl") and name.partition(".")[0] in TASKS)
 
 
 def _aside(name: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_qbench.baseline.remote import BASELINES, split_location
 from pytest_qbench.cli.command import Commands, show
 from pytest_qbench.errors import UsageError
 
@@ -27,8 +28,8 @@ def add(commands: Commands) -> None:
     parser.add_argument("logged", nargs="?", metavar="NAME", help="with log: the name of the baseline")
     parser.add_argument("--name", help="name of the baseline. Default: the name that the run was compared with")
     parser.add_argument(
-        "--baseline-dir", type=Path, default=Path("baselines"), metavar="DIR",
-        help="the folder of baselines. Default: baselines",
+        "--baseline-dir", type=split_location, default=split_location(BASELINES), metavar="DIR",
+        help="the folder of baselines, or an address such as s3://bucket/baselines. Default: baselines",
     )  # fmt: skip
     parser.add_argument("--reason", metavar="TEXT", help="store this text in the baseline")
     parser.add_argument(
@@ -71,7 +72,8 @@ def _record(arguments: argparse.Namespace) -> int:
     folder, results = arguments.run_folder, read_run(arguments.run_folder)
     summary = read_summary(folder)
     name = _plain_name(arguments.name or summary.baseline.name or "", folder)
-    path = find_baseline(arguments.baseline_dir, name)
+    baselines, store = arguments.baseline_dir
+    path = find_baseline(baselines, name, store)
     stored: Baseline | MissingBaseline = read_baseline(path) if path else MissingBaseline("none")
     old, anchor = (
         each if isinstance(each, MissingBaseline) else align(each, results.expected)
@@ -82,7 +84,7 @@ def _record(arguments: argparse.Namespace) -> int:
         show(f"NOT RECORDED: {refusal}")
         return 1
     note = Note(summary.commit or head_commit(Path()), reason, accepted_drops(gates), arguments.new_anchor)
-    written = write_baseline(arguments.baseline_dir, name, results, note=note)
+    written = write_baseline(baselines, name, results, note=note, store=store)
     show(f"BASELINE RECORDED: {written}, {len(results.records):,} items of {folder}")
     for line in changes(old, results):
         show(line)
@@ -155,11 +157,11 @@ def _show_log(arguments: argparse.Namespace) -> int:
     from pytest_qbench.baseline.lineage import Ancestor, totals
     from pytest_qbench.baseline.store import find_baseline, names_of_baselines, read_anchor, read_baseline
 
-    folder, name = arguments.baseline_dir, arguments.logged or arguments.name
-    names = names_of_baselines(folder)
+    (folder, store), name = arguments.baseline_dir, arguments.logged or arguments.name
+    names = names_of_baselines(folder, store)
     if name is None and len(names) == 1:
         name = names[0]
-    path = find_baseline(folder, name) if name and Path(name).name == name else None
+    path = find_baseline(folder, name, store) if name and Path(name).name == name else None
     if path is None:
         raise UsageError(f"baseline log {name or 'NAME'}: not in {folder}/ (baselines: {', '.join(names) or 'none'})")
     found = read_baseline(path)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_qbench.baseline.remote import BASELINES, RemoteStore, split_location
 from pytest_qbench.cli.command import Commands, show
 from pytest_qbench.errors import CANNOT_TELL, NOT_MEASURED
 
@@ -29,8 +30,8 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument("--signer", metavar="NAME", help="accept only this name. Default: any of the file")
     parser.add_argument(
-        "--baseline-dir", type=Path, default=Path("baselines"), metavar="DIR",
-        help="the folder of baselines. Default: baselines",
+        "--baseline-dir", type=split_location, default=split_location(BASELINES), metavar="DIR",
+        help="the folder of baselines, or an address such as s3://bucket/baselines. Default: baselines",
     )  # fmt: skip
     parser.add_argument(
         "--rootdir",
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         signer = verify_run(folder, arguments.signers.expanduser(), arguments.signer)
         summary, results = read_summary(folder), read_run(folder)
         _check_suites(summary, arguments.rootdir)
-        baseline, anchor = _baseline(summary, arguments.baseline_dir)
+        baseline, anchor = _baseline(summary, *arguments.baseline_dir)
         show(f"VERIFIED: signed by {signer}; run, baseline and {len(summary.suites)} files of suites are as they were")
         return _judge(summary, results, baseline, anchor, arguments.strict)
     except (BadSignatureError, _Refused) as e:
@@ -71,7 +72,9 @@ def _check_suites(summary: Summary, rootdir: Path) -> None:
         raise _Refused(reason)
 
 
-def _baseline(summary: Summary, folder: Path) -> tuple[Baseline | MissingBaseline, Baseline | MissingBaseline]:
+def _baseline(
+    summary: Summary, folder: Path, store: RemoteStore | None
+) -> tuple[Baseline | MissingBaseline, Baseline | MissingBaseline]:
     """Return the baseline that the run was compared with, or has recorded, and its anchor.
 
     Raises `_Refused` for any other one.
@@ -86,7 +89,7 @@ def _baseline(summary: Summary, folder: Path) -> tuple[Baseline | MissingBaselin
     if digest is None:
         missing = MissingBaseline(state.missing or "the run was compared with no baseline")
         return missing, missing
-    path = find_baseline(folder, name or "")
+    path = find_baseline(folder, name or "", store)
     if path is None:
         raise _Refused(f"baseline {name} of the run is not in {folder}")
     try:

@@ -51,7 +51,7 @@ def _is_of_other_data(baseline: Baseline, data: str, items: Callable[[], Mapping
 
 def _read(settings: Settings, name: str) -> NamedBaseline:
     try:
-        path = find_baseline(settings.baseline_dir, name)
+        path = find_baseline(settings.baseline_dir, name, settings.baseline_store)
         found: Baseline | MissingBaseline = (
             read_baseline(path)
             if path is not None

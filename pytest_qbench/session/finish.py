@@ -104,7 +104,9 @@ def _update_baseline(run: Run, results: Results, exitstatus: int) -> BaselineUpd
             commit() or head_commit(settings.rootdir), settings.reason, accepted_drops(run.gating.results),
             new_anchor=settings.new_anchor,
         )  # fmt: skip
-        written = write_baseline(settings.baseline_dir, run.baseline_name, results, floor, note=note)
+        written = write_baseline(
+            settings.baseline_dir, run.baseline_name, results, floor, note=note, store=settings.baseline_store
+        )
     except UsageError as e:
         return BaselineUpdate(refused=str(e), changes=changes(run.baseline, results))
     lines = changes(run.baseline, results)

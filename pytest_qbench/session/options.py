@@ -85,7 +85,8 @@ OPTIONS = (
            "joins the run folders.", metavar="I/N", ini=False),
     Option("--qbench-ray", "Spread the items over replicas of a local model on a Ray cluster: HOST:PORT of its head "
            "node, or auto for a running one, else one started here.", metavar="auto|ADDRESS", ini=False),
-    Option("--qbench-baseline-dir", "Folder of baselines, relative to rootdir. Default: baselines.", metavar="DIR"),
+    Option("--qbench-baseline-dir", "Folder of baselines, relative to rootdir, or an address such as "
+           "s3://bucket/baselines. Default: baselines.", metavar="DIR"),
     Option("--qbench-baseline", "Compare with this baseline. Default: the model's alias or name.", metavar="NAME"),
     Option("--qbench-update-baseline", "Record this run as the baseline and say what changes.", kind="bool", ini=False),
     Option("--qbench-accept-regression", "Let --qbench-update-baseline record a run that regressed. Needs "

@@ -49,7 +49,7 @@ def check_stored(run: Run) -> None:
     if stored.is_broken and not run.gating.not_gated:
         raise UsageError(stored.reason)
     if settings.baseline and not stored.is_broken:
-        known = ", ".join(names_of_baselines(settings.baseline_dir)) or "none"
+        known = ", ".join(names_of_baselines(settings.baseline_dir, settings.baseline_store)) or "none"
         raise UsageError(
             f"--qbench-baseline={settings.baseline}: not in {settings.baseline_dir.name}/ (baselines: {known}); "
             "correct the name, or record it with --qbench-update-baseline"
@@ -93,8 +93,10 @@ def _conditions_of_worker(run: Run) -> Conditions | None:
     if name is None or run.gating.not_gated or settings.update_baseline:
         return None
     own = f"{name}@{data_name(settings.data)}"
-    is_of_data = not settings.baseline and find_baseline(settings.baseline_dir, own) is not None
-    path = find_baseline(settings.baseline_dir, own if is_of_data else name)
+    is_of_data = (
+        not settings.baseline and find_baseline(settings.baseline_dir, own, settings.baseline_store) is not None
+    )
+    path = find_baseline(settings.baseline_dir, own if is_of_data else name, settings.baseline_store)
     fingerprint = read_fingerprint(path) if path is not None else None
     if fingerprint is None or (fingerprint.data != settings.data and not settings.baseline):
         return None  # the data may differ: the controller decides, which reads all records

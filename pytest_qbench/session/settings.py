@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from pytest_qbench.baseline.remote import BASELINES, RemoteStore, is_address
 from pytest_qbench.data.option_order import order_name
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import TASKS
@@ -59,6 +60,7 @@ class Settings:
     shard: tuple[int, int] | None
     ray: str | None
     baseline_dir: Path
+    baseline_store: RemoteStore | None
     baseline: str | None
     update_baseline: bool
     accept_regression: bool
@@ -188,6 +190,7 @@ def read_settings(config: pytest.Config) -> Settings:
     """Return the options, checked. Raises `UsageError` with a message of one line."""
     batch = _value(config, "qbench_batch_size")
     datasets = _value(config, "qbench_datasets")
+    baselines: str = _value(config, "qbench_baseline_dir") or BASELINES
     gated = not any(_value(config, f"qbench_{name}") for name in ("blind", "shuffle_options", "no_gates", "shard"))
     settings = Settings(
         rootdir=config.rootpath,
@@ -228,7 +231,8 @@ def read_settings(config: pytest.Config) -> Settings:
         shard=_shard(_value(config, "qbench_shard")),
         ray=_value(config, "qbench_ray"),
         # Relative to rootdir also on the command line, because CI calls pytest from any folder.
-        baseline_dir=config.rootpath / (_value(config, "qbench_baseline_dir") or "baselines"),
+        baseline_dir=config.rootpath / (BASELINES if is_address(baselines) else baselines),
+        baseline_store=RemoteStore(baselines) if is_address(baselines) else None,
         baseline=_value(config, "qbench_baseline"),
         update_baseline=bool(_value(config, "qbench_update_baseline")),
         accept_regression=bool(_value(config, "qbench_accept_regression")),
