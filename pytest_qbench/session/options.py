@@ -87,7 +87,8 @@ OPTIONS = (
            "node, or auto for a running one, else one started here.", metavar="auto|ADDRESS", ini=False),
     Option("--qbench-baseline-dir", "Folder of baselines, relative to rootdir, or an address such as "
            "s3://bucket/baselines. Default: baselines.", metavar="DIR"),
-    Option("--qbench-baseline", "Compare with this baseline. Default: the model's alias or name.", metavar="NAME"),
+    Option("--qbench-baseline", "Compare with this baseline, or with NAME@DATA. Default: MODEL@DATA, or MODEL if "
+           "that is of this data.", metavar="NAME"),
     Option("--qbench-update-baseline", "Record this run as the baseline and say what changes.", kind="bool", ini=False),
     Option("--qbench-accept-regression", "Let --qbench-update-baseline record a run that regressed. Needs "
            "--qbench-reason.", kind="bool", ini=False),

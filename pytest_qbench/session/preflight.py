@@ -93,10 +93,9 @@ def _conditions_of_worker(run: Run) -> Conditions | None:
     if name is None or run.gating.not_gated or settings.update_baseline:
         return None
     own = f"{name}@{data_name(settings.data)}"
-    is_of_data = (
-        not settings.baseline and find_baseline(settings.baseline_dir, own, settings.baseline_store) is not None
-    )
-    path = find_baseline(settings.baseline_dir, own if is_of_data else name, settings.baseline_store)
+    names = (name, own) if settings.baseline else (own, name)
+    found = (find_baseline(settings.baseline_dir, each, settings.baseline_store) for each in names)
+    path = next((each for each in found if each is not None), None)
     fingerprint = read_fingerprint(path) if path is not None else None
     if fingerprint is None or (fingerprint.data != settings.data and not settings.baseline):
         return None  # the data may differ: the controller decides, which reads all records
