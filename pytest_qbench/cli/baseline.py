@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_qbench.baseline.remote import BASELINES, split_location
+from pytest_qbench.cli import published
 from pytest_qbench.cli.command import Commands, show
 from pytest_qbench.errors import UsageError
 
@@ -24,7 +25,10 @@ LOG = "log"
 def add(commands: Commands) -> None:
     """Add the parser of the command."""
     parser = commands.add_parser("baseline", help="record a finished run (or merged shards) as a baseline")
-    parser.add_argument("run_folder", type=Path, metavar="RUN|log", help="the run folder; log shows a baseline's chain")
+    parser.add_argument(
+        "run_folder", type=Path, nargs="?", metavar="RUN|log",
+        help="the run folder, or recorded outputs; log shows the chain of a baseline",
+    )  # fmt: skip
     parser.add_argument("logged", nargs="?", metavar="NAME", help="with log: the name of the baseline")
     parser.add_argument("--name", help="name of the baseline. Default: the name that the run was compared with")
     parser.add_argument(
@@ -44,11 +48,16 @@ def add(commands: Commands) -> None:
     parser.add_argument("--max-errors", type=float, default=0.0, metavar="SHARE", help="tolerated. Default: 0")
     parser.add_argument("--max-unparsed", type=float, default=0.05, metavar="SHARE", help="tolerated. Default: 0.05")
     parser.add_argument("--max-cut", type=float, default=0.05, metavar="SHARE", help="tolerated. Default: 0.05")
+    published.add_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Record the baseline and print the changes, or print its chain. Return 1 if the run is not eligible."""
+    if arguments.published is not None:
+        published.check_published(arguments.published, arguments.run_folder)
+    elif arguments.run_folder is None:
+        raise UsageError("baseline: name a run folder, or log")
     if arguments.run_folder == Path(LOG):
         return _show_log(arguments)
     if arguments.logged is not None:
@@ -60,6 +69,7 @@ def _record(arguments: argparse.Namespace) -> int:
     from pytest_qbench.baseline.align import align
     from pytest_qbench.baseline.baseline import MissingBaseline, changes
     from pytest_qbench.baseline.lineage import Note
+    from pytest_qbench.baseline.sources import source_kind
     from pytest_qbench.baseline.store import find_baseline, read_anchor, read_baseline, write_baseline
     from pytest_qbench.gates.promotion import accepted_drops
     from pytest_qbench.policy.git import head_commit
@@ -69,9 +79,16 @@ def _record(arguments: argparse.Namespace) -> int:
     for option in ("accept_regression", "new_anchor"):
         if getattr(arguments, option) and reason is None:
             raise UsageError(f'--{option.replace("_", "-")} needs --reason="why"; the baseline keeps it')
-    folder, results = arguments.run_folder, read_run(arguments.run_folder)
-    summary = read_summary(folder)
-    name = _plain_name(arguments.name or summary.baseline.name or "", folder)
+    folder, summary = arguments.run_folder, None
+    if source_kind(folder) == "run":
+        results, summary = read_run(folder), read_summary(folder)
+        default = summary.baseline.name or ""
+    else:
+        results, default = published.score(arguments)
+    if arguments.published and (reason_against := published.why_not_published(arguments.published, results)):
+        show(f"NOT RECORDED: {reason_against}")
+        return 1
+    name = _plain_name(arguments.name or default, folder)
     baselines, store = arguments.baseline_dir
     path = find_baseline(baselines, name, store)
     stored: Baseline | MissingBaseline = read_baseline(path) if path else MissingBaseline("none")
@@ -80,10 +97,11 @@ def _record(arguments: argparse.Namespace) -> int:
         for each in (stored, stored if isinstance(stored, MissingBaseline) else read_anchor(stored))
     )
     gates = list(_judge(arguments, summary, results, old, anchor))
-    if refusal := _why_ineligible(arguments, results, old, gates, summary.data.direction_stated):
+    if refusal := _why_ineligible(arguments, results, old, gates, summary.data.direction_stated if summary else ()):
         show(f"NOT RECORDED: {refusal}")
         return 1
-    note = Note(summary.commit or head_commit(Path()), reason, accepted_drops(gates), arguments.new_anchor)
+    made_at = summary.commit if summary else None
+    note = Note(made_at or head_commit(Path()), reason, accepted_drops(gates), arguments.new_anchor)
     written = write_baseline(baselines, name, results, note=note, store=store)
     show(f"BASELINE RECORDED: {written}, {len(results.records):,} items of {folder}")
     for line in changes(old, results):
@@ -101,7 +119,7 @@ def _plain_name(name: str, folder: Path) -> str:
 
 def _judge(
     arguments: argparse.Namespace,
-    summary: Summary,
+    summary: Summary | None,
     results: Results,
     old: Baseline | MissingBaseline,
     anchor: Baseline | MissingBaseline,
@@ -111,7 +129,7 @@ def _judge(
     from pytest_qbench.gates.evaluate import Limits
     from pytest_qbench.gates.judge_again import judge_again, judge_by_default
 
-    if any(gate.call for gate in summary.gates):
+    if summary is not None and any(gate.call for gate in summary.gates):
         yield from (found for _, found in judge_again(summary.gates, results, old, anchor))
     elif not isinstance(old, MissingBaseline):
         limits = Limits(arguments.max_errors, arguments.max_unparsed, arguments.max_cut)
