@@ -19,11 +19,14 @@ COMMANDS = (
     "doctor",
     "export",
     "github",
+    "lint",
     "merge",
     "models",
     "plan",
     "report",
+    "sign",
     "study",
+    "verify",
     "why",
 )
 

@@ -219,7 +219,7 @@ def next_step(run: FinishedRun) -> list[str]:
     if "regressed" in failed:
         return [
             "a real drop: read what was lost, by slice; then reject the model, or accept the drop in a commit of its "
-            "own with --qbench-update-baseline --qbench-accept-regression"
+            'own with --qbench-update-baseline --qbench-accept-regression --qbench-reason="why"'
         ]
     if "invalid" in failed:
         return ["not measured: fix what the reason names, and run again"]

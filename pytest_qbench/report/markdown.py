@@ -25,6 +25,7 @@ from pytest_qbench.report.labels import (
 )
 from pytest_qbench.report.markdown_text import code, table
 from pytest_qbench.report.notices import error_kinds, notices
+from pytest_qbench.report.since_anchor import since_anchor
 from pytest_qbench.report.why_markdown import why_markdown
 from pytest_qbench.runs.summary_parts import Flip, Gate
 
@@ -49,6 +50,8 @@ def _blocks(run: FinishedRun) -> Iterator[str]:
     yield f"## Q-Bench: {code(headline(run))}"
     yield ", ".join(code(part) for part in subject(run))
     yield from _rows(run)
+    if anchor := since_anchor(run):
+        yield code(anchor)
     if lines := [
         *(f"- ⚠ {code(text)}" for text in drift_lines(run)),
         *(f"- next: {one_line(step)}" for step in next_step(run)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -47,13 +47,15 @@ class Gating:
         **bounds: Any,
     ) -> GateResult:
         """Judge one of `comparisons` gates that share alpha, and keep the result for the summary."""
-        from pytest_qbench.gates.evaluate import Limits, evaluate
+        from pytest_qbench.gates.budget import judge
+        from pytest_qbench.gates.evaluate import Limits
+        from pytest_qbench.gates.judge_again import as_call
 
         s = self.settings
         # A test that runs again, or has several gates, does not get back the alpha that it did not spend.
         leftover = self.results[-1].unspent if self.results and test not in self.tests else 0.0
         limits = Limits(s.max_errors, s.max_unparsed, s.max_cut, comparisons, s.seed, leftover)
-        result = evaluate(name, results, baseline, limits, **bounds)
+        result = replace(judge(name, results, baseline, limits, **bounds), call=as_call(name, limits, bounds))
         self.results.append(result)
         self.tests.append(test)
         return result

@@ -85,13 +85,19 @@ OPTIONS = (
            "joins the run folders.", metavar="I/N", ini=False),
     Option("--qbench-ray", "Spread the items over replicas of a local model on a Ray cluster: HOST:PORT of its head "
            "node, or auto for a running one, else one started here.", metavar="auto|ADDRESS", ini=False),
-    Option("--qbench-baseline-dir", "Folder of baselines, relative to rootdir. Default: baselines.", metavar="DIR"),
-    Option("--qbench-baseline", "Compare with this baseline. Default: the model's alias or name.", metavar="NAME"),
+    Option("--qbench-baseline-dir", "Folder of baselines, relative to rootdir, or an address such as "
+           "s3://bucket/baselines. Default: baselines.", metavar="DIR"),
+    Option("--qbench-baseline", "Compare with this baseline, or with NAME@DATA. Default: MODEL@DATA, or MODEL if "
+           "that is of this data.", metavar="NAME"),
     Option("--qbench-update-baseline", "Record this run as the baseline and say what changes.", kind="bool", ini=False),
-    Option("--qbench-accept-regression", "Let --qbench-update-baseline record a run that regressed.", kind="bool",
-           ini=False),
+    Option("--qbench-accept-regression", "Let --qbench-update-baseline record a run that regressed. Needs "
+           "--qbench-reason.", kind="bool", ini=False),
     Option("--qbench-accept-lost-items", "Let --qbench-update-baseline record a run that lacks items of the old "
            "baseline.", kind="bool", ini=False),
+    Option("--qbench-new-anchor", "Let the baseline that --qbench-update-baseline records be its own anchor. Needs "
+           "--qbench-reason.", kind="bool", ini=False),
+    Option("--qbench-reason", "Store this text in the baseline that --qbench-update-baseline records.", metavar="TEXT",
+           ini=False),
     Option("--qbench-no-gates", "Measure only: gates report, but do not decide the exit status.", kind="bool",
            ini=False),
     Option("--qbench-strict", "End with exit status 11 where a gate is inconclusive.", kind="bool"),
