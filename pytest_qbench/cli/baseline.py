@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 def add(commands: Commands) -> None:
     """Add the parser of the command."""
     parser = commands.add_parser("baseline", help="record a finished run (or merged shards) as a baseline")
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="the run folder")
+    parser.add_argument(
+        "run_folder", type=Path, nargs="+", metavar="RUN",
+        help="the run folder; several runs of one model give a baseline that holds the answers of all",
+    )  # fmt: skip
     parser.add_argument("--name", help="name of the baseline. Default: the name that the run was compared with")
     parser.add_argument(
         "--baseline-dir", type=Path, default=Path("baselines"), metavar="DIR",
@@ -39,9 +42,10 @@ def run(arguments: argparse.Namespace) -> int:
     from pytest_qbench.baseline.align import align
     from pytest_qbench.baseline.baseline import MissingBaseline, changes
     from pytest_qbench.baseline.store import find_baseline, read_baseline, write_baseline
-    from pytest_qbench.runs.read import read_run, read_summary
+    from pytest_qbench.runs.combine import combine_runs
+    from pytest_qbench.runs.read import read_summary
 
-    folder, results = arguments.run_folder, read_run(arguments.run_folder)
+    folder, results = arguments.run_folder[0], combine_runs(arguments.run_folder)
     summary = read_summary(folder)
     name = arguments.name or summary.baseline.name or ""
     if not name or Path(name).name != name or name.startswith("."):
@@ -52,7 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
         show(f"NOT RECORDED: {reason}")
         return 1
     written = write_baseline(arguments.baseline_dir, name, results)
-    show(f"BASELINE RECORDED: {written}, {len(results.records):,} items of {folder}")
+    folders = ", ".join(map(str, arguments.run_folder))
+    show(f"BASELINE RECORDED: {written}, {len(results.records):,} items of {folders}")
     for line in changes(old, results):
         show(line)
     return 0

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # statistics load where gates run; a worker only measures
     from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
     from pytest_qbench.gates.evaluate import GateResult
     from pytest_qbench.metrics.results import Results
+    from pytest_qbench.session.early_stop import EarlyStop
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Gating:
     failed_tests: list[str] = field(default_factory=list)
     failed_gate_tests: list[str] = field(default_factory=list)
     failed_by_verdict: int = 0
+    early_stop: EarlyStop | None = None
 
     def judge(
         self,
@@ -53,7 +55,13 @@ class Gating:
         # A test that runs again, or has several gates, does not get back the alpha that it did not spend.
         leftover = self.results[-1].unspent if self.results and test not in self.tests else 0.0
         limits = Limits(s.max_errors, s.max_unparsed, s.max_cut, comparisons, s.seed, leftover)
-        result = evaluate(name, results, baseline, limits, **bounds)
+        label = " ".join(part for part in (name, bounds.get("dataset"), bounds.get("slice")) if part)
+        early, compares = self.early_stop, bounds.get("margin") is not None
+        if early is not None and compares:
+            limits = early.limits_of(label, limits)
+        result = early.result_of(name, label, compares=compares) if early is not None else None
+        if result is None:
+            result = evaluate(name, results, baseline, limits, **bounds)
         self.results.append(result)
         self.tests.append(test)
         return result

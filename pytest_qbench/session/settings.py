@@ -40,6 +40,8 @@ class Settings:
     protocol: Protocol
     words: tuple[str, ...]
     batch_size: int | None
+    repeats: int
+    early_stop: bool
     blind: bool
     shuffle_options: bool
     judge: str | None
@@ -207,6 +209,8 @@ def read_settings(config: pytest.Config) -> Settings:
         protocol=cast("Protocol", _choice(config, "qbench_protocol", "default", PROTOCOLS)),
         words=_words(_value(config, "qbench_words")),
         batch_size=None if batch in (None, "auto") else _number(config, "qbench_batch_size", 0, 1),
+        repeats=_number(config, "qbench_repeats", 1, 1),
+        early_stop=bool(_value(config, "qbench_early_stop")),
         blind=bool(_value(config, "qbench_blind")),
         shuffle_options=bool(_value(config, "qbench_shuffle_options")),
         judge=_value(config, "qbench_judge"),
@@ -257,6 +261,16 @@ def read_settings(config: pytest.Config) -> Settings:
             settings.strict and settings.shuffle_options,
             "--qbench-strict and --qbench-shuffle-options (a run with shuffled options gates nothing)",
         ),
+    )
+    contradictions += tuple(
+        (settings.early_stop and other, f"--qbench-early-stop and {option}")
+        for other, option in (
+            (settings.update_baseline, "--qbench-update-baseline (a stopped run is no baseline)"),
+            (not settings.gates, "--qbench-no-gates"),
+            (settings.blind, "--qbench-blind"),
+            (settings.shuffle_options, "--qbench-shuffle-options"),
+            (settings.shard, "--qbench-shard"),
+        )
     )
     for contradicts, which in contradictions:
         if contradicts:
