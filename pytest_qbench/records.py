@@ -8,8 +8,8 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import fmean
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Literal
 
 from pytest_qbench.errors import UsageError

@@ -254,7 +254,10 @@ def _line(record: Record, item: Item, words: Sequence[str]) -> str:
     Of an assessment only the score's `words` are kept: comparisons need no others.
     """
     if record.task == "assessment" and record.logprobs:
-        record = replace(_with_words(record, words), repeats=record.repeats and tuple(_with_words(one, words) for one in record.repeats))
+        record = replace(
+            _with_words(record, words),
+            repeats=record.repeats and tuple(_with_words(one, words) for one in record.repeats),
+        )
     data = {k: v for k, v in record.to_dict().items() if (v is not None or k == "split") and k != "conditions"}
     data["digest"] = item.digest()
     if identity := stored_form(item, has_picture=record.picture is not None):

@@ -16,7 +16,14 @@ from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
 from pytest_qbench.judges.base import Judge
 from pytest_qbench.models import given_prompts
-from pytest_qbench.models.base import MatchesItems, Model, RemoteModel, SupportsPrefetch, SupportsReplay, SupportsSamples
+from pytest_qbench.models.base import (
+    MatchesItems,
+    Model,
+    RemoteModel,
+    SupportsPrefetch,
+    SupportsReplay,
+    SupportsSamples,
+)
 from pytest_qbench.models.errors import OutOfMemoryError, WorkerDied
 from pytest_qbench.prompt_sets.read import packaged_set
 from pytest_qbench.prompts import DEFAULT_PROMPTS, MAX_NEW_TOKENS, AnswerMode, Prompt, PromptSet

@@ -1,9 +1,9 @@
 """Decide a task before its last item: `regressed` by a bet at any time, `pass` at a planned look.
 
 The items come in random order, a group at once. A tenth of each gate's share of alpha belongs to a bet against "no
-change" (`stats.betting`). When the bet wins 1 / level times its stake and the observed drop exceeds the margin, the gate
-has regressed. When half and three quarters of the items are measured, the gates are judged as at the end. A task whose
-gates all pass is decided. The interval of `pass` spends its alpha over these looks and the last one (`stats.spending`),
+change" (`stats.betting`). When the bet wins 1 / level times its stake and the observed drop exceeds the margin, the
+gate has regressed. When half and three quarters of the items are measured, the gates are judged as at the end. A task
+whose gates all pass is decided. The interval of `pass` spends its alpha over these looks and the last one (`stats.spending`),
 and the last test of a drop has the other nine tenths of the share.
 """
 
@@ -196,12 +196,12 @@ class TaskMonitor:
         if not all(result.verdict in ("pass", "improved") for result in found.values()):
             return None
         look = f"look {self._looks.index(items) + 1} of {len(self._looks) + 1}, level {self._levels[items]:.2g}"
-        return Decision(
-            self.task, items,
-            {label: replace(result, verdict="pass", reason=f"{self._after(items)}: {result.reason}; {look}", unspent=0.0)
-             for label, result in found.items()},
-            False,
-        )  # fmt: skip
+        after = self._after(items)
+        passed = {
+            label: replace(result, verdict="pass", reason=f"{after}: {result.reason}; {look}", unspent=0.0)
+            for label, result in found.items()
+        }
+        return Decision(self.task, items, passed, False)
 
     def _evaluate(self, gate: PlannedGate, items: int, results: Results) -> GateResult:
         return evaluate(
@@ -221,5 +221,3 @@ def watchable(name: str, arguments: Mapping[str, Any]) -> bool:
         and isinstance(arguments.get("margin"), int | float)
         and all(value is not None for value in arguments.values())
     )
-
-

@@ -22,7 +22,17 @@ COMPARABLE: Mapping[str, tuple[str, ...]] = {
 # A fingerprint leaves these out if they have their defaults, like fingerprints older than these options.
 DEFAULTS: Mapping[str, int] = {name: prompts.MAX_NEW_TOKENS[task] for task, name in prompts.TOKEN_LIMITS.items()}
 # The JSON leaves these entries out if they are unknown. Other unknown entries are null.
-_OPTIONAL = ("option_order", "repeats", "pixels", "unparsed", "marking", *DEFAULTS, "machine", "judge_control", "batch_size")
+_OPTIONAL = (
+    "option_order",
+    "repeats",
+    "pixels",
+    "unparsed",
+    "marking",
+    *DEFAULTS,
+    "machine",
+    "judge_control",
+    "batch_size",
+)
 _UNSTATED: Mapping[str, int | str] = {**DEFAULTS, "option_order": "of the data"}
 _SCORING: Shape = {"words": [str], "temperature": float}
 _SELECTION: Shape = {
@@ -105,8 +115,8 @@ class Fingerprint:
     `asked` describes how the prompts of an assessment differ from the protocol. In the JSON it is a part of `scoring`.
     `model`, `judge`, `unparsed` (the judge that reads unparsed replies) and `marking` (the judge that marks all) are
     the descriptions that these objects give of themselves. `prompts` describes the prompts of each task
-    (`effective_prompts`). `repeats` is how often each item was asked, None for once. `option_order` is None where options have the order of the data. `other` holds entries that
-    this version does not know.
+    (`effective_prompts`). `repeats` is how often each item was asked, None for once. `option_order` is None where
+    options have the order of the data. `other` holds entries that this version does not know.
     """
 
     prompts: str | Mapping[str, Any] | None = None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_qbench.session.run import Run
 
 
-def stop_plan(run: Run, items: Sequence[pytest.Item], gates: Sequence[pytest.Item], calls: Sequence[GateCalls]) -> StopPlan:
+def stop_plan(run: Run, items: Sequence[pytest.Item], gates: Sequence[pytest.Item], calls: list[GateCalls]) -> StopPlan:
     """Return the plan of the collected tests: `items` with the tests of the `gates`, whose source has these `calls`."""
     from pytest_qbench.gates.early_stop import PlannedGate, watchable
 
@@ -39,7 +39,9 @@ def stop_plan(run: Run, items: Sequence[pytest.Item], gates: Sequence[pytest.Ite
             if watchable(gate.metric, given):
                 number = tests * max(1, own.count(measured))
                 planned.append(
-                    PlannedGate(gate.metric, given["margin"], given.get("dataset"), bool(given.get("each_dataset")), number)
+                    PlannedGate(
+                        gate.metric, given["margin"], given.get("dataset"), bool(given.get("each_dataset")), number
+                    )
                 )
             else:
                 otherwise.add(gate.task)

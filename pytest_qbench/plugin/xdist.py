@@ -62,7 +62,9 @@ class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
     def leave_out(self, names: Set[tuple[str, str]]) -> None:
         """Take tests that no worker has begun out of the queue. `names` are their functions and parameters."""
         for scope, unit in list(self.workqueue.items()):
-            kept = {nodeid: done for nodeid, done in unit.items() if (_function(nodeid), _parameter(nodeid)) not in names}
+            kept = {
+                nodeid: done for nodeid, done in unit.items() if (_function(nodeid), _parameter(nodeid)) not in names
+            }
             if kept:
                 self.workqueue[scope] = kept
             else:

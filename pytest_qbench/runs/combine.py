@@ -40,12 +40,16 @@ def combine_runs(folders: Sequence[Path]) -> Results:
 
 def _check_alike(first: Path, one: Results, folder: Path, other: Results) -> None:
     tasks = dict.fromkeys(task for task, _ in one.expected)
-    differ = [text for task in tasks if task in COMPARABLE for text in differences(task, one.fingerprint, other.fingerprint)]
+    differ = [
+        text for task in tasks if task in COMPARABLE for text in differences(task, one.fingerprint, other.fingerprint)
+    ]
     for name in ("model", "data", "selection"):
         if getattr(one.fingerprint, name) != getattr(other.fingerprint, name):
             differ.append(name)
     if differ:
-        raise UsageError(f"{first} and {folder} are no repeats of one run; they differ in: {'; '.join(dict.fromkeys(differ))}")
+        raise UsageError(
+            f"{first} and {folder} are no repeats of one run; they differ in: {'; '.join(dict.fromkeys(differ))}"
+        )
     digests = [{key: item.digest() for key, item in run.expected.items()} for run in (one, other)]
     if changed := [key[1] for key in {**digests[0], **digests[1]} if digests[0].get(key) != digests[1].get(key)]:
         raise UsageError(f"{first} and {folder} have different items: {len(changed)} (first: {changed[0]})")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
@@ -77,7 +78,7 @@ class EarlyStop:
         for task, monitor in monitors.items():
             if task in self._stopped:
                 continue
-            decision = monitor.advance(self._record, lambda end, monitor=monitor: self._up_to(monitor, end))
+            decision = monitor.advance(self._record, partial(self._up_to, monitor))
             if decision is not None:
                 self._take(decision, monitor)
                 found.append(decision)

@@ -92,8 +92,8 @@ def build_engine(
         model, answer=request.answer, batch_size=request.batch_size, blind=settings.blind,
         judge_rounds=settings.judge_rounds, judge=checked_judge, scoring=request.scoring,
         reads_unparsed=settings.judge_unparsed, max_new_tokens=settings.max_new_tokens,
-        marks_answers=settings.judge_answers, prompt_set=request.prompt_set, named_words=settings.words, repeats=settings.repeats,
-        on_prompt_change=recorder.note_prompt_change,
+        marks_answers=settings.judge_answers, prompt_set=request.prompt_set, named_words=settings.words,
+        on_prompt_change=recorder.note_prompt_change, repeats=settings.repeats,
     )  # fmt: skip
 
 

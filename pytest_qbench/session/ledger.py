@@ -23,8 +23,9 @@ def shortfalls(
 
     A run is measured when (a) every selected item has a record, (b) the items are those that the baseline expects,
     (c) a gate that ran to its end judged every task of the data and of the baseline, and (d) every gate could judge.
-    The items that --qbench-early-stop left out are not expected. Runs without gates (--qbench-no-gates, controls, shards) have no shortfall. A run that records a baseline may lack
-    items of the data; `finish` refuses it if it lacks items of the old baseline.
+    The items that --qbench-early-stop left out are not expected. Runs without gates (--qbench-no-gates, controls,
+    shards) have no shortfall. A run that records a baseline may lack items of the data; `finish` refuses it if it lacks
+    items of the old baseline.
     """
     if gating.not_gated:
         return []

@@ -262,17 +262,15 @@ def read_settings(config: pytest.Config) -> Settings:
             "--qbench-strict and --qbench-shuffle-options (a run with shuffled options gates nothing)",
         ),
     )
-    contradictions += tuple(
-        (settings.early_stop and other, f"--qbench-early-stop and {option}")
-        for other, option in (
-            (settings.update_baseline, "--qbench-update-baseline (a stopped run is no baseline)"),
-            (not settings.gates, "--qbench-no-gates"),
-            (settings.blind, "--qbench-blind"),
-            (settings.shuffle_options, "--qbench-shuffle-options"),
-            (settings.shard, "--qbench-shard"),
-        )
+    not_gated = (
+        (settings.update_baseline, "--qbench-update-baseline (a stopped run is no baseline)"),
+        (not settings.gates, "--qbench-no-gates"),
+        (settings.blind, "--qbench-blind"),
+        (settings.shuffle_options, "--qbench-shuffle-options"),
+        (settings.shard, "--qbench-shard"),
     )
-    for contradicts, which in contradictions:
+    of_early_stop = [(settings.early_stop and other, f"--qbench-early-stop and {name}") for other, name in not_gated]
+    for contradicts, which in (*contradictions, *of_early_stop):
         if contradicts:
             raise UsageError(f"{which} contradict each other: drop one")
     if settings.baseline and Path(settings.baseline).name != settings.baseline:

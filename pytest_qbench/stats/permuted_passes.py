@@ -53,8 +53,9 @@ def permuted_p_value(passes: Floats, drawn: int, total: float) -> float:
 def log_mgf(passes: Floats, drawn: int, tilt: float | Floats) -> LogMGF:
     """Return log E[exp(tilt S)] of each group, (G,), for S the sum of `drawn` of its N passes, `passes` (G, N).
 
-    `tilt` is one number, or one for each group. E[exp(tilt S)] is the elementary symmetric polynomial of degree `drawn` in exp(tilt passes), over its number of
-    terms. It is built up pass by pass in logarithms, with its first two derivatives, so that no tilt overflows.
+    `tilt` is one number, or one for each group. E[exp(tilt S)] is the elementary symmetric polynomial of degree `drawn`
+    in exp(tilt passes), over its number of terms. It is built up pass by pass in logarithms, with its first two
+    derivatives, so that no tilt overflows.
     """
     groups, n = passes.shape
     log = np.full((drawn + 1, groups), -np.inf)
@@ -100,7 +101,8 @@ def _subset_sums(totals: list[int], drawn: int) -> Floats:
     for number, value in enumerate(totals):
         for m in range(min(drawn, number + 1), 0, -1):
             ways[m, value:] += ways[m - 1, : ways.shape[1] - value]
-    return ways[drawn] / math.comb(len(totals), drawn)
+    probabilities: Floats = ways[drawn] / math.comb(len(totals), drawn)
+    return probabilities
 
 
 def _power(pmf: Floats, count: int) -> Floats:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
+
+from pytest_qbench.stats.resampling import Floats
 
 _REACH, _CELLS = 8.0, 1_601  # standard deviations and grid points of the numerical integration
 
@@ -30,14 +33,10 @@ def look_levels(fractions: tuple[float, ...], alpha: float) -> tuple[float, ...]
     grid, weight = np.zeros(1), np.ones(1)  # the paths that no look has stopped: places and probabilities
     before, used = 0.0, 0.0
     for fraction in fractions:
-        deviation = np.sqrt(fraction - before)
+        deviation = float(np.sqrt(fraction - before))
         wanted = max(spent(fraction, alpha) - used, 1e-15)
-
-        def beyond(bound: float, grid: np.ndarray = grid, weight: np.ndarray = weight, sd: float = deviation) -> float:
-            return float(weight @ ndtr((grid - bound) / sd))
-
-        bound = float(brentq(lambda b: np.log(beyond(b)) - np.log(wanted), -_REACH, 2 * _REACH))
-        used += beyond(bound)
+        bound = float(brentq(_excess, -_REACH, 2 * _REACH, args=(grid, weight, deviation, wanted)))
+        used += wanted
         levels.append(float(ndtr(-bound / np.sqrt(fraction))))
         points = np.linspace(-_REACH * np.sqrt(fraction), bound, _CELLS)
         density = np.exp(-(((points[:, None] - grid) / deviation) ** 2) / 2) / (deviation * np.sqrt(2 * np.pi))
@@ -48,6 +47,11 @@ def look_levels(fractions: tuple[float, ...], alpha: float) -> tuple[float, ...]
     return tuple(levels)
 
 
+def _excess(bound: float, grid: Floats, weight: Floats, deviation: float, wanted: float) -> float:
+    """Return the logarithm of the probability that a path steps beyond `bound`, over that `wanted`."""
+    return float(np.log(weight @ ndtr((grid - bound) / deviation)) - np.log(wanted))
+
+
 def _check(fractions: Sequence[float]) -> None:
-    if not fractions or fractions[0] <= 0 or fractions[-1] > 1 or any(b <= a for a, b in zip(fractions, fractions[1:])):
+    if not fractions or fractions[0] <= 0 or fractions[-1] > 1 or any(b <= a for a, b in pairwise(fractions)):
         raise ValueError(f"looks at {list(fractions)}: fractions must rise within (0, 1]")
