@@ -147,7 +147,7 @@ class Comparison:
     @property
     def new_value(self) -> float | None:
         """The correlation of the candidate on the passes compared; None where all its passes count."""
-        if self.name not in CORRELATIONS or not have_repeats(self.pairs):
+        if self.name not in CORRELATIONS or all(r.repeats is None for r in self.results.of(self.name, self.dataset)):
             return None
         return self._value([new for new, _ in self.pairs])
 

@@ -3,8 +3,8 @@
 The items come in random order, a group at once. A tenth of each gate's share of alpha belongs to a bet against "no
 change" (`stats.betting`). When the bet wins 1 / level times its stake and the observed drop exceeds the margin, the
 gate has regressed. When half and three quarters of the items are measured, the gates are judged as at the end. A task
-whose gates all pass is decided. The interval of `pass` spends its alpha over these looks and the last one (`stats.spending`),
-and the last test of a drop has the other nine tenths of the share.
+whose gates all pass is decided. The interval of `pass` spends its alpha over these looks and the last one
+(`stats.spending`), and the last test of a drop has the other nine tenths of the share.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def stop_plan(run: Run, items: Sequence[pytest.Item], gates: Sequence[pytest.Ite
         for gate in own.written:
             given = gate.arguments
             if watchable(gate.metric, given):
-                number = tests * max(1, own.count(measured))
+                number = tests * max(1, own.count(measured)) * request.settings.nights
                 planned.append(
                     PlannedGate(
                         gate.metric, given["margin"], given.get("dataset"), bool(given.get("each_dataset")), number

@@ -48,13 +48,16 @@ class Gating:
         comparisons: int,
         **bounds: Any,
     ) -> GateResult:
-        """Judge one of `comparisons` gates that share alpha, and keep the result for the summary."""
+        """Judge one of `comparisons` gates that share alpha, and keep the result for the summary.
+
+        They also share it with the gates of other nights (--qbench-nights).
+        """
         from pytest_qbench.gates.evaluate import Limits, evaluate
 
         s = self.settings
         # A test that runs again, or has several gates, does not get back the alpha that it did not spend.
         leftover = self.results[-1].unspent if self.results and test not in self.tests else 0.0
-        limits = Limits(s.max_errors, s.max_unparsed, s.max_cut, comparisons, s.seed, leftover)
+        limits = Limits(s.max_errors, s.max_unparsed, s.max_cut, comparisons * s.nights, s.seed, leftover)
         label = " ".join(part for part in (name, bounds.get("dataset"), bounds.get("slice")) if part)
         early, compares = self.early_stop, bounds.get("margin") is not None
         if early is not None and compares:

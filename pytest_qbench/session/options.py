@@ -75,6 +75,8 @@ OPTIONS = (
     Option("--qbench-judge-answers", "Let the judge, who knows the right answer, mark each perception reply with five "
            "votes, as the paper does.", kind="bool"),
     Option("--qbench-judge-rounds", "Rounds per description and dimension. Default: 5.", metavar="N"),
+    Option("--qbench-nights", "Share alpha over N runs against one baseline, such as the nights of a month, so that a "
+           "false alarm in any of them stays as rare as in one run. Default: 1.", metavar="N"),
     Option("--qbench-max-errors", "Share of items that may end in an error before gates are invalid. Default: 0.",
            metavar="SHARE"),
     Option("--qbench-max-unparsed", "Share of replies that may be unparsed before gates are invalid. Default: 0.05.",

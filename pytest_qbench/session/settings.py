@@ -65,6 +65,7 @@ class Settings:
     update_baseline: bool
     accept_regression: bool
     accept_lost_items: bool
+    nights: int
     gates: bool
     strict: bool
     json: Path | None
@@ -235,6 +236,7 @@ def read_settings(config: pytest.Config) -> Settings:
         update_baseline=bool(_value(config, "qbench_update_baseline")),
         accept_regression=bool(_value(config, "qbench_accept_regression")),
         accept_lost_items=bool(_value(config, "qbench_accept_lost_items")),
+        nights=_number(config, "qbench_nights", 1, 1),
         gates=not _value(config, "qbench_no_gates"),
         # If the configuration sets --qbench-strict, control runs and runs without gates are still allowed.
         strict=bool(config.getoption("qbench_strict") or (_value(config, "qbench_strict") and gated)),

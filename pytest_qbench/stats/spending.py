@@ -49,7 +49,8 @@ def look_levels(fractions: tuple[float, ...], alpha: float) -> tuple[float, ...]
 
 def _excess(bound: float, grid: Floats, weight: Floats, deviation: float, wanted: float) -> float:
     """Return the logarithm of the probability that a path steps beyond `bound`, over that `wanted`."""
-    return float(np.log(weight @ ndtr((grid - bound) / deviation)) - np.log(wanted))
+    beyond = max(float(weight @ ndtr((grid - bound) / deviation)), 1e-300)
+    return float(np.log(beyond) - np.log(wanted))
 
 
 def _check(fractions: Sequence[float]) -> None:
