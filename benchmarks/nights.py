@@ -1,9 +1,9 @@
 """How often 30 nights of an unchanged, sampled model alarm, by the runs of the baseline and the passes of a night.
 
 `python benchmarks/nights.py [MONTHS]` (1,000 months a row). Seeded. 1,495 questions; two runs of the model differ in 6
-or 20 % of the answers. The gate on accuracy has margin 0.01 and a third of alpha, as in the default suite; --qbench-nights
-divides it further. The decisions are the project's own: `permuted_p_value`, `spend` and the margin. A lucky baseline is
-the best of five that were recorded. The last column are nights of a model that is 2 points worse.
+or 20 % of the answers. The gate on accuracy has margin 0.01 and a third of alpha, as in the default suite;
+--qbench-nights divides it further. The decisions are the project's own: `permuted_p_value`, `spend` and the margin. A
+lucky baseline is the best of five that were recorded. The last column are nights of a model that is 2 points worse.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ DROP = 0.02
 
 
 # runs of the baseline, passes a night, baselines of which the best is taken, --qbench-nights
-SCENES = ((1, 1, 1, 1), (1, 1, 5, 1), (1, 1, 1, 30), (5, 1, 1, 1), (5, 1, 1, 30), (5, 1, 5, 30), (5, 5, 1, 1), (5, 5, 1, 30))
+SCENES = (
+    (1, 1, 1, 1), (1, 1, 5, 1), (1, 1, 1, 30), (5, 1, 1, 1), (5, 1, 1, 30), (5, 1, 5, 30), (5, 5, 1, 1), (5, 5, 1, 30),
+)  # fmt: skip
 
 
 def chances(discordance: float, accuracy: float = 0.7) -> Floats:

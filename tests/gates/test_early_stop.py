@@ -121,7 +121,9 @@ def test_judged_texts_stop_as_well() -> None:
 
 
 def test_each_dataset_has_a_bet_of_its_own() -> None:
-    parts = [Item(f"k{i % 2}/{i}", "perception", f"k{i % 2}", None, f"{i}", (), "?", ("Yes", "No"), "Yes") for i in range(N)]
+    parts = [
+        Item(f"k{i % 2}/{i}", "perception", f"k{i % 2}", None, f"{i}", (), "?", ("Yes", "No"), "Yes") for i in range(N)
+    ]
     bad = {i for i in range(N) if i % 2 and i % 3}
     found = follow(parts, answers(set(), parts), answers(bad, parts))
     assert found is not None

@@ -71,7 +71,9 @@ def test_one_failed_pass_is_an_error_of_the_item_and_unparsed_passes_are_counted
 def test_items_that_were_asked_unequally_often_are_not_compared() -> None:
     uneven = asked(ITEMS, drawn(1, np.full(120, 0.7), 3))
     uneven.records[5] = answered(ITEMS[5], "Yes")
-    found = evaluate("perception.accuracy", uneven, base(asked(ITEMS, drawn(2, np.full(120, 0.7), 3))), Limits(), margin=0)
+    found = evaluate(
+        "perception.accuracy", uneven, base(asked(ITEMS, drawn(2, np.full(120, 0.7), 3))), Limits(), margin=0
+    )
     assert found.verdict == "invalid"
     assert "1 to 3 times" in found.reason
 
@@ -93,7 +95,9 @@ def test_ranks_are_of_the_mean_scores_of_equally_many_passes() -> None:
     items = [picture(i, float(i)) for i in range(80)]
     scores = np.arange(80)[:, None] / 80 + rng.normal(size=(80, 6)) / 3
     one = results(items, [scored(item, float(row[0])) for item, row in zip(items, scores, strict=True)])
-    five = results(items, [repeated([scored(i, float(s)) for s in row[1:]]) for i, row in zip(items, scores, strict=True)])
+    five = results(
+        items, [repeated([scored(i, float(s)) for s in row[1:]]) for i, row in zip(items, scores, strict=True)]
+    )
     assert five.metric("assessment.srcc", "mini_a").value == pytest.approx(srcc(scores[:, 1:].mean(axis=1), range(80)))
     row = evaluate("assessment.srcc", one, base(five), Limits(), margin=0.1).rows[0]
     assert row.baseline == pytest.approx(srcc(scores[:, 1], range(80)))

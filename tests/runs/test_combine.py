@@ -10,8 +10,8 @@ import pytest
 from pytest_qbench.baseline.store import read_baseline
 from pytest_qbench.cli import main
 from pytest_qbench.errors import UsageError
-from pytest_qbench.runs.combine import combine_runs
 from pytest_qbench.metrics.results import Results
+from pytest_qbench.runs.combine import combine_runs
 from tests.cli.test_compare import folder as write_folder
 from tests.cli.test_compare import made
 

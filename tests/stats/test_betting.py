@@ -52,7 +52,7 @@ def _log_beta(a: float, b: float) -> float:
 
 def test_the_unit_follows_the_sizes_so_far() -> None:
     rng = np.random.default_rng(0)
-    rows = [row for row in uniform.rvs(size=(30, 2), random_state=rng)]
+    rows = list(uniform.rvs(size=(30, 2), random_state=rng))
     assert wealth(rows, 1, None) == pytest.approx(wealth([100 * row for row in rows], 1, None))
 
 
@@ -72,10 +72,9 @@ def test_a_broken_model_is_found_after_tens_of_items() -> None:
     rng = np.random.default_rng(2)
     used = []
     for _ in range(50):
-        process = EProcess()
-        for n in range(1, 1000):
+        process, items = EProcess(), 0
+        while process.p_value >= 0.005:
             process.add(np.array([float(rng.random() < 0.35), float(rng.random() < 0.75)]), 1)
-            if process.p_value < 0.005:
-                break
-        used.append(n)
+            items += 1
+        used.append(items)
     assert np.median(used) < 80
