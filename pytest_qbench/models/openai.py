@@ -73,8 +73,12 @@ class OpenAIModel:
 
         An endpoint keeps its dtype, but its answers vary from call to call.
         """
-        self._sample = 1
+        self._sample += 1
         return "repeated requests"
+
+    def use_sample(self, number: int) -> None:
+        """Send each request anew for each `number`. A ``seed`` of the user's ``extra_body`` grows by it."""
+        self._sample = number
 
     # answers
 
@@ -206,7 +210,10 @@ class OpenAIModel:
         continuation = {} if prefix is None else CONTINUE
         turns = messages(prompt.parts(len(images)), images, prefix, prompt.system)
         given = {"messages": turns, "temperature": 0, **continuation, **body}
-        return await self._client.chat(with_extra(given, self._extra), sample=self._sample)
+        extra = self._extra
+        if self._sample and isinstance(extra.get("seed"), int):
+            extra = {**extra, "seed": extra["seed"] + self._sample}
+        return await self._client.chat(with_extra(given, extra), sample=self._sample)
 
     async def _encode_images(self, prompt: Prompt) -> list[str]:
         return [await asyncio.to_thread(data_url, image, self._max_pixels) for image in prompt.images]
