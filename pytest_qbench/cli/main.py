@@ -22,6 +22,7 @@ COMMANDS = (
     "lint",
     "merge",
     "models",
+    "parity",
     "plan",
     "report",
     "sign",

@@ -226,7 +226,13 @@ def open_run_folder(config: pytest.Config, run: Run) -> None:
         check_output_paths(run.request)
         if run.usage_error is None and (run.request.tasks or (is_controller(config) and in_use(config))):
             check_baseline(config, run)
-            _ = run.recorder.folder
+            folder = run.recorder.folder
+            if is_controller(config) and run.request.spec is not None and run.request.spec.is_managed:
+                server = run.engine.start(folder.path)
+                reporter = config.pluginmanager.getplugin("terminalreporter")
+                if reporter is not None:
+                    reporter.ensure_newline()
+                    reporter.write_line(printable(f"qbench: {server.engine}: starting, log in {folder.path}"))
     except UsageError as e:
         raise pytest.UsageError(str(e)) from e
 

@@ -26,7 +26,8 @@ class Option(NamedTuple):
 
 OPTIONS = (
     Option("--qbench-model", "Choose the model: an alias such as tiny, a local directory, a hub id, hf:ID, "
-           "openai:MODEL@BASE_URL, random:SEED, or replay:PATH for recorded outputs. There is no default.",
+           "openai:MODEL@BASE_URL, vllm:ID, sglang:ID or llamacpp:FILE for an engine that the plugin starts, "
+           "random:SEED, or replay:PATH for recorded outputs. There is no default.",
            metavar="SPEC"),
     Option("--qbench-model-arg", "Pass KEY=VALUE to the model: dtype, device, revision, attn_implementation, "
            "trust_remote_code, ... Repeatable.", kind="linelist", metavar="KEY=VALUE"),

@@ -16,6 +16,7 @@ from pytest_qbench.runs.endpoint_usage import EndpointUsage
 from pytest_qbench.runs.made_with import MadeWith
 from pytest_qbench.session.endpoints import SessionEndpoints
 from pytest_qbench.session.gating import Gating
+from pytest_qbench.session.managed_engine import ManagedEngine
 from pytest_qbench.session.process_role import ProcessRole
 from pytest_qbench.session.recorder import Recorder
 from pytest_qbench.session.request import RunRequest
@@ -68,6 +69,7 @@ class Run:
     request: RunRequest
     recorder: Recorder
     endpoints: SessionEndpoints
+    engine: ManagedEngine
     gating: Gating
     collected: CollectedTests = field(default_factory=CollectedTests)
     usage_error: str | None = None
@@ -87,7 +89,8 @@ class Run:
         """Return the run of these settings. `on_close` registers a function to call at the end of the session."""
         request = RunRequest(settings, command)
         endpoints = SessionEndpoints(settings, role.worker_count, on_close)
-        run = cls(request, Recorder(request, role), endpoints, Gating(settings))
+        engine = ManagedEngine(request, role, on_close)
+        run = cls(request, Recorder(request, role), endpoints, engine, Gating(settings))
         if settings.early_stop:
             from pytest_qbench.session.early_stop import EarlyStop
 
