@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,9 +21,11 @@ N = 1000
 NAME = "perception.accuracy"
 
 
-def made(wrong: int) -> Results:
+def made(wrong: int, first: int = 0) -> Results:
     questions = [question(i) for i in range(N)]
-    return results(questions, [answered(q, "No" if i < wrong else "Yes") for i, q in enumerate(questions)])
+    return results(
+        questions, [answered(q, "No" if first <= i < first + wrong else "Yes") for i, q in enumerate(questions)]
+    )
 
 
 def stored(wrong: int, recorded: str = "2026-01-01T00:00:00+00:00") -> Baseline:
@@ -33,15 +36,14 @@ BASE, ANCHOR = stored(145), stored(100, "2025-06-01T00:00:00+00:00")
 
 
 def test_a_loss_since_the_anchor_turns_the_gate_red() -> None:
-    assert evaluate(NAME, made(150), BASE, Limits(), margin=0.01).verdict == "pass"
-    found = judge(NAME, made(150), BASE, Limits(), margin=0.01, budget=0.02, anchor=ANCHOR)
+    assert evaluate(NAME, made(150), BASE, Limits(), margin=0.02).verdict == "pass"
+    found = judge(NAME, made(150), BASE, Limits(), margin=0.02, budget=0.02, anchor=ANCHOR)
     assert found.verdict == "regressed"
     assert found.reason.startswith("against the anchor of 2025-06-01: mini: REGRESSED: 5.0 points lost")
     (step, whole) = found.rows
-    assert (step.against, step.delta, step.margin, step.verdict) == (None, pytest.approx(-0.005), 0.01, "pass")
+    assert (step.against, step.delta, step.margin, step.verdict) == (None, pytest.approx(-0.005), 0.02, "pass")
     assert (whole.against, whole.delta, whole.margin) == ("anchor", pytest.approx(-0.05), 0.02)
     assert (whole.p_value, whole.baseline) == (pytest.approx(binom.cdf(0, 50, 0.5) / 2), 0.9)
-    assert len(found.lost) == 10
     assert found.lost_count == 50
 
 
@@ -53,15 +55,12 @@ def test_the_rule_is_that_of_a_margin(wrong: int, verdict: str) -> None:
 
 
 def test_margin_and_budget_share_the_level_of_the_gate() -> None:
-    alone = judge(NAME, made(150), BASE, Limits(comparisons=3), budget=0.02, anchor=ANCHOR)
-    both = judge(NAME, made(150), BASE, Limits(comparisons=3), margin=0.01, budget=0.02, anchor=ANCHOR)
-    assert alone.rows[0].alpha == pytest.approx(0.05 / 3)
-    levels = [row.alpha for row in both.rows]
-    assert levels[0] is not None
-    assert levels[1] is not None
-    spent = 0.05 / 3 - both.unspent
-    assert sum(level for level in levels if level) >= spent
-    assert levels[1] <= 0.045
+    noisy = made(150, first=500)  # so many answers change that no level is left over
+    alone = judge(NAME, noisy, BASE, Limits(comparisons=3), budget=0.02, anchor=ANCHOR)
+    both = judge(NAME, noisy, BASE, Limits(comparisons=3), margin=0.01, budget=0.02, anchor=ANCHOR)
+    assert [row.alpha for row in alone.rows] == [pytest.approx(0.05 / 3)]
+    assert [row.alpha for row in both.rows] == [pytest.approx(0.05 / 6)] * 2
+    assert both.unspent == 0
 
 
 def test_without_an_anchor_the_baseline_is_the_anchor() -> None:
@@ -110,7 +109,7 @@ def test_a_stored_gate_is_judged_again_with_its_budget() -> None:
     summary = run_summary(
         made(150), BASE, [gate], lambda _: "fail", (), (), diagnostics=(), baseline_name="x", began="", verdict=""
     )
-    back = type(summary).from_json(summary.to_json())
+    back = type(summary).from_json(json.loads(summary.as_text()))
     ((signed, again),) = judge_again(back.gates, made(150), BASE, ANCHOR)
     assert (signed.call, again.verdict, again.rows) == (gate.call, "regressed", first.rows)
     plain = {(m.name, m.dataset): m for m in back.metrics if m.slice is None}

@@ -17,7 +17,7 @@ import pytest
 def test_perception(qbench_item, qbench_record): ...
 
 def test_accuracy(qbench_gate):
-    qbench_gate("perception.accuracy", margin=0.45, budget=BUDGET)
+    qbench_gate("perception.accuracy", margin=0.3, budget=BUDGET)
 """
 ARGS = ("--qbench-tasks=perception", "--qbench-limit=120", "-p", "no:cacheprovider")
 UPDATE = ("--qbench-update-baseline", "--qbench-baseline=b")
@@ -25,7 +25,7 @@ UPDATE = ("--qbench-update-baseline", "--qbench-baseline=b")
 
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> pytest.Pytester:
-    pytester.makepyfile(test_suite=SUITE.replace("BUDGET", "0.45"))
+    pytester.makepyfile(test_suite=SUITE.replace("BUDGET", "0.3"))
     return pytester
 
 
@@ -81,7 +81,7 @@ def test_a_loss_beyond_the_budget_is_red_and_recorded_only_with_a_reason(project
         path.write_text("\n".join(entries) + "\n")
         return f"--qbench-model=replay:{path}"
 
-    project.makepyfile(test_suite=SUITE.replace("0.45", "0.15").replace("BUDGET", "0.2"))
+    project.makepyfile(test_suite=SUITE.replace("margin=0.3", "margin=0.15").replace("BUDGET", "0.2"))
     args = (*ARGS, "--qbench-baseline=c", "--qbench-max-unparsed=1")
     for name, right, status in (("a", 120, 0), ("b", 104, 0), ("c", 90, 1)):
         result = project.runpytest_subprocess(*args, "--qbench-update-baseline", outputs(name, right))
