@@ -271,10 +271,15 @@ def other_differences(old: Fingerprint, new: Fingerprint) -> list[str]:
 
     These allow a comparison, but may explain drift.
     """
-    a, b = _flat(old.to_json()), _flat(new.to_json())
+    a, b = ({**_unstated_of_endpoint(each), **_flat(each.to_json())} for each in (old, new))
     forbidding = {key for keys in COMPARABLE.values() for key in keys} | {"selection", "judge_control"}
     keys = [key for key in dict.fromkeys((*a, *b)) if key.partition(".")[0] not in forbidding]
     return [f"{key}: {a.get(key)} -> {b.get(key)}" for key in keys if a.get(key) != b.get(key)]
+
+
+def _unstated_of_endpoint(fingerprint: Fingerprint) -> dict[str, Any]:
+    """Return what an endpoint's fingerprint leaves out because it was always so: every image was sent as a PNG."""
+    return {"model.images": "png"} if (fingerprint.model or {}).get("backend") == "openai" else {}
 
 
 def _flat(entries: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

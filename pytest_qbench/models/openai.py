@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_qbench.endpoints.address import parse_address
 from pytest_qbench.endpoints.client import EndpointError
 from pytest_qbench.endpoints.completion import Completion
 from pytest_qbench.endpoints.event_loop import Endpoints
-from pytest_qbench.endpoints.messages import CONTINUE, data_url, messages, with_extra
+from pytest_qbench.endpoints.messages import CONTINUE, data_url, file_url, messages, with_extra
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models import given_prompts
+from pytest_qbench.models.images import GREY, LazyImage, LazyImages
 from pytest_qbench.models.openai_tokens import PROBE, REJECTED, ReplyTokens, reply_text
 from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.prompts import ONE_WORD, RATE, RATE_PREFIX, AnswerMode, Prompt
 from pytest_qbench.records import CUT, Response
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Imports in functions: Pillow loads with the first image.
+
+FILES = frozenset({"image/jpeg", "image/png", "image/webp"})
+"""Media types of the files that may be sent as they are."""
+PNG = "png"
+"""How images are sent that are all encoded anew. A fingerprint of an endpoint that does not say how means this."""
+UNSUPPORTED = 415
 TOP = 20  # number of candidates for a token, the maximum of closed endpoints
 _INSTEAD = "or ask for one word with --qbench-model-arg=assessment=ask (scores then compare with such runs only)"
 
@@ -34,6 +46,7 @@ class OpenAIModel:
     """
 
     needs_images = True
+    answers_threads = True
 
     def __init__(self, spec: ModelSpec, args: Mapping[str, str], endpoints: Endpoints) -> None:
         """Create the client without sending anything. Raises `UsageError` for an unusable address or key."""
@@ -43,6 +56,7 @@ class OpenAIModel:
         self._args = dict(args)
         self._extra: dict[str, Any] = json.loads(args.get("extra_body", "{}"))
         self._max_pixels = int(args["max_pixels"]) if "max_pixels" in args else None
+        self._accepted = FILES if args.get("images", "files") == "files" else frozenset[str]()
         self._asks_one_word = args.get("assessment") == "ask"
         self._client = endpoints.connect(
             self._address, "model", price=parse_price(args.get("price")), revision=args.get("revision"),
@@ -65,8 +79,16 @@ class OpenAIModel:
         given: dict[str, Any] = {key: self._args[key] for key in ("revision", "max_pixels") if key in self._args}
         return {
             "backend": "openai", "name": self.name, "target": self._address.model, "base_url": self._address.base_url,
-            **given, "extra_body": self._extra, "sees_images": self._sees_images,
+            **given, "images": self._images_sent, "extra_body": self._extra, "sees_images": self._sees_images,
         }  # fmt: skip
+
+    @property
+    def _images_sent(self) -> str:
+        """How images are sent: an entry of the fingerprint, as a server may decode JPEG otherwise than this machine."""
+        if not self._accepted:
+            return PNG
+        refused = [kind.partition("/")[2] for kind in sorted(FILES - self._accepted)]
+        return "files" + (f", but {' and '.join(refused)} as png" if refused else "")
 
     def switch_dtype(self) -> str:
         """Repeat requests from now on instead of using cached replies; return a name for that.
@@ -130,11 +152,10 @@ class OpenAIModel:
 
     def probe(self, tasks: Iterable[str], answer: AnswerMode, words: Sequence[str]) -> None:
         """Send small test requests. Raises `ModelError` that names a feature the endpoint lacks or silently ignores."""
-        from PIL import Image
-
-        tasks, image = set(tasks), data_url(Image.new("RGB", (64, 64), (128, 128, 128)))
+        tasks, image = set(tasks), _grey("image/png")
         try:
-            self._endpoints.run(self._probe_images(image))
+            tokens = self._endpoints.run(self._probe_images(image))
+            self._endpoints.run(self._probe_files(tokens))
             if "perception" in tasks and answer == "likelihood":
                 self._endpoints.run(self._probe_options(image))
             if "assessment" in tasks:
@@ -142,7 +163,8 @@ class OpenAIModel:
         except ItemError as e:
             raise ModelError(f"openai:{self._address}: {e}") from None
 
-    async def _probe_images(self, image: str) -> None:
+    async def _probe_images(self, image: str) -> object:
+        """Check that the server reads images, and return its number of tokens of a prompt with the image."""
         with_image = await self._chat(PROBE, [image], max_tokens=1)
         try:
             without_image = await self._chat(PROBE, [], max_tokens=1)
@@ -150,7 +172,7 @@ class OpenAIModel:
             if e.status not in REJECTED:
                 raise
             self._sees_images = "yes"  # it rejects a prompt without an image, so it reads images
-            return
+            return with_image.usage.get("prompt_tokens")
         counts = [reply.usage.get("prompt_tokens") for reply in (with_image, without_image)]
         if not all(isinstance(count, int) for count in counts):
             self._sees_images = "not checked: the endpoint counts no tokens"
@@ -158,6 +180,23 @@ class OpenAIModel:
             raise ItemError("silently ignores images: a prompt has as many tokens with an image as without")
         else:
             self._sees_images = "yes"
+        return counts[0]
+
+    async def _probe_files(self, tokens: object) -> None:
+        """Find the formats of files that the server reads as well as PNG, which takes `tokens`. Others become PNG."""
+
+        async def accepts(kind: str) -> bool:
+            try:
+                found = await self._chat(PROBE, [_grey(kind)], max_tokens=1)
+            except EndpointError as e:
+                if e.status not in (*REJECTED, UNSUPPORTED):
+                    raise ItemError(f"{e}; if it cannot read {kind}, add --qbench-model-arg=images=png") from None
+                return False
+            return found.usage.get("prompt_tokens") == tokens
+
+        kinds = sorted(self._accepted - {"image/png"})
+        found = await asyncio.gather(*(accepts(kind) for kind in kinds))
+        self._accepted -= {kind for kind, is_read in zip(kinds, found, strict=True) if not is_read}
 
     async def _probe_options(self, image: str) -> None:
         missing = (
@@ -195,7 +234,14 @@ class OpenAIModel:
         return await self._client.chat(with_extra(given, self._extra), sample=self._sample)
 
     async def _encode_images(self, prompt: Prompt) -> list[str]:
-        return [await asyncio.to_thread(data_url, image, self._max_pixels) for image in prompt.images]
+        """Return the images as data URLs. A thread reads and encodes them, as both take time."""
+        images = prompt.images.lazy_images if isinstance(prompt.images, LazyImages) else prompt.images
+        return [await asyncio.to_thread(self._encode, image) for image in images]
+
+    def _encode(self, image: LazyImage | Image) -> str:
+        if isinstance(image, LazyImage):
+            return image.url(self._accepted, self._max_pixels)
+        return data_url(image, self._max_pixels)  # a project changed the image
 
     async def _score_words(
         self, prompt: Prompt, words: Sequence[str], named: Sequence[str], free: Sequence[str]
@@ -301,6 +347,15 @@ class OpenAIModel:
 
 
 _FIRST_TOKEN: Mapping[str, Any] = {"max_tokens": 1, "logprobs": True}
+
+
+def _grey(media_type: str) -> str:
+    """Return a grey image in a file of a media type, as a data URL."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), GREY).save(buffer, media_type.partition("/")[2])
+    return file_url(media_type, buffer.getvalue())
 
 
 def parse_price(text: str | None) -> tuple[float, float] | None:

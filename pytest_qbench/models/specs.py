@@ -35,6 +35,7 @@ MODEL_ARGS: Mapping[str, str] = {
     "share_gpu": "true or false",
     "min_pixels": "a positive integer",
     "max_pixels": "a positive integer",
+    "images": "files or png",
     "assessment": "continue or ask",
     "price": "IN/OUT, US dollars per million prompt and completion tokens",
     "extra_body": "a JSON object of request parameters",
@@ -43,8 +44,8 @@ MODEL_ARGS: Mapping[str, str] = {
     "filter": "the name of a filter of a sample log",
 }
 REPLAY_ARGS = ("files", "duplicates", "filter")
-ENDPOINT_ARGS = ("revision", "max_pixels", "assessment", "price", "extra_body")
-_ENDPOINT_ONLY = ("assessment", "price", "extra_body")
+ENDPOINT_ARGS = ("revision", "images", "max_pixels", "assessment", "price", "extra_body")
+_ENDPOINT_ONLY = ("images", "assessment", "price", "extra_body")
 _NOT_LOCAL = (*_ENDPOINT_ONLY, *REPLAY_ARGS)
 _OBJECTS = ("quantization_config", "extra_body")
 _PATTERNS = {
@@ -54,6 +55,7 @@ _PATTERNS = {
     "share_gpu": r"true|false",
     "min_pixels": r"[1-9]\d*",
     "max_pixels": r"[1-9]\d*",
+    "images": r"files|png",
     "assessment": r"continue|ask",
     "price": r"\d+(\.\d+)?/\d+(\.\d+)?",
     "duplicates": r"first|last",

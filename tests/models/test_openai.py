@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from PIL import Image
 
 from pytest_qbench.endpoints.event_loop import Endpoints
 from pytest_qbench.errors import ItemError, ModelError, UsageError
+from pytest_qbench.items import FileImage
 from pytest_qbench.models import load_model, parse_spec
+from pytest_qbench.models.images import LazyImage, LazyImages
 from pytest_qbench.models.openai import OpenAIModel
 from pytest_qbench.prompts import RATE_PREFIX, Prompt
 from pytest_qbench.records import CUT, Response
@@ -122,6 +125,34 @@ def test_system_text_and_images_stand_where_the_prompt_has_them() -> None:
         True,
         True,
     ]
+
+
+@pytest.mark.parametrize(
+    "refused, args, images",
+    [
+        ((), {}, "files"),
+        (("image/webp",), {}, "files, but webp as png"),
+        (("image/jpeg", "image/webp"), {}, "files, but jpeg and webp as png"),
+        ((), {"images": "png"}, "png"),
+    ],
+)
+def test_the_probe_finds_the_formats_that_the_server_reads(
+    tmp_path: Path, refused: tuple[str, ...], args: dict[str, str], images: str
+) -> None:
+    def answer(body: dict[str, Any], attempt: int) -> Any:
+        if any(url.startswith(f"data:{kind}") for url in images_of(body) for kind in refused):
+            return Reply({"error": {"message": "Failed to load image"}}, 400)
+        return completion("x", usage={"prompt_tokens": 5 + 9 * len(images_of(body))})
+
+    photo(1).save(tmp_path / "one.webp", lossless=True)
+    shown = Prompt("k", "Q?", LazyImages([LazyImage(FileImage(tmp_path, "images", "one.webp"))]))
+    with served(answer, **args) as (model, server):
+        model.probe(["description"], "generate", WORDS)
+        assert model.generate([shown], 4) == ["x"]
+        assert model.describe()["images"] == images
+    (url,) = images_of(server.bodies[-1])
+    assert url.startswith(f"data:image/{'webp' if images == 'files' else 'png'};")
+    assert np.array_equal(decoded_images(server.bodies[-1])[0].convert("RGB"), photo(1))
 
 
 @pytest.mark.parametrize("pixels, size", [(None, (16, 12)), ("192", (16, 12)), ("48", (8, 6))])
