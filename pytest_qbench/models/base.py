@@ -230,8 +230,8 @@ class SupportsPrefetch(Protocol):
 class SupportsThreads(Protocol):
     """A model that waits for a server. Several threads ask it at once, each for one prompt; it reads images itself."""
 
-    answers_threads: bool
-    """Always True."""
+    items_at_once: int
+    """Number of items in progress that keeps the server busy."""
 
 
 @runtime_checkable

@@ -1,8 +1,8 @@
 """Tell which image files show a decoder the pixels that a model sees, so that they need no new encoding.
 
 `to_rgb` leaves such an image unchanged. Beyond that, no decoder may see it otherwise: it has 8 bits, one frame, no
-alpha and no orientation, and the file is whole. A colour profile, which this package never applies, is cut out of a JPEG
-or PNG file. Any other file is decoded and encoded anew. Nothing is decoded here.
+alpha and no orientation, and the file is whole. A colour profile, which this package never applies, is cut out of a
+JPEG or PNG file. Any other file is decoded and encoded anew. Nothing is decoded here.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_qbench.endpoints.address import parse_address
 from pytest_qbench.endpoints.client import EndpointError
 from pytest_qbench.endpoints.completion import Completion
-from pytest_qbench.endpoints.event_loop import Endpoints
+from pytest_qbench.endpoints.event_loop import ITEMS_PER_SLOT, Endpoints
 from pytest_qbench.endpoints.messages import CONTINUE, data_url, file_url, messages, with_extra
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models import given_prompts
@@ -46,11 +46,11 @@ class OpenAIModel:
     """
 
     needs_images = True
-    answers_threads = True
 
     def __init__(self, spec: ModelSpec, args: Mapping[str, str], endpoints: Endpoints) -> None:
         """Create the client without sending anything. Raises `UsageError` for an unusable address or key."""
         self.name = spec.name
+        self.items_at_once = ITEMS_PER_SLOT * endpoints.concurrency
         self._address = parse_address(spec.target)
         self._endpoints = endpoints
         self._args = dict(args)
