@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import math
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,8 @@ from pytest_qbench.endpoints.messages import CONTINUE, data_url, file_url, messa
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models import given_prompts
 from pytest_qbench.models.images import GREY, LazyImage, LazyImages
-from pytest_qbench.models.openai_tokens import PROBE, REJECTED, ReplyTokens, reply_text
+from pytest_qbench.models.openai_scores import FIRST_TOKEN, ReplyScores
+from pytest_qbench.models.openai_tokens import PROBE, REJECTED, ReplyTokens
 from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.prompts import ONE_WORD, RATE, RATE_PREFIX, AnswerMode, Prompt
 from pytest_qbench.records import CUT, Response
@@ -65,6 +67,8 @@ class OpenAIModel:
         )  # fmt: skip
         self.usage = self._client.usage
         self._tokens = ReplyTokens(self._chat)
+        self._scores = ReplyScores(self._chat, self._tokens)
+        self._finding_free = threading.Lock()
         self._free: dict[str | None, list[str]] = {}  # by prefix, the words that take no further request
         self._sees_images: str = "not checked"
         self._sample = 0  # part of the cache key, so that an equal request can be repeated
@@ -115,17 +119,14 @@ class OpenAIModel:
     def option_loglikelihoods(
         self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]
     ) -> list[list[float] | ItemError]:
-        """Return the log-likelihood of each option of each prompt as the assistant's reply, summed over tokens.
-
-        Each option takes one request, as endpoints cannot score several replies to one conversation.
-        """
+        """Return the log-likelihood of each option of each prompt as the assistant's reply, summed over tokens."""
         given_prompts.note(prompts)
         self._fetch_tokens(None, {option for own in options for option in own})
 
         async def one(pair: tuple[Prompt, Sequence[str]]) -> list[float]:
             prompt, own = pair
             images = await self._encode_images(prompt)
-            return list(await asyncio.gather(*(self._likelihood(prompt, images, None, option) for option in own)))
+            return await self._scores.sums(prompt, images, None, own)
 
         return self._endpoints.each(list(zip(prompts, options, strict=True)), one)
 
@@ -154,8 +155,8 @@ class OpenAIModel:
         """Send small test requests. Raises `ModelError` that names a feature the endpoint lacks or silently ignores."""
         tasks, image = set(tasks), _grey("image/png")
         try:
-            tokens = self._endpoints.run(self._probe_images(image))
-            self._endpoints.run(self._probe_files(tokens))
+            tokens_without = self._endpoints.run(self._probe_images(image))
+            self._endpoints.run(self._probe_files(tokens_without))
             if "perception" in tasks and answer == "likelihood":
                 self._endpoints.run(self._probe_options(image))
             if "assessment" in tasks:
@@ -164,7 +165,7 @@ class OpenAIModel:
             raise ModelError(f"openai:{self._address}: {e}") from None
 
     async def _probe_images(self, image: str) -> object:
-        """Check that the server reads images, and return its number of tokens of a prompt with the image."""
+        """Check that the server reads images. Return the tokens of a prompt without one, None if they are not known."""
         with_image = await self._chat(PROBE, [image], max_tokens=1)
         try:
             without_image = await self._chat(PROBE, [], max_tokens=1)
@@ -172,7 +173,7 @@ class OpenAIModel:
             if e.status not in REJECTED:
                 raise
             self._sees_images = "yes"  # it rejects a prompt without an image, so it reads images
-            return with_image.usage.get("prompt_tokens")
+            return None
         counts = [reply.usage.get("prompt_tokens") for reply in (with_image, without_image)]
         if not all(isinstance(count, int) for count in counts):
             self._sees_images = "not checked: the endpoint counts no tokens"
@@ -180,10 +181,11 @@ class OpenAIModel:
             raise ItemError("silently ignores images: a prompt has as many tokens with an image as without")
         else:
             self._sees_images = "yes"
-        return counts[0]
+            return counts[1]
+        return None
 
-    async def _probe_files(self, tokens: object) -> None:
-        """Find the formats of files that the server reads as well as PNG, which takes `tokens`. Others become PNG."""
+    async def _probe_files(self, tokens_without: object) -> None:
+        """Find the formats that the server reads beside PNG. A prompt without an image has `tokens_without` tokens."""
 
         async def accepts(kind: str) -> bool:
             try:
@@ -192,7 +194,7 @@ class OpenAIModel:
                 if e.status not in (*REJECTED, UNSUPPORTED):
                     raise ItemError(f"{e}; if it cannot read {kind}, add --qbench-model-arg=images=png") from None
                 return False
-            return found.usage.get("prompt_tokens") == tokens
+            return tokens_without is None or found.usage.get("prompt_tokens") != tokens_without
 
         kinds = sorted(self._accepted - {"image/png"})
         found = await asyncio.gather(*(accepts(kind) for kind in kinds))
@@ -203,16 +205,31 @@ class OpenAIModel:
             "option log-likelihoods need a server that scores given replies, as vLLM does; use --qbench-answer=generate"
         )
         try:
-            await self._tokens.store(None, ["Yes"])
-            await self._likelihood(PROBE, [image], None, "Yes")
+            await self._tokens.store(None, ["Yes", "No"])
+            await self._probe_walk(image)
+            if not self._scores.walks or (None, "Yes") not in self._tokens.pieces:
+                await self._scores.whole(PROBE, [image], None, "Yes")
         except ItemError as e:
             raise ItemError(f"{e}; {missing}") from None
+
+    async def _probe_walk(self, image: str) -> None:
+        """Find out whether the server gives the log-probabilities of named tokens."""
+        ids = {self._tokens.ids[None, word][0] for word in ("Yes", "No")}
+        try:
+            values, _ = await self._scores.next_tokens(PROBE, [image], None, ids)
+        except EndpointError as e:
+            if e.status not in REJECTED:
+                raise
+        except ItemError:  # no log-probabilities at all
+            return
+        else:
+            self._scores.walks = values.keys() == ids
 
     async def _probe_words(self, image: str, words: Sequence[str]) -> None:
         prompt = Prompt("probe", RATE, (), RATE_PREFIX)
         try:
             if self._asks_one_word:
-                reply = await self._chat(_one_word(PROBE, words), [image], **_FIRST_TOKEN, top_logprobs=TOP)
+                reply = await self._chat(_one_word(PROBE, words), [image], **FIRST_TOKEN, top_logprobs=TOP)
                 if len(reply.choices[0].top or ()) < 2:
                     raise ItemError("silently ignores logprobs or top_logprobs")
                 return
@@ -261,36 +278,14 @@ class OpenAIModel:
         return [found.get(word, math.nan) for word in (*words, *named, *free)]
 
     async def _words_after(self, prompt: Prompt, images: Sequence[str], words: Sequence[str]) -> list[float]:
-        """Return the log-probability of each word, with one request if each has one token, else one per word."""
-        tokens = [self._tokens.ids[prompt.prefix, word] for word in words]
+        """Return the log-probability of each word, with one request if each has one token."""
         if self._tokens.has_several(prompt.prefix, words):
-            scores = (self._likelihood(prompt, images, prompt.prefix, word) for word in words)
-            return list(await asyncio.gather(*scores))
-        ids = [each[0] for each in tokens]
-        reply = await self._chat(
-            prompt, images, prompt.prefix, **_FIRST_TOKEN, logprob_token_ids=ids, return_tokens_as_token_ids=True
-        )
-        top = reply.choices[0].top
-        if top is None:
-            raise ItemError("silently ignores logprobs")
-        missing = [word for word, token in zip(words, ids, strict=True) if f"token_id:{token}" not in top]
-        if missing:
+            return await self._scores.sums(prompt, images, prompt.prefix, words)
+        ids = [self._tokens.ids[prompt.prefix, word][0] for word in words]
+        values, _ = await self._scores.next_tokens(prompt, images, prompt.prefix, ids)
+        if missing := [word for word, token in zip(words, ids, strict=True) if token not in values]:
             raise ItemError(f"silently ignores logprob_token_ids: no log-probability of {', '.join(missing)}")
-        return [top[f"token_id:{token}"] for token in ids]
-
-    async def _likelihood(self, prompt: Prompt, images: Sequence[str], prefix: str | None, text: str) -> float:
-        """Return the log-probability, summed over tokens, of `text` as the reply or as its rest after `prefix`."""
-        tokens = self._tokens.ids[prefix, text]
-        reply = await self._chat(
-            prompt, images, reply_text(prefix, text), max_tokens=1, prompt_logprobs=0, return_token_ids=True
-        )
-        if reply.prompt_ids is None or reply.prompt_logprobs is None:
-            raise ItemError("silently ignores prompt_logprobs or return_token_ids")
-        n = len(tokens)
-        values = reply.prompt_logprobs[-n:]
-        if reply.prompt_ids[-n:] != tokens or not all(v is not None and math.isfinite(v) for v in values):
-            raise ItemError(f"no log-probability of every token of {text!r}")
-        return math.fsum(value for value in values if value is not None)
+        return [values[token] for token in ids]
 
     async def _score_first_word(self, prompt: Prompt, words: Sequence[str], further: Sequence[str]) -> list[float]:
         """Return the log-probability of each word as the first of a reply to a prompt that asks for one of `words`.
@@ -298,7 +293,7 @@ class OpenAIModel:
         NaN stands for a `further` word that is not among the likeliest tokens.
         """
         images = await self._encode_images(prompt)
-        reply = await self._chat(_one_word(prompt, words), images, **_FIRST_TOKEN, top_logprobs=TOP)
+        reply = await self._chat(_one_word(prompt, words), images, **FIRST_TOKEN, top_logprobs=TOP)
         top = reply.choices[0].top or {}
         scores = []
         for word in (*words, *further):
@@ -321,11 +316,12 @@ class OpenAIModel:
                 raise ModelError(f"openai:{self._address}: {e}") from None
 
     def _fetch_free(self, prefix: str | None, words: Sequence[str], free: Sequence[str]) -> None:
-        if free and prefix not in self._free:
-            try:
-                self._free[prefix] = self._endpoints.run(self._find_free(prefix, words, free))
-            except ItemError as e:
-                raise ModelError(f"openai:{self._address}: {e}") from None
+        with self._finding_free:  # once, however many threads ask
+            if free and prefix not in self._free:
+                try:
+                    self._free[prefix] = self._endpoints.run(self._find_free(prefix, words, free))
+                except ItemError as e:
+                    raise ModelError(f"openai:{self._address}: {e}") from None
 
     async def _find_free(self, prefix: str | None, words: Sequence[str], free: Sequence[str]) -> list[str]:
         """Return the words of `free` that one request gives along with the score's words, and store their tokens.
@@ -344,9 +340,6 @@ class OpenAIModel:
         except ItemError:  # the reply lacks one of the tokens
             return []
         return found
-
-
-_FIRST_TOKEN: Mapping[str, Any] = {"max_tokens": 1, "logprobs": True}
 
 
 def _grey(media_type: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,7 +63,11 @@ class Vllm:
         if body.get("return_token_ids"):
             reply["prompt_token_ids"] = ids
         if "prompt_logprobs" in body:
-            reply["prompt_logprobs"] = [None, *({str(i): {"logprob": self.logprob(i)}} for i in ids[1:])]
+            texts = {i: word for word in text_of(body).split() for i in self.ids(word)}
+            reply["prompt_logprobs"] = [
+                None,
+                *({str(i): {"logprob": self.logprob(i), "decoded_token": texts.get(i, "?")}} for i in ids[1:]),
+            ]
         if body.get("logprobs"):
             named = [{"token": f"token_id:{i}", "logprob": self.logprob(i)} for i in body.get("logprob_token_ids", ())]
             reply["choices"][0]["logprobs"] = {"content": [{"token": "x", "logprob": -0.1, "top_logprobs": named}]}
@@ -214,7 +220,69 @@ def test_the_likelihood_of_an_option_sums_over_its_tokens_as_the_reply() -> None
         rows = model.option_loglikelihoods(prompts(2), options)
     expected = [[math.fsum(Vllm.logprob(i) for i in Vllm.ids(option)) for option in own] for own in options]
     assert rows == [pytest.approx(row) for row in expected]
-    assert sum(bool(images_of(body)) for body in server.bodies) == 5
+    asked = [body for body in server.bodies if images_of(body)]
+    # One request for Yes and No; for the others one for each inner node: "", "Very", "Not", "Not blurry", "Not blurry at".
+    assert len(asked) == 1 + 5
+    assert not any("prompt_logprobs" in body for body in asked)
+    begun = sorted(str(body["messages"][1]["content"]) for body in asked if len(body["messages"]) > 1)
+    assert begun == ["Not", "Not blurry", "Not blurry at", "Very"]
+
+
+class Cached(Vllm):
+    """A server with a prefix cache of blocks, which counts the tokens that it computes. An image has 576 tokens."""
+
+    def __init__(self, *drops: str) -> None:
+        super().__init__(*drops)
+        self.blocks, self.computed = set[tuple[int, ...]](), 0
+
+    def __call__(self, request: dict[str, Any], attempt: int) -> Any:
+        reply = super().__call__({**request, "return_token_ids": True, "prompt_logprobs": 0}, attempt)
+        ids = list(reply["prompt_token_ids"])
+        for url in images_of(request):
+            ids[1:2] = [int.from_bytes(hashlib.sha256(url.encode()).digest()[:6], "big")] * 576
+        starts = [tuple(ids[:end]) for end in range(16, len(ids), 16)]
+        known = 0 if "prompt_logprobs" in request else sum(start in self.blocks for start in starts)  # as vLLM
+        self.blocks.update(starts)
+        self.computed += len(ids) - 16 * known
+        for name, value in (("return_token_ids", "prompt_token_ids"), ("prompt_logprobs", "prompt_logprobs")):
+            if name not in request or name in self.drops:
+                del reply[value]
+        return reply
+
+
+@pytest.mark.parametrize("drops, most", [((), 1.15), (("logprob_token_ids",), 4.0)])
+def test_a_question_takes_one_prefill_where_the_server_names_tokens(drops: tuple[str, ...], most: float) -> None:
+    options = [("Yes", "No"), ("Good", "Fair", "Poor"), ("Very blurry", "Not blurry at all", "Fine", "Not dark")] * 4
+    with served(server_side := Cached(*drops)) as (model, _):
+        model.probe(["perception"], "likelihood", WORDS)
+        model.option_loglikelihoods(prompts(0), [])
+        server_side.computed = 0
+        rows = model.option_loglikelihoods(prompts(12), options)
+        prefills = server_side.computed / (12 * (576 + 5))
+    expected = [[math.fsum(Vllm.logprob(i) for i in Vllm.ids(option)) for option in own] for own in options]
+    assert rows == [pytest.approx(row) for row in expected]
+    assert prefills <= most
+    assert (prefills > 2) == bool(drops)
+
+
+def test_an_option_whose_tokens_do_not_begin_alone_is_asked_for_as_a_whole() -> None:
+    """The server reads "Not blurry" as other tokens than the first two of "Not blurry at all"."""
+
+    class Merging(Vllm):
+        @staticmethod
+        def ids(text: str) -> list[int]:
+            return Vllm.ids(re.sub(r"Not blurry$", "Not_blurry", text))
+
+    option = "Not blurry at all"
+    with served(Merging()) as (model, server):
+        model.probe(["perception"], "likelihood", WORDS)
+        server.bodies.clear()
+        for _ in range(2):
+            (row,) = model.option_loglikelihoods(prompts(1), [(option, "Yes")])
+            assert row == pytest.approx(
+                [math.fsum(map(Vllm.logprob, Vllm.ids(option))), Vllm.logprob(Vllm.ids("Yes")[0])]
+            )
+    assert sum("prompt_logprobs" in body and bool(images_of(body)) for body in server.bodies) == 2
 
 
 @pytest.mark.parametrize(
