@@ -86,7 +86,7 @@ def dropped(p: Floats) -> Floats:
 def main(months: int) -> None:
     """Print the table."""
     began = time.process_time()
-    print("| two runs differ in | baseline | passes a night | --qbench-nights | alarms a night | months with an alarm | "
+    print("| two runs differ in | baseline | passes a night | --qbench-nights | alarms a night | months with one | "
           "baseline too good by | 2 points found a night |\n|---:|---|---:|---:|---:|---:|---:|---:|")  # fmt: skip
     for discordance in (0.06, 0.20):
         p = chances(discordance)
