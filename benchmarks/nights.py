@@ -86,8 +86,8 @@ def dropped(p: Floats) -> Floats:
 def main(months: int) -> None:
     """Print the table."""
     began = time.process_time()
-    print("| two runs differ in | baseline | passes a night | --qbench-nights | alarms a night | months with one | "
-          "baseline too good by | 2 points found a night |\n|---:|---|---:|---:|---:|---:|---:|---:|")  # fmt: skip
+    print("| two runs differ in | baseline | passes a night | --qbench-nights | alarms a night | months with an alarm "
+          "| baseline too good by | 2 points found a night |\n|---:|---|---:|---:|---:|---:|---:|---:|")  # fmt: skip
     for discordance in (0.06, 0.20):
         p = chances(discordance)
         worse = dropped(p)

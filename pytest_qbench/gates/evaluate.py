@@ -42,7 +42,7 @@ from pytest_qbench.gates.verdict import SEVERITY, Verdict, decide
 from pytest_qbench.metrics.metrics import ALPHA, Metric, mean_metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import CORRELATIONS, DRIFTS, SPECS
-from pytest_qbench.runs.summary_parts import Flip
+from pytest_qbench.runs.summary_parts import Flip, GateCall
 from pytest_qbench.stats.multiplicity import holm
 from pytest_qbench.stats.paired import Paired, mean_of_comparisons
 from pytest_qbench.stats.resampling import Undefined
@@ -85,7 +85,7 @@ class GateResult:
 
     `incomparable`: invalid because there is no comparable baseline, not because of this run. `nothing`: there is
     nothing to judge, because the answers are not public, or data and baseline both lack the task. `unspent`: the part
-    of alpha that is left to later gates.
+    of alpha that is left to later gates. `call` holds the arguments, from which a run's verdict follows again.
     """
 
     name: str
@@ -99,6 +99,7 @@ class GateResult:
     lost_count: int = 0  # all of them; `lost` and `gained` may list fewer
     gained_count: int = 0
     unspent: float = 0.0
+    call: GateCall | None = None
 
 
 def count_parts(name: str, rows: int, datasets: int) -> int:

@@ -284,14 +284,15 @@ def other_differences(old: Fingerprint, new: Fingerprint) -> list[str]:
 
     These allow a comparison, but may explain drift.
     """
-    a, b = _flat(old.to_json()), _flat(new.to_json())
+    a, b = flat_entries(old.to_json()), flat_entries(new.to_json())
     forbidding = {key for keys in COMPARABLE.values() for key in keys} | {"selection", "judge_control", "repeats"}
     keys = [key for key in dict.fromkeys((*a, *b)) if key.partition(".")[0] not in forbidding]
     return [f"{key}: {a.get(key)} -> {b.get(key)}" for key in keys if a.get(key) != b.get(key)]
 
 
-def _flat(entries: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat_entries(entries: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested entries as one mapping, whose keys join the names with dots."""
     flat: dict[str, Any] = {}
     for key, value in entries.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+        flat |= flat_entries(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return flat

@@ -6,7 +6,7 @@ import asyncio
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pytest_qbench.endpoints.address import parse_address
@@ -126,6 +126,20 @@ class OpenAIModel:
             self._fetch_tokens(prefix, (*words, *named))
             self._fetch_free(prefix, words, free)
         return self._endpoints.each(prompts, lambda prompt: self._score_words(prompt, words, named, free))
+
+    def count_prompt(self, prompt: Prompt) -> PromptCount:
+        """Return what the server tells of the tokens of a prompt. Raises `ItemError` where it tells nothing."""
+        return self._endpoints.run(self._count_prompt(prompt))
+
+    async def _count_prompt(self, prompt: Prompt) -> PromptCount:
+        images = await self._encode_images(prompt)
+        try:
+            whole = await self._chat(prompt, images, prompt.prefix, max_tokens=1, return_token_ids=True)
+        except EndpointError as e:
+            if e.status not in REJECTED:
+                raise
+            whole = await self._chat(prompt, images, max_tokens=1)
+        return PromptCount(whole.prompt_ids, whole.usage.get("prompt_tokens"))
 
     def close(self) -> None:
         """Do nothing: the session's `Endpoints` owns the connections."""
@@ -305,6 +319,14 @@ class OpenAIModel:
         except ItemError:  # the reply lacks one of the tokens
             return []
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class PromptCount:
+    """What a server tells of a prompt: the ids of its tokens, and their number. None: not told."""
+
+    ids: tuple[int, ...] | None
+    count: int | None
 
 
 _FIRST_TOKEN: Mapping[str, Any] = {"max_tokens": 1, "logprobs": True}

@@ -274,11 +274,18 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Show the tables, the gates and the files of the run."""
-    if KEY in config.stash and (finished := config.stash[KEY].finished):
+    """Show the tables, the gates and the files of the run, or the reason why it has no summary."""
+    if KEY not in config.stash:
+        return
+    run = config.stash[KEY]
+    if finished := run.finished:
         from pytest_qbench.plugin.terminal import show
 
         show(terminalreporter, finished)
+    elif run.notes and not is_worker(config):
+        from pytest_qbench.escaping import one_line
+
+        terminalreporter.write_line(f"FAILED: {one_line(run.notes[-1])}", red=True)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

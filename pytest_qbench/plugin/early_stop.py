@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_qbench.escaping import printable
-from pytest_qbench.plugin.alpha_allocation import FIXTURE, GateCalls, comparisons
+from pytest_qbench.gates.written_gate import FIXTURE
+from pytest_qbench.plugin.alpha_allocation import GateCalls, comparisons
 from pytest_qbench.plugin.collection import bench_item, is_gate
 from pytest_qbench.session.early_stop import StopPlan
 from pytest_qbench.session.process_role import is_worker

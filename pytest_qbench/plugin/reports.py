@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from pytest_qbench.escaping import one_line, printable
+from pytest_qbench.gates.written_gate import FIXTURE
 from pytest_qbench.plugin.access import run_of
-from pytest_qbench.plugin.alpha_allocation import FIXTURE
 from pytest_qbench.plugin.collection import bench_item, is_gate
 from pytest_qbench.plugin.early_stop import send_plan
 from pytest_qbench.plugin.stash import FAILED_BY_VERDICT, RECORD, STATUS, VERDICT

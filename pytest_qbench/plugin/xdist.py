@@ -140,9 +140,9 @@ class XdistController:
         node.workerinput["qbench_dist"] = self.config.getvalue("dist")
         node.workerinput[LISTENS] = listens_to_phases(self.config)
         try:
-            node.workerinput["qbench_folder"] = (
-                str(run_of(self.config).recorder.folder_path) if self.is_in_use else None
-            )
+            run = run_of(self.config) if self.is_in_use else None
+            node.workerinput["qbench_folder"] = str(run.recorder.folder_path) if run else None
+            node.workerinput["qbench_engine"] = run.engine.address_in(run.recorder.folder_path) if run else None
         except UsageError as e:
             raise pytest.UsageError(str(e)) from e
 

@@ -72,10 +72,10 @@ def judged_rows(run: FinishedRun) -> list[JudgedRow]:
     return found
 
 
-def _harm(row: Metric) -> tuple[int, float]:
-    """Return a key that sorts rows by verdict, then by the change in margins, worst first."""
+def _harm(row: Metric) -> tuple[int, bool, float]:
+    """Return a key that sorts rows by verdict, the mean of datasets first, then by change in margins, worst first."""
     rank = _WORST_VERDICTS.index(row.verdict) if row.verdict in _WORST_VERDICTS else len(_WORST_VERDICTS)
-    return rank, (row.delta or 0.0) / (row.margin or 1.0)
+    return rank, row.dataset is not None, (row.delta or 0.0) / (row.margin or 1.0)
 
 
 def tile_rows(run: FinishedRun) -> list[JudgedRow]:
@@ -225,7 +225,7 @@ def next_step(run: FinishedRun) -> list[str]:
     if "regressed" in failed:
         return [
             "a real drop: read what was lost, by slice; then reject the model, or accept the drop in a commit of its "
-            "own with --qbench-update-baseline --qbench-accept-regression"
+            'own with --qbench-update-baseline --qbench-accept-regression --qbench-reason="why"'
         ]
     if "invalid" in failed:
         return ["not measured: fix what the reason names, and run again"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -52,7 +52,9 @@ class Gating:
 
         They also share it with the gates of other nights (--qbench-nights).
         """
-        from pytest_qbench.gates.evaluate import Limits, evaluate
+        from pytest_qbench.gates.budget import judge
+        from pytest_qbench.gates.evaluate import Limits
+        from pytest_qbench.gates.judge_again import as_call
 
         s = self.settings
         # A test that runs again, or has several gates, does not get back the alpha that it did not spend.
@@ -64,7 +66,7 @@ class Gating:
             limits = early.limits_of(label, limits)
         result = early.result_of(name, label, compares=compares) if early is not None else None
         if result is None:
-            result = evaluate(name, results, baseline, limits, **bounds)
+            result = replace(judge(name, results, baseline, limits, **bounds), call=as_call(name, limits, bounds))
         self.results.append(result)
         self.tests.append(test)
         return result

@@ -26,7 +26,8 @@ class Option(NamedTuple):
 
 OPTIONS = (
     Option("--qbench-model", "Choose the model: an alias such as tiny, a local directory, a hub id, hf:ID, "
-           "openai:MODEL@BASE_URL, random:SEED, or replay:PATH for recorded outputs. There is no default.",
+           "openai:MODEL@BASE_URL, vllm:ID, sglang:ID or llamacpp:FILE for an engine that the plugin starts, "
+           "random:SEED, or replay:PATH for recorded outputs. There is no default.",
            metavar="SPEC"),
     Option("--qbench-model-arg", "Pass KEY=VALUE to the model: dtype, device, revision, attn_implementation, "
            "trust_remote_code, ... Repeatable.", kind="linelist", metavar="KEY=VALUE"),
@@ -91,16 +92,24 @@ OPTIONS = (
            "joins the run folders.", metavar="I/N", ini=False),
     Option("--qbench-ray", "Spread the items over replicas of a local model on a Ray cluster: HOST:PORT of its head "
            "node, or auto for a running one, else one started here.", metavar="auto|ADDRESS", ini=False),
-    Option("--qbench-baseline-dir", "Folder of baselines, relative to rootdir. Default: baselines.", metavar="DIR"),
-    Option("--qbench-baseline", "Compare with this baseline. Default: the model's alias or name.", metavar="NAME"),
+    Option("--qbench-baseline-dir", "Folder of baselines, relative to rootdir, or an address such as "
+           "s3://bucket/baselines. Default: baselines.", metavar="DIR"),
+    Option("--qbench-baseline", "Compare with this baseline, or with NAME@DATA. Default: MODEL@DATA, or MODEL if "
+           "that is of this data.", metavar="NAME"),
     Option("--qbench-update-baseline", "Record this run as the baseline and say what changes.", kind="bool", ini=False),
-    Option("--qbench-accept-regression", "Let --qbench-update-baseline record a run that regressed.", kind="bool",
-           ini=False),
+    Option("--qbench-accept-regression", "Let --qbench-update-baseline record a run that regressed. Needs "
+           "--qbench-reason.", kind="bool", ini=False),
     Option("--qbench-accept-lost-items", "Let --qbench-update-baseline record a run that lacks items of the old "
            "baseline.", kind="bool", ini=False),
+    Option("--qbench-new-anchor", "Let the baseline that --qbench-update-baseline records be its own anchor. Needs "
+           "--qbench-reason.", kind="bool", ini=False),
+    Option("--qbench-reason", "Store this text in the baseline that --qbench-update-baseline records.", metavar="TEXT",
+           ini=False),
     Option("--qbench-no-gates", "Measure only: gates report, but do not decide the exit status.", kind="bool",
            ini=False),
     Option("--qbench-strict", "End with exit status 11 where a gate is inconclusive.", kind="bool"),
+    Option("--qbench-why", "Where a gate regressed, name the stage, the slices and the images behind it, at the end of "
+           "the run.", kind="bool"),
     Option("--qbench-json", "Write the summary to this file as well.", metavar="FILE"),
     Option("--qbench-html", "Write the report as one self-contained page to this file.", metavar="FILE"),
     Option("--qbench-md", "Write the report as Markdown to this file. In GitHub Actions, every run appends it to the "

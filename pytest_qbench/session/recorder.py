@@ -84,6 +84,12 @@ class Recorder:
         """Write the judge's control scores to the run folder. They vary from run to run, so they are not compared."""
         self.folder.note_made_with({"judge_control": self.made_with.judge_control})
 
+    def note_batch_size(self, size: int) -> None:
+        """Write the batch size if it is new, for a run that is resumed when all items have been measured."""
+        if self.made_with.batch_size != size:
+            self.made_with.batch_size = size
+            self.folder.note_made_with({"batch_size": size})
+
     def note_prompt_change(self, altered: dict[str, dict[str, Any]]) -> None:
         """Write how the project changes prompts, as soon as that is seen."""
         self.made_with.altered = altered

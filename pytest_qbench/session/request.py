@@ -176,7 +176,7 @@ class RunRequest:
 
             s = self.settings
             check_judge(self.judge_spec, s.judge_args, s.judge_prompts, s.judge_unparsed, s.judge_answers)
-        if self.spec is None or self.spec.kind in ("transformers", "openai"):
+        if self.spec is None or self.spec.kind == "transformers" or self.spec.is_served:
             check_images([d for d in self.datasets if d.task in self.tasks])
 
     def _check_context(self) -> None:

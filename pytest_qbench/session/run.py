@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pytest_qbench.errors import UsageError
 from pytest_qbench.items import LeftOut
 from pytest_qbench.metrics.noise_floor import SecondMeasurement
 from pytest_qbench.runs.endpoint_usage import EndpointUsage
 from pytest_qbench.runs.made_with import MadeWith
 from pytest_qbench.session.endpoints import SessionEndpoints
 from pytest_qbench.session.gating import Gating
+from pytest_qbench.session.managed_engine import ManagedEngine
 from pytest_qbench.session.process_role import ProcessRole
 from pytest_qbench.session.recorder import Recorder
 from pytest_qbench.session.request import RunRequest
@@ -39,6 +41,7 @@ class CollectedTests:
       it collects nothing else.
     - `lacks_model` says that no model is named. Suites and gates are then skipped if there are other tests.
     - `has_compared_items` says that the items of the data were compared with the baseline.
+    - `suites` holds the hashes of the suites' files (`evidence/suite_files.py`).
     """
 
     without_items: set[str] = field(default_factory=set)
@@ -47,6 +50,7 @@ class CollectedTests:
     gates_only: bool = False
     lacks_model: bool = False
     has_compared_items: bool = False
+    suites: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -65,6 +69,7 @@ class Run:
     request: RunRequest
     recorder: Recorder
     endpoints: SessionEndpoints
+    engine: ManagedEngine
     gating: Gating
     collected: CollectedTests = field(default_factory=CollectedTests)
     usage_error: str | None = None
@@ -84,7 +89,8 @@ class Run:
         """Return the run of these settings. `on_close` registers a function to call at the end of the session."""
         request = RunRequest(settings, command)
         endpoints = SessionEndpoints(settings, role.worker_count, on_close)
-        run = cls(request, Recorder(request, role), endpoints, Gating(settings))
+        engine = ManagedEngine(request, role, on_close)
+        run = cls(request, Recorder(request, role), endpoints, engine, Gating(settings))
         if settings.early_stop:
             from pytest_qbench.session.early_stop import EarlyStop
 
@@ -99,6 +105,7 @@ class Run:
         return {
             "tasks": list(self.request.tasks),
             "gate_ids": self.collected.gate_ids,
+            "suites": self.collected.suites,
             "usage_error": self.usage_error,
             "made_with": self.recorder.made_with.to_json(),
             "second": self.recorder.second.to_json() if self.recorder.second else None,
@@ -109,6 +116,7 @@ class Run:
     def add_worker(self, output: Mapping[str, Any]) -> list[str]:
         """Add the output of a worker. Return the node ids of its gates."""
         self.request.tasks.update(dict.fromkeys(output["tasks"]))
+        self.collected.suites.update(output["suites"])
         self.usage_error = self.usage_error or output["usage_error"]
         self.recorder.made_with.add(MadeWith.from_json(output["made_with"]))
         if output["second"]:
@@ -189,4 +197,29 @@ class Run:
         from pytest_qbench.baseline.baseline import Baseline
 
         stored = self.stored_baseline
+        return align(stored, self.request.expected) if isinstance(stored, Baseline) else stored
+
+    @cached_property
+    def stored_anchor(self) -> Baseline | MissingBaseline:
+        """The anchor of the stored baseline, which may be that baseline, or the reason why there is none."""
+        from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
+        from pytest_qbench.baseline.store import read_anchor
+
+        stored = self.stored_baseline
+        if not isinstance(stored, Baseline):
+            return stored
+        try:
+            return read_anchor(stored)
+        except UsageError as e:
+            return MissingBaseline(str(e), is_broken=True)
+
+    @cached_property
+    def anchor(self) -> Baseline | MissingBaseline:
+        """The anchor with the ids of this run's items, or the reason why there is none."""
+        from pytest_qbench.baseline.align import align
+        from pytest_qbench.baseline.baseline import Baseline
+
+        stored = self.stored_anchor
+        if stored is self.stored_baseline:
+            return self.baseline
         return align(stored, self.request.expected) if isinstance(stored, Baseline) else stored

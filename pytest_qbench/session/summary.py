@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pytest_qbench.baseline.baseline import MissingBaseline
+from pytest_qbench.baseline.store import head_digest
 from pytest_qbench.gates.comparison import drifts
 from pytest_qbench.items import TASKS
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import Record
 from pytest_qbench.report.run_summary import run_summary
+from pytest_qbench.report.since_anchor import anchor_state
 from pytest_qbench.runs.summary import Summary
 from pytest_qbench.runs.summary_parts import DataState, RayReport
 from pytest_qbench.session.blind_counterpart import accuracy_with_and_without_images
@@ -82,10 +84,11 @@ def summarize(
         verdict=(verdict := verdict_line(run, results)),
     )  # fmt: skip
     written = str(update.written) if update and update.written else None
+    written_digest = head_digest(update.written) if update and update.written else None
     return replace(
         shared,
         commit=commit(),
-        baseline=replace(shared.baseline, written=written),
+        baseline=replace(shared.baseline, written=written, written_digest=written_digest),
         sight=accuracy_with_and_without_images(results, baseline, run.recorder.folder.path),
         usage=run.endpoints.usage,
         ray=RayReport.from_json(run.ray_report) if run.ray_report else None,
@@ -97,6 +100,8 @@ def summarize(
         submissions=tuple(submissions),
         seconds=round(seconds, 3),
         resumed=run.recorder.resumed,
+        anchor=anchor_state(results, baseline, run.anchor),
+        suites=dict(sorted(run.collected.suites.items())),
     )
 
 
