@@ -26,7 +26,7 @@ SHARES = (ALPHA, ALPHA / 3)
 ENDS = (*(math.ceil(part * N) for part in LOOKS), N)
 LEVELS = dict(zip(ENDS, look_levels(tuple(end / N for end in ENDS), ALPHA), strict=True))
 # Fraction of answers that differ, true drop; the last one is a broken prompt template.
-SCENES = ((0.02, 0), (0.06, 0), (0.20, 0), (0.06, 0.02), (0.20, 0.03), (0.06, 0.05), (0.30, 0.20))
+SCENES = ((0.06, 0.05), (0.30, 0.20), (0.06, 0), (0.06, 0.02), (0.20, 0), (0.20, 0.03), (0.02, 0))
 
 
 def verdict(new: np.ndarray, old: np.ndarray, end: int, share: float, alpha: float) -> str:

@@ -9,6 +9,7 @@ wealth then exceeds 1 / alpha with probability at most alpha, at any time (Ville
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import logit, logsumexp
@@ -22,6 +23,12 @@ WEAKEST = 0.7
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 _TILTS: Floats = logit(WEAKEST + (1 - WEAKEST) * (_NODES + 1) / 2)
 _LOG_SHARES: Floats = np.log(_WEIGHTS / 2)
+
+
+@lru_cache(maxsize=1024)
+def _fair(row: tuple[float, ...], drawn: int) -> Floats:
+    """Return the logarithm of the mean stake of each bettor over the permutations; answers give few different rows."""
+    return log_mgf(np.tile(row, (_TILTS.size, 1)), drawn, -_TILTS).value
 
 
 class EProcess:
@@ -48,8 +55,7 @@ class EProcess:
             self._sizes = (self._sizes[0] + size, self._sizes[1] + 1)
             unit = self._sizes[0] / self._sizes[1]
         row = (passes - passes.mean()) / unit
-        fair = log_mgf(np.tile(row, (_TILTS.size, 1)), drawn, -_TILTS).value
-        self._logs = self._logs - _TILTS * float(row[:drawn].sum()) - fair
+        self._logs = self._logs - _TILTS * float(row[:drawn].sum()) - _fair(tuple(np.sort(row).tolist()), drawn)
         self.log_wealth = float(logsumexp(self._logs + _LOG_SHARES))
         self.largest = max(self.largest, self.log_wealth)
 

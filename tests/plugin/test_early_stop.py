@@ -182,7 +182,8 @@ def test_an_endpoint_gets_no_more_requests_after_the_stop(
 
     def answer(body: dict[str, Any], attempt: int) -> Any:
         letter = "B" if is_broken and len(text_of(body)) % 3 else "A"
-        return completion(letter)
+        tokens = {"prompt_tokens": 10 + json.dumps(body).count("image_url"), "completion_tokens": 1}
+        return completion(letter, usage=tokens)
 
     args = (*RUN[:1], "--qbench-baseline=e", "--qbench-concurrency=8", "--qbench-batch-size=16", "-p", "no:randomly")
     with serving(answer) as server:

@@ -15,7 +15,7 @@ from tests.plugin.test_usage import assert_usage
 
 __all__ = ["project"]
 
-RUN = ("--qbench-limit=40", "--qbench-json=s.json", "--qbench-baseline=b", "-p", "no:randomly")
+RUN = ("--qbench-limit=40", "--qbench-tasks=perception", "--qbench-json=s.json", "--qbench-baseline=b", "-p", "no:randomly")
 
 
 @pytest.fixture(autouse=True)
@@ -27,11 +27,9 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_served_model_is_asked_several_times_and_its_flaky_items_are_named(
     project: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
-    for name in ("assessment", "description"):
-        (project.path / f"test_{name}.py").unlink()
-
     def sampled(body: dict[str, Any], attempt: int) -> Any:
-        return completion("AB"[len(text_of(body)) % 3 == 0 and body["seed"] % 2])
+        tokens = {"prompt_tokens": 10 + json.dumps(body).count("image_url"), "completion_tokens": 1}
+        return completion("AB"[len(text_of(body)) % 3 == 0 and body["seed"] % 2], usage=tokens)
 
     with serving(sampled) as server:
         model = f"--qbench-model=openai:m@{server.url}"
@@ -66,9 +64,11 @@ def test_a_served_model_is_asked_several_times_and_its_flaky_items_are_named(
 
 def test_a_run_without_repeats_says_nothing_of_them(project: pytest.Pytester) -> None:
     assert project.runpytest_subprocess("--qbench-model=random:0", *RUN, "--qbench-update-baseline").ret == 0
-    assert "repeats" not in json.dumps(summary(project))
-    (baseline,) = (project.path / "baselines").iterdir()
-    assert not [path for path in baseline.iterdir() if "repeats" in path.read_text()]
+    found = summary(project)
+    assert "repeats" not in {*found, *found["fingerprint"]}
+    head, records = (project.path / "baselines" / "b" / name for name in ("baseline.yaml", "perception.mini.jsonl"))
+    assert "repeats:" not in head.read_text()
+    assert '"repeats":' not in records.read_text()
 
 
 def test_a_baseline_of_one_run_of_a_flaky_model_is_a_warning(project: pytest.Pytester) -> None:
