@@ -33,7 +33,8 @@ def measured(pixels: np.ndarray, kind: str = "PNG", **how: object) -> dict[str, 
 def test_the_properties_of_simple_images() -> None:
     grey = measured(np.full((60, 90, 3), 100))
     assert grey == pytest.approx(
-        {"brightness": 100, "contrast": 0, "saturation": 0, "size": 5400, "aspect": 1.5, "sharpness": 0, "noise": 0}, abs=1e-6
+        {"brightness": 100, "contrast": 0, "saturation": 0, "size": 5400, "aspect": 1.5, "sharpness": 0, "noise": 0},
+        abs=1e-6,
     )
     red = measured(np.full((8, 8, 3), (255, 0, 0)))
     assert (red["saturation"], red["brightness"]) == pytest.approx((1.0, 76.245))
@@ -47,7 +48,9 @@ def test_the_properties_of_simple_images() -> None:
 @pytest.mark.parametrize("quality", [10, 35, 50, 75, 90, 95])
 def test_the_quality_of_a_jpeg_file(quality: int) -> None:
     rng = np.random.default_rng(0)
-    assert measured(rng.integers(0, 256, (32, 32, 3)), "JPEG", quality=quality)["JPEG quality"] == pytest.approx(quality, abs=1.5)
+    assert measured(rng.integers(0, 256, (32, 32, 3)), "JPEG", quality=quality)["JPEG quality"] == pytest.approx(
+        quality, abs=1.5
+    )
     assert jpeg_quality([1] * 64) > 97
 
 
@@ -55,7 +58,18 @@ def test_the_candidates_are_of_all_kinds() -> None:
     items = list(questions().values())
     found = candidates(items, properties)
     kinds = {name.partition("=")[0].rpartition(" ")[0] or name.partition("=")[0] for name in found}
-    assert {"type", "concern", "word", "position", "answer", "brightness", "contrast", "sharpness", "noise", "saturation"} <= kinds
+    assert {
+        "type",
+        "concern",
+        "word",
+        "position",
+        "answer",
+        "brightness",
+        "contrast",
+        "sharpness",
+        "noise",
+        "saturation",
+    } <= kinds
     assert set(PROPERTIES) >= {k for k in kinds if k in PROPERTIES}
     dark = found["brightness low"]
     values = [properties(item.images[0])["brightness"] for item in items]
