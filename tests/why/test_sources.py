@@ -51,7 +51,9 @@ def test_recorded_runs_that_read_the_same_reply_otherwise_depart_at_the_extracti
     assert found.items[0] == "mini/3"  # the items that differ most come first
     assert len(found.items) == 16
     (unseen,) = found.unseen
-    assert unseen.startswith("decoded pixels, preprocessed tensor, image tokens, prompt tokens, vision tower, projector")
+    assert unseen.startswith(
+        "decoded pixels, preprocessed tensor, image tokens, prompt tokens, vision tower, projector"
+    )
     assert found.stage("file bytes").state == found.stage("decoding").state == "same"
 
 
@@ -92,7 +94,9 @@ def test_scores_from_the_same_log_probabilities_depart_at_the_extraction() -> No
 
 def endpoint(server_url: str, endpoints: Endpoints) -> LiveSide:
     settings = replace(SETTINGS, answer="generate")
-    return LiveSide(server_url, lambda: load_model(parse_spec(f"openai:org/m@{server_url}"), {}, endpoints=endpoints), settings)
+    return LiveSide(
+        server_url, lambda: load_model(parse_spec(f"openai:org/m@{server_url}"), {}, endpoints=endpoints), settings
+    )
 
 
 class WithoutImages(Vllm):
