@@ -17,11 +17,17 @@ COMMANDS = (
     "compare",
     "datasets",
     "doctor",
+    "export",
+    "github",
+    "lint",
     "merge",
     "models",
+    "parity",
     "plan",
     "report",
+    "sign",
     "study",
+    "verify",
     "why",
 )
 

@@ -25,6 +25,7 @@ from pytest_qbench.report.labels import (
 )
 from pytest_qbench.report.markdown_text import code, table
 from pytest_qbench.report.notices import error_kinds, notices
+from pytest_qbench.report.since_anchor import since_anchor
 from pytest_qbench.report.why_markdown import why_markdown
 from pytest_qbench.runs.summary_parts import Flip, Gate
 
@@ -34,12 +35,12 @@ SIGNS = {"good": "✅", "bad": "❌", "open": "❔"}
 CUT = "\n\nThe report was cut here: it is larger than GitHub shows. The run folder holds all of it.\n"
 
 
-def markdown(run: FinishedRun) -> str:
-    """Return the report in GitHub's Markdown. If it exceeds `MOST` bytes, the last blocks are left out."""
+def markdown(run: FinishedRun, most: int = MOST) -> str:
+    """Return the report in GitHub's Markdown. If it exceeds `most` bytes, the last blocks are left out."""
     text, size = "", 0
     for block in _blocks(run):
         size += len(block.encode()) + 2
-        if size > MOST - len(CUT):
+        if size > most - len(CUT):
             return text + CUT
         text += ("\n\n" if text else "") + block
     return text + "\n"
@@ -49,6 +50,8 @@ def _blocks(run: FinishedRun) -> Iterator[str]:
     yield f"## Q-Bench: {code(headline(run))}"
     yield ", ".join(code(part) for part in subject(run))
     yield from _rows(run)
+    if anchor := since_anchor(run):
+        yield code(anchor)
     if lines := [
         *(f"- ⚠ {code(text)}" for text in drift_lines(run)),
         *(f"- next: {one_line(step)}" for step in next_step(run)),

@@ -36,6 +36,7 @@ def page(run: FinishedRun) -> str:
         ("gates", "Gates", sections.gates(run)),
         ("why", "Why", why_section(run.explanation) if run.explanation else None),
         ("flips", "What changed", tag("div", *panels, class_="tabs") if panels else unchanged and tag("p", unchanged)),
+        ("flaky", "Flaky items", sections.flaky(run)),
         ("heat", "Accuracy by type and concern", sections.heat_maps(run)),
         ("metrics", "Metrics", sections.metrics(run)),
         ("reference", "Chance and published rows", reference_section(run)),

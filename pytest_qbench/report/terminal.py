@@ -40,6 +40,7 @@ from pytest_qbench.report.labels import (
     value_text,
 )
 from pytest_qbench.report.notices import error_kinds, notices
+from pytest_qbench.report.since_anchor import since_anchor
 from pytest_qbench.report.text_table import aligned, shortened
 from pytest_qbench.report.why_text import short_why_lines, why_lines
 from pytest_qbench.runs.summary_parts import Flip
@@ -101,6 +102,7 @@ def section(run: FinishedRun, width: int, verbosity: int = 0) -> list[Line]:
     verdict = Line(headline(run), ("bold", COLOURS[tone_of(word_of(run))]))
     lines = [verdict, Line(" | ".join(subject(run)))]
     lines += _rows(run, width)
+    lines += [Line(text) for text in [since_anchor(run)] if text]
     lines += _reasons(run, verbosity)
     if verbosity >= 0:
         lines += _warnings(run, verbosity)
