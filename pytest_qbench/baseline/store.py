@@ -16,7 +16,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -325,12 +325,19 @@ def _line(record: Record, item: Item, words: Sequence[str]) -> str:
     Of an assessment only the score's `words` are kept: comparisons need no others.
     """
     if record.task == "assessment" and record.logprobs:
-        record = replace(record, logprobs={word: v for word, v in record.logprobs.items() if word in words})
-    data = {k: v for k, v in asdict(record).items() if (v is not None or k == "split") and k != "conditions"}
+        record = replace(
+            _with_words(record, words),
+            repeats=record.repeats and tuple(_with_words(one, words) for one in record.repeats),
+        )
+    data = {k: v for k, v in record.to_dict().items() if (v is not None or k == "split") and k != "conditions"}
     data["digest"] = item.digest()
     if identity := stored_form(item, has_picture=record.picture is not None):
         data["identity"] = identity
     return json.dumps(data, ensure_ascii=False, allow_nan=False)
+
+
+def _with_words(record: Record, words: Sequence[str]) -> Record:
+    return replace(record, logprobs={word: v for word, v in (record.logprobs or {}).items() if word in words})
 
 
 def _metric_line(m: Metric) -> dict[str, Any]:

@@ -26,10 +26,10 @@ def add(commands: Commands) -> None:
     """Add the parser of the command."""
     parser = commands.add_parser("baseline", help="record a finished run (or merged shards) as a baseline")
     parser.add_argument(
-        "run_folder", type=Path, nargs="?", metavar="RUN|log",
-        help="the run folder, or recorded outputs; log shows the chain of a baseline",
+        "run_folder", type=Path, nargs="*", metavar="RUN|log",
+        help="a run folder, or recorded outputs; several runs of one model give a baseline that holds the answers of "
+        "all; log NAME shows the chain of a baseline",
     )  # fmt: skip
-    parser.add_argument("logged", nargs="?", metavar="NAME", help="with log: the name of the baseline")
     parser.add_argument("--name", help="name of the baseline. Default: the name that the run was compared with")
     parser.add_argument(
         "--baseline-dir", type=split_location, default=split_location(BASELINES), metavar="DIR",
@@ -54,41 +54,31 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Record the baseline and print the changes, or print its chain. Return 1 if the run is not eligible."""
+    folders = arguments.run_folder
     if arguments.published is not None:
-        published.check_published(arguments.published, arguments.run_folder)
-    elif arguments.run_folder is None:
+        published.check_published(arguments.published, folders)
+    elif not folders:
         raise UsageError("baseline: name a run folder, or log")
-    if arguments.run_folder == Path(LOG):
-        return _show_log(arguments)
-    if arguments.logged is not None:
-        raise UsageError(f"baseline: {arguments.logged}: only log takes a name here; a run's name is --name")
-    return _record(arguments)
+    return _show_log(arguments) if folders and folders[0] == Path(LOG) else _record(arguments)
 
 
 def _record(arguments: argparse.Namespace) -> int:
     from pytest_qbench.baseline.align import align
     from pytest_qbench.baseline.baseline import MissingBaseline, changes
     from pytest_qbench.baseline.lineage import Note
-    from pytest_qbench.baseline.sources import source_kind
     from pytest_qbench.baseline.store import find_baseline, read_anchor, read_baseline, write_baseline
     from pytest_qbench.gates.promotion import accepted_drops
     from pytest_qbench.policy.git import head_commit
-    from pytest_qbench.runs.read import read_run, read_summary
 
     reason = " ".join((arguments.reason or "").split()) or None
     for option in ("accept_regression", "new_anchor"):
         if getattr(arguments, option) and reason is None:
             raise UsageError(f'--{option.replace("_", "-")} needs --reason="why"; the baseline keeps it')
-    folder, summary = arguments.run_folder, None
-    if source_kind(folder) == "run":
-        results, summary = read_run(folder), read_summary(folder)
-        default = summary.baseline.name or ""
-    else:
-        results, default = published.score(arguments)
+    results, default, summary = _results(arguments)
     if arguments.published and (reason_against := published.why_not_published(arguments.published, results)):
         show(f"NOT RECORDED: {reason_against}")
         return 1
-    name = _plain_name(arguments.name or default, folder)
+    name = _plain_name(arguments.name or default, arguments.run_folder[0])
     baselines, store = arguments.baseline_dir
     path = find_baseline(baselines, name, store)
     stored: Baseline | MissingBaseline = read_baseline(path) if path else MissingBaseline("none")
@@ -103,12 +93,28 @@ def _record(arguments: argparse.Namespace) -> int:
     made_at = summary.commit if summary else None
     note = Note(made_at or head_commit(Path()), reason, accepted_drops(gates), arguments.new_anchor)
     written = write_baseline(baselines, name, results, note=note, store=store)
-    show(f"BASELINE RECORDED: {written}, {len(results.records):,} items of {folder}")
+    folders = ", ".join(map(str, arguments.run_folder))
+    show(f"BASELINE RECORDED: {written}, {len(results.records):,} items of {folders}")
     for line in changes(old, results):
         show(line)
     if results.fingerprint.answer != "generate" or any(r.logprobs for r in results.records):
         show("without a noise floor, so drift is not judged; --qbench-update-baseline measures one")
     return 0
+
+
+def _results(arguments: argparse.Namespace) -> tuple[Results, str, Summary | None]:
+    """Return the results of the named runs or recorded outputs, the default name, and the summary of the first run."""
+    from pytest_qbench.baseline.sources import source_kind
+    from pytest_qbench.runs.combine import combine_runs
+    from pytest_qbench.runs.read import read_summary
+
+    folders: list[Path] = arguments.run_folder
+    if all(source_kind(folder) == "run" for folder in folders):
+        summary = read_summary(folders[0])
+        return combine_runs(folders), summary.baseline.name or "", summary
+    if len(folders) > 1:
+        raise UsageError("baseline: several sources must all be run folders; name recorded outputs alone")
+    return *published.score(arguments), None
 
 
 def _plain_name(name: str, folder: Path) -> str:
@@ -175,7 +181,10 @@ def _show_log(arguments: argparse.Namespace) -> int:
     from pytest_qbench.baseline.lineage import Ancestor, totals
     from pytest_qbench.baseline.store import find_baseline, names_of_baselines, read_anchor, read_baseline
 
-    (folder, store), name = arguments.baseline_dir, arguments.logged or arguments.name
+    names_given = [str(each) for each in arguments.run_folder[1:]]
+    if len(names_given) > 1:
+        raise UsageError(f"baseline log: {', '.join(names_given)}: name one baseline")
+    (folder, store), name = arguments.baseline_dir, names_given[0] if names_given else arguments.name
     names = names_of_baselines(folder, store)
     if name is None and len(names) == 1:
         name = names[0]

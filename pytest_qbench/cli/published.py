@@ -31,7 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     outputs.add_argument("--model-arg", action="append", default=[], metavar="KEY=VALUE", help="as for replay:")
 
 
-def check_published(name: str, outputs: Path | None) -> None:
+def check_published(name: str, outputs: list[Path]) -> None:
     """Raise `UsageError` for an unknown model, and for a missing file: no answers or scores of items are packaged."""
     from pytest_qbench.report.published_rows import published_names, totals_of
 
@@ -39,7 +39,7 @@ def check_published(name: str, outputs: Path | None) -> None:
     if name not in names:
         near = difflib.get_close_matches(name, names, 3, 0.3) or names[:3]
         raise UsageError(f"--published={name}: no published rows; there are {'; '.join(near)}; and others")
-    if outputs is None:
+    if not outputs:
         raise UsageError(
             f"--published={name}: only totals are published in its tables ({', '.join(totals_of(name))}), and gates "
             "compare items: name the file of its recorded outputs, as in qbench baseline OUTPUTS --published=NAME "
@@ -51,7 +51,7 @@ def score(arguments: argparse.Namespace) -> tuple[Results, str]:
     """Return the results of recorded outputs, and the default name of their baseline."""
     from pytest_qbench.cli.scored_outputs import OutputScorer
 
-    path, data = arguments.run_folder, arguments.data
+    path, data = arguments.run_folder[0], arguments.data
     if data is None:
         raise UsageError(f"{path}: holds recorded outputs; name the data that they answer with --data=FOLDER")
     scorer = OutputScorer(

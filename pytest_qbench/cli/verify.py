@@ -118,6 +118,8 @@ def _judge(
     made = results.fingerprint
     if made.control or (made.selection and made.selection.shard):
         raise _Refused("a control or a shard decides nothing; join shards with qbench merge, then sign the joined run")
+    if summary.stopped is not None:
+        raise _Refused("the run was stopped early; only a run of all items is judged again")
     if summary.baseline.written:
         show(f"the run recorded this baseline; {summary.verdict}")
         return 0 if summary.verdict.startswith("BASELINE RECORDED") else _status_of(summary.verdict, strict)

@@ -15,7 +15,7 @@ from pytest_qbench.metrics.specs import task_of
 from pytest_qbench.runs.summary_parts import Gate, GateCall
 
 _BOUNDS = ("margin", "minimum", "maximum", "budget")
-_LIMITS = ("max_errors", "max_unparsed", "max_cut", "comparisons", "seed", "leftover")
+_LIMITS = ("max_errors", "max_unparsed", "max_cut", "comparisons", "seed", "leftover", "bet", "pass_alpha")
 
 
 def as_call(metric: str, limits: Limits, bounds: Mapping[str, Any]) -> GateCall:

@@ -61,6 +61,7 @@ def parametrize_items(run: Run, metafunc: pytest.Metafunc, marker: pytest.Mark) 
         return
     try:
         items = _items(run, metafunc, marker)
+        items = run.early_stop.order(items) if run.early_stop else items
     except UsageError as e:
         run.usage_error = run.usage_error or str(e)
         items = []
@@ -165,6 +166,10 @@ def order_and_check(config: pytest.Config, run: Run, items: list[pytest.Item]) -
         raise pytest.UsageError(run.usage_error)
     _note_suites(config, run, [*items, *gates])
     items[:] = [] if run.usage_error else [item for item in items if not is_gate(item)]
+    if run.early_stop is not None and not run.usage_error:
+        from pytest_qbench.plugin.early_stop import stop_plan
+
+        run.early_stop.plan = stop_plan(run, items, gates, config.stash[GATE_CALLS])
     if is_worker(config):
         # Workers measure. The controller gets the gates' ids when a worker ends, and runs each gate once.
         # An id starts with a full path, as a suite may lie outside rootdir.
@@ -221,7 +226,13 @@ def open_run_folder(config: pytest.Config, run: Run) -> None:
         check_output_paths(run.request)
         if run.usage_error is None and (run.request.tasks or (is_controller(config) and in_use(config))):
             check_baseline(config, run)
-            _ = run.recorder.folder
+            folder = run.recorder.folder
+            if is_controller(config) and run.request.spec is not None and run.request.spec.is_managed:
+                server = run.engine.start(folder.path)
+                reporter = config.pluginmanager.getplugin("terminalreporter")
+                if reporter is not None:
+                    reporter.ensure_newline()
+                    reporter.write_line(printable(f"qbench: {server.engine}: starting, log in {folder.path}"))
     except UsageError as e:
         raise pytest.UsageError(str(e)) from e
 

@@ -35,6 +35,14 @@ def _share_cores(config: pytest.Config) -> None:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
 
 
+def _tell(config: pytest.Config, text: str) -> None:
+    """Show a line of progress; a worker shows nothing."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter is not None:
+        reporter.ensure_newline()
+        reporter.write_line(printable(f"qbench: {text}"))
+
+
 @pytest.fixture(scope="session")
 def qbench_model(request: pytest.FixtureRequest) -> Iterator[Model]:
     """The model under test, from `--qbench-model`. Override this fixture to measure a model of your own."""
@@ -54,12 +62,16 @@ def qbench_model(request: pytest.FixtureRequest) -> Iterator[Model]:
 
             model: Model = ReplicatedModel(ray, spec, args, run.request.prompt_settings)
         else:
-            endpoints = run.endpoints.client if spec.kind == "openai" else None
-            model = load_model(spec, args, worker, endpoints=endpoints)
+            endpoints = run.endpoints.client if spec.is_served else None
+            server = run.engine.start(run.recorder.folder.path) if spec.is_managed else None
+            model = load_model(
+                spec, args, worker, endpoints=endpoints, server=server, tell=lambda text: _tell(request.config, text)
+            )
     except UsageError as e:
         stop(request.session, run, e)
     yield model
     model.close()
+    run.engine.stop()
 
 
 @pytest.fixture(scope="session")

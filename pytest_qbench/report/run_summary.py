@@ -13,6 +13,7 @@ from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import DRIFTS, task_of
 from pytest_qbench.records import Record
+from pytest_qbench.report.repeats import repeats_state
 from pytest_qbench.runs.summary import Summary, summary_of
 from pytest_qbench.runs.summary_parts import BaselineState, DriftState, Gate
 
@@ -41,6 +42,7 @@ def run_summary(
     return replace(
         summary_of(results, metrics, began=began, verdict=verdict, baseline=state),
         gates=tuple(_gate(gate, outcome(gate), task_of(gate.name) in measured) for gate in gates),
+        repeats=repeats_state(results, baseline),
         drifts=tuple(DriftState(row.name, row.dataset, moved) for row, moved in drifts),
         differing_conditions=()
         if isinstance(baseline, MissingBaseline)

@@ -243,6 +243,17 @@ def answer_bias(run: FinishedRun) -> Markup | None:
     return table(["", "before", "now", "change", "95 % interval", "", "items"], rows, class_="numbers")
 
 
+def flaky(run: FinishedRun) -> Markup | None:
+    """Return a table of the questions whose answers differ between the passes, or None without such questions."""
+    repeats = run.summary.repeats
+    if repeats is None or not repeats.flaky:
+        return None
+    rows = [[one.item, f"{one.right} of {len(one.answers)}", ", ".join(one.answers)] for one in repeats.flaky]
+    listed = table(["item", "right", "answers, pass by pass"], rows)
+    more = repeats.flaky_count - len(rows)
+    return joined(listed, tag("p", f"and {more:,} more", class_="soft")) if more else listed
+
+
 def judge(run: FinishedRun) -> Markup | None:
     """Return a table of the dimensions on which the judge's rounds disagree, or None if they all agree."""
     differing = [one for one in count_verdicts(run.records.values()) if one["differ"]]

@@ -13,8 +13,10 @@ from pytest_qbench.metrics.fingerprint import Fingerprint
 from pytest_qbench.metrics.metrics import METRIC, Metric
 from pytest_qbench.metrics.results import ItemCounts, Results
 from pytest_qbench.metrics.specs import task_of
+from pytest_qbench.metrics.stop_state import StopState
 from pytest_qbench.records import SCHEMA
 from pytest_qbench.runs.endpoint_usage import USAGE, EndpointUsage
+from pytest_qbench.runs.repeats_state import RepeatsState
 from pytest_qbench.runs.summary_parts import (
     ANCHOR,
     BASELINE,
@@ -60,6 +62,8 @@ _SHAPE: Shape = {
     "hints": Maybe([str]),
     "suites": Maybe(MappingOf(str)),
     "anchor": Maybe(ANCHOR),
+    "repeats": Maybe(dict),
+    "stopped": Maybe(dict),
 }
 
 
@@ -76,6 +80,8 @@ class Summary:
     - `anchor` compares with the first baseline of the chain, None where that is the baseline itself.
     - `suites` are the hashes of the suites' files by name. Empty for a comparison and for runs of earlier versions.
     - `seconds` is the duration, None for a comparison.
+    - `repeats` is about items that were asked several times, `stopped` about a run that ended early. The JSON leaves
+      them out elsewhere.
     - `resumed` counts the items that an earlier run had measured, None if unknown.
     """
 
@@ -106,6 +112,8 @@ class Summary:
     hints: tuple[str, ...] = ()
     suites: Mapping[str, str] = field(default_factory=dict)
     anchor: AnchorState | None = None
+    repeats: RepeatsState | None = None
+    stopped: StopState | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of `summary.json`. What does not exist is left out: hints, suites, anchor."""
@@ -140,6 +148,8 @@ class Summary:
             **({"hints": list(self.hints)} if self.hints else {}),
             **({"suites": dict(self.suites)} if self.suites else {}),
             **({"anchor": self.anchor.to_json()} if self.anchor else {}),
+            **({"stopped": self.stopped.to_json()} if self.stopped else {}),
+            **({"repeats": self.repeats.to_json()} if self.repeats else {}),
         }
 
     @classmethod
@@ -177,6 +187,8 @@ class Summary:
             resumed=data.get("resumed"),
             suites=data.get("suites") or {},
             anchor=AnchorState.from_json(data["anchor"]) if data.get("anchor") else None,
+            stopped=StopState.from_json(data["stopped"]) if data.get("stopped") else None,
+            repeats=RepeatsState.from_json(data["repeats"]) if data.get("repeats") else None,
             **{name: tuple(data.get(name) or ()) for name in named},
         )
 
@@ -199,4 +211,5 @@ def summary_of(
         errors=tuple(ItemError(r.item, r.error) for r in results.records if r.status == "error")[:NAMED],
         missing=tuple(item for task in TASKS for item in results.missing(task))[:NAMED],
         left_out=results.left_out,
+        stopped=results.stop,
     )

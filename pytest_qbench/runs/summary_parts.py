@@ -21,6 +21,7 @@ GATE_CALL: Shape = {
     "metric": str, **dict.fromkeys(("margin", "minimum", "maximum", "budget"), Maybe(float)),
     **dict.fromkeys(("dataset", "slice"), Maybe(str)), "each_dataset": Maybe(bool), "comparisons": int, "seed": int,
     **dict.fromkeys(("max_errors", "max_unparsed", "max_cut", "leftover"), float),
+    **dict.fromkeys(("bet", "pass_alpha"), Maybe(float)),
 }  # fmt: skip
 GATE: Shape = {
     "name": str, "verdict": str, "outcome": str, "reason": str, "rows": [METRIC], "lost": [FLIP], "gained": [FLIP],
@@ -71,6 +72,8 @@ class GateCall:
     seed: int
     leftover: float
     budget: float | None = None
+    bet: float = 0.0
+    pass_alpha: float = 0.05
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, without the arguments that were not given."""

@@ -33,6 +33,7 @@ from pytest_qbench.session.gating import Gating
 from pytest_qbench.session.ledger import shortfalls
 from pytest_qbench.session.run import Run
 from pytest_qbench.session.summary import BaselineUpdate, commit, summarize, verdict_line
+from pytest_qbench.session.why import why_hints
 from pytest_qbench.untrusted.files import write_text
 
 
@@ -57,12 +58,13 @@ def finish(run: Run, exitstatus: int) -> FinishedRun:
         run.notes.append(f"the submission cannot be written: {e.filename}: {e.strerror}")
     write_thumbnails(folder.path, images_to_show(run.gating.results, results))
     summary = summarize(run, results, stored, update, submissions, time.time() - run.began)
+    summary = replace(summary, hints=tuple(why_hints(run, results, folder.path)))
     finished = FinishedRun(folder.path, summary)
     unwritten = [
         *_write_summary(summary, folder.path, settings.json),
         *write_reports(finished, settings.html, settings.md),
     ]
-    summary = replace(summary, hints=tuple(write_step_summary(finished)))
+    summary = replace(summary, hints=(*summary.hints, *write_step_summary(finished)))
     if unwritten:
         run.notes += unwritten
         summary = replace(summary, notes=tuple(run.notes), verdict=verdict_line(run, results))

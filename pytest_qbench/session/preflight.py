@@ -71,7 +71,7 @@ def check_conditions(run: Run, tasks: Iterable[str]) -> None:
     if baseline is None:
         return
     unknown = set(_JUDGE_CONDITIONS) if made_with.judge is None else set()
-    if not is_loaded and (spec is None or spec.kind == "openai"):
+    if not is_loaded and (spec is None or spec.is_served):
         unknown.add("scoring")
     if run.request.has_project_model or are_changed_by_project(baseline.fingerprint.prompts):
         unknown.add("prompts")  # how the project changes them is known when they were asked

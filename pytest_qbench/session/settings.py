@@ -41,6 +41,8 @@ class Settings:
     protocol: Protocol
     words: tuple[str, ...]
     batch_size: int | None
+    repeats: int
+    early_stop: bool
     blind: bool
     shuffle_options: bool
     judge: str | None
@@ -67,8 +69,10 @@ class Settings:
     accept_lost_items: bool
     new_anchor: bool
     reason: str | None
+    nights: int
     gates: bool
     strict: bool
+    why: bool
     json: Path | None
     html: Path | None
     md: Path | None
@@ -212,6 +216,8 @@ def read_settings(config: pytest.Config) -> Settings:
         protocol=cast("Protocol", _choice(config, "qbench_protocol", "default", PROTOCOLS)),
         words=_words(_value(config, "qbench_words")),
         batch_size=None if batch in (None, "auto") else _number(config, "qbench_batch_size", 0, 1),
+        repeats=_number(config, "qbench_repeats", 1, 1),
+        early_stop=bool(_value(config, "qbench_early_stop")),
         blind=bool(_value(config, "qbench_blind")),
         shuffle_options=bool(_value(config, "qbench_shuffle_options")),
         judge=_value(config, "qbench_judge"),
@@ -239,9 +245,11 @@ def read_settings(config: pytest.Config) -> Settings:
         accept_lost_items=bool(_value(config, "qbench_accept_lost_items")),
         new_anchor=bool(_value(config, "qbench_new_anchor")),
         reason=" ".join((_value(config, "qbench_reason") or "").split()) or None,
+        nights=_number(config, "qbench_nights", 1, 1),
         gates=not _value(config, "qbench_no_gates"),
         # If the configuration sets --qbench-strict, control runs and runs without gates are still allowed.
         strict=bool(config.getoption("qbench_strict") or (_value(config, "qbench_strict") and gated)),
+        why=bool(_value(config, "qbench_why")),
         json=_path(config, "qbench_json"),
         html=_path(config, "qbench_html"),
         md=_path(config, "qbench_md"),
@@ -266,7 +274,15 @@ def read_settings(config: pytest.Config) -> Settings:
             "--qbench-strict and --qbench-shuffle-options (a run with shuffled options gates nothing)",
         ),
     )
-    for contradicts, which in contradictions:
+    not_gated = (
+        (settings.update_baseline, "--qbench-update-baseline (a stopped run is no baseline)"),
+        (not settings.gates, "--qbench-no-gates"),
+        (settings.blind, "--qbench-blind"),
+        (settings.shuffle_options, "--qbench-shuffle-options"),
+        (settings.shard, "--qbench-shard"),
+    )
+    of_early_stop = [(settings.early_stop and other, f"--qbench-early-stop and {name}") for other, name in not_gated]
+    for contradicts, which in (*contradictions, *of_early_stop):
         if contradicts:
             raise UsageError(f"{which} contradict each other: drop one")
     if settings.baseline and Path(settings.baseline).name != settings.baseline:

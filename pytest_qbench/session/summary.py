@@ -37,6 +37,8 @@ def verdict_line(run: Run, results: Results) -> str:
     measured = {item.task for item in results.expected.values()}
     absent = [task for task in TASKS if task not in measured]
     note = f" (not measured: {', '.join(absent)})" if absent else ""
+    if results.stop is not None:
+        note = f" ({results.stop}){note}"
     if failures := gating.failures():
         return f"{'; '.join(failures)}{note}"
     if run.not_measured:
