@@ -1,6 +1,6 @@
 """Discovery in VS Code: ``python benchmarks/editor.py PYTHON_FILES [ITEMS]``.
 
-PYTHON_FILES is the folder `python_files` of the extension ms-python.python, or of a checkout of microsoft/vscode-python.
+PYTHON_FILES is the folder `python_files` of the extension ms-python.python, or of a clone of microsoft/vscode-python.
 Its plugin `vscode_pytest` runs as the extension runs it, and writes its tree of tests to a file in the place of the
 extension's pipe. CPU time, wall time, the largest process, and the size of the tree: of items, of plain parametrized
 functions, and of items without the plugin.
@@ -37,9 +37,7 @@ def main(plugin: Path, items: int) -> None:
         "plain functions": ("-c", os.devnull, *discover, "test_plain.py"),
         "items, without the editor's plugin": ("-p", "pytest_qbench.plugin", "--collect-only", "test_suite.py"),
     }
-    print(
-        f"| {items:,} | CPU | wall | memory | tests in the tree | size of the tree |\n| --- | --- | --- | --- | --- | --- |"
-    )
+    print(f"| {items:,} | CPU | wall | memory | tests | size of the tree |\n| --- | --- | --- | --- | --- | --- |")
     for name, arguments in variants.items():
         tree.unlink(missing_ok=True)
         cpu, wall, peak = measure(folder, *arguments)
