@@ -27,7 +27,7 @@ campaign: .venv/installed-dev ## the slow tests: faults, kills, large runs
 	$(BIN)/pytest -n 2 --dist loadgroup -m campaign tests
 
 vllm: .venv/installed-dev ## the embedded model served by vLLM equals the local one; installs 4 GB into .vllm
-	$(BIN)/pytest -m vllm tests/models/test_vllm.py
+	$(BIN)/pytest -m vllm tests/models/test_vllm.py tests/models/test_vllm_engine.py
 
 chromium: ## the browser that the tests of the page open; apt installs it where it is missing and root asks
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || { \

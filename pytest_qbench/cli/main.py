@@ -19,11 +19,16 @@ COMMANDS = (
     "doctor",
     "export",
     "github",
+    "lint",
     "merge",
     "models",
+    "parity",
     "plan",
     "report",
+    "sign",
     "study",
+    "verify",
+    "why",
 )
 
 BROKEN_PIPE_STATUS = 141

@@ -8,7 +8,8 @@ from typing import Any
 from pytest_qbench.escaping import one_line
 from pytest_qbench.github.api import Api
 from pytest_qbench.github.conclusion import Conclusion
-from pytest_qbench.report.markdown import code, markdown
+from pytest_qbench.report.markdown import markdown
+from pytest_qbench.report.markdown_text import code
 
 LONGEST = 65_535  # characters of a summary
 _TITLE = 255

@@ -9,7 +9,8 @@ from typing import Any
 from pytest_qbench.escaping import one_line
 from pytest_qbench.github.api import Api
 from pytest_qbench.github.conclusion import Conclusion
-from pytest_qbench.report.markdown import code, markdown
+from pytest_qbench.report.markdown import markdown
+from pytest_qbench.report.markdown_text import code
 
 LONGEST = 65_536  # characters of a comment on GitHub
 _SIGNS = {"success": "✅", "failure": "❌", "neutral": "❔"}

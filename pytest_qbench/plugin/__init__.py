@@ -192,6 +192,8 @@ class ReportListener:
             run_of(self.config).recorder.skipped.add(key)
         if KEY in self.config.stash:
             self.config.stash[KEY].gating.count(report)
+            if self.config.stash[KEY].early_stop is not None:
+                self._follow(report)
         yield
         outcome = getattr(report, "qbench_outcome", None)
         if outcome in ("wrong", "unparsed", "error"):
@@ -204,6 +206,15 @@ class ReportListener:
                 from pytest_qbench.plugin.reports import warn_of_unparsed
 
                 warn_of_unparsed(self.config, self.first_replies)
+
+    def _follow(self, report: pytest.TestReport) -> None:
+        """Stop measuring a task, or the run, where its items so far decide the gates."""
+        from pytest_qbench.plugin.early_stop import follow
+
+        run = self.config.stash[KEY]
+        controller = self.config.pluginmanager.getplugin("qbench-xdist")
+        if follow(self.config, run, report) and controller is not None:
+            controller.leave_out(run)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         """Run a session with item nodes, faster than pytest's own loop."""

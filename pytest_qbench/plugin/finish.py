@@ -54,7 +54,7 @@ def _forget_nodes(session: pytest.Session) -> None:
 
 def _finish_run(session: pytest.Session, run: Run) -> None:
     recorder = run.recorder
-    recorder.settle()
+    recorder.settle(run.early_stop.left_out if run.early_stop else ())
     run.request.tasks = run.request.tasks or dict.fromkeys(record.task for record in recorder.records.values())
     if not recorder.records:
         recorder.discard()

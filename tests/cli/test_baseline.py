@@ -42,7 +42,7 @@ def test_a_worse_run_needs_an_option(tmp_path: Path, promote) -> None:
     assert status == 1
     assert "NOT RECORDED: perception.accuracy regressed" in out
     assert read_baseline(tmp_path / "baselines" / "vlm").value("perception.accuracy", "mini", None) == 399 / 400
-    status, out = promote(worse, "--name=vlm", "--accept-regression")
+    status, out = promote(worse, "--name=vlm", "--accept-regression", "--reason=less memory")
     assert status == 0
     assert "perception.accuracy mini: 0.9975 -> 0.8500" in out
 
