@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.slices import properties as cached
 from benchmarks.slices import questions, simulated, study
 from pytest_qbench.why.image_properties import PROPERTIES, jpeg_quality, properties
 from pytest_qbench.why.slices import candidates, find_slices
@@ -56,7 +57,7 @@ def test_the_quality_of_a_jpeg_file(quality: int) -> None:
 
 def test_the_candidates_are_of_all_kinds() -> None:
     items = list(questions().values())
-    found = candidates(items, properties)
+    found = candidates(items, cached)
     kinds = {name.partition("=")[0].rpartition(" ")[0] or name.partition("=")[0] for name in found}
     assert {
         "type",
@@ -72,20 +73,20 @@ def test_the_candidates_are_of_all_kinds() -> None:
     } <= kinds
     assert set(PROPERTIES) >= {k for k in kinds if k in PROPERTIES}
     dark = found["brightness low"]
-    values = [properties(item.images[0])["brightness"] for item in items]
+    values = [cached(item.images[0])["brightness"] for item in items]
     assert max(np.array(values)[dark]) < min(np.array(values)[~dark])
 
 
 def test_a_fault_of_dark_images_is_found_and_a_uniform_one_has_no_slice() -> None:
     items = questions()
-    broken = candidates(list(items.values()), properties)["brightness low"]
+    broken = candidates(list(items.values()), cached)["brightness low"]
     new, old = simulated(items, broken, np.random.default_rng(1))
-    first = find_slices(new, old, items, properties)[0]
+    first = find_slices(new, old, items, cached)[0]
     assert (first.name, first.found, first.task) == ("brightness low", True, "perception")
     assert first.inside < -0.2 < first.outside
     uniform, old = simulated(items, np.ones(len(items), dtype=bool), np.random.default_rng(2))
-    assert not any(one.found for one in find_slices(uniform, old, items, properties))
-    assert find_slices(old, old, items, properties) == []
+    assert not any(one.found for one in find_slices(uniform, old, items, cached))
+    assert find_slices(old, old, items, cached) == []
 
 
 @pytest.mark.campaign
