@@ -15,7 +15,14 @@ from tests.plugin.test_usage import assert_usage
 
 __all__ = ["project"]
 
-RUN = ("--qbench-limit=40", "--qbench-tasks=perception", "--qbench-json=s.json", "--qbench-baseline=b", "-p", "no:randomly")
+RUN = (
+    "--qbench-limit=40",
+    "--qbench-tasks=perception",
+    "--qbench-json=s.json",
+    "--qbench-baseline=b",
+    "-p",
+    "no:randomly",
+)
 
 
 @pytest.fixture(autouse=True)
