@@ -84,6 +84,7 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
     if KEY not in config.stash or (run := config.stash[KEY]).usage_error or not run.request.tasks:
         return []
     from pytest_qbench.plugin.collection import written_gates
+    from pytest_qbench.plugin.early_stop import stop_lines
     from pytest_qbench.plugin.nodes import ItemNode
     from pytest_qbench.plugin.terminal import baseline_lines, plan
     from pytest_qbench.plugin.watchers import full_run_lines
@@ -93,7 +94,7 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
     has_item_nodes = any(isinstance(item, ItemNode) for item in items)
     return [
         *(f"qbench: {meaning}" for meaning in found), *full_run_lines(config, has_item_nodes=has_item_nodes),
-        *baseline_lines(run), plan(run, written_gates(config)),
+        *baseline_lines(run), plan(run, written_gates(config)), *stop_lines(run),
     ]  # fmt: skip
 
 
