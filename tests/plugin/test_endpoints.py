@@ -133,7 +133,7 @@ def test_with_failing_endpoints_each_item_still_has_one_record(project: pytest.P
         return kinds[int(draw / 0.3 * len(kinds))] if draw < 0.3 else everything(body, attempt)
 
     args = ("--qbench-limit=24", "--qbench-no-gates", "--qbench-max-errors=1", "--qbench-timeout=30")
-    result, _ = run(project, chaos, *RUN[:2], *args)
+    result, server = run(project, chaos, *RUN[:2], *args)
     assert result.ret == 0, result.stdout.str()
     records = read_records(project.path / "run" / "records.jsonl")
     assert len(records) == len({(r.task, r.item) for r in records}) == 96
@@ -292,6 +292,7 @@ def test_a_chaotic_endpoint_loses_no_description(project: pytest.Pytester) -> No
     assert result.ret == 0, result.stdout.str()
     records = read_records(project.path / "run" / "records.jsonl")
     assert [record.status for record in records] == ["measured"] * 60
+    assert all(summary(project)["usage"][role]["retries"] for role in ("model", "judge"))
 
 
 @pytest.mark.parametrize(
