@@ -108,8 +108,8 @@ def test_a_wait_longer_than_the_time_left_lasts_as_long_as_the_deadline_allows(h
     assert isinstance(error, EndpointError)
     assert error.may_pass
     assert "HTTP 429: limit" in str(error)
-    assert len(times) in (2, 3)
-    assert times[1] - times[0] >= 0.3  # most of the second, not a retry at once
+    assert 2 <= len(times) <= 8
+    assert times[1] - times[0] >= 0.2  # a third of the time left, not at once
     (reply,), _, _ = ask(lambda body, attempt: GOOD if attempt > 1 else answer(body, attempt), timeout=1)
     assert reply.choices[0].text == "fine"
 
