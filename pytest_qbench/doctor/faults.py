@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 WEIGHTS = "model.safetensors"
-LEVELS = 7  # a signed 4-bit weight has values -7 to 7, with one scale a row
 SEED = 20231004
 
 
@@ -124,16 +123,20 @@ def remove_assistant_turn(folder: Path) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def round_weights(folder: Path) -> None:
-    """Round every weight matrix to 4 bits, with one scale per row (absolute maximum)."""
+def round_weights(bits: int) -> Callable[[Path], None]:
+    """Return an edit that rounds every weight matrix to signed integers of `bits`, with one scale per row.
 
-    def to_4_bits(weight: torch.Tensor) -> torch.Tensor:
+    The scale maps the absolute maximum of the row to the largest integer: of 4 bits, the values are -7 to 7.
+    """
+    levels = (1 << (bits - 1)) - 1
+
+    def rounded(weight: torch.Tensor) -> torch.Tensor:
         if weight.ndim < 2:
             return weight
-        scale = weight.abs().flatten(1).amax(1).clamp(min=1e-12).view(-1, *[1] * (weight.ndim - 1)) / LEVELS
+        scale = weight.abs().flatten(1).amax(1).clamp(min=1e-12).view(-1, *[1] * (weight.ndim - 1)) / levels
         return (weight / scale).round() * scale
 
-    _change_weights(folder, to_4_bits)
+    return lambda folder: _change_weights(folder, rounded)
 
 
 def add_noise(share: float) -> Callable[[Path], None]:
@@ -157,7 +160,7 @@ FAULTS = (
     Fault("channels swapped (BGR)", wrap=lambda model: FaultyModel(model, image=swap_channels)),
     Fault("normalisation dropped", edit=drop_normalization),
     Fault("half the resolution", wrap=lambda model: FaultyModel(model, image=halve_resolution)),
-    Fault("weights in 4 bits", edit=round_weights, must_drift=True),
+    Fault("weights in 4 bits", edit=round_weights(4), must_drift=True),
     Fault("2 % weight noise", edit=add_noise(0.02)),
     Fault("5 % weight noise", edit=add_noise(0.05)),
     Fault("10 % weight noise", edit=add_noise(0.10)),

@@ -26,12 +26,13 @@ from pytest_qbench.models.base import (
     RemoteModel,
     SupportsPrefetch,
     SupportsReplay,
+    SupportsSamples,
     SupportsThreads,
 )
 from pytest_qbench.models.errors import OutOfMemoryError, WorkerDied
 from pytest_qbench.prompt_sets.read import packaged_set
 from pytest_qbench.prompts import DEFAULT_PROMPTS, MAX_NEW_TOKENS, AnswerMode, Prompt, PromptSet
-from pytest_qbench.records import Record, Response, error_kind
+from pytest_qbench.records import Record, Response, error_kind, repeated
 from pytest_qbench.scoring.score import DEFAULT, Scoring
 
 TRACEBACKS = 10  # maximum number of kinds of errors whose traceback is kept
@@ -73,11 +74,13 @@ class Engine:
         max_new_tokens: Mapping[str, int] = MAX_NEW_TOKENS,
         prompt_set: PromptSet | None = None,
         named_words: Sequence[str] = (),
+        repeats: int = 1,
         on_prompt_change: Callable[[dict[str, Any]], None] = lambda found: None,
     ) -> None:
         """Wrap a loaded model. `batch_size` None starts with the model's own size and halves it when memory runs out.
 
-        `prompt_set` None is the packaged default. `named_words` are recorded beside those of the score.
+        `prompt_set` None is the packaged default. `named_words` are recorded beside those of the score. Each item is
+        asked `repeats` times; more than once needs a model that supports samples.
         `on_prompt_change` takes what `PromptChanges` finds.
 
         Raises `ModelError` for a model whose methods have earlier names.
@@ -91,6 +94,8 @@ class Engine:
         self._replay = model if isinstance(model, SupportsReplay) else None
         self._matches = model if isinstance(model, MatchesItems) else None
         self._remote = model if isinstance(model, RemoteModel) else None
+        self._samples = model if isinstance(model, SupportsSamples) else None
+        self.repeats = repeats
         self.scoring = scoring
         self._settings = PromptSettings(
             answer,
@@ -149,8 +154,11 @@ class Engine:
     def _flows(self, item: Item) -> bool:
         """Return whether an item is measured without batches, because its model or only its judge waits for a server.
 
-        Recorded outputs are the only other model that flows: it answers at once, and the judge sets the pace.
+        Recorded outputs are the only other model that flows: it answers at once, and the judge sets the pace. A model
+        that is asked several times takes one pass after the other, in batches.
         """
+        if self.repeats > 1 and self._samples is not None:
+            return False
         if self._has_threads:
             return True
         return self._replay is not None and self._judge_waits(item)
@@ -258,7 +266,7 @@ class Engine:
         if observer is not None:
             observer.batch_started(items)
         try:
-            records = self._grade(items, self._query(items, prompts))
+            records = self._measure_passes(items, prompts)
         except ITEM_FAILURES as e:
             if len(items) > 1:
                 return self._parts(items, prompts, self._smaller(len(items), e), observer)
@@ -288,6 +296,16 @@ class Engine:
             self.batch_size = min(self.batch_size, size // 2)
             return size // 2
         return 1
+
+    def _measure_passes(self, items: list[Item], prompts: Sequence[Prompt]) -> list[Record]:
+        """Return the graded responses of one batch, over all passes."""
+        if self.repeats == 1 or self._samples is None:
+            return self._grade(items, self._query(items, prompts))
+        passes = []
+        for number in range(self.repeats):
+            self._samples.use_sample(number)
+            passes.append(self._grade(items, self._query(items, prompts)))
+        return [repeated(outcomes) for outcomes in zip(*passes, strict=True)]
 
     def _query(self, items: list[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
         """Return the model's response to each item of a batch."""

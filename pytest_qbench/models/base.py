@@ -266,6 +266,15 @@ class RemoteModel(Protocol):
 
 
 @runtime_checkable
+class SupportsSamples(Protocol):
+    """A model whose answers vary from call to call, so that items can be asked several times."""
+
+    def use_sample(self, number: int) -> None:
+        """Answer from now on as sample `number`, 0, 1, ...: the same question may get another answer in each."""
+        ...
+
+
+@runtime_checkable
 class SupportsDtypeSwitch(Protocol):
     """A model that can switch dtype. Differences between its answers then measure numerical noise."""
 

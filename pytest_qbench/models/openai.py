@@ -8,7 +8,7 @@ import json
 import math
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_qbench.endpoints.address import parse_address
@@ -99,8 +99,12 @@ class OpenAIModel:
 
         An endpoint keeps its dtype, but its answers vary from call to call.
         """
-        self._sample = 1
+        self._sample += 1
         return "repeated requests"
+
+    def use_sample(self, number: int) -> None:
+        """Send each request anew for each `number`. A ``seed`` of the user's ``extra_body`` grows by it."""
+        self._sample = number
 
     # answers
 
@@ -145,6 +149,20 @@ class OpenAIModel:
             self._fetch_tokens(prefix, (*words, *named))
             self._fetch_free(prefix, words, free)
         return self._endpoints.each(prompts, lambda prompt: self._score_words(prompt, words, named, free))
+
+    def count_prompt(self, prompt: Prompt) -> PromptCount:
+        """Return what the server tells of the tokens of a prompt. Raises `ItemError` where it tells nothing."""
+        return self._endpoints.run(self._count_prompt(prompt))
+
+    async def _count_prompt(self, prompt: Prompt) -> PromptCount:
+        images = await self._encode_images(prompt)
+        try:
+            whole = await self._chat(prompt, images, prompt.prefix, max_tokens=1, return_token_ids=True)
+        except EndpointError as e:
+            if e.status not in REJECTED:
+                raise
+            whole = await self._chat(prompt, images, max_tokens=1)
+        return PromptCount(whole.prompt_ids, whole.usage.get("prompt_tokens"))
 
     def close(self) -> None:
         """Do nothing: the session's `Endpoints` owns the connections."""
@@ -248,7 +266,10 @@ class OpenAIModel:
         continuation = {} if prefix is None else CONTINUE
         turns = messages(prompt.parts(len(images)), images, prefix, prompt.system)
         given = {"messages": turns, "temperature": 0, **continuation, **body}
-        return await self._client.chat(with_extra(given, self._extra), sample=self._sample)
+        extra = self._extra
+        if self._sample and isinstance(extra.get("seed"), int):
+            extra = {**extra, "seed": extra["seed"] + self._sample}
+        return await self._client.chat(with_extra(given, extra), sample=self._sample)
 
     async def _encode_images(self, prompt: Prompt) -> list[str]:
         """Return the images as data URLs. A thread reads and encodes them, as both take time."""
@@ -340,6 +361,14 @@ class OpenAIModel:
         except ItemError:  # the reply lacks one of the tokens
             return []
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class PromptCount:
+    """What a server tells of a prompt: the ids of its tokens, and their number. None: not told."""
+
+    ids: tuple[int, ...] | None
+    count: int | None
 
 
 def _grey(media_type: str) -> str:

@@ -27,7 +27,8 @@ def endpoint_batch_size(settings: Settings, spec: ModelSpec | None) -> int | Non
     The endpoint is that of the model, or that of the judge if a replayed or random model answers at once.
     """
     kind = spec.kind if spec else None
-    waits = kind == "openai" or (kind in ("replay", "random") and (settings.judge or "").startswith(PREFIX))
+    is_served = spec is not None and spec.is_served
+    waits = is_served or (kind in ("replay", "random") and (settings.judge or "").startswith(PREFIX))
     return ITEMS_PER_SLOT * settings.concurrency if waits else None
 
 
