@@ -124,8 +124,11 @@ def remove_assistant_turn(folder: Path) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def round_weights(folder: Path) -> None:
-    """Round every weight matrix to 4 bits, with one scale per row (absolute maximum)."""
+def round_weights(part: str = "") -> Callable[[Path], None]:
+    """Return an edit that rounds the weight matrices of a part to 4 bits, with one scale per row (absolute maximum).
+
+    `part` is the start of the weights' names, such as ``vision_tower.``; empty means the whole model.
+    """
 
     def to_4_bits(weight: torch.Tensor) -> torch.Tensor:
         if weight.ndim < 2:
@@ -133,7 +136,7 @@ def round_weights(folder: Path) -> None:
         scale = weight.abs().flatten(1).amax(1).clamp(min=1e-12).view(-1, *[1] * (weight.ndim - 1)) / LEVELS
         return (weight / scale).round() * scale
 
-    _change_weights(folder, to_4_bits)
+    return lambda folder: _change_weights(folder, to_4_bits, part)
 
 
 def add_noise(share: float) -> Callable[[Path], None]:
@@ -157,7 +160,8 @@ FAULTS = (
     Fault("channels swapped (BGR)", wrap=lambda model: FaultyModel(model, image=swap_channels)),
     Fault("normalisation dropped", edit=drop_normalization),
     Fault("half the resolution", wrap=lambda model: FaultyModel(model, image=halve_resolution)),
-    Fault("weights in 4 bits", edit=round_weights, must_drift=True),
+    Fault("weights in 4 bits", edit=round_weights(), must_drift=True),
+    Fault("vision tower in 4 bits", edit=round_weights("vision_tower."), must_drift=True),
     Fault("2 % weight noise", edit=add_noise(0.02)),
     Fault("5 % weight noise", edit=add_noise(0.05)),
     Fault("10 % weight noise", edit=add_noise(0.10)),
@@ -177,8 +181,11 @@ def inject(fault: Fault, original: Path, folder: Path) -> Path:
     return copy
 
 
-def _change_weights(folder: Path, change: Callable[[Any], Any]) -> None:
+def _change_weights(folder: Path, change: Callable[[Any], Any], part: str = "") -> None:
 
     weights = load_file(folder / WEIGHTS)
-    changed = {name: change(w).contiguous() if w.is_floating_point() else w for name, w in weights.items()}
+    changed = {
+        name: change(w).contiguous() if w.is_floating_point() and name.startswith(part) else w
+        for name, w in weights.items()
+    }
     save_file(changed, folder / WEIGHTS, metadata={"format": "pt"})
