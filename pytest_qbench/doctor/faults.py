@@ -124,16 +124,18 @@ def remove_assistant_turn(folder: Path) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def round_weights(part: str = "") -> Callable[[Path], None]:
-    """Return an edit that rounds the weight matrices of a part to 4 bits, with one scale per row (absolute maximum).
+def round_weights(part: str = "", by_row: bool = True) -> Callable[[Path], None]:
+    """Return an edit that rounds the weight matrices of a part to 4 bits, with one scale per row or per matrix.
 
-    `part` is the start of the weights' names, such as ``vision_tower.``; empty means the whole model.
+    The scale is the absolute maximum. `part` is the start of the weights' names, such as ``vision_tower.``; empty
+    means the whole model.
     """
 
     def to_4_bits(weight: torch.Tensor) -> torch.Tensor:
         if weight.ndim < 2:
             return weight
-        scale = weight.abs().flatten(1).amax(1).clamp(min=1e-12).view(-1, *[1] * (weight.ndim - 1)) / LEVELS
+        rows = weight.abs().flatten(1) if by_row else weight.abs().reshape(1, -1)
+        scale = rows.amax(1).clamp(min=1e-12).view(-1, *[1] * (weight.ndim - 1)) / LEVELS
         return (weight / scale).round() * scale
 
     return lambda folder: _change_weights(folder, to_4_bits, part)
@@ -161,7 +163,7 @@ FAULTS = (
     Fault("normalisation dropped", edit=drop_normalization),
     Fault("half the resolution", wrap=lambda model: FaultyModel(model, image=halve_resolution)),
     Fault("weights in 4 bits", edit=round_weights(), must_drift=True),
-    Fault("vision tower in 4 bits", edit=round_weights("vision_tower."), must_drift=True),
+    Fault("vision tower in 4 bits", edit=round_weights("vision_tower.", by_row=False), must_drift=True),
     Fault("2 % weight noise", edit=add_noise(0.02)),
     Fault("5 % weight noise", edit=add_noise(0.05)),
     Fault("10 % weight noise", edit=add_noise(0.10)),
