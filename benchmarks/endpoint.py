@@ -247,7 +247,8 @@ def main(arguments: list[str]) -> None:
     rounds = int(arguments[0]) if arguments else 3
     print(encode(rounds))
     print(
-        "\n| part | ms CPU a request | raw | ratio | wall s, without start | raw | ratio |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
+        "\n| part | ms CPU a request | raw | ratio | wall s, without start | raw | ratio |"
+        "\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
     )
     for part in arguments[1:] or PARTS:
         print(compare(part, rounds), flush=True)
