@@ -1,8 +1,8 @@
 """What --qbench-early-stop finds, how soon, and what it costs against the test of all items.
 
-`python benchmarks/early_stop.py [RUNS] [SCENE]` (400 runs of each scene, or of one by its number).
-Seeded. 1,495 questions in random order, one gate on accuracy with margin 0.01, alone (level 0.05) and as one of three (0.05 / 3). The decisions are the project's own:
-`EProcess`, `look_levels`, `paired_binary` and `decide`.
+`python benchmarks/early_stop.py [RUNS] [SCENE]` (400 runs of each scene, or of one by its number). Seeded. 1,495
+questions in random order, one gate on accuracy with margin 0.01, alone (level 0.05) and as one of three (0.05 / 3).
+The decisions are the project's own: `EProcess`, `look_levels`, `paired_binary` and `decide`.
 """
 
 from __future__ import annotations
