@@ -94,7 +94,7 @@ def main(runs: int, scenes: Sequence[tuple[float, float]]) -> None:
 
 
 def false_alarms(runs: int) -> None:
-    """Print how often an unchanged model ends red, in many runs at once: the same rule in closed form, passes ignored."""
+    """Print how often an unchanged model ends red: the same rule in closed form for many runs, passes ignored."""
     print("| differ | gate | red, all items | red, early stop |\n|---:|---|---:|---:|")
     for differ in (0.06, 0.20):
         u = np.random.default_rng(int(1000 * differ)).random((runs, N))
