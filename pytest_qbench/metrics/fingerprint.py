@@ -284,10 +284,15 @@ def other_differences(old: Fingerprint, new: Fingerprint) -> list[str]:
 
     These allow a comparison, but may explain drift.
     """
-    a, b = flat_entries(old.to_json()), flat_entries(new.to_json())
+    a, b = ({**_unstated_of_endpoint(each), **flat_entries(each.to_json())} for each in (old, new))
     forbidding = {key for keys in COMPARABLE.values() for key in keys} | {"selection", "judge_control", "repeats"}
     keys = [key for key in dict.fromkeys((*a, *b)) if key.partition(".")[0] not in forbidding]
     return [f"{key}: {a.get(key)} -> {b.get(key)}" for key in keys if a.get(key) != b.get(key)]
+
+
+def _unstated_of_endpoint(fingerprint: Fingerprint) -> dict[str, Any]:
+    """Return what an endpoint's fingerprint leaves out because it was always so: every image was sent as a PNG."""
+    return {"model.images": "png"} if (fingerprint.model or {}).get("backend") == "openai" else {}
 
 
 def flat_entries(entries: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -227,6 +227,14 @@ class SupportsPrefetch(Protocol):
 
 
 @runtime_checkable
+class SupportsThreads(Protocol):
+    """A model that waits for a server. Several threads ask it at once, each for one prompt; it reads images itself."""
+
+    items_at_once: int
+    """Number of items in progress that keeps the server busy."""
+
+
+@runtime_checkable
 class RemoteModel(Protocol):
     """A model that computes in other processes: `send` starts a batch ahead of its turn, `receive` waits for it."""
 

@@ -38,6 +38,7 @@ MODEL_ARGS: Mapping[str, str] = {
     "min_pixels": "a positive integer",
     "max_pixels": "a positive integer",
     "image_backend": "torchvision or pil",
+    "images": "files or png",
     "assessment": "continue or ask",
     "price": "IN/OUT, US dollars per million prompt and completion tokens",
     "extra_body": "a JSON object of request parameters",
@@ -49,10 +50,10 @@ MODEL_ARGS: Mapping[str, str] = {
     "engine_timeout": "a positive number of seconds",
 }
 REPLAY_ARGS = ("files", "duplicates", "filter")
-ENDPOINT_ARGS = ("revision", "max_pixels", "assessment", "price", "extra_body")
-_ENDPOINT_ONLY = ("assessment", "price", "extra_body")
+ENDPOINT_ARGS = ("revision", "images", "max_pixels", "assessment", "price", "extra_body")
+_ENDPOINT_ONLY = ("images", "assessment", "price", "extra_body")
 ENGINE_ONLY = ("engine_python", "engine_args", "engine_timeout")
-ENGINE_ARGS = (*ENGINE_ONLY, "max_pixels", "assessment", "extra_body")
+ENGINE_ARGS = (*ENGINE_ONLY, "images", "max_pixels", "assessment", "extra_body")
 ENGINE_WEIGHTS = ("dtype", "revision")  # arguments of the engines that load a checkpoint of transformers
 _NOT_LOCAL = (*_ENDPOINT_ONLY, *REPLAY_ARGS, *ENGINE_ONLY)
 _OBJECTS = ("quantization_config", "extra_body")
@@ -64,6 +65,7 @@ _PATTERNS = {
     "min_pixels": r"[1-9]\d*",
     "max_pixels": r"[1-9]\d*",
     "image_backend": r"torchvision|pil",
+    "images": r"files|png",
     "assessment": r"continue|ask",
     "price": r"\d+(\.\d+)?/\d+(\.\d+)?",
     "duplicates": r"first|last",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Generator
 from typing import Any
 
@@ -133,7 +135,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if KEY in session.config.stash:
         from pytest_qbench.plugin.collection import plan_measurement
 
-        plan_measurement(session.config, session.config.stash[KEY], session.items)
+        plan_measurement(session, session.config.stash[KEY])
+        if is_worker(session.config):
+            from pytest_qbench.plugin.xdist_worker import hand_over_reports
+
+            hand_over_reports(session.config.stash[KEY], session)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -290,9 +296,14 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Flush stdout, so that pytest's usage error on stderr comes after it. Keep the exit status of a failed run."""
+    """Flush stdout, so that pytest's usage error on stderr comes after it. Keep the exit status of a failed run.
+
+    torch and transformers leave 400,000 objects, which the interpreter's last collections would visit for a second.
+    """
     if KEY not in config.stash:
         return
+    if "torch" in sys.modules:
+        gc.freeze()
     from pytest_qbench.plugin.finish import FINISHED, keep_status
 
     reporter = config.pluginmanager.getplugin("terminalreporter")

@@ -73,10 +73,16 @@ def stop_lines(run: Run) -> list[str]:
     return [printable(f"qbench: early stop: {'; '.join(parts)}")]
 
 
+def plan_attribute(config: pytest.Config, run: Run) -> dict[str, object]:
+    """Return the plan as an attribute of a worker's report, as its controller has collected nothing; else nothing."""
+    if run.early_stop is None or run.early_stop.plan is None or not is_worker(config):
+        return {}
+    return {"qbench_plan": asdict(run.early_stop.plan)}
+
+
 def send_plan(config: pytest.Config, run: Run, report: pytest.TestReport) -> None:
-    """Attach the plan to the report of a worker: its controller has collected nothing."""
-    if run.early_stop is not None and run.early_stop.plan is not None and is_worker(config):
-        report.qbench_plan = asdict(run.early_stop.plan)  # type: ignore[attr-defined]
+    """Attach the plan to the report of a worker."""
+    report.__dict__.update(plan_attribute(config, run))
 
 
 def follow(config: pytest.Config, run: Run, report: pytest.TestReport) -> list[Decision]:

@@ -95,7 +95,9 @@ def build_engine(
         marks_answers=settings.judge_answers, prompt_set=request.prompt_set, named_words=settings.words,
         on_prompt_change=recorder.note_prompt_change, repeats=settings.repeats,
     )  # fmt: skip
-    if recorder.all_made_with.batch_size is None:  # a resumed run may have nothing left to measure
+    if (
+        recorder.role.is_first and recorder.all_made_with.batch_size is None
+    ):  # a resumed run may have nothing left to measure
         recorder.note_batch_size(engine.batch_size)
     return engine
 

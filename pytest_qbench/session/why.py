@@ -65,13 +65,14 @@ def explain_run(run: Run, results: Results) -> Explanation:
     items = dict(results.expected)
     old = Recorded(f"baseline {baseline.name}", baseline.records, {}, baseline.fingerprint, baseline)
     spec = request.spec
+    measured = Recorded("this run", new, items, results.fingerprint)
     if spec is None or spec.kind == "replay":
-        found = explain_recorded(old, Recorded("this run", new, items, results.fingerprint))
+        found = explain_recorded(old, measured)
     else:
         chosen = most_different(list(items.values()), baseline.records, new, MOST)
         asked = Asking(request.answer, request.prompt_set, request.scoring)
         side = live_side(Named(spec.name, spec=spec, args=request.model_args), asked, _loader(run))
-        found = explain_against_recorded(old, side, chosen, asked, MOST)
+        found = explain_against_recorded(old, side, chosen, asked, MOST, measured=measured)
     slices = find_slices(new, baseline.records, items, properties, request.settings.seed)
     return replace(found, slices=tuple(slices), images_measured=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -96,6 +97,8 @@ def _short_pair(a: str, b: str) -> tuple[str, str]:
     one, other = (" ".join(text.split()) for text in (a, b))
     if max(len(one), len(other)) <= _LONG:
         return one, other
+    if all(re.fullmatch("[0-9a-f]{64}", text) for text in (one, other)):  # hashes
+        return one[:12], other[:12]
     start = next((i for i, (x, y) in enumerate(zip(one, other, strict=False)) if x != y), min(len(one), len(other)))
     begin = max(0, start - 10)
     cut = [f"{'...' if begin else ''}{text[begin : begin + _LONG]}" for text in (one, other)]

@@ -43,6 +43,14 @@ ROUNDING = 2.0**-23
 LOGPROB_ROUNDING = 1e-4
 """The least noise that is assumed of a log-probability: batches of other sizes change it by this much."""
 
+NOTHING_COMPARED: Mapping[str, str] = {
+    **dict.fromkeys((BYTES, PIXELS, TENSOR, IMAGE_TOKENS, PROMPT), "one side does not show it"),
+    DECODING: "no item has a reply on both sides",
+    EXTRACTION: "no item has the same reply on both sides",
+    JUDGE: "no text is judged and the same on both sides",
+}
+"""Why a stage has nothing to compare, where neither side says why."""
+
 Pair = tuple[Trace, Trace]
 _IMAGE_PATH = (BYTES, PIXELS, TENSOR, VISION, PROJECTOR)
 """The stages of the image: one may differ without effect on the next."""
@@ -108,7 +116,7 @@ def _compared(
 ) -> Stage:  # fmt: skip
     results = [found for one, other in pairs if (found := how(one, other)) is not None]
     if not results:
-        return Stage(name, UNSEEN, detail=a.unseen.get(name) or b.unseen.get(name) or "nothing to compare")
+        return Stage(name, UNSEEN, detail=a.unseen.get(name) or b.unseen.get(name) or NOTHING_COMPARED[name])
     departing = [found for found in results if found[1]]
     worst = max(results, key=lambda found: (found[1], found[0]))
     state = DIFFERS if departing else NOISE if worst[0] > 0 else SAME
@@ -225,7 +233,7 @@ def _of_layers(stage: str, layers: Sequence[Layer], pairs: Sequence[Pair], a: Tr
     if departing:
         where = shown.name
         place = [layer.name for layer in own].index(shown.name) + 1
-        detail = f"part {place} of {len(own)}, {shown.name}, is the first that departs"
+        detail = f"from {shown.name} on, part {place} of {len(own)}"
     return Stage(stage, state, len(pairs), count, shown.difference, shown.noise, where, detail)
 
 

@@ -11,7 +11,7 @@ from pytest_qbench.records import Key, Record
 from pytest_qbench.runs.explanation import EXTRACTION, JUDGE, STAGES, UNSEEN, Example, Explanation, Stage
 from pytest_qbench.why.causes import causes, differing_conditions
 from pytest_qbench.why.choose import MOST, most_different
-from pytest_qbench.why.compare import compare, first_departures
+from pytest_qbench.why.compare import NOTHING_COMPARED, compare, first_departures
 from pytest_qbench.why.pictures import pictures
 from pytest_qbench.why.sides import Side
 from pytest_qbench.why.trace import Trace, Traces
@@ -76,7 +76,7 @@ def _unseen(stages: Sequence[Stage]) -> tuple[str, ...]:
     """Return what was not seen, the stages with one reason together."""
     reasons: dict[str, list[str]] = {}
     for stage in stages:
-        quiet = stage.name in (EXTRACTION, JUDGE) and stage.detail == "nothing to compare"
+        quiet = stage.name in (EXTRACTION, JUDGE) and stage.detail == NOTHING_COMPARED[stage.name]
         if stage.state == UNSEEN and not quiet:
             reasons.setdefault(stage.detail, []).append(stage.name)
     return tuple(f"{', '.join(sorted(names, key=STAGES.index))}: {why}" for why, names in reasons.items())

@@ -62,8 +62,11 @@ def properties(image: ImageSource) -> dict[str, float]:
 
 
 def jpeg_quality(table: Sequence[int]) -> float:
-    """Return the quality, 1 to 100, whose luminance table is nearest to this one by libjpeg's scaling."""
-    scale = 100 * float(np.sum(table)) / sum(_JPEG_LUMA)
+    """Return the quality, 1 to 100, whose luminance table is nearest to this one by libjpeg's scaling.
+
+    The median of the ratios ignores entries that were cut at 255.
+    """
+    scale = 100 * float(np.median(np.asarray(table) / np.asarray(_JPEG_LUMA)))
     return float(np.clip((200 - scale) / 2 if scale <= 100 else 5000 / scale, 1, 100))
 
 

@@ -16,7 +16,7 @@ def with_recorded_reference(recorded: Traces, reference: Traces, b: Traces, most
     found = compare_traces(reference, b, most)
     pairs = [(trace.record, reference.by_item[key].record) for key, trace in recorded.by_item.items()]
     # A baseline may have been asked with other token limits, so that of texts the beginnings decide.
-    changed = sum(not (same_reply(x, y, reference.noise) or _begins_alike(x.response, y.response)) for x, y in pairs)
+    changed = sum(not (same_reply(x, y, reference.noise) or begins_alike(x.response, y.response)) for x, y in pairs)
     conditions = list(found.conditions)
     if not changed:
         told = f"{reference.name} answers here as in {recorded.name}, so it stands for it."
@@ -32,5 +32,6 @@ def with_recorded_reference(recorded: Traces, reference: Traces, b: Traces, most
     return replace(found, causes=(told, *found.causes), conditions=tuple(conditions))
 
 
-def _begins_alike(a: str | None, b: str | None) -> bool:
+def begins_alike(a: str | None, b: str | None) -> bool:
+    """Return whether one text is the beginning of the other."""
     return a is not None and b is not None and (a.startswith(b) or b.startswith(a))

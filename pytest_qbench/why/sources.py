@@ -25,9 +25,11 @@ from pytest_qbench.runs.read import read_run
 from pytest_qbench.runs.summary import SUMMARY
 from pytest_qbench.scoring.score import DEFAULT, Scoring
 from pytest_qbench.why.choose import MOST, most_different, pool
+from pytest_qbench.why.compare import same_reply
 from pytest_qbench.why.explain import compare_traces
-from pytest_qbench.why.reference import with_recorded_reference
+from pytest_qbench.why.reference import begins_alike, with_recorded_reference
 from pytest_qbench.why.sides import LiveSide, RecordedSide
+from pytest_qbench.why.trace import Traces
 
 POOL = 32
 """Items that two models are asked, of which the most different are looked at."""
@@ -167,11 +169,27 @@ def explain_recorded(a: Recorded, b: Recorded, most: int = MOST) -> Explanation:
 
 
 def explain_against_recorded(
-    a: Recorded, b: LiveSide, items: Sequence[Item], asked: Asking, most: int,
+    a: Recorded,
+    b: LiveSide,
+    items: Sequence[Item],
+    asked: Asking,
+    most: int,
     load: Callable[[ModelSpec, Mapping[str, str]], Model] = load_model,
-) -> Explanation:  # fmt: skip
-    """Return why a model differs from records; their own model is asked, too, where it is at hand."""
+    measured: Recorded | None = None,
+) -> Explanation:
+    """Return why a model differs from records; their own model is asked, too, where it is at hand.
+
+    `measured` are the records of the run that is explained. If the model alone answers otherwise than in them,
+    something stood in front of it, and the records decide.
+    """
     other = b.trace(items, noise=True)
+    if measured is not None and _answers_otherwise(other, measured):
+        found = explain_recorded(a, measured, most)
+        told = (
+            f"{b.name} alone answers otherwise than in {measured.name}: a fixture of the project changes it, "
+            "so only its records are compared"
+        )
+        return replace(found, unseen=(told, *found.unseen))
     chosen = most_different(items, a.records, {key: trace.record for key, trace in other.by_item.items()}, most)
     recorded = a.side().trace(chosen, noise=False)
     spec = reference_spec(a.fingerprint)
@@ -180,6 +198,13 @@ def explain_against_recorded(
     dtype = str((a.fingerprint.model or {}).get("dtype") or "auto")
     reference = LiveSide(spec.name, lambda: load(spec, {"dtype": dtype}), asked.prompts, asked.scoring)
     return with_recorded_reference(recorded, reference.trace(chosen, noise=True), other, most)
+
+
+def _answers_otherwise(side: Traces, measured: Recorded) -> bool:
+    """Return whether more than a quarter of the replies differ from the records; texts may have been cut."""
+    pairs = [(trace.record, measured.records[key]) for key, trace in side.by_item.items()]
+    changed = sum(not (same_reply(x, y, side.noise) or begins_alike(x.response, y.response)) for x, y in pairs)
+    return 4 * changed > len(pairs)
 
 
 def reference_spec(made: Fingerprint) -> ModelSpec | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 import yaml
 
 from pytest_qbench.baseline import mirror
+from pytest_qbench.baseline.lineage import Note
 from pytest_qbench.baseline.remote import RemoteStore, is_address
 from pytest_qbench.baseline.store import (
     find_baseline,
@@ -24,7 +26,10 @@ from pytest_qbench.baseline.store import (
     write_baseline,
 )
 from pytest_qbench.errors import UsageError
+from pytest_qbench.items import Item
+from pytest_qbench.metrics.noise_floor import NoiseFloor
 from tests.baseline.test_store import edit, run
+from tests.builders import answered, results, scored
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 KINDS = ("memory", "file", "s3")
@@ -254,6 +259,52 @@ def test_a_damaged_pointer_is_one_line(tmp_path: Path) -> None:
     (path / "store.yaml").write_text("address: x\n")
     with pytest.raises(UsageError, match="names no store"):
         read_baseline(path)
+
+
+@pytest.mark.campaign
+def test_git_keeps_less_than_30_kb_of_85_000_items(tmp_path: Path) -> None:
+    names = {
+        "koniq": 10073,
+        "spaq": 11125,
+        "livefb": 39810,
+        "livec": 1169,
+        "cgiqa": 6000,
+        "agiqa": 2982,
+        "kadid": 10125,
+    }
+    items: list[Item] = []
+    for name, count in names.items():
+        items += [
+            Item(f"{name}/{10004473376 + i}.jpg", "assessment", name, None, f"{name}/{i}", (), target=i / count)
+            for i in range(count)
+        ]
+    kinds = [
+        (type_, concern)
+        for type_ in ("yes_or_no", "what", "how")
+        for concern in ("distortion", "other", "in_context_distortion", "in_context_other")
+    ]
+    for i in range(85_000 - len(items)):
+        type_, concern = kinds[i % len(kinds)]
+        items.append(
+            Item(f"llvisionqa/dev/{i:05}.jpg", "perception", "llvisionqa", "dev", f"llvisionqa/{i}", (), f"Is {i} blurry?",
+                 ("Yes", "No"), "Yes", {"type": type_, "concern": concern})
+        )  # fmt: skip
+    rng = random.Random(0)
+    records = [
+        scored(item, rng.random()) if item.task == "assessment" else answered(item, rng.choice(["Yes", "No"]))
+        for item in items
+    ]
+    floor = {name: {f"{name}/{10004473376 + i}.jpg": rng.random() / 1000 for i in range(64)} for name in names}
+    asked = {"llvisionqa": {f"llvisionqa/dev/{i:05}.jpg": rng.random() / 1000 for i in range(64)}}
+    noise = NoiseFloor("batch size 8, bfloat16", {"assessment.drift": floor, "perception.drift": asked})
+    note = Note(
+        "0" * 40, "the model was trained with more data, see the report of May", ("perception.accuracy regressed",)
+    )
+    store = RemoteStore(f"memory://{tmp_path.name}")
+    for _ in range(2):
+        path = write_baseline(tmp_path / "baselines", "x", results(items, records), noise, note=note, store=store)
+    assert sum(p.stat().st_size for p in path.iterdir()) <= 30_000
+    assert len(read_baseline(path).records) == 85_000
 
 
 def test_only_an_address_is_an_address() -> None:

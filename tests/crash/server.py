@@ -28,14 +28,13 @@ WORKERS = 4  # xdist replaces a worker that was killed
 
 def warm() -> None:
     """Import what a run of the `random` model imports."""
-    import pytest_qbench
-
-    for library in ("pytest", "xdist.plugin", "xdist.dsession", "xdist.remote", "xdist.workermanage", "execnet", "numpy",
-                    "scipy.stats", "PIL.Image", "yaml", "jinja2"):  # fmt: skip
-        importlib.import_module(library)
-    for module in pkgutil.walk_packages(pytest_qbench.__path__, "pytest_qbench."):
-        if not module.name.removeprefix("pytest_qbench.").startswith(HEAVY):
-            importlib.import_module(module.name)
+    for name in ("numpy", "scipy.stats", "scipy.optimize", "PIL.Image", "yaml", "jinja2", "hmac", "pdb", "execnet"):
+        importlib.import_module(name)
+    for package in ("_pytest", "xdist", "pytest_qbench"):
+        for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
+            if not module.name.removeprefix("pytest_qbench.").startswith(HEAVY) and module.name != "xdist.looponfail":
+                importlib.import_module(module.name)
+    importlib.import_module("PIL.Image").init()
 
 
 class Forked:
