@@ -106,7 +106,9 @@ def draw_why(file: Path, folder: Path) -> None:
     from pytest_qbench.report.why_page import why_page
     from pytest_qbench.runs.explanation import Explanation
 
-    (folder / "why.html").write_text(why_page(Explanation.from_json(json.loads(file.read_text("utf-8")))), encoding="utf-8")
+    (folder / "why.html").write_text(
+        why_page(Explanation.from_json(json.loads(file.read_text("utf-8")))), encoding="utf-8"
+    )
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         tab = browser.new_context(viewport={"width": 1100, "height": 1000}).new_page()
