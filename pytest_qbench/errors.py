@@ -30,4 +30,6 @@ class ModelError(UsageError):
 
 
 class ItemError(QBenchError):
-    """One item cannot be measured. Other items are not affected."""
+    """One item cannot be measured. Other items are not affected. `may_pass`: another attempt later may succeed."""
+
+    may_pass = False

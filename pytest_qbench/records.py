@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Literal
 
 from pytest_qbench.errors import UsageError
@@ -26,7 +28,9 @@ _STATUSES: Mapping[str, tuple[str, ...]] = {
 }
 RECORDS = "records.jsonl"
 _MAX = sys.float_info.max
-_LATER = ("finish", "picture", "conditions", "tokens")  # fields that older records do not have
+_LATER = ("finish", "picture", "conditions", "tokens", "repeats")  # fields that older records do not have
+# The fields of one outcome of an item that was asked several times.
+_OUTCOME = ("status", "response", "choice", "score", "logprobs", "judge", "error", "finish", "tokens")
 MOST = 2  # a judge's best grade in each dimension
 encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode  # built once: `json.dumps` builds one per call
 
@@ -47,6 +51,8 @@ class Record:
     - `error` is the reason of an error, or the reason why a measured item has no readable verdict.
     - `picture` is the hash of the images that the model saw, `conditions` that of the conditions of its task (see
       `runs.conditions`). They are None if unknown, as in records of earlier versions.
+    - `repeats` are all outcomes of an item that was asked several times, in the order of the passes. The record itself
+      is then the first of its most frequent outcome, with the mean of the scores (see `repeated`).
     """
 
     item: str
@@ -67,6 +73,12 @@ class Record:
     picture: str | None = None
     conditions: str | None = None
     tokens: Mapping[str, int] | None = None
+    repeats: tuple[Record, ...] | None = None
+
+    @property
+    def outcomes(self) -> tuple[Record, ...]:
+        """The outcomes of all passes; the record itself if the item was asked once."""
+        return self.repeats or (self,)
 
     @classmethod
     def of(cls, item: Item, status: Status, **result: Any) -> Record:
@@ -85,6 +97,10 @@ class Record:
         for name in _LATER:
             if fields[name] is None:
                 del fields[name]
+        if self.repeats is not None:
+            fields["repeats"] = [
+                {name: value for name in _OUTCOME if (value := getattr(one, name)) is not None} for one in self.repeats
+            ]
         return fields
 
     def to_json(self) -> str:
@@ -100,7 +116,10 @@ class Record:
             raise UsageError(f"{place}: schema {data.get('schema')!r} is not {SCHEMA}; written by another version?")
         fields = {k: v for k, v in data.items() if k != "schema"}
         try:
+            repeats = fields.pop("repeats", None)
             record = cls(**fields)
+            if repeats is not None:
+                record = replace(record, repeats=tuple(_outcome(record, one) for one in repeats))
             check_record(record)
         except (TypeError, ValueError) as e:
             raise UsageError(f"{place}: not a record: {e}") from e
@@ -125,6 +144,33 @@ def read_records(path: Path) -> list[Record]:
             raise UsageError(f"{path}:{number}: not JSON: {e}") from e
         records.append(Record.from_dict(data, f"{path}:{number}"))
     return records
+
+
+def _outcome(record: Record, fields: object) -> Record:
+    """Return one outcome of `record` from its fields. Raises `ValueError` for other fields."""
+    if not isinstance(fields, Mapping) or not {"status"} <= fields.keys() <= set(_OUTCOME):
+        raise ValueError(f"an outcome of repeats is {short_repr(fields)}")
+    empty: dict[str, Any] = dict.fromkeys((*_OUTCOME, "picture", "conditions", "repeats"))
+    return replace(record, **{**empty, **fields})
+
+
+def repeated(outcomes: Sequence[Record]) -> Record:
+    """Return the record of an item from its outcomes in all passes, each without repeats of its own.
+
+    If a pass ended in an error, so did the item: that record is returned, and a resumed run asks again. One outcome is
+    the record of an item that was asked once.
+    """
+    if failed := [one for one in outcomes if one.status == "error"]:
+        return failed[0]
+    if len(outcomes) == 1:
+        return outcomes[0]
+    kinds = Counter((one.status, one.choice) for one in outcomes)
+    most = max(kinds.values())
+    typical = next(one for one in outcomes if kinds[one.status, one.choice] == most)
+    scores = [one.score for one in outcomes if one.score is not None]
+    score = fmean(scores) if len(scores) == len(outcomes) else typical.score
+    bare = tuple(replace(one, picture=None, conditions=None) for one in outcomes)
+    return replace(typical, score=score, repeats=bare)
 
 
 Key = tuple[str, str]  # task and id of an item
@@ -178,6 +224,11 @@ def check_record(record: Record) -> None:
         if name != "choice" and any(vote is not None and vote > MOST for vote in votes):
             raise ValueError(f"judge of {short_repr(name)} is {short_repr(list(votes))}, not from 0 to {MOST}")
     _check_mapping("slices", record.slices, lambda value: isinstance(value, str))
+    if record.repeats is not None:
+        if len(record.repeats) < 2 or any(one.status == "error" for one in record.repeats):
+            raise ValueError("repeats are fewer than two outcomes, or one of them is an error")
+        for one in record.repeats:
+            check_record(one)
     if record.status == "correct" and record.choice != target:
         raise ValueError(
             f"status is 'correct', but choice {short_repr(record.choice)} is not target {short_repr(target)}"

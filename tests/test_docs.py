@@ -23,6 +23,7 @@ DOCS = sorted((ROOT / "docs").glob("*.md"))
 RUN = [page for page in DOCS if "```console" in page.read_text(encoding="utf-8")]
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```\n', re.M | re.S)
 SHOWN = re.compile(r"\n((?: {4}.*\n)+)")  # an indented block after a command: what it prints
+SLOW = ("index", "gates", "parity")
 EXPECTED = {"qbench": (0,), "pytest": (0, 1, 10)}  # a red gate is a valid result; the pages about gates show some
 
 
@@ -64,13 +65,13 @@ def first_missing(shown: str, printed: str) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("page", [p for p in RUN if p.stem not in ("index", "gates")], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [p for p in RUN if p.stem not in SLOW], ids=lambda page: page.stem)
 def test_the_commands_of_a_page_run(page: Path, tmp_path: Path) -> None:
     in_a_project(page, tmp_path)
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize("name", ["index", "gates"])
+@pytest.mark.parametrize("name", SLOW)
 def test_the_slower_commands_of_a_page_run(name: str, tmp_path: Path) -> None:
     in_a_project(ROOT / "docs" / f"{name}.md", tmp_path)
 

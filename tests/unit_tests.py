@@ -21,7 +21,7 @@ LIBRARIES = ("torch", "transformers", "ray", "playwright")
 PROCESSES = ("subprocess.Popen", "os.fork", "os.posix_spawn", "os.exec")
 NOT_A_UNIT = re.compile(
     rf"^ *(?:import|from) (?:{'|'.join(LIBRARIES)}|subprocess)\b"
-    r"|^from tests\.(?:endpoints|engine\.test_engine|plugin|replicas|report\.browser|report import hostile)\b"
+    r"|^from tests\.(?:endpoints|engine\.test_engine|plugin|replicas|servers|report\.browser|report import hostile)\b"
     r"|\b(?:pytester|loaded|checkpoint|browser)\b|\brun: Path",
     re.M,
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pytest_qbench.baseline.lineage import Lineage
 from pytest_qbench.data.identity import Identity, identity_of, picture
 from pytest_qbench.items import TASKS, Item
 from pytest_qbench.metrics.fingerprint import Fingerprint
@@ -32,6 +33,8 @@ class Baseline:
 
     `noise` is the noise floor of drift (see `drift.py`), None if it could not be measured. `align` fills `matched`,
     the number of matched items of a run by rule, and `ambiguous`, the reason for each item without a unique match.
+    `digest` is the SHA-256 of `baseline.yaml`, None for a run that serves as a baseline. `lineage` is the chain of
+    baselines that this one has replaced.
     """
 
     name: str
@@ -45,6 +48,8 @@ class Baseline:
     identities: Mapping[tuple[str, str], Identity] = field(default_factory=dict)
     matched: Mapping[str, int] = field(default_factory=dict)
     ambiguous: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    digest: str | None = None
+    lineage: Lineage = field(default_factory=Lineage)
 
     def value(self, name: str, dataset: str | None, slice_: str | None) -> float | None:
         """Return the value of a stored metric, or None."""

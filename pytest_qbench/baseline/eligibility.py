@@ -12,6 +12,8 @@ def why_incomplete(results: Results, max_errors: float, max_unparsed: float, max
 
     Reasons are missing items, undefined metrics, and too many items that are in error, unparsed or cut.
     """
+    if results.stop:
+        return f"it was {results.stop}; measure all items, without --qbench-early-stop"
     if not results.records:
         return "nothing was measured"
     for task in dict.fromkeys(t for t, _ in results.expected):
@@ -21,7 +23,7 @@ def why_incomplete(results: Results, max_errors: float, max_unparsed: float, max
         for status, limit in (("error", max_errors), ("unparsed", max_unparsed), ("cut", max_cut)):
             if share(records, status) > limit:
                 reason = f"{share(records, status):.1%} of the {task} items are {status}, more than {limit:.1%}"
-                first = next(r for r in records if has_status(r, status))
+                first = next(one for r in records for one in r.outcomes if has_status(one, status))
                 return f"{reason}; {explain_unparsed(first)}" if status == "unparsed" else reason
     if empty := unscored_records(results.records):
         return f"{len(empty)} items have no readable verdict or score (first: {empty[0].item})"

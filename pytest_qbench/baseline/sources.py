@@ -36,7 +36,12 @@ def read_candidate(path: Path, score_outputs: ScoreOutputs | None = None) -> Res
     if kind == "baseline":
         return as_results(read_baseline(path))
     if kind == "run":
-        return read_run(path)
+        results = read_run(path)
+        if results.stop:
+            raise UsageError(
+                f"{path}: was {results.stop}, and only its own verdict allows for that; compare whole runs"
+            )
+        return results
     if score_outputs is None:
         raise UsageError(f"{path}: holds neither {FILE} nor {SUMMARY}; name a baseline or the folder of a finished run")
     return score_outputs(path)

@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise UsageError(f"--{option.replace('_', '-')}={share:g}: a number from 0 to 1 is needed")
     if min(arguments.flips, arguments.seed) < 0:
         raise UsageError("--flips and --seed: whole numbers of at least 0 are needed")
-    margins = dict(_margin(text) for text in arguments.gate) if arguments.gate else DEFAULT_MARGINS
+    margins = dict(gate_margin(text) for text in arguments.gate) if arguments.gate else DEFAULT_MARGINS
     shares = (arguments.max_errors, arguments.max_unparsed, arguments.max_cut)
     notes: list[str] = []
 
@@ -165,7 +165,8 @@ def _scorer(arguments: argparse.Namespace, other: Path) -> OutputScorer:
     )  # fmt: skip
 
 
-def _margin(text: str) -> tuple[str, float]:
+def gate_margin(text: str) -> tuple[str, float]:
+    """Return metric and margin of METRIC=MARGIN. Raises `UsageError` for another text."""
     from pytest_qbench.gates.arguments import check_bounds
     from pytest_qbench.metrics.specs import METRICS
 

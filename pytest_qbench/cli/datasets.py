@@ -1,4 +1,4 @@
-"""`qbench datasets`: list the embedded datasets and those in --data."""
+"""`qbench datasets`: list the embedded datasets, or those in --data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_qbench.cli.command import Commands, show
 def add(commands: Commands) -> None:
     """Add the parser of the command."""
     parser = commands.add_parser("datasets", help="list the available datasets: place, items, hash, licence")
-    parser.add_argument("--data", metavar="DIR", help="also list this data folder, or hf for the hub and its cache")
+    parser.add_argument("--data", metavar="DIR", help="list this data folder, or hf for the hub and its cache")
     parser.add_argument(
         "--check", action="store_true", help="with --data: decode every image and list missing and damaged ones"
     )
@@ -18,18 +18,19 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the datasets and the files that are not read. Return 1 if a dataset or an image cannot be read."""
+    """Print datasets and unread files. Return 1 if there is no dataset, or one or an image cannot be read."""
     from pathlib import Path
 
     from pytest_qbench.data.listing import HEADER, listing
-    from pytest_qbench.data.load import unread
+    from pytest_qbench.data.load import EXPECTED, unread
     from pytest_qbench.errors import UsageError
     from pytest_qbench.report.text_table import aligned
 
     if arguments.check and arguments.data is None:
         raise UsageError("datasets: --check needs --data=DIR")
     found = list(listing(arguments.data))
-    show("\n".join(aligned([HEADER, *(row.cells for row in found)], left=len(HEADER))))
+    table = aligned([HEADER, *(row.cells for row in found)], left=len(HEADER))
+    show("\n".join(table) if found else f"no dataset found; expected {EXPECTED}")
     for row in found:
         if row.meaning:
             show(row.meaning)
@@ -42,4 +43,4 @@ def run(arguments: argparse.Namespace) -> int:
         show(fault)
     if arguments.check:
         show(f"{len(faults)} images are missing or damaged" if faults else "every image can be decoded")
-    return int(bool(faults) or any(not row.readable for row in found))
+    return int(not found or bool(faults) or any(not row.readable for row in found))

@@ -17,11 +17,18 @@ COMMANDS = (
     "compare",
     "datasets",
     "doctor",
+    "export",
+    "github",
+    "lint",
     "merge",
     "models",
+    "parity",
     "plan",
     "report",
+    "sign",
     "study",
+    "verify",
+    "why",
 )
 
 BROKEN_PIPE_STATUS = 141

@@ -104,7 +104,7 @@ def _show_positions(items: Sequence[Item], pairs: Sequence[tuple[Record, Record]
 
 def _items(arguments: argparse.Namespace, question: _Question) -> list[Item]:
     datasets = select(datasets_of(arguments), limit=arguments.limit, seed=arguments.seed)
-    if question.spec.kind in ("transformers", "openai"):
+    if question.spec.kind == "transformers" or question.spec.is_served:
         check_images(datasets)
     return [item for dataset in datasets for item in dataset.items]
 

@@ -37,16 +37,15 @@ HEADER = ("dataset", "task", "items", "hash", "left out", "found in", "licence")
 
 
 def listing(spec: str | None) -> Iterator[Listed]:
-    """Yield an entry per dataset and split: the embedded ones, then those of `spec` (a data folder or hf).
+    """Yield an entry per dataset and split of `spec`: a data folder, hf, or None for the embedded datasets.
 
     For a dataset that cannot be read, the entry holds the reason instead of items. Raises `DataError` for a `spec` that
     is neither.
     """
-    for place in dict.fromkeys([MINI, *([spec] if spec else [])]):
-        if place == HUB:
-            yield from _hub()
-        else:
-            yield from _folder(data_folder(place, Path(), "--data"))
+    if spec == HUB:
+        yield from _hub()
+    else:
+        yield from _folder(data_folder(spec or MINI, Path(), "--data"))
 
 
 def content_hash(dataset: Dataset) -> str:

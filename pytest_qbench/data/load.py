@@ -32,6 +32,11 @@ __all__ = [
 
 MINI = "mini"
 HUB = "hf"
+# The files of a data folder that are found without a datasets.yaml.
+EXPECTED = (
+    "llvisionqa/llvisionqa_SPLIT.json, lldescribe/lldescribe.json, iqa/NAME.json, a NAME.tsv of VLMEvalKit "
+    "or a datasets.yaml"
+)
 
 
 def open_datasets(spec: str, *, rootdir: Path, names: Sequence[str] | None, split: str) -> list[Dataset]:
@@ -69,10 +74,7 @@ def _select_datasets(found: list[Found], label: str, wanted: list[str] | None, s
     """Return the datasets that a run selects, in the selected split."""
     here = [one for one in found if one.source.split in (None, split)]
     if not found:
-        raise DataError(
-            f"{label}: no dataset found; expected llvisionqa/llvisionqa_{split}.json, "
-            "lldescribe/lldescribe.json, iqa/NAME.json, a NAME.tsv of VLMEvalKit or a datasets.yaml"
-        )
+        raise DataError(f"{label}: no dataset found; expected {EXPECTED.replace('SPLIT', split)}")
     for name in wanted if wanted is not None else [one.source.name for one in found if not here]:
         if not any(one.source.name == name for one in here) and any(one.source.name == name for one in found):
             raise DataError(f"{name}: {label} has no split {split}; use the other --qbench-split")

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 WEIGHTS = "model.safetensors"
-LEVELS = 7  # a signed 4-bit weight has values -7 to 7, with one scale a row
 SEED = 20231004
 
 
@@ -124,21 +123,22 @@ def remove_assistant_turn(folder: Path) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def round_weights(part: str = "", by_row: bool = True) -> Callable[[Path], None]:
-    """Return an edit that rounds the weight matrices of a part to 4 bits, with one scale per row or per matrix.
+def round_weights(bits: int, part: str = "", by_row: bool = True) -> Callable[[Path], None]:
+    """Return an edit that rounds the weight matrices of a part to signed integers of `bits`.
 
-    The scale is the absolute maximum. `part` is the start of the weights' names, such as ``vision_tower.``; empty
-    means the whole model.
+    There is one scale per row, or one per matrix. It maps the absolute maximum to the largest integer: of 4 bits, the
+    values are -7 to 7. `part` is the start of the weights' names, such as ``vision_tower.``; empty is the whole model.
     """
+    levels = (1 << (bits - 1)) - 1
 
-    def to_4_bits(weight: torch.Tensor) -> torch.Tensor:
+    def rounded(weight: torch.Tensor) -> torch.Tensor:
         if weight.ndim < 2:
             return weight
         rows = weight.abs().flatten(1) if by_row else weight.abs().reshape(1, -1)
-        scale = rows.amax(1).clamp(min=1e-12).view(-1, *[1] * (weight.ndim - 1)) / LEVELS
+        scale = rows.amax(1).clamp(min=1e-12).view(-1, *[1] * (weight.ndim - 1)) / levels
         return (weight / scale).round() * scale
 
-    return lambda folder: _change_weights(folder, to_4_bits, part)
+    return lambda folder: _change_weights(folder, rounded, part)
 
 
 def add_noise(share: float) -> Callable[[Path], None]:
@@ -162,8 +162,8 @@ FAULTS = (
     Fault("channels swapped (BGR)", wrap=lambda model: FaultyModel(model, image=swap_channels)),
     Fault("normalisation dropped", edit=drop_normalization),
     Fault("half the resolution", wrap=lambda model: FaultyModel(model, image=halve_resolution)),
-    Fault("weights in 4 bits", edit=round_weights(), must_drift=True),
-    Fault("vision tower in 4 bits", edit=round_weights("vision_tower.", by_row=False), must_drift=True),
+    Fault("weights in 4 bits", edit=round_weights(4), must_drift=True),
+    Fault("vision tower in 4 bits", edit=round_weights(4, "vision_tower.", by_row=False), must_drift=True),
     Fault("2 % weight noise", edit=add_noise(0.02)),
     Fault("5 % weight noise", edit=add_noise(0.05)),
     Fault("10 % weight noise", edit=add_noise(0.10)),

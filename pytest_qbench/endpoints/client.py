@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import random
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeVar
@@ -23,6 +24,7 @@ from pytest_qbench.endpoints.completion import (
     parse_completion,
 )
 from pytest_qbench.endpoints.key import Key
+from pytest_qbench.endpoints.latencies import Latencies, latency_kind
 from pytest_qbench.endpoints.retry import backoff, is_transient, limit_reset, retry_after
 from pytest_qbench.endpoints.slots import Slots
 from pytest_qbench.endpoints.usage import Usage
@@ -31,15 +33,21 @@ from pytest_qbench.untrusted.parsing import parse_json
 
 T = TypeVar("T")
 CONNECT = 10.0  # seconds to wait for a connection before another attempt
+_OF_TIME_LEFT = 0.75
+"""Share of the time left that an attempt may take, and that a client waits if the server asks for more."""
+_POLL, _LOOK = 0.25, 2.0  # seconds between two looks at an attempt that may hang
+_SHORT = 5.0  # seconds left in which there is time for one attempt only
+_LAST_WAIT = 0.05  # share of the timeout below which the time left is not worth another wait
+_HEDGES, _SHARE_OF_HEDGES = 2, 0.05  # number, and share of all requests, that may be sent twice
 _MESSAGE = 200  # maximum characters quoted from an endpoint's error message
 
 
 class EndpointError(ItemError):
-    """A request failed for good. `status` is the HTTP status, None if the failure has none."""
+    """A request failed. `status` is the HTTP status, None if the failure has none."""
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None, *, may_pass: bool = False) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.may_pass = status, may_pass
 
 
 class _TransientError(Exception):
@@ -54,7 +62,8 @@ class Client:
     """Requests completions from one endpoint. All methods but `__init__` run on the session's event loop.
 
     `timeout` (seconds) covers one request with all its retries and the waits between them. It starts when the request
-    gets one of the `slots`.
+    gets one of the `slots`. An attempt may take three quarters of the time that is left. If it takes far longer than
+    others of its kind, the request is sent a second time beside it.
     """
 
     def __init__(
@@ -75,6 +84,8 @@ class Client:
         self._http: openai.AsyncOpenAI | None = None
         self._resume = 0.0  # time on the loop's clock at which the server accepts requests again
         self._rng = random.Random()
+        self._latencies = Latencies()
+        self._hedges = 0
 
     async def chat(self, body: Mapping[str, Any], *, sample: int = 0) -> Completion:
         """Return the completion of a chat request; ``model`` is added to `body`.
@@ -109,35 +120,84 @@ class Client:
             self._http = None
 
     async def _request(self, body: Mapping[str, Any], parse: Callable[[Any], T]) -> T:
-        """Return the parsed reply to a request, with retries until the deadline. Raises `EndpointError`."""
+        """Return the parsed reply to a request, with retries until the deadline. Raises `EndpointError`.
+
+        A slot is held during an attempt, not during the waits between attempts. The time that a further attempt waits
+        for its slot does not count.
+        """
         clock = asyncio.get_running_loop().time
-        async with self._slots:
-            deadline = clock() + self.timeout
-            attempt = 0
-            last = ""
-            while True:
+        deadline, attempt, last = math.inf, 0, ""
+        while True:
+            queued = clock()
+            async with self._slots:
+                deadline = clock() + self.timeout if attempt == 0 else deadline + clock() - queued
                 await self._wait_for_limit(deadline)
+                left = deadline - clock()
+                limit = left if left < _SHORT else _OF_TIME_LEFT * left
+                after = None
                 try:
-                    async with asyncio.timeout_at(deadline):
-                        return parse(await self._send(body, is_retry=attempt > 0))
+                    async with asyncio.timeout(limit):
+                        return await self._hedged(body, parse, is_retry=attempt > 0)
                 except TimeoutError:
-                    self._fail(f"no reply within {self.timeout:g} s (--qbench-timeout){last}")
+                    if limit == left:
+                        self._give_up(f"no reply within {self.timeout:g} s (--qbench-timeout){last}")
+                    why = f"no reply within {limit:.1f} s"
                 except RefusedError as e:
                     self._fail(str(e))
                 except (MalformedError, _TransientError) as e:
                     why = self._one_line_without_key(str(e))
                     after = e.after if isinstance(e, _TransientError) else None
-                wait = backoff(attempt, self._rng) if after is None else after * self._rng.uniform(1.0, 1.1)
-                left = deadline - clock()
-                if after is not None and after > left:
-                    self._fail(
+            left = deadline - clock()
+            wait = backoff(attempt, self._rng) if after is None else after * self._rng.uniform(1.0, 1.1)
+            if after is not None and after > left:
+                if left < _LAST_WAIT * self.timeout:
+                    self._give_up(
                         f"{why}; the server asks to wait {after:g} s, past the {self.timeout:g} s of --qbench-timeout"
                     )
-                attempt += 1
-                last = f", last of {attempt} attempts: {why}"
-                if wait >= left:
-                    self._fail(f"no reply within {self.timeout:g} s (--qbench-timeout){last}")
-                await asyncio.sleep(wait)
+                wait = _OF_TIME_LEFT * left  # as long as the deadline allows
+            attempt += 1
+            last = f", last of {attempt} attempts: {why}"
+            if wait >= left:
+                self._give_up(f"no reply within {self.timeout:g} s (--qbench-timeout){last}")
+            await asyncio.sleep(wait)
+
+    async def _hedged(self, body: Mapping[str, Any], parse: Callable[[Any], T], *, is_retry: bool) -> T:
+        """Return the parsed reply to one attempt; a second one starts beside an attempt that hangs.
+
+        The first reply counts, and the other attempt is cancelled. The second one takes a slot of its own.
+        """
+        clock, kind = asyncio.get_running_loop().time, latency_kind(body)
+
+        async def send(again: bool) -> T:
+            started = clock()
+            found = parse(await self._send(body, is_retry=again))
+            self._latencies.add(kind, clock() - started)
+            return found
+
+        async def send_beside() -> T:
+            async with self._slots:
+                return await send(True)
+
+        started = clock()
+        attempts = {asyncio.create_task(send(is_retry))}
+        try:
+            while True:
+                patience = None if len(attempts) > 1 or not self._may_hedge() else self._latencies.patience(kind)
+                wait = None if patience is None else min(_LOOK, max(_POLL, started + patience - clock()))
+                done, attempts = await asyncio.wait(attempts, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+                final = [task for task in done if not isinstance(task.exception(), MalformedError | _TransientError)]
+                if final or not attempts:
+                    return (final or [*done])[0].result()
+                if not done and patience is not None and clock() >= started + patience:
+                    self._hedges += 1
+                    attempts.add(asyncio.create_task(send_beside()))
+        finally:
+            for task in attempts:
+                task.cancel()
+
+    def _may_hedge(self) -> bool:
+        """Return whether another request may be sent twice: few are, or a slow server would get ever slower."""
+        return self._hedges < _HEDGES + _SHARE_OF_HEDGES * self.usage.requests
 
     async def _send(self, body: Mapping[str, Any], *, is_retry: bool) -> Any:
         """Send one request and return the JSON of its reply. Raises `_TransientError` if a retry may succeed."""
@@ -182,7 +242,7 @@ class Client:
                 api_key="-",  # each request sets its own header, or none without a key
                 max_retries=0,
                 timeout=openai.Timeout(None, connect=CONNECT),
-                http_client=openai.DefaultAsyncHttpxClient(
+                http_client=openai.DefaultAioHttpClient(
                     follow_redirects=False,
                     headers={"Accept-Encoding": "identity"},
                     event_hooks={"response": [limit_body]},
@@ -200,8 +260,15 @@ class Client:
         clock = asyncio.get_running_loop().time
         while (wait := self._resume - clock()) > 0:
             if clock() + wait > deadline:
-                self._fail(f"rate limit: no requests for {wait:.1f} s, past the {self.timeout:g} s of --qbench-timeout")
+                self._give_up(
+                    f"rate limit: no requests for {wait:.1f} s, past the {self.timeout:g} s of --qbench-timeout"
+                )
             await asyncio.sleep(wait * self._rng.uniform(1.0, 1.05))
+
+    def _give_up(self, why: str) -> NoReturn:
+        """Raise the error of a request that may succeed at another time."""
+        message = self._one_line_without_key(f"{self.address.model} at {self.address.host}: {why}")
+        raise EndpointError(message, may_pass=True) from None
 
     def _fail(self, why: str, status: int | None = None) -> NoReturn:
         message = f"{self.address.model} at {self.address.host}: {why}"

@@ -37,12 +37,13 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A complete response. If requested, it has the token ids of the prompt and their log-probabilities."""
+    """A complete response. If requested, it has the token ids, log-probabilities and texts of the prompt's tokens."""
 
     choices: tuple[Choice, ...]
     usage: Mapping[str, Any]
     prompt_ids: tuple[int, ...] | None = None
     prompt_logprobs: tuple[float | None, ...] | None = None
+    prompt_texts: tuple[str | None, ...] | None = None
 
 
 def parse_body(body: bytes, key: Key) -> Any:
@@ -82,7 +83,7 @@ def parse_completion(data: Any) -> Completion:
         tuple(_choice(each) for each in choices),
         usage if isinstance(usage, Mapping) else {},
         tuple(ids) if isinstance(ids, list) and all(isinstance(i, int) for i in ids) else None,
-        _prompt_logprobs(data.get("prompt_logprobs"), ids),
+        *_prompt_tokens(data.get("prompt_logprobs"), ids),
     )
 
 
@@ -131,15 +132,21 @@ def _top(logprobs: Any) -> dict[str, float] | None:
     return found
 
 
-def _prompt_logprobs(rows: Any, ids: Any) -> tuple[float | None, ...] | None:
-    """Return the log-probability of each prompt token; None in the first place and for values that are missing."""
+def _prompt_tokens(rows: Any, ids: Any) -> tuple[tuple[float | None, ...] | None, tuple[str | None, ...] | None]:
+    """Return the log-probability and the text of each prompt token.
+
+    None stands in the first place and for values that are missing, and instead of both if there are none.
+    """
     if not isinstance(rows, list) or not isinstance(ids, list) or len(rows) != len(ids):
-        return None
-    values: list[float | None] = []
+        return None, None
+    values, texts = list[float | None](), list[str | None]()
     for row, token in zip(rows, ids, strict=True):
         entry = row.get(str(token)) if isinstance(row, Mapping) else None
-        values.append(_logprob(entry.get("logprob")) if isinstance(entry, Mapping) else None)
-    return tuple(values)
+        found = entry if isinstance(entry, Mapping) else {}
+        text = found.get("decoded_token")
+        values.append(_logprob(found.get("logprob")))
+        texts.append(text if isinstance(text, str) else None)
+    return tuple(values), tuple(texts)
 
 
 def _logprob(value: object) -> float | None:

@@ -20,6 +20,7 @@ from pytest_qbench.errors import ItemError, UsageError
 S = TypeVar("S")
 T = TypeVar("T")
 TIMEOUT, CONCURRENCY = 60.0, 64
+ITEMS_PER_SLOT = 2  # while some items wait for a slot, their images are read and the judge grades others
 
 
 class Endpoints:
@@ -112,6 +113,7 @@ class Endpoints:
         """Close connections, cache and loop; a second call does nothing."""
         if "_loop" not in self.__dict__:
             return
+        self.run(_cancel_others())
         for client in self._clients:
             self.run(client.close())
         for slots in self._slots.values():
@@ -134,3 +136,11 @@ class Endpoints:
         self._thread = threading.Thread(target=loop.run_forever, name="qbench-endpoints", daemon=True)
         self._thread.start()
         return loop
+
+
+async def _cancel_others() -> None:
+    """Cancel what still runs on this loop, such as the requests of an interrupted run, and wait for its end."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

@@ -9,7 +9,14 @@ from dataclasses import dataclass, field, replace
 from pytest_qbench.engine.prefetch import Batch
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.items import ImageSource, Item
-from pytest_qbench.models.base import Model, OptionScores, SupportsPerplexity, SupportsPrefetch, takes_further_words
+from pytest_qbench.models.base import (
+    Model,
+    OptionScores,
+    SupportsPerplexity,
+    SupportsPrefetch,
+    SupportsThreads,
+    takes_further_words,
+)
 from pytest_qbench.models.images import LazyImage, LazyImages
 from pytest_qbench.prompt_sets.read import packaged_set
 from pytest_qbench.prompts import DEFAULT_PROMPTS, MAX_NEW_TOKENS, AnswerMode, Prompt, PromptSet
@@ -38,7 +45,7 @@ class PromptSettings:
 
     def query(self, model: Model, items: Sequence[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
         """Return the model's response to each item. All items are of one task. Errors of the model propagate."""
-        if model.needs_images and not isinstance(model, SupportsPrefetch):
+        if model.needs_images and not isinstance(model, SupportsPrefetch | SupportsThreads):
             prompts = [replace(prompt, images=tuple(prompt.images)) for prompt in prompts]
         task = items[0].task
         if task == "assessment":

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import takewhile
 from typing import Any, Protocol
 
 from pytest_qbench.engine.batching import plan_batches
 from pytest_qbench.engine.dispatch import ITEM_FAILURES, BatchBuilder, PromptSettings
+from pytest_qbench.engine.flow import Answer, Asked, Flow, Steps
 from pytest_qbench.engine.grader import Grader, error_record
 from pytest_qbench.engine.prefetch import Batch, Prefetcher, PreparedBatch
 from pytest_qbench.engine.prompt_changes import PromptChanges
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
-from pytest_qbench.judges.base import Judge
+from pytest_qbench.judges.base import Judge, JudgesInThreads
 from pytest_qbench.models import given_prompts
-from pytest_qbench.models.base import MatchesItems, Model, RemoteModel, SupportsPrefetch, SupportsReplay
+from pytest_qbench.models.base import (
+    MatchesItems,
+    Model,
+    RemoteModel,
+    SupportsPrefetch,
+    SupportsReplay,
+    SupportsSamples,
+    SupportsThreads,
+)
 from pytest_qbench.models.errors import OutOfMemoryError, WorkerDied
 from pytest_qbench.prompt_sets.read import packaged_set
 from pytest_qbench.prompts import DEFAULT_PROMPTS, MAX_NEW_TOKENS, AnswerMode, Prompt, PromptSet
-from pytest_qbench.records import Record, Response, error_kind
+from pytest_qbench.records import Record, Response, error_kind, repeated
 from pytest_qbench.scoring.score import DEFAULT, Scoring
 
 TRACEBACKS = 10  # maximum number of kinds of errors whose traceback is kept
@@ -31,16 +43,16 @@ AUTO_BATCH_SIZE = 16
 class BatchObserver(Protocol):
     """Receives the batches in progress. Both methods run on the thread that called `Engine.measure`."""
 
-    def batch_started(self, items: Sequence[Item]) -> None:
-        """Note the items of a batch that starts now. Batches never overlap.
+    def batch_started(self, items: Sequence[Item], others: Sequence[Item] = ()) -> None:
+        """Note the items that start now, and the `others` that started before and are in progress.
 
-        A failed batch is retried in parts, and each part starts and finishes with its own calls. The failed batch
-        itself never finishes.
+        Batches of a local model never overlap. A failed batch is retried in parts, and each part starts and finishes
+        with its own calls. The failed batch itself never finishes. Items of an endpoint finish one by one.
         """
         ...
 
     def batch_finished(self, records: Sequence[Record]) -> None:
-        """Note the records of the batch that has just finished, one for each item."""
+        """Note the records of items that have just finished."""
         ...
 
 
@@ -62,22 +74,28 @@ class Engine:
         max_new_tokens: Mapping[str, int] = MAX_NEW_TOKENS,
         prompt_set: PromptSet | None = None,
         named_words: Sequence[str] = (),
+        repeats: int = 1,
         on_prompt_change: Callable[[dict[str, Any]], None] = lambda found: None,
     ) -> None:
         """Wrap a loaded model. `batch_size` None starts with the model's own size and halves it when memory runs out.
 
-        `prompt_set` None is the packaged default. `named_words` are recorded beside those of the score.
+        `prompt_set` None is the packaged default. `named_words` are recorded beside those of the score. Each item is
+        asked `repeats` times; more than once needs a model that supports samples.
         `on_prompt_change` takes what `PromptChanges` finds.
 
         Raises `ModelError` for a model whose methods have earlier names.
         """
         self.model, self.answer = model, answer
         largest = model.largest_batch if isinstance(model, SupportsPrefetch | RemoteModel) else None
+        if isinstance(model, SupportsThreads):
+            largest = model.items_at_once
         self.batch_size = batch_size or largest or AUTO_BATCH_SIZE
         # Checked once: isinstance with a Protocol takes longer than an item of a model without weights.
         self._replay = model if isinstance(model, SupportsReplay) else None
         self._matches = model if isinstance(model, MatchesItems) else None
         self._remote = model if isinstance(model, RemoteModel) else None
+        self._samples = model if isinstance(model, SupportsSamples) else None
+        self.repeats = repeats
         self.scoring = scoring
         self._settings = PromptSettings(
             answer,
@@ -93,6 +111,9 @@ class Engine:
         self._expected: deque[tuple[tuple[Item, ...], int]] = deque()
         self.tracebacks: dict[str, str] = {}  # item id -> traceback, for the first error of each kind
         self._kinds: set[str] = set()
+        self._has_threads = isinstance(model, SupportsThreads)
+        self._one_at_a_time = threading.Lock()
+        self._flow: tuple[BatchObserver | None, Flow] | None = None
 
     @property
     def sees(self) -> bool:
@@ -105,10 +126,15 @@ class Engine:
         """Return the record of each item, in order. `batching.plan_batches` decides which items share a batch.
 
         `next_calls` predicts the items of the next calls, so that the engine can prefetch their images. A wrong
-        prediction costs time only: the engine then drops the prefetched batches.
+        prediction costs time only: the engine then drops the prefetched batches. An endpoint is asked for these items
+        ahead. The observer then gets their records, and the caller must not ask for them again.
         """
         if self._matches is not None:
             self._matches.expect(items)
+        if items and all(map(self._flows, items)):
+            flow = self._flow_of(observer)
+            found = flow.measure(items, takewhile(lambda call: all(map(self._flows, call)), next_calls))
+            return [found[item.task, item.id] for item in items]
         batches = self._claim(tuple(items))
         self._prefetch(next_calls)
         records: dict[int, Record] = {}
@@ -119,8 +145,63 @@ class Engine:
 
     def close(self) -> None:
         """Stop the threads."""
+        if self._flow is not None:
+            self._flow[1].close()
+            self._flow = None
         self._expected.clear()
         self._prefetcher.close()
+
+    def _flows(self, item: Item) -> bool:
+        """Return whether an item is measured without batches, because its model or only its judge waits for a server.
+
+        Recorded outputs are the only other model that flows: it answers at once, and the judge sets the pace. A model
+        that is asked several times takes one pass after the other, in batches.
+        """
+        if self.repeats > 1 and self._samples is not None:
+            return False
+        if self._has_threads:
+            return True
+        return self._replay is not None and self._judge_waits(item)
+
+    def _judge_waits(self, item: Item) -> bool:
+        return self._grade.waits_for(item) and self._judge_has_threads
+
+    @cached_property
+    def _judge_has_threads(self) -> bool:
+        return isinstance(self._grade.judge(), JudgesInThreads)
+
+    def _flow_of(self, observer: BatchObserver | None) -> Flow:
+        """Return the flow whose records go to `observer`. What was asked ahead for another one is dropped."""
+        if self._flow is None or self._flow[0] is not observer:
+            if self._flow is not None:
+                self._flow[1].close()
+            steps = Steps(self._prompt, self._ask, self._grade, self._judge_waits, self._note, ITEM_FAILURES)
+            begin = observer.batch_started if observer else lambda items, others: None
+            finish = observer.batch_finished if observer else lambda records: None
+            self._flow = observer, Flow(self.batch_size, steps, begin, finish)
+        return self._flow[1]
+
+    def _prompt(self, item: Item) -> Prompt:
+        self._judge_waits(item)  # loads the judge on this thread
+        (batch,) = self._batches((item,), [((0,), False)])
+        return batch.prompts[0]
+
+    def _ask(self, item: Item, prompt: Prompt) -> Answer:
+        """Return the model's response to one item, and the prompts that it was given. Several threads call this."""
+        if self._replay is not None:
+            with self._one_at_a_time:
+                return self._replay.recall([item])[0], [prompt]
+        with given_prompts.collect() as given:
+            (response,) = self._settings.query(self.model, [item], [prompt])
+        return response, given
+
+    def _note(self, asked: Asked, error: Exception | None) -> None:
+        """Note how the prompt of an item was changed, and the traceback of its error."""
+        if error is not None:
+            self._keep_traceback(asked.item.id, error_record(asked.item, error).error or "", error)
+        elif asked.given:
+            template = self._settings.prompt_set.template(asked.item.task, self.answer)
+            self._prompt_changes.add([asked.item], [asked.prompt], asked.given, template)
 
     def _claim(self, items: tuple[Item, ...]) -> int:
         """Make the batches of `items` the first in the queue and return their number."""
@@ -185,7 +266,7 @@ class Engine:
         if observer is not None:
             observer.batch_started(items)
         try:
-            records = self._grade(items, self._query(items, prompts))
+            records = self._measure_passes(items, prompts)
         except ITEM_FAILURES as e:
             if len(items) > 1:
                 return self._parts(items, prompts, self._smaller(len(items), e), observer)
@@ -215,6 +296,16 @@ class Engine:
             self.batch_size = min(self.batch_size, size // 2)
             return size // 2
         return 1
+
+    def _measure_passes(self, items: list[Item], prompts: Sequence[Prompt]) -> list[Record]:
+        """Return the graded responses of one batch, over all passes."""
+        if self.repeats == 1 or self._samples is None:
+            return self._grade(items, self._query(items, prompts))
+        passes = []
+        for number in range(self.repeats):
+            self._samples.use_sample(number)
+            passes.append(self._grade(items, self._query(items, prompts)))
+        return [repeated(outcomes) for outcomes in zip(*passes, strict=True)]
 
     def _query(self, items: list[Item], prompts: Sequence[Prompt]) -> Sequence[Response | ItemError]:
         """Return the model's response to each item of a batch."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from pytest_qbench.baseline.baseline import Baseline, shows_another_picture
 from pytest_qbench.baseline.expectation import expected_keys
+from pytest_qbench.gates.passes import are_identical, discordance, equal_passes, have_repeats, paired_passes
 from pytest_qbench.gates.targets import IncomparableError, InvalidError, matches
 from pytest_qbench.judges import control_set as control
 from pytest_qbench.metrics.drift import Drift, compare_with_floor, drift, judge_drifts
@@ -59,9 +60,10 @@ def check_comparable(name: str, results: Results, baseline: Baseline, dataset: s
             f"{len(unclear)} items cannot be told apart in baseline {baseline.name} (first: {unclear[0]}); "
             "give both sources the same ids or image names, or record the baseline again"
         )
+    left_out = results.stop.left_out if results.stop else frozenset()
     wanted = [
         key
-        for key in sorted(expected_keys(baseline, results.fingerprint.selection))
+        for key in sorted(expected_keys(baseline, results.fingerprint.selection) - left_out)
         if key[0] == task and matches(baseline.records[key].dataset, dataset)
     ]
     if gone := [id_ for _, id_ in wanted if (task, id_) not in results.expected]:
@@ -107,7 +109,7 @@ class Comparison:
         pairs = [(r, old) for r in new if (old := base.records[task, r.item]).status != "error"]
         if not pairs:
             raise IncomparableError(f"{self.dataset}: no item to compare with baseline {base.name}")
-        return pairs
+        return equal_passes(pairs) if self.name in CORRELATIONS and have_repeats(pairs) else pairs
 
     def paired(self, alpha: float, seed: int) -> Paired:
         """Run the paired test of this metric."""
@@ -132,20 +134,31 @@ class Comparison:
         if self.name == "assessment.srcc":
             columns = [([_score(r) for r in side] for side in zip(*part, strict=True)) for part in self._parts()]
             return all(np.array_equal(mid_ranks(new), mid_ranks(old)) for new, old in columns)
+        if have_repeats(self.pairs):
+            return are_identical(self.name, self.pairs)
         value_of = _score if self.name in CORRELATIONS else SPECS[self.name].item_value
         return all((value_of(new), new.choice) == (value_of(old), old.choice) for new, old in self.pairs)
 
     @property
     def discordance(self) -> float:
         """Fraction of items whose outcome differs from the baseline (the discordance), in [0, 1]."""
-        value_of = SPECS[self.name].item_value
-        return sum(value_of(new) != value_of(old) for new, old in self.pairs) / len(self.pairs)
+        return discordance(self.name, self.pairs)
+
+    @property
+    def new_value(self) -> float | None:
+        """The correlation of the candidate on the passes compared; None where all its passes count."""
+        if self.name not in CORRELATIONS or all(r.repeats is None for r in self.results.of(self.name, self.dataset)):
+            return None
+        return self._value([new for new, _ in self.pairs])
 
     @property
     def old_value(self) -> float | None:
         """The metric of the baseline on the items compared."""
-        old = metric_of(self.name, [old for _, old in self.pairs], self.slice, self.results.averages_halves)
-        return old.value if old else None
+        return self._value([old for _, old in self.pairs])
+
+    def _value(self, records: list[Record]) -> float | None:
+        metric = metric_of(self.name, records, self.slice, self.results.averages_halves)
+        return metric.value if metric else None
 
     @property
     def drift(self) -> Metric:
@@ -156,7 +169,8 @@ class Comparison:
 def paired_items(name: str, pairs: Sequence[tuple[Record, Record]], alpha: float) -> Paired:
     """Run the paired test of a metric that is a mean over items.
 
-    Accuracy is smoothed over its likelihoods where both runs have them (`smoothing.paired_smoothed`).
+    Accuracy is smoothed over its likelihoods where both runs have them (`smoothing.paired_smoothed`). Items that were
+    asked several times are compared by their outcomes (`paired_repeats`).
     """
     value_of = SPECS[name].item_value
     both = [(value_of(new), value_of(old), new.group) for new, old in pairs]
@@ -169,6 +183,10 @@ def paired_items(name: str, pairs: Sequence[tuple[Record, Record]], alpha: float
             f"{pairs[0][0].dataset}: {len(both) - len(complete)} of {len(both)} items have no value of {name} "
             f"(first: {first})"
         )
+    whole_groups_break = task_of(name) == "description"  # the questions about one photo differ
+    if have_repeats(pairs):
+        counted = [pair for pair, (a, b, _) in zip(pairs, both, strict=True) if a is not None and b is not None]
+        return paired_passes(name, counted, alpha, whole_groups_break)
     a, b, g = (list(column) for column in zip(*complete, strict=True))
     if name == "perception.accuracy" and (margins := _margins(pairs)):
         smoothed = paired_smoothed(*margins, g, alpha)
@@ -179,7 +197,6 @@ def paired_items(name: str, pairs: Sequence[tuple[Record, Record]], alpha: float
         a, b = [1 - v for v in a], [1 - v for v in b]
     if spec.is_rate:
         return paired_binary([v == 1 for v in a], [v == 1 for v in b], g, alpha)
-    whole_groups_break = task_of(name) == "description"  # the questions about one photo differ
     return paired_mean(a, b, g, alpha, spec.least, spec.greatest, whole_groups_break)
 
 

@@ -42,7 +42,7 @@ from pytest_qbench.gates.verdict import SEVERITY, Verdict, decide
 from pytest_qbench.metrics.metrics import ALPHA, Metric, mean_metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import CORRELATIONS, DRIFTS, SPECS
-from pytest_qbench.runs.summary_parts import Flip
+from pytest_qbench.runs.summary_parts import Flip, GateCall
 from pytest_qbench.stats.multiplicity import holm
 from pytest_qbench.stats.paired import Paired, mean_of_comparisons
 from pytest_qbench.stats.resampling import Undefined
@@ -60,7 +60,8 @@ DEFAULT_MARGINS: Mapping[str, float] = {
 class Limits:
     """Limits of a gate: tolerated fractions of failed items, number of gates that share alpha, and alpha left over.
 
-    `leftover` is the alpha that earlier gates did not use.
+    `leftover` is the alpha that earlier gates did not use. With --qbench-early-stop, `bet` is the part of a gate's
+    alpha that its bet has, and the interval that decides `pass` leaves `pass_alpha` in each tail (see `early_stop`).
     """
 
     max_errors: float = 0.0
@@ -69,11 +70,13 @@ class Limits:
     comparisons: int = 1
     seed: int = 0
     leftover: float = 0.0
+    bet: float = 0.0
+    pass_alpha: float = ALPHA
 
     @property
     def share(self) -> float:
-        """The part of alpha that belongs to each gate."""
-        return ALPHA / self.comparisons
+        """The part of alpha with which each gate tests a drop here."""
+        return ALPHA / self.comparisons * (1 - self.bet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ class GateResult:
 
     `incomparable`: invalid because there is no comparable baseline, not because of this run. `nothing`: there is
     nothing to judge, because the answers are not public, or data and baseline both lack the task. `unspent`: the part
-    of alpha that is left to later gates.
+    of alpha that is left to later gates. `call` holds the arguments, from which a run's verdict follows again.
     """
 
     name: str
@@ -96,6 +99,7 @@ class GateResult:
     lost_count: int = 0  # all of them; `lost` and `gained` may list fewer
     gained_count: int = 0
     unspent: float = 0.0
+    call: GateCall | None = None
 
 
 def count_parts(name: str, rows: int, datasets: int) -> int:
@@ -181,24 +185,26 @@ def _judge(
     name: str, rows: Sequence[Metric], comparisons: Sequence[Comparison], margin: float, limits: Limits
 ) -> tuple[list[Metric], float]:
     """Return the rows with their verdicts, and the alpha left over; a row over several datasets comes last."""
-    judged = [(row, c.paired(ALPHA, limits.seed)) for row, c in zip(rows, comparisons, strict=True)]
+    judged = [(row, c.paired(limits.pass_alpha, limits.seed)) for row, c in zip(rows, comparisons, strict=True)]
     for row, paired in judged:
         _check_bounded(row, paired, comparisons)
     judged = [
-        (replace(row, baseline=c.old_value, identical=c.identical or None), paired)
+        (replace(row, value=row.value if (now := c.new_value) is None else now, baseline=c.old_value,
+                 identical=c.identical or None), paired)
         for (row, paired), c in zip(judged, comparisons, strict=True)
-    ]
+    ]  # fmt: skip
     parts = count_parts(name, len(rows), len({c.dataset for c in comparisons}))
     if parts > len(rows):
-        judged.append(_combined_row(name, [row for row, _ in judged], [paired for _, paired in judged], comparisons))
+        each_row, each_paired = [row for row, _ in judged], [paired for _, paired in judged]
+        judged.append(_combined_row(name, each_row, each_paired, comparisons, limits.pass_alpha))
     spending = spend(limits.share, limits.leftover, [paired.alarm_chance(margin) for _, paired in judged])
     # Where many items change, as in a failing run, the budget is the level.
     check_can_fail(name, comparisons, margin, alarm_budget(limits.share, limits.leftover))
-    return _decide_rows(judged, margin, spending, limits.share), spending.unspent
+    return _decide_rows(judged, margin, spending, limits), spending.unspent
 
 
 def _decide_rows(
-    judged: Sequence[tuple[Metric, Paired]], margin: float, spending: Spending, gain_level: float
+    judged: Sequence[tuple[Metric, Paired]], margin: float, spending: Spending, limits: Limits
 ) -> list[Metric]:
     """Return the rows with their numbers and verdicts; gains are tested at the gate's own share of alpha."""
     drops, gains = [p.p_value for _, p in judged], holm([p.p_gain for _, p in judged])
@@ -209,15 +215,16 @@ def _decide_rows(
         replace(
             row, delta=paired.delta, delta_ci=(paired.lower, paired.upper), p_value=paired.p_value, alpha=level,
             margin=margin, mde=paired.detectable_drop(level, margin), test=paired.test,
-            items_to_pass=paired.items_to_pass(ALPHA, margin),
-            verdict=decide(paired, margin, drop < spending.level, gain < gain_level),
+            items_to_pass=paired.items_to_pass(limits.pass_alpha, margin),
+            delta_alpha=None if limits.pass_alpha == ALPHA else limits.pass_alpha,
+            verdict=decide(paired, margin, drop < spending.level, gain < limits.share),
         )
         for (row, paired), drop, gain in zip(judged, drops, gains, strict=True)
     ]  # fmt: skip
 
 
 def _combined_row(
-    name: str, rows: Sequence[Metric], parts: Sequence[Paired], comparisons: Sequence[Comparison]
+    name: str, rows: Sequence[Metric], parts: Sequence[Paired], comparisons: Sequence[Comparison], alpha: float
 ) -> tuple[Metric, Paired]:
     """Return the row over several datasets: all right/wrong answers pooled, or the mean of the correlations."""
     if name in CORRELATIONS:
@@ -228,12 +235,12 @@ def _combined_row(
         same = all(r.identical for r in rows) or None
         row = Metric(name, None, None, None, now, sum(r.n for r in rows), baseline=before, note=MEAN, identical=same,
                      datasets=tuple(str(r.dataset) for r in rows))  # fmt: skip
-        return row, mean_of_comparisons(parts, ALPHA)
+        return row, mean_of_comparisons(parts, alpha)
     pairs = list({(new.task, new.item): (new, old) for c in comparisons for new, old in c.pairs}.values())
     new, old = (mean_metric([pair[i] for pair in pairs], name, "", None, None) for i in (0, 1))
     same = all(r.identical for r in rows) or None
     row = replace(new, dataset=None, baseline=old.value, note=POOLED, identical=same)
-    return row, paired_items(name, pairs, ALPHA)
+    return row, paired_items(name, pairs, alpha)
 
 
 def _check_bounded(row: Metric, paired: Paired, comparisons: Sequence[Comparison]) -> None:

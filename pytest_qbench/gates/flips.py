@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def flips(name: str, pairs: Sequence[Pair], items: Mapping[tuple[str, str], Item
         return Flips(both[0], both[1], *(frozenset(f.item for f in flipped) for flipped in both))
     if name.startswith("description."):
         dimension = name.partition(".")[2]
-        means = [tuple(judged_mean(r, dimension) for r in pair) for pair in pairs]
+        means = [tuple(_judged_mean(r, dimension) for r in pair) for pair in pairs]
         moves = [0.0 if new is None or old is None else new - old for new, old in means]
         texts = [tuple("none" if v is None else f"{v:.2f}" for v in pair) for pair in means]
         questions = [items[r.task, r.item].question or "" for r, _ in pairs]
@@ -64,6 +65,12 @@ def flips(name: str, pairs: Sequence[Pair], items: Mapping[tuple[str, str], Item
     texts = [(_rank(a, pairs), _rank(b, pairs)) for a, b in zip(new, old, strict=True)]
     moves = ((np.abs(old - mos) - np.abs(new - mos)) / len(pairs)).tolist()
     return _largest(pairs, moves, texts, [f"MOS ranks it at {_rank(rank, pairs)}" for rank in mos], MOVED)
+
+
+def _judged_mean(record: Record, dimension: str) -> float | None:
+    means = [judged_mean(one, dimension) for one in record.outcomes]
+    known = [mean for mean in means if mean is not None]
+    return fmean(known) if len(known) == len(means) else None
 
 
 def _rank(rank: float, pairs: Sequence[Pair]) -> str:

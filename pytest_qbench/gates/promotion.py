@@ -20,6 +20,15 @@ def unexcluded_drop(gates: Iterable[GateResult]) -> str | None:
     return f"{', '.join(names)} fell by more than the margin, though noise may explain it: measure more items"
 
 
+def accepted_drops(gates: Iterable[GateResult]) -> tuple[str, ...]:
+    """Return the drops that an update accepts, as text: gates that regressed, or that saw a drop not excluded."""
+    return tuple(
+        f"{gate.name} {'regressed' if gate.verdict == 'regressed' else 'fell by more than the margin'}"
+        for gate in gates
+        if gate.verdict == "regressed" or (gate.verdict == "inconclusive" and _fell(gate))
+    )
+
+
 def lost_items(old: Baseline, results: Results) -> str | None:
     """Return a sentence on the items of the baseline that the run did not measure; None where it measured all."""
     lost = sorted(set(old.records) - set(results.expected))

@@ -37,9 +37,13 @@ def _sentence(row: Metric, lower: float, upper: float) -> str:
 
 
 def explain_loss(row: Metric) -> str:
-    """Return the observed loss of a regressed row, and the least loss that its interval allows."""
+    """Return the observed loss of a regressed row, and the least loss that its interval allows.
+
+    A row that was stopped early has no interval.
+    """
     assert row.delta is not None
-    assert row.delta_ci is not None
+    if row.delta_ci is None:
+        return f"{amount(row.name, -row.delta)} lost so far"
     return f"{amount(row.name, -row.delta)} lost, at least {_number(row.name, -row.delta_ci[1])}"
 
 

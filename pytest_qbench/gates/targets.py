@@ -96,10 +96,12 @@ def check_complete(
         raise InvalidError(f"{dataset}: {len(missing)} of {total} items were not measured (first: {missing[0]})")
     records = results.of(name, dataset)
     for status, limit in (("error", max_errors), ("unparsed", max_unparsed), ("cut", max_cut)):
-        found = [r for r in records if has_status(r, status)]
+        found = [one for r in records for one in r.outcomes if has_status(one, status)]
         if share(records, status) > limit:
             first = f"{found[0].item}: {found[0].error or repr((found[0].response or '')[:60])}"
-            text = f"{dataset}: {len(found)} of {total} items {status}, above {limit:.1%} (first: {first})"
+            asked = sum(len(r.outcomes) for r in records)
+            counted = f"{total} items" if asked == len(records) else f"{asked} answers"
+            text = f"{dataset}: {len(found)} of {counted} {status}, above {limit:.1%} (first: {first})"
             if status == "cut":
                 text += f"; raise {token_option(task)}"
             if status == "unparsed":

@@ -38,6 +38,14 @@ class SupportsUnreadable(Protocol):
 
 
 @runtime_checkable
+class JudgesInThreads(Protocol):
+    """A judge that waits for a server: several threads may ask it at once. Others grade many descriptions in a call."""
+
+    items_at_once: int
+    """Number of descriptions that keep its server busy."""
+
+
+@runtime_checkable
 class SupportsMarking(Protocol):
     """A judge that can tell whether a reply is right when it knows the right answer."""
 

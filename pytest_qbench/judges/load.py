@@ -11,7 +11,7 @@ from pytest_qbench.errors import UsageError
 from pytest_qbench.judges.base import Judge
 from pytest_qbench.judges.lexicon import LexiconJudge
 from pytest_qbench.judges.prompts import read_prompts
-from pytest_qbench.judges.rubric import GradingModel, Mode, RubricJudge
+from pytest_qbench.judges.rubric import GradingModel, Mode, RubricJudge, ThreadedRubricJudge
 from pytest_qbench.models.specs import ModelSpec, aliases, check, is_json_object, parse_spec
 
 if TYPE_CHECKING:
@@ -94,16 +94,18 @@ def make_judge(
     mode = cast("Mode", args.pop("mode", "rounds"))
     grader: GradingModel
     if kind == "openai":
-        from pytest_qbench.endpoints.event_loop import Endpoints
+        from pytest_qbench.endpoints.event_loop import ITEMS_PER_SLOT, Endpoints
         from pytest_qbench.judges.openai import EndpointGradingModel
 
-        grader = EndpointGradingModel(target, args, endpoints or Endpoints())
-    else:
-        from pytest_qbench.judges.transformers import LocalGradingModel
-        from pytest_qbench.models.transformers.model import TransformersModel
+        endpoints = endpoints or Endpoints()
+        grader = EndpointGradingModel(target, args, endpoints)
+        at_once = ITEMS_PER_SLOT * endpoints.concurrency
+        return ThreadedRubricJudge(grader, read_prompts(texts), mode, items_at_once=at_once)
+    from pytest_qbench.judges.transformers import LocalGradingModel
+    from pytest_qbench.models.transformers.model import TransformersModel
 
-        model = _local(target)
-        grader = LocalGradingModel(TransformersModel(model, {**model.args, **args}, vision=False))
+    model = _local(target)
+    grader = LocalGradingModel(TransformersModel(model, {**model.args, **args}, vision=False))
     return RubricJudge(grader, read_prompts(texts), mode)
 
 

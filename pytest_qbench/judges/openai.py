@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,6 +35,7 @@ class EndpointGradingModel:
         )
         self.usage = self._client.usage
         self._takes_n: bool | None = None
+        self._finding_out = threading.Lock()
 
     def describe(self) -> dict[str, Any]:
         """Return the model and its sampling parameters, without the address, which does not affect verdicts."""
@@ -49,7 +51,11 @@ class EndpointGradingModel:
 
         # The first prompt alone shows whether the server supports `n`, so later requests are the same in every run, as
         # the cache requires.
-        first = self._endpoints.each(prompts[:1], one) if self._takes_n is None else []
+        first: list[list[int | Unreadable] | ItemError] = []
+        if self._takes_n is None:
+            with self._finding_out:  # other threads wait for the answer
+                if self._takes_n is None:
+                    first = self._endpoints.each(prompts[:1], one)
         return first + self._endpoints.each(prompts[len(first) :], one)
 
     def probabilities(self, prompts: Sequence[GradingPrompt]) -> list[list[float] | ItemError | Unreadable]:

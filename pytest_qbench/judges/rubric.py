@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
@@ -58,7 +59,13 @@ class RubricJudge:
     def __init__(self, grader: GradingModel, texts: Mapping[str, str], mode: Mode = "rounds") -> None:
         self.name = grader.name
         self.grader, self._texts, self._mode = grader, texts, mode
-        self.unreadable: list[str | None] = []
+        self._of_thread = threading.local()
+
+    @property
+    def unreadable(self) -> list[str | None]:
+        """Why the first unreadable reply to each description of this thread's last call is no verdict, or None."""
+        found: list[str | None] = getattr(self._of_thread, "unreadable", [])
+        return found
 
     def describe(self) -> dict[str, Any]:
         """Return the grading model, the mode and the hash of the prompts."""
@@ -72,14 +79,15 @@ class RubricJudge:
         prompts = [self._prompt(dimension, text, texts) for text, texts in pairs for dimension in DIMENSIONS]
         rows = iter(self._expected(prompts) if self._mode == "expected" else self.grader.sample(prompts, rounds))
         judged: list[Verdicts | ItemError] = []
-        self.unreadable = []
+        unreadable: list[str | None] = []
         for _ in pairs:
             own = [next(rows) for _ in DIMENSIONS]
             failed = [row for row in own if isinstance(row, ItemError)]
             whole = [row for row in own if not isinstance(row, ItemError)]
             verdicts = {d: _readable(row) for d, row in zip(DIMENSIONS, whole, strict=False)}
             judged.append(failed[0] if failed else verdicts)
-            self.unreadable.append(next((str(v) for row in whole for v in row if isinstance(v, Unreadable)), None))
+            unreadable.append(next((str(v) for row in whole for v in row if isinstance(v, Unreadable)), None))
+        self._of_thread.unreadable = unreadable
         return judged
 
     def decide(
@@ -127,6 +135,16 @@ class RubricJudge:
             else [row if isinstance(row, Unreadable) else sum(i * p for i, p in enumerate(row))]
             for row in found
         ]
+
+
+class ThreadedRubricJudge(RubricJudge):
+    """A `RubricJudge` whose grading model waits for a server, which several threads may ask at once."""
+
+    def __init__(
+        self, grader: GradingModel, texts: Mapping[str, str], mode: Mode = "rounds", *, items_at_once: int
+    ) -> None:
+        super().__init__(grader, texts, mode)
+        self.items_at_once = items_at_once
 
 
 def _fields(item: Item, reply: str) -> dict[str, str]:

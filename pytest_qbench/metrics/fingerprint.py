@@ -22,7 +22,17 @@ COMPARABLE: Mapping[str, tuple[str, ...]] = {
 # A fingerprint leaves these out if they have their defaults, like fingerprints older than these options.
 DEFAULTS: Mapping[str, int] = {name: prompts.MAX_NEW_TOKENS[task] for task, name in prompts.TOKEN_LIMITS.items()}
 # The JSON leaves these entries out if they are unknown. Other unknown entries are null.
-_OPTIONAL = ("option_order", "pixels", "unparsed", "marking", *DEFAULTS, "machine", "judge_control", "batch_size")
+_OPTIONAL = (
+    "option_order",
+    "repeats",
+    "pixels",
+    "unparsed",
+    "marking",
+    *DEFAULTS,
+    "machine",
+    "judge_control",
+    "batch_size",
+)
 _UNSTATED: Mapping[str, int | str] = {**DEFAULTS, "option_order": "of the data"}
 _SCORING: Shape = {"words": [str], "temperature": float}
 _SELECTION: Shape = {
@@ -36,7 +46,7 @@ _SHAPE: Shape = {
     "pixels": Maybe(int), "judge": Maybe(dict), "judge_rounds": Maybe(int), "unparsed": Maybe(dict),
     "marking": Maybe(dict), **{name: Maybe(int) for name in DEFAULTS}, "pytest_qbench": Maybe(str),
     "model": Maybe(dict), "data": Maybe(str), "selection": Maybe(_SELECTION), "machine": Maybe(str),
-    "judge_control": Maybe(CONTROL), "batch_size": Maybe(int),
+    "judge_control": Maybe(CONTROL), "batch_size": Maybe(int), "repeats": Maybe(int),
 }  # fmt: skip
 
 
@@ -105,8 +115,8 @@ class Fingerprint:
     `asked` describes how the prompts of an assessment differ from the protocol. In the JSON it is a part of `scoring`.
     `model`, `judge`, `unparsed` (the judge that reads unparsed replies) and `marking` (the judge that marks all) are
     the descriptions that these objects give of themselves. `prompts` describes the prompts of each task
-    (`effective_prompts`). `option_order` is None where options have the order of the data. `other` holds entries that
-    this version does not know.
+    (`effective_prompts`). `repeats` is how often each item was asked, None for once. `option_order` is None where
+    options have the order of the data. `other` holds entries that this version does not know.
     """
 
     prompts: str | Mapping[str, Any] | None = None
@@ -128,6 +138,7 @@ class Fingerprint:
     machine: str | None = None
     judge_control: JudgeControl | None = None
     batch_size: int | None = None
+    repeats: int | None = None
     asked: Mapping[str, Any] = field(default_factory=dict)
     other: Mapping[str, Any] = field(default_factory=dict)
 
@@ -222,6 +233,7 @@ def fingerprint(
     machine: str | None = None,
     judge_control: Mapping[str, Any] | None = None,
     batch_size: int | None = None,
+    repeats: int = 1,
 ) -> Fingerprint:
     """Return the fingerprint of a run of this version.
 
@@ -248,6 +260,7 @@ def fingerprint(
         machine=machine,
         judge_control=None if judge_control is None else JudgeControl.from_json(judge_control),
         batch_size=batch_size,
+        repeats=repeats if repeats > 1 else None,
     )
 
 
@@ -271,14 +284,20 @@ def other_differences(old: Fingerprint, new: Fingerprint) -> list[str]:
 
     These allow a comparison, but may explain drift.
     """
-    a, b = _flat(old.to_json()), _flat(new.to_json())
-    forbidding = {key for keys in COMPARABLE.values() for key in keys} | {"selection", "judge_control"}
+    a, b = ({**_unstated_of_endpoint(each), **flat_entries(each.to_json())} for each in (old, new))
+    forbidding = {key for keys in COMPARABLE.values() for key in keys} | {"selection", "judge_control", "repeats"}
     keys = [key for key in dict.fromkeys((*a, *b)) if key.partition(".")[0] not in forbidding]
     return [f"{key}: {a.get(key)} -> {b.get(key)}" for key in keys if a.get(key) != b.get(key)]
 
 
-def _flat(entries: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _unstated_of_endpoint(fingerprint: Fingerprint) -> dict[str, Any]:
+    """Return what an endpoint's fingerprint leaves out because it was always so: every image was sent as a PNG."""
+    return {"model.images": "png"} if (fingerprint.model or {}).get("backend") == "openai" else {}
+
+
+def flat_entries(entries: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested entries as one mapping, whose keys join the names with dots."""
     flat: dict[str, Any] = {}
     for key, value in entries.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+        flat |= flat_entries(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return flat

@@ -21,7 +21,8 @@ METRIC: Shape = {
     "name": str, "dataset": _TEXT, "split": _TEXT, "slice": _TEXT, "value": _NUMBER, "n": int, "ci": Maybe([float]),
     "delta_ci": Maybe([float]), "verdict": Maybe(str), "note": Maybe(str), "test": Maybe(str),
     "items_to_pass": Maybe(int), "identical": Maybe(bool), "datasets": Maybe([str]),
-    **dict.fromkeys(("baseline", "delta", "p_value", "alpha", "margin", "mde"), Maybe(float)),
+    "against": Maybe(str),
+    **dict.fromkeys(("baseline", "delta", "p_value", "alpha", "margin", "mde", "delta_alpha"), Maybe(float)),
 }  # fmt: skip
 
 
@@ -32,7 +33,8 @@ class Metric:
     `value` is None if it is undefined, and `note` says why. `ci` is the two-sided 95 % interval. A gate fills the
     fields from `baseline` on. `delta` and `delta_ci` belong to `test`, which decides. `items_to_pass` is the number of
     items with which an unchanged model passes with a probability of 80 %. `datasets` are those that a mean of
-    correlations is over.
+    correlations is over. `against` is "anchor" where a gate compares with the anchor of the baseline. `delta_alpha` is
+    the error probability in each tail of `delta_ci`, None for 0.05.
     """
 
     name: str
@@ -55,10 +57,13 @@ class Metric:
     items_to_pass: int | None = None
     identical: bool | None = None
     datasets: tuple[str, ...] | None = None
+    against: str | None = None
+    delta_alpha: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values. `datasets` is left out where the metric is no mean over datasets."""
-        return {key: value for key, value in asdict(self).items() if key != "datasets" or value is not None}
+        """Return plain values. `datasets`, `against` and `delta_alpha` are left out where they are None."""
+        optional = ("datasets", "against", "delta_alpha")
+        return {key: value for key, value in asdict(self).items() if key not in optional or value is not None}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Metric:
@@ -97,7 +102,7 @@ def unscored_records(records: Iterable[Record]) -> list[Record]:
         for r in records
         if r.status == "measured"
         and (
-            (r.task == "description" and judged_mean(r, "sum") is None)
+            (r.task == "description" and any(judged_mean(one, "sum") is None for one in r.outcomes))
             or (r.task == "assessment" and (r.score is None or r.target is None))
         )
     ]

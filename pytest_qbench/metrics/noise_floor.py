@@ -44,8 +44,12 @@ class NoiseFloor:
         return self.changes.get(metric, {}).get(dataset, {})
 
     def to_json(self) -> dict[str, Any]:
-        """Return the entry `noise` of `baseline.yaml`."""
-        return {"how": self.how, **{name: dict(found) for name, found in self.changes.items()}}
+        """Return the entry `noise` of `baseline.yaml`, with six digits, so that a reviewer can read the file."""
+        short = {
+            name: {dataset: {item: float(f"{v:.6g}") for item, v in floor.items()} for dataset, floor in found.items()}
+            for name, found in self.changes.items()
+        }
+        return {"how": self.how, **short}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> NoiseFloor:

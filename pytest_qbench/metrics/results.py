@@ -11,6 +11,7 @@ from pytest_qbench.metrics.diagnostics import diagnose
 from pytest_qbench.metrics.fingerprint import Fingerprint
 from pytest_qbench.metrics.metrics import Metric, compute_metrics
 from pytest_qbench.metrics.specs import METRICS, task_of
+from pytest_qbench.metrics.stop_state import StopState
 from pytest_qbench.records import CUT, Record
 
 
@@ -45,6 +46,7 @@ class Results:
 
     `expected` holds the items of every task in the suites, by (task, id). `absent` are the tasks of the suites without
     data. `is_narrowed` says whether options selected a part of the data. `fingerprint` holds the run's conditions.
+    `stop` says how a run was stopped early. Its `expected` are the items before the stop.
     """
 
     records: list[Record]
@@ -53,6 +55,7 @@ class Results:
     left_out: tuple[LeftOut, ...] = ()
     absent: frozenset[str] = frozenset()
     is_narrowed: bool = False
+    stop: StopState | None = None
 
     @cached_property
     def metrics(self) -> list[Metric]:
@@ -114,6 +117,6 @@ def has_status(record: Record, status: str) -> bool:
 
 
 def share(records: Iterable[Record], status: str) -> float:
-    """Return the fraction of the records with a status (see `has_status`), 0 without records."""
-    found = [has_status(r, status) for r in records]
+    """Return the fraction of the outcomes with a status (see `has_status`), 0 without records."""
+    found = [has_status(one, status) for r in records for one in r.outcomes]
     return sum(found) / len(found) if found else 0.0

@@ -51,10 +51,25 @@ class MetricSpec:
         return self.greatest - self.least
 
     def item_value(self, record: Record) -> float | None:
-        """Return the contribution of one record to a mean over items. Raises `TypeError` for other metrics."""
+        """Return the contribution of one record to a mean over items. Raises `TypeError` for other metrics.
+
+        An item that was asked several times contributes the mean of its outcomes.
+        """
+        if record.repeats is None:
+            return self._outcome_value(record)
+        values = self.outcome_values(record)
+        return None if values is None else fmean(values)
+
+    def outcome_values(self, record: Record) -> list[float] | None:
+        """Return the contribution of each outcome of a record; None if one of them does not count."""
+        values = [self._outcome_value(one) for one in record.outcomes]
+        known = [value for value in values if value is not None]
+        return known if len(known) == len(values) else None
+
+    def _outcome_value(self, outcome: Record) -> float | None:
         if self.value_of is None:
             raise TypeError(f"{self.name} is not a mean over items")
-        return self.value_of(record)
+        return self.value_of(outcome)
 
 
 def task_of(name: str) -> str:

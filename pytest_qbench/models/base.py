@@ -227,6 +227,14 @@ class SupportsPrefetch(Protocol):
 
 
 @runtime_checkable
+class SupportsThreads(Protocol):
+    """A model that waits for a server. Several threads ask it at once, each for one prompt; it reads images itself."""
+
+    items_at_once: int
+    """Number of items in progress that keeps the server busy."""
+
+
+@runtime_checkable
 class RemoteModel(Protocol):
     """A model that computes in other processes: `send` starts a batch ahead of its turn, `receive` waits for it."""
 
@@ -254,6 +262,15 @@ class RemoteModel(Protocol):
 
         Raises the error that the remote model raised for the batch, or `WorkerDied` if its processes died.
         """
+        ...
+
+
+@runtime_checkable
+class SupportsSamples(Protocol):
+    """A model whose answers vary from call to call, so that items can be asked several times."""
+
+    def use_sample(self, number: int) -> None:
+        """Answer from now on as sample `number`, 0, 1, ...: the same question may get another answer in each."""
         ...
 
 

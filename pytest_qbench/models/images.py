@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, overload
 
+from pytest_qbench.endpoints.messages import data_url, file_url
 from pytest_qbench.errors import ItemError
+from pytest_qbench.models.image_files import media_type, with_model_pixels
 from pytest_qbench.models.pixels import to_rgb
 from pytest_qbench.untrusted.images import decoding_errors, open_image
 
@@ -38,18 +41,42 @@ class LazyImage:
 
     def decode(self) -> Image:
         """Decode the image and return it in RGB. Raises `ItemError` with the name of the file."""
-        from PIL import Image
+        content = self._source.read()
+        with self._item_errors():
+            return self._decoded(open_image(content))
 
+    def url(self, accepted: Collection[str] = (), max_pixels: int | None = None) -> str:
+        """Return the image in a data URL, with the pixels that `decode` returns.
+
+        A file of an `accepted` media type that shows these pixels keeps its bytes. Any other image becomes a PNG, of at
+        most `max_pixels` pixels. Raises `ItemError` with the name of the file.
+        """
+        content = self._source.read()
+        with self._item_errors():
+            header = open_image(content)
+            kind = media_type(content)
+            fits = max_pixels is None or header.width * header.height <= max_pixels
+            if kind in accepted and fits and not self._blind:
+                own = with_model_pixels(content, header)
+                if own is not None:
+                    return file_url(str(kind), own)
+            return data_url(self._decoded(header), max_pixels)
+
+    def _decoded(self, image: Image) -> Image:
+        from PIL import Image as Images
+
+        image.load()
+        image = to_rgb(image)
+        return Images.new("RGB", image.size, GREY) if self._blind else image
+
+    @contextmanager
+    def _item_errors(self) -> Iterator[None]:
+        """Convert errors of the decoder to `ItemError`."""
         try:
-            image = open_image(self._source.read())
-            image.load()
-            image = to_rgb(image)
+            yield
         except decoding_errors() as e:
             line = (str(e).splitlines() or [type(e).__name__])[0]
             raise ItemError(f"{self._source.name}: not a readable image: {line}") from e
-        if self._blind:
-            return Image.new("RGB", image.size, GREY)
-        return image
 
 
 class LazyImages(Sequence["Image"]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from pytest_qbench.records import Response
 
 if TYPE_CHECKING:
     from pytest_qbench.endpoints.event_loop import Endpoints
+    from pytest_qbench.servers.server import RunningServer
 
 # Imports in functions: the OpenAI client and torch load only with a model that needs them.
 
@@ -22,13 +23,20 @@ __all__ = ["Model", "ModelSpec", "Response", "check", "check_args", "load_model"
 
 
 def load_model(
-    spec: ModelSpec, args: Mapping[str, str], worker: Worker = ALONE, *, endpoints: Endpoints | None = None
+    spec: ModelSpec,
+    args: Mapping[str, str],
+    worker: Worker = ALONE,
+    *,
+    endpoints: Endpoints | None = None,
+    server: RunningServer | None = None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> Model:
     """Load the model that `spec` names and return it. Raises `ModelError` in one line if loading fails.
 
     `args` are the user's model arguments from `parse_model_args`; they override the arguments of the alias. `worker`
     identifies this process among several, so that each takes its own GPU. `endpoints` holds the connections of the
-    session; without it, a model behind an endpoint opens its own.
+    session; without it, a model behind an endpoint opens its own. `server` is the session's managed engine; without it,
+    the model of an engine starts and stops its own. `tell` gets lines on the progress of its start.
     """
     check(spec)
     check_args(spec, args)
@@ -37,6 +45,13 @@ def load_model(
         from pytest_qbench.models.openai import OpenAIModel
 
         return OpenAIModel(spec, args, endpoints or Endpoints())
+    if spec.is_managed:
+        from pytest_qbench.endpoints.event_loop import Endpoints
+        from pytest_qbench.models.engine_model import EngineModel, load_with_own_engine
+
+        if server is None:
+            return load_with_own_engine(spec, args, endpoints or Endpoints(), tell)
+        return EngineModel(spec, args, endpoints or Endpoints(), server, tell, lambda: None)
     if spec.kind == "random":
         return RandomModel(int(spec.target))
     if spec.kind == "replay":

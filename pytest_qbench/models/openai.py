@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import math
+import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from pytest_qbench.endpoints.address import parse_address
 from pytest_qbench.endpoints.client import EndpointError
 from pytest_qbench.endpoints.completion import Completion
-from pytest_qbench.endpoints.event_loop import Endpoints
-from pytest_qbench.endpoints.messages import CONTINUE, data_url, messages, with_extra
+from pytest_qbench.endpoints.event_loop import ITEMS_PER_SLOT, Endpoints
+from pytest_qbench.endpoints.messages import CONTINUE, data_url, file_url, messages, with_extra
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models import given_prompts
-from pytest_qbench.models.openai_tokens import PROBE, REJECTED, ReplyTokens, reply_text
+from pytest_qbench.models.images import GREY, LazyImage, LazyImages
+from pytest_qbench.models.openai_scores import FIRST_TOKEN, ReplyScores
+from pytest_qbench.models.openai_tokens import PROBE, REJECTED, ReplyTokens
 from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.prompts import ONE_WORD, RATE, RATE_PREFIX, AnswerMode, Prompt
 from pytest_qbench.records import CUT, Response
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Imports in functions: Pillow loads with the first image.
+
+FILES = frozenset({"image/jpeg", "image/png", "image/webp"})
+"""Media types of the files that may be sent as they are."""
+PNG = "png"
+"""How images are sent that are all encoded anew. A fingerprint of an endpoint that does not say how means this."""
+UNSUPPORTED = 415
 TOP = 20  # number of candidates for a token, the maximum of closed endpoints
 _INSTEAD = "or ask for one word with --qbench-model-arg=assessment=ask (scores then compare with such runs only)"
 
@@ -38,11 +52,13 @@ class OpenAIModel:
     def __init__(self, spec: ModelSpec, args: Mapping[str, str], endpoints: Endpoints) -> None:
         """Create the client without sending anything. Raises `UsageError` for an unusable address or key."""
         self.name = spec.name
+        self.items_at_once = ITEMS_PER_SLOT * endpoints.concurrency
         self._address = parse_address(spec.target)
         self._endpoints = endpoints
         self._args = dict(args)
         self._extra: dict[str, Any] = json.loads(args.get("extra_body", "{}"))
         self._max_pixels = int(args["max_pixels"]) if "max_pixels" in args else None
+        self._accepted = FILES if args.get("images", "files") == "files" else frozenset[str]()
         self._asks_one_word = args.get("assessment") == "ask"
         self._client = endpoints.connect(
             self._address, "model", price=parse_price(args.get("price")), revision=args.get("revision"),
@@ -51,6 +67,8 @@ class OpenAIModel:
         )  # fmt: skip
         self.usage = self._client.usage
         self._tokens = ReplyTokens(self._chat)
+        self._scores = ReplyScores(self._chat, self._tokens)
+        self._finding_free = threading.Lock()
         self._free: dict[str | None, list[str]] = {}  # by prefix, the words that take no further request
         self._sees_images: str = "not checked"
         self._sample = 0  # part of the cache key, so that an equal request can be repeated
@@ -65,16 +83,28 @@ class OpenAIModel:
         given: dict[str, Any] = {key: self._args[key] for key in ("revision", "max_pixels") if key in self._args}
         return {
             "backend": "openai", "name": self.name, "target": self._address.model, "base_url": self._address.base_url,
-            **given, "extra_body": self._extra, "sees_images": self._sees_images,
+            **given, "images": self._images_sent, "extra_body": self._extra, "sees_images": self._sees_images,
         }  # fmt: skip
+
+    @property
+    def _images_sent(self) -> str:
+        """How images are sent: an entry of the fingerprint, as a server may decode JPEG otherwise than this machine."""
+        if not self._accepted:
+            return PNG
+        refused = [kind.partition("/")[2] for kind in sorted(FILES - self._accepted)]
+        return "files" + (f", but {' and '.join(refused)} as png" if refused else "")
 
     def switch_dtype(self) -> str:
         """Repeat requests from now on instead of using cached replies; return a name for that.
 
         An endpoint keeps its dtype, but its answers vary from call to call.
         """
-        self._sample = 1
+        self._sample += 1
         return "repeated requests"
+
+    def use_sample(self, number: int) -> None:
+        """Send each request anew for each `number`. A ``seed`` of the user's ``extra_body`` grows by it."""
+        self._sample = number
 
     # answers
 
@@ -93,17 +123,14 @@ class OpenAIModel:
     def option_loglikelihoods(
         self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]
     ) -> list[list[float] | ItemError]:
-        """Return the log-likelihood of each option of each prompt as the assistant's reply, summed over tokens.
-
-        Each option takes one request, as endpoints cannot score several replies to one conversation.
-        """
+        """Return the log-likelihood of each option of each prompt as the assistant's reply, summed over tokens."""
         given_prompts.note(prompts)
         self._fetch_tokens(None, {option for own in options for option in own})
 
         async def one(pair: tuple[Prompt, Sequence[str]]) -> list[float]:
             prompt, own = pair
             images = await self._encode_images(prompt)
-            return list(await asyncio.gather(*(self._likelihood(prompt, images, None, option) for option in own)))
+            return await self._scores.sums(prompt, images, None, own)
 
         return self._endpoints.each(list(zip(prompts, options, strict=True)), one)
 
@@ -123,6 +150,20 @@ class OpenAIModel:
             self._fetch_free(prefix, words, free)
         return self._endpoints.each(prompts, lambda prompt: self._score_words(prompt, words, named, free))
 
+    def count_prompt(self, prompt: Prompt) -> PromptCount:
+        """Return what the server tells of the tokens of a prompt. Raises `ItemError` where it tells nothing."""
+        return self._endpoints.run(self._count_prompt(prompt))
+
+    async def _count_prompt(self, prompt: Prompt) -> PromptCount:
+        images = await self._encode_images(prompt)
+        try:
+            whole = await self._chat(prompt, images, prompt.prefix, max_tokens=1, return_token_ids=True)
+        except EndpointError as e:
+            if e.status not in REJECTED:
+                raise
+            whole = await self._chat(prompt, images, max_tokens=1)
+        return PromptCount(whole.prompt_ids, whole.usage.get("prompt_tokens"))
+
     def close(self) -> None:
         """Do nothing: the session's `Endpoints` owns the connections."""
 
@@ -130,11 +171,10 @@ class OpenAIModel:
 
     def probe(self, tasks: Iterable[str], answer: AnswerMode, words: Sequence[str]) -> None:
         """Send small test requests. Raises `ModelError` that names a feature the endpoint lacks or silently ignores."""
-        from PIL import Image
-
-        tasks, image = set(tasks), data_url(Image.new("RGB", (64, 64), (128, 128, 128)))
+        tasks, image = set(tasks), _grey("image/png")
         try:
-            self._endpoints.run(self._probe_images(image))
+            tokens_without = self._endpoints.run(self._probe_images(image))
+            self._endpoints.run(self._probe_files(tokens_without))
             if "perception" in tasks and answer == "likelihood":
                 self._endpoints.run(self._probe_options(image))
             if "assessment" in tasks:
@@ -142,7 +182,8 @@ class OpenAIModel:
         except ItemError as e:
             raise ModelError(f"openai:{self._address}: {e}") from None
 
-    async def _probe_images(self, image: str) -> None:
+    async def _probe_images(self, image: str) -> object:
+        """Check that the server reads images. Return the tokens of a prompt without one, None if they are not known."""
         with_image = await self._chat(PROBE, [image], max_tokens=1)
         try:
             without_image = await self._chat(PROBE, [], max_tokens=1)
@@ -150,7 +191,7 @@ class OpenAIModel:
             if e.status not in REJECTED:
                 raise
             self._sees_images = "yes"  # it rejects a prompt without an image, so it reads images
-            return
+            return None
         counts = [reply.usage.get("prompt_tokens") for reply in (with_image, without_image)]
         if not all(isinstance(count, int) for count in counts):
             self._sees_images = "not checked: the endpoint counts no tokens"
@@ -158,22 +199,55 @@ class OpenAIModel:
             raise ItemError("silently ignores images: a prompt has as many tokens with an image as without")
         else:
             self._sees_images = "yes"
+            return counts[1]
+        return None
+
+    async def _probe_files(self, tokens_without: object) -> None:
+        """Find the formats that the server reads beside PNG. A prompt without an image has `tokens_without` tokens."""
+
+        async def accepts(kind: str) -> bool:
+            try:
+                found = await self._chat(PROBE, [_grey(kind)], max_tokens=1)
+            except EndpointError as e:
+                if e.status not in (*REJECTED, UNSUPPORTED):
+                    raise ItemError(f"{e}; if it cannot read {kind}, add --qbench-model-arg=images=png") from None
+                return False
+            return tokens_without is None or found.usage.get("prompt_tokens") != tokens_without
+
+        kinds = sorted(self._accepted - {"image/png"})
+        found = await asyncio.gather(*(accepts(kind) for kind in kinds))
+        self._accepted -= {kind for kind, is_read in zip(kinds, found, strict=True) if not is_read}
 
     async def _probe_options(self, image: str) -> None:
         missing = (
             "option log-likelihoods need a server that scores given replies, as vLLM does; use --qbench-answer=generate"
         )
         try:
-            await self._tokens.store(None, ["Yes"])
-            await self._likelihood(PROBE, [image], None, "Yes")
+            await self._tokens.store(None, ["Yes", "No"])
+            await self._probe_walk(image)
+            if not self._scores.walks or (None, "Yes") not in self._tokens.pieces:
+                await self._scores.whole(PROBE, [image], None, "Yes")
         except ItemError as e:
             raise ItemError(f"{e}; {missing}") from None
+
+    async def _probe_walk(self, image: str) -> None:
+        """Find out whether the server gives the log-probabilities of named tokens."""
+        ids = {self._tokens.ids[None, word][0] for word in ("Yes", "No")}
+        try:
+            values, _ = await self._scores.next_tokens(PROBE, [image], None, ids)
+        except EndpointError as e:
+            if e.status not in REJECTED:
+                raise
+        except ItemError:  # no log-probabilities at all
+            return
+        else:
+            self._scores.walks = values.keys() == ids
 
     async def _probe_words(self, image: str, words: Sequence[str]) -> None:
         prompt = Prompt("probe", RATE, (), RATE_PREFIX)
         try:
             if self._asks_one_word:
-                reply = await self._chat(_one_word(PROBE, words), [image], **_FIRST_TOKEN, top_logprobs=TOP)
+                reply = await self._chat(_one_word(PROBE, words), [image], **FIRST_TOKEN, top_logprobs=TOP)
                 if len(reply.choices[0].top or ()) < 2:
                     raise ItemError("silently ignores logprobs or top_logprobs")
                 return
@@ -192,10 +266,20 @@ class OpenAIModel:
         continuation = {} if prefix is None else CONTINUE
         turns = messages(prompt.parts(len(images)), images, prefix, prompt.system)
         given = {"messages": turns, "temperature": 0, **continuation, **body}
-        return await self._client.chat(with_extra(given, self._extra), sample=self._sample)
+        extra = self._extra
+        if self._sample and isinstance(extra.get("seed"), int):
+            extra = {**extra, "seed": extra["seed"] + self._sample}
+        return await self._client.chat(with_extra(given, extra), sample=self._sample)
 
     async def _encode_images(self, prompt: Prompt) -> list[str]:
-        return [await asyncio.to_thread(data_url, image, self._max_pixels) for image in prompt.images]
+        """Return the images as data URLs. A thread reads and encodes them, as both take time."""
+        images = prompt.images.lazy_images if isinstance(prompt.images, LazyImages) else prompt.images
+        return [await asyncio.to_thread(self._encode, image) for image in images]
+
+    def _encode(self, image: LazyImage | Image) -> str:
+        if isinstance(image, LazyImage):
+            return image.url(self._accepted, self._max_pixels)
+        return data_url(image, self._max_pixels)  # a project changed the image
 
     async def _score_words(
         self, prompt: Prompt, words: Sequence[str], named: Sequence[str], free: Sequence[str]
@@ -215,36 +299,14 @@ class OpenAIModel:
         return [found.get(word, math.nan) for word in (*words, *named, *free)]
 
     async def _words_after(self, prompt: Prompt, images: Sequence[str], words: Sequence[str]) -> list[float]:
-        """Return the log-probability of each word, with one request if each has one token, else one per word."""
-        tokens = [self._tokens.ids[prompt.prefix, word] for word in words]
+        """Return the log-probability of each word, with one request if each has one token."""
         if self._tokens.has_several(prompt.prefix, words):
-            scores = (self._likelihood(prompt, images, prompt.prefix, word) for word in words)
-            return list(await asyncio.gather(*scores))
-        ids = [each[0] for each in tokens]
-        reply = await self._chat(
-            prompt, images, prompt.prefix, **_FIRST_TOKEN, logprob_token_ids=ids, return_tokens_as_token_ids=True
-        )
-        top = reply.choices[0].top
-        if top is None:
-            raise ItemError("silently ignores logprobs")
-        missing = [word for word, token in zip(words, ids, strict=True) if f"token_id:{token}" not in top]
-        if missing:
+            return await self._scores.sums(prompt, images, prompt.prefix, words)
+        ids = [self._tokens.ids[prompt.prefix, word][0] for word in words]
+        values, _ = await self._scores.next_tokens(prompt, images, prompt.prefix, ids)
+        if missing := [word for word, token in zip(words, ids, strict=True) if token not in values]:
             raise ItemError(f"silently ignores logprob_token_ids: no log-probability of {', '.join(missing)}")
-        return [top[f"token_id:{token}"] for token in ids]
-
-    async def _likelihood(self, prompt: Prompt, images: Sequence[str], prefix: str | None, text: str) -> float:
-        """Return the log-probability, summed over tokens, of `text` as the reply or as its rest after `prefix`."""
-        tokens = self._tokens.ids[prefix, text]
-        reply = await self._chat(
-            prompt, images, reply_text(prefix, text), max_tokens=1, prompt_logprobs=0, return_token_ids=True
-        )
-        if reply.prompt_ids is None or reply.prompt_logprobs is None:
-            raise ItemError("silently ignores prompt_logprobs or return_token_ids")
-        n = len(tokens)
-        values = reply.prompt_logprobs[-n:]
-        if reply.prompt_ids[-n:] != tokens or not all(v is not None and math.isfinite(v) for v in values):
-            raise ItemError(f"no log-probability of every token of {text!r}")
-        return math.fsum(value for value in values if value is not None)
+        return [values[token] for token in ids]
 
     async def _score_first_word(self, prompt: Prompt, words: Sequence[str], further: Sequence[str]) -> list[float]:
         """Return the log-probability of each word as the first of a reply to a prompt that asks for one of `words`.
@@ -252,7 +314,7 @@ class OpenAIModel:
         NaN stands for a `further` word that is not among the likeliest tokens.
         """
         images = await self._encode_images(prompt)
-        reply = await self._chat(_one_word(prompt, words), images, **_FIRST_TOKEN, top_logprobs=TOP)
+        reply = await self._chat(_one_word(prompt, words), images, **FIRST_TOKEN, top_logprobs=TOP)
         top = reply.choices[0].top or {}
         scores = []
         for word in (*words, *further):
@@ -275,11 +337,12 @@ class OpenAIModel:
                 raise ModelError(f"openai:{self._address}: {e}") from None
 
     def _fetch_free(self, prefix: str | None, words: Sequence[str], free: Sequence[str]) -> None:
-        if free and prefix not in self._free:
-            try:
-                self._free[prefix] = self._endpoints.run(self._find_free(prefix, words, free))
-            except ItemError as e:
-                raise ModelError(f"openai:{self._address}: {e}") from None
+        with self._finding_free:  # once, however many threads ask
+            if free and prefix not in self._free:
+                try:
+                    self._free[prefix] = self._endpoints.run(self._find_free(prefix, words, free))
+                except ItemError as e:
+                    raise ModelError(f"openai:{self._address}: {e}") from None
 
     async def _find_free(self, prefix: str | None, words: Sequence[str], free: Sequence[str]) -> list[str]:
         """Return the words of `free` that one request gives along with the score's words, and store their tokens.
@@ -300,7 +363,21 @@ class OpenAIModel:
         return found
 
 
-_FIRST_TOKEN: Mapping[str, Any] = {"max_tokens": 1, "logprobs": True}
+@dataclass(frozen=True, slots=True)
+class PromptCount:
+    """What a server tells of a prompt: the ids of its tokens, and their number. None: not told."""
+
+    ids: tuple[int, ...] | None
+    count: int | None
+
+
+def _grey(media_type: str) -> str:
+    """Return a grey image in a file of a media type, as a data URL."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), GREY).save(buffer, media_type.partition("/")[2])
+    return file_url(media_type, buffer.getvalue())
 
 
 def parse_price(text: str | None) -> tuple[float, float] | None:

@@ -26,7 +26,7 @@ _ORIENTATION = 0x0112
 
 def to_rgb(image: Image) -> Image:
     """Return the image as 8-bit RGB, upright. Raises `ValueError` for pixel values of an unknown range."""
-    if image.mode == "RGB" and "transparency" not in image.info and _is_upright(image):
+    if is_unchanged(image):
         return image
     from PIL import Image as Images
     from PIL import ImageOps
@@ -40,6 +40,11 @@ def to_rgb(image: Image) -> Image:
         paper = Images.new("RGBA", pixels.size, (255, 255, 255, 255))
         return Images.alpha_composite(paper, pixels).convert("RGB")
     return image.convert("RGB")
+
+
+def is_unchanged(image: Image) -> bool:
+    """Return whether `to_rgb` returns the image as it is. For a PNG this decodes it."""
+    return image.mode == "RGB" and "transparency" not in image.info and _is_upright(image)
 
 
 def _is_upright(image: Image) -> bool:

@@ -22,6 +22,7 @@ class RandomModel:
     def __init__(self, seed: int) -> None:
         self.name = f"random-{seed}"
         self._seed = seed
+        self._sample: tuple[str, ...] = ()
 
     def describe(self) -> dict[str, Any]:
         """Return the backend and the seed."""
@@ -48,6 +49,10 @@ class RandomModel:
         given_prompts.note(prompts)
         return [self._logprobs(prompt.key, "word", (*words, *named, *free)) for prompt in prompts]
 
+    def use_sample(self, number: int) -> None:
+        """Draw other answers for each `number`; those of 0 are the answers without samples."""
+        self._sample = (f"sample {number}",) if number else ()
+
     def close(self) -> None:
         """Do nothing: there is nothing to release."""
 
@@ -64,5 +69,5 @@ class RandomModel:
 
     def _uniform(self, *parts: str) -> float:
         """Return a number in (0, 1) that depends on the seed and `parts`."""
-        digest = hashlib.sha256("\0".join((str(self._seed), *parts)).encode()).digest()
+        digest = hashlib.sha256("\0".join((str(self._seed), *self._sample, *parts)).encode()).digest()
         return (int.from_bytes(digest[:6], "big") + 0.5) / 2**48

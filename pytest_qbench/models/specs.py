@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pytest_qbench import PACKAGE
 from pytest_qbench.endpoints.address import parse_address
@@ -16,14 +17,15 @@ from pytest_qbench.errors import ModelError
 from pytest_qbench.models.requirements import check_installed
 from pytest_qbench.prompts import QUALITY_WORDS, AnswerMode
 from pytest_qbench.records import RECORDS
+from pytest_qbench.untrusted.files import open_regular
 from pytest_qbench.untrusted.parsing import parse_json, read_json
 from pytest_qbench.untrusted.shape import MappingOf, check_shape
 
-Kind = Literal["transformers", "openai", "random", "replay"]
+Kind = Literal["transformers", "openai", "vllm", "sglang", "llamacpp", "random", "replay"]
 
 FORMS = (
     "an alias (see `qbench models`), a local folder, a hub id ORG/NAME, hf:ID, openai:MODEL@BASE_URL, "
-    "replay:PATH or random:SEED"
+    "vllm:ID|FOLDER, sglang:ID|FOLDER, llamacpp:FILE, replay:PATH or random:SEED"
 )
 MODEL_ARGS: Mapping[str, str] = {
     "dtype": "auto, float32, bfloat16 or float16",
@@ -35,17 +37,25 @@ MODEL_ARGS: Mapping[str, str] = {
     "share_gpu": "true or false",
     "min_pixels": "a positive integer",
     "max_pixels": "a positive integer",
+    "image_backend": "torchvision or pil",
+    "images": "files or png",
     "assessment": "continue or ask",
     "price": "IN/OUT, US dollars per million prompt and completion tokens",
     "extra_body": "a JSON object of request parameters",
     "files": "a pattern of the names of the files to replay",
     "duplicates": "first or last",
     "filter": "the name of a filter of a sample log",
+    "engine_python": "the Python of an environment with the engine",
+    "engine_args": "arguments of the engine, quoted as in a shell",
+    "engine_timeout": "a positive number of seconds",
 }
 REPLAY_ARGS = ("files", "duplicates", "filter")
-ENDPOINT_ARGS = ("revision", "max_pixels", "assessment", "price", "extra_body")
-_ENDPOINT_ONLY = ("assessment", "price", "extra_body")
-_NOT_LOCAL = (*_ENDPOINT_ONLY, *REPLAY_ARGS)
+ENDPOINT_ARGS = ("revision", "images", "max_pixels", "assessment", "price", "extra_body")
+_ENDPOINT_ONLY = ("images", "assessment", "price", "extra_body")
+ENGINE_ONLY = ("engine_python", "engine_args", "engine_timeout")
+ENGINE_ARGS = (*ENGINE_ONLY, "images", "max_pixels", "assessment", "extra_body")
+ENGINE_WEIGHTS = ("dtype", "revision")  # arguments of the engines that load a checkpoint of transformers
+_NOT_LOCAL = (*_ENDPOINT_ONLY, *REPLAY_ARGS, *ENGINE_ONLY)
 _OBJECTS = ("quantization_config", "extra_body")
 _PATTERNS = {
     "dtype": r"auto|float32|bfloat16|float16",
@@ -54,10 +64,17 @@ _PATTERNS = {
     "share_gpu": r"true|false",
     "min_pixels": r"[1-9]\d*",
     "max_pixels": r"[1-9]\d*",
+    "image_backend": r"torchvision|pil",
+    "images": r"files|png",
     "assessment": r"continue|ask",
     "price": r"\d+(\.\d+)?/\d+(\.\d+)?",
     "duplicates": r"first|last",
+    "engine_timeout": r"(?=.*[1-9])\d+(\.\d+)?",
 }
+
+
+MANAGED = ("vllm", "sglang", "llamacpp")
+"""The kinds of models that an engine serves, which the plugin starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +108,18 @@ class ModelSpec:
 
     @property
     def is_local(self) -> bool:
-        """Whether the target is a folder on this machine."""
-        return self.kind == "transformers" and Path(self.target).is_absolute()
+        """Whether the target is a folder or file on this machine that a model is loaded from."""
+        return (self.kind == "transformers" or self.is_managed) and Path(self.target).is_absolute()
+
+    @property
+    def is_managed(self) -> bool:
+        """Whether the plugin starts an engine that serves the model."""
+        return self.kind in MANAGED
+
+    @property
+    def is_served(self) -> bool:
+        """Whether the model answers requests, of a managed engine or of an endpoint."""
+        return self.kind == "openai" or self.is_managed
 
 
 @cache
@@ -133,6 +160,8 @@ def parse_spec(spec: str) -> ModelSpec:
     if prefix == "openai" and colon:
         address = parse_address(rest)
         return ModelSpec("openai", str(address), _safe(address.model.rpartition("/")[2]))
+    if prefix in MANAGED and colon:
+        return _parse_managed(cast("Kind", prefix), rest.strip())
     if prefix == "hf" and colon:
         if not _is_hub_id(rest):
             raise ModelError(f"{spec!r}: {rest!r} is not a hub id; write hf:ORG/NAME")
@@ -151,6 +180,21 @@ def parse_spec(spec: str) -> ModelSpec:
     raise ModelError(f"no model {spec!r}: {hint} {FORMS}")
 
 
+def _parse_managed(kind: Kind, target: str) -> ModelSpec:
+    """Parse the model of an engine: an alias, a folder or a hub id; for llama.cpp a file."""
+    if kind == "llamacpp":
+        file = Path(target).expanduser().resolve()
+        return ModelSpec(kind, str(file), _safe(file.stem))
+    if alias := aliases().get(target):
+        return ModelSpec(kind, alias.target, alias.name, alias.name, alias.answer)
+    if target.startswith(("/", "./", "../", "~")) or (target and Path(target).is_dir()):
+        folder = Path(target).expanduser().resolve()
+        return ModelSpec(kind, str(folder), _safe(folder.name))
+    if not _is_hub_id(target):
+        raise ModelError(f"{kind}:{target}: write {kind}:FOLDER, {kind}:ORG/NAME or an alias (see `qbench models`)")
+    return ModelSpec(kind, target, _safe(target.rpartition("/")[2]))
+
+
 def check(spec: ModelSpec, vision: bool = True, option: str = "--qbench-model=") -> None:
     """Raise `ModelError` if a model's files or the installed packages show that it cannot load.
 
@@ -166,7 +210,9 @@ def check(spec: ModelSpec, vision: bool = True, option: str = "--qbench-model=")
             f"replay:{spec.target}: no such file or folder; name a run folder or outputs of a model, for example "
             "replay:outputs/ with koniq.json in it"
         )
-    if spec.is_local:
+    if spec.kind == "llamacpp":
+        _check_gguf(Path(spec.target))
+    elif spec.is_local:
         _check_folder(Path(spec.target), vision)
     if spec.kind == "transformers":
         check_installed(f"{option}{spec.alias or spec.target}")
@@ -213,8 +259,8 @@ def parse_model_args(arguments: Iterable[str]) -> dict[str, str]:
     return parsed
 
 
-def check_args(spec: ModelSpec, args: Iterable[str]) -> None:
-    """Raise `ModelError` for model arguments that do not apply to this kind of model."""
+def check_args(spec: ModelSpec, args: Mapping[str, str]) -> None:
+    """Raise `ModelError` for model arguments that do not apply to this kind of model, and for a missing engine."""
     if spec.kind == "random" and (wrong := [key for key in args if key != "share_gpu"]):
         raise ModelError(f"random:{spec.target} takes no model arguments (got {', '.join(wrong)})")
     if spec.kind == "replay" and (wrong := [key for key in args if key not in ("share_gpu", *REPLAY_ARGS)]):
@@ -223,10 +269,18 @@ def check_args(spec: ModelSpec, args: Iterable[str]) -> None:
         )
     if spec.kind in ("random", "replay"):
         return
-    valid = ENDPOINT_ARGS if spec.kind == "openai" else [key for key in MODEL_ARGS if key not in _NOT_LOCAL]
+    valid: Sequence[str] = [key for key in MODEL_ARGS if key not in _NOT_LOCAL]
+    kind = "a local model"
+    if spec.kind == "openai":
+        valid, kind = ENDPOINT_ARGS, "an endpoint"
+    elif spec.is_managed:
+        valid, kind = (*ENGINE_ARGS, *(() if spec.kind == "llamacpp" else ENGINE_WEIGHTS)), f"the engine {spec.kind}"
     if wrong := [key for key in args if key not in valid]:
-        kind = "an endpoint" if spec.kind == "openai" else "a local model"
         raise ModelError(f"model argument {wrong[0]} does not apply to {kind}; valid are {', '.join(valid)}")
+    if spec.is_managed:
+        from pytest_qbench.models.engines import ENGINES  # an HTTP client, which other models do not need
+
+        ENGINES[spec.kind].check(args)
 
 
 def _check_folder(folder: Path, vision: bool) -> None:
@@ -241,6 +295,14 @@ def _check_folder(folder: Path, vision: bool) -> None:
         kind = ", ".join(config["architectures"])
         raise ModelError(f"{folder} is a text-only model ({kind}): Q-Bench needs a vision-language model")
     _check_weights(folder)
+
+
+def _check_gguf(file: Path) -> None:
+    if not file.is_file():
+        raise ModelError(f"no file {file}; write llamacpp:FILE with the .gguf file of the language model")
+    with os.fdopen(open_regular(file), "rb") as opened:
+        if opened.read(4) != b"GGUF":
+            raise ModelError(f"{file} is not a GGUF file, which llama.cpp needs")
 
 
 def _check_weights(folder: Path) -> None:

@@ -192,6 +192,8 @@ class ReportListener:
             run_of(self.config).recorder.skipped.add(key)
         if KEY in self.config.stash:
             self.config.stash[KEY].gating.count(report)
+            if self.config.stash[KEY].early_stop is not None:
+                self._follow(report)
         yield
         outcome = getattr(report, "qbench_outcome", None)
         if outcome in ("wrong", "unparsed", "error"):
@@ -204,6 +206,15 @@ class ReportListener:
                 from pytest_qbench.plugin.reports import warn_of_unparsed
 
                 warn_of_unparsed(self.config, self.first_replies)
+
+    def _follow(self, report: pytest.TestReport) -> None:
+        """Stop measuring a task, or the run, where its items so far decide the gates."""
+        from pytest_qbench.plugin.early_stop import follow
+
+        run = self.config.stash[KEY]
+        controller = self.config.pluginmanager.getplugin("qbench-xdist")
+        if follow(self.config, run, report) and controller is not None:
+            controller.leave_out(run)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         """Run a session with item nodes, faster than pytest's own loop."""
@@ -263,11 +274,18 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Show the tables, the gates and the files of the run."""
-    if KEY in config.stash and (finished := config.stash[KEY].finished):
+    """Show the tables, the gates and the files of the run, or the reason why it has no summary."""
+    if KEY not in config.stash:
+        return
+    run = config.stash[KEY]
+    if finished := run.finished:
         from pytest_qbench.plugin.terminal import show
 
         show(terminalreporter, finished)
+    elif run.notes and not is_worker(config):
+        from pytest_qbench.escaping import one_line
+
+        terminalreporter.write_line(f"FAILED: {one_line(run.notes[-1])}", red=True)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

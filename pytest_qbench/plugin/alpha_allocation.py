@@ -1,6 +1,7 @@
 """Split alpha between the gates of a run: count their comparisons in the source of the gate tests.
 
-A gate test gets a share if it compares with the baseline (``margin=``) on a task with data. Floors and ceilings get
+A gate test gets a share if it compares with the baseline (``margin=``) or its anchor (``budget=``) on a task with data.
+A gate with both halves its share. Floors and ceilings get
 none. The source does not show the number of gates in a loop, of a fixture passed to a helper, or with ``**bounds``. The
 author then states it: ``@pytest.mark.qbench(gates=7)``.
 """
@@ -10,31 +11,14 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-FIXTURE = "qbench_gate"
+from pytest_qbench.gates.written_gate import FIXTURE, WrittenGate, is_gate_call, written_gate
+
 _LOOPS = (ast.For, ast.While, ast.AsyncFor, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _NESTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenGate:
-    """A call of a gate in the source of a test: metric and arguments. The value of a non-literal argument is None."""
-
-    metric: str
-    arguments: Mapping[str, Any]
-
-    @property
-    def task(self) -> str:
-        """The task of the metric."""
-        return self.metric.partition(".")[0]
-
-    @property
-    def compares_all(self) -> bool:
-        """Whether it compares every dataset of its task with the baseline."""
-        return "margin" in self.arguments and not {"dataset", "slice"} & set(self.arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +49,18 @@ def gate_calls(function: Callable[..., Any], declared: int | None = None) -> Gat
     except (OSError, TypeError, SyntaxError):
         return GateCalls(None)
     uses = sum(isinstance(n, ast.Name) and n.id == FIXTURE and isinstance(n.ctx, ast.Load) for n in ast.walk(tree))
-    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and _is_gate(n.func)]
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and is_gate_call(n)]
     bounds = [{keyword.arg for keyword in call.keywords} for call in calls]
     if uses != len(calls) or any(None in names for names in bounds):
         return GateCalls(None)
-    comparing = [call for call, names in zip(calls, bounds, strict=True) if "margin" in names]
+    comparing = [call for call, names in zip(calls, bounds, strict=True) if {"margin", "budget"} & names]
     repeated = {
         id(inner)
         for outer in ast.walk(tree)
         if isinstance(outer, _LOOPS) or (isinstance(outer, _NESTED) and outer is not tree.body[0])
         for inner in ast.walk(outer)
     }
-    written = tuple(gate for call in calls if (gate := _written(call)) is not None)
+    written = tuple(gate for call in calls if (gate := written_gate(call)) is not None)
     return GateCalls(None if any(id(call) in repeated for call in comparing) else tuple(map(_task, comparing)), written)
 
 
@@ -85,21 +69,7 @@ def comparisons(tests: Iterable[GateCalls], measured: Set[str]) -> int:
     return max(1, sum(calls.count(measured) > 0 for calls in tests))
 
 
-def _is_gate(function: ast.expr) -> bool:
-    return isinstance(function, ast.Name) and function.id == FIXTURE
-
-
 def _task(call: ast.Call) -> str | None:
     """Task of the metric that a gate names; None where the name is no literal."""
-    gate = _written(call)
+    gate = written_gate(call)
     return gate.task if gate else None
-
-
-def _written(call: ast.Call) -> WrittenGate | None:
-    """Return a gate as the source names it; None where the metric is no literal."""
-    given = [*call.args[:1], *(keyword.value for keyword in call.keywords if keyword.arg == "name")]
-    name = given[0].value if given and isinstance(given[0], ast.Constant) else None
-    if not isinstance(name, str):
-        return None
-    arguments = {k.arg: k.value.value if isinstance(k.value, ast.Constant) else None for k in call.keywords if k.arg}
-    return WrittenGate(name, {key: value for key, value in arguments.items() if key != "name"})

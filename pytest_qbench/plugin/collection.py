@@ -8,8 +8,9 @@ import pytest
 
 from pytest_qbench.errors import NOT_MEASURED, UsageError
 from pytest_qbench.escaping import printable
+from pytest_qbench.gates.written_gate import FIXTURE
 from pytest_qbench.plugin.access import KEY
-from pytest_qbench.plugin.alpha_allocation import FIXTURE, gate_calls
+from pytest_qbench.plugin.alpha_allocation import gate_calls
 from pytest_qbench.plugin.nodes import ItemNode, Items, is_plain, item_nodes
 from pytest_qbench.plugin.stash import GATE_CALLS
 from pytest_qbench.session.gc import freeze, gc_paused
@@ -17,8 +18,8 @@ from pytest_qbench.session.options import NAME, in_use
 from pytest_qbench.session.process_role import is_controller, is_worker
 
 if TYPE_CHECKING:
+    from pytest_qbench.gates.written_gate import WrittenGate
     from pytest_qbench.items import Item, Task
-    from pytest_qbench.plugin.alpha_allocation import WrittenGate
     from pytest_qbench.session.run import Run
 
 NO_MODEL = "no model: add --qbench-model=SPEC, for example --qbench-model=tiny (embedded; `qbench models` lists more)"
@@ -60,6 +61,7 @@ def parametrize_items(run: Run, metafunc: pytest.Metafunc, marker: pytest.Mark) 
         return
     try:
         items = _items(run, metafunc, marker)
+        items = run.early_stop.order(items) if run.early_stop else items
     except UsageError as e:
         run.usage_error = run.usage_error or str(e)
         items = []
@@ -162,13 +164,30 @@ def order_and_check(config: pytest.Config, run: Run, items: list[pytest.Item]) -
         run.usage_error = str(e)
     if run.usage_error and not is_worker(config):
         raise pytest.UsageError(run.usage_error)
+    _note_suites(config, run, [*items, *gates])
     items[:] = [] if run.usage_error else [item for item in items if not is_gate(item)]
+    if run.early_stop is not None and not run.usage_error:
+        from pytest_qbench.plugin.early_stop import stop_plan
+
+        run.early_stop.plan = stop_plan(run, items, gates, config.stash[GATE_CALLS])
     if is_worker(config):
         # Workers measure. The controller gets the gates' ids when a worker ends, and runs each gate once.
         # An id starts with a full path, as a suite may lie outside rootdir.
         run.collected.gate_ids = [f"{gate.path}::{gate.nodeid.partition('::')[2]}" for gate in gates]
     else:
         items += gates
+
+
+def _note_suites(config: pytest.Config, run: Run, items: list[pytest.Item]) -> None:
+    """Hash the files of suites and gates, as they are before the first item is measured."""
+    if run.request.tasks:
+        from pytest_qbench.evidence.suite_files import hash_suites
+
+        paths = {item.path for item in items if is_gate(item) or bench_item(item) is not None}
+        try:
+            run.collected.suites = hash_suites(paths, config.rootpath)
+        except OSError as e:
+            raise pytest.UsageError(f"{e.filename}: cannot be read: {e.strerror}") from e
 
 
 def _skip_without_model(config: pytest.Config, items: list[pytest.Item], gates: list[pytest.Item]) -> None:
@@ -207,7 +226,13 @@ def open_run_folder(config: pytest.Config, run: Run) -> None:
         check_output_paths(run.request)
         if run.usage_error is None and (run.request.tasks or (is_controller(config) and in_use(config))):
             check_baseline(config, run)
-            _ = run.recorder.folder
+            folder = run.recorder.folder
+            if is_controller(config) and run.request.spec is not None and run.request.spec.is_managed:
+                server = run.engine.start(folder.path)
+                reporter = config.pluginmanager.getplugin("terminalreporter")
+                if reporter is not None:
+                    reporter.ensure_newline()
+                    reporter.write_line(printable(f"qbench: {server.engine}: starting, log in {folder.path}"))
     except UsageError as e:
         raise pytest.UsageError(str(e)) from e
 
@@ -219,7 +244,8 @@ def written_gates(config: pytest.Config) -> list[WrittenGate]:
 
 def compared_tasks(config: pytest.Config, run: Run) -> set[str]:
     """Return the tasks of this run of which a gate compares with the baseline."""
-    return {gate.task for gate in written_gates(config) if "margin" in gate.arguments} & set(run.request.tasks)
+    compared = {gate.task for gate in written_gates(config) if {"margin", "budget"} & set(gate.arguments)}
+    return compared & set(run.request.tasks)
 
 
 def check_baseline(config: pytest.Config, run: Run) -> None:

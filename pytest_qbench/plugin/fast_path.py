@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_qbench.plugin.early_stop import passes_over, send_plan
 from pytest_qbench.plugin.nodes import ItemNode
 from pytest_qbench.plugin.progress import flush_manually
 from pytest_qbench.session.gc import freeze
@@ -26,7 +27,12 @@ FREEZE_EVERY = 8192  # number of items between two calls of `freeze`; the collec
 
 
 def report_recorded(run: Run, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
-    """Report `item` from its record and return True; return False if it has to run like any test."""
+    """Report `item` from its record and return True; return False if it has to run like any test.
+
+    An item that the run leaves out is passed over without a report.
+    """
+    if run.early_stop is not None and passes_over(run, item, nextitem):
+        return True
     if not isinstance(item, ItemNode) or nextitem is None or nextitem.parent is not item.parent:
         return False
     # Hooks such as pytest_collection_modifyitems may add marks to single items or to their module.
@@ -52,6 +58,7 @@ def report_recorded(run: Run, item: pytest.Item, nextitem: pytest.Item | None) -
             report.qbench_outcome = record.status  # type: ignore[attr-defined]
             if is_worker(item.config):  # the controller reads the record itself from the run folder
                 report.qbench_item = (record.task, record.item)  # type: ignore[attr-defined]
+                send_plan(item.config, run, report)
         hook.pytest_runtest_logreport(report=report)
     hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
     return True

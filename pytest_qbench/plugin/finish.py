@@ -54,7 +54,7 @@ def _forget_nodes(session: pytest.Session) -> None:
 
 def _finish_run(session: pytest.Session, run: Run) -> None:
     recorder = run.recorder
-    recorder.settle()
+    recorder.settle(run.early_stop.left_out if run.early_stop else ())
     run.request.tasks = run.request.tasks or dict.fromkeys(record.task for record in recorder.records.values())
     if not recorder.records:
         recorder.discard()
@@ -69,7 +69,10 @@ def _finish_run(session: pytest.Session, run: Run) -> None:
     try:
         run.finished = finish(run, int(session.exitstatus))
     except OSError as e:
-        run.notes.append(f"{e.filename or recorder.folder.path}: cannot be written: {e.strerror}; records are kept")
+        run.notes.append(
+            f"{e.filename or recorder.folder.path}: cannot be written: {e.strerror}; records are kept: make room, then "
+            f"resume with --qbench-resume --qbench-run-dir={recorder.folder.path}"
+        )
     if run.finished is not None:
         add_properties(session.config, run.finished)
     session.exitstatus = exit_status(run.gating, run.not_measured, run.notes, int(session.exitstatus))

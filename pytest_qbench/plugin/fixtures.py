@@ -35,6 +35,14 @@ def _share_cores(config: pytest.Config) -> None:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
 
 
+def _tell(config: pytest.Config, text: str) -> None:
+    """Show a line of progress; a worker shows nothing."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter is not None:
+        reporter.ensure_newline()
+        reporter.write_line(printable(f"qbench: {text}"))
+
+
 @pytest.fixture(scope="session")
 def qbench_model(request: pytest.FixtureRequest) -> Iterator[Model]:
     """The model under test, from `--qbench-model`. Override this fixture to measure a model of your own."""
@@ -54,12 +62,16 @@ def qbench_model(request: pytest.FixtureRequest) -> Iterator[Model]:
 
             model: Model = ReplicatedModel(ray, spec, args, run.request.prompt_settings)
         else:
-            endpoints = run.endpoints.client if spec.kind == "openai" else None
-            model = load_model(spec, args, worker, endpoints=endpoints)
+            endpoints = run.endpoints.client if spec.is_served else None
+            server = run.engine.start(run.recorder.folder.path) if spec.is_managed else None
+            model = load_model(
+                spec, args, worker, endpoints=endpoints, server=server, tell=lambda text: _tell(request.config, text)
+            )
     except UsageError as e:
         stop(request.session, run, e)
     yield model
     model.close()
+    run.engine.stop()
 
 
 @pytest.fixture(scope="session")
@@ -121,8 +133,8 @@ def qbench_gate(
 ) -> Iterator[Callable[..., GateResult]]:
     """Gate a metric: ``qbench_gate("perception.accuracy", margin=0.01)`` fails if the metric regressed or is invalid.
 
-    `dataset` and `slice` may be patterns. `margin` compares with the baseline, `minimum` and `maximum` do not. With
-    `each_dataset`, every dataset of a correlation has to pass, not only their mean.
+    `dataset` and `slice` may be patterns. `margin` compares with the baseline and `budget` with its anchor, `minimum`
+    and `maximum` with neither. With `each_dataset`, every dataset of a correlation has to pass, not only their mean.
     """
     from pytest_qbench.gates.targets import gated_tasks
     from pytest_qbench.plugin.alpha_allocation import GateCalls, comparisons, gate_calls
@@ -141,14 +153,16 @@ def qbench_gate(
         margin: float | None = None,
         minimum: float | None = None,
         maximum: float | None = None,
+        budget: float | None = None,
         dataset: str | None = None,
         slice: str | None = None,
         each_dataset: bool = False,
     ) -> GateResult:
         nonlocal called, compared
         called += 1
-        compared += margin is not None
-        if margin is not None and (calls.tasks is None or compared > len(calls.tasks)):
+        compares = margin is not None or budget is not None
+        compared += compares
+        if compares and (calls.tasks is None or compared > len(calls.tasks)):
             known = "cannot be read from its source" if calls.tasks is None else f"is larger than {len(calls.tasks)}"
             pytest.fail(
                 f"{request.node.nodeid}: the number of gates {known}; state it, as in @pytest.mark.qbench(gates=7), or "
@@ -157,7 +171,8 @@ def qbench_gate(
             )
         result = gating.judge(
             request.node.nodeid, name, qbench_results, qbench_baseline, tests * max(1, calls.count(measured)),
-            margin=margin, minimum=minimum, maximum=maximum, dataset=dataset, slice=slice, each_dataset=each_dataset,
+            margin=margin, minimum=minimum, maximum=maximum, budget=budget, dataset=dataset, slice=slice,
+            each_dataset=each_dataset, anchor=run_of(request.config).anchor if budget is not None else None,
         )  # fmt: skip
         outcome = gating.outcome(result)
         # JUnit XML contains the reason of each gate, also of one that passes.

@@ -32,7 +32,7 @@ def measure(node: pytest.Item, run: Run, item: Item, engine: Any) -> Record:
 
         record = run.recorder.measurer.measure(node.nodeid, item, use_engine)
         if used:
-            run.recorder.made_with.batch_size = used[0].batch_size  # the automatic batch size may have been halved
+            run.recorder.note_batch_size(used[0].batch_size)  # the automatic batch size may have been halved
             run.tracebacks.update(used[0].tracebacks)
     except UsageError as e:
         stop(node.session, run, e)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from pytest_qbench.escaping import one_line, printable
+from pytest_qbench.gates.written_gate import FIXTURE
 from pytest_qbench.plugin.access import run_of
-from pytest_qbench.plugin.alpha_allocation import FIXTURE
 from pytest_qbench.plugin.collection import bench_item, is_gate
+from pytest_qbench.plugin.early_stop import send_plan
 from pytest_qbench.plugin.stash import FAILED_BY_VERDICT, RECORD, STATUS, VERDICT
 from pytest_qbench.scoring.score import explain_unparsed
 
@@ -31,6 +32,7 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
     if (record := item.stash.get(RECORD, None)) is not None:
         report.qbench_item = (record.task, record.item)  # type: ignore[attr-defined]
         item.stash[STATUS] = record.status
+        send_plan(item.config, run_of(item.config), report)
         del item.stash[RECORD]
     if report.skipped and run_of(item.config).usage_error is None and (bench := bench_item(item)) is not None:
         report.qbench_skipped = (bench.task, bench.id)  # type: ignore[attr-defined]

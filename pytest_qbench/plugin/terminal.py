@@ -15,7 +15,7 @@ from pytest_qbench.report.terminal import COLOURS, NOT_QBENCH, section
 from pytest_qbench.session.pace_of_last_run import in_words
 
 if TYPE_CHECKING:
-    from pytest_qbench.plugin.alpha_allocation import WrittenGate
+    from pytest_qbench.gates.written_gate import WrittenGate
     from pytest_qbench.session.run import Run
 
 

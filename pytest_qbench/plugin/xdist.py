@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Set
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -59,6 +59,17 @@ class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
             del units[scope]
         self._reschedule(node)
 
+    def leave_out(self, names: Set[tuple[str, str]]) -> None:
+        """Take tests that no worker has begun out of the queue. `names` are their functions and parameters."""
+        for scope, unit in list(self.workqueue.items()):
+            kept = {
+                nodeid: done for nodeid, done in unit.items() if (_function(nodeid), _parameter(nodeid)) not in names
+            }
+            if kept:
+                self.workqueue[scope] = kept
+            else:
+                del self.workqueue[scope]
+
     def remove_node(self, node: Any) -> str | None:
         """Distribute the unfinished tests of a dead worker. Return the test that killed it, or None.
 
@@ -103,6 +114,10 @@ class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
         return [nodeid for unit in units for nodeid, done in unit.items() if not done]
 
 
+def _function(nodeid: str) -> str:
+    return nodeid.partition("[")[0]
+
+
 def _parameter(nodeid: str) -> str:
     return nodeid.partition("[")[2].removesuffix("]")
 
@@ -125,9 +140,9 @@ class XdistController:
         node.workerinput["qbench_dist"] = self.config.getvalue("dist")
         node.workerinput[LISTENS] = listens_to_phases(self.config)
         try:
-            node.workerinput["qbench_folder"] = (
-                str(run_of(self.config).recorder.folder_path) if self.is_in_use else None
-            )
+            run = run_of(self.config) if self.is_in_use else None
+            node.workerinput["qbench_folder"] = str(run.recorder.folder_path) if run else None
+            node.workerinput["qbench_engine"] = run.engine.address_in(run.recorder.folder_path) if run else None
         except UsageError as e:
             raise pytest.UsageError(str(e)) from e
 
@@ -142,6 +157,18 @@ class XdistController:
         except UsageError as e:  # in the project's configuration; the command line has been checked before
             raise pytest.UsageError(str(e)) from e
         return self.scheduler
+
+    def leave_out(self, run: Run) -> None:
+        """Send no worker the items that the run leaves out."""
+        early = run.early_stop
+        if self.scheduler is None or early is None or early.plan is None:
+            return
+        functions: dict[str, list[str]] = {}
+        for function, task in early.plan.functions.items():
+            functions.setdefault(task, []).append(function)
+        self.scheduler.leave_out(
+            {(function, node_name(id_)) for task, id_ in early.left_out for function in functions.get(task, ())}
+        )
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:

@@ -12,6 +12,7 @@ from pytest_qbench.items import Item
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.records import Record, read_records
 from pytest_qbench.report.thumbnails import read_thumbnails
+from pytest_qbench.runs.explanation import Explanation, read_explanation
 from pytest_qbench.runs.items_file import read_items
 from pytest_qbench.runs.read import read_records_of, read_summary
 from pytest_qbench.runs.summary import Summary
@@ -68,6 +69,11 @@ class FinishedRun:
             return self.data.before
         path = self.folder / SNAPSHOT
         return {(r.task, r.item): r for r in read_records(path)} if path.exists() else {}
+
+    @cached_property
+    def explanation(self) -> Explanation | None:
+        """Why the run differs from its baseline, None if nobody asked."""
+        return None if self.data is not None else read_explanation(self.folder)
 
     @cached_property
     def thumbnails(self) -> dict[str, str]:

@@ -72,10 +72,10 @@ def judged_rows(run: FinishedRun) -> list[JudgedRow]:
     return found
 
 
-def _harm(row: Metric) -> tuple[int, float]:
-    """Return a key that sorts rows by verdict, then by the change in margins, worst first."""
+def _harm(row: Metric) -> tuple[int, bool, float]:
+    """Return a key that sorts rows by verdict, the mean of datasets first, then by change in margins, worst first."""
     rank = _WORST_VERDICTS.index(row.verdict) if row.verdict in _WORST_VERDICTS else len(_WORST_VERDICTS)
-    return rank, (row.delta or 0.0) / (row.margin or 1.0)
+    return rank, row.dataset is not None, (row.delta or 0.0) / (row.margin or 1.0)
 
 
 def tile_rows(run: FinishedRun) -> list[JudgedRow]:
@@ -117,6 +117,8 @@ def headline(run: FinishedRun) -> str:
     reason = _drop_text(first.row) if first.verdict == "regressed" else _open(first.row)
     more = _count_others(deciding[1:])
     note = verdict[verdict.rindex(" (not measured") :] if " (not measured" in verdict else ""
+    if run.summary.stopped is not None:
+        note = f" ({run.summary.stopped}){note}"
     return f"{word}: {reason}{more}{note}"
 
 
@@ -188,8 +190,12 @@ def _difference(run: FinishedRun) -> str:
 
 
 def level_text(rows: Sequence[Metric]) -> str:
-    """Return the level of the intervals of changes: "90 % interval", which leaves alpha in each tail."""
-    return f"{100 * (1 - 2 * ALPHA):.0f} % interval" if any(m.delta_ci for m in rows) else "interval"
+    """Return the level of the intervals of changes: "90 % interval", which leaves alpha in each tail.
+
+    Rows with intervals of several levels have just "interval".
+    """
+    levels = {m.delta_alpha or ALPHA for m in rows if m.delta_ci}
+    return f"{100 * (1 - 2 * levels.pop()):.3g} % interval" if len(levels) == 1 else "interval"
 
 
 def format_date(stamp: str) -> str:
@@ -219,7 +225,7 @@ def next_step(run: FinishedRun) -> list[str]:
     if "regressed" in failed:
         return [
             "a real drop: read what was lost, by slice; then reject the model, or accept the drop in a commit of its "
-            "own with --qbench-update-baseline --qbench-accept-regression"
+            'own with --qbench-update-baseline --qbench-accept-regression --qbench-reason="why"'
         ]
     if "invalid" in failed:
         return ["not measured: fix what the reason names, and run again"]

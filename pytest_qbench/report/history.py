@@ -16,9 +16,10 @@ from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.report.charts import Point, line_chart
 from pytest_qbench.report.finished_run import FinishedRun, read_finished
 from pytest_qbench.report.headline import JudgedRow, format_date, format_time, headline, tone_of, word_of
-from pytest_qbench.report.labels import own_interval, plural, row_label, short_name, value_text
+from pytest_qbench.report.labels import change_text, own_interval, plural, row_label, short_name, value_text
 from pytest_qbench.report.markup import Markup, joined, table, tag
 from pytest_qbench.report.page import assemble, main, navigation
+from pytest_qbench.report.since_anchor import anchor_changes
 from pytest_qbench.report.text_table import aligned
 from pytest_qbench.runs.summary import SUMMARY
 
@@ -26,6 +27,7 @@ TOTALS = ("perception.accuracy", "description.sum", "assessment.srcc")
 COLUMNS = (
     "run", "began", "verdict", "model", "data", "baseline", "baseline_recorded", "baseline_changed", "metric",
     "dataset", "split", "slice", "value", "ci_lower", "ci_upper", "items", "baseline_value", "delta", "metric_verdict",
+    "anchor_recorded", "anchor_delta",
 )  # fmt: skip
 
 
@@ -94,10 +96,17 @@ def metric_rows(found: History) -> list[list[Any]]:
     """Return one row per run and metric with the columns `COLUMNS`. None stands for a missing value."""
     return [
         [*_run_cells(past), m.name, m.dataset, m.split, m.slice, m.value, *(m.ci or (None, None)), m.n, m.baseline,
-         m.delta, m.verdict]
+         m.delta, m.verdict, *_anchor_cells(past.run, m)]
         for past in found.past
         for m in past.run.metrics
     ]  # fmt: skip
+
+
+def _anchor_cells(run: FinishedRun, m: Metric) -> list[Any]:
+    """Return the date of the anchor and the change since, for a total."""
+    if run.summary.anchor is None or m.slice is not None or (m.name, m.dataset) not in (found := anchor_changes(run)):
+        return [None, None]
+    return [run.summary.anchor.recorded, found[m.name, m.dataset]]
 
 
 def _run_cells(past: PastRun) -> list[Any]:
@@ -119,14 +128,28 @@ def write_csv(found: History, path: Path) -> None:
 def history_lines(found: History) -> list[str]:
     """Return a table for the terminal: one row per run with its totals and verdict."""
     names = [name for name in TOTALS if any(past.run.of(name) for past in found.past)]
-    head = ["run", "began", *(short_name(name) for name in names), "verdict"]
+    anchored = any(past.run.summary.anchor for past in found.past)
+    head = ["run", "began", *(short_name(name) for name in names), *(["since the anchor"] * anchored), "verdict"]
     rows = [head]
     for past in found.past:
         run = past.run
         totals = [_total(run, name) for name in names]
         mark = " (another baseline)" if past.baseline_changed else " (became the baseline)" if past.is_baseline else ""
-        rows.append([run.folder.name, run.summary.began[:16], *totals, run.summary.verdict + mark])
+        distance = [_since_anchor(run)] * anchored
+        rows.append([run.folder.name, run.summary.began[:16], *totals, *distance, run.summary.verdict + mark])
     return [*aligned(rows, left=2), *(f"left out: {reason}" for reason in found.left_out)]
+
+
+def _since_anchor(run: FinishedRun) -> str:
+    """Return the changes since the anchor as text, means instead of their datasets."""
+    found = anchor_changes(run)
+    means = {name for name, dataset in found if dataset is None}
+    shown = [
+        f"{short_name(name)} {change_text(name, delta)}"
+        for (name, dataset), delta in found.items()
+        if delta is not None and (dataset is None or name not in means)
+    ]
+    return ", ".join(shown) or "-"
 
 
 def _total(run: FinishedRun, name: str) -> str:
@@ -160,6 +183,8 @@ def history_page(found: History, where: Path | None = None) -> str:
 def _run_table(found: History, where: Path | None) -> Markup:
     names = [name for name in TOTALS if any(past.run.of(name) for past in found.past)]
     head = ["run", "date", "model, data", "commit", *(short_name(name) for name in names), "verdict", "baseline"]
+    anchored = any(past.run.summary.anchor for past in found.past)
+    head += ["since the anchor"] * anchored
     rows = []
     for number, past in reversed(list(enumerate(found.past, 1))):
         run = past.run
@@ -170,7 +195,7 @@ def _run_table(found: History, where: Path | None) -> Markup:
         rows.append([
             tag("td", f"{number} ", _linked(run, where), data_column="run"), format_time(run.summary.began),
             past.series, commit, *(_total(run, name) for name in names),
-            tag("span", word.lower(), class_=f"chip {tone_of(word)}"), baseline,
+            tag("span", word.lower(), class_=f"chip {tone_of(word)}"), baseline, *[_since_anchor(run)] * anchored,
         ])  # fmt: skip
     return table(head, rows)
 
@@ -199,7 +224,7 @@ def _charts(found: History, names: Sequence[str]) -> list[Markup]:
                 (row.dataset, row.slice): JudgedRow(g, row)
                 for g in past.run.gates
                 for row in g.rows
-                if row.name == name
+                if row.name == name and row.against is None
             }
             for m in past.run.of(name):
                 if m.slice is None and m.value is not None:

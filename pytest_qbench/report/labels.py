@@ -77,9 +77,10 @@ def mean_label(datasets: Sequence[str] | None) -> str:
 
 
 def row_label(m: Metric) -> str:
-    """Return dataset and slice of a row."""
+    """Return dataset and slice of a row, and whether it compares with the anchor."""
     name = m.dataset or (mean_label(m.datasets) if m.name in CORRELATIONS else "all datasets together")
-    return f"{name} {slice_label(m.slice)}" if m.slice else name
+    place = f"{name} {slice_label(m.slice)}" if m.slice else name
+    return f"{place} (anchor)" if m.against else place
 
 
 def title_of(m: Metric) -> str:

@@ -7,7 +7,6 @@ in code spans, where it cannot act as markup.
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Iterator, Sequence
 
 from pytest_qbench.escaping import one_line
@@ -24,22 +23,24 @@ from pytest_qbench.report.labels import (
     title_of,
     value_text,
 )
+from pytest_qbench.report.markdown_text import code, table
 from pytest_qbench.report.notices import error_kinds, notices
+from pytest_qbench.report.since_anchor import since_anchor
+from pytest_qbench.report.why_markdown import why_markdown
 from pytest_qbench.runs.summary_parts import Flip, Gate
 
 FLIPS_SHOWN = 10  # lost and gained items of a gate that are listed, each
-TEXT_SHOWN = 200  # maximum length of a foreign text in characters
 MOST = 1_000_000  # bytes: GitHub drops a step summary above 1 MiB
 SIGNS = {"good": "✅", "bad": "❌", "open": "❔"}
 CUT = "\n\nThe report was cut here: it is larger than GitHub shows. The run folder holds all of it.\n"
 
 
-def markdown(run: FinishedRun) -> str:
-    """Return the report in GitHub's Markdown. If it exceeds `MOST` bytes, the last blocks are left out."""
+def markdown(run: FinishedRun, most: int = MOST) -> str:
+    """Return the report in GitHub's Markdown. If it exceeds `most` bytes, the last blocks are left out."""
     text, size = "", 0
     for block in _blocks(run):
         size += len(block.encode()) + 2
-        if size > MOST - len(CUT):
+        if size > most - len(CUT):
             return text + CUT
         text += ("\n\n" if text else "") + block
     return text + "\n"
@@ -49,6 +50,8 @@ def _blocks(run: FinishedRun) -> Iterator[str]:
     yield f"## Q-Bench: {code(headline(run))}"
     yield ", ".join(code(part) for part in subject(run))
     yield from _rows(run)
+    if anchor := since_anchor(run):
+        yield code(anchor)
     if lines := [
         *(f"- ⚠ {code(text)}" for text in drift_lines(run)),
         *(f"- next: {one_line(step)}" for step in next_step(run)),
@@ -56,6 +59,8 @@ def _blocks(run: FinishedRun) -> Iterator[str]:
         yield "\n".join(lines)
     if lines := _problems(run):
         yield "\n".join(lines)
+    if run.explanation is not None:
+        yield from why_markdown(run.explanation)
     for gate in run.gates:
         yield from _flips(gate)
     yield from _folded("Gates", _gates(run))
@@ -67,21 +72,6 @@ def _folded(title: str, content: str | None) -> Iterator[str]:
     """Yield a block that opens on a click. The empty line lets GitHub read Markdown inside it."""
     if content:
         yield f"<details><summary>{title}</summary>\n\n{content}\n\n</details>"
-
-
-def code(text: str) -> str:
-    """Return a foreign text as a code span on one line, at most `TEXT_SHOWN` characters long."""
-    flat = one_line(text) or " "
-    cut = flat if len(flat) <= TEXT_SHOWN else flat[: TEXT_SHOWN - 1] + "…"
-    fence = "`" * (max((len(run) for run in re.findall("`+", cut)), default=0) + 1)
-    pad = " " if "`" in cut else ""
-    return f"{fence}{pad}{cut}{pad}{fence}".replace("|", "\\|")
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Return a table whose cells are already Markdown. The first `left` columns are left-aligned."""
-    lines = [head, ["---" if i < left else "---:" for i in range(len(head))], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _rows(run: FinishedRun) -> Iterator[str]:

@@ -11,6 +11,7 @@ from pytest_qbench.metrics.prompt_fingerprint import are_changed_by_project
 from pytest_qbench.records import Record, error_kind
 from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.labels import shortened_id, value_text
+from pytest_qbench.report.repeats import repeats_lines
 from pytest_qbench.runs.endpoint_usage import EndpointUsage
 from pytest_qbench.runs.summary_parts import RayReport
 
@@ -56,6 +57,8 @@ def notices(run: FinishedRun) -> list[Notice]:
         lines.append(Notice(f"outputs matched with the items: {count_by_rule(outputs)}"))
     if matched := describe_match(run.summary.baseline.matched or {}):
         lines.append(Notice(matched))
+    if repeats := run.summary.repeats:
+        lines += [Notice(text, is_warning, is_always_shown=True) for text, is_warning in repeats_lines(repeats)]
     if differs := run.summary.differing_conditions:
         rest = f" and {len(differs) - SHOWN} more in summary.json" if len(differs) > SHOWN else ""
         listed = "; ".join(shortened_id(one) for one in differs[:SHOWN])

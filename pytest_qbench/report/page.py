@@ -24,6 +24,7 @@ from pytest_qbench.report.headline import headline
 from pytest_qbench.report.item_table import columns
 from pytest_qbench.report.markup import Markup, escaped, joined, tag
 from pytest_qbench.report.reference import reference_section
+from pytest_qbench.report.why_section import why_section
 
 
 def page(run: FinishedRun) -> str:
@@ -33,7 +34,9 @@ def page(run: FinishedRun) -> str:
     unchanged = "No item changed, or there was nothing to compare with." if run.gates else None
     parts = [
         ("gates", "Gates", sections.gates(run)),
+        ("why", "Why", why_section(run.explanation) if run.explanation else None),
         ("flips", "What changed", tag("div", *panels, class_="tabs") if panels else unchanged and tag("p", unchanged)),
+        ("flaky", "Flaky items", sections.flaky(run)),
         ("heat", "Accuracy by type and concern", sections.heat_maps(run)),
         ("metrics", "Metrics", sections.metrics(run)),
         ("reference", "Chance and published rows", reference_section(run)),

@@ -179,3 +179,55 @@ def _asks(task: str, made: Fingerprint, sets: Sequence[str], answer: AnswerMode)
     """Return whether a run asked a task as one of the packaged prompt sets does."""
     asked, _ = effective_prompts(task, made.prompts, made.answer)
     return asked in {packaged_set(name).describe(answer)[task]["hash"] for name in sets}
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedValue:
+    """A published number of one model, and the same number of a run."""
+
+    place: str
+    published: float
+    own: float
+
+
+def published_names() -> list[str]:
+    """Return the names of all models with published rows."""
+    tables = [table for kind in ("questions", "scores") for table in _published()[kind]]
+    return sorted({name for table in tables for name in table["rows"]})
+
+
+def totals_of(name: str) -> list[str]:
+    """Return what is published of a model, such as "accuracy of llvisionqa dev", each once."""
+    found = [f"accuracy of {t['dataset']} {t['split']}" for t in _published()["questions"] if name in t["rows"]]
+    found += ["SRCC and PLCC of seven databases" for t in _published()["scores"] if name in t["rows"]]
+    return list(dict.fromkeys(found))
+
+
+def published_values(name: str, metrics: Sequence[Metric], made: Fingerprint) -> list[PublishedValue]:
+    """Return the totals of a run beside those of a published model, only of the same data and protocol.
+
+    Where two tables hold the model, the nearer row counts.
+    """
+    nearest: dict[str, PublishedValue] = {}
+    for one in _values(name, metrics, made):
+        known = nearest.get(one.place)
+        if known is None or abs(one.published - one.own) < abs(known.published - known.own):
+            nearest[one.place] = one
+    return list(nearest.values())
+
+
+def _values(name: str, metrics: Sequence[Metric], made: Fingerprint) -> Iterator[PublishedValue]:
+    own = {(m.name, m.dataset, m.split): m for m in metrics if m.slice is None and m.value is not None}
+    for table in _published()["questions"]:
+        m = own.get(("perception.accuracy", table["dataset"], table["split"]))
+        if m is None or m.value is None or name not in table["rows"] or m.n != table["items"]:
+            continue
+        if not _other_protocol(table["protocol"], made):
+            place = f"accuracy of {table['dataset']} {table['split']}"
+            yield PublishedValue(place, table["rows"][name][0], m.value)
+    for table in _published()["scores"]:
+        for column, pair in zip(table["columns"], table["rows"].get(name, ()), strict=False):
+            for kind, value in zip(("srcc", "plcc"), pair, strict=True):
+                m = next((m for key, m in own.items() if key[:2] == (f"assessment.{kind}", column)), None)
+                if m and m.value is not None and m.n == table["items"][column] and not _other_protocol("scores", made):
+                    yield PublishedValue(f"{kind.upper()} of {column}", value, m.value)

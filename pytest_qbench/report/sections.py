@@ -38,6 +38,7 @@ from pytest_qbench.report.labels import (
 from pytest_qbench.report.markup import Markup, joined, table, tag
 from pytest_qbench.report.notices import error_kinds, notices
 from pytest_qbench.report.outliers import outliers
+from pytest_qbench.report.since_anchor import since_anchor
 from pytest_qbench.stats.correlation import mid_ranks
 
 POINTS = 2000  # maximum number of points in a scatter plot; more points do not change its look
@@ -61,6 +62,7 @@ def header(run: FinishedRun) -> Markup:
         tag("p", f"Q-Bench · {format_time(summary.began)}", class_="eyebrow"),
         tag("h1", headline(run).replace(" -> ", " → "), id="verdict", class_=tone_of(word)),
         tag("p", " · ".join(subject(run)), id="about"),
+        tag("p", anchor, id="anchor") if (anchor := since_anchor(run)) else "",
         tag("div", *_tiles(run), class_="tiles"),
         tag("ul", *problems, id="notes") if problems else "",
         tag("ul", *known, id="notices") if known else "",
@@ -239,6 +241,17 @@ def answer_bias(run: FinishedRun) -> Markup | None:
     if not rows:
         return None
     return table(["", "before", "now", "change", "95 % interval", "", "items"], rows, class_="numbers")
+
+
+def flaky(run: FinishedRun) -> Markup | None:
+    """Return a table of the questions whose answers differ between the passes, or None without such questions."""
+    repeats = run.summary.repeats
+    if repeats is None or not repeats.flaky:
+        return None
+    rows = [[one.item, f"{one.right} of {len(one.answers)}", ", ".join(one.answers)] for one in repeats.flaky]
+    listed = table(["item", "right", "answers, pass by pass"], rows)
+    more = repeats.flaky_count - len(rows)
+    return joined(listed, tag("p", f"and {more:,} more", class_="soft")) if more else listed
 
 
 def judge(run: FinishedRun) -> Markup | None:

@@ -40,7 +40,9 @@ from pytest_qbench.report.labels import (
     value_text,
 )
 from pytest_qbench.report.notices import error_kinds, notices
+from pytest_qbench.report.since_anchor import since_anchor
 from pytest_qbench.report.text_table import aligned, shortened
+from pytest_qbench.report.why_text import short_why_lines, why_lines
 from pytest_qbench.runs.summary_parts import Flip
 
 if TYPE_CHECKING:
@@ -100,9 +102,13 @@ def section(run: FinishedRun, width: int, verbosity: int = 0) -> list[Line]:
     verdict = Line(headline(run), ("bold", COLOURS[tone_of(word_of(run))]))
     lines = [verdict, Line(" | ".join(subject(run)))]
     lines += _rows(run, width)
+    lines += [Line(text) for text in [since_anchor(run)] if text]
     lines += _reasons(run, verbosity)
     if verbosity >= 0:
         lines += _warnings(run, verbosity)
+    if run.explanation is not None:
+        short = short_why_lines(run.explanation) if verbosity <= 0 else why_lines(run.explanation)
+        lines += [Line(text, ("yellow",) if text.startswith("why:") else ()) for text in short]
     lines += _unmeasured(run, verbosity)
     lines += [Line(note, ("red",)) for note in run.summary.notes]
     lines += [Line(hint, ("yellow",)) for hint in run.summary.hints]

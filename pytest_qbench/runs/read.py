@@ -57,4 +57,5 @@ def read_run(folder: Path) -> Results:
         summary.left_out,
         frozenset(TASKS) - {task for task, _ in expected},
         is_narrowed=summary.fingerprint.is_narrowed,
+        stop=summary.stopped,
     )

@@ -94,6 +94,8 @@ class RunFolder:
             locks.lock(self._lock, shared=True, wait=False)
         except BlockingIOError as e:
             raise _occupied(self.path) from e
+        except OSError as e:  # a file system that cannot lock, or a faulty disk
+            raise _unwritable(self.path, e) from e
 
     def check_made_with(self, made_with: Mapping[str, Any]) -> None:
         """Write entries of `MadeWith`, or compare them with those of the earlier records. Raises `UsageError`."""
@@ -216,6 +218,9 @@ def _locked(path: Path, *, shared: bool) -> int:
     except BlockingIOError as e:
         os.close(lock)
         raise _occupied(path) from e
+    except OSError as e:  # a file system that cannot lock, or a faulty disk
+        os.close(lock)
+        raise _unwritable(path, e) from e
     return lock
 
 

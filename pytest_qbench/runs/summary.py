@@ -13,11 +13,15 @@ from pytest_qbench.metrics.fingerprint import Fingerprint
 from pytest_qbench.metrics.metrics import METRIC, Metric
 from pytest_qbench.metrics.results import ItemCounts, Results
 from pytest_qbench.metrics.specs import task_of
+from pytest_qbench.metrics.stop_state import StopState
 from pytest_qbench.records import SCHEMA
 from pytest_qbench.runs.endpoint_usage import USAGE, EndpointUsage
+from pytest_qbench.runs.repeats_state import RepeatsState
 from pytest_qbench.runs.summary_parts import (
+    ANCHOR,
     BASELINE,
     GATE,
+    AnchorState,
     BaselineState,
     DataState,
     DriftState,
@@ -56,6 +60,10 @@ _SHAPE: Shape = {
     "seconds": Maybe(float),
     "resumed": Maybe(int),
     "hints": Maybe([str]),
+    "suites": Maybe(MappingOf(str)),
+    "anchor": Maybe(ANCHOR),
+    "repeats": Maybe(dict),
+    "stopped": Maybe(dict),
 }
 
 
@@ -69,7 +77,11 @@ class Summary:
     - `commit` is the commit that CI tests.
     - `changes` are the changes of a new baseline.
     - `hints` are lines for the terminal.
+    - `anchor` compares with the first baseline of the chain, None where that is the baseline itself.
+    - `suites` are the hashes of the suites' files by name. Empty for a comparison and for runs of earlier versions.
     - `seconds` is the duration, None for a comparison.
+    - `repeats` is about items that were asked several times, `stopped` about a run that ended early. The JSON leaves
+      them out elsewhere.
     - `resumed` counts the items that an earlier run had measured, None if unknown.
     """
 
@@ -98,9 +110,13 @@ class Summary:
     seconds: float | None = None
     resumed: int | None = None
     hints: tuple[str, ...] = ()
+    suites: Mapping[str, str] = field(default_factory=dict)
+    anchor: AnchorState | None = None
+    repeats: RepeatsState | None = None
+    stopped: StopState | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the content of `summary.json`. Hints are left out if there are none."""
+        """Return the content of `summary.json`. What does not exist is left out: hints, suites, anchor."""
         made = self.fingerprint.to_json()
         return {
             "schema": SCHEMA,
@@ -130,6 +146,10 @@ class Summary:
             "seconds": self.seconds,
             "resumed": self.resumed,
             **({"hints": list(self.hints)} if self.hints else {}),
+            **({"suites": dict(self.suites)} if self.suites else {}),
+            **({"anchor": self.anchor.to_json()} if self.anchor else {}),
+            **({"stopped": self.stopped.to_json()} if self.stopped else {}),
+            **({"repeats": self.repeats.to_json()} if self.repeats else {}),
         }
 
     @classmethod
@@ -165,6 +185,10 @@ class Summary:
             data=DataState.from_json(data["data"]) if data.get("data") else DataState(),
             seconds=data.get("seconds"),
             resumed=data.get("resumed"),
+            suites=data.get("suites") or {},
+            anchor=AnchorState.from_json(data["anchor"]) if data.get("anchor") else None,
+            stopped=StopState.from_json(data["stopped"]) if data.get("stopped") else None,
+            repeats=RepeatsState.from_json(data["repeats"]) if data.get("repeats") else None,
             **{name: tuple(data.get(name) or ()) for name in named},
         )
 
@@ -187,4 +211,5 @@ def summary_of(
         errors=tuple(ItemError(r.item, r.error) for r in results.records if r.status == "error")[:NAMED],
         missing=tuple(item for task in TASKS for item in results.missing(task))[:NAMED],
         left_out=results.left_out,
+        stopped=results.stop,
     )

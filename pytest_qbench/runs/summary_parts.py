@@ -17,14 +17,21 @@ from pytest_qbench.untrusted.shape import MappingOf, Maybe, Shape, check_shape, 
 
 OUTCOMES = ("fail", "inconclusive", "not gated", "pass")
 FLIP: Shape = {"item": str, "question": str, "before": (str, None), "after": (str, None)}
+GATE_CALL: Shape = {
+    "metric": str, **dict.fromkeys(("margin", "minimum", "maximum", "budget"), Maybe(float)),
+    **dict.fromkeys(("dataset", "slice"), Maybe(str)), "each_dataset": Maybe(bool), "comparisons": int, "seed": int,
+    **dict.fromkeys(("max_errors", "max_unparsed", "max_cut", "leftover"), float),
+    **dict.fromkeys(("bet", "pass_alpha"), Maybe(float)),
+}  # fmt: skip
 GATE: Shape = {
     "name": str, "verdict": str, "outcome": str, "reason": str, "rows": [METRIC], "lost": [FLIP], "gained": [FLIP],
-    "lost_count": int, "gained_count": int,
+    "lost_count": int, "gained_count": int, "call": Maybe(GATE_CALL),
 }  # fmt: skip
 BASELINE: Shape = {
     "name": (str, None), "missing": Maybe(str), "path": Maybe(str), "recorded": Maybe(str),
-    "matched": Maybe(MappingOf(int)), "written": Maybe(str),
+    "matched": Maybe(MappingOf(int)), "written": Maybe(str), "digest": Maybe(str), "written_digest": Maybe(str),
 }  # fmt: skip
+ANCHOR: Shape = {"recorded": str, "updates": int, "rows": [METRIC]}
 _RAY: Shape = {"replicas": int, "nodes": int, "started": bool, "deaths": int}
 
 
@@ -48,11 +55,44 @@ class Flip:
 
 
 @dataclass(frozen=True, slots=True)
+class GateCall:
+    """The arguments of a gate, from which its verdict follows again: metric, bounds and place, then limits."""
+
+    metric: str
+    margin: float | None
+    minimum: float | None
+    maximum: float | None
+    dataset: str | None
+    slice: str | None
+    each_dataset: bool
+    max_errors: float
+    max_unparsed: float
+    max_cut: float
+    comparisons: int
+    seed: int
+    leftover: float
+    budget: float | None = None
+    bet: float = 0.0
+    pass_alpha: float = 0.05
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, without the arguments that were not given."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> GateCall:
+        """Return the call of an entry of the shape `GATE_CALL`. Raises `TypeError` for unknown keys."""
+        given = dict.fromkeys(("margin", "minimum", "maximum", "dataset", "slice"))
+        return cls(**{**given, "each_dataset": False, **data})
+
+
+@dataclass(frozen=True, slots=True)
 class Gate:
     """One judged gate. Its name may end in dataset and slice. `outcome` is the outcome of its test, one of `OUTCOMES`.
 
     `lost` and `gained` list the items with the largest changes, the counts are those of all items. `is_measured` says
-    whether the run has metrics of its task. It is derived from the summary's metrics and is not in the JSON.
+    whether the run has metrics of its task. It is derived from the summary's metrics and is not in the JSON. `call` is
+    None in comparisons and in runs of earlier versions.
     """
 
     name: str
@@ -65,6 +105,7 @@ class Gate:
     lost_count: int
     gained_count: int
     is_measured: bool
+    call: GateCall | None = None
 
     @property
     def word(self) -> str:
@@ -89,6 +130,7 @@ class Gate:
             "rows": [row.to_json() for row in self.rows],
             "lost": [flip.to_json() for flip in self.lost], "gained": [flip.to_json() for flip in self.gained],
             "lost_count": self.lost_count, "gained_count": self.gained_count,
+            **({"call": self.call.to_json()} if self.call else {}),
         }  # fmt: skip
 
     @classmethod
@@ -104,6 +146,7 @@ class Gate:
             tuple(Flip.from_json(flip) for flip in data["lost"]),
             tuple(Flip.from_json(flip) for flip in data["gained"]),
             data["lost_count"], data["gained_count"], task_of(data["name"]) in measured,
+            GateCall.from_json(data["call"]) if data.get("call") else None,
         )  # fmt: skip
 
 
@@ -124,6 +167,8 @@ class BaselineState:
     """The baseline of a run with its date, or the reason why it is `missing`.
 
     `matched` counts the matched items by rule. `written` is the folder of the baseline that the run has recorded.
+    `digest` and `written_digest` are the SHA-256 of the heads (`baseline.yaml`) of both, which contain a hash of
+    every other file.
     """
 
     name: str | None
@@ -132,6 +177,8 @@ class BaselineState:
     recorded: str | None = None
     matched: Mapping[str, int] | None = None
     written: str | None = None
+    digest: str | None = None
+    written_digest: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the known entries as plain values."""
@@ -143,6 +190,24 @@ class BaselineState:
         if unknown := set(data.get("matched") or ()) - set(RULES):
             raise ValueError(f"baseline.matched has the unknown rule {short_repr(unknown.pop())}")
         return cls(**data)
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorState:
+    """The anchor of the baseline: its date, the number of updates since, and the totals of the run compared with it."""
+
+    recorded: str
+    updates: int
+    rows: tuple[Metric, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {"recorded": self.recorded, "updates": self.updates, "rows": [row.to_json() for row in self.rows]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> AnchorState:
+        """Return the state of an entry of the shape `ANCHOR`. Raises `ValueError` or `TypeError` for a wrong row."""
+        return cls(data["recorded"], data["updates"], tuple(_gate_row(row) for row in data["rows"]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,18 +26,26 @@ class NamedBaseline(NamedTuple):
 def look_up(settings: Settings, model: str, items: Callable[[], Mapping[Key, Item]]) -> NamedBaseline:
     """Return the baseline of a run. `items` returns all selected items of its data.
 
-    The default name is that of the model. If that baseline has other data, without a common item, the name is
-    ``MODEL@DATA``, so that a model has one baseline per data.
+    Its name is ``MODEL@DATA``, so that a model has one baseline per data. A baseline with the name of the model alone,
+    as earlier versions recorded it, serves if it shares an item with the data. A name that the user gives stands for
+    itself or, where there is no such baseline, for ``NAME@DATA``.
     """
+    data = data_name(settings.data)
     if settings.baseline:
-        return _read(settings, settings.baseline)
-    own = _read(settings, f"{model}@{data_name(settings.data)}")
-    if not (isinstance(own.baseline, MissingBaseline) and not own.baseline.is_broken):
+        exact, of_data = (_read(settings, name) for name in (settings.baseline, f"{settings.baseline}@{data}"))
+        return of_data if _exists(of_data) and not _exists(exact) else exact
+    own = _read(settings, f"{model}@{data}")
+    if _exists(own):
         return own
     plain = _read(settings, model)
     if isinstance(plain.baseline, Baseline) and _is_of_other_data(plain.baseline, settings.data, items):
         return own
-    return plain
+    return plain if _exists(plain) else own
+
+
+def _exists(named: NamedBaseline) -> bool:
+    """Return whether there is a folder of this name, even if it is damaged."""
+    return isinstance(named.baseline, Baseline) or named.baseline.is_broken
 
 
 def data_name(data: str) -> str:
@@ -51,7 +59,7 @@ def _is_of_other_data(baseline: Baseline, data: str, items: Callable[[], Mapping
 
 def _read(settings: Settings, name: str) -> NamedBaseline:
     try:
-        path = find_baseline(settings.baseline_dir, name)
+        path = find_baseline(settings.baseline_dir, name, settings.baseline_store)
         found: Baseline | MissingBaseline = (
             read_baseline(path)
             if path is not None

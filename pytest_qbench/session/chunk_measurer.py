@@ -62,6 +62,9 @@ class Measurer:
         self._place: dict[str, int] = {}  # position of a chunk in that order, by its first test
         self._ready: dict[str, Record] = {}
         self._failed: set[str] = set()
+        self._early: dict[Key, Record] = {}  # records of later chunks, for which an endpoint was asked ahead
+        self._in_progress: dict[Key, Item] = {}
+        self._expected: set[Key] = set()  # the items that the engine is asked for now
         self._parent = os.getppid()
 
     def plan(self, nodes: Sequence[tuple[str, Item | None]], size: int, batch: int, *, following: bool) -> None:
@@ -98,6 +101,7 @@ class Measurer:
     def measure(self, nodeid: str, item: Item, engine: Callable[[], Engine]) -> Record:
         """Return the record of one test. The first test of a chunk measures the whole chunk."""
         if nodeid in self._failed:  # a rerun, for example by pytest-rerunfailures: measure this item alone
+            self._expected = {key_of(item)}
             (self._ready[nodeid],) = self._ask(engine()).measure([item], self)
         elif self.needs_model(nodeid, item):
             self._measure_chunk(self._chunk_of[nodeid], engine)
@@ -112,10 +116,18 @@ class Measurer:
         lost = folder.journal.in_flight_elsewhere(key_of(item) for item in chunk.items)
         if lost:  # a worker died in this chunk and may have finished a part of it
             folder.index()
-        left = {nodeid: item for nodeid, item in chunk.pairs() if self._known(key_of(item)) is None}
+        for nodeid, item in chunk.pairs():
+            if (early := self._early.pop(key_of(item), None)) is not None:
+                self._ready[nodeid] = early
+        left = {
+            nodeid: item
+            for nodeid, item in chunk.pairs()
+            if nodeid not in self._ready and self._known(key_of(item)) is None
+        }
         groups = _groups(left, lost)
         for group in groups:
             items = [left[nodeid] for nodeid in group]
+            self._expected = {key_of(item) for item in items}
             sizes = lost.get(key_of(items[0]), [])
             if next_batch_size(sizes) == 0:
                 records = [_worker_died(item, len(sizes)) for item in items]
@@ -124,7 +136,10 @@ class Measurer:
                 following = self._following(chunk) if group is groups[-1] else ()
                 records = self._ask(engine()).measure(items, self, following)
             self._ready.update(zip(group, records, strict=True))
-        folder.write(folder.journal.end)
+        if self._in_progress:  # items of later chunks
+            folder.write(lambda: folder.journal.begin([*self._in_progress.values()]))
+        else:
+            folder.write(folder.journal.end)
 
     def _ask(self, engine: Engine) -> Engine:
         self._sees = engine.sees
@@ -134,26 +149,32 @@ class Measurer:
         """Yield the items left to measure in each later chunk."""
         place = self._place.get(chunk.nodeids[0], len(self._in_order))
         for following in islice(self._in_order, place + 1, None):
-            if left := [item for item in following.items if self._known(key_of(item)) is None]:
+            left = [i for i in following.items if self._known(key_of(i)) is None and key_of(i) not in self._early]
+            if left:
                 yield left
 
     # called by the engine
 
-    def batch_started(self, items: Sequence[Item]) -> None:
-        """Write a batch to the journal before it is measured, and begin to hash its images."""
+    def batch_started(self, items: Sequence[Item], others: Sequence[Item] = ()) -> None:
+        """Write the items in progress to the journal before new ones are measured, and begin to hash their images."""
         if os.getppid() != self._parent:
             raise UsageError("the process that started this one is gone")
         folder = self._folder()
-        folder.write(lambda: folder.journal.begin(items))
+        folder.write(lambda: folder.journal.begin([*others, *items]))
+        self._in_progress.update((key_of(item), item) for item in items)
         if self._sees:
             self._pictures.start(items)
 
     def batch_finished(self, records: Sequence[Record]) -> None:
         """Write the records of a measured batch, each with the hashes of its images and conditions."""
-        self._folder().append(
+        whole = [
             replace(r, picture=self._pictures.take((r.task, r.item)), conditions=self._conditions(r.task))
             for r in records
-        )
+        ]
+        self._folder().append(whole)
+        for record in whole:
+            self._in_progress.pop((record.task, record.item), None)
+        self._early.update(((r.task, r.item), r) for r in whole if (r.task, r.item) not in self._expected)
 
 
 def _groups(left: dict[str, Item], lost: dict[Key, list[int]]) -> list[list[str]]:

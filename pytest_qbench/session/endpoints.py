@@ -17,18 +17,19 @@ if TYPE_CHECKING:  # the client loads openai; a run of a local model needs neith
     from pytest_qbench.endpoints.event_loop import Endpoints
     from pytest_qbench.endpoints.usage import Usage
 
-BATCH_PER_SLOT = 2  # at the end of a batch, slots run empty; larger batches make this rarer
+ITEMS_PER_SLOT = 2  # as `endpoints.event_loop`, which loads openai
 PREFIX = "openai:"
 
 
 def endpoint_batch_size(settings: Settings, spec: ModelSpec | None) -> int | None:
-    """Return the number of items per batch that keeps an endpoint's slots filled. None if no endpoint sets the pace.
+    """Return the number of items in progress that keeps an endpoint's slots filled. None if no endpoint sets the pace.
 
     The endpoint is that of the model, or that of the judge if a replayed or random model answers at once.
     """
     kind = spec.kind if spec else None
-    waits = kind == "openai" or (kind in ("replay", "random") and (settings.judge or "").startswith(PREFIX))
-    return BATCH_PER_SLOT * settings.concurrency if waits else None
+    is_served = spec is not None and spec.is_served
+    waits = is_served or (kind in ("replay", "random") and (settings.judge or "").startswith(PREFIX))
+    return ITEMS_PER_SLOT * settings.concurrency if waits else None
 
 
 class SessionEndpoints:

@@ -24,6 +24,7 @@ from pytest_qbench.models.base import (
     RemoteModel,
     SupportsProbe,
     SupportsReplay,
+    SupportsSamples,
     check_method_names,
     takes_further_words,
 )
@@ -50,6 +51,11 @@ def build_engine(
         and not isinstance(model, SupportsReplay | RemoteModel)
     ):
         perplexity_model(model)
+    if settings.repeats > 1 and not isinstance(model, SupportsSamples):
+        raise UsageError(
+            f"--qbench-repeats={settings.repeats}: {model.name} does not say that its answers vary: give "
+            f"{type(model).__name__} the method use_sample(number) (docs: repeats), or drop the option"
+        )
     if settings.words and "assessment" in request.tasks:
         _check_words(model, settings.words)
     if isinstance(model, SupportsProbe):
@@ -82,13 +88,18 @@ def build_engine(
     reads_earlier_texts = recorder.has_earlier_records or settings.judge_unparsed or settings.judge_answers
     if request.needs_judge and (recorder.role.is_first or reads_earlier_texts):
         checked_judge()
-    return Engine(
+    engine = Engine(
         model, answer=request.answer, batch_size=request.batch_size, blind=settings.blind,
         judge_rounds=settings.judge_rounds, judge=checked_judge, scoring=request.scoring,
         reads_unparsed=settings.judge_unparsed, max_new_tokens=settings.max_new_tokens,
         marks_answers=settings.judge_answers, prompt_set=request.prompt_set, named_words=settings.words,
-        on_prompt_change=recorder.note_prompt_change,
+        on_prompt_change=recorder.note_prompt_change, repeats=settings.repeats,
     )  # fmt: skip
+    if (
+        recorder.role.is_first and recorder.all_made_with.batch_size is None
+    ):  # a resumed run may have nothing left to measure
+        recorder.note_batch_size(engine.batch_size)
+    return engine
 
 
 def _check_words(model: Model, words: Sequence[str]) -> None:

@@ -18,5 +18,5 @@ def run_fingerprint(request: RunRequest, made_with: MadeWith) -> Fingerprint:
         marking=settings.judge_answers, prompt_set=request.prompt_set, altered=made_with.altered,
         max_new_tokens=settings.max_new_tokens, model=made_with.model or {}, data=settings.data,
         selection=request.selection, machine=made_with.machine, judge_control=made_with.judge_control,
-        batch_size=made_with.batch_size,
+        batch_size=made_with.batch_size, repeats=settings.repeats,
     ).with_conditions(made_with.conditions or {})  # fmt: skip

@@ -10,17 +10,19 @@ import pytest
 
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline, as_baseline, changes
 from pytest_qbench.baseline.eligibility import why_incomplete
+from pytest_qbench.baseline.lineage import Note
 from pytest_qbench.baseline.snapshot import comparable_records, write_snapshot
 from pytest_qbench.baseline.store import write_baseline
 from pytest_qbench.errors import UsageError
 from pytest_qbench.gates.evaluate import DEFAULT_MARGINS
 from pytest_qbench.gates.margins import suggest
-from pytest_qbench.gates.promotion import lost_items, unexcluded_drop
+from pytest_qbench.gates.promotion import accepted_drops, lost_items, unexcluded_drop
 from pytest_qbench.gates.targets import gated_tasks
 from pytest_qbench.metrics.direction import reversed_scales
 from pytest_qbench.metrics.noise_floor import noise_floor
 from pytest_qbench.metrics.results import Results, share
 from pytest_qbench.metrics.specs import task_of
+from pytest_qbench.policy.git import head_commit
 from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.submission import write_submissions
 from pytest_qbench.report.thumbnails import images_to_show, write_thumbnails
@@ -30,7 +32,8 @@ from pytest_qbench.runs.summary import SUMMARY, Summary
 from pytest_qbench.session.gating import Gating
 from pytest_qbench.session.ledger import shortfalls
 from pytest_qbench.session.run import Run
-from pytest_qbench.session.summary import BaselineUpdate, summarize, verdict_line
+from pytest_qbench.session.summary import BaselineUpdate, commit, summarize, verdict_line
+from pytest_qbench.session.why import why_hints
 from pytest_qbench.untrusted.files import write_text
 
 
@@ -55,12 +58,13 @@ def finish(run: Run, exitstatus: int) -> FinishedRun:
         run.notes.append(f"the submission cannot be written: {e.filename}: {e.strerror}")
     write_thumbnails(folder.path, images_to_show(run.gating.results, results))
     summary = summarize(run, results, stored, update, submissions, time.time() - run.began)
+    summary = replace(summary, hints=tuple(why_hints(run, results, folder.path)))
     finished = FinishedRun(folder.path, summary)
     unwritten = [
         *_write_summary(summary, folder.path, settings.json),
         *write_reports(finished, settings.html, settings.md),
     ]
-    summary = replace(summary, hints=tuple(write_step_summary(finished)))
+    summary = replace(summary, hints=(*summary.hints, *write_step_summary(finished)))
     if unwritten:
         run.notes += unwritten
         summary = replace(summary, notes=tuple(run.notes), verdict=verdict_line(run, results))
@@ -98,7 +102,13 @@ def _update_baseline(run: Run, results: Results, exitstatus: int) -> BaselineUpd
         return BaselineUpdate(refused=reason)
     floor = noise_floor(run.recorder.second, run.recorder.records, run.request.scoring.words)
     try:
-        written = write_baseline(settings.baseline_dir, run.baseline_name, results, floor)
+        note = Note(
+            commit() or head_commit(settings.rootdir), settings.reason, accepted_drops(run.gating.results),
+            new_anchor=settings.new_anchor,
+        )  # fmt: skip
+        written = write_baseline(
+            settings.baseline_dir, run.baseline_name, results, floor, note=note, store=settings.baseline_store
+        )
     except UsageError as e:
         return BaselineUpdate(refused=str(e), changes=changes(run.baseline, results))
     lines = changes(run.baseline, results)
@@ -116,9 +126,9 @@ def _why_not_recorded(results: Results, old: Baseline | MissingBaseline, gating:
         return reason
     failing = [gate for gate in gating.results if gating.outcome(gate) == "fail"]
     if regressed := [gate.name for gate in failing if gate.verdict == "regressed"]:
-        return f"{', '.join(regressed)} regressed (accept with --qbench-accept-regression)"
+        return f"{', '.join(regressed)} regressed (accept with --qbench-accept-regression and --qbench-reason)"
     if not s.accept_regression and (drop := unexcluded_drop(gating.results)):
-        return f"{drop} (or accept with --qbench-accept-regression)"
+        return f"{drop} (or accept with --qbench-accept-regression and --qbench-reason)"
     if failing or gating.failed_tests:
         return f"{failing[0].name if failing else gating.failed_tests[0]} failed"
     if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # statistics load where gates run; a worker only measures
     from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
     from pytest_qbench.gates.evaluate import GateResult
     from pytest_qbench.metrics.results import Results
+    from pytest_qbench.session.early_stop import EarlyStop
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Gating:
     failed_tests: list[str] = field(default_factory=list)
     failed_gate_tests: list[str] = field(default_factory=list)
     failed_by_verdict: int = 0
+    early_stop: EarlyStop | None = None
 
     def judge(
         self,
@@ -46,14 +48,25 @@ class Gating:
         comparisons: int,
         **bounds: Any,
     ) -> GateResult:
-        """Judge one of `comparisons` gates that share alpha, and keep the result for the summary."""
-        from pytest_qbench.gates.evaluate import Limits, evaluate
+        """Judge one of `comparisons` gates that share alpha, and keep the result for the summary.
+
+        They also share it with the gates of other nights (--qbench-nights).
+        """
+        from pytest_qbench.gates.budget import judge
+        from pytest_qbench.gates.evaluate import Limits
+        from pytest_qbench.gates.judge_again import as_call
 
         s = self.settings
         # A test that runs again, or has several gates, does not get back the alpha that it did not spend.
         leftover = self.results[-1].unspent if self.results and test not in self.tests else 0.0
-        limits = Limits(s.max_errors, s.max_unparsed, s.max_cut, comparisons, s.seed, leftover)
-        result = evaluate(name, results, baseline, limits, **bounds)
+        limits = Limits(s.max_errors, s.max_unparsed, s.max_cut, comparisons * s.nights, s.seed, leftover)
+        label = " ".join(part for part in (name, bounds.get("dataset"), bounds.get("slice")) if part)
+        early, compares = self.early_stop, bounds.get("margin") is not None
+        if early is not None and compares:
+            limits = early.limits_of(label, limits)
+        result = early.result_of(name, label, compares=compares) if early is not None else None
+        if result is None:
+            result = replace(judge(name, results, baseline, limits, **bounds), call=as_call(name, limits, bounds))
         self.results.append(result)
         self.tests.append(test)
         return result

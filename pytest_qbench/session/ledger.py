@@ -23,12 +23,15 @@ def shortfalls(
 
     A run is measured when (a) every selected item has a record, (b) the items are those that the baseline expects,
     (c) a gate that ran to its end judged every task of the data and of the baseline, and (d) every gate could judge.
-    Runs without gates (--qbench-no-gates, controls, shards) have no shortfall. A run that records a baseline may lack
-    items of the data; `finish` refuses it if it lacks items of the old baseline.
+    The items that --qbench-early-stop left out are not expected. Runs without gates (--qbench-no-gates, controls,
+    shards) have no shortfall. A run that records a baseline may lack items of the data; `finish` refuses it if it lacks
+    items of the old baseline.
     """
     if gating.not_gated:
         return []
     expected = set() if isinstance(baseline, MissingBaseline) else expected_keys(baseline, request.selection)
+    if results.stop is not None:  # left out by the rule of --qbench-early-stop, which has decided their gates
+        expected -= results.stop.left_out
     return [
         *_without_record(results),
         *([] if request.settings.update_baseline else _gone(expected, results)),

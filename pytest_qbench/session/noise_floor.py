@@ -24,6 +24,7 @@ def measure_again(engine: Engine, items: Sequence[Item]) -> SecondMeasurement | 
         return None
     if dtype is None:
         return None
+    engine.repeats = 1
     engine.batch_size = max(1, engine.batch_size // 2)
     records = engine.measure(noise_items(items))
     if all(record.status == "error" for record in records):

@@ -26,7 +26,8 @@ class Option(NamedTuple):
 
 OPTIONS = (
     Option("--qbench-model", "Choose the model: an alias such as tiny, a local directory, a hub id, hf:ID, "
-           "openai:MODEL@BASE_URL, random:SEED, or replay:PATH for recorded outputs. There is no default.",
+           "openai:MODEL@BASE_URL, vllm:ID, sglang:ID or llamacpp:FILE for an engine that the plugin starts, "
+           "random:SEED, or replay:PATH for recorded outputs. There is no default.",
            metavar="SPEC"),
     Option("--qbench-model-arg", "Pass KEY=VALUE to the model: dtype, device, revision, attn_implementation, "
            "trust_remote_code, ... Repeatable.", kind="linelist", metavar="KEY=VALUE"),
@@ -52,10 +53,14 @@ OPTIONS = (
     Option("--qbench-words", "Record the log-probabilities of these words, too, comma-separated. Those of the packaged "
            "scoring strategies are recorded where that takes no further forward pass.", metavar="A,B"),
     Option("--qbench-batch-size", "Items per forward pass, or auto (default).", metavar="auto|N"),
+    Option("--qbench-repeats", "Ask each item K times, for models whose answers vary: endpoints and sampled decoding. "
+           "Flaky items are named, and a baseline holds all answers. Default: 1.", metavar="K"),
     Option("--qbench-concurrency", "Requests in flight at an endpoint. Default: 64.", metavar="N"),
     Option("--qbench-timeout", "Seconds for one request to an endpoint with all its repeats. Default: 60.",
            metavar="SECONDS"),
     Option("--qbench-no-cache", "Send every request, also if its reply is in .qbench/cache.", kind="bool"),
+    Option("--qbench-early-stop", "Measure the items in random order, and stop as soon as a gate has regressed or all "
+           "gates of a task pass. A stopped run cannot become a baseline.", kind="bool", ini=False),
     Option("--qbench-blind", "Show a grey image instead of each image, to measure answers without sight. Gates do "
            "not decide.", kind="bool", ini=False),
     Option("--qbench-shuffle-options", "Permute the options of each question, by --qbench-seed and the item's id, to "
@@ -71,6 +76,8 @@ OPTIONS = (
     Option("--qbench-judge-answers", "Let the judge, who knows the right answer, mark each perception reply with five "
            "votes, as the paper does.", kind="bool"),
     Option("--qbench-judge-rounds", "Rounds per description and dimension. Default: 5.", metavar="N"),
+    Option("--qbench-nights", "Share alpha over N runs against one baseline, such as the nights of a month, so that a "
+           "false alarm in any of them stays as rare as in one run. Default: 1.", metavar="N"),
     Option("--qbench-max-errors", "Share of items that may end in an error before gates are invalid. Default: 0.",
            metavar="SHARE"),
     Option("--qbench-max-unparsed", "Share of replies that may be unparsed before gates are invalid. Default: 0.05.",
@@ -85,16 +92,24 @@ OPTIONS = (
            "joins the run folders.", metavar="I/N", ini=False),
     Option("--qbench-ray", "Spread the items over replicas of a local model on a Ray cluster: HOST:PORT of its head "
            "node, or auto for a running one, else one started here.", metavar="auto|ADDRESS", ini=False),
-    Option("--qbench-baseline-dir", "Folder of baselines, relative to rootdir. Default: baselines.", metavar="DIR"),
-    Option("--qbench-baseline", "Compare with this baseline. Default: the model's alias or name.", metavar="NAME"),
+    Option("--qbench-baseline-dir", "Folder of baselines, relative to rootdir, or an address such as "
+           "s3://bucket/baselines. Default: baselines.", metavar="DIR"),
+    Option("--qbench-baseline", "Compare with this baseline, or with NAME@DATA. Default: MODEL@DATA, or MODEL if "
+           "that is of this data.", metavar="NAME"),
     Option("--qbench-update-baseline", "Record this run as the baseline and say what changes.", kind="bool", ini=False),
-    Option("--qbench-accept-regression", "Let --qbench-update-baseline record a run that regressed.", kind="bool",
-           ini=False),
+    Option("--qbench-accept-regression", "Let --qbench-update-baseline record a run that regressed. Needs "
+           "--qbench-reason.", kind="bool", ini=False),
     Option("--qbench-accept-lost-items", "Let --qbench-update-baseline record a run that lacks items of the old "
            "baseline.", kind="bool", ini=False),
+    Option("--qbench-new-anchor", "Let the baseline that --qbench-update-baseline records be its own anchor. Needs "
+           "--qbench-reason.", kind="bool", ini=False),
+    Option("--qbench-reason", "Store this text in the baseline that --qbench-update-baseline records.", metavar="TEXT",
+           ini=False),
     Option("--qbench-no-gates", "Measure only: gates report, but do not decide the exit status.", kind="bool",
            ini=False),
     Option("--qbench-strict", "End with exit status 11 where a gate is inconclusive.", kind="bool"),
+    Option("--qbench-why", "Where a gate regressed, name the stage, the slices and the images behind it, at the end of "
+           "the run.", kind="bool"),
     Option("--qbench-json", "Write the summary to this file as well.", metavar="FILE"),
     Option("--qbench-html", "Write the report as one self-contained page to this file.", metavar="FILE"),
     Option("--qbench-md", "Write the report as Markdown to this file. In GitHub Actions, every run appends it to the "

@@ -39,12 +39,17 @@ def check_stored(run: Run) -> None:
     baseline is allowed.
     """
     settings = run.request.settings
-    if settings.update_baseline or not run.knows_baseline_name or isinstance(stored := run.stored_baseline, Baseline):
+    if settings.update_baseline or not run.knows_baseline_name:
+        return
+    if isinstance(stored := run.stored_baseline, Baseline):
+        anchor = run.stored_anchor
+        if isinstance(anchor, MissingBaseline) and not run.gating.not_gated:
+            raise UsageError(anchor.reason)
         return
     if stored.is_broken and not run.gating.not_gated:
         raise UsageError(stored.reason)
     if settings.baseline and not stored.is_broken:
-        known = ", ".join(names_of_baselines(settings.baseline_dir)) or "none"
+        known = ", ".join(names_of_baselines(settings.baseline_dir, settings.baseline_store)) or "none"
         raise UsageError(
             f"--qbench-baseline={settings.baseline}: not in {settings.baseline_dir.name}/ (baselines: {known}); "
             "correct the name, or record it with --qbench-update-baseline"
@@ -66,7 +71,7 @@ def check_conditions(run: Run, tasks: Iterable[str]) -> None:
     if baseline is None:
         return
     unknown = set(_JUDGE_CONDITIONS) if made_with.judge is None else set()
-    if not is_loaded and (spec is None or spec.kind == "openai"):
+    if not is_loaded and (spec is None or spec.is_served):
         unknown.add("scoring")
     if run.request.has_project_model or are_changed_by_project(baseline.fingerprint.prompts):
         unknown.add("prompts")  # how the project changes them is known when they were asked
@@ -88,8 +93,9 @@ def _conditions_of_worker(run: Run) -> Conditions | None:
     if name is None or run.gating.not_gated or settings.update_baseline:
         return None
     own = f"{name}@{data_name(settings.data)}"
-    is_of_data = not settings.baseline and find_baseline(settings.baseline_dir, own) is not None
-    path = find_baseline(settings.baseline_dir, own if is_of_data else name)
+    names = (name, own) if settings.baseline else (own, name)
+    found = (find_baseline(settings.baseline_dir, each, settings.baseline_store) for each in names)
+    path = next((each for each in found if each is not None), None)
     fingerprint = read_fingerprint(path) if path is not None else None
     if fingerprint is None or (fingerprint.data != settings.data and not settings.baseline):
         return None  # the data may differ: the controller decides, which reads all records

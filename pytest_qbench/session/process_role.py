@@ -11,13 +11,15 @@ import pytest
 class ProcessRole:
     """The role of one pytest process: alone, an xdist worker, or the controller that distributes tests.
 
-    `worker_id` is gw0, gw1, ... on a worker. `run_folder` is the run folder that a worker gets from its controller.
+    `worker_id` is gw0, gw1, ... on a worker. `run_folder` is the run folder that a worker gets from its controller,
+    `engine` the address of the engine that the controller started.
     """
 
     worker_id: str | None = None
     worker_count: int = 1
     is_controller: bool = False
     run_folder: str | None = None
+    engine: str | None = None
 
     @property
     def is_worker(self) -> bool:
@@ -38,6 +40,7 @@ def role_of(config: pytest.Config) -> ProcessRole:
         worker_count=int(given.get("workercount", 1)),
         is_controller=is_controller(config),
         run_folder=given.get("qbench_folder"),
+        engine=given.get("qbench_engine"),
     )
 
 

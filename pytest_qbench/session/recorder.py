@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -83,6 +83,12 @@ class Recorder:
     def note_judge_control(self) -> None:
         """Write the judge's control scores to the run folder. They vary from run to run, so they are not compared."""
         self.folder.note_made_with({"judge_control": self.made_with.judge_control})
+
+    def note_batch_size(self, size: int) -> None:
+        """Write the batch size if it is new, for a run that is resumed when all items have been measured."""
+        if self.made_with.batch_size != size:
+            self.made_with.batch_size = size
+            self.folder.note_made_with({"batch_size": size})
 
     def note_prompt_change(self, altered: dict[str, dict[str, Any]]) -> None:
         """Write how the project changes prompts, as soon as that is seen."""
@@ -176,11 +182,14 @@ class Recorder:
         if key not in self.records:
             self.read_records()
 
-    def settle(self) -> None:
-        """Read records without a report, for example of a stopped run, and remove duplicates from the file."""
+    def settle(self, left_out: Collection[Key] = ()) -> None:
+        """Read records without a report, for example of an interrupted run, and remove duplicates from the file.
+
+        Records of the items `left_out` are removed as well: a worker measured them while the run was stopped.
+        """
         if self._folder is not None:
             self.read_records()
-            for key in self.skipped:
+            for key in (*self.skipped, *left_out):
                 self.records.pop(key, None)
             self._folder.remove_duplicates(self.records.values())
 

@@ -26,7 +26,7 @@ from pytest_qbench.session.settings import Settings
 from pytest_qbench.untrusted.locks import check_system
 
 PLANNED_BATCH = 16  # batch size for the plan of chunks, if the real one is only known when the model runs
-CHUNK_BATCHES = 4  # batches per chunk, so that items can be sorted by length within a chunk
+CHUNK_BATCHES = 4  # batches per chunk, so that items can be sorted by length within a chunk; 1 with early stop
 
 
 @dataclass
@@ -93,7 +93,7 @@ class RunRequest:
     @property
     def chunk_size(self) -> int:
         """Items per chunk. Depends on the options only, because it decides which items share a batch."""
-        return CHUNK_BATCHES * self.planned_batch
+        return self.planned_batch * (1 if self.settings.early_stop else CHUNK_BATCHES)
 
     @cached_property
     def datasets(self) -> list[Dataset]:
@@ -151,10 +151,19 @@ class RunRequest:
             check_system()
             _ = self.spec
         _ = self.scoring
+        self._check_repeats()
         if self.settings.ray is not None:
             from pytest_qbench.replicas.check import check as check_ray
 
             check_ray(self.settings.ray, self.spec, self.model_args, distributed=is_distributed)
+
+    def _check_repeats(self) -> None:
+        """Raise `UsageError` where every repeat would give the same answer."""
+        if self.settings.repeats > 1 and self.spec is not None and self.spec.kind in ("transformers", "replay"):
+            why = "replays one answer" if self.spec.kind == "replay" else "decodes greedily and gives one answer"
+            raise UsageError(
+                f"--qbench-repeats={self.settings.repeats}: {self.spec.name} {why} to each item; drop the option"
+            )
 
     def check_collected(self) -> None:
         """Raise `UsageError` for a fault that concerns many items: no items, no judge, missing images."""
@@ -167,7 +176,7 @@ class RunRequest:
 
             s = self.settings
             check_judge(self.judge_spec, s.judge_args, s.judge_prompts, s.judge_unparsed, s.judge_answers)
-        if self.spec is None or self.spec.kind in ("transformers", "openai"):
+        if self.spec is None or self.spec.kind == "transformers" or self.spec.is_served:
             check_images([d for d in self.datasets if d.task in self.tasks])
 
     def _check_context(self) -> None:

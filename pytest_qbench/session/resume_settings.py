@@ -35,6 +35,8 @@ def resume_settings(request: RunRequest) -> dict[str, Any]:
         "judge_answers": s.judge_answers,
         "judge_rounds": s.judge_rounds,
         "batch_size": s.batch_size,
+        **({"repeats": s.repeats} if s.repeats > 1 else {}),
+        **({"early_stop": True} if s.early_stop else {}),
         "prompts": describe_prompts(request.prompt_set, request.answer),
         "selection": request.selection.to_json(),
         "items": digest(request.datasets),

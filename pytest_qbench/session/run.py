@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pytest_qbench.errors import UsageError
 from pytest_qbench.items import LeftOut
 from pytest_qbench.metrics.noise_floor import SecondMeasurement
 from pytest_qbench.runs.endpoint_usage import EndpointUsage
 from pytest_qbench.runs.made_with import MadeWith
 from pytest_qbench.session.endpoints import SessionEndpoints
 from pytest_qbench.session.gating import Gating
+from pytest_qbench.session.managed_engine import ManagedEngine
 from pytest_qbench.session.process_role import ProcessRole
 from pytest_qbench.session.recorder import Recorder
 from pytest_qbench.session.request import RunRequest
@@ -23,8 +25,10 @@ from pytest_qbench.session.settings import Settings
 if TYPE_CHECKING:  # statistics load where gates run; a worker only measures
     from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
     from pytest_qbench.metrics.results import Results
+    from pytest_qbench.metrics.stop_state import StopState
     from pytest_qbench.report.finished_run import FinishedRun
     from pytest_qbench.session.baseline_lookup import NamedBaseline
+    from pytest_qbench.session.early_stop import EarlyStop
 
 
 @dataclass
@@ -37,6 +41,7 @@ class CollectedTests:
       it collects nothing else.
     - `lacks_model` says that no model is named. Suites and gates are then skipped if there are other tests.
     - `has_compared_items` says that the items of the data were compared with the baseline.
+    - `suites` holds the hashes of the suites' files (`evidence/suite_files.py`).
     """
 
     without_items: set[str] = field(default_factory=set)
@@ -45,6 +50,7 @@ class CollectedTests:
     gates_only: bool = False
     lacks_model: bool = False
     has_compared_items: bool = False
+    suites: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -56,12 +62,14 @@ class Run:
 
     - `usage_error` is the reason why the run cannot work.
     - `notes` are the reasons why it fails even if no gate fails.
+    - `early_stop` follows a run with --qbench-early-stop, None without it.
     - `not_measured` are the reasons why it cannot be green (see `ledger`).
     """
 
     request: RunRequest
     recorder: Recorder
     endpoints: SessionEndpoints
+    engine: ManagedEngine
     gating: Gating
     collected: CollectedTests = field(default_factory=CollectedTests)
     usage_error: str | None = None
@@ -71,6 +79,7 @@ class Run:
     finished: FinishedRun | None = None
     tracebacks: dict[str, str] = field(default_factory=dict)
     began: float = field(default_factory=time.time)
+    early_stop: EarlyStop | None = None
     _results: tuple[int, Results] | None = None
 
     @classmethod
@@ -80,7 +89,14 @@ class Run:
         """Return the run of these settings. `on_close` registers a function to call at the end of the session."""
         request = RunRequest(settings, command)
         endpoints = SessionEndpoints(settings, role.worker_count, on_close)
-        return cls(request, Recorder(request, role), endpoints, Gating(settings))
+        engine = ManagedEngine(request, role, on_close)
+        run = cls(request, Recorder(request, role), endpoints, engine, Gating(settings))
+        if settings.early_stop:
+            from pytest_qbench.session.early_stop import EarlyStop
+
+            run.early_stop = EarlyStop(request, run.recorder, lambda: run.baseline, run._collect_results)
+            run.gating.early_stop = run.early_stop
+        return run
 
     # across processes
 
@@ -89,6 +105,7 @@ class Run:
         return {
             "tasks": list(self.request.tasks),
             "gate_ids": self.collected.gate_ids,
+            "suites": self.collected.suites,
             "usage_error": self.usage_error,
             "made_with": self.recorder.made_with.to_json(),
             "second": self.recorder.second.to_json() if self.recorder.second else None,
@@ -99,6 +116,7 @@ class Run:
     def add_worker(self, output: Mapping[str, Any]) -> list[str]:
         """Add the output of a worker. Return the node ids of its gates."""
         self.request.tasks.update(dict.fromkeys(output["tasks"]))
+        self.collected.suites.update(output["suites"])
         self.usage_error = self.usage_error or output["usage_error"]
         self.recorder.made_with.add(MadeWith.from_json(output["made_with"]))
         if output["second"]:
@@ -113,16 +131,21 @@ class Run:
     def results(self) -> Results:
         """The records and the expected items. Gates use them after the last item."""
         version = self.recorder.version + len(self.recorder.skipped)
+        stop = self.early_stop.state if self.early_stop else None
+        version += len(stop.left_out) if stop else 0
         if self._results is None or self._results[0] != version:
-            self._results = version, self._collect_results()
+            self._results = version, self._collect_results(stop)
         return self._results[1]
 
-    def _collect_results(self) -> Results:
+    def _collect_results(self, stop: StopState | None) -> Results:
+        """Return the results, those of the items before the `stop` of a run that was stopped early."""
         from pytest_qbench.metrics.results import Results
         from pytest_qbench.session.fingerprint import run_fingerprint
 
         request, settings = self.request, self.request.settings
         expected, measured = request.expected, self.recorder.measured
+        if stop is not None:
+            expected = {key: item for key, item in expected.items() if key not in stop.left_out}
         made_with = self.recorder.all_made_with
         left_out = [entry for d in request.datasets if d.task in request.tasks for entry in d.left_out]
         left_out += request.unread
@@ -134,6 +157,7 @@ class Run:
             tuple(left_out),
             frozenset(task for task in request.tasks if not any(task == t for t, _ in expected)),
             is_narrowed=settings.limit is not None or settings.datasets is not None,
+            stop=stop,
         )
 
     @property
@@ -173,4 +197,29 @@ class Run:
         from pytest_qbench.baseline.baseline import Baseline
 
         stored = self.stored_baseline
+        return align(stored, self.request.expected) if isinstance(stored, Baseline) else stored
+
+    @cached_property
+    def stored_anchor(self) -> Baseline | MissingBaseline:
+        """The anchor of the stored baseline, which may be that baseline, or the reason why there is none."""
+        from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
+        from pytest_qbench.baseline.store import read_anchor
+
+        stored = self.stored_baseline
+        if not isinstance(stored, Baseline):
+            return stored
+        try:
+            return read_anchor(stored)
+        except UsageError as e:
+            return MissingBaseline(str(e), is_broken=True)
+
+    @cached_property
+    def anchor(self) -> Baseline | MissingBaseline:
+        """The anchor with the ids of this run's items, or the reason why there is none."""
+        from pytest_qbench.baseline.align import align
+        from pytest_qbench.baseline.baseline import Baseline
+
+        stored = self.stored_anchor
+        if stored is self.stored_baseline:
+            return self.baseline
         return align(stored, self.request.expected) if isinstance(stored, Baseline) else stored

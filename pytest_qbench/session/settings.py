@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from pytest_qbench.baseline.remote import BASELINES, RemoteStore, is_address
 from pytest_qbench.data.option_order import order_name
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import TASKS
@@ -40,6 +41,8 @@ class Settings:
     protocol: Protocol
     words: tuple[str, ...]
     batch_size: int | None
+    repeats: int
+    early_stop: bool
     blind: bool
     shuffle_options: bool
     judge: str | None
@@ -59,12 +62,17 @@ class Settings:
     shard: tuple[int, int] | None
     ray: str | None
     baseline_dir: Path
+    baseline_store: RemoteStore | None
     baseline: str | None
     update_baseline: bool
     accept_regression: bool
     accept_lost_items: bool
+    new_anchor: bool
+    reason: str | None
+    nights: int
     gates: bool
     strict: bool
+    why: bool
     json: Path | None
     html: Path | None
     md: Path | None
@@ -186,6 +194,7 @@ def read_settings(config: pytest.Config) -> Settings:
     """Return the options, checked. Raises `UsageError` with a message of one line."""
     batch = _value(config, "qbench_batch_size")
     datasets = _value(config, "qbench_datasets")
+    baselines: str = _value(config, "qbench_baseline_dir") or BASELINES
     gated = not any(_value(config, f"qbench_{name}") for name in ("blind", "shuffle_options", "no_gates", "shard"))
     settings = Settings(
         rootdir=config.rootpath,
@@ -207,6 +216,8 @@ def read_settings(config: pytest.Config) -> Settings:
         protocol=cast("Protocol", _choice(config, "qbench_protocol", "default", PROTOCOLS)),
         words=_words(_value(config, "qbench_words")),
         batch_size=None if batch in (None, "auto") else _number(config, "qbench_batch_size", 0, 1),
+        repeats=_number(config, "qbench_repeats", 1, 1),
+        early_stop=bool(_value(config, "qbench_early_stop")),
         blind=bool(_value(config, "qbench_blind")),
         shuffle_options=bool(_value(config, "qbench_shuffle_options")),
         judge=_value(config, "qbench_judge"),
@@ -226,14 +237,19 @@ def read_settings(config: pytest.Config) -> Settings:
         shard=_shard(_value(config, "qbench_shard")),
         ray=_value(config, "qbench_ray"),
         # Relative to rootdir also on the command line, because CI calls pytest from any folder.
-        baseline_dir=config.rootpath / (_value(config, "qbench_baseline_dir") or "baselines"),
+        baseline_dir=config.rootpath / (BASELINES if is_address(baselines) else baselines),
+        baseline_store=RemoteStore(baselines) if is_address(baselines) else None,
         baseline=_value(config, "qbench_baseline"),
         update_baseline=bool(_value(config, "qbench_update_baseline")),
         accept_regression=bool(_value(config, "qbench_accept_regression")),
         accept_lost_items=bool(_value(config, "qbench_accept_lost_items")),
+        new_anchor=bool(_value(config, "qbench_new_anchor")),
+        reason=" ".join((_value(config, "qbench_reason") or "").split()) or None,
+        nights=_number(config, "qbench_nights", 1, 1),
         gates=not _value(config, "qbench_no_gates"),
         # If the configuration sets --qbench-strict, control runs and runs without gates are still allowed.
         strict=bool(config.getoption("qbench_strict") or (_value(config, "qbench_strict") and gated)),
+        why=bool(_value(config, "qbench_why")),
         json=_path(config, "qbench_json"),
         html=_path(config, "qbench_html"),
         md=_path(config, "qbench_md"),
@@ -258,7 +274,15 @@ def read_settings(config: pytest.Config) -> Settings:
             "--qbench-strict and --qbench-shuffle-options (a run with shuffled options gates nothing)",
         ),
     )
-    for contradicts, which in contradictions:
+    not_gated = (
+        (settings.update_baseline, "--qbench-update-baseline (a stopped run is no baseline)"),
+        (not settings.gates, "--qbench-no-gates"),
+        (settings.blind, "--qbench-blind"),
+        (settings.shuffle_options, "--qbench-shuffle-options"),
+        (settings.shard, "--qbench-shard"),
+    )
+    of_early_stop = [(settings.early_stop and other, f"--qbench-early-stop and {name}") for other, name in not_gated]
+    for contradicts, which in (*contradictions, *of_early_stop):
         if contradicts:
             raise UsageError(f"{which} contradict each other: drop one")
     if settings.baseline and Path(settings.baseline).name != settings.baseline:
@@ -270,7 +294,15 @@ def read_settings(config: pytest.Config) -> Settings:
     for accepts, option in (
         (settings.accept_regression, "--qbench-accept-regression"),
         (settings.accept_lost_items, "--qbench-accept-lost-items"),
+        (settings.new_anchor, "--qbench-new-anchor"),
+        (settings.reason is not None, "--qbench-reason"),
     ):
         if accepts and not settings.update_baseline:
             raise UsageError(f"{option} needs --qbench-update-baseline")
+    for accepts, option in (
+        (settings.accept_regression, "--qbench-accept-regression"),
+        (settings.new_anchor, "--qbench-new-anchor"),
+    ):
+        if accepts and settings.reason is None:
+            raise UsageError(f'{option} needs --qbench-reason="why"; the baseline keeps it')
     return settings

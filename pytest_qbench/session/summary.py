@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pytest_qbench.baseline.baseline import MissingBaseline
+from pytest_qbench.baseline.store import head_digest
 from pytest_qbench.gates.comparison import drifts
 from pytest_qbench.items import TASKS
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import Record
 from pytest_qbench.report.run_summary import run_summary
+from pytest_qbench.report.since_anchor import anchor_state
 from pytest_qbench.runs.summary import Summary
 from pytest_qbench.runs.summary_parts import DataState, RayReport
 from pytest_qbench.session.blind_counterpart import accuracy_with_and_without_images
@@ -35,6 +37,8 @@ def verdict_line(run: Run, results: Results) -> str:
     measured = {item.task for item in results.expected.values()}
     absent = [task for task in TASKS if task not in measured]
     note = f" (not measured: {', '.join(absent)})" if absent else ""
+    if results.stop is not None:
+        note = f" ({results.stop}){note}"
     if failures := gating.failures():
         return f"{'; '.join(failures)}{note}"
     if run.not_measured:
@@ -80,10 +84,11 @@ def summarize(
         verdict=(verdict := verdict_line(run, results)),
     )  # fmt: skip
     written = str(update.written) if update and update.written else None
+    written_digest = head_digest(update.written) if update and update.written else None
     return replace(
         shared,
         commit=commit(),
-        baseline=replace(shared.baseline, written=written),
+        baseline=replace(shared.baseline, written=written, written_digest=written_digest),
         sight=accuracy_with_and_without_images(results, baseline, run.recorder.folder.path),
         usage=run.endpoints.usage,
         ray=RayReport.from_json(run.ray_report) if run.ray_report else None,
@@ -95,6 +100,8 @@ def summarize(
         submissions=tuple(submissions),
         seconds=round(seconds, 3),
         resumed=run.recorder.resumed,
+        anchor=anchor_state(results, baseline, run.anchor),
+        suites=dict(sorted(run.collected.suites.items())),
     )
 
 

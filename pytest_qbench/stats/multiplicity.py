@@ -19,3 +19,20 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
         adjusted[index] = largest
     return adjusted
+
+
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """Return adjusted p-values for the false discovery rate (Benjamini & Hochberg 1995), in the order of `p_values`.
+
+    Rejecting those below a level keeps the expected share of false rejections below it, for independent tests and for
+    positively dependent ones (Benjamini & Yekutieli 2001). Raises ValueError for p-values outside [0, 1].
+    """
+    if not all(0 <= p <= 1 for p in p_values):
+        raise ValueError(f"not p-values: {[p for p in p_values if not 0 <= p <= 1]}")
+    count = len(p_values)
+    adjusted = [0.0] * count
+    smallest = 1.0
+    for rank, index in reversed(list(enumerate(sorted(range(count), key=p_values.__getitem__), 1))):
+        smallest = min(smallest, p_values[index] * count / rank)
+        adjusted[index] = smallest
+    return adjusted

@@ -16,6 +16,7 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from pytest_qbench.stats.design_effect import design_effect, mean_possible_loss, unseen_fraction, unseen_items
 from pytest_qbench.stats.intervals import POWER, clustered_half_width, mean_interval, normal_quantile, skewed_quantiles
+from pytest_qbench.stats.permuted_passes import permuted_p_value
 from pytest_qbench.stats.power import items_to_pass, mcnemar_mde
 from pytest_qbench.stats.resampling import Floats, finite, group_codes
 from pytest_qbench.stats.sign_flips import flip_bound, flip_p_value
@@ -30,7 +31,8 @@ class Paired:
     right/wrong answers that differ, None for other metrics. `effect` is the design effect: n / `effect` is the
     effective number of items. `possible_loss` is how much a changed item can lose (`mean_possible_loss`), 0 where it is
     unknown. `test` names the test behind the p-values. `sums` are the groups' changes for a sign-flip test, None for
-    another test.
+    another test. `passes` are the groups' totals of all passes with the number of the candidate's, for items that were
+    asked several times.
     """
 
     delta: float
@@ -46,6 +48,7 @@ class Paired:
     possible_loss: float = 0.0
     test: str = ""
     sums: Floats | None = field(default=None, repr=False, compare=False)
+    passes: tuple[Floats, int] | None = field(default=None, repr=False, compare=False)
 
     @property
     def two_sided_p(self) -> float:
@@ -55,8 +58,14 @@ class Paired:
     def alarm_chance(self, margin: float) -> float:
         """Return the probability that an unchanged model shows a drop beyond `margin`, given the sizes of the changes.
 
-        It comes from random sign flips; for another test from the t distribution at the standard error.
+        It comes from random sign flips or permuted passes; for another test from the t distribution at the standard
+        error.
         """
+        if self.passes is not None:
+            totals, drawn = self.passes
+            others = totals.shape[1] - drawn
+            total = (float(totals.sum()) / others - margin * self.n) / (1 / drawn + 1 / others)
+            return permuted_p_value(totals, drawn, total)
         if self.sums is not None:
             return flip_p_value(self.sums, -margin * self.n)
         if not self.error > 0:

@@ -69,9 +69,7 @@ def test_a_mixture_of_two_baselines_is_refused(tmp_path: Path) -> None:
 
 
 def test_noise_floor_and_fingerprint_survive_a_round_trip(tmp_path: Path) -> None:
-    noise = NoiseFloor(
-        "batch size 8, bfloat16", {"assessment.drift": {"mini_a": {"mini_a/1": 1e-5, "mini_a/2": 0.1 + 0.2}}}
-    )
+    noise = NoiseFloor("batch size 8, bfloat16", {"assessment.drift": {"mini_a": {"mini_a/1": 1e-5, "mini_a/2": 0.3}}})
     back = read_baseline(write_baseline(tmp_path, "x", run(), noise))
     assert back.noise == noise
     assert back.fingerprint == run().fingerprint

@@ -101,6 +101,17 @@ def test_datasets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert listed()["koniq"].split()[3] != hash_
 
 
+def test_a_folder_without_a_dataset_is_an_error_that_names_its_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mos.csv").write_text("name,mos\na.png,3\nb.png,4\n")
+    assert main(["datasets", f"--data={tmp_path}"]) == 1
+    out = capsys.readouterr().out
+    assert "no dataset found" in out
+    assert "not read: mos.csv: " in out
+    assert "mini" not in out
+
+
 def test_missing_data(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["datasets", "--data=nowhere"]) == 4
     assert "nowhere" in capsys.readouterr().err

@@ -79,8 +79,8 @@ def test_a_transient_failure_costs_one_retry(first: Reply) -> None:
 @pytest.mark.parametrize("always", FIRST_FAILS.values(), ids=FIRST_FAILS.keys())
 def test_a_permanent_failure_ends_at_the_deadline_with_an_error_that_names_the_endpoint(always: Reply) -> None:
     began = time.monotonic()
-    found, server, _ = ask(lambda body, attempt: always, timeout=0.3)
-    assert time.monotonic() - began < 5  # far above 0.3 s, far below the waits that servers ask for
+    found, server, _ = ask(lambda body, attempt: always, timeout=1.0)
+    assert time.monotonic() - began < 5  # far above 1 s, far below the waits that servers ask for
     (error,) = found
     assert isinstance(error, EndpointError)
     assert f"m at {server.url.split('/')[2]}: " in str(error)
@@ -88,20 +88,30 @@ def test_a_permanent_failure_ends_at_the_deadline_with_an_error_that_names_the_e
 
 
 def test_a_server_that_hangs_is_given_up_at_the_deadline() -> None:
-    (error,), server, _ = ask(lambda body, attempt: Reply(GOOD, delay=30), timeout=0.5)
+    (error,), server, _ = ask(lambda body, attempt: Reply(GOOD, delay=30), timeout=1.5)
     assert isinstance(error, EndpointError)
-    assert "no reply within 0.5 s (--qbench-timeout)" in str(error)
+    assert "no reply within 1.5 s (--qbench-timeout)" in str(error)
     assert len(server.bodies) == 1
 
 
 @pytest.mark.parametrize(
     "headers", [{"retry-after": "90"}, {"retry-after": "Wed, 21 Oct 2099 07:28:00 GMT"}, {"retry-after-ms": "90000"}]
 )
-def test_a_wait_longer_than_the_time_left_fails_at_once(headers: dict[str, str]) -> None:
-    (error,), server, _ = ask(lambda body, attempt: Reply({"error": "limit"}, 429, headers), timeout=2)
+def test_a_wait_longer_than_the_time_left_lasts_as_long_as_the_deadline_allows(headers: dict[str, str]) -> None:
+    times: list[float] = []
+
+    def answer(body: dict[str, Any], attempt: int) -> Reply:
+        times.append(time.monotonic())
+        return Reply({"error": "limit"}, 429, headers)
+
+    (error,), _, _ = ask(answer, timeout=1)
     assert isinstance(error, EndpointError)
+    assert error.may_pass
     assert "HTTP 429: limit; the server asks to wait" in str(error)
-    assert len(server.bodies) == 1
+    assert len(times) in (2, 3)
+    assert times[1] - times[0] >= 0.3  # most of the second, not a retry at once
+    (reply,), _, _ = ask(lambda body, attempt: GOOD if attempt > 1 else answer(body, attempt), timeout=1)
+    assert reply.choices[0].text == "fine"
 
 
 def test_no_request_is_sent_while_the_rate_limit_lasts() -> None:
@@ -216,7 +226,7 @@ def test_the_key_is_sent_but_appears_nowhere_else(
     reply: Reply, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     caplog.set_level("DEBUG")
-    found, server, client = ask(lambda body, attempt: reply, timeout=0.4, cache=tmp_path)
+    found, server, client = ask(lambda body, attempt: reply, timeout=1.5, cache=tmp_path)
     assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
     output = repr(found) + str(found[0]) + caplog.text + repr(client.__dict__)
     output += "".join(path.read_bytes().decode("latin1") for path in tmp_path.iterdir())
@@ -375,7 +385,7 @@ def test_impossible_usage_figures_count_as_missing(usage: object) -> None:
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-1e999", "1", "1e308", str(10**400)])
 def test_an_impossible_log_probability_makes_the_reply_an_error(text: str) -> None:
     body = json.dumps(completion("A", logprobs={"content": [{"token": "A", "logprob": "X"}]})).replace('"X"', text)
-    (found,), _, _ = ask(lambda body_, attempt: Reply(body.encode()), timeout=0.3)
+    (found,), _, _ = ask(lambda body_, attempt: Reply(body.encode()), timeout=1.0)
     assert isinstance(found, ItemError)
 
 

@@ -53,6 +53,21 @@ def test_bounds_may_be_numbers_of_numpy() -> None:
     check_bounds("perception.accuracy", np.float32(0.01), Fraction(1, 2), None)
 
 
+@pytest.mark.parametrize("name", DRIFTS)
+def test_a_drift_takes_a_maximum_alone(name: str) -> None:
+    check_bounds(name, None, None, 0.02)
+    for bounds in [(0.01, None, None), (None, 0.1, None), (0.01, None, 0.02), (None, 0.01, 0.02)]:
+        with pytest.raises(ValueError, match="takes maximum= alone"):
+            check_bounds(name, *bounds)
+
+
+def test_a_margin_of_any_drop_names_an_example_of_its_own_scale() -> None:
+    with pytest.raises(ValueError, match=r"give less than 0\.5, such as 0\.01 for one point$"):
+        check_bounds("perception.accuracy", 0.5, None, None)
+    with pytest.raises(ValueError, match=r"give less than 3$"):
+        check_bounds("description.sum", 3, None, None)
+
+
 def test_a_minimum_above_the_maximum_is_refused() -> None:
     with pytest.raises(ValueError, match="is above maximum"):
         check_bounds("perception.accuracy", None, 0.9, 0.8)

@@ -150,6 +150,11 @@ def test_the_fit_raises_plcc_for_any_rising_curve(curve: Callable[[np.ndarray], 
     assert np.mean((logistic_fit(x, y) - y) ** 2) <= np.mean((np.polyval(np.polyfit(x, y, 1), x) - y) ** 2) * (1 + 1e-4)
 
 
+def test_the_fit_follows_a_step() -> None:
+    x = np.linspace(0, 1, 1000)
+    assert plcc(logistic_fit(x, x > 0.5), x > 0.5) > 0.9999
+
+
 def test_the_fit_does_not_raise_plcc_for_reversed_ranks() -> None:
     x = np.linspace(0, 1, 50)
     with pytest.raises(Undefined, match="do not rise"):

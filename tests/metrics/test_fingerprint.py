@@ -152,3 +152,12 @@ def test_a_projects_change_of_prompts_leaves_the_conditions_of_records_alone() -
         "perception", made()
     )
     assert Fingerprint.from_json(altered.to_json()) == altered
+
+
+def test_a_baseline_of_an_endpoint_that_does_not_say_how_images_were_sent_sent_them_as_png() -> None:
+    def of(**more: str) -> Fingerprint:
+        return Fingerprint(model={"backend": "openai", "name": "m", **more})
+
+    assert other_differences(of(), of(images="files")) == ["model.images: png -> files"]
+    assert other_differences(of(), of(images="png")) == []
+    assert other_differences(Fingerprint(model={"name": "m"}), Fingerprint(model={"name": "m"})) == []

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +18,9 @@ from PIL import Image
 
 from pytest_qbench.endpoints.event_loop import Endpoints
 from pytest_qbench.errors import ItemError, ModelError, UsageError
+from pytest_qbench.items import FileImage
 from pytest_qbench.models import load_model, parse_spec
+from pytest_qbench.models.images import LazyImage, LazyImages
 from pytest_qbench.models.openai import OpenAIModel
 from pytest_qbench.prompts import RATE_PREFIX, Prompt
 from pytest_qbench.records import CUT, Response
@@ -58,7 +63,11 @@ class Vllm:
         if body.get("return_token_ids"):
             reply["prompt_token_ids"] = ids
         if "prompt_logprobs" in body:
-            reply["prompt_logprobs"] = [None, *({str(i): {"logprob": self.logprob(i)}} for i in ids[1:])]
+            texts = {i: word for word in text_of(body).split() for i in self.ids(word)}
+            reply["prompt_logprobs"] = [
+                None,
+                *({str(i): {"logprob": self.logprob(i), "decoded_token": texts.get(i, "?")}} for i in ids[1:]),
+            ]
         if body.get("logprobs"):
             named = [{"token": f"token_id:{i}", "logprob": self.logprob(i)} for i in body.get("logprob_token_ids", ())]
             reply["choices"][0]["logprobs"] = {"content": [{"token": "x", "logprob": -0.1, "top_logprobs": named}]}
@@ -124,6 +133,34 @@ def test_system_text_and_images_stand_where_the_prompt_has_them() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "refused, args, images",
+    [
+        ((), {}, "files"),
+        (("image/webp",), {}, "files, but webp as png"),
+        (("image/jpeg", "image/webp"), {}, "files, but jpeg and webp as png"),
+        ((), {"images": "png"}, "png"),
+    ],
+)
+def test_the_probe_finds_the_formats_that_the_server_reads(
+    tmp_path: Path, refused: tuple[str, ...], args: dict[str, str], images: str
+) -> None:
+    def answer(body: dict[str, Any], attempt: int) -> Any:
+        if any(url.startswith(f"data:{kind}") for url in images_of(body) for kind in refused):
+            return Reply({"error": {"message": "Failed to load image"}}, 400)
+        return completion("x", usage={"prompt_tokens": 5 + 9 * len(images_of(body))})
+
+    photo(1).save(tmp_path / "one.webp", lossless=True)
+    shown = Prompt("k", "Q?", LazyImages([LazyImage(FileImage(tmp_path, "images", "one.webp"))]))
+    with served(answer, **args) as (model, server):
+        model.probe(["description"], "generate", WORDS)
+        assert model.generate([shown], 4) == ["x"]
+        assert model.describe()["images"] == images
+    (url,) = images_of(server.bodies[-1])
+    assert url.startswith(f"data:image/{'webp' if images == 'files' else 'png'};")
+    assert np.array_equal(decoded_images(server.bodies[-1])[0].convert("RGB"), photo(1))
+
+
 @pytest.mark.parametrize("pixels, size", [(None, (16, 12)), ("192", (16, 12)), ("48", (8, 6))])
 def test_images_are_scaled_down_only_with_max_pixels(pixels: str | None, size: tuple[int, int]) -> None:
     args = {"max_pixels": pixels} if pixels else {}
@@ -183,7 +220,69 @@ def test_the_likelihood_of_an_option_sums_over_its_tokens_as_the_reply() -> None
         rows = model.option_loglikelihoods(prompts(2), options)
     expected = [[math.fsum(Vllm.logprob(i) for i in Vllm.ids(option)) for option in own] for own in options]
     assert rows == [pytest.approx(row) for row in expected]
-    assert sum(bool(images_of(body)) for body in server.bodies) == 5
+    asked = [body for body in server.bodies if images_of(body)]
+    # One request for Yes and No; for the others one for each inner node: "", "Very", "Not", "Not blurry", "Not blurry at".
+    assert len(asked) == 1 + 5
+    assert not any("prompt_logprobs" in body for body in asked)
+    begun = sorted(str(body["messages"][1]["content"]) for body in asked if len(body["messages"]) > 1)
+    assert begun == ["Not", "Not blurry", "Not blurry at", "Very"]
+
+
+class Cached(Vllm):
+    """A server with a prefix cache of blocks, which counts the tokens that it computes. An image has 576 tokens."""
+
+    def __init__(self, *drops: str) -> None:
+        super().__init__(*drops)
+        self.blocks, self.computed = set[tuple[int, ...]](), 0
+
+    def __call__(self, request: dict[str, Any], attempt: int) -> Any:
+        reply = super().__call__({**request, "return_token_ids": True, "prompt_logprobs": 0}, attempt)
+        ids = list(reply["prompt_token_ids"])
+        for url in images_of(request):
+            ids[1:2] = [int.from_bytes(hashlib.sha256(url.encode()).digest()[:6], "big")] * 576
+        starts = [tuple(ids[:end]) for end in range(16, len(ids), 16)]
+        known = 0 if "prompt_logprobs" in request else sum(start in self.blocks for start in starts)  # as vLLM
+        self.blocks.update(starts)
+        self.computed += len(ids) - 16 * known
+        for name, value in (("return_token_ids", "prompt_token_ids"), ("prompt_logprobs", "prompt_logprobs")):
+            if name not in request or name in self.drops:
+                del reply[value]
+        return reply
+
+
+@pytest.mark.parametrize("drops, most", [((), 1.15), (("logprob_token_ids",), 4.0)])
+def test_a_question_takes_one_prefill_where_the_server_names_tokens(drops: tuple[str, ...], most: float) -> None:
+    options = [("Yes", "No"), ("Good", "Fair", "Poor"), ("Very blurry", "Not blurry at all", "Fine", "Not dark")] * 4
+    with served(server_side := Cached(*drops)) as (model, _):
+        model.probe(["perception"], "likelihood", WORDS)
+        model.option_loglikelihoods(prompts(0), [])
+        server_side.computed = 0
+        rows = model.option_loglikelihoods(prompts(12), options)
+        prefills = server_side.computed / (12 * (576 + 5))
+    expected = [[math.fsum(Vllm.logprob(i) for i in Vllm.ids(option)) for option in own] for own in options]
+    assert rows == [pytest.approx(row) for row in expected]
+    assert prefills <= most
+    assert (prefills > 2) == bool(drops)
+
+
+def test_an_option_whose_tokens_do_not_begin_alone_is_asked_for_as_a_whole() -> None:
+    """The server reads "Not blurry" as other tokens than the first two of "Not blurry at all"."""
+
+    class Merging(Vllm):
+        @staticmethod
+        def ids(text: str) -> list[int]:
+            return Vllm.ids(re.sub(r"Not blurry$", "Not_blurry", text))
+
+    option = "Not blurry at all"
+    with served(Merging()) as (model, server):
+        model.probe(["perception"], "likelihood", WORDS)
+        server.bodies.clear()
+        for _ in range(2):
+            (row,) = model.option_loglikelihoods(prompts(1), [(option, "Yes")])
+            assert row == pytest.approx(
+                [math.fsum(map(Vllm.logprob, Vllm.ids(option))), Vllm.logprob(Vllm.ids("Yes")[0])]
+            )
+    assert sum("prompt_logprobs" in body and bool(images_of(body)) for body in server.bodies) == 2
 
 
 @pytest.mark.parametrize(

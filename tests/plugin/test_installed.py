@@ -42,7 +42,7 @@ def test_the_suites_run_from_the_package(installed: Path, tmp_path: Path) -> Non
     assert "40 items, all read" in done.stdout
     workers = run(installed, tmp_path, *args, "--qbench-update-baseline", "-q", "-n2")
     assert workers.returncode == 0, workers.stdout + workers.stderr
-    assert "BASELINE RECORDED: random-0" in workers.stdout
+    assert "BASELINE RECORDED: random-0@mini" in workers.stdout
 
 
 def test_the_wheel_contains_baseline_data_and_model(installed: Path, tmp_path: Path) -> None:

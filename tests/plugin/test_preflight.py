@@ -19,7 +19,7 @@ RUN = (*SMALL, "-p", "no:cacheprovider")
 
 @pytest.fixture
 def recorded(project: pytest.Pytester) -> pytest.Pytester:
-    """A project with the baseline `random-0`."""
+    """A project with the baseline `random-0@mini`."""
     record_baseline(project)
     return project
 
@@ -33,9 +33,9 @@ def runs(project: pytest.Pytester) -> int:
 def test_a_baseline_that_cannot_be_compared_is_one_line_before_the_first_item(
     recorded: pytest.Pytester, workers: tuple[str, ...], damage: str
 ) -> None:
-    head = recorded.path / "baselines" / "random-0" / "baseline.yaml"
+    head = recorded.path / "baselines" / "random-0@mini" / "baseline.yaml"
     args, expected = {
-        "name": (("--qbench-baseline=nope",), "not in baselines/ (baselines: random-0, tiny)"),
+        "name": (("--qbench-baseline=nope",), "not in baselines/ (baselines: random-0@mini, tiny)"),
         "seal": ((), "was changed since it was recorded"),
         "merge": ((), "baseline.yaml"),
         "answer": (("--qbench-answer=likelihood",), "answer: generate -> likelihood"),
@@ -54,7 +54,7 @@ def test_a_baseline_that_cannot_be_compared_is_one_line_before_the_first_item(
 def test_other_items_end_the_session_as_not_measured(recorded: pytest.Pytester) -> None:
     result = recorded.runpytest_subprocess("--qbench-model=random:0", "-p", "no:cacheprovider")
     assert result.ret == 10
-    result.stdout.fnmatch_lines(["NOT MEASURED: * of 450 perception items are not in baseline random-0 (first: *"])
+    result.stdout.fnmatch_lines(["NOT MEASURED: * of 450 perception items are not in baseline random-0@mini (first: *"])
     assert runs(recorded) == 1
     floor = "def test_floor(qbench_gate):\n    qbench_gate('perception.accuracy', minimum=0.05)\n"
     suite = recorded.path / "test_perception.py"
@@ -70,14 +70,14 @@ def test_the_header_tells_baseline_gates_and_duration(recorded: pytest.Pytester)
     result.stdout.fnmatch_lines(
         [
             "qbench: model random:0, data mini *",
-            "qbench: baseline random-0 (* 20*, 160 items)",
+            "qbench: baseline random-0@mini (* 20*, 160 items)",
             "qbench: 160 items; gates: assessment.srcc margin 0.01, description.sum margin 0.06, "
             "perception.accuracy margin 0.01; about * s, by the run of *",
         ]
     )
     result = recorded.runpytest_subprocess("--qbench-model=random:1", "--qbench-limit=40", "--co")
     result.stdout.fnmatch_lines(
-        ["qbench: baseline none: no baseline 'random-1' in baselines/; accept this model with: *"]
+        ["qbench: baseline none: no baseline 'random-1@mini' in baselines/; accept this model with: *"]
     )
     assert "about" not in result.stdout.str()
 
@@ -101,7 +101,7 @@ def test_a_model_has_a_baseline_for_each_of_its_data(recorded: pytest.Pytester) 
     missing.stdout.fnmatch_lines(["qbench: baseline none: no baseline 'random-0@lab' in baselines/*"])
     again = recorded.runpytest_subprocess(*suite, "--qbench-update-baseline")
     assert again.ret == 0, again.stdout.str()
-    assert {path.name for path in (recorded.path / "baselines").iterdir()} == {"random-0", "random-0@lab"}
+    assert {path.name for path in (recorded.path / "baselines").iterdir()} == {"random-0@mini", "random-0@lab"}
     recorded.runpytest_subprocess(*suite).stdout.fnmatch_lines(["qbench: baseline random-0@lab (*, 40 items)"])
 
 

@@ -34,7 +34,7 @@ def summary(project: pytest.Pytester) -> dict[str, Any]:
 def record_baseline(project: pytest.Pytester, *args: str) -> None:
     result = project.runpytest_subprocess(*SMALL, "--qbench-update-baseline", *args)
     assert result.ret == 0, result.stdout.str()
-    result.stdout.fnmatch_lines(["baseline recorded: *random-0"])
+    result.stdout.fnmatch_lines(["baseline recorded: *random-0@mini"])
 
 
 @BOTH
@@ -43,7 +43,7 @@ def test_without_a_baseline_the_gates_are_invalid_and_name_the_option_that_recor
 ) -> None:
     result = project.runpytest_subprocess(*SMALL, "--qbench-json=s.json", *workers)
     assert result.ret == 10
-    result.stdout.fnmatch_lines(["*no baseline 'random-0'*--qbench-update-baseline*", "INVALID: *"])
+    result.stdout.fnmatch_lines(["*no baseline 'random-0@mini'*--qbench-update-baseline*", "INVALID: *"])
     found = summary(project)
     assert {g["verdict"] for g in found["gates"]} == {"invalid"}
     assert found["items"] == {"total": 160, "scored": 160, "unparsed": 0, "errors": 0, "cut": 0}
@@ -109,7 +109,7 @@ def test_another_model_regresses_against_the_baseline(project: pytest.Pytester, 
     assert refused.ret == 1
     refused.stdout.fnmatch_lines(["baseline not recorded: assessment.srcc regressed*"])
     assert project.runpytest_subprocess(*SMALL, *workers).ret == 1
-    record_baseline(project, "--qbench-accept-regression", *workers)
+    record_baseline(project, "--qbench-accept-regression", "--qbench-reason=a test", *workers)
     assert project.runpytest_subprocess(*SMALL, *workers).ret == 0
 
 
@@ -192,7 +192,7 @@ def test_an_item_can_be_selected_by_its_node_id(project: pytest.Pytester) -> Non
 
 def test_an_inconclusive_gate_warns_and_fails_when_strict(project: pytest.Pytester) -> None:
     record_baseline(project)
-    path = project.path / "baselines" / "random-0" / "perception.mini.jsonl"
+    path = project.path / "baselines" / "random-0@mini" / "perception.mini.jsonl"
     text = path.read_text().splitlines()
     # Change two stored answers to correct ones. The run then loses two items, too few for a verdict.
     for i in [i for i, row in enumerate(text) if '"status": "wrong"' in row][:2]:
@@ -298,7 +298,7 @@ def test_a_judge_from_a_fixture_of_the_project(project: pytest.Pytester, workers
 
 def test_a_baseline_is_not_replaced_by_one_with_fewer_items(project: pytest.Pytester) -> None:
     record_baseline(project)
-    before = sorted(p.name for p in (project.path / "baselines" / "random-0").iterdir())
+    before = sorted(p.name for p in (project.path / "baselines" / "random-0@mini").iterdir())
     for less, why in (
         (("test_perception.py",), "it also holds assessment mini_a"),
         (("--deselect", "test_perception.py::test_accuracy"), "no gate judged perception"),
@@ -306,7 +306,7 @@ def test_a_baseline_is_not_replaced_by_one_with_fewer_items(project: pytest.Pyte
         result = project.runpytest_subprocess(*SMALL, "--qbench-update-baseline", *less)
         assert result.ret == 1
         result.stdout.fnmatch_lines([f"baseline not recorded: *{why}*"])
-    assert sorted(p.name for p in (project.path / "baselines" / "random-0").iterdir()) == before
+    assert sorted(p.name for p in (project.path / "baselines" / "random-0@mini").iterdir()) == before
 
 
 def test_a_gate_that_did_not_run_is_reported(project: pytest.Pytester) -> None:

@@ -112,8 +112,8 @@ def test_unwritable_baseline_folder(project: pytest.Pytester) -> None:
     Path(project.path / "baselines").touch()
     assert_usage(project.runpytest_subprocess(*SMALL, "--qbench-update-baseline"), "is not a folder")
     Path(project.path / "baselines").unlink()
-    project.mkdir("baselines").joinpath("random-0").touch()
+    project.mkdir("baselines").joinpath("random-0@mini").touch()
     result = project.runpytest_subprocess(*SMALL, "--qbench-update-baseline")
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["*--qbench-baseline-dir=*random-0 cannot be written*"])
-    assert [p.name for p in (project.path / "baselines").iterdir()] == ["random-0"]
+    result.stdout.fnmatch_lines(["*--qbench-baseline-dir=*random-0@mini cannot be written*"])
+    assert [p.name for p in (project.path / "baselines").iterdir()] == ["random-0@mini"]

@@ -62,7 +62,7 @@ def test_drift_only_warns_unless_a_gate_limits_it(project: pytest.Pytester, work
     project.makeconftest(MODEL.replace("SHIFT", "0.0"))
     recorded = project.runpytest_subprocess(*args, "--qbench-update-baseline")
     assert recorded.ret == 0, recorded.stdout.str()
-    head = (project.path / "baselines" / "shifted" / "baseline.yaml").read_text()
+    head = (project.path / "baselines" / "shifted@mini" / "baseline.yaml").read_text()
     assert "how: batch size 8, another" in head
     again = project.runpytest_subprocess(*args, "-v")
     assert again.ret == 0
@@ -196,7 +196,7 @@ def test_a_failing_gate_prints_its_metrics_and_the_lost_items(project: pytest.Py
 def test_comparing_finished_runs_gives_the_verdicts_of_their_gates(
     project: pytest.Pytester, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    base: Path = project.path / "baselines" / "oracle"
+    base: Path = project.path / "baselines" / "oracle@mini"
     for number, (forgets, status) in enumerate(((0, 0), (0, 0), (20, 1))):
         project.makeconftest(ORACLE.replace("FORGETS", str(forgets)))
         update = () if base.exists() else ("--qbench-update-baseline",)

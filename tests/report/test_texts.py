@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from pytest_qbench.escaping import one_line
-from pytest_qbench.report.finished_run import read_finished
+from pytest_qbench.report.finished_run import FinishedRun, read_finished
+from pytest_qbench.report.headline import judged_rows
 from pytest_qbench.report.markdown import code, table
 from pytest_qbench.report.terminal import section
 from tests.report.hostile import ALERT, LOST, PICTURES, QUESTIONS
@@ -34,6 +36,16 @@ def test_the_terminal_shows_the_same_text_at_every_width(run: Path, width: int) 
     assert len(row) <= width
     assert any(line.startswith("gate perception.accuracy: regressed (") for line in lines)
     assert lines[-2].endswith("/run")
+
+
+def test_the_mean_that_decides_stands_above_the_databases(run: Path) -> None:
+    finished = read_finished(run / "run")
+    gate = next(gate for gate in finished.gates if gate.name == "perception.accuracy")
+    row = gate.rows[0]
+    rows = [replace(row, dataset=name, delta=delta) for name, delta in (("a", -0.3), (None, -0.1), ("b", 0.1))]
+    gates = [replace(gate, rows=rows)]
+    judged = judged_rows(FinishedRun(finished.folder, replace(finished.summary, gates=gates)))
+    assert [one.row.dataset for one in judged if one.row] == [None, "a", "b"]
 
 
 def test_quiet_gives_few_lines_and_verbose_lists_the_flips(run: Path) -> None:

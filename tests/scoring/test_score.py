@@ -21,6 +21,7 @@ from pytest_qbench.scoring.quality import (
     THREE_LEVELS,
     argmax_score,
     level_score,
+    logit_sum_score,
     quality_score,
     word_set_score,
 )
@@ -543,3 +544,17 @@ def test_the_time_of_a_repetitive_reply_grows_linearly(again: str, monkeypatch: 
 
 def test_a_reply_longer_than_any_answer_is_unparsed() -> None:
     assert extract_answer("A " * 15_001, BLUR) == Extraction(None, "longer than any answer")
+
+
+@pytest.mark.parametrize("text", ["", "   ", "<think>so the image is dark</think>"])
+def test_a_whole_reply_without_text_is_unparsed(text: str) -> None:
+    record = score(perception(), Response(text))
+    assert (record.status, record.choice) == ("unparsed", None)
+
+
+def test_the_default_is_the_softmax_over_good_and_poor_without_halves() -> None:
+    assert Scoring().to_json() == {"words": ["good", "poor"], "temperature": 1.0}
+    assert Scoring.from_json({"words": ["good", "poor"], "temperature": 1.0}) == Scoring()
+    assert Scoring.from_json(Scoring(averages_halves=True).to_json()).averages_halves
+    logits = {"good": -1.0, "fine": -2.0, "poor": -1.5, "bad": -3.5}
+    assert logit_sum_score(logits, ["good", "fine"], ["poor", "bad"]) == pytest.approx(1 / (1 + math.exp(-2.0)))

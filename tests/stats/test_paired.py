@@ -307,3 +307,18 @@ def test_an_identical_half_does_not_hide_a_drop_of_the_mean() -> None:
     assert found.error == pytest.approx(0.0125)
     assert found.p_value == pytest.approx(t.cdf(-0.04 / 0.0125, 299), rel=1e-6)
     assert found.upper < 0
+
+
+@pytest.mark.parametrize(
+    ("deltas", "drop", "gain"), [((-0.1, -0.1), 0.0, 1.0), ((0.1, 0.1), 1.0, 0.0), ((0, 0), 1.0, 1.0)]
+)
+def test_a_mean_without_error_is_certain_of_its_direction(deltas: tuple[float, ...], drop: float, gain: float) -> None:
+    found = mean_of_comparisons([Paired(d, d, d, drop, gain, 0.0, 300, 299) for d in deltas], 0.05)
+    assert (found.delta, found.p_value, found.p_gain) == (pytest.approx(deltas[0]), drop, gain)
+
+
+@pytest.mark.parametrize(("df", "power"), [(0.5, 0.8), (1.0, 0.8), (7.0, 0.9), (math.inf, 0.8)])
+def test_the_detectable_drop_is_two_quantiles_of_the_error(df: float, power: float) -> None:
+    found = Paired(0.0, -0.1, 0.1, 1.0, 1.0, 0.02, 300, df)
+    quantile = norm.ppf if math.isinf(df) else partial(t.ppf, df=max(df, 1))
+    assert found.detectable_drop(0.05, 0.0, power) == pytest.approx(0.02 * (quantile(0.95) + quantile(power)))

@@ -39,6 +39,7 @@ def test_single_items_give_mcnemars_test_and_tangos_interval(table: tuple[int, i
     n = lost + gained + rest + 1
     found = compared(lost, gained, n, alpha)
     assert found.delta == pytest.approx((gained - lost) / n)
+    assert found.error == pytest.approx(math.sqrt(lost + gained) / n)
     assert found.p_value == pytest.approx(mid_p(lost, gained))
     assert (found.p_value < alpha) == (found.upper < 0)
     assert (found.p_gain < alpha) == (found.lower > 0)

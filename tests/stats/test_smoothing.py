@@ -113,3 +113,20 @@ def test_questions_about_one_photo_do_not_break_together() -> None:
     found = paired_smoothed(old + 0.01 * rng.normal(size=450), old, [i // 18 for i in range(450)], 0.05)
     assert found is not None
     assert -0.03 < found.lower < found.upper < 0.03
+
+
+@pytest.mark.parametrize("noise", [0.05, 0.6])
+def test_the_change_is_that_of_the_stated_formula(noise: float) -> None:
+    """h is 1.5 times the median change over 0.954, at most the 12 % quantile of the margins: both cases."""
+    new, old = runs(np.random.default_rng(8), 900, noise, 0.1)
+    wide = 1.5 * np.median(np.abs(new - old)) / 0.954
+    h = min(wide, np.quantile(np.abs(np.concatenate([new, old])), 0.12))
+    assert (h == wide) == (noise < 0.1)
+    found = paired_smoothed(new, old, range(900), 0.05)
+    assert found is not None
+    assert found.delta == pytest.approx((ndtr(new / h) - ndtr(old / h)).mean(), rel=1e-9)
+
+
+def test_margins_that_do_not_move_are_not_smoothed() -> None:
+    margins = np.random.default_rng(9).normal(2, 3, 100)
+    assert paired_smoothed(margins, margins, range(100), 0.05) is None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import pickle
 import struct
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import torch
 
 from pytest_qbench.errors import ModelError, QBenchError
+from pytest_qbench.models.checkpoint_hash import settings_hash, weights_hash
 from pytest_qbench.models.errors import FAILURES, expected_failures, loading_error, quiet
 from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.models.transformers.devices import Accelerators, Worker, choose_device
@@ -24,7 +24,6 @@ from pytest_qbench.models.transformers.text_processor import TextProcessor
 
 # Imports in functions: importing a model class from transformers takes seconds.
 
-_MIB = 1 << 20
 CLIP = "clip"
 
 
@@ -96,12 +95,20 @@ def _load(spec: ModelSpec, args: Mapping[str, str], device: torch.device, trust:
     config = AutoConfig.from_pretrained(spec.target, **common)
     text_only = not vision and _is_language_model(config)
     auto = AutoModelForCausalLM if text_only else _auto_class(spec, config, trust)
+    backend = {"backend": args["image_backend"]} if "image_backend" in args else {}
     processor = (
-        TextProcessor.load(spec.target, **common) if text_only else AutoProcessor.from_pretrained(spec.target, **common)
+        TextProcessor.load(spec.target, **common)
+        if text_only
+        else AutoProcessor.from_pretrained(spec.target, **common, **backend)
     )
     if not hasattr(processor, "image_processor"):
         raise ModelError(
             f"{spec.target} has no image processor (preprocessor_config.json): save its processor beside it"
+        )
+    if backend and (found := getattr(processor.image_processor, "backend", None)) != args["image_backend"]:
+        raise ModelError(
+            f"{spec.target} has no image processor for image_backend={args['image_backend']}, but one for {found}; "
+            "leave the argument out"
         )
     _bound_pixels(spec, processor, args)
     options: dict[str, Any] = {"dtype": pick_dtype(args.get("dtype", "auto"), device)}
@@ -209,27 +216,6 @@ def describe(spec: ModelSpec, model: Any, processor: Any, device: torch.device) 
         "image_backend": getattr(images, "backend", "unknown"),
         "versions": {name: _version(name) for name in ("transformers", "torch", "torchvision", "Pillow")},
     }
-
-
-def weights_hash(folder: Path) -> str:
-    """Return the SHA-256 of names and contents of the weight files in `folder`, 64 hex digits."""
-    return _hash_files(sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin")))
-
-
-def settings_hash(folder: Path) -> str:
-    """Return the SHA-256 of the files in `folder` that affect prompts and images, 64 hex digits."""
-    files = (file for pattern in ("*.json", "*.jinja", "*.txt", "*.model") for file in folder.rglob(pattern))
-    return _hash_files(sorted(file for file in files if file.is_file()))
-
-
-def _hash_files(files: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.name.encode())
-        with file.open("rb") as stream:
-            while block := stream.read(16 * _MIB):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def _version(package: str) -> str | None:

@@ -76,6 +76,12 @@ class TransformersModel:
         return dtype
 
     @property
+    def network(self) -> torch.nn.Module:
+        """The modules of the model, for hooks."""
+        network: torch.nn.Module = self._model
+        return network
+
+    @property
     def image_passes(self) -> int:
         """Number of forward passes of the vision tower so far."""
         return self._vision_cache.passes
@@ -186,7 +192,7 @@ class TransformersModel:
     def _perplexities(self, prompts: list[Prompt], batch: Tensors, options: list[Sequence[str]]) -> list[list[float]]:
         rows = self._option_scores(prompts, batch, options)
         with self._vision_cache.for_images(_lazy_images(prompts)):
-            asked = self.score.score_prompts(self.to_device(batch), self._image_tokens)
+            asked = self.score.score_prompts(self.to_device(batch), self.image_tokens)
         means: list[list[float]] = []
         for prompt, (total, count), row in zip(prompts, asked, rows, strict=True):
             if not math.isfinite(total):
@@ -197,7 +203,7 @@ class TransformersModel:
         return means
 
     @property
-    def _image_tokens(self) -> set[int]:
+    def image_tokens(self) -> set[int]:
         """The ids of tokens that stand for parts of an image."""
         config = self._model.config
         named = [getattr(config, key, None) for key in ("image_token_id", "image_token_index")]

@@ -21,9 +21,10 @@ from safetensors.torch import load_file, save_file
 from pytest_qbench.doctor.conformance import photo, prompts
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models import load_model, parse_spec
+from pytest_qbench.models.checkpoint_hash import weights_hash
 from pytest_qbench.models.errors import OutOfMemoryError, is_out_of_memory, item_errors, loading_error, quiet
 from pytest_qbench.models.transformers.likelihood import float32_head
-from pytest_qbench.models.transformers.loading import pick_dtype, weights_hash
+from pytest_qbench.models.transformers.loading import pick_dtype
 from pytest_qbench.models.transformers.model import TransformersModel
 from pytest_qbench.prompts import QUALITY_WORDS, RATE_PREFIX, Prompt
 from pytest_qbench.records import CUT, Response
@@ -332,3 +333,21 @@ def test_close_releases_the_weights(checkpoint: Checkpoint) -> None:
     model.close()
     model.close()
     assert weights() is None
+
+
+def test_the_image_processor_of_either_backend_is_loaded_and_described() -> None:
+
+    for backend in ("torchvision", "pil"):
+        model = load_model(parse_spec("tiny"), {"image_backend": backend})
+        assert model.describe()["image_backend"] == backend
+        model.close()
+
+
+def test_a_backend_that_transformers_does_not_have_for_a_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """transformers falls back to the other backend with a warning."""
+    load = transformers.AutoProcessor.from_pretrained
+    monkeypatch.setattr(
+        transformers.AutoProcessor, "from_pretrained", lambda target, *, backend, **more: load(target, **more)
+    )
+    with pytest.raises(ModelError, match="no image processor for image_backend=pil, but one for torchvision"):
+        load_model(parse_spec("tiny"), {"image_backend": "pil"})

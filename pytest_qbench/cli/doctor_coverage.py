@@ -1,0 +1,110 @@
+"""`qbench doctor --faults --model=SPEC`: which of twenty known faults the gates catch."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_qbench.cli.command import show
+from pytest_qbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from pytest_qbench.doctor.coverage import FaultResult, GateCoverage
+
+_ROW = "{:32}  {:9}  {}"
+
+
+def coverage(arguments: argparse.Namespace) -> int:
+    """Print the result of each fault, the smallest strengths and the share. Returns 1 below --minimum."""
+    if arguments.minimum is not None and not 0 <= arguments.minimum <= 1:
+        raise UsageError(f"--minimum={arguments.minimum:g}: a share from 0 to 1 is needed")
+    study = _study(arguments)
+    from pytest_qbench.doctor.coverage import share_caught
+
+    gates = ", ".join(f"{name} {margin:g}" for name, margin in study.margins.items())
+    show(f"{study.model.name}: {len(study.items):,} items, margins: {gates}, {len(study.faults)} faults", flush=True)
+    show(_ROW.format("fault", "", "gates: change, verdict"))
+    found = []
+    try:
+        for result in study.results():
+            found.append(result)
+            show(_line(result), flush=True)
+    finally:
+        study.model.close()
+    show("\n".join(_strengths(found, list(study.margins))))
+    share = share_caught(found)
+    missed = [result.fault.name for result in found if not result.caught_by]
+    told = f"; not: {', '.join(missed)}" if missed else ""
+    show(f"gate coverage: {share:.0%} ({len(found) - len(missed)} of {len(found)} faults caught{told})")
+    if arguments.minimum is not None and share < arguments.minimum:
+        show(f"FAILED: below --minimum={arguments.minimum:g}; add items or narrow the margins")
+        return 1
+    return 0
+
+
+def _study(arguments: argparse.Namespace) -> GateCoverage:
+    """Load the model and the data. Raises `UsageError` for a model without weights here, or without a gate."""
+    from pytest_qbench.cli.compare import gate_margin
+    from pytest_qbench.data import open_datasets, select
+    from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, Limits
+    from pytest_qbench.judges.load import check_judge, make_judge
+    from pytest_qbench.metrics.specs import task_of
+    from pytest_qbench.models.load import load_model
+    from pytest_qbench.models.specs import check, parse_model_args, parse_spec
+
+    spec, given = parse_spec(arguments.model), parse_model_args(arguments.model_arg)
+    check(spec, option="--model=")
+    if spec.kind != "transformers":
+        raise UsageError(f"doctor: {arguments.model} has no weights to put faults into; name a local model")
+    names = tuple(arguments.datasets.split(",")) if arguments.datasets else None
+    datasets = open_datasets(arguments.data, rootdir=Path.cwd(), names=names, split=arguments.split)
+    tasks = {dataset.task for dataset in datasets}
+    margins = dict(map(gate_margin, arguments.gate)) if arguments.gate else {
+        name: margin
+        for name, margin in DEFAULT_MARGINS.items()
+        if task_of(name) in tasks and (task_of(name) != "description" or arguments.judge)
+    }  # fmt: skip
+    gated = {task_of(name) for name in margins}
+    if lost := sorted(gated - tasks):
+        raise UsageError(f"--gate: the data has no {lost[0]}; name other gates or data")
+    if "description" in gated and not arguments.judge:
+        raise UsageError("--gate: descriptions need a judge; add --judge=SPEC")
+    if not margins:
+        raise UsageError("doctor: the data has no task with a gate; descriptions need --judge=SPEC")
+    judge = arguments.judge or "lexicon"
+    check_judge(judge, ())
+    chosen = select([each for each in datasets if each.task in gated], limit=arguments.limit, seed=arguments.seed)
+
+    from pytest_qbench.doctor.coverage import GateCoverage
+    from pytest_qbench.models.transformers.model import TransformersModel
+
+    model = load_model(spec, given)
+    if not isinstance(model, TransformersModel):
+        raise UsageError(f"doctor: {arguments.model} generates no text; name another model")
+    made = make_judge(judge)
+    return GateCoverage(
+        model, [item for each in chosen for item in each.items], margins,
+        Limits(comparisons=len(margins), seed=arguments.seed), arguments.answer or spec.answer or "generate",
+        lambda: made,
+    )  # fmt: skip
+
+
+def _line(result: FaultResult) -> str:
+    cells = []
+    for gate in result.gates:
+        changes = [row.delta for row in gate.rows if row.delta is not None]
+        change = f"{min(changes):+.4f} " if changes else ""
+        cells.append(f"{gate.name} {change}{gate.verdict}")
+    return _ROW.format(result.fault.name, "caught" if result.caught_by else "missed", "; ".join(cells))
+
+
+def _strengths(found: Sequence[FaultResult], gates: Sequence[str]) -> list[str]:
+    from pytest_qbench.doctor.coverage import smallest_seen
+    from pytest_qbench.report.text_table import aligned
+
+    columns = [smallest_seen(found, gate) for gate in gates]
+    families = list(columns[0])
+    rows = [[family, *(column[family] or "none" for column in columns)] for family in families]
+    return ["smallest strength that each gate sees:", *aligned([["", *gates], *rows], left=1 + len(gates))]

@@ -1,0 +1,1 @@
+"""Model servers that the plugin starts, watches and stops."""
