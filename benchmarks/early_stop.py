@@ -1,6 +1,6 @@
 """What --qbench-early-stop finds, how soon, and what it costs against the test of all items.
 
-`python benchmarks/early_stop.py [RUNS]` (400 runs a scene). Seeded. 1,495 questions in random order, one gate on
+`python benchmarks/early_stop.py [RUNS] [SCENE]` (400 runs of each scene, or of one by its number). Seeded. 1,495 questions in random order, one gate on
 accuracy with margin 0.01, alone (level 0.05) and as one of three (0.05 / 3). The decisions are the project's own:
 `EProcess`, `look_levels`, `paired_binary` and `decide`.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -52,12 +53,12 @@ def stopped(new: np.ndarray, old: np.ndarray, share: float, won: np.ndarray) -> 
     raise AssertionError("the last look decides")
 
 
-def main(runs: int) -> None:
+def main(runs: int, scenes: Sequence[tuple[float, float]]) -> None:
     """Print the table."""
     began = time.process_time()
     print("| differ | drop | gate | red, all items | red, early stop | items until red (median) | pass, all items | "
           "pass, early stop | items used (mean) |\n|---:|---:|---|---:|---:|---:|---:|---:|---:|")  # fmt: skip
-    for differ, drop in SCENES:
+    for differ, drop in scenes:
         rng = np.random.default_rng([int(1000 * differ), int(1000 * drop)])
         found: dict[float, list[tuple[str, str, int]]] = {share: [] for share in SHARES}
         for _ in range(runs):
@@ -90,4 +91,4 @@ def main(runs: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 400)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 400, [SCENES[int(sys.argv[2])]] if len(sys.argv) > 2 else SCENES)

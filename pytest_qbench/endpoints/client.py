@@ -34,7 +34,8 @@ from pytest_qbench.untrusted.parsing import parse_json
 T = TypeVar("T")
 CONNECT = 10.0  # seconds to wait for a connection before another attempt
 _OF_TIME_LEFT = 0.75
-"""Share of the time left that an attempt may take, and that a client waits if the server asks for more."""
+"""Share of the time left that an attempt may take."""
+_LONG_WAIT = 1 / 3  # share of the time left that the client waits if the server asks for more than is left
 _POLL, _LOOK = 0.25, 2.0  # seconds between two looks at an attempt that may hang
 _SHORT = 5.0  # seconds left in which there is time for one attempt only
 _LAST_WAIT = 0.05  # share of the timeout below which the time left is not worth another wait
@@ -154,7 +155,7 @@ class Client:
                     self._give_up(
                         f"{why}; the server asks to wait {after:g} s, past the {self.timeout:g} s of --qbench-timeout"
                     )
-                wait = _OF_TIME_LEFT * left  # as long as the deadline allows
+                wait = _LONG_WAIT * left  # the whole wait would fail the request
             attempt += 1
             last = f", last of {attempt} attempts: {why}"
             if wait >= left:

@@ -86,7 +86,7 @@ class Flow:
         records: dict[Key, Record] = {}
         while len(records) < len(own):
             if self._again and not any(key in self._waiting or key in self._in_progress for key in own):
-                self._start([self._again.pop(key) for key in own if key in self._again])
+                self._waiting = {**{key: own[key] for key in own if key in self._again}, **self._waiting}
             self._fill(ahead)
             for record in self._next_records():
                 if (record.task, record.item) in own:
@@ -108,8 +108,13 @@ class Flow:
         while len(self._waiting) < free and (more := next(ahead, None)) is not None:
             known = self._in_progress.keys() | self._again.keys()
             self._waiting.update({(i.task, i.id): i for i in more if (i.task, i.id) not in known})
-        chosen = [self._waiting.pop(key) for key in [*islice(self._waiting, free)]]
-        self._start([Asked(item, self._steps.prompt(item)) for item in chosen])
+        chosen = [(key, self._waiting.pop(key)) for key in [*islice(self._waiting, free)]]
+        self._start(
+            [
+                self._again.pop(key) if key in self._again else Asked(item, self._steps.prompt(item))
+                for key, item in chosen
+            ]
+        )
 
     def _start(self, asked: Sequence[Asked]) -> None:
         if not asked:

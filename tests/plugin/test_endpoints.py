@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -230,6 +234,65 @@ def test_the_judge_reads_unparsed_replies_on_request(project: pytest.Pytester) -
     prints = [json.loads(Path(project.path, n, "summary.json").read_text())["fingerprint"] for n in ("without", "with")]
     assert "unparsed" not in prints[0]
     assert prints[1]["unparsed"]["model"] == "j"
+
+
+def test_a_killed_run_loses_at_most_what_was_in_progress(project: pytest.Pytester) -> None:
+    running: list[subprocess.Popen[bytes]] = []
+    asked: list[str] = []
+
+    def answer(body: dict[str, Any], attempt: int) -> Any:
+        if "option's letter" in text_of(body):
+            asked.append(text_of(body) + images_of(body)[0])
+            if len(asked) == 30 and running:
+                running[0].kill()
+        return everything(body, attempt)
+
+    with serving(answer) as server:
+        args = (
+            f"--qbench-model=openai:m@{server.url}", "test_perception.py", "--qbench-concurrency=4", "--qbench-no-gates",
+            "--qbench-limit=60", "--qbench-run-dir=run", "--qbench-max-unparsed=1",
+        )  # fmt: skip
+        with (project.path / "out").open("wb") as out:
+            running.append(subprocess.Popen([sys.executable, "-m", "pytest", *args], stdout=out, stderr=out))
+            assert running[0].wait(300) == -signal.SIGKILL, (project.path / "out").read_text()
+        running.clear()
+        before = read_records(project.path / "run" / "records.jsonl")
+        assert len(before) >= 30 - 8  # twice the concurrency is in progress
+        result = project.runpytest_subprocess(*args, "--qbench-resume")
+    assert result.ret == 0, result.stdout.str()
+    records = read_records(project.path / "run" / "records.jsonl")
+    assert len(records) == len({record.item for record in records}) == 60
+    assert len(set(asked)) == 60
+    assert len(asked) <= 60 + 8
+
+
+@pytest.mark.campaign
+def test_a_chaotic_endpoint_loses_no_description(project: pytest.Pytester) -> None:
+    """Of all requests 10 % get a 429, a fifth of these with 90 s to wait; others fail, hang or answer half."""
+    rng = random.Random(7)
+
+    def chaos(body: dict[str, Any], attempt: int) -> Any:
+        if "Score: N" not in text_of(body) and "Describe" not in text_of(body):
+            return everything(body, attempt)  # the probe, before the first item
+        draw = rng.random()
+        if draw < 0.1:
+            return Reply({"error": "slow down"}, 429, {"retry-after": "90"} if draw < 0.02 else {})
+        if draw < 0.18:
+            return Reply({"error": "oops"}, 500)
+        if draw < 0.22:
+            return Reply(reset=True)
+        good = everything({**body, "n": 1} if rng.random() < 0.1 and "n" in body else body, attempt)
+        if draw < 0.25:
+            return Reply(json.dumps(good).encode()[:-20])
+        if draw < 0.26:
+            return Reply(good, delay=100)
+        return Reply({**good, "choices": []}) if draw < 0.27 else Reply(good, delay=0.1 + 0.8 * rng.random())
+
+    result, _ = run(project, chaos, *RUN[:2], "--qbench-limit=60", "test_description.py", "--qbench-no-gates")
+    assert result.ret == 0, result.stdout.str()
+    records = read_records(project.path / "run" / "records.jsonl")
+    assert [record.status for record in records] == ["measured"] * 60
+    assert all(summary(project)["usage"][role]["retries"] for role in ("model", "judge"))
 
 
 @pytest.mark.parametrize(
