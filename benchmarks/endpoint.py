@@ -246,10 +246,8 @@ def encode(rounds: int) -> str:
 def main(arguments: list[str]) -> None:
     rounds = int(arguments[0]) if arguments else 3
     print(encode(rounds))
-    print(
-        "\n| part | ms CPU a request | raw | ratio | wall s, without start | raw | ratio |"
-        "\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
-    )
+    print("\n| part | ms CPU a request | raw | ratio | wall s, without start | raw | ratio |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for part in arguments[1:] or PARTS:
         print(compare(part, rounds), flush=True)
 
