@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 import tomllib
-import zipfile
 from pathlib import Path
 
-import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -30,33 +25,6 @@ def test_the_core_needs_no_model_library() -> None:
 
 def test_the_demo_installs_what_the_embedded_model_needs() -> None:
     assert "'.[local]'" in (ROOT / "Makefile").read_text(encoding="utf-8")
-
-
-@pytest.mark.campaign
-def test_the_files_that_the_container_copies_are_the_package(tmp_path: Path) -> None:
-    text = (ROOT / "docs" / "Containerfile").read_text(encoding="utf-8")
-    for *sources, target in (line.split()[1:] for line in text.splitlines() if line.startswith("COPY ")):
-        for source in sources:
-            place = tmp_path / target.lstrip("/") / ("" if not target.endswith("/") else source)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            (shutil.copytree if (ROOT / source).is_dir() else shutil.copy)(ROOT / source, place)
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--wheel-dir",
-        "out",
-        "src",
-    ]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    (wheel,) = (tmp_path / "out").glob("*.whl")
-    names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"pytest_qbench/tiny/model.safetensors", "pytest_qbench/suites/test_perception.py"} <= names
-    assert "pytest_qbench/baselines/tiny/baseline.yaml" in names
 
 
 def test_only_the_publishing_job_may_prove_who_it_is() -> None:

@@ -1,5 +1,5 @@
 """At each call by which a run of 40 items opens, writes, renames, cuts, syncs, locks, makes or removes a file in its
-folder, the process is killed, a write is cut short and killed, and the call fails with ENOSPC and with EIO.
+folder, the process is killed, a write is cut short and killed, and (without workers) the call fails with ENOSPC and EIO.
 
 The run must end with the records of an undisturbed run or with an error that names the reason. Resumed, it must have the
 bytes of an undisturbed run.
@@ -31,8 +31,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
         yield found
 
 
-@pytest.mark.parametrize("modes", [("kill", "torn"), ("ENOSPC", "EIO")], ids="-".join)
-@pytest.mark.parametrize("workers", [False, True], ids=["alone", "-n2"])
+@pytest.mark.parametrize(
+    "workers, modes",
+    [(False, ("kill", "torn")), (False, ("ENOSPC", "EIO")), (True, ("kill", "torn"))],
+    ids=["alone-kill", "alone-errors", "-n2-kill"],
+)
 def test_every_crash_point(
     runs: Harness, workers: bool, modes: tuple[str, ...], capfd: pytest.CaptureFixture[str]
 ) -> None:
