@@ -1,8 +1,9 @@
 """What --qbench-early-stop finds, how soon, and what it costs against the test of all items.
 
-`python benchmarks/early_stop.py [RUNS]` (400 runs a scene). Seeded. 1,495 questions in random order, one gate on
-accuracy with margin 0.01, alone (level 0.05) and as one of three (0.05 / 3). The decisions are the project's own:
-`EProcess`, `look_levels`, `paired_binary` and `decide`.
+`python benchmarks/early_stop.py [RUNS] [SCENE]` (400 runs of each scene, or of one by its number). Seeded. 1,495
+questions in random order, one gate on accuracy with margin 0.01, alone (level 0.05) and as one of three (0.05 / 3). The
+decisions are the project's own: `EProcess`, `look_levels`, `paired_binary` and `decide`. With `false-alarms`, 4,000
+runs of an unchanged model in closed form.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import betaln
+from scipy.stats import beta, binom
 
 from pytest_qbench.gates.early_stop import BET, LOOKS
 from pytest_qbench.gates.evaluate import DEFAULT_MARGINS
 from pytest_qbench.gates.verdict import decide
 from pytest_qbench.metrics.metrics import ALPHA
-from pytest_qbench.stats.betting import EProcess
+from pytest_qbench.stats.betting import WEAKEST, EProcess
 from pytest_qbench.stats.paired_binary import paired_binary
 from pytest_qbench.stats.spending import look_levels
 
@@ -52,12 +56,12 @@ def stopped(new: np.ndarray, old: np.ndarray, share: float, won: np.ndarray) -> 
     raise AssertionError("the last look decides")
 
 
-def main(runs: int) -> None:
+def main(runs: int, scenes: Sequence[tuple[float, float]]) -> None:
     """Print the table."""
     began = time.process_time()
     print("| differ | drop | gate | red, all items | red, early stop | items until red (median) | pass, all items | "
           "pass, early stop | items used (mean) |\n|---:|---:|---|---:|---:|---:|---:|---:|---:|")  # fmt: skip
-    for differ, drop in SCENES:
+    for differ, drop in scenes:
         rng = np.random.default_rng([int(1000 * differ), int(1000 * drop)])
         found: dict[float, list[tuple[str, str, int]]] = {share: [] for share in SHARES}
         for _ in range(runs):
@@ -89,5 +93,29 @@ def main(runs: int) -> None:
     print(f"{time.process_time() - began:.0f} s of one core")
 
 
+def false_alarms(runs: int) -> None:
+    """Print how often an unchanged model ends red: the same rule in closed form for many runs, passes ignored."""
+    print("| differ | gate | red, all items | red, early stop |\n|---:|---|---:|---:|")
+    for differ in (0.06, 0.20):
+        u = np.random.default_rng(int(1000 * differ)).random((runs, N))
+        lost, gained = np.cumsum(u < differ / 2, axis=1), np.cumsum(u > 1 - differ / 2, axis=1)
+        change = (gained - lost) / np.arange(1, N + 1)
+        pairs = lost + gained
+        tail = beta.sf(WEAKEST, lost + 1, gained + 1)
+        won = pairs * math.log(2) + betaln(lost + 1, gained + 1) + np.log(np.maximum(tail, 1e-300) / (1 - WEAKEST))
+        p = binom.sf(lost[:, -1], pairs[:, -1], 0.5) + binom.pmf(lost[:, -1], pairs[:, -1], 0.5) / 2
+        beyond = change[:, -1] < -MARGIN
+        for share, name in zip(SHARES, ("alone", "one of three"), strict=True):
+            bet = ((won >= -math.log(BET * share)) & (change < -MARGIN)).any(axis=1)
+            early = bet | ((p < share * (1 - BET)) & beyond)
+            print(
+                f"| {100 * differ:g} % | {name} | {((p < share) & beyond).mean():.4f} | {early.mean():.4f} |",
+                flush=True,
+            )
+
+
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 400)
+    if sys.argv[1:2] == ["false-alarms"]:
+        false_alarms(4000)
+        sys.exit()
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 400, [SCENES[int(sys.argv[2])]] if len(sys.argv) > 2 else SCENES)

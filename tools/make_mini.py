@@ -1,12 +1,13 @@
 """Make the embedded `mini` data from the scenes: ``python tools/make_mini.py`` (seeded; rewrites pytest_qbench/mini).
 
-Every scene is cut into disjoint 128-pixel crops. Every image is a crop with a known recipe, from which questions, golden texts
-and reference scores follow. The files are stored in the repository, because JPEG encoders and random streams differ between
+Every scene is cut into disjoint 128-pixel crops, and gives as many images as any other. Every image is a crop with a known
+recipe, from which questions, golden texts and reference scores follow. The files are stored in the repository, because JPEG encoders and random streams differ between
 machines and versions.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections import Counter
@@ -36,7 +37,8 @@ HERE = Path(__file__).parent
 OUT = HERE.parent / "pytest_qbench" / "mini"
 SEED = 20231004
 NEED = SIDE + 2 * MARGIN
-CROPS_PER_SCENE = 6
+CROPS_PER_SCENE = 3  # as many as a scene has images
+STEP = 16  # pixels between the grid offsets that are tried
 # Perception items per (type, concern): yes-or-no, what, how x distortion, other, in-context distortion, in-context other.
 CELLS = {(0, 0): 50, (0, 1): 50, (0, 2): 30, (0, 3): 30, (1, 0): 50, (1, 1): 36, (1, 2): 28, (1, 3): 28,
          (2, 0): 48, (2, 1): 48, (2, 2): 26, (2, 3): 26}  # fmt: skip
@@ -46,19 +48,19 @@ Crop = NDArray[np.uint8]
 
 
 def disjoint_crops(scene: Crop) -> list[Crop]:
-    """Return the usable crops, sharpest first, for the grid offset that has most of them."""
+    """Return the usable crops, sharpest first, for the first grid offset that has enough, else for that with most."""
     h, w, _ = scene.shape
     best: list[Crop] = []
-    for dy in range(0, SIDE, 8):
-        for dx in range(0, SIDE, 8):
-            cells = [
-                scene[y : y + NEED, x : x + NEED]
-                for y in range(dy, h - NEED + 1, SIDE)
-                for x in range(dx, w - NEED + 1, SIDE)
-            ]
-            found = [c for c in cells if is_usable(c)]
-            if len(found) > len(best):
-                best = found
+    for dy, dx in itertools.product(range(0, SIDE, STEP), repeat=2):
+        found = [
+            crop
+            for y in range(dy, h - NEED + 1, SIDE)
+            for x in range(dx, w - NEED + 1, SIDE)
+            if is_usable(crop := scene[y : y + NEED, x : x + NEED])
+        ]
+        best = max(best, found, key=len)
+        if len(best) >= CROPS_PER_SCENE:
+            break
 
     def sharpness(crop: Crop) -> float:
         g = luma(crop.astype(np.float32))
@@ -68,16 +70,19 @@ def disjoint_crops(scene: Crop) -> list[Crop]:
 
 
 def recipes(rng: np.random.Generator) -> list[Recipe]:
-    """Return the recipes in random order: 36 pristine, 4 per single cause, kind and severity, 66 pairs, 96 in one half."""
-    made = [Recipe() for _ in range(36)]
+    """Return the recipes in random order: 26 pristine, 4 per single cause, kind and severity, 48 pairs, 96 in one half.
+
+    Noisy images take the most space, so a pair with noise occurs once, any other three times.
+    """
+    made = [Recipe() for _ in range(26)]
     for cause in CAUSES:
         for severity in (1, 2, 3, 4):
             for copy in range(6 if cause == "blur" else 4):
                 kind = ("motion" if copy % 2 else "defocus") if cause == "blur" else None
                 made.append(Recipe({cause: severity}, kind))
     pairs = [(a, b) for i, a in enumerate(CAUSES) for b in CAUSES[i + 1 :] if frozenset((a, b)) not in UNCLEAR_PAIRS]
-    for i in range(66):
-        a, b = sorted(pairs[i % len(pairs)], key=ORDER.__getitem__)
+    for i, pair in enumerate(p for p in pairs for _ in range(1 if "noise" in p else 3)):
+        a, b = sorted(pair, key=ORDER.__getitem__)
         kind = ("motion", "defocus")[i % 2] if "blur" in (a, b) else None
         made.append(Recipe({a: int(rng.integers(1, 5)), b: int(rng.integers(1, 5))}, kind))
     for cause in LOCAL_CAUSES:
@@ -89,16 +94,25 @@ def recipes(rng: np.random.Generator) -> list[Recipe]:
     return [made[i] for i in rng.permutation(len(made))]
 
 
+def photo(name: str) -> str:
+    """Return the photograph of an image: what its name has before the number."""
+    return name.rsplit("-", 1)[0]
+
+
 def spread(wanted: int, names: list[str], key: Callable[[str], str], rng: np.random.Generator) -> list[str]:
-    """Choose `wanted` names, spread over the values of `key` as evenly as possible."""
+    """Choose `wanted` names, spread over the values of `key` and then over the photographs as evenly as possible."""
     pools: dict[str, list[str]] = {}
     for i in rng.permutation(len(names)):
         pools.setdefault(key(names[i]), []).append(names[i])
     chosen: list[str] = []
+    per_photo: Counter[str] = Counter()
     while len(chosen) < wanted and any(pools.values()):
         for pool in pools.values():
             if pool and len(chosen) < wanted:
-                chosen.append(pool.pop())
+                name = min(pool, key=lambda n: per_photo[photo(n)])
+                pool.remove(name)
+                per_photo[photo(name)] += 1
+                chosen.append(name)
     return sorted(chosen)
 
 
@@ -113,6 +127,7 @@ def perception(images: dict[str, Recipe], rng: np.random.Generator) -> list[dict
     """Return questions for every cell, with answers spread as evenly as the recipes allow."""
     items: list[dict[str, object]] = []
     per_image: Counter[str] = Counter()
+    per_photo: Counter[str] = Counter()
     position: Counter[int] = Counter()
     names = list(images)
     for (type_, concern), wanted in CELLS.items():
@@ -129,19 +144,21 @@ def perception(images: dict[str, Recipe], rng: np.random.Generator) -> list[dict
         taken: Counter[tuple[str, ...]] = Counter()
         asked: set[tuple[str, str]] = set()
         for _ in range(wanted):
-            # Prefer the rarest answer, then the rarest kind of question, then the rarest image: no text prior helps.
+            # Prefer the rarest answer, the rarest kind of question, photograph and image: no text prior helps.
             name, q = min(
                 (c for c in candidates if (c[0], c[1].about) not in asked),
                 key=lambda c: (
                     taken[("answer", c[1].answer)],
                     taken[(c[1].about, c[1].answer)],
                     taken[("about", c[1].about)],
+                    per_photo[photo(c[0])],
                     per_image[c[0]],
                     taken[("text", c[1].text)],
                 ),
             )
             asked.add((name, q.about))
             per_image[name] += 1
+            per_photo[photo(name)] += 1
             taken.update([("answer", q.answer), (q.about, q.answer), ("about", q.about), ("text", q.text)])
             others = [q.others[i] for i in rng.permutation(len(q.others))]
             at = position[len(q.others)] % (len(q.others) + 1)
@@ -149,7 +166,7 @@ def perception(images: dict[str, Recipe], rng: np.random.Generator) -> list[dict
             items.append({
                 "id": f"{name}-q{per_image[name]}", "img_path": f"{name}.webp", "question": q.text,
                 "candidates": [*others[:at], q.answer, *others[at:]], "correct_ans": q.answer,
-                "type": type_, "concern": concern, "group": f"mini/{name.rsplit('-', 1)[0]}",
+                "type": type_, "concern": concern, "group": f"mini/{photo(name)}",
             })  # fmt: skip
     return sorted(items, key=lambda item: str(item["id"]))
 
@@ -175,27 +192,26 @@ def credits(scenes: dict[str, dict[str, str]], used: list[str]) -> str:
 def main() -> None:
     rng = np.random.default_rng(SEED)
     scenes = yaml.safe_load((HERE / "photos.yaml").read_text(encoding="utf-8"))["scenes"]
-    crops = [
-        (path.stem, crop)
-        for path in sorted((HERE / "scenes").glob("*.jpg"))
-        for crop in disjoint_crops(np.asarray(Image.open(path)))
-    ]
+    crops = {
+        path.stem: disjoint_crops(np.asarray(Image.open(path))) for path in sorted((HERE / "scenes").glob("*.jpg"))
+    }
     if OUT.exists():
         shutil.rmtree(OUT)
     (OUT / "images").mkdir(parents=True)
     images: dict[str, Recipe] = {}
     number: Counter[str] = Counter()
-    order: list[int] = []
+    order: list[str] = []
     for recipe in recipes(rng):
         if not order:
-            order = list(rng.permutation(len(crops)))
-        scene, crop = crops[order.pop()]
+            order = [str(scene) for scene in rng.permutation(list(crops))]
+        scene = order.pop()
+        crop = crops[scene][number[scene] % len(crops[scene])]
         number[scene] += 1
         name = f"{scene}-{number[scene]:02d}"
-        Image.fromarray(render(crop, recipe, rng)).save(OUT / "images" / f"{name}.webp", lossless=True, method=6)
+        Image.fromarray(render(crop, recipe, rng)).save(OUT / "images" / f"{name}.webp", lossless=True, method=4)
         images[name] = recipe
     names = sorted(images)
-    group = {name: f"mini/{name.rsplit('-', 1)[0]}" for name in names}
+    group = {name: f"mini/{photo(name)}" for name in names}
 
     def kind(name: str) -> str:
         r = images[name]
@@ -231,7 +247,7 @@ def main() -> None:
     (OUT / "datasets.yaml").write_text(
         header + yaml.safe_dump({"datasets": listing}, sort_keys=False), encoding="utf-8"
     )
-    used = sorted({n.rsplit("-", 1)[0] for n in names})
+    used = sorted({photo(n) for n in names})
     (OUT / "CREDITS.md").write_text(credits(scenes, used), encoding="utf-8")
     recipe_lines = "".join(
         json.dumps(
@@ -249,7 +265,7 @@ def main() -> None:
     for table, rows in tables.items():
         print(table, len(rows))
     print(
-        len(crops),
+        sum(map(len, crops.values())),
         "crops of",
         len(used),
         "scenes,",

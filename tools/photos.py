@@ -1,8 +1,10 @@
 """Collect the source photographs named in ``photos.yaml``.
 
     apt-get download gcompris-qt-data lomiri-wallpapers-16.04 lomiri-wallpapers-20.04 libjxl-testdata \\
-        lxqt-themes mate-backgrounds plasma-workspace-wallpapers
+        lxqt-themes mate-backgrounds plasma-workspace-wallpapers plasma-workspace-data
+    apt-get download budgie-backgrounds=4.2-1    # from Debian unstable; its photographs are JPEG XL files
     pip download --no-deps scikit-image scikit-learn
+    pip install pillow-jxl-plugin
     python tools/photos.py DOWNLOADS OUT
 
 writes ``OUT/train/*.png`` (training photographs, downscaled, never shipped) and ``OUT/scenes/*.jpg`` (the scenes of `mini`;
@@ -11,6 +13,7 @@ the copies committed under ``tools/scenes`` came from here).
 
 from __future__ import annotations
 
+import importlib
 import io
 import struct
 import subprocess
@@ -77,7 +80,8 @@ def train_side(size: tuple[int, int]) -> int:
 
 
 def scene_side(size: tuple[int, int]) -> int:
-    return max(384, min(512, int(min(size) / 1.5)))
+    """Return the short side of a scene. Photographs below 384 pixels are shrunk as in training, never enlarged."""
+    return train_side(size) if min(size) < 384 else max(384, min(512, int(min(size) / 1.5)))
 
 
 def unpack(downloads: Path, root: Path) -> None:
@@ -90,6 +94,7 @@ def unpack(downloads: Path, root: Path) -> None:
 
 
 def main(downloads: Path, out: Path) -> None:
+    importlib.import_module("pillow_jxl")  # lets Pillow open JPEG XL
     root = out / "unpacked"
     unpack(downloads, root)
     listed = yaml.safe_load((HERE / "photos.yaml").read_text())

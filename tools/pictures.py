@@ -1,14 +1,16 @@
 """Make the pictures of the documentation from a real run: the embedded model with noise added to its weights, which regresses.
 
     python tools/pictures.py [--run=FOLDER]
+    python tools/pictures.py --why=FILE
 
 writes docs/page.png, docs/phone.png and docs/terminal.png. Needs the extra `dev` and Chromium; the run takes a minute.
-With --run=FOLDER a finished run is drawn instead.
+With --run=FOLDER a finished run is drawn instead. With --why=FILE, the output of `qbench why --json`, only docs/why.png is written.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
@@ -97,12 +99,35 @@ def draw(run: FinishedRun, folder: Path) -> None:
         browser.close()
 
 
+def draw_why(file: Path, folder: Path) -> None:
+    """Write the picture of an explanation."""
+    from playwright.sync_api import sync_playwright
+
+    from pytest_qbench.report.why_page import why_page
+    from pytest_qbench.runs.explanation import Explanation
+
+    (folder / "why.html").write_text(
+        why_page(Explanation.from_json(json.loads(file.read_text("utf-8")))), encoding="utf-8"
+    )
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        tab = browser.new_context(viewport={"width": 1100, "height": 1000}).new_page()
+        tab.goto((folder / "why.html").as_uri())
+        tab.locator("#why").screenshot(path=ROOT / "docs" / "why.png")
+        browser.close()
+
+
 def main() -> None:
     """Draw a finished run, or a new one if none is named."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--run", type=Path, help="a finished run to draw")
+    parser.add_argument("--why", type=Path, help="an explanation to draw instead")
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        run = parser.parse_args().run or measure(Path(folder))
+        if arguments.why:
+            draw_why(arguments.why, Path(folder))
+            return
+        run = arguments.run or measure(Path(folder))
         draw(read_finished(run), Path(folder))
 
 

@@ -119,8 +119,6 @@ def as_results(baseline: Baseline) -> Results:
 def as_baseline(path: Path, results: Results) -> Baseline:
     """Return a finished run as a baseline, to compare another run with it."""
     records: dict[tuple[str, str], Record] = {(r.task, r.item): r for r in results.records}
-    digests = {key: item.digest() for key, item in results.expected.items()}
     identities = {key: identity_of(item) for key, item in results.expected.items()}
-    return Baseline(
-        path.name, path, "", results.fingerprint, tuple(results.metrics), records, digests, identities=identities
-    )
+    metrics, digests = tuple(results.metrics), results.digests
+    return Baseline(path.name, path, "", results.fingerprint, metrics, records, digests, identities=identities)

@@ -32,7 +32,7 @@ def comparable_records(results: Results, baseline: Baseline | MissingBaseline) -
         keys = [(r.task, r.item) for r in records]
         if (
             not differences(task, baseline.fingerprint, results.fingerprint)
-            and all(baseline.digests.get(key) == results.expected[key].digest() for key in keys)
+            and all(baseline.digests.get(key) == results.digests[key] for key in keys)
             and not any(shows_another_picture(record, baseline) for record in records)
         ):
             found += [baseline.records[key] for key in keys]

@@ -115,6 +115,8 @@ def _judge(
     from pytest_qbench.gates.evaluate import Limits
     from pytest_qbench.gates.judge_again import judge_again, judge_by_default
 
+    if results.stop:
+        raise _Refused(f"it was {results.stop}, and only whole runs are judged again; the run said: {summary.verdict}")
     made = results.fingerprint
     if made.control or (made.selection and made.selection.shard):
         raise _Refused("a control or a shard decides nothing; join shards with qbench merge, then sign the joined run")

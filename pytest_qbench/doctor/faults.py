@@ -123,20 +123,22 @@ def remove_assistant_turn(folder: Path) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def round_weights(bits: int) -> Callable[[Path], None]:
-    """Return an edit that rounds every weight matrix to signed integers of `bits`, with one scale per row.
+def round_weights(bits: int, part: str = "", by_row: bool = True) -> Callable[[Path], None]:
+    """Return an edit that rounds weight matrices to signed integers of `bits`, with one scale per row or per matrix.
 
-    The scale maps the absolute maximum of the row to the largest integer: of 4 bits, the values are -7 to 7.
+    The scale maps the absolute maximum to the largest integer: of 4 bits, the values are -7 to 7. `part` is the start
+    of the weights' names, such as ``vision_tower.``; empty means the whole model.
     """
     levels = (1 << (bits - 1)) - 1
 
     def rounded(weight: torch.Tensor) -> torch.Tensor:
         if weight.ndim < 2:
             return weight
-        scale = weight.abs().flatten(1).amax(1).clamp(min=1e-12).view(-1, *[1] * (weight.ndim - 1)) / levels
+        rows = weight.abs().flatten(1) if by_row else weight.abs().reshape(1, -1)
+        scale = rows.amax(1).clamp(min=1e-12).view(-1, *[1] * (weight.ndim - 1)) / levels
         return (weight / scale).round() * scale
 
-    return lambda folder: _change_weights(folder, rounded)
+    return lambda folder: _change_weights(folder, rounded, part)
 
 
 def add_noise(share: float) -> Callable[[Path], None]:
@@ -161,6 +163,7 @@ FAULTS = (
     Fault("normalisation dropped", edit=drop_normalization),
     Fault("half the resolution", wrap=lambda model: FaultyModel(model, image=halve_resolution)),
     Fault("weights in 4 bits", edit=round_weights(4), must_drift=True),
+    Fault("vision tower in 4 bits", edit=round_weights(4, "vision_tower.", by_row=False), must_drift=True),
     Fault("2 % weight noise", edit=add_noise(0.02)),
     Fault("5 % weight noise", edit=add_noise(0.05)),
     Fault("10 % weight noise", edit=add_noise(0.10)),
@@ -180,8 +183,11 @@ def inject(fault: Fault, original: Path, folder: Path) -> Path:
     return copy
 
 
-def _change_weights(folder: Path, change: Callable[[Any], Any]) -> None:
+def _change_weights(folder: Path, change: Callable[[Any], Any], part: str = "") -> None:
 
     weights = load_file(folder / WEIGHTS)
-    changed = {name: change(w).contiguous() if w.is_floating_point() else w for name, w in weights.items()}
+    changed = {
+        name: change(w).contiguous() if w.is_floating_point() and name.startswith(part) else w
+        for name, w in weights.items()
+    }
     save_file(changed, folder / WEIGHTS, metadata={"format": "pt"})

@@ -94,7 +94,7 @@ class Comparison:
                 f"{self.dataset}: {len(unknown)} of {len(new)} items are not in baseline {base.name} "
                 f"(first: {unknown[0]}); were they renamed? record the baseline again"
             )
-        changed = [r.item for r in new if base.digests[task, r.item] != self.results.expected[task, r.item].digest()]
+        changed = [r.item for r in new if base.digests[task, r.item] != self.results.digests[task, r.item]]
         if changed:
             raise IncomparableError(
                 f"{self.dataset}: {len(changed)} of {len(new)} items have another text, key or reference than in "

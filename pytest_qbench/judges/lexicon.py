@@ -35,7 +35,7 @@ from pytest_qbench.judges.lexicon_words import (
     SIDES,
 )
 
-VERSION = 2
+VERSION = 3
 OVERALL = "quality"  # the aspect that sums up all others
 
 _SEGMENTS = re.compile(
@@ -83,9 +83,11 @@ def verdict(description: str, golden: str) -> tuple[int | None, int | None, int 
 
     Preciseness is 2 if no claim contradicts the golden text. It is 1 if at most as many claims contradict as agree, and
     0 if more contradict or none agrees. A defect in an aspect that the golden text does not mention contradicts it. A
-    text that states the overall quality alone gets 1 at most, where the golden text says more: "average" is near
-    everything and describes nothing. Completeness and preciseness are None if the word list finds no claim in the
-    golden text.
+    text that names none of the golden text's defects gets 0, even if it agrees in the rest: "the brightness is normal"
+    is true of most images. A text that states the overall quality alone gets 1 at most, where the golden text says
+    more: "average" is near everything and describes nothing. So one sentence for all images is worth no more than the
+    golden text of another image. Completeness and preciseness are None if the word list finds no claim in the golden
+    text.
 
     Relevance depends on the share of words in segments about low-level attributes. It is 2 for three quarters (or as
     many as in the golden text), 0 for less than a quarter, else 1. An empty description gets 0, 0, 0.
@@ -107,10 +109,14 @@ def verdict(description: str, golden: str) -> tuple[int | None, int | None, int 
         ]
         if any(_credit(claim, other) > 0 for other in rivals):
             right += 1
-        elif rivals or (claim.value in DEFECTS.get(claim.aspect, ()) and claim.aspect not in mentioned):
+        elif rivals or (_is_defect(claim) and claim.aspect not in mentioned):
             wrong += 1
     is_vague = {claim.aspect for claim in said} == {OVERALL} != mentioned
-    preciseness = 0 if not right or wrong > right else 1 if wrong or is_vague else 2
+    defects = [other for other in expected if _is_defect(other)]
+    misses_all = bool(defects) and not any(
+        _is_defect(claim) and _credit(claim, other) > 0 for claim in said for other in defects
+    )
+    preciseness = 0 if not right or wrong > right or misses_all else 1 if wrong or is_vague else 2
     return completeness, preciseness, relevance
 
 
@@ -134,6 +140,10 @@ def _credit(claim: Claim, expected: Claim) -> float:
         return 0.0
     far = claim.degree and expected.degree and abs(claim.degree - expected.degree) > 1
     return (1.0 if same else 0.5) * (0.5 if far else 1) * (0.5 if claim.side != expected.side else 1)
+
+
+def _is_defect(claim: Claim) -> bool:
+    return claim.value in DEFECTS.get(claim.aspect, ())
 
 
 def _about_different_parts(claim: Claim, other: Claim) -> bool:

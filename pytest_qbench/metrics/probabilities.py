@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from pytest_qbench.records import Record
 from pytest_qbench.scoring.quality import even_levels
 
 
 def probabilities(logprobs: Mapping[str, float]) -> dict[str, float]:
     """Return the softmax over log-probabilities, which sums to 1. Raises `ValueError` for an empty mapping."""
+    import numpy as np  # a run that only collects needs none
+
     if not logprobs:
         raise ValueError("no log-probabilities")
     values = np.array(list(logprobs.values()), dtype=np.float64)

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 
 from pytest_qbench.items import Item, LeftOut
-from pytest_qbench.metrics.diagnostics import diagnose
 from pytest_qbench.metrics.fingerprint import Fingerprint
 from pytest_qbench.metrics.metrics import Metric, compute_metrics
 from pytest_qbench.metrics.specs import METRICS, task_of
@@ -58,6 +57,11 @@ class Results:
     stop: StopState | None = None
 
     @cached_property
+    def digests(self) -> dict[tuple[str, str], str]:
+        """The hash of each expected item. Each comparison of a metric needs them."""
+        return {key: item.digest() for key, item in self.expected.items()}
+
+    @cached_property
     def metrics(self) -> list[Metric]:
         """All metrics of the run."""
         return compute_metrics(self.records, self.averages_halves)
@@ -70,6 +74,8 @@ class Results:
     @cached_property
     def diagnostics(self) -> list[Metric]:
         """Further numbers, which no gate judges (see `diagnostics.py`)."""
+        from pytest_qbench.metrics.diagnostics import diagnose  # a run that only collects needs no statistics
+
         return diagnose(self.records, self.expected)
 
     def metric(self, name: str, dataset: str | None = None, slice: str | None = None) -> Metric:

@@ -11,6 +11,7 @@ from pytest_qbench.models.random import RandomModel
 from pytest_qbench.models.replay import ReplayModel
 from pytest_qbench.models.specs import ModelSpec, check, check_args, parse_model_args, parse_spec
 from pytest_qbench.models.transformers.devices import ALONE, Worker
+from pytest_qbench.models.transformers.threads import import_torch
 from pytest_qbench.records import Response
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def load_model(
         return RandomModel(int(spec.target))
     if spec.kind == "replay":
         return ReplayModel(Path(spec.target), spec.name, args)
+    import_torch()
     from pytest_qbench.models.transformers.loading import is_clip
 
     if is_clip(spec, args):

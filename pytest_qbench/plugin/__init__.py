@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Generator
 from typing import Any
 
@@ -84,6 +86,7 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
     if KEY not in config.stash or (run := config.stash[KEY]).usage_error or not run.request.tasks:
         return []
     from pytest_qbench.plugin.collection import written_gates
+    from pytest_qbench.plugin.early_stop import stop_lines
     from pytest_qbench.plugin.nodes import ItemNode
     from pytest_qbench.plugin.terminal import baseline_lines, plan
     from pytest_qbench.plugin.watchers import full_run_lines
@@ -93,7 +96,7 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
     has_item_nodes = any(isinstance(item, ItemNode) for item in items)
     return [
         *(f"qbench: {meaning}" for meaning in found), *full_run_lines(config, has_item_nodes=has_item_nodes),
-        *baseline_lines(run), plan(run, written_gates(config)),
+        *baseline_lines(run), plan(run, written_gates(config)), *stop_lines(run),
     ]  # fmt: skip
 
 
@@ -132,7 +135,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if KEY in session.config.stash:
         from pytest_qbench.plugin.collection import plan_measurement
 
-        plan_measurement(session.config, session.config.stash[KEY], session.items)
+        plan_measurement(session, session.config.stash[KEY])
+        if is_worker(session.config):
+            from pytest_qbench.plugin.xdist_worker import hand_over_reports
+
+            hand_over_reports(session.config.stash[KEY], session)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -289,9 +296,14 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Flush stdout, so that pytest's usage error on stderr comes after it. Keep the exit status of a failed run."""
+    """Flush stdout, so that pytest's usage error on stderr comes after it. Keep the exit status of a failed run.
+
+    torch and transformers leave 400,000 objects, which the interpreter's last collections would visit for a second.
+    """
     if KEY not in config.stash:
         return
+    if "torch" in sys.modules:
+        gc.freeze()
     from pytest_qbench.plugin.finish import FINISHED, keep_status
 
     reporter = config.pluginmanager.getplugin("terminalreporter")

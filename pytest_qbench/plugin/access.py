@@ -22,6 +22,8 @@ def run_of(config: pytest.Config) -> Run:
 
         handle_interrupts(config)  # first: the next lines import
         from pytest_qbench.errors import UsageError
+        from pytest_qbench.plugin.shared_data import DATASETS, load_datasets
+        from pytest_qbench.session.gc import gc_paused
         from pytest_qbench.session.process_role import role_of
         from pytest_qbench.session.request import without_run_folder
         from pytest_qbench.session.run import Run
@@ -32,5 +34,8 @@ def run_of(config: pytest.Config) -> Run:
         except UsageError as e:
             raise pytest.UsageError(str(e)) from e
         command = without_run_folder(list(map(str, config.invocation_params.args)))
-        config.stash[KEY] = Run.of(settings, role_of(config), command, config.add_cleanup)
+        run = config.stash[KEY] = Run.of(settings, role_of(config), command, config.add_cleanup)
+        if data := getattr(config, "workerinput", {}).pop(DATASETS, None):
+            with gc_paused():
+                run.request.datasets = load_datasets(data)
     return config.stash[KEY]

@@ -11,7 +11,8 @@ from pytest_qbench.escaping import printable
 from pytest_qbench.gates.written_gate import FIXTURE
 from pytest_qbench.plugin.access import KEY
 from pytest_qbench.plugin.alpha_allocation import gate_calls
-from pytest_qbench.plugin.nodes import ItemNode, Items, is_plain, item_nodes
+from pytest_qbench.plugin.item_group import ItemGroup, Tests, collects_groups
+from pytest_qbench.plugin.nodes import ItemNode, Items, is_plain, item_nodes, nodes_of
 from pytest_qbench.plugin.stash import GATE_CALLS
 from pytest_qbench.session.gc import freeze, gc_paused
 from pytest_qbench.session.options import NAME, in_use
@@ -78,8 +79,14 @@ def parametrize_items(run: Run, metafunc: pytest.Metafunc, marker: pytest.Mark) 
 
 
 def replace_with_item_nodes(run: Run, collector: Any, name: str, obj: object, found: list[Any]) -> list[Any]:
-    """Return the item nodes that replace the node of a suite function without a body."""
-    nodes = item_nodes(found, run)
+    """Return the item nodes that replace the node of a suite function without a body; on a worker one for all items."""
+
+    def make(function: pytest.Function, items: Items) -> list[Any]:
+        if collects_groups(function.config):
+            return [ItemGroup.of(function, items, run)]
+        return list(nodes_of(function, items, run))
+
+    nodes = item_nodes(found, make)
     if nodes is None:  # another plugin parametrized the function too: parametrize its items normally
         run.collected.parametrized_normally.add(f"{collector.nodeid}::{name}")
         again: list[Any] = collector.ihook.pytest_pycollect_makeitem(collector=collector, name=name, obj=obj)
@@ -111,10 +118,10 @@ def _items(run: Run, metafunc: pytest.Metafunc, marker: pytest.Mark) -> list[Ite
 def _check_one_model(items: list[pytest.Item]) -> None:
     """Raise `UsageError` if the suites use several models, as a baseline belongs to one model."""
     found = set()
-    for suite in dict.fromkeys(item.suite for item in items if isinstance(item, ItemNode)):
+    for suite in dict.fromkeys(item.suite for item in items if isinstance(item, ItemNode | ItemGroup)):
         found.add(suite.model)
     for item in items:
-        if not isinstance(item, ItemNode) and bench_item(item) is not None:
+        if not isinstance(item, ItemNode | ItemGroup) and bench_item(item) is not None:
             definitions = item._fixtureinfo.name2fixturedefs.get("qbench_model")  # type: ignore[attr-defined]
             if definitions is None:  # a qbench_record of the project's own, which measures nothing
                 continue
@@ -203,9 +210,14 @@ def _skip_without_model(config: pytest.Config, items: list[pytest.Item], gates: 
         item.add_marker(pytest.mark.skip(reason=NO_MODEL))
 
 
-def plan_measurement(config: pytest.Config, run: Run, items: list[pytest.Item]) -> None:
+def plan_measurement(session: pytest.Session, run: Run) -> None:
     """Order the gates last once more, after plugins that reorder late (--ff), and plan the chunks."""
+    config, items = session.config, session.items
     items.sort(key=is_gate)
+    if any(isinstance(item, ItemGroup) for item in items):
+        session.items = tests = Tests(items)
+        run.recorder.measurer.plan_lazily(tests.chunk)
+        return
     run.gating.collected = [item.nodeid for item in items if is_gate(item)]
     if run.request.tasks and not is_controller(config):
         with gc_paused():

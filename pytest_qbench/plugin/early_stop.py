@@ -55,10 +55,34 @@ def stop_plan(run: Run, items: Sequence[pytest.Item], gates: Sequence[pytest.Ite
     return StopPlan([gate.to_json() for gate in planned], sorted(otherwise), functions, list(request.tasks))
 
 
+def stop_lines(run: Run) -> list[str]:
+    """Return a line that says what may end the run early, and with which part of alpha; empty without early stop."""
+    if run.early_stop is None or run.early_stop.plan is None:
+        return []
+    from pytest_qbench.gates.early_stop import BET, LOOKS
+    from pytest_qbench.metrics.specs import SPECS
+
+    plan = run.early_stop.plan
+    bets = [gate["name"] for gate in plan.gates if SPECS[gate["name"]].value_of is not None]
+    passing = [task for task in run.request.tasks if task not in plan.judged_otherwise]
+    looks = " and ".join(f"{100 * look:g} %" for look in LOOKS)
+    parts = [
+        f"{', '.join(dict.fromkeys(bets)) or 'no gate'} may end the run at any item (by {100 * BET:g} % of its alpha)",
+        f"{', '.join(passing) or 'no task'} may pass after {looks} of the items",
+    ]
+    return [printable(f"qbench: early stop: {'; '.join(parts)}")]
+
+
+def plan_attribute(config: pytest.Config, run: Run) -> dict[str, object]:
+    """Return the plan as an attribute of a worker's report, as its controller has collected nothing; else nothing."""
+    if run.early_stop is None or run.early_stop.plan is None or not is_worker(config):
+        return {}
+    return {"qbench_plan": asdict(run.early_stop.plan)}
+
+
 def send_plan(config: pytest.Config, run: Run, report: pytest.TestReport) -> None:
-    """Attach the plan to the report of a worker: its controller has collected nothing."""
-    if run.early_stop is not None and run.early_stop.plan is not None and is_worker(config):
-        report.qbench_plan = asdict(run.early_stop.plan)  # type: ignore[attr-defined]
+    """Attach the plan to the report of a worker."""
+    report.__dict__.update(plan_attribute(config, run))
 
 
 def follow(config: pytest.Config, run: Run, report: pytest.TestReport) -> list[Decision]:

@@ -8,12 +8,13 @@ run like any test if a plugin looks at each test.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from pytest_qbench.plugin.early_stop import passes_over, send_plan
+from pytest_qbench.plugin.early_stop import passes_over, plan_attribute
 from pytest_qbench.plugin.nodes import ItemNode
 from pytest_qbench.plugin.progress import flush_manually
 from pytest_qbench.session.gc import freeze
@@ -21,6 +22,8 @@ from pytest_qbench.session.options import NAME
 from pytest_qbench.session.process_role import is_worker
 
 if TYPE_CHECKING:
+    from pytest_qbench.plugin.watchers import Phase
+    from pytest_qbench.records import Key, Record
     from pytest_qbench.session.run import Run
 
 FREEZE_EVERY = 8192  # number of items between two calls of `freeze`; the collector rescans only objects since the last
@@ -33,35 +36,68 @@ def report_recorded(run: Run, item: pytest.Item, nextitem: pytest.Item | None) -
     """
     if run.early_stop is not None and passes_over(run, item, nextitem):
         return True
-    if not isinstance(item, ItemNode) or nextitem is None or nextitem.parent is not item.parent:
-        return False
-    # Hooks such as pytest_collection_modifyitems may add marks to single items or to their module.
-    if item.suite.has_marks_above or any(mark.name != NAME for mark in item.own_markers):
-        return False
-    if item.suite.needs_phases or item.suite.watcher:
+    if nextitem is None or nextitem.parent is not item.parent:
         return False
     began = time.time()
-    nodeid = item.nodeid
-    record = run.recorder.measurer.take(nodeid, item.bench)
+    record = take_recorded(run, item)
     if record is None:
         return False
-    location = item.location
-    hook, taken = item.suite.hook, time.time() - began
-    hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
-    for phase in item.suite.reported_phases:
+    assert isinstance(item, ItemNode)
+    suite = item.suite
+    # Only a worker names the item: its controller reads the record from the run folder.
+    key = (record.task, record.item) if is_worker(item.config) else None
+    test = RecordedTest(getattr(item, "id", item.nodeid), item.location, suite.keywords, record.status, key)
+    report(
+        suite.hook, item.nodeid, test, suite.reported_phases, began=began, duration=time.time() - began,
+        **plan_attribute(item.config, run),
+    )  # fmt: skip
+    return True
+
+
+def take_recorded(run: Run, item: pytest.Item) -> Record | None:
+    """Return the record of a test that can be reported from it, once; None if the test has to run like any other."""
+    if not isinstance(item, ItemNode):
+        return None
+    # Hooks such as pytest_collection_modifyitems may add marks to single items or to their module.
+    if not item.suite.takes_fast_path or any(mark.name != NAME for mark in item.own_markers):
+        return None
+    return run.recorder.measurer.take(item.nodeid, item.bench)
+
+
+class RecordedTest(NamedTuple):
+    """What a report says of the test of a recorded item. `id` is a node id in the form of pytest's version."""
+
+    id: Any
+    location: tuple[str, int | None, str]
+    keywords: Mapping[str, Any]
+    outcome: str
+    key: Key | None = None
+
+
+def report(
+    hook: Any,
+    nodeid: str,
+    test: RecordedTest,
+    phases: Iterable[Phase],
+    *,
+    began: float,
+    duration: float = 0,
+    **extra: Any,
+) -> None:
+    """Call the hooks of a test that passed in these phases. `extra` are further attributes of its reports."""
+    hook.pytest_runtest_logstart(nodeid=nodeid, location=test.location)
+    for phase in phases:
         is_call = phase == "call"
-        report = pytest.TestReport(
-            getattr(item, "id", nodeid), location, item.suite.keywords, "passed", None, phase,
-            duration=taken if is_call else 0, start=began, stop=began,
+        made = pytest.TestReport(
+            test.id, test.location, test.keywords, "passed", None, phase,
+            duration=duration if is_call else 0, start=began, stop=began, **extra,
         )  # fmt: skip
         if is_call:
-            report.qbench_outcome = record.status  # type: ignore[attr-defined]
-            if is_worker(item.config):  # the controller reads the record itself from the run folder
-                report.qbench_item = (record.task, record.item)  # type: ignore[attr-defined]
-                send_plan(item.config, run, report)
-        hook.pytest_runtest_logreport(report=report)
-    hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
-    return True
+            made.qbench_outcome = test.outcome  # type: ignore[attr-defined]
+            if test.key is not None:
+                made.qbench_item = test.key  # type: ignore[attr-defined]
+        hook.pytest_runtest_logreport(report=made)
+    hook.pytest_runtest_logfinish(nodeid=nodeid, location=test.location)
 
 
 def run_session(run: Run, session: pytest.Session) -> bool | None:

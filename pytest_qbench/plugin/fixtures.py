@@ -28,10 +28,13 @@ def _share_cores(config: pytest.Config) -> None:
     """Limit each xdist worker to its share of the cores, since more threads than cores slow each other down."""
     import os
 
-    import torch
+    from pytest_qbench.models.transformers.threads import import_torch
 
     workers = role_of(config).worker_count
     if workers > 1 and "OMP_NUM_THREADS" not in os.environ:
+        import_torch()
+        import torch
+
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
 
 

@@ -8,11 +8,11 @@ system. Every other suite function is parametrized normally, at ten times the co
 from __future__ import annotations
 
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from functools import cached_property
 from pathlib import Path
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from _pytest._code.code import Traceback, filter_traceback
@@ -23,8 +23,9 @@ from pytest_qbench import PACKAGE
 from pytest_qbench.plugin.item_test import measure
 from pytest_qbench.plugin.stash import FULL_RUNS
 from pytest_qbench.plugin.watchers import (
-    listens_to_phases,
+    Phase,
     package_of,
+    reported_phases,
     say_full_runs,
     watcher_in_project,
     watching_plugins,
@@ -95,8 +96,14 @@ class Suite:
         self.watcher: str | None = None  # a fixture that was found to look at its test
         parent = function.parent
         assert parent is not None
+        self.parent = parent
         # pytest 9.2 stores a node id in parts. The ids of one function share all parts but the last.
         self._id = parent.id.child(self.name) if hasattr(parent, "id") else f"{parent.nodeid}::{self.name}"
+
+    @property
+    def function_id(self) -> str:
+        """Node id of the suite function, with which those of its items begin."""
+        return str(self._id)
 
     def nodeid(self, parameters: str) -> Any:
         """Return the node id of one item."""
@@ -145,9 +152,9 @@ class Suite:
         return bool(watching_plugins(self.function.config))
 
     @cached_property
-    def reported_phases(self) -> tuple[Literal["setup", "call", "teardown"], ...]:
-        """The phases of which a recorded item has a report: all where a plugin may wait for them."""
-        return ("setup", "call", "teardown") if listens_to_phases(self.function.config) else ("call",)
+    def reported_phases(self) -> tuple[Phase, ...]:
+        """The phases of which a recorded item has a report."""
+        return reported_phases(self.function.config)
 
     @cached_property
     def hook(self) -> Any:
@@ -157,8 +164,12 @@ class Suite:
     @cached_property
     def has_marks_above(self) -> bool:
         """Whether its module or a folder above has a mark of another plugin. Read this when the tests run."""
-        assert self.function.parent is not None
-        return any(mark.name != NAME for mark in self.function.parent.iter_markers())
+        return any(mark.name != NAME for mark in self.parent.iter_markers())
+
+    @property
+    def takes_fast_path(self) -> bool:
+        """Whether recorded items without marks of their own can be reported in one step."""
+        return not (self.has_marks_above or self.needs_phases or self.watcher)
 
     @property
     def model(self) -> tuple[int, None, None]:
@@ -269,8 +280,11 @@ class _ObservedNode(ItemNode):
         return super().__getattribute__(name)
 
 
-def item_nodes(found: list[Any], run: Run) -> list[Any] | None:
-    """Return one node per item for a body-less suite function; None if another plugin parametrized it too."""
+def item_nodes(found: list[Any], make: Callable[[pytest.Function, Items], Iterable[Any]]) -> list[Any] | None:
+    """Return `found` with the nodes that `make` returns for the items of a body-less suite function.
+
+    None if another plugin parametrized the function too.
+    """
     nodes: list[Any] = []
     for node in found:
         parameters = node.callspec.params if isinstance(node, pytest.Function) and hasattr(node, "callspec") else {}
@@ -280,12 +294,18 @@ def item_nodes(found: list[Any], run: Run) -> list[Any] | None:
         elif len(parameters) > 1 or len(found) > 1:
             return None
         else:
-            suite = Suite(node)
-            with gc_paused():
-                for item in items:
-                    name = node_name(item.id)
-                    given = {"nodeid": suite.nodeid(name), "suite": suite, "bench": item, "run": run}
-                    nodes.append(ItemNode.from_parent(node.parent, name=f"{suite.name}[{name}]", **given))
+            nodes += make(node, items)
+    return nodes
+
+
+def nodes_of(function: pytest.Function, items: Items, run: Run) -> list[ItemNode]:
+    """Return one node per item of a suite function."""
+    suite, nodes = Suite(function), []
+    with gc_paused():
+        for item in items:
+            name = node_name(item.id)
+            given = {"nodeid": suite.nodeid(name), "suite": suite, "bench": item, "run": run}
+            nodes.append(ItemNode.from_parent(suite.parent, name=f"{suite.name}[{name}]", **given))
     return nodes
 
 

@@ -1,4 +1,7 @@
-"""Q-Bench's output in pytest's terminal: the header line and the section at the end."""
+"""Q-Bench's output in pytest's terminal: the header line and the section at the end.
+
+What only the section needs is imported there, as `--collect-only` shows none.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.escaping import printable
-from pytest_qbench.report.finished_run import FinishedRun
-from pytest_qbench.report.headline import tone_of, word_of
-from pytest_qbench.report.terminal import COLOURS, NOT_QBENCH, section
 from pytest_qbench.session.pace_of_last_run import in_words
 
 if TYPE_CHECKING:
     from pytest_qbench.gates.written_gate import WrittenGate
+    from pytest_qbench.report.finished_run import FinishedRun
     from pytest_qbench.session.run import Run
+
+NOT_QBENCH = "mini (embedded trial data: it is not Q-Bench)"
 
 
 def header(run: Run) -> list[str]:
@@ -73,6 +76,9 @@ def _gate(gate: WrittenGate) -> str:
 
 def show(reporter: Any, run: FinishedRun) -> None:
     """Write the section of a finished run with pytest's terminal writer."""
+    from pytest_qbench.report.headline import tone_of, word_of
+    from pytest_qbench.report.terminal import COLOURS, section
+
     width = reporter._tw.fullwidth
     word = word_of(run)
     reporter.write_sep("=", f"Q-Bench: {word}", **{COLOURS[tone_of(word)]: True, "bold": True})

@@ -6,14 +6,22 @@ import sys
 from collections.abc import Collection, Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from pytest_qbench.plugin.stash import FULL_RUNS
 from pytest_qbench.session.process_role import is_worker
 
+Phase = Literal["setup", "call", "teardown"]
 _PHASE_HOOKS = ("protocol", "setup", "call", "teardown", "makereport")  # as hooks pytest_runtest_...
+_LOG_HOOKS = ("pytest_runtest_logstart", "pytest_runtest_logreport", "pytest_runtest_logfinish")
+_COLLECTION_HOOKS = (
+    *("pytest_collection_modifyitems", "pytest_itemcollected", "pytest_deselected", "pytest_collection_finish"),
+    *("pytest_pycollect_makeitem", "pytest_make_collect_report", "pytest_collectreport"),
+)
+# Plugins that look at the collected tests for functions of their own kind.
+_LOOK_AT_FUNCTIONS = ("_hypothesis_pytestplugin", "hypothesis", "anyio", "pytest_asyncio")
 # What looks at each test for its report or its trace hooks into one of these.
 _REPORT_HOOKS = ("protocol", "makereport")
 # `__channelexec__` is the module of a worker of xdist.
@@ -73,6 +81,29 @@ def listens_to_phases(config: pytest.Config) -> bool:
     if is_worker(config) and config.workerinput.get(LISTENS):  # type: ignore[attr-defined]
         return True
     return any(package not in _LISTEN_TO_REPEATS for package in _implementers(config, "pytest_runtest_logreport"))
+
+
+def reported_phases(config: pytest.Config) -> tuple[Phase, ...]:
+    """Return the phases of which a recorded item has a report: all where a plugin may wait for them."""
+    return ("setup", "call", "teardown") if listens_to_phases(config) else ("call",)
+
+
+def hears_reports(config: pytest.Config) -> bool:
+    """Whether a plugin or a conftest of this process hears of each test that ends."""
+    return _is_implemented(config, _LOG_HOOKS, (*_OWN, *_LISTEN_TO_REPEATS))
+
+
+def looks_at_collection(config: pytest.Config) -> bool:
+    """Whether a plugin or a conftest of this process may look at, select or order the collected tests."""
+    return _is_implemented(config, _COLLECTION_HOOKS, (*_OWN, *_LOOK_AT_FUNCTIONS))
+
+
+def _is_implemented(config: pytest.Config, hooks: Collection[str], known: Collection[str]) -> bool:
+    return any(
+        _package(implementation.plugin) not in known
+        for name in hooks
+        for implementation in getattr(config.hook, name).get_hookimpls()
+    )
 
 
 def _is_of_plugin(config: pytest.Config, fixture: Any) -> bool:

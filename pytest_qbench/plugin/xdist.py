@@ -1,9 +1,14 @@
-"""Run under xdist: workers get whole chunks, and the controller runs the gates. Imported only with xdist."""
+"""Run under xdist: workers get whole chunks, and the controller reports recorded items and runs the gates.
+
+Imported only with xdist. `xdist_worker` is the other side.
+"""
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Generator, Set
+from collections.abc import Callable, Generator, Mapping, Sequence, Set
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,13 +16,18 @@ from xdist.scheduler import LoadScopeScheduling
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.plugin.access import run_of
+from pytest_qbench.plugin.fast_path import RecordedTest, report
+from pytest_qbench.plugin.item_group import expand
 from pytest_qbench.plugin.nodes import node_name
-from pytest_qbench.plugin.watchers import LISTENS, listens_to_phases
+from pytest_qbench.plugin.progress import flush_manually
+from pytest_qbench.plugin.shared_data import DATASETS, dump_datasets
+from pytest_qbench.plugin.watchers import LISTENS, listens_to_phases, reported_phases
 from pytest_qbench.session.chunks import plan_chunks
 from pytest_qbench.session.options import in_use
 from pytest_qbench.session.process_role import is_controller
 
 if TYPE_CHECKING:
+    from pytest_qbench.items import Task
     from pytest_qbench.session.run import Run
 
 ISOLATION = 12  # additional workers that may die while an item that kills its process is isolated
@@ -26,8 +36,16 @@ ISOLATION = 12  # additional workers that may die while an item that kills its p
 class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
     """Schedules whole chunks. xdist's own class takes O(n) per item and repeats a crashing item for ever."""
 
-    def __init__(self, config: pytest.Config, log: Any, size: int, batch: int) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        log: Any,
+        size: int,
+        batch: int,
+        report: Callable[[Any, Mapping[int, str]], None],
+    ) -> None:
         super().__init__(config, log)
+        self._report = report
         self.size, self.batch = size, batch
         self._index: dict[str, int] = {}
         self._scope: dict[str, str] = {}
@@ -53,9 +71,12 @@ class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
     def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
         """Remove a chunk once it is finished, so that only chunks in flight count as pending."""
         nodeid = self.registered_collections[node][item_index]
-        units, scope = self.assigned_work[node], self._scope[nodeid]
-        units[scope][nodeid] = True
-        if all(units[scope].values()):
+        self.assigned_work[node][self._scope[nodeid]][nodeid] = True
+        self._finish_units(node)
+
+    def _finish_units(self, node: Any) -> None:
+        units = self.assigned_work[node]
+        for scope in [scope for scope, unit in units.items() if all(unit.values())]:
             del units[scope]
         self._reschedule(node)
 
@@ -69,6 +90,17 @@ class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
                 self.workqueue[scope] = kept
             else:
                 del self.workqueue[scope]
+
+    def remove_pending_tests_from_node(self, node: Any, indices: Sequence[int]) -> None:
+        """Report the tests that a worker leaves to the controller, since their records exist.
+
+        The worker gets its next chunk first, so that it does not wait for these reports.
+        """
+        nodeids = [self.registered_collections[node][index] for index in indices]
+        for nodeid in nodeids:
+            self.assigned_work[node][self._scope[nodeid]][nodeid] = True
+        self._finish_units(node)
+        self._report(node, dict(zip(indices, nodeids, strict=True)))
 
     def remove_node(self, node: Any) -> str | None:
         """Distribute the unfinished tests of a dead worker. Return the test that killed it, or None.
@@ -129,6 +161,9 @@ class XdistController:
         self.config = config
         self.gate_ids: list[str] | None = None
         self.scheduler: ChunkScheduling | None = None
+        self._functions: dict[str, tuple[Task, tuple[str, int | None, str]]] = {}
+        self._ids: dict[Task, dict[str, str]] = {}
+        self._expanded: dict[tuple[str, ...], list[str]] = {}  # of the last worker, as workers collect the same
         self.is_in_use = in_use(config)
         if self.is_in_use and config.option.maxworkerrestart is None and config.option.numprocesses:
             # Isolating an item costs some workers. xdist's own limit is four per process.
@@ -137,14 +172,33 @@ class XdistController:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Give a worker the distribution mode and the run folder."""
-        node.workerinput["qbench_dist"] = self.config.getvalue("dist")
+        dist = node.workerinput["qbench_dist"] = self.config.getvalue("dist")
         node.workerinput[LISTENS] = listens_to_phases(self.config)
         try:
             run = run_of(self.config) if self.is_in_use else None
             node.workerinput["qbench_folder"] = str(run.recorder.folder_path) if run else None
             node.workerinput["qbench_engine"] = run.engine.address_in(run.recorder.folder_path) if run else None
+            spec = node.gateway.spec
+            if run is not None and dist == "load" and spec.popen and not spec.chdir:
+                node.workerinput[DATASETS] = self._datasets
         except UsageError as e:
             raise pytest.UsageError(str(e)) from e
+
+    @cached_property
+    def _datasets(self) -> bytes | None:
+        return dump_datasets(run_of(self.config).request.datasets)
+
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Name all tests that a worker found, where it names a suite function once."""
+        collected = tuple(ids)
+        if collected not in self._expanded:
+            try:
+                expand(ids, lambda task: run_of(self.config).request.items_of(task))
+            except UsageError as e:
+                raise pytest.UsageError(str(e)) from e
+            self._expanded = {collected: list(ids)}
+        ids[:] = self._expanded[collected]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> ChunkScheduling | None:
@@ -153,7 +207,9 @@ class XdistController:
             return None
         request = run_of(config).request
         try:
-            self.scheduler = ChunkScheduling(config, log, request.chunk_size, request.planned_batch)
+            self.scheduler = ChunkScheduling(
+                config, log, request.chunk_size, request.planned_batch, self.report_recorded
+            )
         except UsageError as e:  # in the project's configuration; the command line has been checked before
             raise pytest.UsageError(str(e)) from e
         return self.scheduler
@@ -169,6 +225,35 @@ class XdistController:
         self.scheduler.leave_out(
             {(function, node_name(id_)) for task, id_ in early.left_out for function in functions.get(task, ())}
         )
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note what the tests of a suite function have in common: the location, and the task of their items."""
+        if (key := getattr(report, "qbench_item", None)) is not None and hasattr(report, "node"):
+            function = report.nodeid.partition("[")[0]
+            self._functions.setdefault(function, (key[0], report.location))
+
+    def report_recorded(self, node: Any, tests: Mapping[int, str]) -> None:
+        """Report tests of recorded items as their worker would have: by index, their node ids."""
+        recorder, began = run_of(self.config).recorder, time.time()
+        phases = reported_phases(self.config)
+        attributes = {"node": node, "worker_id": node.gateway.id, "testrun_uid": node.workerinput["testrunuid"]}
+        with flush_manually(self.config.pluginmanager.getplugin("terminalreporter")):
+            for index, nodeid in tests.items():
+                function, _, name = nodeid.partition("[")
+                task, (path, line, _) = self._functions[function]
+                key = task, self._item_ids(task)[name.removesuffix("]")]
+                recorder.ensure_record(key)
+                suite = function.rpartition("::")[2]
+                location = path, line, f"{suite}[{name}"
+                test = RecordedTest(nodeid, location, {suite: 1}, recorder.records[key].status)
+                report(self.config.hook, nodeid, test, phases, began=began, item_index=index, **attributes)
+
+    def _item_ids(self, task: Task) -> dict[str, str]:
+        """Return the ids of a task's items by the names of their tests."""
+        if task not in self._ids:
+            self._ids[task] = {node_name(item.id): item.id for item in run_of(self.config).request.items_of(task)}
+        return self._ids[task]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:

@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from pytest_qbench.gates.evaluate import GateResult
     from pytest_qbench.metrics.metrics import Metric
 
-NOT_QBENCH = "mini (embedded trial data: it is not Q-Bench)"
 COLOURS = {"good": "green", "bad": "red", "open": "yellow"}
 SIGNS = {"good": ".", "bad": "x", "open": "?"}
 NAMED = 10  # lost items that a failing gate lists

@@ -58,6 +58,7 @@ class Measurer:
         self._folder, self._known, self._is_verified, self._conditions = folder, known, is_verified, conditions
         self._pictures, self._sees = PictureHashes(), False
         self._chunk_of: dict[str, Chunk] = {}
+        self._find_chunk: Callable[[str, Item], Chunk] = lambda nodeid, item: self._chunk_of[nodeid]
         self._in_order: list[Chunk] = []  # the chunks in the order in which this process measures them
         self._place: dict[str, int] = {}  # position of a chunk in that order, by its first test
         self._ready: dict[str, Record] = {}
@@ -84,6 +85,10 @@ class Measurer:
                 self._place[chunk.nodeids[0]] = len(self._in_order)
                 self._in_order.append(chunk)
 
+    def plan_lazily(self, find_chunk: Callable[[str, Item], Chunk]) -> None:
+        """Let `find_chunk` return the chunk of a test and its item, where this process runs a part of the tests."""
+        self._find_chunk = find_chunk
+
     def take(self, nodeid: str, item: Item) -> Record | None:
         """Return the record of a test if it exists and is not an error, else None."""
         record = self._ready.get(nodeid) or self._known(key_of(item))
@@ -104,7 +109,7 @@ class Measurer:
             self._expected = {key_of(item)}
             (self._ready[nodeid],) = self._ask(engine()).measure([item], self)
         elif self.needs_model(nodeid, item):
-            self._measure_chunk(self._chunk_of[nodeid], engine)
+            self._measure_chunk(self._find_chunk(nodeid, item), engine)
         record = self._ready.pop(nodeid, None) or self._known(key_of(item))
         assert record is not None, nodeid
         (self._failed.add if record.status == "error" else self._failed.discard)(nodeid)

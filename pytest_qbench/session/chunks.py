@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 
 TAIL = 8  # a chunk has at most 1/8 of its function's remaining items, so that workers end at about the same time
 
@@ -23,10 +23,14 @@ def plan_chunks(nodeids: Sequence[str], size: int, batch: int) -> list[list[int]
 
     for _, run in groupby(range(len(nodeids)), key=function):
         positions = list(run)
-        start = 0
-        while start < len(positions):
-            batches = -(-(len(positions) - start) // (TAIL * batch))
-            end = start + min(size, batches * batch)
-            chunks.append(positions[start:end])
-            start = end
+        chunks += [positions[start:end] for start, end in pairwise(chunk_starts(len(positions), size, batch))]
     return chunks
+
+
+def chunk_starts(items: int, size: int, batch: int) -> list[int]:
+    """Return where the chunks of one function with so many items start, and where the last one ends."""
+    starts = [0]
+    while starts[-1] < items:
+        batches = -(-(items - starts[-1]) // (TAIL * batch))
+        starts.append(min(items, starts[-1] + min(size, batches * batch)))
+    return starts

@@ -1,6 +1,8 @@
 """Correlation of predicted scores with human ratings (MOS), and its interval.
 
 SRCC is Spearman's rank correlation with mid-ranks for ties, PLCC is Pearson's; both are signed.
+
+`scipy.special` is imported where it is used: a run that only collects or measures needs none of it.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtri, stdtrit
 
 from pytest_qbench.stats.influence import Levels, level_codes, linear_influence, rank_influence
 from pytest_qbench.stats.resampling import Floats, Ints, Undefined, finite, group_codes
@@ -41,6 +42,8 @@ def correlation_interval(r: float, n: int, alpha: float = 0.05, kind: Kind = "sr
     step of a rank correlation inwards, 6 / (n^3 - n). Raises `Undefined` for n < 4 or an r that is not a number,
     ValueError for |r| > 1 or an alpha outside (0, 1).
     """
+    from scipy.special import ndtri
+
     if n < 4 or math.isnan(r):
         raise Undefined(f"an interval of the correlation {r} of {n} items")
     if not -1 <= r <= 1 or not 0 < alpha < 1:
@@ -59,6 +62,8 @@ def grouped_interval(
     The quantile is that of t with G - 1 degrees of freedom for G groups. The interval is never narrower than
     `correlation_interval`. Raises `Undefined` for fewer than four groups and as `srcc` does.
     """
+    from scipy.special import stdtrit
+
     x, y = same_items(scores, mos)
     codes = group_codes(groups, x.size)
     count = int(codes.max()) + 1

@@ -1,6 +1,8 @@
 """Intervals of proportions and of means over groups; pure functions.
 
 `alpha` is the error probability in each tail, unless a docstring names a two-sided 1 - alpha interval.
+
+`scipy.special` is imported where it is used: a run that only collects or measures needs none of it.
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri, stdtrit
 
 from pytest_qbench.stats.resampling import Floats, Undefined, finite, group_codes
 
@@ -23,6 +24,8 @@ def wilson(successes: float, n: float, alpha: float = 0.05) -> tuple[float, floa
     Counts may be fractions (effective counts). Raises `Undefined` for n <= 0, ValueError unless 0 <= successes <= n and
     0 < alpha < 1.
     """
+    from scipy.special import ndtri
+
     if n <= 0:
         raise Undefined("a proportion of no items")
     if not 0 <= successes <= n or not 0 < alpha < 1:
@@ -95,6 +98,8 @@ def clustered_half_width(influence: Floats, members: Floats, change: float, alph
     group's mean and g = G. Where all groups agree, s = `change`, the change that an item could have shown, and g is the
     effective number of groups n^2 / sum(members^2) (Kish 1965).
     """
+    from scipy.special import stdtrit
+
     n, df, z2 = float(members.sum()), members.size - 1, normal_quantile(alpha) ** 2
     error = math.sqrt((df + 1) / df * float((influence**2).sum())) / n
     largest = float(np.abs(influence).max()) * members.size / n
@@ -132,6 +137,8 @@ def mean_interval(values: Sequence[float], bounds: Sequence[Sequence[float]]) ->
 
 def normal_quantile(alpha: float) -> float:
     """Return the normal quantile with probability `alpha` above it; raises ValueError unless 0 < alpha < 0.5."""
+    from scipy.special import ndtri
+
     if not 0 < alpha < 0.5:
         raise ValueError(f"alpha {alpha} is not in (0, 0.5)")
     return float(ndtri(1 - alpha))

@@ -10,7 +10,6 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -88,6 +87,8 @@ def bca_limits(samples: Floats, estimate: float, influence: Floats, alpha: float
     `samples` (draws,) are bootstrap values of `estimate`; `influence` (groups,) is each group's influence on it, up to
     a factor. It gives the acceleration sum(i**3) / (6 * sum(i**2)**1.5).
     """
+    from scipy.special import ndtr, ndtri  # a run that only collects or measures needs none of SciPy
+
     spread = float((influence**2).sum()) ** 1.5
     acceleration = float((influence**3).sum()) / (6 * spread) if spread else 0.0
     slack = 1e-9 * float(np.ptp(samples))  # with ties many samples equal the estimate up to rounding

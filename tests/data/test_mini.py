@@ -19,8 +19,8 @@ from pytest_qbench.data.load import open_datasets
 from pytest_qbench.items import Dataset
 
 ROOT = Path(pytest_qbench.__file__).parents[1]
-MINI = ROOT / "pytest_qbench" / "mini"
-SHA256 = "e96fd2f1a965091daa7e9e84669cae1cf774fac5fa604f42dbc2371caf4d1e03"
+MINI, TINY = ROOT / "pytest_qbench" / "mini", ROOT / "pytest_qbench" / "tiny"
+SHA256 = "16517dc28c291ba8162ecbedf8ca40edcb8f3034315aac90ce0ff570ff97155a"
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +37,20 @@ def test_the_embedded_data_has_the_documented_sizes(datasets: dict[tuple[str, st
     }
     assert not any(d.left_out for d in datasets.values())
     groups = {item.group for d in datasets.values() for item in d.items}
-    assert len(groups) == 25
+    assert len(groups) == 122
     assert all(group.startswith("mini/") for group in groups)
-    assert sum(f.stat().st_size for f in MINI.rglob("*") if f.is_file()) < 12e6
+    package_data = [f for folder in (MINI, TINY) for f in folder.rglob("*") if f.is_file()]
+    assert sum(f.stat().st_size for f in package_data) <= 14e6
+
+
+def test_every_photograph_counts_about_as_much_as_any_other(datasets: dict[tuple[str, str], Dataset]) -> None:
+    questions = Counter(item.group for item in datasets["perception", "mini"].items)
+    assert len(questions) == 122
+    assert max(questions.values()) <= 5
+    for key, least in (("description", "mini"), 50), (("assessment", "mini_a"), 100), (("assessment", "mini_b"), 100):
+        photos = Counter(item.group for item in datasets[key].items)
+        assert len(photos) >= least
+        assert max(photos.values()) <= 3
 
 
 def test_every_cell_has_items_and_answers_are_balanced(datasets: dict[tuple[str, str], Dataset]) -> None:
@@ -82,6 +93,8 @@ def test_every_photograph_has_a_credit_and_none_trained_the_model() -> None:
         assert "-NC" not in scene["license"]
         assert "-ND" not in scene["license"]
     assert not {s["source"] for s in listed["scenes"].values()} & set(listed["train"])
+    assert len({s["source"] for s in listed["scenes"].values()}) == len(listed["scenes"])
+    assert used == set(listed["scenes"]) == {p.stem for p in (ROOT / "tools" / "scenes").glob("*.jpg")}
 
 
 @pytest.fixture(scope="module")

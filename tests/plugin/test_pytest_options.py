@@ -13,7 +13,7 @@ from tests.plugin.test_runs import BOTH, SMALL, project
 __all__ = ["project"]
 
 RUN = (*SMALL, "--qbench-no-gates")
-NODE = "test_assessment.py::test_assessment[mini_a/aitzgorri-03.webp]"
+NODE = "test_assessment.py::test_assessment[mini_a/aitzgorri-02.webp]"
 BROKEN = """
 import pytest
 from pytest_qbench.errors import ItemError
@@ -22,7 +22,7 @@ from pytest_qbench.models.random import RandomModel
 class Broken(RandomModel):
     calls = 0
     def next_token_logprobs(self, prompts, words):
-        if any(p.key == "mini_a/aitzgorri-03.webp" for p in prompts):
+        if any(p.key == "mini_a/aitzgorri-02.webp" for p in prompts):
             type(self).calls += 1
             print("asked", self.calls, len(prompts))
             if self.calls <= FAILURES:
@@ -59,9 +59,9 @@ def test_collect_only_lists_the_items(project: pytest.Pytester) -> None:
     assert len(nodes(result)) == 160 + 3
     assert NODE in nodes(result)
     assert not (project.path / ".qbench").exists()
-    tree = project.runpytest_subprocess(*RUN, "--collect-only", "-k", "aitzgorri-03.webp")
+    tree = project.runpytest_subprocess(*RUN, "--collect-only", "-k", "aitzgorri-02.webp")
     tree.stdout.fnmatch_lines(
-        ["*<Module test_assessment.py>*", "*<ItemNode test_assessment?mini_a/aitzgorri-03.webp?>"]
+        ["*<Module test_assessment.py>*", "*<ItemNode test_assessment?mini_a/aitzgorri-02.webp?>"]
     )
 
 
@@ -138,7 +138,7 @@ def test_a_timeout_ends_a_model_that_hangs(project: pytest.Pytester, workers: tu
     pytest.importorskip("pytest_timeout")
     project.makeconftest(
         BROKEN.replace("FAILURES", "0")
-        .replace(' == "mini_a/aitzgorri-03.webp"', "")
+        .replace(' == "mini_a/aitzgorri-02.webp"', "")
         .replace('print("asked"', 'import time; time.sleep(60); print("asked"')
     )
     result = project.runpytest_subprocess(*RUN, "--timeout=3", "--qbench-limit=2", "test_assessment.py", *workers)

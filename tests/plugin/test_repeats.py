@@ -34,6 +34,9 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_served_model_is_asked_several_times_and_its_flaky_items_are_named(
     project: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
+    for name in ("assessment", "description"):  # whose suites need a server that tells log-probabilities
+        (project.path / f"test_{name}.py").unlink()
+
     def sampled(body: dict[str, Any], attempt: int) -> Any:
         tokens = {"prompt_tokens": 10 + json.dumps(body).count("image_url"), "completion_tokens": 1}
         return completion("AB"[len(text_of(body)) % 3 == 0 and body["seed"] % 2], usage=tokens)
@@ -59,7 +62,8 @@ def test_a_served_model_is_asked_several_times_and_its_flaky_items_are_named(
     found = summary(project)["repeats"]
     assert (found["passes"], found["baseline_passes"], found["flaky_count"]) == (3, 3, len(flaky))
     assert {one["item"] for one in found["flaky"]} == flaky
-    assert found["differ"] == pytest.approx(2 / 3 * len(flaky) / 40)
+    mixed = [r for r in records if len({one.status for one in r.outcomes}) > 1]
+    assert found["differ"] == pytest.approx(2 / 3 * len(mixed) / 40)
     assert len(found["baseline_values"]) == 3
     several.stdout.fnmatch_lines([f"each item asked 3 times: {len(flaky)} flaky items: * (right in * of 3), *"])
     page = (project.path / "page.html").read_text()

@@ -61,7 +61,7 @@ def test_an_item_that_kills_its_process_is_isolated_and_named(
     tmp_path: Path, undisturbed: list[str], workers: tuple[str, ...]
 ) -> None:
     folder = project(tmp_path / "p")
-    killer = "mini_a/koala-04.webp"
+    killer = "mini_a/koala-02.webp"
     args = (*SMALL, "--qbench-datasets=mini_a", "--qbench-limit=150", *workers)
     for starts in range(1, 10):
         run = Run(folder, *args, *(("--qbench-resume",) if starts > 1 else ()), KILLER=killer)

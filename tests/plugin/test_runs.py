@@ -156,7 +156,7 @@ def test_an_item_that_fails_is_an_error_with_its_reason(project: pytest.Pytester
             model = load_model(parse_spec("random:0"), {})
             ask = model.next_token_logprobs
             def broken(prompts, words):
-                if any(p.key == "mini_a/koala-04.webp" for p in prompts):
+                if any(p.key == "mini_a/koala-02.webp" for p in prompts):
                     raise ItemError("the image melted")
                 return ask(prompts, words)
             model.next_token_logprobs = broken
@@ -166,11 +166,11 @@ def test_an_item_that_fails_is_an_error_with_its_reason(project: pytest.Pytester
     from pytest_qbench.data.load import open_datasets
 
     (mini_a,) = open_datasets("mini", rootdir=Path(), names=["mini_a"], split="dev")
-    assert any(item.id == "mini_a/koala-04.webp" for item in mini_a.items)
+    assert any(item.id == "mini_a/koala-02.webp" for item in mini_a.items)
     args = ("--qbench-model=random:0", "--qbench-datasets=mini_a", "--qbench-json=s.json", *workers)
     result = project.runpytest_subprocess(*args)
     assert result.ret == 10
-    result.stdout.fnmatch_lines(["*mini_a/koala-04.webp: ItemError: the image melted*"])
+    result.stdout.fnmatch_lines(["*mini_a/koala-02.webp: ItemError: the image melted*"])
     assert summary(project)["items"] == {"total": 150, "scored": 149, "unparsed": 0, "errors": 1, "cut": 0}
     assert project.runpytest_subprocess(*args, "--qbench-no-gates").ret == 1  # above the limit without gates too
     tolerated = project.runpytest_subprocess(*args, "--qbench-no-gates", "--qbench-max-errors=0.1")

@@ -102,6 +102,18 @@ def test_an_unused_plugin_prints_and_writes_nothing_and_imports_no_heavy_package
     assert left <= {"__pycache__"}
 
 
+def test_a_run_that_only_collects_imports_no_statistics(project: pytest.Pytester) -> None:
+    project.makeconftest(
+        """
+        import sys
+        def pytest_unconfigure():
+            print("heavy:", *sorted({"torch", "scipy", "pytest_qbench.report.page"} & set(sys.modules)))
+        """
+    )
+    result = project.runpytest_subprocess(*SMALL, "--collect-only", "-q")
+    result.stdout.fnmatch_lines(["163 tests collected*", "heavy:"])
+
+
 def test_the_plugin_module_imports_nothing_heavy() -> None:
     code = "import sys, pytest_qbench.plugin; print(' '.join({'torch','transformers','scipy','numpy','yaml','PIL'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.xdist_group("ray")  # one cluster after another
 LIMIT = "--qbench-limit=60"
 TASKS = ("perception", "assessment")
 ITEMS = 60 + 2 * 60
-KILLER = "koala-04.webp"
+KILLER = "koala-02.webp"
 
 
 @pytest.fixture(scope="module")
