@@ -124,10 +124,10 @@ def remove_assistant_turn(folder: Path) -> None:
 
 
 def round_weights(bits: int, part: str = "", by_row: bool = True) -> Callable[[Path], None]:
-    """Return an edit that rounds weight matrices to signed integers of `bits`, with one scale per row or per matrix.
+    """Return an edit that rounds the weight matrices of a part to signed integers of `bits`.
 
-    The scale maps the absolute maximum to the largest integer: of 4 bits, the values are -7 to 7. `part` is the start
-    of the weights' names, such as ``vision_tower.``; empty means the whole model.
+    There is one scale per row, or one per matrix. It maps the absolute maximum to the largest integer: of 4 bits, the
+    values are -7 to 7. `part` is the start of the weights' names, such as ``vision_tower.``; empty is the whole model.
     """
     levels = (1 << (bits - 1)) - 1
 

@@ -122,6 +122,7 @@ def test_every_detectable_fault_is_caught_and_every_harmless_change_passes() -> 
         "channels swapped (BGR)",
         "normalisation dropped",
         "half the resolution",
+        "vision tower in 4 bits",
         "options shuffled, not the key",
     ):
         assert found[name] == "caught"
