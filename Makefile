@@ -23,7 +23,7 @@ test: .venv/installed-dev ## lint, types, imports, tests
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest -n 2 --dist worksteal -m "not campaign and not vllm" --durations=10 tests
 
-campaign: .venv/installed-dev ## the slow tests: faults, kills, large runs
+campaign: readers ## the slow tests: faults, kills, large runs, other readers; needs npm
 	$(BIN)/pytest -n 2 --dist loadgroup -m campaign tests
 
 vllm: .venv/installed-dev ## the embedded model served by vLLM equals the local one; installs 4 GB into .vllm

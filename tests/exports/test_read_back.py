@@ -31,6 +31,7 @@ def export_apart(*commands: list[str], then: str = "", args: list[str] | None = 
     return done.stdout.splitlines()[-1]
 
 
+@pytest.mark.campaign  # `make campaign` installs what it needs
 @pytest.mark.parametrize("kind", KINDS)
 def test_ctrf(tmp_path: Path, kind: str) -> None:
     out = tmp_path / "report.json"
@@ -130,6 +131,7 @@ def test_parquet(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
 
 
+@pytest.mark.campaign  # `make campaign` installs what it needs
 @pytest.mark.parametrize("kind", ["passed", "not measured"])
 def test_every_eval_ever(tmp_path: Path, kind: str) -> None:
     run = make(tmp_path / "run", kind)

