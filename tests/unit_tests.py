@@ -46,9 +46,9 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the simulations."""
+    """Leave out the simulations and the slow tests."""
     settings.load_profile("unit")  # after tests/conftest.py has loaded its own
-    left_out = [item for item in items if SIMULATION.search(item.name)]
+    left_out = [item for item in items if SIMULATION.search(item.name) or item.get_closest_marker("campaign")]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
 
