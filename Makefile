@@ -60,6 +60,7 @@ bench: .venv/installed-dev ## ratios in one run; results go to benchmarks/RESULT
 	$(BIN)/python benchmarks/judge.py
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/ray_overhead.py
+	$(BIN)/python benchmarks/endpoint.py
 
 conformance: .venv/installed-dev ## run all checks on all architectures and write the table of docs/models.md
 	$(BIN)/python -m tests.doctor.documentation

@@ -222,7 +222,9 @@ def plan_measurement(session: pytest.Session, run: Run) -> None:
     if run.request.tasks and not is_controller(config):
         with gc_paused():
             nodes = [(node.nodeid, bench_item(node)) for node in items]
-            request, following = run.request, not is_worker(config)
+            request = run.request
+            # An early stop leaves later chunks out, so nothing of them is measured ahead.
+            following = not is_worker(config) and run.early_stop is None
             run.recorder.measurer.plan(nodes, request.chunk_size, request.planned_batch, following=following)
         freeze()  # the nodes exist as long as the session
 
