@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from scipy.stats import spearmanr
 
 from pytest_qbench.cli.main import main
 from pytest_qbench.scoring.quality import FIVE_LEVELS, level_score
@@ -57,6 +58,25 @@ def test_a_run_on_five_levels_with_further_words(project: pytest.Pytester, capsy
     assert f"against: {own}" in capsys.readouterr().out
     replayed = project.runpytest_subprocess(*RATED, "--qbench-model=replay:r", "--qbench-words=dull")
     assert_usage(replayed, "--qbench-words=dull: r has the words that were recorded: drop the option")
+
+
+def test_a_gate_judges_the_scores_of_five_levels_and_no_other_scores(project: pytest.Pytester) -> None:
+    asked = (*SMALL, "--qbench-tasks=assessment", "--qbench-json=s.json", "test_assessment.py")
+    five = (*asked, "--qbench-protocol=qalign", "--qbench-run-dir=r")
+    assert project.runpytest_subprocess(*asked, "--qbench-protocol=qalign", "--qbench-update-baseline").ret == 0
+    assert project.runpytest_subprocess(*five).ret == 0
+    (gate,) = summary(project)["gates"]
+    assert gate["verdict"] in ("pass", "inconclusive")
+    records = [json.loads(line) for line in (project.path / "r" / "records.jsonl").read_text().splitlines()]
+    for row in gate["rows"]:
+        own = [record for record in records if record["dataset"] == row["dataset"]]
+        if own:
+            scores = [level_score(record["logprobs"], FIVE_LEVELS) for record in own]
+            expected = spearmanr(scores, [record["target"] for record in own]).statistic
+            assert row["value"] == row["baseline"] == pytest.approx(expected, abs=1e-6)
+    assert_usage(
+        project.runpytest_subprocess(*asked), "assessment could not be judged, this run differs from it in: scoring"
+    )
 
 
 def test_words_that_a_project_cannot_record_or_score_are_one_line(project: pytest.Pytester) -> None:
