@@ -18,8 +18,9 @@ from pytest_qbench.servers.server import LOG, STATE, Address, RunningServer, Ser
 from tests.servers.fake_engine import install
 
 OWNER = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a job that a shell runs in the background
 from pytest_qbench.servers.server import Address, Server
 folder, command = Path(sys.argv[1]), sys.argv[2]
 address = Address.new(folder)
@@ -166,7 +167,7 @@ def test_a_server_ends_with_its_owner_however_that_ends(tmp_path: Path, number: 
     assert owner.stdout.readline() == b"ready\n"
     state = json.loads((tmp_path / STATE).read_text())
     owner.send_signal(number)
-    owner.wait()
+    owner.wait(60)
     owner.stdout.close()
     assert gone([*pids(tmp_path), state["supervisor"]])
 
