@@ -68,9 +68,9 @@ def terminal(run: FinishedRun) -> str:
     """Return the final section of the terminal output as HTML."""
     word = word_of(run)
     title = f" Q-Bench: {word} ".center(WIDTH, "=")
-    run = replace(run, folder=Path(".qbench/runs/my-vlm"))
+    place, run = f"{run.folder.parent}/", replace(run, folder=Path(".qbench/runs/my-vlm"))
     lines: Iterable[Line] = [Line(title, ("bold", COLOURS[tone_of(word)])), *section(run, WIDTH)]
-    rows = (tag("span", line.text + "\n", class_=" ".join(line.marks) or None) for line in lines)
+    rows = (tag("span", line.text.replace(place, "") + "\n", class_=" ".join(line.marks) or None) for line in lines)
     return f"<!DOCTYPE html><meta charset=utf-8><style>{STYLE}</style><pre>{joined(*rows)}</pre>"
 
 
