@@ -73,9 +73,12 @@ def judged_rows(run: FinishedRun) -> list[JudgedRow]:
 
 
 def _harm(row: Metric) -> tuple[int, bool, float]:
-    """Return a key that sorts rows by verdict, the mean of datasets first, then by change in margins, worst first."""
+    """Return a key that sorts rows by verdict, then by the change in margins, worst first.
+
+    The mean of datasets decides whether an open gate passes, so it stands above them. A regressed row decides alone.
+    """
     rank = _WORST_VERDICTS.index(row.verdict) if row.verdict in _WORST_VERDICTS else len(_WORST_VERDICTS)
-    return rank, row.dataset is not None, (row.delta or 0.0) / (row.margin or 1.0)
+    return rank, row.verdict != "regressed" and row.dataset is not None, (row.delta or 0.0) / (row.margin or 1.0)
 
 
 def tile_rows(run: FinishedRun) -> list[JudgedRow]:

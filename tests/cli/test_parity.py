@@ -62,7 +62,7 @@ def test_a_difference_exits_with_1_and_says_where_and_how_large(tmp_path: Path, 
 def test_what_cannot_be_told_exits_with_11_if_strict(tmp_path: Path, parity) -> None:
     a, b = made(tmp_path / "a", wrong=6), made(tmp_path / "b", wrong=7, first=6)
     status, out = parity(a, b)
-    assert (status, out.splitlines()[0][:48]) == (0, "noise floor: not known (no side is a model; n")
+    assert (status, out.splitlines()[0].startswith("noise floor: not known (no side is a model; n")) == (0, True)
     assert "CANNOT TELL: perception.flips mini between 2." in out
     assert parity(a, b, "--strict")[0] == 11
     assert parity(a, b, "--strict", "--margin=perception.flips=0.06")[0] == 0

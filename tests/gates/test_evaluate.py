@@ -339,7 +339,7 @@ def test_replacing_a_baseline_leaves_one_complete_folder(tmp_path: Path) -> None
     write_baseline(tmp_path, "x", assessed(0.3))
     write_baseline(tmp_path, "x", perception(set()))
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
-    assert sorted(p.name for p in (tmp_path / "x").iterdir()) == ["baseline.yaml", "perception.mini.jsonl"]
+    assert sorted(p.name for p in (tmp_path / "x").iterdir()) == ["anchor", "baseline.yaml", "perception.mini.jsonl"]
 
 
 @pytest.mark.parametrize("halves", [False, True])

@@ -47,6 +47,7 @@ def differences(out: str) -> dict[str, float]:
     return {name: float(value) / (100 if percent else 1) for name, value, percent in found}
 
 
+@pytest.mark.campaign
 def test_the_embedded_model_equals_itself_and_differs_from_itself_in_4_bits(tmp_path: Path) -> None:
     """On one quality database. The second command measures B alone."""
     status, out = parity(tmp_path, "tiny", "tiny", "--datasets=mini_a", "--dir=self", "--once")

@@ -52,7 +52,7 @@ def test_outputs_are_measured_without_images_and_gated(folders: pytest.Pytester,
     assert again.ret == 0, again.stdout.str()
     again.stdout.fnmatch_lines(
         [
-            "CANNOT TELL: SRCC on cgiqa: between -*",
+            "CANNOT TELL: SRCC of mean of 2 of 7 databases: between -*",
             "left out: 3 entries of the data (notes.txt: not read: no format of outputs*",
         ]
     )
@@ -97,7 +97,7 @@ def test_another_protocol_is_not_comparable(folders: pytest.Pytester, workers: t
     assert folders.runpytest_subprocess(*REPLAY, "--qbench-update-baseline", *workers).ret == 0
     result = folders.runpytest_subprocess(*REPLAY, "--qbench-protocol=paper", *workers)
     assert_usage(
-        result, "baseline instructblip_t5: assessment could not be judged, this run differs from it in: scoring"
+        result, "baseline instructblip_t5@data: assessment could not be judged, this run differs from it in: scoring"
     )
 
 

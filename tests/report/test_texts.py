@@ -42,7 +42,10 @@ def test_the_mean_that_decides_stands_above_the_databases(run: Path) -> None:
     finished = read_finished(run / "run")
     gate = next(gate for gate in finished.gates if gate.name == "perception.accuracy")
     row = gate.rows[0]
-    rows = [replace(row, dataset=name, delta=delta) for name, delta in (("a", -0.3), (None, -0.1), ("b", 0.1))]
+    rows = [
+        replace(row, dataset=name, delta=delta, verdict="inconclusive")
+        for name, delta in (("a", -0.3), (None, -0.1), ("b", 0.1))
+    ]
     gates = [replace(gate, rows=rows)]
     judged = judged_rows(FinishedRun(finished.folder, replace(finished.summary, gates=gates)))
     assert [one.row.dataset for one in judged if one.row] == [None, "a", "b"]

@@ -15,7 +15,7 @@ USAGE = {"requests": 2, "retries": 1, "cache_hits": 0, "prompt_tokens": 10, "com
 
 def output(failed: str | None, cost: float | None) -> dict[str, Any]:
     return {
-        "tasks": ["description"], "gate_ids": [], "usage_error": None, "second": None, "tracebacks": {},
+        "tasks": ["description"], "gate_ids": [], "usage_error": None, "second": None, "tracebacks": {}, "suites": {},
         "made_with": {"judge_control": {"scores": {}, "failed": failed}}, "usage": {"judge": {**USAGE, "cost": cost}},
     }  # fmt: skip
 

