@@ -240,7 +240,14 @@ def main() -> None:
         for t in ("perception", "description")
     ]
     listing += [
-        {"name": s, "task": "assessment", "file": f"{s}.json", "images": "images", "license": "see CREDITS.md"}
+        {
+            "name": s,
+            "task": "assessment",
+            "file": f"{s}.json",
+            "higher_is_better": True,
+            "images": "images",
+            "license": "see CREDITS.md",
+        }
         for s in ("mini_a", "mini_b")
     ]
     header = "# Embedded trial data, not Q-Bench: synthetic causes, and reference scores that are no human opinion.\n"
