@@ -88,7 +88,7 @@ class OpenAIModel:
 
     @property
     def _images_sent(self) -> str:
-        """How images are sent: an entry of the fingerprint, as a server may decode JPEG otherwise than this machine."""
+        """How images are sent: an entry of the fingerprint, because a server may decode JPEG differently."""
         if not self._accepted:
             return PNG
         refused = [kind.partition("/")[2] for kind in sorted(FILES - self._accepted)]

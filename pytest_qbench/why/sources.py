@@ -179,14 +179,14 @@ def explain_against_recorded(
 ) -> Explanation:
     """Return why a model differs from records; their own model is asked, too, where it is at hand.
 
-    `measured` are the records of the run that is explained. If the model alone answers otherwise than in them,
-    something stood in front of it, and the records decide.
+    `measured` are the records of the run that is explained. If the model alone gives other answers than these,
+    a fixture changed it during the run, and the records decide.
     """
     other = b.trace(items, noise=True)
-    if measured is not None and _answers_otherwise(other, measured):
+    if measured is not None and _gives_other_answers(other, measured):
         found = explain_recorded(a, measured, most)
         told = (
-            f"{b.name} alone answers otherwise than in {measured.name}: a fixture of the project changes it, "
+            f"{b.name} alone gives other answers than {measured.name} has: a fixture of the project changes it, "
             "so only its records are compared"
         )
         return replace(found, unseen=(told, *found.unseen))
@@ -200,7 +200,7 @@ def explain_against_recorded(
     return with_recorded_reference(recorded, reference.trace(chosen, noise=True), other, most)
 
 
-def _answers_otherwise(side: Traces, measured: Recorded) -> bool:
+def _gives_other_answers(side: Traces, measured: Recorded) -> bool:
     """Return whether more than a quarter of the replies differ from the records; texts may have been cut."""
     pairs = [(trace.record, measured.records[key]) for key, trace in side.by_item.items()]
     changed = sum(not (same_reply(x, y, side.noise) or begins_alike(x.response, y.response)) for x, y in pairs)
