@@ -189,7 +189,8 @@ class Client:
                 final = [task for task in done if not isinstance(task.exception(), MalformedError | _TransientError)]
                 if final or not attempts:
                     return (final or [*done])[0].result()
-                if not done and patience is not None and clock() >= started + patience:
+                # Others may have been sent twice during the wait.
+                if not done and patience is not None and clock() >= started + patience and self._may_hedge():
                     self._hedges += 1
                     attempts.add(asyncio.create_task(send_beside()))
         finally:
