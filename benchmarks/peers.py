@@ -23,7 +23,6 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -88,7 +87,7 @@ else:
 samples = [Sample(id=i["id"], input=a, choices=i["choices"], target=i["target"]) for i, a in zip(items, asked)]
 task = Task(dataset=samples, solver=multiple_choice(), scorer=choice())
 (log,) = eval(task, model=model, display="none", max_connections=64, max_samples=64)
-assert log.status == "success" and log.results.completed_samples == len(items), log
+assert log.status == "success" and log.results.completed_samples == len(items), str((log.error, log.samples))[:2000]
 """
 LMMS_TASK = """
 task: questions
@@ -154,7 +153,8 @@ class Peer:
 PEERS = (
     Peer(
         "pytest-evals==0.3.4",
-        (*PYTEST, "-p", "pytest_evals.plugin", "--run-eval", "--run-eval-analysis", "test_evals.py"),
+        (*PYTEST, "-p", "pytest_harvest.plugin", "-p", "pytest_evals.plugin", "--run-eval", "--run-eval-analysis",
+         "test_evals.py"),
         "no model",
     ),
     Peer("inspect-ai==0.3.285", ("inspect_run.py",), "mockllm", asks=True, more=("openai",)),
@@ -285,16 +285,15 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def main(items: int = 10_000, requests: int = 640, rounds: int = 3, peers: Sequence[Peer] = PEERS) -> None:
-    """Print the table."""
+    """Print the table of the rounds so far, after each."""
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {IN_FLIGHT} requests in flight")
     with tempfile.TemporaryDirectory() as place, serving(0.0, 0.0, Path(place)) as port:
         rows = rows_of(Path(place), items, requests, port, peers)
         for number in range(rounds):
             for row in rows:
                 for size in row.folders:
                     row.run(size)
-            print(f"round {number + 1} of {rounds}, {time.strftime('%H:%M')}", file=sys.stderr, flush=True)
-    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {rounds} rounds, {IN_FLIGHT} requests in flight")
-    print(table(rows))
+            print(f"\nafter round {number + 1} of {rounds}:\n{table(rows)}", flush=True)
 
 
 if __name__ == "__main__":
