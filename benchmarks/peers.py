@@ -80,7 +80,8 @@ from inspect_ai.solver import multiple_choice
 items = json.load(open("items.json"))
 if sys.argv[1:]:
     model = get_model("openai-api/local/m", base_url=sys.argv[1], api_key="-")
-    asked = [[ChatMessageUser(content=[ContentText(text=i["question"]), ContentImage(image=i["image"])])] for i in items]
+    contents = [[ContentText(text=i["question"]), ContentImage(image=i["image"])] for i in items]
+    asked = [[ChatMessageUser(content=content)] for content in contents]
 else:
     model = get_model("mockllm/model", custom_outputs=[ModelOutput.from_content("m", "ANSWER: A")] * len(items))
     asked = [i["question"] for i in items]
@@ -109,11 +110,11 @@ def text(doc, options=None): return "\\n".join([doc["question"], *doc["choices"]
 def score(doc, replies): return {"accuracy": float(replies[0].strip() == doc["target"])}
 """
 LMMS = """
-import sys
+import json, sys
 from lmms_eval.evaluator import simple_evaluate
 from lmms_eval.loggers import EvaluationTracker
 from lmms_eval.tasks import TaskManager
-items = len(__import__("json").load(open("items.json")))
+items = len(json.load(open("items.json")))
 model, options = "dummy", ""
 if sys.argv[1:]:
     model, options = "async_openai", f"model=m,base_url={sys.argv[1]},api_key=-,num_cpus=64"
@@ -186,14 +187,14 @@ class Row:
     def run(self, size: str) -> None:
         """Run it once and note its CPU seconds. Raises `RuntimeError` with its output if it fails."""
         folder = self.folders[size]
-        environment = {
+        variables = {
             **os.environ,
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # only the plugins that a command needs
             "HF_HOME": str(folder / "hub"),
             "HF_HUB_OFFLINE": "1",
         }
         with (folder / "output.txt").open("w") as output:
-            child = subprocess.Popen(self.command, cwd=folder, env=environment, stdout=output, stderr=output)
+            child = subprocess.Popen(self.command, cwd=folder, env=variables, stdout=output, stderr=output)
             _, status, used = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode:
