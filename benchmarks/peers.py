@@ -1,6 +1,7 @@
 """Other harnesses beside this one, in one table: ``python benchmarks/peers.py [ITEMS [REQUESTS [ROUNDS]]]``.
 
-- ITEMS questions (10,000), text only, for a model that does nothing: what the harness itself costs an item;
+- ITEMS questions (10,000), text only, for a model that does nothing: what the harness itself costs an item. A harness
+  that takes far longer gets a part of them;
 - REQUESTS questions (640) with a small JPEG file for a server on loopback that answers at once, 64 requests in flight:
   what it costs to ask, beside the OpenAI client alone.
 
@@ -149,6 +150,7 @@ class Peer:
     asks: bool = False  # with the URL of an endpoint as last argument, the command asks that
     more: tuple[str, ...] = ()
     borrows: bool = False  # sees the packages of this environment; only `package` and `more` are installed
+    part: int = 1  # without an endpoint it gets one of so many questions
 
 
 PEERS = (
@@ -158,7 +160,7 @@ PEERS = (
          "test_evals.py"),
         "no model",
     ),
-    Peer("inspect-ai==0.3.285", ("inspect_run.py",), "mockllm", asks=True, more=("openai",)),
+    Peer("inspect-ai==0.3.285", ("inspect_run.py",), "mockllm", asks=True, more=("openai",), part=10),
     Peer(
         "lmms-eval==0.7.3",
         ("lmms_run.py",),
@@ -169,6 +171,7 @@ PEERS = (
             "tabulate", "tenacity",
         ),
         borrows=True,
+        part=5,
     ),
 )  # fmt: skip
 
@@ -240,35 +243,28 @@ def environment(base: Path, peer: Peer) -> Path | None:
 
 def rows_of(base: Path, items: int, requests: int, port: str, peers: Sequence[Peer]) -> list[Row]:
     """Return all rows: this project's first in each part, then the peers that can be installed."""
+    idle, asking = "questions for a model that does nothing", "requests with an image"
     own = f"pytest-qbench {version('pytest-qbench')}"
-    works = {
-        f"{items:,} questions, no model": items,
-        f"{requests:,} requests with an image": requests,
-    }
-    folders = {
-        work: {"all": write(base / f"{number}-all", n), "few": write(base / f"{number}-few", FEW)}
-        for number, (work, n) in enumerate(works.items())
-    }
-    idle, asking = works
+    folders = {n: write(base / f"{n}", n) for n in {FEW, items, requests, *(items // peer.part for peer in peers)}}
     rows = []
 
-    def add(work: str, name: str, *command: str) -> None:
-        rows.append(Row(work, name, command, folders[work], works[work] - FEW))
+    def add(work: str, n: int, name: str, *command: str) -> None:
+        rows.append(Row(work, f"{name}: {n:,}", command, {"all": folders[n], "few": folders[FEW]}, n - FEW))
 
     suite = (sys.executable, *PYTEST, "-p", "pytest_qbench.plugin", "--qbench-data=data", "--qbench-no-gates")
     url = f"http://127.0.0.1:{port}/v1"
-    add(idle, f"{own}, random:0", *suite, "--qbench-model=random:0", "test_suite.py")
-    add(asking, own, *suite, f"--qbench-model=openai:m@{url}", "--qbench-no-cache", "test_suite.py")
-    add(idle, f"pytest {version('pytest')}, two fixtures", sys.executable, *PYTEST, "test_plain.py")
+    add(idle, items, f"{own}, random:0", *suite, "--qbench-model=random:0", "test_suite.py")
+    add(asking, requests, own, *suite, f"--qbench-model=openai:m@{url}", "--qbench-no-cache", "test_suite.py")
+    add(idle, items, f"pytest {version('pytest')}, two fixtures", sys.executable, *PYTEST, "test_plain.py")
     raw = (sys.executable, str(ROOT / "benchmarks" / "endpoint.py"), "raw", port, "data", str(requests), "small")
-    add(asking, f"openai {version('openai')}, the client alone", *raw)
+    add(asking, requests, f"openai {version('openai')}, the client alone", *raw)
     for peer in peers:
         if python := environment(base, peer):
             name = peer.package.replace("==", " ")
-            add(idle, f"{name}, {peer.model}", str(python), *peer.command)
+            add(idle, items // peer.part, f"{name}, {peer.model}", str(python), *peer.command)
             if peer.asks:
-                add(asking, name, str(python), *peer.command, url)
-    return sorted(rows, key=lambda row: row.work != idle)
+                add(asking, requests, name, str(python), *peer.command, url)
+    return sorted(rows, key=lambda row: row.work == asking)
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -60,4 +60,11 @@ def test_a_command_that_fails_is_no_measurement(tmp_path: Path) -> None:
 def test_own_rows_are_measured_without_network(capsys: pytest.CaptureFixture[str]) -> None:
     main(30, 30, 1, peers=())
     found = [line[0] for line in cells(capsys.readouterr().out.partition("of 1:\n")[2])]
-    assert [name.split()[0] for name in found] == ["**30", "pytest-qbench", "pytest", "**30", "pytest-qbench", "openai"]
+    assert [name.split()[0] for name in found] == [
+        "**questions",
+        "pytest-qbench",
+        "pytest",
+        "**requests",
+        "pytest-qbench",
+        "openai",
+    ]
