@@ -130,7 +130,11 @@ class Harness:
 
 
 def _why_bad_end(first: Result, mode: str, point: Point, error: int) -> str | None:
-    """Return what is wrong with the end of a disturbed run, or None."""
+    """Return what is wrong with the end of a disturbed run, or None.
+
+    A call that fails and is not made good leads to an error that names the reason: with status 4 if it ends the run, else
+    with that of a run that is not measured, since only its last files are missing.
+    """
     if first.status is None:
         return f"it hangs: {first.text[-600:]}"
     if found := _TROUBLE.search(first.text):
