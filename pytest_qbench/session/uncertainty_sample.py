@@ -26,7 +26,7 @@ def sample_by_uncertainty(datasets: Sequence[Dataset], settings: Settings, spec:
     assert settings.limit is not None, "the settings have checked it"
     if other := sorted({dataset.task for dataset in datasets} - {"perception"}):
         raise UsageError(f"{OPTION} draws questions, not {' or '.join(other)}: add --qbench-tasks=perception")
-    items = {(item.task, item.id): item for dataset in datasets for item in dataset.items}
+    items: dict[Key, Item] = {(item.task, item.id): item for dataset in datasets for item in dataset.items}
     baseline = _baseline(settings, spec, items)
     sizes: dict[str, float] = {}
     for key, item in items.items():

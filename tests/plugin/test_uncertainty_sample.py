@@ -63,7 +63,7 @@ def test_a_run_measures_the_uncertain_items_and_judges_all(
     assert len(records) == 150
     assert {r.item: r.probability for r in records} == {i.id: i.probability for i in read_items(folder)}
     uncertain = [r for r in records if abs((r.logprobs or {})["Yes"]) < 1]
-    assert len(uncertain) > 75  # 25 in an even sample
+    assert len(uncertain) > 45  # 25 in an even sample
     row = next(m for m in found["metrics"] if m["name"] == "perception.accuracy" and m["slice"] is None)
     total = sum(r.weight for r in records)
     assert row["value"] == pytest.approx(sum(r.weight for r in records if r.status == "correct") / total)
@@ -106,7 +106,10 @@ def test_a_run_measures_the_uncertain_items_and_judges_all(
         (("--qbench-limit=9", "--qbench-update-baseline"), "contradict each other"),
         (("--qbench-limit=9", "--qbench-early-stop"), "contradict each other"),
         (("--qbench-limit=9",), "add --qbench-tasks=perception"),
-        (("--qbench-limit=9", "--qbench-tasks=perception", "--qbench-baseline=none"), "no baseline 'none@mini'"),
+        (
+            ("--qbench-limit=9", "--qbench-tasks=perception", "--qbench-baseline=none"),
+            "draws by a baseline: no baseline 'none'",
+        ),
     ],
 )
 def test_usage_errors(project: pytest.Pytester, args: tuple[str, ...], expected: str) -> None:
