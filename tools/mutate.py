@@ -3,9 +3,9 @@
 `python tools/mutate.py [--per-module K] [--seed S] [--seconds N] [--tests PATH] [MODULE[:LINE] ...]`, from the root of the
 checkout. A module is a path such as pytest_qbench/stats/paired.py; without any, those of `PACKAGES` are tried. Each mutant
 is one change of the syntax tree (an operator, a comparison, a number, a condition, an argument or a statement). The
-tests first run once without a change, and note which lines each executes. Then each mutant is compiled in a fork of a
-process that has loaded everything. It meets the tests that execute its line, those of its module's own file first, up
-to the first failure. With `--per-module`, so many mutants of each module are drawn; other modules do not change which.
+tests are collected once, run once without a change, and note which lines each executes. Then each mutant replaces the
+code of the loaded functions in a fork. It meets the tests that execute its line, those of its module's own file first,
+up to the first failure. A change of what is executed at import, such as a constant, loads all modules again. With `--per-module`, so many mutants of each module are drawn; other modules do not change which.
 Prints a table and every survivor.
 """
 
@@ -14,19 +14,19 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
+import gc
 import importlib.util
 import os
 import pickle
 import random
-import resource
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import CodeType, FrameType, ModuleType
+from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
 import pytest
@@ -148,64 +148,19 @@ class Reached:
     lines: dict[str, set[int]] = field(default_factory=dict)
 
 
-class Tracing:
-    """Pytest plugin that notes the lines of some files that each test executes."""
+class Session:
+    """Pytest plugin that does `work` with the collected tests in place of running them.
 
-    def __init__(self, files: set[str]) -> None:
-        self.files = files
-        self.reached: dict[str, Reached] = {}
+    Each property draws the same few examples every time, and a failing example is not made smaller. The first failure
+    ends the process, which is a child.
+    """
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        """Trace a test, its fixtures included. Values that earlier tests left in a cache are computed again."""
-        for module in [m for name, m in sys.modules.items() if name.startswith(("pytest_qbench", "tests"))]:
-            for value in list(vars(module).values()):
-                if hasattr(value, "cache_clear"):
-                    value.cache_clear()
-        here = self.reached[item.nodeid] = Reached()
-
-        def line(frame: FrameType, event: str, _: object) -> Callable[..., Any]:
-            here.lines[frame.f_code.co_filename].add(frame.f_lineno)
-            return line
-
-        def call(frame: FrameType, event: str, _: object) -> Callable[..., Any] | None:
-            if frame.f_code.co_filename not in self.files:
-                return None
-            here.lines.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
-            return line
-
-        began = time.process_time()
-        sys.settrace(call)
-        try:
-            return (yield)
-        finally:
-            sys.settrace(None)
-            here.seconds = time.process_time() - began
-
-
-class Selecting:
-    """Pytest plugin that runs the tests named, in their order, and ends the process at one without end."""
-
-    def __init__(self, seconds: dict[str, float]) -> None:
-        self.seconds = seconds
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Leave out and sort tests."""
-        known = {item.nodeid: item for item in items}
-        items[:] = [known[name] for name in self.seconds]
-
-    def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Allow a test ten times the CPU time it took, so that a busy machine does not matter."""
-        signal.setitimer(signal.ITIMER_PROF, 10 + 10 * self.seconds[nodeid])
-
-
-class Examples:
-    """Pytest plugin that draws the same few examples of each property every time."""
+    def __init__(self, work: Callable[[pytest.Session], None]) -> None:
+        self.work = work
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self) -> None:
-        """Replace the settings of tests/conftest.py. A failing example is not made smaller."""
+        """Replace the settings of tests/conftest.py."""
         from hypothesis import HealthCheck, Phase, settings
 
         settings.register_profile(
@@ -214,69 +169,128 @@ class Examples:
         )  # fmt: skip
         settings.load_profile("mutants")
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Do the work."""
+        self.work(session)
+        return True
 
-def run(codes: dict[Path, CodeType], tests: list[str], plugin: object) -> int:
-    """Return the exit status of the tests with the code of some modules replaced. All modules are loaded again."""
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """End the process at a failure."""
+        if report.failed:
+            print(report.nodeid, report.longreprtext, flush=True)
+            os._exit(1)
+
+    def start(self, files: list[str]) -> int:
+        """Collect the tests of some files and do the work. Return the exit status."""
+        options = ["-q", "-s", "-p", "no:cacheprovider", "-m", "not campaign"]
+        return int(pytest.main([*options, "-W", "ignore::pytest.PytestAssertRewriteWarning", *files], plugins=[self]))
+
+
+def run_tests(session: pytest.Session, tests: dict[str, float]) -> None:
+    """Run tests in their order; the first failure ends the process, and so does a test without end.
+
+    A test may take ten times the CPU time it took before, so a busy machine does not matter.
+    """
+    items = {item.nodeid: item for item in session.items}
+    for name, seconds in tests.items():
+        signal.setitimer(signal.ITIMER_PROF, 10 + 10 * seconds)
+        session.config.hook.pytest_runtest_protocol(item=items[name], nextitem=None)
+    os._exit(0)
+
+
+def trace(session: pytest.Session, files: set[str]) -> dict[str, Reached]:
+    """Return what each test reaches of some files, its fixtures included. A child runs the tests, so nothing changes here.
+
+    Values that earlier tests left in a cache are computed again.
+    """
+    with tempfile.TemporaryFile() as found:
+        child = os.fork()
+        if child == 0:
+            reached = {}
+            for item in session.items:
+                for module in [m for name, m in sys.modules.items() if name.startswith(("pytest_qbench", "tests"))]:
+                    for value in list(vars(module).values()):
+                        if hasattr(value, "cache_clear"):
+                            value.cache_clear()
+                here = reached[item.nodeid] = Reached()
+                began = time.process_time()
+                sys.settrace(_tracer(here.lines, files))
+                session.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+                sys.settrace(None)
+                here.seconds = time.process_time() - began
+            pickle.dump(reached, found)
+            found.flush()
+            os._exit(0)
+        if os.waitpid(child, 0)[1]:
+            raise SystemExit("this test fails without any change")
+        found.seek(0)
+        return dict(pickle.load(found))
+
+
+def _tracer(lines: dict[str, set[int]], files: set[str]) -> Callable[..., Any]:
+    def line(frame: FrameType, event: str, _: object) -> Callable[..., Any]:
+        lines[frame.f_code.co_filename].add(frame.f_lineno)
+        return line
+
+    def call(frame: FrameType, event: str, _: object) -> Callable[..., Any] | None:
+        if frame.f_code.co_filename not in files:
+            return None
+        lines.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
+        return line
+
+    return call
+
+
+def replace_code(path: Path, code: CodeType) -> bool:
+    """Give the loaded functions of a module the code of a mutant. Return whether that was possible for all of them."""
+    new: dict[tuple[str, int], list[CodeType]] = {}
+    rest = [code]
+    while rest:
+        inner = [constant for constant in rest.pop().co_consts if isinstance(constant, CodeType)]
+        rest += inner
+        for one in inner:
+            new.setdefault((one.co_qualname, one.co_firstlineno), []).append(one)
+    for function in gc.get_objects():
+        if isinstance(function, FunctionType) and function.__code__.co_filename == str(path):
+            found = new.get((function.__code__.co_qualname, function.__code__.co_firstlineno), [])
+            if len(found) != 1 or found[0].co_freevars != function.__code__.co_freevars:
+                return False
+            function.__code__ = found[0]
+    return True
+
+
+def load_again(path: Path, code: CodeType, tests: dict[str, float]) -> int:
+    """Run tests after all modules were loaded again, one of them with the code of a mutant. Return the exit status."""
     for known in [m for m in sys.modules if m.startswith(("pytest_qbench", "tests"))]:
         del sys.modules[known]
-    names = {module_name(path): path for path in codes}
 
     class Loader:
         def create_module(self, spec: object) -> None:
             return None
 
         def exec_module(self, module: ModuleType) -> None:
-            path = names[module.__name__]
             module.__file__ = str(path)
-            exec(codes[path], vars(module))
+            exec(code, vars(module))
 
     class Finder:
         @staticmethod
-        def find_spec(wanted: str, path: object = None, target: object = None) -> object:
-            return importlib.util.spec_from_loader(wanted, Loader()) if wanted in names else None
+        def find_spec(wanted: str, where: object = None, target: object = None) -> object:
+            return importlib.util.spec_from_loader(wanted, Loader()) if wanted == module_name(path) else None
 
     sys.meta_path.insert(0, Finder)
     signal.setitimer(signal.ITIMER_PROF, 60)  # a module that loads without end
     try:
-        for name in names:
-            importlib.import_module(name)
+        importlib.import_module(module_name(path))
     except Exception:  # noqa: BLE001 - a mutant that cannot be loaded is seen
         return 1
-    signal.setitimer(signal.ITIMER_PROF, 0)
-    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-m", "not campaign", "--no-header",
-                            "-W", "ignore::pytest.PytestAssertRewriteWarning", *tests],
-                           plugins=[plugin, Examples()]))  # fmt: skip
+    files = sorted({str(ROOT / name.partition("::")[0]) for name in tests})
+    return Session(lambda session: run_tests(session, tests)).start(files)
 
 
 def module_name(path: Path) -> str:
     """Return the dotted name of a module."""
     return ".".join(path.relative_to(ROOT).with_suffix("").parts)
-
-
-def code_of(path: Path, number: int | None = None) -> CodeType:
-    """Return the code of a module, or of one of its mutants."""
-    tree = Mutator(number).visit(ast.parse(path.read_text(encoding="utf-8")))
-    return compile(ast.fix_missing_locations(tree), str(path), "exec")
-
-
-def trace(modules: list[Path], tests: list[Path]) -> dict[str, Reached]:
-    """Return what each unit test reaches of the modules. It runs in a child, so this process stays as it is."""
-    from tests.unit_tests import NOT_A_UNIT
-
-    files = [file for top in tests for file in ([top] if top.is_file() else sorted(top.rglob("test_*.py")))]
-    units = [str(file) for file in files if not NOT_A_UNIT.search(file.read_text(encoding="utf-8"))]
-    with tempfile.TemporaryFile() as found:
-        child = os.fork()
-        if child == 0:
-            tracing = Tracing({str(path) for path in modules})
-            status = run({path: code_of(path) for path in modules}, units, tracing)
-            pickle.dump(tracing.reached, found)
-            found.flush()
-            os._exit(status)
-        if os.waitpid(child, 0)[1]:
-            raise SystemExit("the tests fail without any change")
-        found.seek(0)
-        return dict(pickle.load(found))
 
 
 def statement(path: Path, line: int) -> tuple[range, bool]:
@@ -317,20 +331,22 @@ def tests_of(path: Path, line: int, reached: dict[str, Reached]) -> dict[str, fl
     return chosen
 
 
-def survives(path: Path, number: int, tests: dict[str, float]) -> bool:
+def survives(session: pytest.Session, path: Path, number: int, tests: dict[str, float]) -> bool:
     """Return whether the tests pass on this mutant. An endless mutant is killed."""
     if not tests:
         return True
-    code = code_of(path, number)
+    tree = Mutator(number).visit(ast.parse(path.read_text(encoding="utf-8")))
+    code = compile(ast.fix_missing_locations(tree), str(path), "exec")
+    _, is_called = statement(path, mutants(path)[number][0])
     child = os.fork()
     if child == 0:
         os.setsid()
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         sink = os.open(os.devnull, os.O_WRONLY)
         os.dup2(sink, 1)
         os.dup2(sink, 2)
-        files = sorted({str(ROOT / name.partition("::")[0]) for name in tests})
-        os._exit(run({path: code}, files, Selecting(tests)))
+        if is_called and replace_code(path, code):
+            run_tests(session, tests)
+        os._exit(load_again(path, code, tests))
     _, status = os.waitpid(child, 0)
     return os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
 
@@ -348,21 +364,10 @@ def drawn(module: str, found: list[tuple[int, str]], most: int | None, seed: int
     return order[: most or len(order)]
 
 
-def main() -> int:
+def try_all(session: pytest.Session, arguments: argparse.Namespace) -> None:
     """Try the mutants. Print the score of each module and the surviving mutants."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many seconds")
-    parser.add_argument("--per-module", type=int, default=None)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--tests", nargs="+", type=Path, default=[ROOT / "tests" / package for package in PACKAGES])
-    parser.add_argument("modules", nargs="*", metavar="MODULE[:LINE]")
-    arguments = parser.parse_args()
-    sys.path.insert(0, str(ROOT))
-    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    for name in ("hypothesis", "numpy", "scipy.stats", "scipy.optimize", "statsmodels.api", "pytest_qbench.plugin"):
-        importlib.import_module(name)
     began, survivors, total = time.monotonic(), [], 0
-    reached = trace(all_modules(), [path.resolve() for path in arguments.tests])
+    reached = trace(session, {str(path) for path in all_modules()})
     print(f"{len(reached)} tests without a change: {time.monotonic() - began:.0f} s", flush=True)
     print("| module | mutants | tried | killed |", flush=True)
     print("| --- | ---: | ---: | ---: |", flush=True)
@@ -376,7 +381,7 @@ def main() -> int:
             tried += 1
             line, told = found[number]
             tests = tests_of(path, line, reached)
-            if survives(path, number, tests):
+            if survives(session, path, number, tests):
                 alive.append(f"{module}:{line}: {told} (mutant {number}, {len(tests)} tests)")
                 print("survivor", alive[-1], file=sys.stderr, flush=True)
         survivors, total = survivors + alive, total + tried
@@ -384,7 +389,26 @@ def main() -> int:
     killed = total - len(survivors)
     print(f"{killed} of {total} mutants killed ({100 * killed / max(1, total):.1f} %), {len(survivors)} survive")
     print(*survivors, sep="\n")
-    return 0
+
+
+def main() -> int:
+    """Collect the tests and try the mutants."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many seconds")
+    parser.add_argument("--per-module", type=int, default=None)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--tests", nargs="+", type=Path, default=[ROOT / "tests" / package for package in PACKAGES])
+    parser.add_argument("modules", nargs="*", metavar="MODULE[:LINE]")
+    arguments = parser.parse_args()
+    sys.path.insert(0, str(ROOT))
+    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    for name in ("hypothesis", "numpy", "scipy.stats", "scipy.optimize", "statsmodels.api", "pytest_qbench.plugin"):
+        importlib.import_module(name)
+    from tests.unit_tests import NOT_A_UNIT
+
+    files = [file for top in arguments.tests for file in ([top] if top.is_file() else sorted(top.rglob("test_*.py")))]
+    units = [str(file.resolve()) for file in files if not NOT_A_UNIT.search(file.read_text(encoding="utf-8"))]
+    return Session(lambda session: try_all(session, arguments)).start(units)
 
 
 if __name__ == "__main__":

@@ -472,3 +472,20 @@ def test_a_total_loss_among_few_groups_has_a_tiny_p_value() -> None:
         )  # fmt: skip
         assert lost.delta < -0.7
         assert lost.p_value < 1e-8
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bootstrap_without_a_contrary_resample_has_the_smallest_p_value(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One over one more than the number of resamples: those asked for, fewer where many items make each dear."""
+    mos = np.random.default_rng(0).normal(size=120)
+    other = np.random.default_rng(1).normal(size=120)
+    better = paired_correlation(mos, other, mos, range(120), kind, 0.05, method="bootstrap", draws=700)
+    assert (better.p_gain, better.p_value) == (1 / 701, 1)
+    worse = paired_correlation(other, mos, mos, range(120), kind, 0.05, method="bootstrap", draws=700)
+    assert (worse.p_value, worse.p_gain) == (1 / 701, 1)
+    for cells, draws in ((120 * 600, 600), (120, 500)):
+        monkeypatch.setattr(correlation, "CELLS", cells)
+        fewer = paired_correlation(other, mos, mos, range(120), kind, 0.05, method="bootstrap", draws=700)
+        assert fewer.p_value == 1 / (draws + 1)

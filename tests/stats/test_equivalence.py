@@ -83,3 +83,15 @@ def test_a_mean_at_the_margin_is_seldom_below_or_above_it(size: int) -> None:
         below, above = below + (found.upper < 1), above + (found.lower > 1)
     assert below / runs < 0.09
     assert above / runs < 0.06
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_skewness_moves_the_bound_of_the_long_side_alone(sign: int) -> None:
+    """The other bound is that of SciPy's t interval."""
+    values = sign * np.random.default_rng(0).exponential(size=100)
+    found = mean_bounds(values, range(100), 0.05)
+    plain = t.interval(0.9, 99, loc=values.mean(), scale=values.std(ddof=1) / 10)
+    bounds = (found.lower, found.upper)
+    short, long = (0, 1) if sign > 0 else (1, 0)
+    assert bounds[short] == pytest.approx(plain[short])
+    assert 1.02 < (bounds[long] - values.mean()) / (plain[long] - values.mean()) < 1.5
