@@ -331,13 +331,13 @@ def tests_of(path: Path, line: int, reached: dict[str, Reached]) -> dict[str, fl
     return chosen
 
 
-def survives(session: pytest.Session, path: Path, number: int, tests: dict[str, float]) -> bool:
-    """Return whether the tests pass on this mutant. An endless mutant is killed."""
+def survives(session: pytest.Session, path: Path, number: int | None, tests: dict[str, float]) -> bool:
+    """Return whether the tests pass on this mutant, or on the module as it is. An endless mutant is killed."""
     if not tests:
         return True
     tree = Mutator(number).visit(ast.parse(path.read_text(encoding="utf-8")))
     code = compile(ast.fix_missing_locations(tree), str(path), "exec")
-    _, is_called = statement(path, mutants(path)[number][0])
+    is_called = number is None or statement(path, mutants(path)[number][0])[1]
     child = os.fork()
     if child == 0:
         os.setsid()
@@ -381,6 +381,8 @@ def try_all(session: pytest.Session, arguments: argparse.Namespace) -> None:
             tried += 1
             line, told = found[number]
             tests = tests_of(path, line, reached)
+            if tried == 1 and not survives(session, path, None, tests):
+                raise SystemExit(f"{module}: its tests fail without any change")
             if survives(session, path, number, tests):
                 alive.append(f"{module}:{line}: {told} (mutant {number}, {len(tests)} tests)")
                 print("survivor", alive[-1], file=sys.stderr, flush=True)

@@ -154,6 +154,6 @@ def _tilt_to(rows: Floats, drawn: int, s: float) -> float:
             break
         following = t + step
         if not low < following < high:
-            following = (low + high) / 2 if math.isfinite(low + high) else 2 * t + math.copysign(1.0, miss)
+            following = (low + high) / 2
         t = following
     return t
