@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from pytest_qbench.baseline.store import seal
+from pytest_qbench.baseline.folder_files import seal
 from pytest_qbench.items import Item
 from pytest_qbench.metrics.fingerprint import Fingerprint
 from pytest_qbench.metrics.results import Results

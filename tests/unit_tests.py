@@ -29,14 +29,16 @@ NOT_A_UNIT = re.compile(
 )
 """Libraries, helpers and fixtures of tests that start processes or servers: see the conftests."""
 SIMULATION = re.compile(
-    "mostly_passes|rarely_warns|seldom_passes|false_alarms?|covers|missed_too_often|bootstrap|swap_test|sandwich|statsmodels"
+    "mostly_passes|rarely_warns|seldom_|false_alarms?|covers|missed_too_often|bootstrap|swap_test|sandwich|statsmodels"
+    "|mean_wealth|smaller_error|sum_over_all_outcomes|tables_of_the_page|less_than_a_kilobyte|official|every_database"
 )
+"""Words in the names of simulations, of tests that enumerate, and of tests on the whole official data."""
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure() -> None:
     """Try few examples of each property. `make test` tries all."""
-    settings.register_profile("unit", deadline=None, max_examples=10)
+    settings.register_profile("unit", deadline=None, max_examples=5)
     sys.meta_path.insert(0, _Refusing())
 
 
@@ -48,7 +50,7 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the simulations and the slow tests."""
+    """Leave out the simulations and the campaign."""
     settings.load_profile("unit")  # after tests/conftest.py has loaded its own
     left_out = [item for item in items if SIMULATION.search(item.name) or item.get_closest_marker("campaign")]
     config.hook.pytest_deselected(items=left_out)

@@ -49,13 +49,13 @@ def install(env: Path) -> Path:
 
 
 @contextmanager
-def serving(env: Path, port: int, model: Path = TINY, wait: float = 300) -> Iterator[str]:
-    """Start a server and yield its base URL as soon as it answers. Stop it at the end."""
+def serving(env: Path, port: int, model: Path = TINY, *arguments: str, wait: float = 300) -> Iterator[str]:
+    """Start a server with further arguments and yield its base URL as soon as it answers. Stop it at the end."""
     python = install(env)
     command = [
         str(python), "-m", "vllm.entrypoints.openai.api_server", "--model", str(model), "--served-model-name", "tiny",
         "--dtype", "float32", "--enforce-eager", "--host", "127.0.0.1", "--port", str(port), "--max-model-len", "512",
-        "--max-num-seqs", "16",
+        "--max-num-seqs", "16", *arguments,
     ]  # fmt: skip
     variables = {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
     log = env / "server.log"

@@ -8,7 +8,8 @@ from typing import Literal
 
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline, as_baseline, as_results
 from pytest_qbench.baseline.eligibility import why_incomplete
-from pytest_qbench.baseline.store import FILE, read_baseline
+from pytest_qbench.baseline.folder_files import FILE
+from pytest_qbench.baseline.store import read_baseline
 from pytest_qbench.errors import UsageError
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.runs.read import read_run

@@ -73,7 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _model(named: str, model_args: list[str]) -> int:
     """Load the model, run the checks and print a table. Returns 1 if a check fails."""
     from pytest_qbench.models.load import load_model
-    from pytest_qbench.models.specs import check, parse_model_args, parse_spec
+    from pytest_qbench.models.model_args import parse_model_args
+    from pytest_qbench.models.specs import check, parse_spec
     from pytest_qbench.report.text_table import aligned
 
     spec, given = parse_spec(named), parse_model_args(model_args)

@@ -52,7 +52,8 @@ def _study(arguments: argparse.Namespace) -> GateCoverage:
     from pytest_qbench.judges.load import check_judge, make_judge
     from pytest_qbench.metrics.specs import task_of
     from pytest_qbench.models.load import load_model
-    from pytest_qbench.models.specs import check, parse_model_args, parse_spec
+    from pytest_qbench.models.model_args import parse_model_args
+    from pytest_qbench.models.specs import check, parse_spec
 
     spec, given = parse_spec(arguments.model), parse_model_args(arguments.model_arg)
     check(spec, option="--model=")

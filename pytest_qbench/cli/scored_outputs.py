@@ -15,9 +15,10 @@ from pytest_qbench.judges.load import check_judge, make_judge
 from pytest_qbench.metrics.fingerprint import Fingerprint, Selection, fingerprint
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.models.load import load_model
+from pytest_qbench.models.model_args import parse_model_args
 from pytest_qbench.models.pixels import PIXEL_RULES
 from pytest_qbench.models.replay import ReplayModel, check_option_order
-from pytest_qbench.models.specs import paper_words, parse_model_args, parse_spec
+from pytest_qbench.models.specs import paper_words, parse_spec
 from pytest_qbench.prompts import AnswerMode
 from pytest_qbench.scoring.protocols import Protocol, protocol_scoring
 from pytest_qbench.scoring.score import Scoring

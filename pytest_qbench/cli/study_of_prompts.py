@@ -17,7 +17,8 @@ from pytest_qbench.items import Item
 from pytest_qbench.judges.base import Judge
 from pytest_qbench.judges.load import check_judge, make_judge
 from pytest_qbench.models.load import load_model
-from pytest_qbench.models.specs import ModelSpec, check, parse_model_args, parse_spec
+from pytest_qbench.models.model_args import parse_model_args
+from pytest_qbench.models.specs import ModelSpec, check, parse_spec
 from pytest_qbench.prompt_sets.read import read_prompt_set
 from pytest_qbench.prompts import AnswerMode, PromptSet, Template
 from pytest_qbench.records import Record

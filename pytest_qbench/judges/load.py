@@ -12,7 +12,8 @@ from pytest_qbench.judges.base import Judge
 from pytest_qbench.judges.lexicon import LexiconJudge
 from pytest_qbench.judges.prompts import read_prompts
 from pytest_qbench.judges.rubric import GradingModel, Mode, RubricJudge, ThreadedRubricJudge
-from pytest_qbench.models.specs import ModelSpec, aliases, check, is_json_object, parse_spec
+from pytest_qbench.models.model_args import is_json_object
+from pytest_qbench.models.specs import ModelSpec, aliases, check, parse_spec
 
 if TYPE_CHECKING:
     from pytest_qbench.endpoints.event_loop import Endpoints

@@ -16,7 +16,8 @@ from pytest_qbench.endpoints.messages import messages, with_extra
 from pytest_qbench.errors import ItemError
 from pytest_qbench.judges.parsing import Unreadable, answer_probabilities, read_vote
 from pytest_qbench.judges.rubric import GradingPrompt
-from pytest_qbench.models.openai import TOP, parse_price
+from pytest_qbench.models.openai import parse_price
+from pytest_qbench.models.openai_words import TOP
 
 MAX_TOKENS = 16
 

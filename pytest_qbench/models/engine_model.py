@@ -19,8 +19,9 @@ from pytest_qbench.endpoints.key import KEY_VARIABLES, SHARED_KEY
 from pytest_qbench.errors import ItemError, ModelError
 from pytest_qbench.models.checkpoint_hash import hash_files, settings_hash, weights_hash
 from pytest_qbench.models.engines import ENGINES, OFFLINE, QUIET, TIMEOUT
+from pytest_qbench.models.model_args import ENGINE_ONLY, ENGINE_WEIGHTS
 from pytest_qbench.models.openai import OpenAIModel
-from pytest_qbench.models.specs import ENGINE_ONLY, ENGINE_WEIGHTS, ModelSpec
+from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.prompts import Prompt
 from pytest_qbench.servers.server import Address, RunningServer, Server
 

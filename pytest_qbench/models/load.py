@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_qbench.models.base import Model
+from pytest_qbench.models.model_args import check_args, parse_model_args
 from pytest_qbench.models.random import RandomModel
 from pytest_qbench.models.replay import ReplayModel
-from pytest_qbench.models.specs import ModelSpec, check, check_args, parse_model_args, parse_spec
+from pytest_qbench.models.specs import ModelSpec, check, parse_spec
 from pytest_qbench.models.transformers.devices import ALONE, Worker
 from pytest_qbench.models.transformers.threads import import_torch
 from pytest_qbench.records import Response

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import math
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_qbench.endpoints.address import parse_address
@@ -21,6 +20,7 @@ from pytest_qbench.models import given_prompts
 from pytest_qbench.models.images import GREY, LazyImage, LazyImages
 from pytest_qbench.models.openai_scores import FIRST_TOKEN, ReplyScores
 from pytest_qbench.models.openai_tokens import PROBE, REJECTED, ReplyTokens
+from pytest_qbench.models.openai_words import TOP, WordScores, one_word_prompt
 from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.prompts import ONE_WORD, RATE, RATE_PREFIX, AnswerMode, Prompt
 from pytest_qbench.records import CUT, Response
@@ -35,7 +35,6 @@ FILES = frozenset({"image/jpeg", "image/png", "image/webp"})
 PNG = "png"
 """How images are sent that are all encoded anew. A fingerprint of an endpoint that does not say how means this."""
 UNSUPPORTED = 415
-TOP = 20  # number of candidates for a token, the maximum of closed endpoints
 _INSTEAD = "or ask for one word with --qbench-model-arg=assessment=ask (scores then compare with such runs only)"
 
 
@@ -68,8 +67,8 @@ class OpenAIModel:
         self.usage = self._client.usage
         self._tokens = ReplyTokens(self._chat)
         self._scores = ReplyScores(self._chat, self._tokens)
+        self._words = WordScores(self._chat, self._tokens, self._scores)
         self._finding_free = threading.Lock()
-        self._free: dict[str | None, list[str]] = {}  # by prefix, the words that take no further request
         self._sees_images: str = "not checked"
         self._sample = 0  # part of the cache key, so that an equal request can be repeated
 
@@ -143,12 +142,20 @@ class OpenAIModel:
         stands for a further word that is not among the likeliest, and for one of `free` that takes more requests.
         """
         given_prompts.note(prompts)
-        if self._asks_one_word:
-            return self._endpoints.each(prompts, lambda prompt: self._score_first_word(prompt, words, (*named, *free)))
-        for prefix in {prompt.prefix for prompt in prompts}:
-            self._fetch_tokens(prefix, (*words, *named))
-            self._fetch_free(prefix, words, free)
-        return self._endpoints.each(prompts, lambda prompt: self._score_words(prompt, words, named, free))
+        if not self._asks_one_word:
+            for prefix in {prompt.prefix for prompt in prompts}:
+                self._fetch_tokens(prefix, (*words, *named))
+                with self._finding_free:  # once, however many threads ask
+                    if free and prefix not in self._words.free:
+                        self._prepare(self._words.find_free(prefix, words, free))
+
+        async def one(prompt: Prompt) -> list[float]:
+            images = await self._encode_images(prompt)
+            if self._asks_one_word:
+                return await self._words.as_first_word(prompt, images, words, (*named, *free))
+            return await self._words.after_prefix(prompt, images, words, named, free)
+
+        return self._endpoints.each(prompts, one)
 
     def count_prompt(self, prompt: Prompt) -> PromptCount:
         """Return what the server tells of the tokens of a prompt. Raises `ItemError` where it tells nothing."""
@@ -247,12 +254,12 @@ class OpenAIModel:
         prompt = Prompt("probe", RATE, (), RATE_PREFIX)
         try:
             if self._asks_one_word:
-                reply = await self._chat(_one_word(PROBE, words), [image], **FIRST_TOKEN, top_logprobs=TOP)
+                reply = await self._chat(one_word_prompt(PROBE, words), [image], **FIRST_TOKEN, top_logprobs=TOP)
                 if len(reply.choices[0].top or ()) < 2:
                     raise ItemError("silently ignores logprobs or top_logprobs")
                 return
             await self._tokens.store(RATE_PREFIX, words)
-            await self._words_after(prompt, [image], words)
+            await self._words.together(prompt, [image], words)
         except ItemError as e:
             raise ItemError(
                 f"{e}; quality scores need a server that continues a reply, as vLLM does, {_INSTEAD}"
@@ -281,86 +288,19 @@ class OpenAIModel:
             return image.url(self._accepted, self._max_pixels)
         return data_url(image, self._max_pixels)  # a project changed the image
 
-    async def _score_words(
-        self, prompt: Prompt, words: Sequence[str], named: Sequence[str], free: Sequence[str]
-    ) -> list[float]:
-        """Return the log-probability of each word: one request for all words of one token, one for each other word."""
-        images = await self._encode_images(prompt)
-        together = list(words)
-        if not self._tokens.has_several(prompt.prefix, words):
-            together += [word for word in named if not self._tokens.has_several(prompt.prefix, [word])]
-            together += [word for word in free if word in self._free[prompt.prefix]]
-        alone = [word for word in named if word not in together]
-        values, *others = await asyncio.gather(
-            self._words_after(prompt, images, together),
-            *(self._words_after(prompt, images, [word]) for word in alone),
-        )
-        found = dict(zip([*together, *alone], [*values, *(value for (value,) in others)], strict=True))
-        return [found.get(word, math.nan) for word in (*words, *named, *free)]
-
-    async def _words_after(self, prompt: Prompt, images: Sequence[str], words: Sequence[str]) -> list[float]:
-        """Return the log-probability of each word, with one request if each has one token."""
-        if self._tokens.has_several(prompt.prefix, words):
-            return await self._scores.sums(prompt, images, prompt.prefix, words)
-        ids = [self._tokens.ids[prompt.prefix, word][0] for word in words]
-        values, _ = await self._scores.next_tokens(prompt, images, prompt.prefix, ids)
-        if missing := [word for word, token in zip(words, ids, strict=True) if token not in values]:
-            raise ItemError(f"silently ignores logprob_token_ids: no log-probability of {', '.join(missing)}")
-        return [values[token] for token in ids]
-
-    async def _score_first_word(self, prompt: Prompt, words: Sequence[str], further: Sequence[str]) -> list[float]:
-        """Return the log-probability of each word as the first of a reply to a prompt that asks for one of `words`.
-
-        NaN stands for a `further` word that is not among the likeliest tokens.
-        """
-        images = await self._encode_images(prompt)
-        reply = await self._chat(_one_word(prompt, words), images, **FIRST_TOKEN, top_logprobs=TOP)
-        top = reply.choices[0].top or {}
-        scores = []
-        for word in (*words, *further):
-            # "Good", " good" and "good" are the same word, so their probabilities add up.
-            found = [value for token, value in top.items() if token.strip().casefold() == word.casefold()]
-            if not found and word in words:
-                raise ItemError(f"{word!r} is not among the {len(top)} likeliest first tokens: no score")
-            best = max(found, default=math.nan)
-            scores.append(best + math.log(math.fsum(math.exp(value - best) for value in found)) if found else math.nan)
-        return scores
-
     # tokens of words and options: only the server has the tokenizer
 
     def _fetch_tokens(self, prefix: str | None, texts: Iterable[str]) -> None:
         new = [text for text in texts if (prefix, text) not in self._tokens.ids]
         if new:
-            try:
-                self._endpoints.run(self._tokens.store(prefix, new))
-            except ItemError as e:
-                raise ModelError(f"openai:{self._address}: {e}") from None
+            self._prepare(self._tokens.store(prefix, new))
 
-    def _fetch_free(self, prefix: str | None, words: Sequence[str], free: Sequence[str]) -> None:
-        with self._finding_free:  # once, however many threads ask
-            if free and prefix not in self._free:
-                try:
-                    self._free[prefix] = self._endpoints.run(self._find_free(prefix, words, free))
-                except ItemError as e:
-                    raise ModelError(f"openai:{self._address}: {e}") from None
-
-    async def _find_free(self, prefix: str | None, words: Sequence[str], free: Sequence[str]) -> list[str]:
-        """Return the words of `free` that one request gives along with the score's words, and store their tokens.
-
-        A word with several tokens is left out. If the server gives no log-probabilities of so many tokens, all are.
-        """
-        if self._tokens.has_several(prefix, words):
-            return []
-        found = await self._tokens.store_single(prefix, free)
+    def _prepare(self, requests: Coroutine[Any, Any, None]) -> None:
+        """Run requests that no item is the cause of. Raises `ModelError` where one fails."""
         try:
-            await self._words_after(replace(PROBE, prefix=prefix), [], [*words, *found])
-        except EndpointError as e:
-            if e.status not in REJECTED:
-                raise
-            return []
-        except ItemError:  # the reply lacks one of the tokens
-            return []
-        return found
+            self._endpoints.run(requests)
+        except ItemError as e:
+            raise ModelError(f"openai:{self._address}: {e}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,8 +326,3 @@ def parse_price(text: str | None) -> tuple[float, float] | None:
         return None
     given, written = text.split("/")
     return float(given), float(written)
-
-
-def _one_word(prompt: Prompt, words: Sequence[str]) -> Prompt:
-    *first, last = words
-    return replace(prompt, text=f"{prompt.text} {ONE_WORD.format(', '.join(first), last)}")

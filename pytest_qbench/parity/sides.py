@@ -13,7 +13,8 @@ from pytest_qbench import packaged
 from pytest_qbench.errors import UsageError
 from pytest_qbench.metrics.fingerprint import Fingerprint
 from pytest_qbench.metrics.results import Results
-from pytest_qbench.models.specs import ModelSpec, check, check_args, parse_model_args, parse_spec
+from pytest_qbench.models.model_args import check_args, parse_model_args
+from pytest_qbench.models.specs import ModelSpec, check, parse_spec
 from pytest_qbench.parity.pairs import NotComparable
 from pytest_qbench.prompt_sets.read import is_file
 from pytest_qbench.records import RECORDS

@@ -11,7 +11,7 @@ from math import inf
 from pathlib import PurePath
 from typing import Any
 
-from pytest_qbench.baseline.store import FILE
+from pytest_qbench.baseline.folder_files import FILE
 from pytest_qbench.errors import UsageError
 from pytest_qbench.gates.written_gate import FIXTURE
 from pytest_qbench.policy.git import Repository

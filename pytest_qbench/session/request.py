@@ -15,7 +15,8 @@ from pytest_qbench.engine.dispatch import PromptSettings
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import Dataset, Item, LeftOut, Task
 from pytest_qbench.metrics.fingerprint import Selection
-from pytest_qbench.models.specs import ModelSpec, check, check_args, paper_words, parse_model_args, parse_spec
+from pytest_qbench.models.model_args import check_args, parse_model_args
+from pytest_qbench.models.specs import ModelSpec, check, paper_words, parse_spec
 from pytest_qbench.prompt_sets.read import OPTION, read_prompt_set
 from pytest_qbench.prompts import AnswerMode, PromptSet
 from pytest_qbench.scoring.protocols import protocol_scoring

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pytest_qbench.baseline.baseline import MissingBaseline
-from pytest_qbench.baseline.store import head_digest
+from pytest_qbench.baseline.folder_files import head_digest
 from pytest_qbench.gates.comparison import drifts
 from pytest_qbench.items import TASKS
 from pytest_qbench.metrics.results import Results

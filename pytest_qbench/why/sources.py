@@ -9,14 +9,16 @@ from typing import Any
 
 from pytest_qbench.baseline.align import align
 from pytest_qbench.baseline.baseline import Baseline
-from pytest_qbench.baseline.store import FILE, read_baseline
+from pytest_qbench.baseline.folder_files import FILE
+from pytest_qbench.baseline.store import read_baseline
 from pytest_qbench.engine.dispatch import PromptSettings
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import Dataset, Item
 from pytest_qbench.metrics.fingerprint import Fingerprint
 from pytest_qbench.models.base import Model
 from pytest_qbench.models.load import load_model
-from pytest_qbench.models.specs import ModelSpec, aliases, check, check_args, parse_model_args, parse_spec
+from pytest_qbench.models.model_args import check_args, parse_model_args
+from pytest_qbench.models.specs import ModelSpec, aliases, check, parse_spec
 from pytest_qbench.prompt_sets.read import is_file, packaged_set
 from pytest_qbench.prompts import ANSWER_MODES, DEFAULT_PROMPTS, AnswerMode, PromptSet
 from pytest_qbench.records import Key, Record

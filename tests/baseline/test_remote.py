@@ -18,13 +18,7 @@ import yaml
 from pytest_qbench.baseline import mirror
 from pytest_qbench.baseline.lineage import Note
 from pytest_qbench.baseline.remote import RemoteStore, is_address
-from pytest_qbench.baseline.store import (
-    find_baseline,
-    names_of_baselines,
-    read_anchor,
-    read_baseline,
-    write_baseline,
-)
+from pytest_qbench.baseline.store import find_baseline, names_of_baselines, read_anchor, read_baseline, write_baseline
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import Item
 from pytest_qbench.metrics.noise_floor import NoiseFloor

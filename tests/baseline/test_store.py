@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pytest_qbench.baseline import folder_files
 from pytest_qbench.baseline import store as baselines
 from pytest_qbench.baseline.baseline import as_baseline, as_results
 from pytest_qbench.baseline.baseline import changes as baselines_changes
@@ -94,7 +95,7 @@ def test_a_killed_update_loses_nothing(tmp_path: Path, step: str) -> None:
     write_baseline(tmp_path, "x", run(wrong=1))
     process = os.fork()
     if process == 0:  # dies at this step of the update, as after `kill -9`
-        calls = {"mkdir": (Path, "mkdir"), "write": (baselines, "write_text"), "rename": (Path, "rename"),
+        calls = {"mkdir": (Path, "mkdir"), "write": (folder_files, "write_text"), "rename": (Path, "rename"),
                  "replace": (Path, "replace"), "rmtree": (baselines.shutil, "rmtree")}  # fmt: skip
         owner, name = calls[step]
         before = getattr(owner, name)
@@ -152,7 +153,7 @@ def test_a_failed_update_keeps_the_old_one(tmp_path: Path, monkeypatch: pytest.M
     def full(*args: Any, **kwargs: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(baselines, "write_text", full)
+    monkeypatch.setattr(folder_files, "write_text", full)
     with pytest.raises(UsageError, match="x cannot be written: No space left on device"):
         write_baseline(tmp_path, "x", run(wrong=2))
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
@@ -177,7 +178,7 @@ def test_the_head_is_plain_yaml_for_a_reviewer(tmp_path: Path) -> None:
 def test_a_date_that_is_no_date_is_refused_also_under_a_valid_seal(tmp_path: Path) -> None:
     path = write_baseline(tmp_path, "x", run()) / "baseline.yaml"
     head = yaml.safe_load(path.read_text()) | {"recorded": "yesterday"}
-    path.write_text(yaml.safe_dump(head | {"seal": baselines.seal(head)}, sort_keys=False))
+    path.write_text(yaml.safe_dump(head | {"seal": folder_files.seal(head)}, sort_keys=False))
     with pytest.raises(UsageError, match="not a whole baseline"):
         read_baseline(path.parent)
 
@@ -188,7 +189,7 @@ def test_a_writer_also_recovers_from_a_killed_update(tmp_path: Path, monkeypatch
     def full(*args: Any, **kwargs: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(baselines, "write_text", full)
+    monkeypatch.setattr(folder_files, "write_text", full)
     with pytest.raises(UsageError, match="No space left"):
         write_baseline(tmp_path, "x", run(wrong=2))
     assert [p.name for p in tmp_path.iterdir()] == ["x"]

@@ -12,7 +12,7 @@ import pytest
 from pytest_qbench.errors import ModelError
 from pytest_qbench.models import parse_model_args, parse_spec
 from pytest_qbench.models.engines import ENGINES
-from pytest_qbench.models.specs import check_args
+from pytest_qbench.models.model_args import check_args
 
 
 @pytest.fixture

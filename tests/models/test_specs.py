@@ -9,7 +9,8 @@ import pytest
 
 from pytest_qbench.errors import ModelError, UsageError
 from pytest_qbench.models import check, load_model, parse_model_args, parse_spec
-from pytest_qbench.models.specs import MODEL_ARGS, aliases, paper_words
+from pytest_qbench.models.model_args import MODEL_ARGS
+from pytest_qbench.models.specs import aliases, paper_words
 
 
 def test_every_alias_can_be_parsed() -> None:

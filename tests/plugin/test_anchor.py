@@ -9,6 +9,7 @@ import pytest
 
 from pytest_qbench.baseline.store import read_anchor, read_baseline
 from pytest_qbench.cli import main
+from tests.plugin.test_runs import BOTH_IN_CAMPAIGN
 
 SUITE = """
 import pytest
@@ -33,7 +34,7 @@ def record(project: pytest.Pytester, seed: int, *args: str) -> pytest.RunResult:
     return project.runpytest_subprocess(*ARGS, *UPDATE, f"--qbench-model=random:{seed}", *args)
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "n2"])
+@BOTH_IN_CAMPAIGN
 def test_every_report_shows_the_distance_from_baseline_and_anchor(
     project: pytest.Pytester, workers: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:

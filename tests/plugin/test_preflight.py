@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_qbench.session.pace_of_last_run import in_words
-from tests.plugin.test_runs import BOTH, SMALL, project, record_baseline
+from tests.plugin.test_runs import BOTH_IN_CAMPAIGN, SMALL, project, record_baseline
 from tests.plugin.test_usage import assert_usage
 
 __all__ = ["project"]
@@ -28,7 +28,7 @@ def runs(project: pytest.Pytester) -> int:
     return len(list((project.path / ".qbench" / "runs").glob("*/records.jsonl")))
 
 
-@BOTH
+@BOTH_IN_CAMPAIGN
 @pytest.mark.parametrize("damage", ["name", "seal", "merge", "answer"])
 def test_a_baseline_that_cannot_be_compared_is_one_line_before_the_first_item(
     recorded: pytest.Pytester, workers: tuple[str, ...], damage: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_qbench.plugin.progress import LONG, pace
-from tests.plugin.test_runs import BOTH, SMALL, project
+from tests.plugin.test_runs import BOTH_IN_CAMPAIGN, SMALL, project
 
 __all__ = ["project"]
 
@@ -23,7 +23,7 @@ def test_pace(done: int, total: int, seconds: float, told: str) -> None:
     assert pace(done, total, seconds) == told
 
 
-@BOTH
+@BOTH_IN_CAMPAIGN
 def test_only_a_long_run_shows_its_pace(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     short = project.runpytest_subprocess(*SMALL, "--qbench-no-gates", *workers)
     assert "items/s" not in short.stdout.str()

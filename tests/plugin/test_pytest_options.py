@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.plugin.test_runs import BOTH, SMALL, project
+from tests.plugin.test_runs import BOTH, BOTH_IN_CAMPAIGN, SMALL, project
 
 __all__ = ["project"]
 
@@ -133,7 +133,7 @@ def test_pdb_starts_at_an_error(project: pytest.Pytester) -> None:
     child.wait()
 
 
-@BOTH
+@BOTH_IN_CAMPAIGN
 def test_a_timeout_ends_a_model_that_hangs(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     pytest.importorskip("pytest_timeout")
     project.makeconftest(

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_qbench.records import read_records
 from tests.endpoints.server import completion, serving, text_of
-from tests.plugin.test_runs import BOTH, project, summary
+from tests.plugin.test_runs import BOTH_IN_CAMPAIGN, project, summary
 from tests.plugin.test_usage import assert_usage
 
 __all__ = ["project"]
@@ -30,7 +30,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
 
 
-@BOTH
+@BOTH_IN_CAMPAIGN
 def test_a_served_model_is_asked_several_times_and_its_flaky_items_are_named(
     project: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:

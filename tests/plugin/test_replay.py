@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.official import OFFICIAL, needs_official
-from tests.plugin.test_runs import BOTH, project, summary
+from tests.plugin.test_runs import BOTH_IN_CAMPAIGN, project, summary
 from tests.plugin.test_usage import assert_usage
 
 __all__ = ["project"]
@@ -43,7 +43,7 @@ def values(folders: pytest.Pytester, name: str) -> dict[tuple[str | None, str | 
     return {(m["dataset"], m["slice"]): m["value"] for m in summary(folders)["metrics"] if m["name"] == name}
 
 
-@BOTH
+@BOTH_IN_CAMPAIGN
 def test_outputs_are_measured_without_images_and_gated(folders: pytest.Pytester, workers: tuple[str, ...]) -> None:
     (folders.path / "outputs" / "instructblip_t5" / "notes.txt").write_text("of the third try")
     result = folders.runpytest_subprocess(*REPLAY, "--qbench-update-baseline", *workers)
@@ -63,7 +63,7 @@ def test_outputs_are_measured_without_images_and_gated(folders: pytest.Pytester,
     assert found["outputs_matched"] == {"image": 24}
 
 
-@BOTH
+@BOTH_IN_CAMPAIGN
 def test_the_protocol_of_the_paper(folders: pytest.Pytester, workers: tuple[str, ...]) -> None:
     assert folders.runpytest_subprocess(*REPLAY, "--qbench-no-gates", *workers).ret == 0
     default = values(folders, "assessment.srcc")
@@ -92,7 +92,7 @@ def test_the_protocol_of_the_paper(folders: pytest.Pytester, workers: tuple[str,
     }
 
 
-@BOTH
+@BOTH_IN_CAMPAIGN
 def test_another_protocol_is_not_comparable(folders: pytest.Pytester, workers: tuple[str, ...]) -> None:
     assert folders.runpytest_subprocess(*REPLAY, "--qbench-update-baseline", *workers).ret == 0
     result = folders.runpytest_subprocess(*REPLAY, "--qbench-protocol=paper", *workers)
@@ -101,7 +101,7 @@ def test_another_protocol_is_not_comparable(folders: pytest.Pytester, workers: t
     )
 
 
-@BOTH
+@BOTH_IN_CAMPAIGN
 def test_an_item_without_an_output_is_an_error_that_names_the_item(
     folders: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
@@ -136,7 +136,7 @@ def test_a_replayed_blind_run_counts_as_blind(folders: pytest.Pytester) -> None:
     result.stderr.fnmatch_lines(["ERROR: *recorded blind*--qbench-blind"])
 
 
-@BOTH
+@BOTH_IN_CAMPAIGN
 def test_a_task_of_the_baseline_must_be_in_the_outputs(folders: pytest.Pytester, workers: tuple[str, ...]) -> None:
     both = ("--qbench-model=random:0", "--qbench-baseline=b")
     assert folders.runpytest_subprocess(*both, "--qbench-limit=20", "--qbench-update-baseline", *workers).ret == 0
@@ -178,7 +178,7 @@ def test_a_metric_without_a_gate_is_in_the_summary_but_not_in_the_baseline(folde
     assert "krcc" not in stored
 
 
-@BOTH
+@BOTH_IN_CAMPAIGN
 def test_hidden_answers_are_written_for_submission(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     folder = project.path / "data" / "llvisionqa"
     folder.mkdir(parents=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.plugin.killing import Run, counts, project, records, started_batches
-from tests.plugin.test_runs import BOTH
+from tests.plugin.test_runs import BOTH, BOTH_IN_CAMPAIGN
 
 SMALL = ("--qbench-limit=40", "--qbench-batch-size=4")
 
@@ -98,7 +98,7 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     (("--qbench-batch-size=5",), "batch_size: 4 -> 5"),
     (("--qbench-shard=1/2",), "selection.shard: None -> [1, 2]"),
 ])  # fmt: skip
-@BOTH
+@BOTH_IN_CAMPAIGN
 def test_a_run_with_other_settings_is_not_resumed(tmp_path: Path, undisturbed: list[str], change: tuple[str, ...], named: str, workers: tuple[str, ...]) -> None:  # fmt: skip
     folder = project(tmp_path / "p")
     (folder / "run").mkdir()

@@ -12,7 +12,7 @@ from tests.builders import reseal
 
 SUITES = Path(__file__).parents[2] / "suites"
 BOTH = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "n2"])
-# For errors of loading a model, which other tests already try with two workers.
+# Where two workers do nothing else than in a test that `make test` runs with them. The campaign runs both.
 BOTH_IN_CAMPAIGN = pytest.mark.parametrize(
     "workers", [pytest.param((), id="alone"), pytest.param(("-n2",), id="n2", marks=pytest.mark.campaign)]
 )
@@ -37,7 +37,7 @@ def record_baseline(project: pytest.Pytester, *args: str) -> None:
     result.stdout.fnmatch_lines(["baseline recorded: *random-0@mini"])
 
 
-@BOTH
+@BOTH_IN_CAMPAIGN
 def test_without_a_baseline_the_gates_are_invalid_and_name_the_option_that_records_one(
     project: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
@@ -113,7 +113,7 @@ def test_another_model_regresses_against_the_baseline(project: pytest.Pytester, 
     assert project.runpytest_subprocess(*SMALL, *workers).ret == 0
 
 
-@BOTH
+@BOTH_IN_CAMPAIGN
 @pytest.mark.parametrize(
     "left_out",
     [
@@ -134,7 +134,7 @@ def test_gates_on_partial_data_are_invalid(
     refused.stdout.fnmatch_lines(["baseline not recorded: * perception items were not measured*"])
 
 
-@BOTH
+@BOTH_IN_CAMPAIGN
 def test_without_gates_a_run_has_no_verdict(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     for option in ("--qbench-no-gates", "--qbench-blind", "--qbench-shuffle-options"):
         result = project.runpytest_subprocess(*SMALL, option, *workers)
@@ -224,7 +224,7 @@ def llvisionqa(folder: Path, split: str, answers: bool) -> None:
     (folder / "llvisionqa" / f"llvisionqa_{split}.json").write_text(json.dumps(questions))
 
 
-@BOTH
+@BOTH_IN_CAMPAIGN
 def test_a_folder_with_one_task_is_gated_on_that_task(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     llvisionqa(project.path / "data", "dev", answers=True)
     args = ("--qbench-model=random:0", "--qbench-data=data", *workers)
@@ -236,7 +236,7 @@ def test_a_folder_with_one_task_is_gated_on_that_task(project: pytest.Pytester, 
     result.stdout.fnmatch_lines(["CANNOT TELL: * (not measured: description, assessment)", "*2 not gated*"])
 
 
-@BOTH
+@BOTH_IN_CAMPAIGN
 def test_a_dataset_with_hidden_answers_is_not_gated(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     llvisionqa(project.path / "data", "test", answers=False)
     args = ("--qbench-model=random:0", "--qbench-data=data", "--qbench-split=test", *workers)
@@ -267,7 +267,7 @@ def test_two_models_in_one_run_are_refused(pytester: pytest.Pytester, workers: t
     assert "different qbench_model fixtures" in result.stderr.str()
 
 
-@BOTH
+@BOTH_IN_CAMPAIGN
 def test_a_judge_from_a_fixture_of_the_project(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     (project.path / "data" / "lldescribe").mkdir(parents=True)
     rows = [{"img_path": f"{i}.jpg", "golden": "The image is blurry."} for i in range(12)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugin.test_runs import BOTH, SMALL, project
+from tests.plugin.test_runs import BOTH, BOTH_IN_CAMPAIGN, SMALL, project
 
 __all__ = ["project"]
 
@@ -22,7 +22,7 @@ def assert_usage(result: pytest.RunResult, expected: str) -> None:
     assert "INTERNALERROR" not in result.stdout.str()
 
 
-@BOTH
+@BOTH_IN_CAMPAIGN
 @pytest.mark.parametrize(
     "args, expected",
     [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_qbench.cli import main
-from tests.plugin.test_runs import BOTH, project, summary
+from tests.plugin.test_runs import BOTH, BOTH_IN_CAMPAIGN, project, summary
 
 __all__ = ["project"]
 
@@ -56,7 +56,7 @@ def rows(found: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return [m for m in found["metrics"] if m["name"] == name]
 
 
-@BOTH
+@BOTH_IN_CAMPAIGN
 def test_drift_only_warns_unless_a_gate_limits_it(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     args = ("--qbench-answer=likelihood", "--qbench-json=s.json", *workers)
     project.makeconftest(MODEL.replace("SHIFT", "0.0"))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.plugin.test_runs import BOTH_IN_CAMPAIGN
+
 SUITE = """
 import pytest
 
@@ -32,7 +34,7 @@ def run(pytester: pytest.Pytester, *args: str) -> pytest.RunResult:
     return pytester.runpytest_subprocess(*ARGS, *args)
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "two workers"])
+@BOTH_IN_CAMPAIGN
 def test_a_red_gate_prints_the_command_or_explains_itself(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
     args = ("--qbench-model=random:1", "--qbench-baseline=tiny", *workers)
     plain = run(pytester, *args)

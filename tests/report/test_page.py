@@ -72,6 +72,7 @@ def cells(tab: Any, column: int) -> list[str]:
     return [row.locator("span").nth(column).inner_text() for row in tab.locator("#item-rows .row").all()[:8]]
 
 
+@pytest.mark.campaign
 def test_85000_items_in_a_browser(big: Path, tmp_path: Path) -> None:
     assert big.stat().st_size <= LIMIT
     with opened(big, tmp_path / "profile", viewport={"width": 1200, "height": 900}) as tab:

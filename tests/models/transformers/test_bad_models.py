@@ -99,8 +99,11 @@ def test_an_invalid_chat_template_is_a_usage_error(
 
 @pytest.mark.parametrize(
     "offline, workers",
-    [(True, ()), (True, ("-n2",)), (False, ())],  # retries take half a minute
-    ids=["offline-alone", "offline-n2", "unreachable"],
+    [
+        pytest.param(True, (), id="offline-alone"),
+        pytest.param(True, ("-n2",), id="offline-n2", marks=pytest.mark.campaign),
+        pytest.param(False, (), id="unreachable", marks=pytest.mark.campaign),  # retries take half a minute
+    ],
 )
 def test_an_unreachable_hub_is_a_usage_error(
     project: pytest.Pytester, offline: bool, workers: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
@@ -130,7 +133,7 @@ def test_remote_code_that_crashes_while_loading(
     assert_usage(result, expected)
 
 
-@BOTH
+@BOTH_IN_CAMPAIGN
 def test_remote_code_that_crashes_on_items_makes_them_errors(
     copy: Path, project: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
@@ -144,7 +147,7 @@ def test_remote_code_that_crashes_on_items_makes_them_errors(
     assert "Traceback" not in result.stderr.str()
 
 
-@BOTH
+@BOTH_IN_CAMPAIGN
 def test_a_model_with_nan_logits_has_items_in_error_and_fails(
     copy: Path, project: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
