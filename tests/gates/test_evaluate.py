@@ -88,6 +88,7 @@ def paired(delta: float, lower: float, upper: float, p: float = 0.5) -> Paired:
         (paired(-0.02, -0.05, 0.01), 0.2, "inconclusive"),
         (paired(0.0, -0.005, 0.005), 0.5, "pass"),
         (paired(0.05, 0.02, 0.08), 0.99, "improved"),
+        (paired(0.05, -0.005, 0.08), 0.99, "pass"),  # a gain that the interval does not show
         (paired(0.0, -0.01, 0.01), 0.5, "inconclusive"),  # L must lie above -m, not on it
     ],
 )

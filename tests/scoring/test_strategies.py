@@ -98,3 +98,13 @@ def test_a_protocol_keeps_the_words_of_a_prompt_set() -> None:
         protocol_scoring("qalign", ("high", "low"), own)
     assert protocol_scoring("qalign", ("high", "low")) == Scoring(FIVE_LEVELS)
     assert protocol_scoring("paper", ("high", "low")) == Scoring(("high", "low"), 100.0, True)
+
+
+@pytest.mark.parametrize(
+    "good, poor, score", [((-math.inf, -math.inf), (-1.0, -2.0), 0), ((-1.0, -math.inf), (-math.inf, -math.inf), 1)]
+)
+def test_words_without_any_probability_lose_to_others(
+    good: tuple[float, float], poor: tuple[float, float], score: float
+) -> None:
+    logits = dict(zip(("good", "high", "poor", "low"), (*good, *poor), strict=True))
+    assert named("probability-sum:good+high/poor+low").score(logits) == score

@@ -153,6 +153,15 @@ def test_the_interval_by_group_of_single_items_is_no_narrower_than_the_plain_one
         grouped_interval(mos, mos[::-1], [i % 3 for i in range(80)], 0.05, "srcc")
 
 
+def test_the_interval_of_ranks_by_group_depends_on_ranks_alone() -> None:
+    rng = np.random.default_rng(3)
+    mos = rng.normal(size=90)
+    scores, groups = mos + rng.normal(size=90), [i // 3 for i in range(90)]
+    plain = grouped_interval(scores, mos, groups, 0.05, "srcc")
+    assert grouped_interval(np.exp(3 * scores), mos**3, groups, 0.05, "srcc") == pytest.approx(plain, abs=1e-12)
+    assert grouped_interval(np.exp(3 * scores), mos**3, groups, 0.05, "plcc") != pytest.approx(plain, abs=0.05)
+
+
 def test_correlation_interval_refuses_impossible_arguments() -> None:
     with pytest.raises(Undefined):
         correlation_interval(0.5, 3)

@@ -135,3 +135,11 @@ def test_three_photos_have_the_widest_interval_and_four_a_narrower_one() -> None
 def test_without_a_change_there_is_no_evidence_either_way() -> None:
     found = paired_binary([True] * 30, [True] * 30, range(30), 0.05)
     assert (found.p_value, found.p_gain, found.discordance, found.error) == (1, 1, 0, 0)
+
+
+def test_photos_that_are_lost_as_wholes_count_as_single_items_beside_zero() -> None:
+    """Ten of thirty photos with four questions each: the bound on the side of the test is that of ten of thirty items."""
+    right, some, photos = np.ones(120, dtype=bool), np.arange(120) >= 40, (np.arange(120) // 4).tolist()
+    lost, gained = paired_binary(some, right, photos, 0.05), paired_binary(right, some, photos, 0.05)
+    assert lost.upper == pytest.approx(tango(10, 0, 30, 0.05)[1])
+    assert gained.lower == pytest.approx(tango(0, 10, 30, 0.05)[0])
