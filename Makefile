@@ -4,7 +4,7 @@ BIN := .venv/bin
 # The tests start thousands of processes; each would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo check architecture docs test campaign readers vllm lint bench conformance wheel clean
+.PHONY: demo check architecture docs test campaign readers vllm lint bench peers conformance wheel clean
 
 demo: .venv/installed ## the main job: the embedded model on the embedded data, against its baseline
 	@echo "Measuring 810 items with the embedded model: one to two minutes on two cores."
@@ -61,6 +61,9 @@ bench: .venv/installed-dev ## ratios in one run; results go to benchmarks/RESULT
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/ray_overhead.py
 	$(BIN)/python benchmarks/endpoint.py
+
+peers: .venv/installed-dev ## other harnesses beside this one; installs them from the package index, takes half an hour
+	$(BIN)/python benchmarks/peers.py
 
 conformance: .venv/installed-dev ## run all checks on all architectures and write the table of docs/models.md
 	$(BIN)/python -m tests.doctor.documentation

@@ -51,7 +51,9 @@ def serve(port_file: str, least: float, most: float) -> None:
         choices = [{"index": i, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
                    for i in range(n)]  # fmt: skip
         tokens = 10 + 90 * (b"data:image" in data)
-        return json.dumps({"choices": choices, "usage": {"prompt_tokens": tokens, "completion_tokens": 2}}).encode()
+        usage = {"prompt_tokens": tokens, "completion_tokens": 2, "total_tokens": tokens + 2}
+        whole = {"id": "0", "object": "chat.completion", "created": 0, "model": "m", "choices": choices, "usage": usage}
+        return json.dumps(whole).encode()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

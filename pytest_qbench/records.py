@@ -17,6 +17,7 @@ from pytest_qbench.items import TASKS, Item, Task
 from pytest_qbench.untrusted.files import LARGE, read_text
 from pytest_qbench.untrusted.parsing import parse_json
 from pytest_qbench.untrusted.shape import short_repr
+from pytest_qbench.untrusted.sharing import share_mapping, share_texts
 
 SCHEMA = 1
 CUT = "length"  # finish reason of a reply that was cut off at the token limit
@@ -29,6 +30,19 @@ _STATUSES: Mapping[str, tuple[str, ...]] = {
 RECORDS = "records.jsonl"
 _MAX = sys.float_info.max
 _LATER = ("finish", "picture", "conditions", "tokens", "repeats")  # fields that older records do not have
+_TEXTS = (
+    "item",
+    "task",
+    "dataset",
+    "split",
+    "group",
+    "status",
+    "response",
+    "choice",
+    "target",
+    "picture",
+    "conditions",
+)
 # The fields of one outcome of an item that was asked several times.
 _OUTCOME = ("status", "response", "choice", "score", "logprobs", "judge", "error", "finish", "tokens")
 MOST = 2  # a judge's best grade in each dimension
@@ -115,6 +129,9 @@ class Record:
         if data.get("schema") != SCHEMA:
             raise UsageError(f"{place}: schema {data.get('schema')!r} is not {SCHEMA}; written by another version?")
         fields = {k: v for k, v in data.items() if k != "schema"}
+        share_texts(fields, _TEXTS)
+        share_mapping(fields, "slices")
+        share_mapping(fields, "logprobs")
         try:
             repeats = fields.pop("repeats", None)
             record = cls(**fields)

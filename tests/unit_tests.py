@@ -22,7 +22,7 @@ PROCESSES = ("subprocess.Popen", "os.fork", "os.posix_spawn", "os.exec")
 NOT_A_UNIT = re.compile(
     rf"^ *(?:import|from) (?:{'|'.join(LIBRARIES)}|subprocess)\b"
     r"|^from tests\.(?:endpoints|engine\.test_engine|plugin|replicas|servers|report\.browser|report import hostile|why\.faults)\b"
-    r"|^from benchmarks\.(?:gpu|throughput)\b"
+    r"|^from benchmarks\.(?:gpu|peers|throughput)\b"
     r'|"baseline",'  # `qbench baseline` asks git for the commit
     r"|\b(?:pytester|loaded|checkpoint|browser)\b|\brun: Path",
     re.M,

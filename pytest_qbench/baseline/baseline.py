@@ -61,9 +61,11 @@ class Baseline:
 
 def shows_another_picture(record: Record, baseline: Baseline) -> bool:
     """Return whether a record and the baseline's record of the same item have different images, as far as known."""
+    if record.picture is None:
+        return False
     key = record.task, record.item
     old = baseline.records[key].picture or picture(baseline.identities[key]) if key in baseline.identities else None
-    return None not in (record.picture, old) and record.picture != old
+    return old is not None and record.picture != old
 
 
 def changes(old: Baseline | MissingBaseline, new: Results) -> list[str]:

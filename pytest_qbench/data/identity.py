@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from pytest_qbench.errors import ItemError
-from pytest_qbench.items import Item
+from pytest_qbench.items import ImageSource, Item
 from pytest_qbench.untrusted.shape import Shape, check_shape
 
 #: Levels of agreement where one name is the end of the other one, or the names are equal.
@@ -44,7 +44,7 @@ def identity_of(item: Item) -> Identity:
     prefix = f"{item.dataset}/{item.split}/" if item.split else f"{item.dataset}/"
     return Identity(
         item.id, (item.id.removeprefix(prefix), *item.aliases), item.image_names, item.question, item.options or None,
-        picture=lambda: picture_hash(item), task=item.task, dataset=item.dataset, split=item.split,
+        picture=partial(_hash_images, item.images), task=item.task, dataset=item.dataset, split=item.split,
     )  # fmt: skip
 
 
@@ -58,14 +58,18 @@ def hash_question(question: str | None, options: Iterable[str] | None) -> str | 
 
 def picture_hash(item: Item) -> str | None:
     """Return the hash of the bytes of an item's images, 16 hex digits; None where one cannot be read."""
+    return _hash_images(item.images)
+
+
+def _hash_images(images: Sequence[ImageSource]) -> str | None:
     found = hashlib.sha256()
     try:
-        for image in item.images:
+        for image in images:
             content = image.read()
             found.update(len(content).to_bytes(8) + content)
     except ItemError:
         return None
-    return found.hexdigest()[:16] if item.images else None
+    return found.hexdigest()[:16] if images else None
 
 
 def stored_form(item: Item, *, has_picture: bool = False) -> dict[str, object]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from pytest_qbench.gates.targets import InvalidError
 from pytest_qbench.metrics.fingerprint import other_differences
 from pytest_qbench.metrics.metrics import ALPHA, Metric
 from pytest_qbench.metrics.results import Results
-from pytest_qbench.metrics.specs import METRICS
+from pytest_qbench.metrics.specs import METRICS, task_of
 from pytest_qbench.records import Record
 from pytest_qbench.report.finished_run import FinishedRun, RunData
 from pytest_qbench.report.labels import mean_label, plural, shortened_id
@@ -53,7 +54,8 @@ def compare(
     old = old if isinstance(old, MissingBaseline) else align(old, new.expected)
     gates = _judge(new, old, margins, limits)
     verdicts = {(m.name, m.dataset, m.slice): m.verdict for gate in gates for m in gate.rows}
-    rows = [HEAD, *(_row(m, new, old, verdicts, limits.seed) for m in new.metrics if m.name in METRICS)]
+    comparable = _comparable_places(new, old)
+    rows = [HEAD, *(_row(m, new, old, comparable, verdicts, limits.seed) for m in new.metrics if m.name in METRICS)]
     lines = aligned(rows, left=3)
     lines += [f"gate {g.name}: {'not measured' if g.nothing else g.verdict} ({g.reason})" for g in gates]
     if not isinstance(old, MissingBaseline):
@@ -121,10 +123,24 @@ def _verdict(judged: Sequence[GateResult]) -> str:
     return f"PASS: {len(judged)} of {len(judged)} gates hold" + (f", improved: {', '.join(better)}" if better else "")
 
 
+def _comparable_places(new: Results, old: Baseline | MissingBaseline) -> set[tuple[str, str]]:
+    """Return task and dataset of the metrics that can be compared. All slices of a dataset need one check."""
+    places: set[tuple[str, str]] = set()
+    if isinstance(old, MissingBaseline):
+        return places
+    wanted = {(task_of(m.name), m.dataset): m.name for m in new.metrics if m.dataset and m.name in METRICS}
+    for (task, dataset), name in wanted.items():
+        with suppress(InvalidError):
+            check_comparable(name, new, old, dataset)
+            places.add((task, dataset))
+    return places
+
+
 def _row(
     m: Metric,
     new: Results,
     old: Baseline | MissingBaseline,
+    comparable: Container[tuple[str, str]],
     verdicts: Mapping[tuple[str, str | None, str | None], str | None],
     seed: int,
 ) -> list[str]:
@@ -147,9 +163,10 @@ def _row(
         or m.slice in ("half=mean", "half=together")
     ):
         return [*cells, "-", "", "", verdict]
+    if (task_of(m.name), m.dataset) not in comparable:
+        return [*cells, "not comparable", "", "", verdict]
     comparison = Comparison(m.name, m.dataset, m.slice, new, old)
     try:
-        check_comparable(m.name, new, old, m.dataset)
         paired = comparison.paired(ALPHA / 2, seed)
         value = comparison.old_value
     except (InvalidError, Undefined):

@@ -13,6 +13,7 @@ from pytest_qbench.records import SCHEMA, encode
 from pytest_qbench.untrusted.files import LARGE, read_text, write_text
 from pytest_qbench.untrusted.parsing import parse_json
 from pytest_qbench.untrusted.shape import MappingOf, Shape, check_shape
+from pytest_qbench.untrusted.sharing import share_mapping, share_texts
 
 ITEMS = "items.jsonl"
 _TEXTS = ("question", "answer", "target", "context", "clean")
@@ -83,6 +84,8 @@ def _item(data: Any) -> Item:
     for key, shape in _OPTIONAL.items():
         if key in data:
             check_shape(data[key], shape, key)
+    share_texts(data, ("item", "task", "dataset", "split", "group", "images", *_TEXTS, *_LISTS))
+    share_mapping(data, "slices")
     return Item(
         data["item"], data["task"], data["dataset"], data["split"], data["group"],
         tuple(NamedImage(name) for name in data["images"]),
