@@ -77,6 +77,7 @@ class Item:
     - `image_names` are the images' file names as stated in the data, empty if it states none.
     - `aliases` are further ids of the item in the data.
     - `context` is a text about the image that a prompt may add.
+    - `probability` is that with which the item was drawn into a sample by --qbench-limit-by, None for other selections.
     - `clean` is the id of the clean twin: the item with the same question about the undegraded image. Until
       `data.twins.link_twins`, it is the name of the twin in the data.
     """
@@ -98,6 +99,7 @@ class Item:
     context: str | None = None
     clean: str | None = None
     answers: tuple[str, ...] = ()
+    probability: float | None = None
 
     def __repr__(self) -> str:
         """Return the id. Report plugins print the parameters of a test, which must not contain folders of a machine."""

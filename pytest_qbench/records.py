@@ -29,20 +29,10 @@ _STATUSES: Mapping[str, tuple[str, ...]] = {
 }
 RECORDS = "records.jsonl"
 _MAX = sys.float_info.max
-_LATER = ("finish", "picture", "conditions", "tokens", "repeats")  # fields that older records do not have
+_LATER = ("finish", "picture", "conditions", "tokens", "repeats", "probability")  # fields that older records lack
 _TEXTS = (
-    "item",
-    "task",
-    "dataset",
-    "split",
-    "group",
-    "status",
-    "response",
-    "choice",
-    "target",
-    "picture",
-    "conditions",
-)
+    "item", "task", "dataset", "split", "group", "status", "response", "choice", "target", "picture", "conditions",
+)  # fmt: skip
 # The fields of one outcome of an item that was asked several times.
 _OUTCOME = ("status", "response", "choice", "score", "logprobs", "judge", "error", "finish", "tokens")
 MOST = 2  # a judge's best grade in each dimension
@@ -67,6 +57,7 @@ class Record:
       `runs.conditions`). They are None if unknown, as in records of earlier versions.
     - `repeats` are all outcomes of an item that was asked several times, in the order of the passes. The record itself
       is then the first of its most frequent outcome, with the mean of the scores (see `repeated`).
+    - `probability` is that with which the item was drawn into a sample of unequal probabilities, None for others.
     """
 
     item: str
@@ -88,6 +79,12 @@ class Record:
     conditions: str | None = None
     tokens: Mapping[str, int] | None = None
     repeats: tuple[Record, ...] | None = None
+    probability: float | None = None
+
+    @property
+    def weight(self) -> float:
+        """The number of items that this one stands for in a sample: the inverse of its probability, else 1."""
+        return 1.0 if self.probability is None else 1 / self.probability
 
     @property
     def outcomes(self) -> tuple[Record, ...]:
@@ -99,7 +96,7 @@ class Record:
         """Return the record of `item` with the measured fields `result`."""
         target = item.answer if item.task == "perception" else item.target
         return cls(item.id, item.task, item.dataset, item.split, item.group, status, target=target,
-                   slices=item.slices, **result)  # fmt: skip
+                   slices=item.slices, probability=item.probability, **result)  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values.
@@ -232,6 +229,8 @@ def check_record(record: Record) -> None:
         raise ValueError(f"score is {short_repr(record.score)}, not a finite number")
     if record.finish not in (None, CUT):
         raise ValueError(f"finish is {short_repr(record.finish)}, not {CUT!r} or null")
+    if record.probability is not None and not (_is_finite(record.probability) and 0 < record.probability <= 1):
+        raise ValueError(f"probability is {short_repr(record.probability)}, not above 0 and at most 1")
     _check_mapping("logprobs", {} if record.logprobs is None else record.logprobs, _is_finite)
     _check_mapping("tokens", {} if record.tokens is None else record.tokens, _is_count)
     if record.tokens is not None and record.tokens.keys() != (record.logprobs or {}).keys():

@@ -14,6 +14,8 @@ def why_incomplete(results: Results, max_errors: float, max_unparsed: float, max
     """
     if results.stop:
         return f"it was {results.stop}; measure all items, without --qbench-early-stop"
+    if results.is_weighted:
+        return "its items were drawn by --qbench-limit-by; measure all items, without it"
     if not results.records:
         return "nothing was measured"
     for task in dict.fromkeys(t for t, _ in results.expected):

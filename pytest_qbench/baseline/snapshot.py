@@ -35,7 +35,12 @@ def comparable_records(results: Results, baseline: Baseline | MissingBaseline) -
             and all(baseline.digests.get(key) == results.digests[key] for key in keys)
             and not any(shows_another_picture(record, baseline) for record in records)
         ):
-            found += [baseline.records[key] for key in keys]
+            # They count with the weights of the run's sample.
+            found += [
+                old if r.probability is None else replace(old, probability=r.probability)
+                for r, key in zip(records, keys, strict=True)
+                for old in (baseline.records[key],)
+            ]
     return found
 
 

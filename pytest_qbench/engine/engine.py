@@ -154,11 +154,8 @@ class Engine:
     def _flows(self, item: Item) -> bool:
         """Return whether an item is measured without batches, because its model or only its judge waits for a server.
 
-        Recorded outputs are the only other model that flows: it answers at once, and the judge sets the pace. A model
-        that is asked several times takes one pass after the other, in batches.
+        Recorded outputs are the only other model that flows: it answers at once, and the judge sets the pace.
         """
-        if self.repeats > 1 and self._samples is not None:
-            return False
         if self._has_threads:
             return True
         return self._replay is not None and self._judge_waits(item)
@@ -175,7 +172,7 @@ class Engine:
         if self._flow is None or self._flow[0] is not observer:
             if self._flow is not None:
                 self._flow[1].close()
-            steps = Steps(self._prompt, self._ask, self._grade, self._judge_waits, self._note, ITEM_FAILURES)
+            steps = Steps(self._prompt, self._ask, self._grade_passes, self._judge_waits, self._note, ITEM_FAILURES)
             begin = observer.batch_started if observer else lambda items, others: None
             finish = observer.batch_finished if observer else lambda records: None
             self._flow = observer, Flow(self.batch_size, steps, begin, finish)
@@ -187,13 +184,38 @@ class Engine:
         return batch.prompts[0]
 
     def _ask(self, item: Item, prompt: Prompt) -> Answer:
-        """Return the model's response to one item, and the prompts that it was given. Several threads call this."""
+        """Return the model's responses to one item, one per pass, and the prompts that it was given.
+
+        Several threads call this.
+        """
         if self._replay is not None:
             with self._one_at_a_time:
-                return self._replay.recall([item])[0], [prompt]
-        with given_prompts.collect() as given:
-            (response,) = self._settings.query(self.model, [item], [prompt])
-        return response, given
+                return self._replay.recall([item]), [prompt]
+        responses: list[Response | ItemError] = []
+        for number in range(self.repeats):
+            if self._samples is not None:
+                self._samples.use_sample(number)
+            with given_prompts.collect() as given:
+                (response,) = self._settings.query(self.model, [item], [prompt])
+            if isinstance(response, ItemError):
+                return [response], given
+            responses.append(response)
+        return responses, given
+
+    def _grade_passes(
+        self, items: Sequence[Item], answers: Sequence[Sequence[Response | ItemError]], passing: set[str]
+    ) -> list[Record]:
+        """Return the graded responses of items of one task, over all passes of each."""
+        found: list[Record | None] = [None] * len(items)
+        for count in {len(responses) for responses in answers}:
+            chosen = [i for i, responses in enumerate(answers) if len(responses) == count]
+            passes = [
+                self._grade([items[i] for i in chosen], [answers[i][number] for i in chosen], passing)
+                for number in range(count)
+            ]
+            for i, outcomes in zip(chosen, zip(*passes, strict=True), strict=True):
+                found[i] = repeated(outcomes)
+        return [record for record in found if record is not None]
 
     def _note(self, asked: Asked, error: Exception | None) -> None:
         """Note how the prompt of an item was changed, and the traceback of its error."""

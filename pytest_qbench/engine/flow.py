@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 
-from pytest_qbench.engine.grader import Grader, error_record
+from pytest_qbench.engine.grader import error_record
 from pytest_qbench.errors import ItemError
 from pytest_qbench.items import Item
 from pytest_qbench.prompts import Prompt
@@ -21,7 +21,8 @@ from pytest_qbench.records import Key, Record, Response
 
 STEP = 4
 """New items start when a quarter of the places is free, so that the journal gets a line for many items."""
-Answer = tuple[Response | ItemError, Sequence[Prompt]]
+Answer = tuple[Sequence[Response | ItemError], Sequence[Prompt]]
+"""The responses of all passes and the prompts that the model was given. An error ends the passes: it is alone then."""
 
 
 @dataclass(eq=False)
@@ -31,11 +32,16 @@ class Asked:
     item: Item
     prompt: Prompt
     is_second: bool = False
-    response: Response | ItemError | None = None
+    responses: Sequence[Response | ItemError] = ()
     given: Sequence[Prompt] = ()
     record: Record | None = None
     may_pass: bool = False
     failure: BaseException | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether the model's response is an error."""
+        return any(isinstance(response, ItemError) for response in self.responses)
 
     @property
     def key(self) -> Key:
@@ -49,13 +55,15 @@ class Steps:
 
     - `prompt` returns its prompt.
     - `ask` asks the model, in a thread. It raises one of `failures` if that concerns the item alone.
+    - `grade` returns the records of items from their responses in all passes. The ids of items on which the judge
+      failed, but may succeed later, go to its third argument.
     - `grade_waits` returns whether grading items of its kind waits for a server; it then takes place in the thread.
     - `note` is called on the thread of `Flow.measure` for each answer, with the exception of `ask` if there is one.
     """
 
     prompt: Callable[[Item], Prompt]
     ask: Callable[[Item, Prompt], Answer]
-    grade: Grader
+    grade: Callable[[Sequence[Item], Sequence[Sequence[Response | ItemError]], set[str]], list[Record]]
     grade_waits: Callable[[Item], bool]
     note: Callable[[Asked, Exception | None], None]
     failures: tuple[type[Exception], ...]
@@ -139,12 +147,12 @@ class Flow:
             self._done.put(asked)
 
     def _ask(self, asked: Asked) -> None:
-        if asked.response is None:
-            asked.response, asked.given = self._steps.ask(asked.item, asked.prompt)
-            asked.may_pass = isinstance(asked.response, ItemError) and asked.response.may_pass
-        if not isinstance(asked.response, ItemError) and self._steps.grade_waits(asked.item):
+        if not asked.responses:
+            asked.responses, asked.given = self._steps.ask(asked.item, asked.prompt)
+            asked.may_pass = any(isinstance(each, ItemError) and each.may_pass for each in asked.responses)
+        if not asked.failed and self._steps.grade_waits(asked.item):
             passing: set[str] = set()
-            (asked.record,) = self._steps.grade([asked.item], [asked.response], passing)
+            (asked.record,) = self._steps.grade([asked.item], [asked.responses], passing)
             asked.may_pass = bool(passing)
 
     def _next_records(self) -> list[Record]:
@@ -172,8 +180,8 @@ class Flow:
         for asked in found:
             assert asked.record is not None
             if asked.may_pass and not asked.is_second:
-                response = None if isinstance(asked.response, ItemError) else asked.response
-                self._again[asked.key] = Asked(asked.item, asked.prompt, is_second=True, response=response)
+                responses = () if asked.failed else asked.responses
+                self._again[asked.key] = Asked(asked.item, asked.prompt, is_second=True, responses=responses)
             else:
                 final.append(asked.record)
         if final:
@@ -182,7 +190,6 @@ class Flow:
 
     def _grade(self, asked: Sequence[Asked]) -> None:
         """Grade items of one task together: a judge on this machine is faster with many."""
-        responses = [each.response for each in asked if each.response is not None]
-        graded = self._steps.grade([each.item for each in asked], responses)
+        graded = self._steps.grade([each.item for each in asked], [each.responses for each in asked], set())
         for each, record in zip(asked, graded, strict=True):
             each.record = record

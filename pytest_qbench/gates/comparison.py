@@ -25,6 +25,7 @@ from pytest_qbench.stats.correlation import mid_ranks
 from pytest_qbench.stats.paired import Paired, mean_of_comparisons, paired_mean
 from pytest_qbench.stats.paired_binary import paired_binary
 from pytest_qbench.stats.smoothing import paired_smoothed
+from pytest_qbench.stats.weighted import paired_weighted
 
 
 def metric_of(name: str, records: Sequence[Record], slice_: str | None, averages_halves: bool) -> Metric | None:
@@ -106,7 +107,17 @@ class Comparison:
                 f"{self.dataset}: {len(seen)} of {len(new)} items show another image than in baseline {base.name} "
                 f"(first: {seen[0]}); restore the images, or record the baseline again"
             )
-        pairs = [(r, old) for r in new if (old := base.records[task, r.item]).status != "error"]
+        if any(base.records[task, r.item].probability is not None for r in new):
+            raise IncomparableError(
+                f"{self.dataset}: the items of {base.name} were drawn by --qbench-limit-by; compare with a run of all "
+                "items"
+            )
+        # The baseline counts with the weights of the run, whose sample it is compared on.
+        pairs = [
+            (r, old if r.probability is None else replace(old, probability=r.probability))
+            for r in new
+            if (old := base.records[task, r.item]).status != "error"
+        ]
         if not pairs:
             raise IncomparableError(f"{self.dataset}: no item to compare with baseline {base.name}")
         return equal_passes(pairs) if self.name in CORRELATIONS and have_repeats(pairs) else pairs
@@ -169,6 +180,7 @@ class Comparison:
 def paired_items(name: str, pairs: Sequence[tuple[Record, Record]], alpha: float) -> Paired:
     """Run the paired test of a metric that is a mean over items.
 
+    Items that were drawn with unequal probabilities count with their weights (`weighted.paired_weighted`).
     Accuracy is smoothed over its likelihoods where both runs have them (`smoothing.paired_smoothed`). Items that were
     asked several times are compared by their outcomes (`paired_repeats`).
     """
@@ -183,6 +195,12 @@ def paired_items(name: str, pairs: Sequence[tuple[Record, Record]], alpha: float
             f"{pairs[0][0].dataset}: {len(both) - len(complete)} of {len(both)} items have no value of {name} "
             f"(first: {first})"
         )
+    if any(new.probability is not None for new, _ in pairs):
+        weights = [
+            new.weight for (new, _), (a, b, _) in zip(pairs, both, strict=True) if a is not None and b is not None
+        ]
+        a, b, g = (list(column) for column in zip(*complete, strict=True))
+        return paired_weighted(a, b, weights, g, alpha, SPECS[name].least, SPECS[name].greatest)
     whole_groups_break = task_of(name) == "description"  # the questions about one photo differ
     if have_repeats(pairs):
         counted = [pair for pair, (a, b, _) in zip(pairs, both, strict=True) if a is not None and b is not None]
@@ -219,7 +237,12 @@ def _score(record: Record) -> float:
 
 
 def drifts(results: Results, baseline: Baseline) -> list[tuple[Metric, bool]]:
-    """Return the drift of every dataset that can be compared, with its meaning, and whether it exceeds the noise."""
+    """Return the drift of every dataset that can be compared, with its meaning, and whether it exceeds the noise.
+
+    There is none of a sample with unequal probabilities.
+    """
+    if results.is_weighted:
+        return []
     found: list[Drift] = []
     words = results.fingerprint.words
     for name in DRIFTS:

@@ -131,6 +131,10 @@ def evaluate(
     rows: list[Metric] = []
     try:
         chosen = find_targets(name, dataset, slice, results, baseline)
+        if results.is_weighted and name != "perception.accuracy":
+            raise InvalidError(
+                "a run with --qbench-limit-by judges perception.accuracy alone; drop the option or the gate"
+            )
         for each in dict.fromkeys(target.dataset for target in chosen):
             check_complete(name, each, results, limits.max_errors, limits.max_unparsed, limits.max_cut)
         if name in DRIFTS:

@@ -72,4 +72,5 @@ def are_identical(name: str, pairs: Pairs) -> bool:
 def discordance(name: str, pairs: Pairs) -> float:
     """Return the probability that one outcome of the candidate differs from one of the baseline, mean over items."""
     value_of = SPECS[name].item_value
-    return fmean(fmean(value_of(a) != value_of(b) for a in new.outcomes for b in old.outcomes) for new, old in pairs)
+    changed = [fmean(value_of(a) != value_of(b) for a in new.outcomes for b in old.outcomes) for new, old in pairs]
+    return fmean(changed, [new.weight for new, _ in pairs])

@@ -37,7 +37,7 @@ _UNSTATED: Mapping[str, int | str] = {**DEFAULTS, "option_order": "of the data"}
 _SCORING: Shape = {"words": [str], "temperature": float}
 _SELECTION: Shape = {
     "datasets": Maybe([str]), "tasks": Maybe([str]), "split": Maybe(str), "limit": Maybe(int), "seed": Maybe(int),
-    "shard": Maybe([int]),
+    "shard": Maybe([int]), "limit_by": Maybe(str),
 }  # fmt: skip
 CONTROL: Shape = {"scores": MappingOf(MappingOf([(float, None)])), "failed": Maybe(str)}
 _SHAPE: Shape = {
@@ -60,6 +60,7 @@ class Selection:
     limit: int | None = None
     seed: int | None = None
     shard: tuple[int, int] | None = None
+    limit_by: str | None = None
 
     @property
     def is_narrowed(self) -> bool:
@@ -67,7 +68,7 @@ class Selection:
         return bool(self.limit or self.datasets)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values. Tasks and shard are left out if the run has none."""
+        """Return plain values. Tasks, shard and `limit_by` are left out if the run has none."""
         return {
             "datasets": list(self.datasets) if self.datasets else None,
             **({"tasks": list(self.tasks)} if self.tasks else {}),
@@ -75,6 +76,7 @@ class Selection:
             "limit": self.limit,
             "seed": self.seed,
             **({"shard": list(self.shard)} if self.shard else {}),
+            **({"limit_by": self.limit_by} if self.limit_by else {}),
         }
 
     @classmethod
@@ -87,6 +89,7 @@ class Selection:
         return cls(
             tuple(datasets) if datasets else None, tuple(tasks) if tasks else None, data.get("split"),
             data.get("limit"), data.get("seed"), (shard[0], shard[1]) if shard else None,
+            data.get("limit_by"),
         )  # fmt: skip
 
 

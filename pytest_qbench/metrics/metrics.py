@@ -109,7 +109,10 @@ def unscored_records(records: Iterable[Record]) -> list[Record]:
 
 
 def mean_metric(records: Sequence[Record], name: str, dataset: str, split: str | None, slice_: str | None) -> Metric:
-    """Mean over items with its interval by group: Wilson's (rates) or the bootstrap's (judged means)."""
+    """Mean over items with its interval by group: Wilson's (rates) or the bootstrap's (judged means).
+
+    Items that were drawn with unequal probabilities count with their weights (`weighted.weighted_mean`).
+    """
     spec = SPECS[name]
     chosen = usable_records(records, name, slice_)
     pairs = [(v, r.group) for r in chosen if (v := spec.item_value(r)) is not None]
@@ -120,6 +123,12 @@ def mean_metric(records: Sequence[Record], name: str, dataset: str, split: str |
         return Metric(name, dataset, split, slice_, None, len(pairs), note=note)
     values = [v for v, _ in pairs]
     ci: tuple[float, float] | None = None
+    if any(r.probability is not None for r in chosen):
+        from pytest_qbench.stats.weighted import weighted_mean  # it imports SciPy, which few runs need
+
+        weights = [r.weight for r in chosen if spec.item_value(r) is not None]
+        mean, ci = weighted_mean(values, weights, [g for _, g in pairs], ALPHA, spec.least, spec.greatest)
+        return Metric(name, dataset, split, slice_, mean, len(values), ci)
     if spec.is_rate:
         ci = wilson_by_group(values, [g for _, g in pairs], ALPHA)
     elif len({g for _, g in pairs}) > 1:

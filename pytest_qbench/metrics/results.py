@@ -66,6 +66,11 @@ class Results:
         """All metrics of the run."""
         return compute_metrics(self.records, self.averages_halves)
 
+    @cached_property
+    def is_weighted(self) -> bool:
+        """Whether items were drawn with unequal probabilities, so that each counts with a weight."""
+        return any(item.probability is not None for item in self.expected.values())
+
     @property
     def averages_halves(self) -> bool:
         """Whether the correlation of a dataset with two halves is the mean of theirs, as in the paper."""
@@ -73,7 +78,9 @@ class Results:
 
     @cached_property
     def diagnostics(self) -> list[Metric]:
-        """Further numbers, which no gate judges (see `diagnostics.py`)."""
+        """Further numbers, which no gate judges (see `diagnostics.py`). None of a sample with unequal probabilities."""
+        if self.is_weighted:
+            return []
         from pytest_qbench.metrics.diagnostics import diagnose  # a run that only collects needs no statistics
 
         return diagnose(self.records, self.expected)

@@ -270,7 +270,10 @@ class SupportsSamples(Protocol):
     """A model whose answers vary from call to call, so that items can be asked several times."""
 
     def use_sample(self, number: int) -> None:
-        """Answer from now on as sample `number`, 0, 1, ...: the same question may get another answer in each."""
+        """Answer from now on as sample `number`, 0, 1, ...: the same question may get another answer in each.
+
+        A model that is asked in several threads answers so on the calling thread, and as before on the others.
+        """
         ...
 
 

@@ -7,6 +7,7 @@ import io
 import json
 import threading
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,8 @@ FILES = frozenset({"image/jpeg", "image/png", "image/webp"})
 PNG = "png"
 """How images are sent that are all encoded anew. A fingerprint of an endpoint that does not say how means this."""
 UNSUPPORTED = 415
+_PASS: ContextVar[int] = ContextVar("pass", default=0)
+"""The pass of the calling thread. Its requests, which the thread of the event loop sends, inherit it."""
 _INSTEAD = "or ask for one word with --qbench-model-arg=assessment=ask (scores then compare with such runs only)"
 
 
@@ -70,7 +73,8 @@ class OpenAIModel:
         self._words = WordScores(self._chat, self._tokens, self._scores)
         self._finding_free = threading.Lock()
         self._sees_images: str = "not checked"
-        self._sample = 0  # part of the cache key, so that an equal request can be repeated
+        # The number of a request's repetition is a part of its cache key: the pass of its thread, after those before.
+        self._passes, self._passes_before = 1, 0
 
     @property
     def conditions(self) -> dict[str, Any]:
@@ -98,12 +102,13 @@ class OpenAIModel:
 
         An endpoint keeps its dtype, but its answers vary from call to call.
         """
-        self._sample += 1
+        self._passes_before += self._passes
         return "repeated requests"
 
     def use_sample(self, number: int) -> None:
-        """Send each request anew for each `number`. A ``seed`` of the user's ``extra_body`` grows by it."""
-        self._sample = number
+        """Send each request of this thread anew for each `number`. A ``seed`` of ``extra_body`` grows by it."""
+        self._passes = max(self._passes, number + 1)
+        _PASS.set(number)
 
     # answers
 
@@ -273,10 +278,10 @@ class OpenAIModel:
         continuation = {} if prefix is None else CONTINUE
         turns = messages(prompt.parts(len(images)), images, prefix, prompt.system)
         given = {"messages": turns, "temperature": 0, **continuation, **body}
-        extra = self._extra
-        if self._sample and isinstance(extra.get("seed"), int):
-            extra = {**extra, "seed": extra["seed"] + self._sample}
-        return await self._client.chat(with_extra(given, extra), sample=self._sample)
+        extra, number = self._extra, self._passes_before + _PASS.get()
+        if number and isinstance(extra.get("seed"), int):
+            extra = {**extra, "seed": extra["seed"] + number}
+        return await self._client.chat(with_extra(given, extra), sample=number)
 
     async def _encode_images(self, prompt: Prompt) -> list[str]:
         """Return the images as data URLs. A thread reads and encodes them, as both take time."""

@@ -130,6 +130,7 @@ def options_of(made: Fingerprint) -> list[str]:
         found |= {
             "datasets": ",".join(selection.datasets or ()) or None, "tasks": ",".join(selection.tasks or ()) or None,
             "split": selection.split, "limit": selection.limit, "seed": selection.seed,
+            "limit-by": selection.limit_by,
             "shard": "/".join(map(str, selection.shard)) if selection.shard else None,
         }  # fmt: skip
     prompts = made.prompts.get("set") if not isinstance(made.prompts, str) and made.prompts else None

@@ -232,9 +232,16 @@ class ReportListener:
         return None
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # around the wrapper that runs the gates of workers
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """Open the run folder before the first item. Raise the usage error that this process or a worker found."""
+    """Open the run folder before the first item. Raise the usage error that this process or a worker found.
+
+    A hook between two tests may raise one, too. pytest shows it as an internal error, and a worker as fifty lines. Here
+    it ends the session; a worker hands it to its controller.
+    """
+    from pytest_qbench.errors import UsageError
+
+    result: object = True
     try:
         if KEY in session.config.stash and not is_worker(session.config) and not session.config.option.collectonly:
             from pytest_qbench.plugin.collection import open_run_folder
@@ -246,6 +253,10 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     except KeyboardInterrupt:  # the base class of the exceptions with which pytest and xdist stop a session
         _raise_usage_error(session.config)
         raise
+    except UsageError as e:
+        from pytest_qbench.plugin.item_test import end_session
+
+        end_session(session, run_of(session.config), e)
     _raise_usage_error(session.config)
     return result
 

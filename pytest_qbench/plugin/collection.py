@@ -32,14 +32,12 @@ def is_gate(item: pytest.Item) -> bool:
 
 
 def declared_gates(node: pytest.Item) -> int | None:
-    """Return N of ``@pytest.mark.qbench(gates=N)``, or None without it. Raises `pytest.UsageError` for a wrong N."""
+    """Return N of ``@pytest.mark.qbench(gates=N)``, or None without it. Raises `UsageError` for a wrong N."""
     for marker in node.iter_markers("qbench"):
         if "gates" in marker.kwargs:
             number = marker.kwargs["gates"]
             if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-                raise pytest.UsageError(
-                    f"{node.nodeid}: @pytest.mark.qbench(gates={number!r}): must be a positive integer"
-                )
+                raise UsageError(f"{node.nodeid}: @pytest.mark.qbench(gates={number!r}): must be a positive integer")
             return number
     return None
 
@@ -151,7 +149,10 @@ def order_and_check(config: pytest.Config, run: Run, items: list[pytest.Item]) -
     gates = [item for item in items if is_gate(item)]
     callers = [gate for gate in gates if FIXTURE in getattr(gate, "fixturenames", ())]
     functions = [gate for gate in callers if isinstance(gate, pytest.Function)]
-    config.stash[GATE_CALLS] = [gate_calls(gate.function, declared_gates(gate)) for gate in functions]
+    try:
+        config.stash[GATE_CALLS] = [gate_calls(gate.function, declared_gates(gate)) for gate in functions]
+    except UsageError as e:
+        run.usage_error = run.usage_error or str(e)
     if run.collected.gates_only:
         items[:] = gates
         return
@@ -167,11 +168,11 @@ def order_and_check(config: pytest.Config, run: Run, items: list[pytest.Item]) -
                 from pytest_qbench.session.preflight import check_conditions
 
                 check_conditions(run, compared_tasks(config, run))
+        _note_suites(config, run, items)
     except UsageError as e:
-        run.usage_error = str(e)
+        run.usage_error = run.usage_error or str(e)
     if run.usage_error and not is_worker(config):
         raise pytest.UsageError(run.usage_error)
-    _note_suites(config, run, [*items, *gates])
     items[:] = [] if run.usage_error else [item for item in items if not is_gate(item)]
     if run.early_stop is not None and not run.usage_error:
         from pytest_qbench.plugin.early_stop import stop_plan
@@ -186,7 +187,7 @@ def order_and_check(config: pytest.Config, run: Run, items: list[pytest.Item]) -
 
 
 def _note_suites(config: pytest.Config, run: Run, items: list[pytest.Item]) -> None:
-    """Hash the files of suites and gates, as they are before the first item is measured."""
+    """Hash the files of suites and gates, as they are before the first item is measured. Raises `UsageError`."""
     if run.request.tasks:
         from pytest_qbench.evidence.suite_files import hash_suites
 
@@ -194,7 +195,7 @@ def _note_suites(config: pytest.Config, run: Run, items: list[pytest.Item]) -> N
         try:
             run.collected.suites = hash_suites(paths, config.rootpath)
         except OSError as e:
-            raise pytest.UsageError(f"{e.filename}: cannot be read: {e.strerror}") from e
+            raise UsageError(f"{e.filename}: cannot be read: {e.strerror}") from e
 
 
 def _skip_without_model(config: pytest.Config, items: list[pytest.Item], gates: list[pytest.Item]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_qbench.errors import NOT_MEASURED
+from pytest_qbench.errors import NOT_MEASURED, UsageError
 from pytest_qbench.plugin.access import KEY
 from pytest_qbench.plugin.collection import bench_item
 from pytest_qbench.plugin.interrupts import INTERRUPTS
@@ -28,8 +28,11 @@ def finish_session(session: pytest.Session) -> None:
     if is_worker(session.config):
         session.config.workeroutput["qbench"] = run.worker_output()  # type: ignore[attr-defined]
         return
-    with gc_paused():
-        _finish_run(session, run)
+    try:
+        with gc_paused():
+            _finish_run(session, run)
+    except UsageError as e:  # of the run folder
+        raise pytest.UsageError(str(e)) from e
     if interrupts is not None and interrupts.came_late:
         session.exitstatus = pytest.ExitCode.INTERRUPTED
     session.config.stash[FINISHED] = session, int(session.exitstatus)

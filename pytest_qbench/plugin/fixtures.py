@@ -92,7 +92,7 @@ def qbench_judge(request: pytest.FixtureRequest) -> Judge:
 def qbench_engine(request: pytest.FixtureRequest, qbench_model: Model) -> Iterator[Engine]:
     """The engine that measures items with the model; the judge is made when a description needs it."""
     from pytest_qbench.plugin.collection import check_baseline
-    from pytest_qbench.plugin.item_test import stop
+    from pytest_qbench.plugin.item_test import end_session, stop
     from pytest_qbench.session.engine_setup import build_engine, measure_noise, ray_report
 
     run = run_of(request.config)
@@ -106,7 +106,11 @@ def qbench_engine(request: pytest.FixtureRequest, qbench_model: Model) -> Iterat
         stop(request.session, run, e)
     run.ray_report = ray_report(qbench_model)
     yield engine
-    measure_noise(run.request, run.recorder, engine)
+    try:
+        if run.usage_error is None:
+            measure_noise(run.request, run.recorder, engine)
+    except UsageError as e:
+        end_session(request.session, run, e)
     engine.close()
 
 

@@ -44,6 +44,11 @@ def measure(node: pytest.Item, run: Run, item: Item, engine: Any) -> Record:
 
 def stop(session: pytest.Session, run: Run, error: UsageError) -> NoReturn:
     """End the session with a usage error (exit status 4). Items that did not run are not reported."""
+    pytest.skip(end_session(session, run, error))  # for the report of this item
+
+
+def end_session(session: pytest.Session, run: Run, error: UsageError) -> str:
+    """Note a usage error that ends the session, outside of a test. Return the first one of this process."""
     run.usage_error = run.usage_error or str(error)
     session.shouldstop = run.usage_error
-    pytest.skip(run.usage_error)  # for the report of this item
+    return run.usage_error

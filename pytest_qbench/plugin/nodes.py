@@ -20,7 +20,8 @@ from _pytest.fixtures import TopRequest
 from _pytest.mark.structures import NodeKeywords
 
 from pytest_qbench import PACKAGE
-from pytest_qbench.plugin.item_test import measure
+from pytest_qbench.errors import UsageError
+from pytest_qbench.plugin.item_test import measure, stop
 from pytest_qbench.plugin.stash import FULL_RUNS
 from pytest_qbench.plugin.watchers import (
     Phase,
@@ -261,7 +262,11 @@ class ItemNode(pytest.Item):
         self.suite.set_up_plugin_fixtures(self)
         if self.suite.watcher and not was_watched:
             say_full_runs(self.config, self.suite.watcher)
-        if self.run.recorder.measurer.needs_model(self.nodeid, self.bench):
+        try:
+            needs_model = self.run.recorder.measurer.needs_model(self.nodeid, self.bench)
+        except UsageError as e:  # the run folder cannot be read
+            stop(self.session, self.run, e)
+        if needs_model:
             self.engine = self.suite.engine(self)
 
     def runtest(self) -> None:

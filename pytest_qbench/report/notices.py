@@ -57,6 +57,10 @@ def notices(run: FinishedRun) -> list[Notice]:
         lines.append(Notice(f"outputs matched with the items: {count_by_rule(outputs)}"))
     if matched := describe_match(run.summary.baseline.matched or {}):
         lines.append(Notice(matched))
+    if weights := [r.weight for r in run.records.values() if r.probability is not None]:
+        each = f"{min(weights):.2g} to {max(weights):.2g} items"
+        text = f"{len(weights)} items drawn by the uncertainty of the baseline's answers; each counts for {each}"
+        lines.append(Notice(text, is_always_shown=True))
     if repeats := run.summary.repeats:
         lines += [Notice(text, is_warning, is_always_shown=True) for text, is_warning in repeats_lines(repeats)]
     if differs := run.summary.differing_conditions:

@@ -16,7 +16,7 @@ from pytest_qbench.untrusted.shape import MappingOf, Shape, check_shape
 from pytest_qbench.untrusted.sharing import share_mapping, share_texts
 
 ITEMS = "items.jsonl"
-_TEXTS = ("question", "answer", "target", "context", "clean")
+_VALUES = ("question", "answer", "target", "context", "clean", "probability")
 _LISTS = ("options", "golden", "image_names", "aliases", "answers")
 _SHAPE: Shape = {
     "schema": int, "item": str, "task": str, "dataset": str, "split": (str, None), "group": str, "images": [str],
@@ -24,7 +24,7 @@ _SHAPE: Shape = {
 }  # fmt: skip
 _OPTIONAL: Shape = {
     "question": str, "answer": str, "target": float, "options": [str], "golden": [str], "image_names": [str],
-    "aliases": [str], "context": str, "clean": str, "answers": [str],
+    "aliases": [str], "context": str, "clean": str, "answers": [str], "probability": float,
 }  # fmt: skip
 
 
@@ -70,7 +70,7 @@ def _line(item: Item) -> str:
         "schema": SCHEMA, "item": item.id, "task": item.task, "dataset": item.dataset, "split": item.split,
         "group": item.group, "images": [image.name for image in item.images], "slices": dict(item.slices),
     }  # fmt: skip
-    data |= {key: value for key in _TEXTS if (value := getattr(item, key)) is not None}
+    data |= {key: value for key in _VALUES if (value := getattr(item, key)) is not None}
     data |= {key: list(value) for key in _LISTS if (value := getattr(item, key))}
     return encode(data)
 
@@ -93,5 +93,5 @@ def _item(data: Any) -> Item:
         slices=data["slices"], target=data.get("target"), golden=tuple(data.get("golden", ())),
         image_names=tuple(data.get("image_names", ())), aliases=tuple(data.get("aliases", ())),
         context=data.get("context"), clean=data.get("clean"),
-        answers=tuple(data.get("answers", ())),
+        answers=tuple(data.get("answers", ())), probability=data.get("probability"),
     )  # fmt: skip

@@ -94,8 +94,8 @@ class RunFolder:
             locks.lock(self._lock, shared=True, wait=False)
         except BlockingIOError as e:
             raise _occupied(self.path) from e
-        except OSError as e:  # a file system that cannot lock, or a faulty disk
-            raise _unwritable(self.path, e) from e
+        except OSError as e:
+            raise _unlockable(self.path, e) from e
 
     def check_made_with(self, made_with: Mapping[str, Any]) -> None:
         """Write entries of `MadeWith`, or compare them with those of the earlier records. Raises `UsageError`."""
@@ -145,8 +145,8 @@ class RunFolder:
             step()
         except OSError as e:
             raise UsageError(
-                f"{self.path}: cannot be written: {e.strerror}; records so far are kept: make room, then resume with "
-                f"--qbench-resume --qbench-run-dir={self.path}"
+                f"{e.filename or self.path}: cannot be written: {error_text(e)}; records so far are kept: make room, "
+                f"then resume with --qbench-resume --qbench-run-dir={self.path}"
             ) from e
 
     def read_new(self) -> list[Record]:
@@ -179,8 +179,11 @@ class RunFolder:
             self.write(lambda: _rewrite(self.path, records))
 
     def discard(self) -> None:
-        """Remove the files of a run that has not written records, and the folder if it is empty."""
+        """Remove the files of a run without records, and the folder if it is empty. Raises `UsageError`."""
         self.close()
+        self.write(self._remove_files)
+
+    def _remove_files(self) -> None:
         for name in (RECORDS, JOURNAL, LOCK):
             (self.path / name).unlink(missing_ok=True)
         if not any(self.path.iterdir()):
@@ -218,9 +221,9 @@ def _locked(path: Path, *, shared: bool) -> int:
     except BlockingIOError as e:
         os.close(lock)
         raise _occupied(path) from e
-    except OSError as e:  # a file system that cannot lock, or a faulty disk
+    except OSError as e:
         os.close(lock)
-        raise _unwritable(path, e) from e
+        raise _unlockable(path, e) from e
     return lock
 
 
@@ -231,8 +234,15 @@ def _occupied(path: Path) -> UsageError:
     )
 
 
+def _unlockable(path: Path, error: OSError) -> UsageError:
+    """Return the error of a file system that cannot lock, or of a faulty disk."""
+    return UsageError(f"--qbench-run-dir={path}: {LOCK}: cannot be locked: {error_text(error)}; name another folder")
+
+
 def _unwritable(path: Path, error: OSError) -> UsageError:
-    return UsageError(f"--qbench-run-dir={path}: cannot be written: {error_text(error)}; name another folder")
+    file = Path(error.filename).name if error.filename and error.filename != str(path) else None
+    what = f"{file}: cannot be written" if file else "cannot be written"
+    return UsageError(f"--qbench-run-dir={path}: {what}: {error_text(error)}; name another folder")
 
 
 def _keep_measured(path: Path) -> None:

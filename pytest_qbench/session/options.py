@@ -39,6 +39,9 @@ OPTIONS = (
            "all that the data has.", metavar="A,B"),
     Option("--qbench-split", "Choose the LLVisionQA split: dev (default) or test.", metavar="SPLIT"),
     Option("--qbench-limit", "Measure N items per dataset, a stratified sample. Default: all.", metavar="N"),
+    Option("--qbench-limit-by", "Draw the --qbench-limit questions by the uncertainty of the baseline's answers: "
+           "uncertainty. Each counts with the inverse of its probability. Default: a stratified sample.",
+           metavar="uncertainty"),
     Option("--qbench-seed", "Seed of the sample and of the resampling. Default: 0.", metavar="S"),
     Option("--qbench-answer", "Answer perception questions by generated text (generate), by the likelihood of each "
            "option (likelihood) or by the loss over prompt and option (perplexity). Default: the mode of the model's "

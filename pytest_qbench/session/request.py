@@ -103,7 +103,12 @@ class RunRequest:
         with gc_paused():
             found = open_datasets(s.data, rootdir=s.rootdir, names=s.datasets, split=s.split)
         wanted = [each for each in found if s.tasks is None or each.task in s.tasks]
-        selected = select(wanted, limit=s.limit, seed=s.seed)
+        if s.limit_by is None:
+            selected = select(wanted, limit=s.limit, seed=s.seed)
+        else:
+            from pytest_qbench.session.uncertainty_sample import sample_by_uncertainty  # it imports baselines
+
+            selected = sample_by_uncertainty(wanted, s, self.spec)
         part = selected if s.shard is None else take_shard(selected, *s.shard)
         return shuffle_options(part, s.seed) if s.shuffle_options else part
 
@@ -195,7 +200,7 @@ class RunRequest:
     def selection(self) -> Selection:
         """The selection of items from the data."""
         s = self.settings
-        return Selection(s.datasets, s.tasks, s.split, s.limit, s.seed, s.shard)
+        return Selection(s.datasets, s.tasks, s.split, s.limit, s.seed, s.shard, s.limit_by)
 
 
 def without_run_folder(arguments: Sequence[str]) -> str:

@@ -48,6 +48,7 @@ def digest(datasets: Iterable[Dataset]) -> str:
     found = hashlib.sha256()
     for dataset in datasets:
         for i in dataset.items:
-            asked = (i.task, i.id, i.question, i.options, i.answer, i.target, i.golden, i.context)
+            asked: tuple[object, ...] = (i.task, i.id, i.question, i.options, i.answer, i.target, i.golden, i.context)
+            asked += () if i.probability is None else (i.probability,)
             found.update(repr(asked).encode("utf-8", "surrogatepass"))
     return found.hexdigest()[:16]

@@ -33,6 +33,7 @@ class Settings:
     tasks: tuple[str, ...] | None
     split: str
     limit: int | None
+    limit_by: str | None
     seed: int
     answer: AnswerMode | None
     prompts: Path | str
@@ -205,6 +206,7 @@ def read_settings(config: pytest.Config) -> Settings:
         tasks=_tasks(_value(config, "qbench_tasks")),
         split=_choice(config, "qbench_split", "dev", ("dev", "test")) or "dev",
         limit=_number(config, "qbench_limit", 0, 1) or None,
+        limit_by=_choice(config, "qbench_limit_by", None, ("uncertainty",)),
         seed=_number(config, "qbench_seed", 0, 0),
         answer=cast(
             "AnswerMode | None",
@@ -281,10 +283,19 @@ def read_settings(config: pytest.Config) -> Settings:
         (settings.shuffle_options, "--qbench-shuffle-options"),
         (settings.shard, "--qbench-shard"),
     )
+    by_uncertainty = (
+        (settings.update_baseline, "--qbench-update-baseline (a sample by uncertainty is no baseline)"),
+        (settings.early_stop, "--qbench-early-stop"),
+        (settings.shard, "--qbench-shard"),
+        (settings.shuffle_options, "--qbench-shuffle-options"),
+    )
     of_early_stop = [(settings.early_stop and other, f"--qbench-early-stop and {name}") for other, name in not_gated]
-    for contradicts, which in (*contradictions, *of_early_stop):
+    of_sample = [(settings.limit_by and other, f"--qbench-limit-by and {name}") for other, name in by_uncertainty]
+    for contradicts, which in (*contradictions, *of_early_stop, *of_sample):
         if contradicts:
             raise UsageError(f"{which} contradict each other: drop one")
+    if settings.limit_by and settings.limit is None:
+        raise UsageError(f"--qbench-limit-by={settings.limit_by} needs --qbench-limit=N, the number of questions")
     if settings.baseline and Path(settings.baseline).name != settings.baseline:
         raise UsageError(
             f"--qbench-baseline={settings.baseline}: a name, not a path; --qbench-baseline-dir is the folder"

@@ -130,7 +130,11 @@ class Harness:
 
 
 def _why_bad_end(first: Result, mode: str, point: Point, error: int) -> str | None:
-    """Return what is wrong with the end of a disturbed run, or None."""
+    """Return what is wrong with the end of a disturbed run, or None.
+
+    A call that fails and is not made good leads to an error that names the reason. In a worker, it is a usage error. The
+    controller may fail at its last files, when all is measured, and then ends with another status.
+    """
     if first.status is None:
         return f"it hangs: {first.text[-600:]}"
     if found := _TROUBLE.search(first.text):
@@ -138,6 +142,8 @@ def _why_bad_end(first: Result, mode: str, point: Point, error: int) -> str | No
     if error:
         if first.status != 0 and os.strerror(error) not in first.text:
             return f"status {first.status} without the reason: {first.text[-600:]}"
+        if point.role == 1 and first.status not in (0, 4):
+            return f"a worker failed, and the run ended with {first.status}: {first.text[-600:]}"
     elif point.role == 0 and first.status != -9:
         return f"it was killed, but ended with {first.status}"
     elif point.role == 1 and first.status != 0:  # xdist replaces the worker

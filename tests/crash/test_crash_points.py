@@ -1,5 +1,6 @@
 """At each call by which a run of 40 items opens, writes, renames, cuts, syncs, locks, makes or removes a file in its
-folder, the process is killed, a write is cut short and killed, and (without workers) the call fails with ENOSPC and EIO.
+folder, alone and with two workers, the process is killed, a write is cut short and killed, and the call fails with
+ENOSPC and EIO.
 
 The run must end with the records of an undisturbed run or with an error that names the reason. Resumed, it must have the
 bytes of an undisturbed run.
@@ -33,8 +34,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
 
 @pytest.mark.parametrize(
     "workers, modes",
-    [(False, ("kill", "torn")), (False, ("ENOSPC", "EIO")), (True, ("kill", "torn"))],
-    ids=["alone-kill", "alone-errors", "-n2-kill"],
+    [(workers, modes) for workers in (False, True) for modes in (("kill", "torn"), ("ENOSPC", "EIO"))],
+    ids=["alone-kill", "alone-errors", "-n2-kill", "-n2-errors"],
 )
 def test_every_crash_point(
     runs: Harness, workers: bool, modes: tuple[str, ...], capfd: pytest.CaptureFixture[str]

@@ -217,3 +217,53 @@ def test_another_judge_grades_on_the_thread_of_the_run() -> None:
     records = engine_of(Served(3), judge=lambda: judge).measure([described(i) for i in range(5)])
     assert [record.status for record in records] == ["measured"] * 5
     assert judge.threads == {threading.get_ident()}
+
+
+class Sampled(Served):
+    """A served model whose answer depends on the pass of the calling thread. `held` items wait in their first pass."""
+
+    def __init__(self, at_once: int = 4, fails: dict[str, list[Exception]] | None = None) -> None:
+        super().__init__(at_once, fails)
+        self.number = threading.local()
+        self.passes: list[tuple[str, int]] = []
+
+    def use_sample(self, number: int) -> None:
+        self.number.value = number
+
+    def generate(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[str]:
+        super().generate(prompts, max_new_tokens)
+        with self.lock:
+            self.passes.append((prompts[0].key, self.number.value))
+        return ["AAB"[self.number.value]]
+
+
+def test_an_item_takes_all_its_passes_while_another_one_hangs() -> None:
+    model, observer = Sampled(at_once=2), Observer()
+    model.held["000"] = threading.Event()
+    items = [question(i) for i in range(6)]
+
+    def release() -> None:
+        while model.passes.count(("005", 2)) < 1:
+            threading.Event().wait(0.001)
+        model.held["000"].set()
+
+    helper = threading.Thread(target=release)
+    helper.start()
+    records = engine_of(model, repeats=3).measure(items, observer)
+    helper.join()
+    assert observer.records[-1].item == "000"
+    for record in records:
+        assert [one.choice for one in record.outcomes] == ["Yes", "Yes", "No"]
+        assert (record.status, record.choice) == ("correct", "Yes")
+    assert sorted(model.passes) == [(item.id, number) for item in items for number in range(3)]
+
+
+def test_an_item_whose_pass_fails_is_asked_again_from_its_first_pass_on() -> None:
+    busy = {"001": [Passing("busy")], "002": [ItemError("bad")] * 9}
+    model, observer = Sampled(fails=busy), Observer()
+    records = engine_of(model, repeats=3).measure([question(i) for i in range(3)], observer)
+    assert [(record.status, len(record.outcomes)) for record in records] == [
+        ("correct", 3), ("correct", 3), ("error", 1),
+    ]  # fmt: skip
+    assert model.asked.count("001") == 4
+    assert model.asked.count("002") == 1

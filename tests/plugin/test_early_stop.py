@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from tests.plugin.test_usage import assert_usage
 __all__ = ["project"]
 
 N = 600
+ENDING = 16 + 8  # requests to the end of a batch, and those that find out what a server can
 RUN = ("--qbench-data=data", "--qbench-baseline=b", "-p", "no:randomly")
 STOP = (*RUN, "--qbench-early-stop", "--qbench-run-dir=run", "--qbench-json=s.json")
 
@@ -168,7 +168,7 @@ def test_options_that_contradict_it(project: pytest.Pytester, option: str) -> No
     )
 
 
-def test_an_endpoint_gets_no_more_requests_after_the_stop(
+def test_a_served_model_stops_early_and_gets_no_more_requests(
     questions: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
@@ -188,11 +188,35 @@ def test_an_endpoint_gets_no_more_requests_after_the_stop(
     args = (*RUN[:1], "--qbench-baseline=e", "--qbench-concurrency=8", "--qbench-batch-size=16", "-p", "no:randomly")
     with serving(answer) as server:
         model = f"--qbench-model=openai:m@{server.url}"
+
+        def run(folder: str, *more: str) -> tuple[int, int, dict[str, Any]]:
+            """Return exit status, number of requests and summary of a run with early stop."""
+            sent = len(server.bodies)
+            stop = ("--qbench-early-stop", f"--qbench-run-dir={folder}", "--qbench-json=s.json")
+            result = questions.runpytest_subprocess(model, *args, *stop, *more)
+            assert "stopped after" in result.stdout.str()
+            return result.ret, len(server.bodies) - sent, summary(questions)
+
         recorded = questions.runpytest_subprocess(model, *args, "--qbench-update-baseline")
         assert recorded.ret == 0, recorded.stdout.str()
-        sent = len(server.bodies)
+        status, requests, good = run("good")
+        assert (status, good["stopped"]["items"], good["gates"][0]["verdict"]) == (0, 450, "pass")
+        assert 450 <= requests < 450 + ENDING
+        assert len(ids(questions, "good")) == 450
         is_broken = True
-        result = questions.runpytest_subprocess(model, *args, "--qbench-early-stop", "--qbench-json=s.json")
-        assert result.ret == 1, result.stdout.str()
-        assert len(server.bodies) - sent < 100
-    assert Path(questions.path / "s.json").exists()
+        status, requests, broken = run("broken")
+        items = broken["stopped"]["items"]
+        assert (status, broken["gates"][0]["verdict"]) == (1, "regressed")
+        assert 10 < items < 100
+        assert items <= requests < items + ENDING
+        measured = ids(questions, "broken")
+        assert len(measured) == items
+        records = questions.path / "broken" / "records.jsonl"  # as if the run had been killed after nine items
+        records.write_text("".join(records.read_text().splitlines(keepends=True)[:9]))
+        (questions.path / "broken" / "summary.json").unlink()
+        status, again, resumed = run("broken", "--qbench-resume")
+        assert (status, resumed["gates"], ids(questions, "broken")) == (1, broken["gates"], measured)
+        assert again <= requests - 9
+        status, requests, shared = run("shared", "-n2")
+        assert (status, shared["gates"], ids(questions, "shared")) == (1, broken["gates"], measured)
+        assert requests < 100
