@@ -17,8 +17,8 @@ def expected_keys(baseline: Baseline, selection: Selection | None) -> set[Key]:
     `selection` is the selection in the run's fingerprint. Its datasets, split, limit, seed and shard select items from
     the baseline by the same rules as from the data. So an item that has disappeared from the data is still expected.
 
-    A sample by uncertainty may have been drawn by another baseline, so nothing is expected of this one. Its items were
-    compared with a baseline before they were drawn.
+    A sample by uncertainty may have been drawn by another baseline, so nothing is expected of this one. All its
+    items, and all of that baseline, were compared before they were drawn.
     """
     selection = selection or Selection()
     if selection.limit_by:

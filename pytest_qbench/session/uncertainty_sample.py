@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from pytest_qbench.baseline.align import align
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
+from pytest_qbench.baseline.expectation import expected_keys
 from pytest_qbench.data.unequal_sampling import draw
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import Dataset, Item
+from pytest_qbench.metrics.fingerprint import Selection
 from pytest_qbench.metrics.uncertainty import uncertainty
 from pytest_qbench.models.specs import ModelSpec
 from pytest_qbench.records import Key
@@ -28,6 +30,12 @@ def sample_by_uncertainty(datasets: Sequence[Dataset], settings: Settings, spec:
         raise UsageError(f"{OPTION} draws questions, not {' or '.join(other)}: add --qbench-tasks=perception")
     items: dict[Key, Item] = {(item.task, item.id): item for dataset in datasets for item in dataset.items}
     baseline = _baseline(settings, spec, items)
+    whole = Selection(settings.datasets, ("perception",), settings.split)
+    if missing := sorted(item for _, item in expected_keys(baseline, whole) - items.keys()):
+        raise UsageError(
+            f"{OPTION}: {len(missing)} questions of baseline {baseline.name} are not in the data (first: {missing[0]}): "
+            "restore them, or record the baseline again"
+        )
     sizes: dict[str, float] = {}
     for key, item in items.items():
         record = baseline.records.get(key)

@@ -123,3 +123,10 @@ def test_a_baseline_that_tells_no_uncertainty_is_refused(project: pytest.Pyteste
     assert project.runpytest_subprocess(*model, "--qbench-update-baseline").ret == 0
     found = project.runpytest_subprocess(*model, "--qbench-limit=9", "--qbench-limit-by=uncertainty")
     assert_usage(found, "does not tell how uncertain")
+
+
+def test_questions_that_vanished_from_the_data_are_missing(questions: pytest.Pytester) -> None:
+    file = questions.path / "data" / "llvisionqa" / "llvisionqa_dev.json"
+    file.write_text(json.dumps(json.loads(file.read_text())[: N // 2]))
+    result = questions.runpytest_subprocess("--qbench-model=replay:good", *RUN, *DRAWN)
+    assert_usage(result, "300 questions of baseline b are not in the data (first: llvisionqa/dev/300.png)")
