@@ -48,10 +48,13 @@ def add(commands: Commands) -> None:
     group.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the sample. Default: 0")
     group.add_argument("--answer", choices=ANSWER_MODES, help="Default: that of the alias, else generate")
     group.add_argument(
-        "--gate", action="append", metavar="METRIC=MARGIN",
-        help="a gate of your suite; repeatable. Default: the gates of the suites whose tasks the data has, without "
-        "descriptions",
+        "--suite", action="append", metavar="PATH",
+        help="a test file or a folder whose gates are judged; repeatable. Default: the tests below the current folder, "
+        "or the packaged suites if these have no gate",
     )  # fmt: skip
+    group.add_argument(
+        "--gate", action="append", metavar="METRIC=MARGIN", help="judge this gate, and none of a suite; repeatable"
+    )
     group.add_argument("--judge", metavar="SPEC", help="judge of descriptions, which a gate of theirs needs")
     group.add_argument(
         "--minimum", type=float, metavar="SHARE", help="exit with 1 if the gates catch a smaller share of the faults"
@@ -65,8 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("doctor: name --model=SPEC, --faults, or both")
     if arguments.faults and arguments.model is not None:
         return coverage(arguments)
-    if arguments.minimum is not None:
-        raise UsageError("--minimum: needs --faults and --model=SPEC")
+    for option in ("minimum", "suite", "gate"):
+        if getattr(arguments, option) is not None:
+            raise UsageError(f"--{option}: needs --faults and --model=SPEC")
     return _faults() if arguments.faults else _model(arguments.model, arguments.model_arg)
 
 

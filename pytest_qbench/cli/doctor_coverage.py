@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from pytest_qbench.errors import UsageError
 
 if TYPE_CHECKING:
     from pytest_qbench.doctor.coverage import FaultResult, GateCoverage
+    from pytest_qbench.doctor.covered_gate import CoveredGate
 
 _ROW = "{:32}  {:9}  {}"
 
@@ -23,8 +24,7 @@ def coverage(arguments: argparse.Namespace) -> int:
     study = _study(arguments)
     from pytest_qbench.doctor.coverage import share_caught
 
-    gates = ", ".join(f"{name} {margin:g}" for name, margin in study.margins.items())
-    show(f"{study.model.name}: {len(study.items):,} items, margins: {gates}, {len(study.faults)} faults", flush=True)
+    show(f"{study.model.name}: {len(study.items):,} items, {len(study.faults)} faults", flush=True)
     show(_ROW.format("fault", "", "gates: change, verdict"))
     found = []
     try:
@@ -33,7 +33,7 @@ def coverage(arguments: argparse.Namespace) -> int:
             show(_line(result), flush=True)
     finally:
         study.model.close()
-    show("\n".join(_strengths(found, list(study.margins))))
+    show("\n".join(_strengths(found, list(dict.fromkeys(gate.label for gate in study.gates)))))
     share = share_caught(found)
     missed = [result.fault.name for result in found if not result.caught_by]
     told = f"; not: {', '.join(missed)}" if missed else ""
@@ -46,11 +46,9 @@ def coverage(arguments: argparse.Namespace) -> int:
 
 def _study(arguments: argparse.Namespace) -> GateCoverage:
     """Load the model and the data. Raises `UsageError` for a model without weights here, or without a gate."""
-    from pytest_qbench.cli.compare import gate_margin
     from pytest_qbench.data import open_datasets, select
-    from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, Limits
+    from pytest_qbench.gates.evaluate import Limits
     from pytest_qbench.judges.load import check_judge, make_judge
-    from pytest_qbench.metrics.specs import task_of
     from pytest_qbench.models.load import load_model
     from pytest_qbench.models.model_args import parse_model_args
     from pytest_qbench.models.specs import check, parse_spec
@@ -59,21 +57,11 @@ def _study(arguments: argparse.Namespace) -> GateCoverage:
     check(spec, option="--model=")
     if spec.kind != "transformers":
         raise UsageError(f"doctor: {arguments.model} has no weights to put faults into; name a local model")
+    gates, where = _gates(arguments)
     names = tuple(arguments.datasets.split(",")) if arguments.datasets else None
     datasets = open_datasets(arguments.data, rootdir=Path.cwd(), names=names, split=arguments.split)
-    tasks = {dataset.task for dataset in datasets}
-    margins = dict(map(gate_margin, arguments.gate)) if arguments.gate else {
-        name: margin
-        for name, margin in DEFAULT_MARGINS.items()
-        if task_of(name) in tasks and (task_of(name) != "description" or arguments.judge)
-    }  # fmt: skip
-    gated = {task_of(name) for name in margins}
-    if lost := sorted(gated - tasks):
-        raise UsageError(f"--gate: the data has no {lost[0]}; name other gates or data")
-    if "description" in gated and not arguments.judge:
-        raise UsageError("--gate: descriptions need a judge; add --judge=SPEC")
-    if not margins:
-        raise UsageError("doctor: the data has no task with a gate; descriptions need --judge=SPEC")
+    gates = _judged(gates, where, {dataset.task for dataset in datasets}, arguments.judge)
+    gated = {gate.task for gate in gates}
     judge = arguments.judge or "lexicon"
     check_judge(judge, ())
     chosen = select([each for each in datasets if each.task in gated], limit=arguments.limit, seed=arguments.seed)
@@ -86,10 +74,40 @@ def _study(arguments: argparse.Namespace) -> GateCoverage:
         raise UsageError(f"doctor: {arguments.model} generates no text; name another model")
     made = make_judge(judge)
     return GateCoverage(
-        model, [item for each in chosen for item in each.items], margins,
-        Limits(comparisons=len(margins), seed=arguments.seed), arguments.answer or spec.answer or "generate",
-        lambda: made,
+        model, [item for each in chosen for item in each.items], gates, Limits(seed=arguments.seed),
+        arguments.answer or spec.answer or "generate", lambda: made,
     )  # fmt: skip
+
+
+def _gates(arguments: argparse.Namespace) -> tuple[list[CoveredGate], str]:
+    """Return the gates that --gate names, else those of the suite, and a text that says where they stand."""
+    from pytest_qbench.cli.compare import gate_margin
+    from pytest_qbench.cli.suite_gates import suite_gates
+    from pytest_qbench.doctor.covered_gate import CoveredGate
+
+    if arguments.gate and arguments.suite:
+        raise UsageError("--gate replaces the gates of --suite: drop one of the two")
+    if not arguments.gate:
+        return suite_gates(arguments.suite or ())
+    named = dict(map(gate_margin, arguments.gate))
+    return [CoveredGate(name, margin, test=name) for name, margin in named.items()], "--gate"
+
+
+def _judged(gates: Sequence[CoveredGate], where: str, tasks: Set[str], judge: str | None) -> list[CoveredGate]:
+    """Print the gates, and return those that can be judged. Raises `UsageError` if there is none."""
+    reasons = {
+        task: f"the data has no {task}" if task not in tasks else "descriptions need a judge; add --judge=SPEC"
+        for task in (gate.task for gate in gates)
+        if task not in tasks or (task == "description" and not judge)
+    }
+    left_out = [gate for gate in gates if gate.task in reasons]
+    if left_out and (where == "--gate" or len(left_out) == len(gates)):
+        raise UsageError(f"{where}: {left_out[0].metric}: {reasons[left_out[0].task]}")
+    chosen = [gate for gate in gates if gate not in left_out]
+    show(f"gates of {where}: {', '.join(map(str, chosen))}")
+    for gate in left_out:
+        show(f"not judged: {gate}: {reasons[gate.task]}")
+    return chosen
 
 
 def _line(result: FaultResult) -> str:

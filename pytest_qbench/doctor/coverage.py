@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_qbench.baseline.baseline import Baseline, as_baseline
 from pytest_qbench.baseline.eligibility import why_incomplete
+from pytest_qbench.doctor.covered_gate import CoveredGate, judge_all
 from pytest_qbench.doctor.known_faults import KNOWN_FAULTS, KnownFault
 from pytest_qbench.engine.engine import Engine
 from pytest_qbench.errors import UsageError
-from pytest_qbench.gates.evaluate import GateResult, Limits, evaluate
+from pytest_qbench.gates.evaluate import GateResult, Limits
 from pytest_qbench.items import Item
 from pytest_qbench.judges.base import Judge
 from pytest_qbench.metrics.fingerprint import fingerprint
@@ -34,35 +35,41 @@ class FaultResult:
     @property
     def caught_by(self) -> tuple[str, ...]:
         """The gates that are red: those that regressed, and those that refuse the replies."""
-        return tuple(gate.name for gate in self.gates if gate.verdict in ("regressed", "invalid"))
+        return tuple(gate.name for gate in self.gates if _is_red(gate))
 
 
 @dataclass(frozen=True)
 class GateCoverage:
-    """Measures a model with and without faults. `judge` grades descriptions; `margins` are those of the gates."""
+    """Measures a model with and without faults, and judges it by `gates`. `judge` grades descriptions."""
 
     model: TransformersModel
     items: Sequence[Item]
-    margins: Mapping[str, float]
+    gates: Sequence[CoveredGate]
     limits: Limits
     answer: AnswerMode
     judge: Callable[[], Judge]
     faults: Sequence[KnownFault] = KNOWN_FAULTS
 
     def results(self) -> Iterator[FaultResult]:
-        """Yield the result of each fault; each takes a run. Raises `UsageError` if the model makes no baseline."""
+        """Yield the result of each fault; each takes a run.
+
+        Raises `UsageError` if the model makes no baseline, or if a gate is red without a fault.
+        """
         baseline = self._baseline()
         for fault in self.faults:
             with fault.injected(self.model) as faulty:
                 results = self._measure(faulty)
-            gates = (evaluate(name, results, baseline, self.limits, margin=m) for name, m in self.margins.items())
-            yield FaultResult(fault, tuple(gates))
+            yield FaultResult(fault, judge_all(self.gates, results, baseline, self.limits))
 
     def _baseline(self) -> Baseline:
         results = self._measure(self.model)
         if reason := why_incomplete(results, self.limits.max_errors, self.limits.max_unparsed, self.limits.max_cut):
             raise UsageError(f"{self.model.name} without a fault cannot serve as the baseline: {reason}")
-        return as_baseline(Path(self.model.name), results)
+        baseline = as_baseline(Path(self.model.name), results)
+        for gate in judge_all(self.gates, results, baseline, self.limits):
+            if _is_red(gate):  # it would count every fault as caught
+                raise UsageError(f"{gate.name} is red for {self.model.name} without a fault: {gate.reason}")
+        return baseline
 
     def _measure(self, model: Model) -> Results:
         engine = Engine(
@@ -76,6 +83,10 @@ class GateCoverage:
             answer=self.answer, blind=False, pixels=PIXEL_RULES, judge=None, judge_rounds=ROUNDS, model={}
         )
         return Results(records, {(item.task, item.id): item for item in self.items}, conditions)
+
+
+def _is_red(gate: GateResult) -> bool:
+    return gate.verdict in ("regressed", "invalid")
 
 
 def share_caught(results: Sequence[FaultResult]) -> float:

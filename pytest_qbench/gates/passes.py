@@ -33,7 +33,7 @@ def paired_passes(name: str, pairs: Pairs, alpha: float, whole_groups_break: boo
             assert values is not None, "the caller checks it"
             side.append([1 - v for v in values] if spec.lower_is_better else values)
     for side in sides:
-        _check_equal([len(values) for values in side], pairs)
+        _equal_count([len(values) for values in side], pairs)
     groups = [new.group for new, _ in pairs]
     return paired_repeats(*sides, groups, alpha, spec.least, spec.greatest, whole_groups_break)
 
@@ -43,23 +43,21 @@ def equal_passes(pairs: Pairs) -> list[tuple[Record, Record]]:
 
     The mean of more scores has less noise, and less noise alone gives a higher correlation.
     """
-    for side in zip(*pairs, strict=True):
-        _check_equal([len(record.outcomes) for record in side], pairs)
-    fewest = min(len(record.outcomes) for record in pairs[0])
+    fewest = min(_equal_count([len(record.outcomes) for record in side], pairs) for side in zip(*pairs, strict=True))
     return [(_first_passes(new, fewest), _first_passes(old, fewest)) for new, old in pairs]
 
 
-def _check_equal(counts: Sequence[int], pairs: Pairs) -> None:
+def _equal_count(counts: Sequence[int], pairs: Pairs) -> int:
+    """Return the number of passes of all items; raises `InvalidError` where they differ."""
     if len(set(counts)) > 1:
         raise InvalidError(
             f"{pairs[0][0].dataset}: items were asked {min(counts)} to {max(counts)} times in one run; ask every item "
             "equally often, or record the baseline again"
         )
+    return counts[0]
 
 
 def _first_passes(record: Record, count: int) -> Record:
-    if len(record.outcomes) == count:
-        return record
     first = record.outcomes[:count]
     scores = [one.score for one in first if one.score is not None]
     return replace(record, score=fmean(scores) if len(scores) == count else None, repeats=first if count > 1 else None)

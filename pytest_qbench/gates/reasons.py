@@ -15,18 +15,16 @@ def explain_verdict(row: Metric) -> str:
     assert row.delta_ci is not None
     assert row.p_value is not None
     assert row.margin is not None
-    lower, upper = row.delta_ci
     place = " ".join(p for p in (row.dataset or row.note or "all datasets", row.slice) if p)
     details = [f"margin {row.margin:g}", f"p = {row.p_value:.2g} by {row.test}"]
     if row.mde is not None:
         details.append(f"finds drops of {amount(row.name, row.mde)}")
     if row.identical:
         details.insert(0, f"identical on {row.n:,} items")
-    return f"{place}: {_sentence(row, lower, upper)} ({', '.join(details)})"
+    return f"{place}: {_sentence(row, row.delta, row.delta_ci[0])} ({', '.join(details)})"
 
 
-def _sentence(row: Metric, lower: float, upper: float) -> str:
-    delta = row.delta or 0.0
+def _sentence(row: Metric, delta: float, lower: float) -> str:
     if row.verdict == "regressed":
         return f"REGRESSED: {explain_loss(row)}"
     if row.verdict == "improved":
@@ -100,4 +98,4 @@ def _round_above(value: float) -> float:
     if value <= 0:
         return 0.0
     unit = 10.0 ** (floor(log10(value)) - 1)
-    return float(f"{(floor(value / unit) + 1) * unit:.6g}") if value < 1 else float(ceil(value))
+    return float(f"{(floor(value / unit + 1e-9) + 1) * unit:.6g}")

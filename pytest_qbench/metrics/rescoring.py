@@ -145,7 +145,7 @@ def _changes(
                for data in new if data in old]  # fmt: skip
         changes += own
         parts = [change.paired for change in own if change.paired is not None]
-        if own and len(parts) < len(own):
+        if len(parts) < len(own):
             lacking = ", ".join(str(change.dataset) for change in own if change.paired is None)
             changes.append(Change(name, None, None, f"undefined in {lacking}"))
         elif own:

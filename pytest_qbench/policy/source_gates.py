@@ -1,4 +1,4 @@
-"""Read the gates that the test files of a revision hold, without running them."""
+"""Read the gates that test files hold, without running them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from typing import Any
 from pytest_qbench.gates.written_gate import is_gate_call
 
 _SWITCHED_OFF = ("skip", "skipif", "xfail")
-_UNREAD = "an expression"
+UNREAD = "an expression"
+"""Stands for a metric, a dataset or a slice that the source does not show."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceGate:
-    """A gate of a test file. `bounds` holds margin, budget, minimum and maximum: None where it is an expression."""
+    """A gate of a test file. `bounds` holds margin, budget, minimum and maximum: None where it is an expression.
+
+    `function` is the function that holds it: a test, or what one calls.
+    """
 
     path: str
+    function: str
     metric: str
     dataset: str
     slice: str
@@ -47,12 +52,13 @@ def read_gates(path: str, source: str) -> list[SourceGate]:
     is_collected = name.startswith("test_") or name.endswith("_test.py")
     used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
     used |= {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
-    calls: list[ast.Call] = []
+    gates: list[SourceGate] = []
     for function in _functions(tree):
         is_test = function.name.startswith("test")
         if is_test == is_collected or (not is_test and function.name in used):
-            calls += [n for n in ast.walk(function) if isinstance(n, ast.Call) and is_gate_call(n)]
-    return [_read(path, call) for call in calls]
+            calls = [n for n in ast.walk(function) if isinstance(n, ast.Call) and is_gate_call(n)]
+            gates += [_read(path, function.name, call) for call in calls]
+    return gates
 
 
 def _functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -82,9 +88,9 @@ def _switches_off(mark: ast.expr) -> bool:
     return any(isinstance(n, ast.Attribute) and n.attr in _SWITCHED_OFF for n in ast.walk(mark))
 
 
-def _read(path: str, call: ast.Call) -> SourceGate:
+def _read(path: str, function: str, call: ast.Call) -> SourceGate:
     given: dict[str | None, Any] = {keyword.arg: _value(keyword.value) for keyword in call.keywords}
-    metric = _value(call.args[0]) if call.args else given.get("name", _UNREAD)
+    metric = _value(call.args[0]) if call.args else given.get("name", UNREAD)
     bounds = []
     for name in ("margin", "budget", "minimum", "maximum"):
         value = given.get(name)
@@ -94,11 +100,11 @@ def _read(path: str, call: ast.Call) -> SourceGate:
     if None in given:  # **bounds
         bounds.append(("margin", None))
     dataset, slice_ = (str(given.get(name) or "") for name in ("dataset", "slice"))
-    return SourceGate(path, str(metric), dataset, slice_, given.get("each_dataset") is True, tuple(bounds))
+    return SourceGate(path, function, str(metric), dataset, slice_, given.get("each_dataset") is True, tuple(bounds))
 
 
 def _value(node: ast.expr) -> Any:
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return _UNREAD
+        return UNREAD

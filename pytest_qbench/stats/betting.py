@@ -62,4 +62,4 @@ class EProcess:
     @property
     def p_value(self) -> float:
         """The p-value of no change that holds at any stopping time: 1 over the largest wealth so far."""
-        return min(1.0, math.exp(-self.largest))
+        return math.exp(-self.largest)

@@ -44,8 +44,6 @@ def mean_bounds(values: ArrayLike, groups: Sequence[Hashable], alpha: float) -> 
     if sums.size < FEWEST_GROUPS:
         return Bounds(mean, -math.inf, math.inf, array.size)
     influence = sums - members * mean
-    if not np.abs(influence).max() > 1e-12 * float(np.abs(array).max()):  # constant up to rounding
-        return Bounds(mean, mean, mean, array.size)
     half, error = clustered_half_width(influence, members, 0.0, alpha)
     down, up = skewed_quantiles(influence, alpha)
     return Bounds(mean, mean - max(half, down * error), mean + max(half, up * error), array.size)

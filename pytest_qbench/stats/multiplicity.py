@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 
@@ -13,12 +14,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """
     if not all(0 <= p <= 1 for p in p_values):
         raise ValueError(f"not p-values: {[p for p in p_values if not 0 <= p <= 1]}")
-    adjusted = [0.0] * len(p_values)
-    largest = 0.0
-    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = largest
-    return adjusted
+    count, largest = len(p_values), 0.0
+    adjusted: dict[int, float] = {}
+    for rank, index in enumerate(sorted(range(count), key=p_values.__getitem__)):
+        adjusted[index] = largest = max(largest, min(1.0, (count - rank) * p_values[index]))
+    return [adjusted[index] for index in range(count)]
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
@@ -29,10 +29,8 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     """
     if not all(0 <= p <= 1 for p in p_values):
         raise ValueError(f"not p-values: {[p for p in p_values if not 0 <= p <= 1]}")
-    count = len(p_values)
-    adjusted = [0.0] * count
-    smallest = 1.0
+    count, smallest = len(p_values), math.inf
+    adjusted: dict[int, float] = {}
     for rank, index in reversed(list(enumerate(sorted(range(count), key=p_values.__getitem__), 1))):
-        smallest = min(smallest, p_values[index] * count / rank)
-        adjusted[index] = smallest
-    return adjusted
+        adjusted[index] = smallest = min(smallest, p_values[index] * count / rank)
+    return [adjusted[index] for index in range(count)]

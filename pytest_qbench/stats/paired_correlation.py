@@ -196,7 +196,7 @@ class _Pair:
         delta[np.abs(delta) < ZERO] = 0.0
         # Equal correlations rank in the middle. Different ones without error, such as perfect ones, rank at the ends.
         ratio: Floats = np.where(delta == 0, 0.0, np.copysign(np.inf, delta))
-        np.divide(delta, error, out=ratio, where=(delta != 0) & (error > ZERO))
+        np.divide(delta, error, out=ratio, where=error > ZERO)
         return ratio
 
     def bootstrap(self, seed: int, draws: int) -> Floats:

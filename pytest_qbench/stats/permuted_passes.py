@@ -39,10 +39,11 @@ def permuted_p_value(passes: Floats, drawn: int, total: float) -> float:
     s = total - drawn * float(low.sum())
     if not rows.size:
         return 0.5 * (1 + float(np.sign(round(s, 9))))
-    largest = float(np.sort(rows, axis=1)[:, -drawn:].sum())
+    ordered = np.sort(rows, axis=1)
+    least, largest = float(ordered[:, :drawn].sum()), float(ordered[:, -drawn:].sum())
     tie = TIE * max(1.0, largest)
-    if s < -tie or s > largest + tie:
-        return 0.5 * (1 + float(np.sign(s)))
+    if not least - tie <= s <= largest + tie:
+        return float(s > least)
     if rows.shape[0] * math.log2(math.comb(rows.shape[1], drawn)) <= ENUMERATED:
         return _enumerated(rows, drawn, s, tie)
     if largest <= CONVOLVED and (rows == np.round(rows)).all():
@@ -153,6 +154,6 @@ def _tilt_to(rows: Floats, drawn: int, s: float) -> float:
             break
         following = t + step
         if not low < following < high:
-            following = (low + high) / 2 if math.isfinite(low + high) else 2 * t + math.copysign(1.0, miss)
+            following = (low + high) / 2
         t = following
     return t

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -27,13 +28,19 @@ class PartRecorder:
         self._network = network
         self._parts = find_parts(network)
         self._head = {part.name for part in self._parts if part.module is network.get_output_embeddings()}  # type: ignore[operator]
+        self._called: Mapping[str, Part] = {}
         self.stages: Mapping[str, str] = {}
 
     @contextmanager
     def recording(self) -> Iterator[dict[str, Floats]]:
-        """Record the first forward pass inside this block: the outputs by part, (tokens, values)."""
-        called: list[Part] = []
-        outputs: dict[str, list[Tensor]] = {}
+        """Record the first forward pass inside this block: the outputs by part, (tokens, values).
+
+        A part that runs several times in one pass, such as a norm of all tokens and then of one, has an entry for each
+        call. Else a late call would stand before the parts that it depends on.
+        """
+        called: dict[str, Part] = {}
+        calls: Counter[str] = Counter()
+        outputs: dict[str, Tensor] = {}
         found: dict[str, Floats] = {}
         ended = False
 
@@ -41,13 +48,14 @@ class PartRecorder:
             nonlocal ended
             if ended:
                 return
-            if part not in called:
-                called.append(part)
+            calls[part.name] += 1
+            name = part.name if calls[part.name] == 1 else f"{part.name} (call {calls[part.name]})"
+            called[name] = part
             if (value := _first_tensor(output)) is not None:
                 is_head = part.name in self._head
                 rows = value[:, -1:] if is_head and value.ndim == 3 else value
                 rows = rows.detach().float().reshape(-1, value.shape[-1] if value.ndim else 1)
-                outputs.setdefault(part.name, []).append(rows if is_head else _projected(rows))
+                outputs[name] = rows if is_head else _projected(rows)
                 ended = is_head
 
         hooks = [
@@ -59,18 +67,17 @@ class PartRecorder:
         finally:
             for hook in hooks:
                 hook.remove()
-            found.update({name: torch.cat(values).cpu().numpy() for name, values in outputs.items()})
-            if not self.stages and called:
-                stages = stages_of(self._network, called)
-                self.stages = {part.name: stages[part.name] for part in called if part.name in outputs}
+            found.update({name: value.cpu().numpy() for name, value in outputs.items()})
+            if len(called) > len(self._called):
+                self._called = called
+                stages = stages_of(self._network, list(dict.fromkeys(called.values())))
+                self.stages = {name: stages[part.name] for name, part in called.items() if name in outputs}
 
     def weights(self) -> dict[str, tuple[str, str]]:
         """Return a digest and the dtypes of the weights of each part."""
-        return {
-            part.name: (_digest(part.module), ", ".join(_dtypes(part.module)))
-            for part in self._parts
-            if part.name in self.stages
-        }
+        parts = {name: self._called[name] for name in self.stages}
+        known = {p.name: (_digest(p.module), ", ".join(_dtypes(p.module))) for p in dict.fromkeys(parts.values())}
+        return {name: known[part.name] for name, part in parts.items()}
 
 
 def is_head(stage: str) -> bool:

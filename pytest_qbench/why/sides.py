@@ -137,7 +137,8 @@ class _Asked:
                 record = self._record(item, responses[0])
                 for name, value in outputs.items():
                     one = first.parts.get(name)
-                    if one is not None and len(value) == copies * len(one):
+                    # A part that takes images one by one has as many tokens in each call as without copies.
+                    if one is not None and len(value) in (len(one), copies * len(one)):
                         parts[name] = max(parts.get(name, 0.0), relative_difference(one, value[: len(one)]))
                 logprobs = max(logprobs, logprob_difference(first.record, record))
                 scores = max(scores, abs((first.record.score or 0.0) - (record.score or 0.0)))

@@ -43,7 +43,7 @@ def test_a_bound_is_accepted_where_some_value_breaks_it_and_another_keeps_it(nam
 
 @pytest.mark.parametrize("name, span", [
     ("perception.accuracy", (0, 1)), ("perception.confidence", (0, 1)), ("description.relevance", (0, 2)),
-    ("description.sum", (0, 6)), ("assessment.srcc", (-1, 1)), *((name, (0, 1)) for name in DRIFTS),
+    ("description.sum", (0, 6)), ("assessment.srcc", (-1, 1)), ("assessment.plcc", (-1, 1)), *((name, (0, 1)) for name in DRIFTS),
 ])  # fmt: skip
 def test_metrics_have_their_ranges(name: str, span: tuple[float, float]) -> None:
     assert (SPECS[name].least, SPECS[name].greatest) == span

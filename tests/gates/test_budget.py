@@ -44,7 +44,7 @@ def test_a_loss_since_the_anchor_turns_the_gate_red() -> None:
     assert (step.against, step.delta, step.margin, step.verdict) == (None, pytest.approx(-0.005), 0.02, "pass")
     assert (whole.against, whole.delta, whole.margin) == ("anchor", pytest.approx(-0.05), 0.02)
     assert (whole.p_value, whole.baseline) == (pytest.approx(binom.cdf(0, 50, 0.5) / 2), 0.9)
-    assert found.lost_count == 50
+    assert (found.lost_count, found.incomparable) == (50, False)
 
 
 @pytest.mark.parametrize(("wrong", "verdict"), [(100, "pass"), (119, "inconclusive"), (121, "regressed")])
@@ -61,6 +61,11 @@ def test_margin_and_budget_share_the_level_of_the_gate() -> None:
     assert [row.alpha for row in alone.rows] == [pytest.approx(0.05 / 3)]
     assert [row.alpha for row in both.rows] == [pytest.approx(0.05 / 6)] * 2
     assert both.unspent == 0
+
+
+def test_an_anchor_of_an_unknown_day_has_no_date() -> None:
+    found = judge(NAME, made(150), BASE, Limits(), budget=0.02, anchor=stored(100, ""))
+    assert found.reason.startswith("against the anchor: mini: REGRESSED")
 
 
 def test_without_an_anchor_the_baseline_is_the_anchor() -> None:

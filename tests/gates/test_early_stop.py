@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,13 @@ import pytest
 
 from pytest_qbench.baseline.baseline import as_baseline
 from pytest_qbench.data.random_order import random_order
-from pytest_qbench.gates.early_stop import Decision, PlannedGate, TaskMonitor, watchable
-from pytest_qbench.gates.evaluate import Limits
+from pytest_qbench.gates.early_stop import Bet, Decision, PlannedGate, TaskMonitor, watchable
+from pytest_qbench.gates.evaluate import GateResult, Limits
 from pytest_qbench.items import Item
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.stop_state import StopState
-from pytest_qbench.records import Key, Record
+from pytest_qbench.records import Key, Record, repeated
+from pytest_qbench.stats.spending import look_levels
 from tests.builders import answered, judged, question, results, text
 
 N = 600
@@ -160,3 +162,83 @@ def test_only_known_comparisons_of_whole_datasets_are_decided_early(
     name: str, arguments: dict[str, object], expected: bool
 ) -> None:
     assert watchable(name, arguments) is expected
+
+
+def monitor(items: list[Item], *gates: PlannedGate, may_pass: bool = True, comparisons: int = 1) -> TaskMonitor:
+    old = as_baseline(Path("b"), results(items, answers(set(), items)))
+    return TaskMonitor(items, gates or (GATE,), old, Limits(comparisons=comparisons, seed=7), may_pass)
+
+
+def test_looks_end_with_a_photo_and_spend_alpha_by_the_items_measured() -> None:
+    items = [question(i, group=f"photo {i // 4}") for i in range(30)]  # photos end at 4, 8, ..., 28 and 30
+    followed = monitor(items)
+    assert followed._looks == [16, 24]
+    assert tuple(followed._levels.values()) == look_levels((16 / 30, 24 / 30, 1.0), 0.05)
+    last = followed.last_limits(GATE)
+    assert (last.pass_alpha, last.bet, last.comparisons, last.seed) == (followed._levels[30], 0.1, 1, 7)
+    assert last.share == pytest.approx(0.045)
+
+
+def test_a_task_without_looks_spends_all_at_its_end() -> None:
+    for followed in (monitor(ITEMS, may_pass=False), monitor([question(i, group="one") for i in range(30)])):
+        assert followed._looks == []
+        assert followed.last_limits(GATE).pass_alpha == pytest.approx(0.05)
+    ranked = PlannedGate("assessment.srcc", 0.01, None, False, 3)
+    last = monitor(ITEMS, ranked).last_limits(ranked)
+    assert (last.bet, last.comparisons) == (0, 3)  # no bet on ranks
+
+
+def test_the_level_of_a_bet_is_a_tenth_of_its_part_of_alpha() -> None:
+    parts = [
+        Item(f"k{i % 2}/{i}", "perception", f"k{i % 2}", None, f"{i}", (), "?", ("Yes", "No"), "Yes") for i in range(9)
+    ]
+    accuracy = PlannedGate("perception.accuracy", 0.02, None, False, 3)
+    assert [(b.dataset, b.level) for b in monitor(parts, accuracy)._bets] == [
+        (where, pytest.approx(0.005 / 3 / 3)) for where in ("k0", "k1", None)
+    ]
+    one = PlannedGate("perception.accuracy", 0.02, "k1", False, 3)
+    assert [(b.dataset, b.level) for b in monitor(parts, one)._bets] == [("k1", pytest.approx(0.005 / 3))]
+    assert one.label == "perception.accuracy k1"
+    assert accuracy.label == "perception.accuracy"
+    assert PlannedGate(**accuracy.to_json()) == accuracy
+
+
+def test_a_bet_counts_the_passes_that_have_an_outcome() -> None:
+    """Without a value on one side, or with unequal numbers of passes, a group is left out."""
+    bet = Bet(GATE, "mini", 0.005)
+    right, wrong = (answered(ITEMS[0], choice) for choice in ("Yes", "No"))
+    twice = repeated([wrong, wrong])
+    for pairs in ([(wrong, right)], [(twice, repeated([right, right]))]):
+        bet.add(pairs)
+    before = bet._process.log_wealth
+    bet.add([(wrong, right), (twice, right)])  # one pass and two passes
+    bet.add([(replace(wrong, dataset="other"), replace(right, dataset="other"))])
+    bet.add([])
+    assert bet._process.log_wealth == before > 0
+    assert (bet._items, bet._change) == (2, -2)
+    assert not bet.is_won
+
+
+def test_a_bet_is_won_at_its_level_and_beyond_the_margin_only() -> None:
+    narrow, wide = (Bet(PlannedGate("perception.accuracy", m, None, False, 1), None, 0.005) for m in (0.99, 1.0))
+    right, wrong = (answered(ITEMS[0], choice) for choice in ("Yes", "No"))
+    for bet in (narrow, wide):
+        while bet._process.log_wealth < -np.log(0.005):
+            assert not bet.is_won
+            bet.add([(wrong, right)])
+    assert narrow.is_won
+    assert not wide.is_won  # a drop of everything, which is not beyond a margin of everything
+
+
+def test_a_rate_that_should_be_low_is_bet_to_rise() -> None:
+    bet = Bet(PlannedGate("perception.unparsed_rate", 0.01, None, False, 1), None, 0.005)
+    silent, spoken = answered(ITEMS[0], None), answered(ITEMS[0], "No")
+    for _ in range(20):
+        bet.add([(silent, spoken)])
+    assert bet.is_won
+
+
+def test_an_invalid_result_keeps_its_reason_and_leaves_no_alpha() -> None:
+    bet = Bet(GATE, "mini", 0.005)
+    found = bet.judge(GateResult("x", "invalid", "because", unspent=0.01), "stopped after 5 of 9 items")
+    assert (found.verdict, found.reason, found.unspent) == ("invalid", "stopped after 5 of 9 items: because", 0)

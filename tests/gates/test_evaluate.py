@@ -88,6 +88,7 @@ def paired(delta: float, lower: float, upper: float, p: float = 0.5) -> Paired:
         (paired(-0.02, -0.05, 0.01), 0.2, "inconclusive"),
         (paired(0.0, -0.005, 0.005), 0.5, "pass"),
         (paired(0.05, 0.02, 0.08), 0.99, "improved"),
+        (paired(0.05, -0.005, 0.08), 0.99, "pass"),  # a gain that the interval does not show
         (paired(0.0, -0.01, 0.01), 0.5, "inconclusive"),  # L must lie above -m, not on it
     ],
 )
@@ -647,3 +648,17 @@ def test_a_baseline_without_right_answers_cannot_drop(stored: Any) -> None:
     found = gate(nothing, stored(nothing))
     assert found.verdict == "invalid"
     assert "the baseline is so low that no drop could exceed the margin" in found.reason
+
+
+def test_all_items_together_are_identical_where_every_dataset_is(stored: Any) -> None:
+    base = stored(several({}))
+    assert [row.identical for row in gate(several({}), base).rows] == [True] * 4
+    assert [row.identical for row in gate(several({"koniq": 1}), base).rows] == [True, None, True, None]
+
+
+def test_a_task_without_data_and_baseline_is_named() -> None:
+    nothing = Results([], {}, absent=frozenset({"perception"}))
+    found = gate(nothing, MissingBaseline("none"))
+    assert (found.verdict, found.nothing) == ("invalid", True)
+    assert found.reason == "perception was not measured: no such items were selected"
+    assert not gate(nothing, MissingBaseline("none"), dataset="mini", margin=0.01).nothing

@@ -11,6 +11,8 @@ import pytest
 from pytest_qbench.baseline.baseline import Baseline, as_baseline
 from pytest_qbench.gates.comparison import Comparison
 from pytest_qbench.gates.evaluate import Limits, evaluate
+from pytest_qbench.gates.passes import equal_passes, paired_passes
+from pytest_qbench.gates.targets import InvalidError
 from pytest_qbench.items import Item
 from pytest_qbench.metrics.results import Results, share
 from pytest_qbench.records import Record, repeated
@@ -126,3 +128,44 @@ def test_judged_texts_count_with_the_mean_of_their_grades() -> None:
         unread.records[0], repeats=(unread.records[0].outcomes[0], replace(unread.records[0].outcomes[1], judge={}))
     )
     assert evaluate("description.sum", unread, base(graded([1, 1])), Limits(), margin=0.1).verdict == "invalid"
+
+
+def test_a_rate_that_should_be_low_is_compared_by_its_opposite() -> None:
+    """Parsed replies are worth 1 and can lose it."""
+    spoken = [repeated([answered(i, "Yes"), answered(i, "No")]) for i in ITEMS]
+    half = [repeated([answered(i, None), answered(i, "No")]) for i in ITEMS]
+    found = paired_passes("perception.unparsed_rate", list(zip(half, spoken, strict=True)), 0.05, False)
+    assert (found.delta, found.possible_loss) == (-0.5, 1)
+    assert found.p_value < 1e-6 < found.p_gain
+
+
+def test_the_first_passes_of_the_longer_run_count() -> None:
+    items = [picture(i, float(i)) for i in range(3)]
+    five = [repeated([scored(i, s / 10) for s in (1, 3, 8, 9, 9)]) for i in items]
+    two = [repeated([scored(i, s / 10) for s in (2, 4)]) for i in items]
+    one = [scored(i, 0.7) for i in items]
+    ((new, old), *_) = equal_passes(list(zip(five, two, strict=True)))
+    assert (new.score, old.score, len(new.outcomes), len(old.outcomes)) == (
+        pytest.approx(0.2),
+        pytest.approx(0.3),
+        2,
+        2,
+    )
+    ((new, old), *_) = equal_passes(list(zip(one, five, strict=True)))
+    assert (new, old.score, old.repeats) == (one[0], pytest.approx(0.1), None)
+    ((new, old), *_) = equal_passes(list(zip(two, two, strict=True)))
+    assert new.score == old.score == pytest.approx(0.3)
+    with pytest.raises(InvalidError, match="2 to 5 times"):
+        equal_passes([(one[0], five[0]), (one[1], two[1]), (one[2], two[2])])
+
+
+def test_a_first_pass_without_a_score_leaves_the_item_without_one() -> None:
+    items = [picture(i, float(i)) for i in range(3)]
+    broken = [repeated([scored(i, 0.1), scored(i, 0.3), scored(i, 0.9)]) for i in items]
+    broken[1] = replace(broken[1], repeats=(replace(broken[1].outcomes[0], score=None), *broken[1].outcomes[1:]))
+    two = [repeated([scored(i, 0.2), scored(i, 0.4)]) for i in items]
+    assert [new.score for new, _ in equal_passes(list(zip(broken, two, strict=True)))] == [
+        pytest.approx(0.2),
+        None,
+        pytest.approx(0.2),
+    ]

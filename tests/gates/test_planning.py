@@ -11,6 +11,7 @@ from scipy.stats import binom, t
 
 from pytest_qbench.baseline.baseline import as_baseline
 from pytest_qbench.cli import main
+from pytest_qbench.gates import planning
 from pytest_qbench.gates.evaluate import Limits, evaluate
 from pytest_qbench.gates.planning import PowerTarget, Row, detectable_drop, from_runs, items_for_drop, items_for_pass
 from tests.builders import answered, picture, question, results, scored
@@ -180,3 +181,23 @@ def test_margins_are_suggested_from_two_runs_and_from_a_baseline(
     out = capsys.readouterr().out
     assert "assuming that 6 % of the answers change" in out
     assert "assessment.srcc" in out
+
+
+def test_scores_that_did_not_change_need_no_items_and_show_no_drop() -> None:
+    rng = np.random.default_rng(0)
+    pictures = [picture(i, float(m)) for i, m in enumerate(rng.normal(size=60))]
+    same = results(pictures, [scored(p, float((p.target or 0) + e)) for p, e in zip(pictures, rng.normal(size=60), strict=True)])  # fmt: skip
+    (row,) = from_runs(same, as_baseline(Path("old"), same), {"assessment.srcc": 0.01}, PowerTarget())
+    assert isinstance(row, Row)
+    assert (row.items_for_drop, row.detectable_drop) == (None, None)
+    (row,) = from_runs(
+        made(set()), as_baseline(Path("old"), made({1})), {"perception.accuracy": 0.02}, PowerTarget(), 0.02
+    )
+    assert isinstance(row, Row)
+    assert (row.drop, row.items_for_drop) == (0.02, None)  # a drop of the margin is red in half of the runs at most
+
+
+def test_the_tables_of_the_plan_are_for_the_sizes_of_the_benchmark() -> None:
+    """Dev and test split of LLVisionQA, and both together."""
+    assert planning.SIZES == (450, 1_495, 2_990)
+    assert PowerTarget().level == pytest.approx(0.05 / 3)

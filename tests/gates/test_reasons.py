@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_qbench.gates.reasons import amount, explain_inconclusive, explain_verdict
+from pytest_qbench.gates.reasons import amount, explain_inconclusive, explain_loss, explain_verdict
 from pytest_qbench.metrics.metrics import Metric
 from pytest_qbench.stats.paired_binary import paired_binary
 
@@ -81,3 +81,39 @@ def test_the_run_passes_with_the_named_margin() -> None:
         margin = float(text.partition("a margin of ")[2].partition(" ")[0])
         assert -margin < found.lower
         assert margin < 1.15 * -found.lower
+
+
+@pytest.mark.parametrize("place, words", [
+    ({"slice": "type=what"}, "mini type=what"),
+    ({"dataset": None, "note": "all items together"}, "all items together"),
+    ({"dataset": None}, "all datasets"),
+])  # fmt: skip
+def test_a_sentence_starts_with_its_place(place: dict[str, str | None], words: str) -> None:
+    assert explain_verdict(replace(row("pass", 0.0, (-0.005, 0.005)), **place)).startswith(f"{words}: PASS")  # type: ignore[arg-type]
+
+
+def test_a_loss_without_an_interval_is_the_loss_so_far() -> None:
+    assert explain_loss(replace(row("regressed", -0.05, (0, 0)), delta_ci=None)) == "5.0 points lost so far"
+    assert explain_loss(row("regressed", -0.05, (-0.07, -0.03))) == "5.0 points lost, at least 3.0"
+
+
+@pytest.mark.parametrize("hundredths", range(1, 300))
+def test_a_named_margin_is_the_next_of_two_digits_that_the_interval_excludes(hundredths: int) -> None:
+    """Also where the bound itself has two digits: a drop of exactly the margin is not excluded."""
+    lower = hundredths / 100
+    sentence = explain_inconclusive(row("inconclusive", -0.005, (-lower, 0.0), "description.sum"))
+    named = float(sentence.partition("a margin of ")[2].partition(" ")[0])
+    assert lower < named <= 1.1 * lower + 1e-12
+
+
+def test_a_margin_of_half_the_range_would_allow_any_drop() -> None:
+    assert "margin" in explain_inconclusive(row("inconclusive", -0.005, (-0.499, 0.0)))
+    assert "margin" not in explain_inconclusive(row("inconclusive", -0.005, (-0.5, 0.0)))
+
+
+def test_items_beyond_ten_million_are_no_advice() -> None:
+    below, beyond = (row("inconclusive", 0.0, (-0.02, 0.02), items_to_pass=n) for n in (9_999_999, 10_000_000))
+    assert "9,999,999 items" in explain_inconclusive(below)
+    assert "items" not in explain_inconclusive(beyond)
+    enough = row("inconclusive", 0.0, (-0.01, 0.02), items_to_pass=1_000)  # as many as there are
+    assert "items" not in explain_inconclusive(enough)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import curve_fit
+from scipy.optimize import curve_fit, minimize_scalar
+from scipy.special import expit
 from scipy.stats import binomtest, kendalltau
 
 from pytest_qbench.items import Item
@@ -155,6 +156,19 @@ def test_the_fit_follows_a_step() -> None:
     assert plcc(logistic_fit(x, x > 0.5), x > 0.5) > 0.9999
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_middle_of_the_fit_lies_at_most_one_deviation_beyond_the_scores(sign: int) -> None:
+    """Where the MOS rises like an exponential, the best middle is that bound: SciPy searches the slope there alone."""
+    u = np.random.default_rng(0).uniform(size=200)
+    u = (u - u.mean()) / u.std()
+    mos = sign * np.exp(sign * 2 * u)
+    bound = sign * (float((sign * u).max()) + 1)
+    best = minimize_scalar(
+        lambda s: -float(np.corrcoef(expit((u - bound) * np.exp(-s)), mos)[0, 1]), bounds=(-3, 2), method="bounded"
+    )
+    assert plcc(logistic_fit(u, mos), mos) == pytest.approx(-best.fun, abs=1e-6)
+
+
 def test_the_fit_does_not_raise_plcc_for_reversed_ranks() -> None:
     x = np.linspace(0, 1, 50)
     with pytest.raises(Undefined, match="do not rise"):
@@ -247,3 +261,10 @@ def test_severities_are_listed_from_weak_to_strong() -> None:
     for items, order in ((named, ["low", "mid", "high"]), (numbered, ["0.5", "9", "10"])):
         found = diagnosed([answered(item, "Yes") for item in items], items)
         assert [s for name, s in found if name == "chance" and s] == [f"severity={s}" for s in order]
+
+
+def test_pairs_that_are_complete_have_no_note() -> None:
+    clean = [question(i) for i in range(4)]
+    degraded = [replace(question(10 + i), clean=f"mini/{i}", group=f"mini/{i}") for i in range(4)]
+    found = diagnosed([answered(i, "Yes") for i in (*clean, *degraded)], [*clean, *degraded])
+    assert (found["degradation", None].n, found["degradation", None].note) == (4, None)

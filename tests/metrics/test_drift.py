@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from pytest_qbench.baseline.store import read_baseline, write_baseline
 from pytest_qbench.gates.comparison import drifts
 from pytest_qbench.gates.evaluate import Limits, evaluate
 from pytest_qbench.metrics.drift import compare_with_floor, drift, judge_drifts
-from pytest_qbench.metrics.noise_floor import SecondMeasurement, noise_floor, noise_items
+from pytest_qbench.metrics.noise_floor import NoiseFloor, SecondMeasurement, noise_floor, noise_items
 from pytest_qbench.metrics.probabilities import confidence, probabilities
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import Record
@@ -164,3 +165,35 @@ def test_without_probabilities_a_drift_gate_is_invalid(tmp_path: Path) -> None:
     found = evaluate("assessment.drift", bare, stored(tmp_path, 0.05), Limits(), maximum=0.1)
     assert found.verdict == "invalid"
     assert "40 of 40 items have no recorded probabilities" in found.reason
+
+
+@pytest.mark.parametrize("found", [0.01, {"mini": 0.01}, {"mini": {"mini/0": 0.1}, "other": 0.01}])
+def test_a_noise_floor_of_another_shape_is_refused(found: Any) -> None:
+    with pytest.raises(TypeError, match="noise of perception.drift"):
+        NoiseFloor.from_json({"how": "again", "perception.drift": found})
+
+
+def test_a_noise_floor_is_stored_with_six_digits_and_read_back() -> None:
+    floor = NoiseFloor("again", {"perception.drift": {"mini": {"mini/0": 0.123456789, "mini/1": 0.0}}})
+    entry = floor.to_json()
+    assert entry == {"how": "again", "perception.drift": {"mini": {"mini/0": 0.123457, "mini/1": 0.0}}}
+    back = NoiseFloor.from_json(entry)
+    assert (back.how, back.of("perception.drift", "mini")) == ("again", entry["perception.drift"]["mini"])
+    assert back.of("perception.drift", "other") == back.of("assessment.drift", "mini") == {}
+
+
+def test_a_second_measurement_without_probabilities_has_no_floor() -> None:
+    first = {("perception", "mini/0"): asked(0, [-1.0, -2.0])}
+    silent, other = SecondMeasurement("again", [asked(0, None)]), SecondMeasurement("again", [asked(1, [-1.0, -2.0])])
+    for second in (None, silent, other, SecondMeasurement("again", [])):
+        assert noise_floor(second, first, WORDS) is None
+    found = noise_floor(SecondMeasurement("again", [asked(0, [-2.0, -1.0]), asked(1, [-1.0, -2.0])]), first, WORDS)
+    moved = float(softmax([-1.0, -2.0])[0] - softmax([-2.0, -1.0])[0])
+    assert found == NoiseFloor("again", {"perception.drift": {"mini": {"mini/0": pytest.approx(moved, rel=1e-4)}}})
+
+
+@pytest.mark.parametrize("n, most", [(7, 7), (8, 7), (100, 64), (3, 64)])
+def test_noise_items_are_spread_evenly(n: int, most: int) -> None:
+    items = [question(i) for i in range(n)]
+    chosen = [items.index(item) for item in noise_items(items, most)]
+    assert chosen == ([int(i * n / most) for i in range(most)] if n > most else list(range(n)))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_qbench.metrics.fingerprint import Fingerprint, differences, fingerprint, other_differences
+from pytest_qbench.metrics.fingerprint import Fingerprint, Selection, differences, fingerprint, other_differences
 from pytest_qbench.metrics.prompt_fingerprint import LEGACY_DEFAULT_HASH, are_changed_by_project, describe_prompts
 from pytest_qbench.prompt_sets.read import packaged_set
 from pytest_qbench.prompts import MAX_NEW_TOKENS, AnswerMode
@@ -161,3 +161,11 @@ def test_a_baseline_of_an_endpoint_that_does_not_say_how_images_were_sent_sent_t
     assert other_differences(of(), of(images="files")) == ["model.images: png -> files"]
     assert other_differences(of(), of(images="png")) == []
     assert other_differences(Fingerprint(model={"name": "m"}), Fingerprint(model={"name": "m"})) == []
+
+
+@pytest.mark.parametrize("shard", [[1], [1, 2, 3]])
+def test_a_shard_is_a_number_of_a_number(shard: list[int]) -> None:
+    with pytest.raises(ValueError, match=r"selection\.shard is \["):
+        Selection.from_json({"shard": shard})
+    assert Selection.from_json({"shard": [1, 2]}).shard == (1, 2)
+    assert Selection.from_json({"shard": []}).shard is None

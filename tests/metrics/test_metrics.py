@@ -104,6 +104,7 @@ def test_the_total_of_two_halves_is_joint_or_their_mean(seed: int) -> None:
         found[halves] = {m.slice: m.value for m in rows if m.dataset}
         (mean,) = [m for m in rows if m.dataset is None]
         assert mean.value == found[halves][None]
+    assert compute_metrics(records) == compute_metrics(records, averages_halves=False)
     parts = [scipy_stats.spearmanr(mos[i::2], score[i::2])[0] for i in (0, 1)]
     together = scipy_stats.spearmanr(mos, score)[0]
     assert found[False] == pytest.approx(

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scipy.stats import pearsonr, spearmanr
 
-from pytest_qbench.metrics.rescoring import compare_answers, compare_strategies
+from pytest_qbench.metrics.rescoring import compare_answers, compare_strategies, compare_two
 from pytest_qbench.records import Record
 from pytest_qbench.scoring.quality import FIVE_LEVELS
 from pytest_qbench.scoring.score import DEFAULT, Scoring
-from pytest_qbench.scoring.strategies import STRATEGY_WORDS
+from pytest_qbench.scoring.strategies import STRATEGY_WORDS, named
 from tests.builders import picture, scored
 
 RNG = np.random.default_rng(0)
@@ -126,3 +126,47 @@ def test_answers_by_the_mean_per_token_beside_those_by_the_sum() -> None:
     assert [(r.rule, r.items, r.correct, r.changed) for r in compare_answers(records)] == [
         ("sum over tokens", 3, 1, 0), ("mean per token", 3, 2, 2),
     ]  # fmt: skip
+
+
+def test_a_change_that_is_undefined_in_a_database_says_where_and_its_mean_too() -> None:
+    """In spaq every image is called good, so argmax gives one score to all."""
+    certain = [replace(r, logprobs={"good": 0.0, "poor": -1.0 - i}) for i, r in enumerate(records("spaq", ("good",)))]
+    compared = compare_strategies(records("koniq", ("good", "poor")) + certain, DEFAULT)
+    (argmax,) = [one for one in compared if one.strategy.name == "argmax:good/poor"]
+    found = {change.dataset: change for change in argmax.changes if change.metric == "assessment.srcc"}
+    assert (found["koniq"].problem, found["koniq"].is_same) == ("", False)
+    assert (found["spaq"].paired, found["spaq"].is_same, found["spaq"].p_value) == (None, False, None)
+    assert found["spaq"].problem == "the correlation of a constant list"
+    assert (found[None].paired, found[None].problem) == (None, "undefined in spaq")
+    assert compared[0].changes == ()
+
+
+def test_the_change_of_the_mean_is_the_mean_of_the_changes() -> None:
+    """A database without a change has a change of zero, and counts."""
+    changed = records("koniq", ("good", "poor", "high", "low"))
+    same = [replace(r, logprobs={**(r.logprobs or {}), "high": (r.logprobs or {})["good"], "low": (r.logprobs or {})["poor"]})
+            for r in records("spaq", ("good", "poor"))]  # fmt: skip
+    new, old = named("softmax:high/low"), named("softmax:good/poor")
+    both = compare_two([*changed, *same], new, old, averages_halves=False, seed=0)
+    found = {c.dataset: c for c in both.changes if c.metric == "assessment.srcc"}
+    paired = {name: change.paired for name, change in found.items()}
+    assert None not in paired.values()
+    assert found["spaq"].is_same
+    assert not found["koniq"].is_same
+    assert not found[None].is_same
+    assert paired[None].delta == pytest.approx(paired["koniq"].delta / 2)  # type: ignore[union-attr]
+    srcc = "assessment.srcc"
+    assert paired["koniq"].delta == pytest.approx(both.new[srcc, "koniq"] - both.old[srcc, "koniq"])  # type: ignore[union-attr, operator]
+    assert both.new[srcc, None] == pytest.approx((both.new[srcc, "koniq"] + both.new[srcc, "spaq"]) / 2)  # type: ignore[operator]
+    assert found["koniq"].p_value == pytest.approx(2 * min(paired["koniq"].p_value, paired["koniq"].p_gain))  # type: ignore[union-attr]
+    unchanged = compare_two(same, new, old, averages_halves=False, seed=0)
+    assert all(change.is_same and change.p_value is None for change in unchanged.changes)
+    assert not any(both.missing.values())
+
+
+def test_two_strategies_are_compared_on_the_databases_that_have_the_words_of_both() -> None:
+    made = records("koniq", ("good", "poor")) + records("spaq", ("good", "poor", "high", "low"))
+    found = compare_two(made, named("softmax:high/low"), named("softmax:good/poor"), averages_halves=False, seed=0)
+    assert {dataset for _, dataset in found.new} == {dataset for _, dataset in found.old} == {"spaq", None}
+    assert {change.dataset for change in found.changes} == {"spaq", None}
+    assert found.missing == {"softmax:good/poor": {}, "softmax:high/low": {"koniq": {"high": 0, "low": 0}}}

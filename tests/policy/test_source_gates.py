@@ -18,8 +18,18 @@ def test_accuracy(qbench_gate):
     qbench_gate(name="assessment.srcc", minimum=-0.5, maximum=1)
 """
     assert read_gates("test_a.py", source) == [
-        SourceGate("test_a.py", "perception.accuracy", "k*", "type=how", True, (("margin", 0.01), ("budget", 0.02))),
-        SourceGate("test_a.py", "assessment.srcc", "", "", False, (("minimum", -0.5), ("maximum", 1.0))),
+        SourceGate(
+            "test_a.py",
+            "test_accuracy",
+            "perception.accuracy",
+            "k*",
+            "type=how",
+            True,
+            (("margin", 0.01), ("budget", 0.02)),
+        ),
+        SourceGate(
+            "test_a.py", "test_accuracy", "assessment.srcc", "", "", False, (("minimum", -0.5), ("maximum", 1.0))
+        ),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -85,3 +86,25 @@ def test_protocols() -> None:
     for prompts in ("default", "q-align"):
         assert protocol_scoring("qalign", QUALITY_WORDS, packaged_set(prompts)) == Scoring(FIVE_LEVELS)
     assert protocol_scoring("default", QUALITY_WORDS, packaged_set("q-align")) == Scoring(FIVE_LEVELS)
+
+
+def test_a_protocol_keeps_the_words_of_a_prompt_set() -> None:
+    """The words of the model in the published tables replace those of the paper alone."""
+    assert protocol_scoring("paper", ("high", "low"), packaged_set("q-align")) == Scoring(FIVE_LEVELS, 100.0, True)
+    own = replace(packaged_set("default"), name="own", words=("sharp", "blurred"))
+    assert protocol_scoring("paper", ("high", "low"), own) == Scoring(("sharp", "blurred"), 100.0, True)
+    assert protocol_scoring("default", ("high", "low"), own) == Scoring(("sharp", "blurred"))
+    with pytest.raises(UsageError, match="--qbench-prompts=own by sharp, blurred: drop one of the two"):
+        protocol_scoring("qalign", ("high", "low"), own)
+    assert protocol_scoring("qalign", ("high", "low")) == Scoring(FIVE_LEVELS)
+    assert protocol_scoring("paper", ("high", "low")) == Scoring(("high", "low"), 100.0, True)
+
+
+@pytest.mark.parametrize(
+    "good, poor, score", [((-math.inf, -math.inf), (-1.0, -2.0), 0), ((-1.0, -math.inf), (-math.inf, -math.inf), 1)]
+)
+def test_words_without_any_probability_lose_to_others(
+    good: tuple[float, float], poor: tuple[float, float], score: float
+) -> None:
+    logits = dict(zip(("good", "high", "poor", "low"), (*good, *poor), strict=True))
+    assert named("probability-sum:good+high/poor+low").score(logits) == score

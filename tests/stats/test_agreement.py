@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pytest_qbench.stats.agreement import alpha, variance_split
+from pytest_qbench.stats.agreement import alpha, golden_agreement, variance_split
 from pytest_qbench.stats.resampling import Undefined
 
 
@@ -71,3 +71,26 @@ def test_equal_rounds_have_no_variance_of_their_own(rounds: list[list[float | No
     between, within = variance_split(same)
     assert within == 0
     assert between == pytest.approx(variance([fmean(row) for row in same]))
+
+
+def test_variances_are_those_of_rounds_and_of_means_by_hand() -> None:
+    """Means 1.5, 1 and 0 of two, three and two rounds; the item with one readable round does not count."""
+    between, within = variance_split([[1, 2], [0, 1, 2], [0, 0, None], [2, None]])
+    assert within == pytest.approx((0.5 + 1 + 0) / 3)
+    assert between == pytest.approx(7 / 12 - within * (1 / 2 + 1 / 3 + 1 / 2) / 3)
+    with pytest.raises(Undefined, match="fewer than two items"):
+        variance_split([[1, 2], [1], [2]])
+
+
+@pytest.mark.parametrize("texts, agreement", [
+    (("The image is blurry.", "the Image is sharp"), 3 / 4),
+    (("blur blur noise", "blur noise noise"), 2 / 3),
+    (("a b", "a b", "c"), 1 / 3),
+    (("...", "!"), 1),
+    (("...", "a"), 0),
+    (("a",), None),
+    ((), None),
+])  # fmt: skip
+def test_golden_texts_share_words_by_the_dice_coefficient(texts: tuple[str, ...], agreement: float | None) -> None:
+    """Twice the shared words over all words, each as often as it stands there."""
+    assert golden_agreement(texts) == (None if agreement is None else pytest.approx(agreement))

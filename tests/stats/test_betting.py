@@ -78,3 +78,26 @@ def test_a_broken_model_is_found_after_tens_of_items() -> None:
             items += 1
         used.append(items)
     assert np.median(used) < 80
+
+
+def test_a_new_bet_has_its_stake_and_proves_nothing() -> None:
+    process = EProcess()
+    process.add(np.array([1.0, 1.0]), 1)
+    assert (process.log_wealth, process.p_value) == (0, 1)
+
+
+def test_the_p_value_follows_the_largest_wealth_so_far() -> None:
+    process, largest = EProcess(), 0.0
+    for row in [[0.0, 1.0]] * 6 + [[1.0, 0.0]] * 6:
+        process.add(np.array(row), 1)
+        largest = max(largest, process.log_wealth)
+        assert process.p_value == pytest.approx(np.exp(-largest))
+    assert process.log_wealth < 0 < largest
+
+
+def test_without_a_unit_a_bet_is_on_changes_over_their_mean_size_so_far() -> None:
+    sizes = [2.0, 4.0, 0.0, 1.0]
+    scaled = [2 / 2, 4 / 3, 0, 1 / (7 / 3)]  # a group without a change has no size
+    assert wealth([np.array([0.0, s]) for s in sizes], 1, None) == pytest.approx(
+        wealth([np.array([0.0, s]) for s in scaled], 1)
+    )

@@ -153,6 +153,15 @@ def test_the_interval_by_group_of_single_items_is_no_narrower_than_the_plain_one
         grouped_interval(mos, mos[::-1], [i % 3 for i in range(80)], 0.05, "srcc")
 
 
+def test_the_interval_of_ranks_by_group_depends_on_ranks_alone() -> None:
+    rng = np.random.default_rng(3)
+    mos = rng.normal(size=90)
+    scores, groups = mos + rng.normal(size=90), [i // 3 for i in range(90)]
+    plain = grouped_interval(scores, mos, groups, 0.05, "srcc")
+    assert grouped_interval(np.exp(3 * scores), mos**3, groups, 0.05, "srcc") == pytest.approx(plain, abs=1e-12)
+    assert grouped_interval(np.exp(3 * scores), mos**3, groups, 0.05, "plcc") != pytest.approx(plain, abs=0.05)
+
+
 def test_correlation_interval_refuses_impossible_arguments() -> None:
     with pytest.raises(Undefined):
         correlation_interval(0.5, 3)
@@ -472,3 +481,20 @@ def test_a_total_loss_among_few_groups_has_a_tiny_p_value() -> None:
         )  # fmt: skip
         assert lost.delta < -0.7
         assert lost.p_value < 1e-8
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bootstrap_without_a_contrary_resample_has_the_smallest_p_value(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One over one more than the number of resamples: those asked for, fewer where many items make each dear."""
+    mos = np.random.default_rng(0).normal(size=120)
+    other = np.random.default_rng(1).normal(size=120)
+    better = paired_correlation(mos, other, mos, range(120), kind, 0.05, method="bootstrap", draws=700)
+    assert (better.p_gain, better.p_value) == (1 / 701, 1)
+    worse = paired_correlation(other, mos, mos, range(120), kind, 0.05, method="bootstrap", draws=700)
+    assert (worse.p_value, worse.p_gain) == (1 / 701, 1)
+    for cells, draws in ((120 * 600, 600), (120, 500)):
+        monkeypatch.setattr(correlation, "CELLS", cells)
+        fewer = paired_correlation(other, mos, mos, range(120), kind, 0.05, method="bootstrap", draws=700)
+        assert fewer.p_value == 1 / (draws + 1)

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq, minimize_scalar
-from scipy.stats import binomtest, norm, t, ttest_rel
+from scipy.stats import binomtest, norm, t, ttest_ind, ttest_rel
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from pytest_qbench.stats.intervals import clustered_half_width, tango, wilson, wilson_by_group
+from pytest_qbench.stats.intervals import clustered_half_width, normal_quantile, tango, wilson, wilson_by_group
 from pytest_qbench.stats.multiplicity import holm
 from pytest_qbench.stats.paired import Paired, mean_of_comparisons, paired_mean
 from pytest_qbench.stats.paired_binary import paired_binary
@@ -332,3 +332,47 @@ def test_the_detectable_drop_is_two_quantiles_of_the_error(df: float, power: flo
     found = Paired(0.0, -0.1, 0.1, 1.0, 1.0, 0.02, 300, df)
     quantile = norm.ppf if math.isinf(df) else partial(t.ppf, df=max(df, 1))
     assert found.detectable_drop(0.05, 0.0, power) == pytest.approx(0.02 * (quantile(0.95) + quantile(power)))
+
+
+def test_degrees_of_freedom_of_a_mean_are_those_of_welch() -> None:
+    """SciPy's test of two means has the same error and degrees of freedom for the sum as for the difference."""
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(0.1, 1, 9), rng.normal(0.2, 3, 23)
+    parts = [
+        Paired(float(x.mean()), -9.0, 9.0, 0.5, 0.5, float(x.std(ddof=1) / math.sqrt(x.size)), x.size, x.size - 1)
+        for x in (a, b)
+    ]
+    found, oracle = mean_of_comparisons(parts, 0.05), ttest_ind(a, -b, equal_var=False, alternative="less")
+    assert (found.df, found.n) == (pytest.approx(oracle.df), 32)
+    assert found.p_value == pytest.approx(oracle.pvalue)
+    assert found.p_gain == pytest.approx(1 - oracle.pvalue)
+
+
+def test_a_mean_with_a_part_of_one_group_proves_nothing() -> None:
+    """One group has no standard error: the mean of it and others has none either."""
+    alone = Paired(-0.3, -math.inf, math.inf, 0.5, 0.5, math.inf, 5, 0)
+    sure = Paired(-0.1, -0.2, -0.05, 0.0, 1.0, 0.0, 300, 299)
+    found = mean_of_comparisons([alone, sure], 0.05)
+    assert (found.p_value, found.p_gain, found.lower, found.upper) == (1, 1, -math.inf, math.inf)
+
+
+@pytest.mark.parametrize("alpha", [-0.1, 0.0, 0.5, 0.7, 1.2])
+def test_a_tail_holds_less_than_half(alpha: float) -> None:
+    with pytest.raises(ValueError, match="is not in"):
+        normal_quantile(alpha)
+
+
+@pytest.mark.parametrize("groups, items", [(20, 1), (60, 3)])
+def test_one_group_that_differs_could_have_been_missed(groups: int, items: int) -> None:
+    """Without a change elsewhere, the half width is Tango's for no discordant pairs, scaled by the group's own change."""
+    influence, members = np.zeros(groups), np.full(groups, float(items))
+    influence[3] = 0.4 * items
+    z2 = norm.isf(0.05) ** 2
+    half, error = clustered_half_width(influence, members, 0.0, 0.05)
+    assert error == pytest.approx(0.4 * math.sqrt(groups / (groups - 1)) / groups)
+    assert half == pytest.approx(0.4 * z2 / (groups + z2))
+    assert half > t.ppf(0.95, groups - 1) * error
+    quiet, _ = clustered_half_width(np.zeros(groups), members, 1.4, 0.05)
+    assert quiet == pytest.approx(1.4 * z2 / (groups + z2))
+    uneven, _ = clustered_half_width(np.zeros(3), np.array([1.0, 2.0, 3.0]), 1.4, 0.05)
+    assert uneven == pytest.approx(1.4 * z2 / (36 / 14 + z2))

@@ -119,3 +119,27 @@ def test_tens_of_thousands_of_changes_by_photo_keep_their_far_tail() -> None:
     old[:30_000], new[30_000:55_000] = True, True
     found = paired_binary(new, old, np.repeat(range(60_000), 2).tolist(), 0.05 / 3)
     assert math.log(found.p_value) == pytest.approx(binom.logsf(15_000, 27_500, 0.5), rel=1e-2)
+
+
+def test_three_photos_have_the_widest_interval_and_four_a_narrower_one() -> None:
+    right, some = np.ones(120, dtype=bool), np.arange(120) % 2 == 0
+    for photos in (2, 3):
+        found = paired_binary(some, right, (np.arange(120) % photos).tolist(), 0.05)
+        assert (found.lower, found.upper, found.possible_loss) == (-1, 1, 1)
+    four = paired_binary(right, right, (np.arange(120) % 4).tolist(), 0.05)
+    assert -0.2 < four.lower < 0 < four.upper < 0.2
+    for n in (1, 2, 3):  # single items need no photos
+        assert paired_binary([True] * n, [True] * n, range(n), 0.05).upper == pytest.approx(1 - 0.05 ** (1 / n))
+
+
+def test_without_a_change_there_is_no_evidence_either_way() -> None:
+    found = paired_binary([True] * 30, [True] * 30, range(30), 0.05)
+    assert (found.p_value, found.p_gain, found.discordance, found.error) == (1, 1, 0, 0)
+
+
+def test_photos_that_are_lost_as_wholes_count_as_single_items_beside_zero() -> None:
+    """Ten of thirty photos with four questions each: the bound on the side of the test is that of ten of thirty items."""
+    right, some, photos = np.ones(120, dtype=bool), np.arange(120) >= 40, (np.arange(120) // 4).tolist()
+    lost, gained = paired_binary(some, right, photos, 0.05), paired_binary(right, some, photos, 0.05)
+    assert lost.upper == pytest.approx(tango(10, 0, 30, 0.05)[1])
+    assert gained.lower == pytest.approx(tango(0, 10, 30, 0.05)[0])

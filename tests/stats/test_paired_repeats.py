@@ -26,6 +26,7 @@ def test_one_pass_each_has_the_p_values_of_mcnemar(items_per_group: int) -> None
     found = paired_repeats(new, old, groups, 0.05, 0, 1)
     plain = paired_binary(new[:, 0] == 1, old[:, 0] == 1, groups, 0.05)
     assert found.p_value == pytest.approx(plain.p_value)
+    assert found.p_gain == pytest.approx(1 - plain.p_value)
     assert found.delta == pytest.approx(plain.delta)
     assert found.alarm_chance(0.01) == pytest.approx(plain.alarm_chance(0.01), rel=1e-6)
     scores = paired_mean(new[:, 0], old[:, 0], groups, 0.05, 0, 1)
@@ -82,7 +83,11 @@ def test_more_passes_of_the_baseline_find_more() -> None:
     (np.ones((3, 1)), np.ones((2, 1)), ValueError),
     (np.ones(3), np.ones((3, 1)), ValueError),
     (np.ones((0, 1)), np.ones((0, 1)), ValueError),
+    (np.ones((3, 1)), np.ones(3), ValueError),
+    (np.ones((3, 0)), np.ones((3, 1)), ValueError),
+    (np.ones((3, 1)), np.ones((3, 0)), ValueError),
     (np.full((3, 1), np.nan), np.ones((3, 1)), Undefined),
+    (np.ones((3, 1)), np.full((3, 1), np.inf), Undefined),
 ])  # fmt: skip
 def test_wrong_outcomes_are_refused(new: Floats, old: Floats, error: type[Exception]) -> None:
     with pytest.raises(error):

@@ -92,3 +92,38 @@ def test_the_saddlepoint_is_close_to_the_convolution_also_in_the_tail(drawn: int
         s = round(drawn * float(rows.mean(axis=1).sum()) + units * deviation)
         exact = permuted_passes._convolved(rows, drawn, s)
         assert permuted_passes._saddlepoint(rows, drawn, s) == pytest.approx(exact, rel=0.03)
+
+
+@pytest.mark.parametrize("drawn", [1, 2])
+def test_the_most_extreme_totals_have_half_the_probability_of_one_choice(drawn: int) -> None:
+    rows = np.random.default_rng(0).normal(size=(30, 4))
+    ordered, smallest = np.sort(rows, axis=1), math.comb(4, drawn) ** -30.0
+    least, most = float(ordered[:, :drawn].sum()), float(ordered[:, -drawn:].sum())
+    assert permuted_p_value(rows, drawn, least) == pytest.approx(smallest / 2, rel=1e-6)
+    assert permuted_p_value(rows, drawn, most) == pytest.approx(1 - smallest / 2)
+    assert permuted_p_value(rows, drawn, least - 1e-3) == 0
+    assert permuted_p_value(rows, drawn, most + 1e-3) == 1
+    near = permuted_p_value(rows, drawn, least + 1e-3)
+    assert smallest / 2 <= near < 1e-9
+
+
+def test_groups_without_a_change_decide_nothing() -> None:
+    same = np.full((5, 3), 0.1)
+    assert [permuted_p_value(same, 1, total) for total in (0.4, 0.5, 0.6)] == [0, 0.5, 1]
+    rows = np.vstack([same, [[0.0, 1.0, 2.0]]])
+    assert permuted_p_value(rows, 1, 0.5 + 1) == pytest.approx(0.5)
+
+
+def test_methods_change_at_their_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The approximation is close to the exact value, and not equal to it."""
+    rows = np.array([[0.0, 1, 2, 4], [1, 0, 0, 2], [3, 0, 1, 0], [0, 2, 5, 1]])
+    total = float(rows[:, :2].sum())
+    exact = by_hand(rows, 2, total)
+    largest = float(np.sort(rows, axis=1)[:, -2:].sum())
+    monkeypatch.setattr(permuted_passes, "CONVOLVED", 0)
+    for limit, most in (("ENUMERATED", 4 * math.log2(6)), ("CONVOLVED", largest)):
+        monkeypatch.setattr(permuted_passes, limit, most)
+        assert permuted_p_value(rows, 2, total) == pytest.approx(exact, rel=1e-12)
+        monkeypatch.setattr(permuted_passes, limit, most - 1)
+        assert permuted_p_value(rows, 2, total) != pytest.approx(exact, rel=1e-6)
+        assert permuted_p_value(rows, 2, total) == pytest.approx(exact, rel=0.2)

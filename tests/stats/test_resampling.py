@@ -131,3 +131,27 @@ def test_groups_are_numbered_as_they_appear() -> None:
 def test_finite_refuses_empty_lists_and_numbers_that_are_not_finite(values: list[float]) -> None:
     with pytest.raises(Undefined, match="scores"):
         finite(values, "scores")
+
+
+def test_the_last_block_of_drawn_patterns_has_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resampling, "CELLS", 70)
+    assert [len(block) for block in resamples(7, 3, 25)] == [10, 10, 5]
+    rows: list[int] = []
+
+    def extreme(patterns: np.ndarray) -> np.ndarray:
+        rows.append(len(patterns))
+        return np.zeros(len(patterns), dtype=bool)
+
+    assert permutation_p_value(extreme, 20, 0, draws=8) == 1 / 9  # no hit, and the observed pattern
+    assert rows == [3, 3, 2]
+
+
+def test_bca_shifts_both_limits_by_bias_and_skewness() -> None:
+    """Efron (1987), equations 2.3 and 6.6, on samples with 40 % below the estimate."""
+    samples, influence = np.linspace(-1, 1, 100_001), np.array([3.0, -1.0, -1.0, -1.0])
+    bias = scipy.stats.norm.ppf(0.4)
+    a = (27 - 3) / (6 * (9 + 3) ** 1.5)
+    z = bias + scipy.stats.norm.ppf([0.05, 0.95])
+    expected = np.quantile(samples, scipy.stats.norm.cdf(bias + z / (1 - a * z)))
+    assert bca_limits(samples, -0.2, influence, 0.05) == pytest.approx(expected, abs=1e-4)
+    assert bca_limits(np.array([0.0, 1.0, 2.0]), 1.0, np.zeros(2), 0.1) == pytest.approx((0.2, 1.8))

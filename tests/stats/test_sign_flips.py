@@ -95,3 +95,35 @@ def test_the_test_stops_rejecting_at_the_bound(seed: int, n: int, alpha: float) 
 
 def test_three_groups_have_an_infinite_bound() -> None:
     assert flip_bound(np.array([-1.0, -2.0, -3.0]), np.ones(3), 0.05) == np.inf
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_four_groups_reject_no_more_than_the_largest_change(seed: int) -> None:
+    """Without the group that changes most, no pattern of the other three is rare enough: 2 ** -4 > 0.05 > 2 ** -5."""
+    sums = np.random.default_rng(seed).normal(size=4)
+    assert flip_bound(sums, np.ones(4), 0.05) == sums.max()
+    assert flip_bound(sums, np.ones(4), 0.5**5) == np.inf
+
+
+def test_methods_change_at_their_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The approximation is close to the exact value, and not equal to it."""
+    whole = np.array([1.0, -2.0, 3.0, 1.0, -2.0, 5.0])
+    exact = by_hand(whole.tolist())
+    for limit in ("ENUMERATED", "CONVOLVED"):
+        other = {"ENUMERATED": "CONVOLVED", "CONVOLVED": "ENUMERATED"}[limit]
+        most = {"ENUMERATED": 6, "CONVOLVED": 14}[limit]  # six groups, whose sizes add up to 14
+        monkeypatch.setattr(sign_flips, other, 0)
+        monkeypatch.setattr(sign_flips, limit, most)
+        assert flip_p_value(whole) == pytest.approx(exact, rel=1e-12)
+        monkeypatch.setattr(sign_flips, limit, most - 1)
+        assert flip_p_value(whole) != pytest.approx(exact, rel=1e-6)
+        assert flip_p_value(whole) == pytest.approx(exact, rel=0.1)
+
+
+def test_the_largest_total_of_many_changes_leaves_the_smallest_probability() -> None:
+    sizes = np.random.default_rng(1).uniform(0.5, 1.5, 20)
+    assert flip_p_value(sizes) == pytest.approx(1 - 0.5**21, abs=1e-12)
+    assert flip_p_value(-sizes) == pytest.approx(0.5**21)
+    assert flip_p_value(sizes, 0.0) == pytest.approx(0.5)
+    assert flip_p_value(sizes, 2 * float(sizes.sum())) == 1
+    assert flip_p_value(sizes, -2 * float(sizes.sum())) == 0

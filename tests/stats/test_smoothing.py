@@ -130,3 +130,25 @@ def test_the_change_is_that_of_the_stated_formula(noise: float) -> None:
 def test_margins_that_do_not_move_are_not_smoothed() -> None:
     margins = np.random.default_rng(9).normal(2, 3, 100)
     assert paired_smoothed(margins, margins, range(100), 0.05) is None
+
+
+def test_quiet_answers_can_lose_what_so_few_items_would_not_have_shown() -> None:
+    """All answers are as good as right, so an item can lose 1: no fewer than 1 - 0.05 ** (1 / 60) of the items."""
+    old = np.full(60, 30.0)
+    old[:30] = 40.0
+    found = paired_smoothed(old + np.where(np.arange(60) % 2, 1e-3, -1e-3), old, range(60), 0.05)
+    assert found is not None
+    assert found.possible_loss == pytest.approx(1)
+    assert found.lower == pytest.approx(-1.1 * (1 - 0.05 ** (1 / 60)))
+    assert found.upper == pytest.approx(0, abs=1e-9)
+
+
+def test_a_sure_gain_has_the_bound_of_the_plain_mean() -> None:
+    new, old = runs(np.random.default_rng(1), 900, 0.6, -0.5)
+    found = paired_smoothed(new, old, range(900), 0.05)
+    assert found is not None
+    wide = smoothing.WIDTH * np.median(np.abs(new - old)) / 0.954
+    h = min(wide, np.quantile(np.abs(np.concatenate([new, old])), 0.12))
+    mean = paired_mean(ndtr(new / h), ndtr(old / h), range(900), 0.05, 0.0, 1.0, whole_groups_break=False)
+    assert mean.p_gain < 0.05
+    assert (found.lower, found.upper) == pytest.approx((mean.lower, mean.upper))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import multivariate_normal, norm
 
 from pytest_qbench.stats.spending import look_levels, spent
 
@@ -27,6 +27,25 @@ def test_all_looks_together_reject_with_probability_alpha(fractions: tuple[float
     z = steps.cumsum(axis=1) / np.sqrt(fractions)
     rejected = (z > norm.isf(look_levels(fractions, 0.05))).any(axis=1).mean()
     assert rejected == pytest.approx(0.05, abs=0.0015)
+
+
+@pytest.mark.parametrize("fractions", [(0.5, 1.0), (0.3, 0.7), (0.5, 0.75, 1.0)])
+def test_each_look_has_spent_its_part(fractions: tuple[float, ...]) -> None:
+    """By the distribution of all looks together: scores at f and g correlate by sqrt(f / g)."""
+    limits = norm.isf(look_levels(fractions, 0.05))
+    for k in range(1, len(fractions) + 1):
+        times = np.array(fractions[:k])
+        shared = np.sqrt(np.minimum.outer(times, times) / np.maximum.outer(times, times))
+        inside = multivariate_normal(cov=shared, abseps=1e-9, releps=1e-9, maxpts=10**6, seed=0).cdf(limits[:k])
+        used = 2 * norm.sf(norm.isf(0.025) / np.sqrt(fractions[k - 1]))  # the function of Lan & DeMets
+        assert 1 - inside == pytest.approx(used, abs=2e-7)
+        assert spent(fractions[k - 1], 0.05) == pytest.approx(used)
+
+
+def test_a_very_early_look_stops_nothing() -> None:
+    early, last = look_levels((0.01, 1.0), 0.05)
+    assert early == pytest.approx(1e-15, rel=1e-6)
+    assert last == pytest.approx(0.05, rel=1e-6)
 
 
 @pytest.mark.parametrize("fractions", [(), (0.0, 1.0), (0.5, 0.5, 1.0), (0.5, 1.2)])

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from pytest_qbench.models.transformers.model import TransformersModel
 
 QUICK = ("qwen2_vl",)
-# Where a small change of the vision tower is named as one of the decoding: docs/why.md says so.
-OPEN = ("kosmos2", "instructblip_t5")
 # Paths of the last layers of the vision tower, of the projector and of the language model, as the classes name them.
 PARTS = {
     "llava": ("model.vision_tower.encoder.layers.1", "model.multi_modal_projector", "model.language_model.layers.1"),
@@ -66,12 +64,7 @@ def side(folder: Path, changed: str | None = None) -> LiveSide:
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        name if name in QUICK else pytest.param(name, marks=pytest.mark.campaign)
-        for name in ARCHITECTURES
-        if name not in OPEN
-    ],
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.campaign) for name in ARCHITECTURES]
 )
 def test_a_changed_part_of_any_architecture_is_named(name: str, checkpoint: Callable[[str], Path]) -> None:
     reference = side(checkpoint(name)).trace(questions(), noise=True)
