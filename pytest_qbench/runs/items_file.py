@@ -84,7 +84,7 @@ def _item(data: Any) -> Item:
     for key, shape in _OPTIONAL.items():
         if key in data:
             check_shape(data[key], shape, key)
-    share_texts(data, ("item", "task", "dataset", "split", "group", "images", *_VALUES, *_LISTS))
+    share_texts(data, ("item", "task", "dataset", "split", "group", "images", *_TEXTS, *_LISTS))
     share_mapping(data, "slices")
     return Item(
         data["item"], data["task"], data["dataset"], data["split"], data["group"],
