@@ -16,7 +16,7 @@ from pytest_qbench.untrusted.shape import MappingOf, Shape, check_shape
 from pytest_qbench.untrusted.sharing import share_mapping, share_texts
 
 ITEMS = "items.jsonl"
-_VALUES = ("question", "answer", "target", "context", "clean", "probability")
+_TEXTS = ("question", "answer", "target", "context", "clean")
 _LISTS = ("options", "golden", "image_names", "aliases", "answers")
 _SHAPE: Shape = {
     "schema": int, "item": str, "task": str, "dataset": str, "split": (str, None), "group": str, "images": [str],
@@ -70,7 +70,7 @@ def _line(item: Item) -> str:
         "schema": SCHEMA, "item": item.id, "task": item.task, "dataset": item.dataset, "split": item.split,
         "group": item.group, "images": [image.name for image in item.images], "slices": dict(item.slices),
     }  # fmt: skip
-    data |= {key: value for key in _VALUES if (value := getattr(item, key)) is not None}
+    data |= {key: value for key in (*_TEXTS, "probability") if (value := getattr(item, key)) is not None}
     data |= {key: list(value) for key in _LISTS if (value := getattr(item, key))}
     return encode(data)
 
@@ -84,7 +84,7 @@ def _item(data: Any) -> Item:
     for key, shape in _OPTIONAL.items():
         if key in data:
             check_shape(data[key], shape, key)
-    share_texts(data, ("item", "task", "dataset", "split", "group", "images", *_VALUES, *_LISTS))
+    share_texts(data, ("item", "task", "dataset", "split", "group", "images", *_TEXTS, *_LISTS))
     share_mapping(data, "slices")
     return Item(
         data["item"], data["task"], data["dataset"], data["split"], data["group"],
