@@ -33,7 +33,8 @@ def sample_by_uncertainty(datasets: Sequence[Dataset], settings: Settings, spec:
     whole = Selection(settings.datasets, ("perception",), settings.split)
     if missing := sorted(item for _, item in expected_keys(baseline, whole) - items.keys()):
         raise UsageError(
-            f"{OPTION}: {len(missing)} questions of baseline {baseline.name} are not in the data (first: {missing[0]}): "
+            f"{OPTION}: {len(missing)} questions of baseline {baseline.name} are not in the data "
+            f"(first: {missing[0]}): "
             "restore them, or record the baseline again"
         )
     sizes: dict[str, float] = {}
