@@ -9,7 +9,7 @@ IMAGE = (
     "imgpath", "imagepath", "image", "imagename", "imgname", "img", "filename", "file", "name", "path", "distimg",
     "disimg", "disimgpath", "distimgpath", "distortedimage",
 )  # fmt: skip
-MOS = ("gtscore", "mos", "mosscore", "score", "mosquality", "qualitymos")
+MOS = ("gtscore", "mos", "meanopinionscore", "mosscore", "score", "mosquality", "qualitymos")
 #: Columns that name the image from which an image was made.
 REFERENCE = (
     "ref", "refimg", "refimgpath", "refimgname", "refimage", "refimagepath", "refname", "refpath", "reference",

@@ -56,18 +56,33 @@ class PromptSettings:
                 rows = model.option_loglikelihoods(prompts, options)
             else:
                 rows = perplexity_model(model).option_perplexities(prompts, options)
+            scoring = "option_loglikelihoods" if self.answer == "likelihood" else "option_perplexities"
+            _check_count(model.name, scoring, rows, prompts)
             return [_with_logprobs(own, row) for own, row in zip(options, rows, strict=True)]
         replies = model.generate(prompts, self.max_new_tokens[task])
+        _check_count(model.name, "generate", replies, prompts)
         return [reply if isinstance(reply, Response | ItemError) else Response(text=reply) for reply in replies]
 
     def _rate(self, model: Model, prompts: Sequence[Prompt]) -> list[Response | ItemError]:
         """Return the log-probabilities of the score's words and, where the model can, of those of other strategies."""
+        name, method = model.name, "next_token_logprobs"
         if not takes_further_words(model):
-            return [_with_logprobs(self.words, row) for row in model.next_token_logprobs(prompts, self.words)]
+            rows = model.next_token_logprobs(prompts, self.words)
+            _check_count(name, method, rows, prompts)
+            return [_with_logprobs(self.words, row) for row in rows]
         named = [word for word in self.named if word not in self.words]
         free = [word for word in STRATEGY_WORDS if word not in self.words and word not in named]
         rows = model.next_token_logprobs(prompts, self.words, named=named, free=free)
+        _check_count(name, method, rows, prompts)
         return [_with_words(self.words, (*named, *free), row) for row in rows]
+
+
+def _check_count(name: str, method: str, found: Sequence[object], prompts: Sequence[Prompt]) -> None:
+    """Raise `ModelError` where a method of a model returns too few or too many results."""
+    if len(found) != len(prompts):
+        raise ModelError(
+            f"{name}: {method} returned {len(found)} results for {len(prompts)} prompts; return one for each, in order"
+        )
 
 
 def perplexity_model(model: Model) -> SupportsPerplexity:

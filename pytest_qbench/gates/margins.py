@@ -70,9 +70,11 @@ def _suggestion(name: str, parts: list[Paired], gates: int, basis: str) -> Sugge
     else:
         paired, worst = max(parts, key=lambda part: part.error), len(parts)
     error = paired.error
-    # z[0.95] + z[power] standard errors. Where several rows have to pass, each needs a higher power.
-    power = PASSES ** (1 / worst)
-    margin = (normal_quantile(ALPHA) + float(ndtri(power))) * error
+    # The half-width of the interval that decides `pass`, plus z[power] standard errors of its centre. For correlations
+    # few groups of images make it far wider than a normal quantile. Where several rows have to pass, each needs a
+    # higher power.
+    half = paired.delta - paired.lower if name in CORRELATIONS else normal_quantile(ALPHA) * error
+    margin = half + float(ndtri(PASSES ** (1 / worst))) * error
     margin = max(margin, max(part.possible_loss * unseen_fraction(ALPHA, part.n / part.effect) for part in parts))
     margin = _round_up(margin)
     drop = max(margin, normal_quantile(ALPHA / gates) * error) + float(ndtri(POWER)) * error
@@ -122,9 +124,10 @@ def _compare_noisy_scores(name: str, records: list[Record]) -> Paired | None:
     first, second = (scores + ASSUMED_NOISE * scores.std() * rng.normal(size=scores.size) for _ in range(2))
     targets = [float(r.target) for r in scored if r.target is not None]
     try:
-        return paired_correlation(first, second, targets, [r.group for r in scored], kind_of(name), ALPHA)
+        found = paired_correlation(first, second, targets, [r.group for r in scored], kind_of(name), ALPHA)
     except Undefined:
         return None
+    return found if math.isfinite(found.error) else None  # too few groups of images for any margin
 
 
 def _describe_basis(name: str) -> str:

@@ -29,19 +29,23 @@ def show_pace(reporter: Any) -> None:
 
     pytest has no public API to extend that line or to set its length.
     """
-    began, width = time.monotonic(), reporter._screen_width
+    width = reporter._screen_width
     message, break_line = reporter._get_progress_information_message, reporter._write_progress_information_if_past_edge
-    shown, due = "", began + LONG
+    # The pace counts from the first reported items: before them the model was loaded, and they were asked together.
+    first: tuple[float, int] | None = None  # their time and number
+    shown, due = "", 0.0
 
     def message_with_pace() -> str:
         text = message()
         return f"{text[:-1]}, {shown}]" if shown and text.endswith("]") else text
 
     def break_line_earlier() -> None:
-        nonlocal shown, due
-        now = time.monotonic()
+        nonlocal first, shown, due
+        now, done = time.monotonic(), reporter.reported_progress
+        first = first or (now, done)
         if now >= due:
-            shown, due = pace(reporter.reported_progress, reporter._session.testscollected, now - began), now + STEP
+            total = reporter._session.testscollected
+            shown, due = pace(done - first[1], total - first[1], now - first[0]), now + STEP
             reporter._screen_width = width - (len(shown) + 2 if shown else 0)
         line = reporter._tw._current_line
         if not line.isascii() or len(line) + EDGE >= reporter._screen_width:

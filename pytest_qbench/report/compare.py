@@ -57,6 +57,12 @@ def compare(
     comparable = _comparable_places(new, old)
     rows = [HEAD, *(_row(m, new, old, comparable, verdicts, limits.seed) for m in new.metrics if m.name in METRICS)]
     lines = aligned(rows, left=3)
+    smoothed = {m.name for gate in gates for m in gate.rows if (m.test or "").startswith("smoothed")}
+    lines += [
+        f"change of {name}: that of the accuracy smoothed over the likelihoods of the options, which decides; "
+        "it is not exactly B - A"
+        for name in sorted(smoothed)
+    ]
     lines += [f"gate {g.name}: {'not measured' if g.nothing else g.verdict} ({g.reason})" for g in gates]
     if not isinstance(old, MissingBaseline):
         lines += [text for text in [describe_match(old.matched)] if text]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -82,8 +82,15 @@ def check_conditions(run: Run, tasks: Iterable[str]) -> None:
         if differ := differences(task, old, new):
             raise UsageError(
                 f"baseline {baseline.name}: {task} could not be judged, this run differs from it in: "
-                f"{'; '.join(differ)}; measure with the options of the baseline, {_REMEDIES}"
+                f"{'; '.join(differ)}; {_with_options(differ, baseline.fingerprint)}{_REMEDIES}"
             )
+
+
+def _with_options(differ: Sequence[str], old: Fingerprint) -> str:
+    """Return the advice to measure as the baseline did, with its answer mode where that differs."""
+    if old.answer and any(each.startswith("answer: ") for each in differ):
+        return f"measure with --qbench-answer={old.answer} and the other options of the baseline, "
+    return "measure with the options of the baseline, "
 
 
 def _conditions_of_worker(run: Run) -> Conditions | None:

@@ -182,13 +182,19 @@ class Run:
     def stored_baseline(self) -> Baseline | MissingBaseline:
         """The stored baseline with the ids of its own items, or the reason why there is none."""
         from pytest_qbench.baseline.baseline import MissingBaseline
+        from pytest_qbench.baseline.store import names_of_baselines
 
         found = self._stored.baseline
         is_plain = self.gating.not_gated or self.request.settings.update_baseline
         if not isinstance(found, MissingBaseline) or found.is_broken or is_plain:
             return found
-        remedy = f"accept this model with: pytest {self.request.command} --qbench-update-baseline"
-        return MissingBaseline(f"{found.reason}; {remedy}")
+        settings = self.request.settings
+        names = names_of_baselines(settings.baseline_dir, settings.baseline_store)
+        record = f"pytest {self.request.command} --qbench-update-baseline".replace("  ", " ")
+        others = f"to judge this model by another baseline ({', '.join(names)}), add --qbench-baseline=NAME; "
+        return MissingBaseline(
+            f"{found.reason}; {others if names else ''}to accept this model as its own baseline: {record}"
+        )
 
     @cached_property
     def baseline(self) -> Baseline | MissingBaseline:

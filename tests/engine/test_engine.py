@@ -489,3 +489,13 @@ def test_a_missing_score_affects_its_item_only_and_repeats_no_prompt() -> None:
     assert [r.status for r in records] == ["measured", "error", "measured"]
     assert "the log-probability of 'good' is nan" in str(records[1].error)
     assert len(model.calls) == 1
+
+
+@pytest.mark.parametrize("task, method", [("perception", "generate"), ("assessment", "next_token_logprobs")])
+def test_a_model_that_answers_too_few_prompts_ends_the_run_in_one_line(task: str, method: str) -> None:
+    model = Scripted()
+    whole = getattr(model, method)
+    setattr(model, method, lambda prompts, *rest: whole(prompts, *rest)[:-1])
+    items = [item(i, task, Picture(f"{i}.png")) for i in range(4)]
+    with pytest.raises(ModelError, match=rf"^scripted: {method} returned 3 results for 4 prompts; return one for each"):
+        engine(model, batch_size=4).measure(items)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 from pytest_qbench.baseline.baseline import as_baseline
 from pytest_qbench.gates import margins
@@ -122,6 +122,22 @@ def test_quality_scores_are_assumed_to_move_by_a_tenth_of_their_deviation() -> N
     both = one("assessment.plcc", rated(2))
     assert (both.datasets, both.items) == (2, 800)
     assert both.margin < 0.9 * alone.margin
+
+
+def test_few_groups_of_images_need_a_far_larger_margin() -> None:
+    """Oracle: t with three degrees of freedom has a quantile 1.43 times the normal one."""
+    rng = np.random.default_rng(0)
+    mos = rng.normal(size=200)
+    scores = 0.5 + 0.01 * (mos + rng.normal(size=200))
+
+    def margin(groups: int) -> float:
+        pictures = [replace(picture(i, float(m)), group=f"g{i % groups}") for i, m in enumerate(mos)]
+        return one(
+            "assessment.srcc", results(pictures, [scored(p, s) for p, s in zip(pictures, scores, strict=True)])
+        ).margin
+
+    assert margin(4) > t.isf(0.05, 3) / norm.isf(0.05) * margin(200) / 1.5
+    assert margin(4) > margin(200)
 
 
 def test_a_constant_score_has_no_suggestion() -> None:

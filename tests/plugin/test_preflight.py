@@ -77,7 +77,9 @@ def test_the_header_tells_baseline_gates_and_duration(recorded: pytest.Pytester)
     )
     result = recorded.runpytest_subprocess("--qbench-model=random:1", "--qbench-limit=40", "--co")
     result.stdout.fnmatch_lines(
-        ["qbench: baseline none: no baseline 'random-1@mini' in baselines/; accept this model with: *"]
+        [
+            "qbench: baseline none: no baseline 'random-1@mini' in baselines/; to judge this model by another baseline (*tiny), add --qbench-baseline=NAME; to accept this model as its own baseline: pytest *"
+        ]
     )
     assert "about" not in result.stdout.str()
 
