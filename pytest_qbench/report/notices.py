@@ -57,7 +57,9 @@ def notices(run: FinishedRun) -> list[Notice]:
         lines.append(Notice(f"outputs matched with the items: {count_by_rule(outputs)}"))
     if matched := describe_match(run.summary.baseline.matched or {}):
         lines.append(Notice(matched))
-    if weights := [r.weight for r in run.records.values() if r.probability is not None]:
+    selection = run.summary.fingerprint.selection
+    if selection is not None and selection.limit_by:
+        weights = [record.weight for record in run.records.values()]
         each = f"{min(weights):.2g} to {max(weights):.2g} items"
         text = f"{len(weights)} items drawn by the uncertainty of the baseline's answers; each counts for {each}"
         lines.append(Notice(text, is_always_shown=True))

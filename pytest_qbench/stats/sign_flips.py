@@ -132,5 +132,5 @@ def _saddlepoint(sizes: Floats, s: float) -> float:
     tail = float(ndtr(-w))
     if w > 1e-3:
         tail -= math.exp(-w * w / 2) / math.sqrt(2 * math.pi) * (1 / w - 1 / v)
-    tail = max(tail, 0.5 ** (sizes.size + 1))
+    tail = min(0.5, max(tail, 0.5 ** (sizes.size + 1)))
     return tail if below else 1 - tail
