@@ -49,8 +49,14 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTEST_ADDOPTS", WITHOUT_FOREIGN_PLUGINS)
 
 
+@pytest.fixture(scope="session")
+def scipy_for_all_tests() -> None:
+    """Import SciPy before pytester notes the modules. It drops later ones, and NumPy's cannot be imported again."""
+    import scipy.optimize  # noqa: F401 # for its side effect
+
+
 @pytest.fixture
-def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+def pytester(scipy_for_all_tests: None, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """Return pytest's fixture. It removes the options of `_environment`, so they are set again."""
     monkeypatch.setenv("PYTEST_ADDOPTS", WITHOUT_FOREIGN_PLUGINS)
     return pytester

@@ -119,7 +119,7 @@ def _weights(part: str, a: Traces, b: Traces) -> str | None:
         return f"The weights of {part} are {dtype} in A and {other_dtype} in B."
     if digest != other_digest:
         return f"The weights of {part} differ, in the same dtype ({dtype})."
-    return f"The weights of {part} are the same: it is computed otherwise, or gets other inputs."
+    return f"The weights of {part} are the same: it is computed differently, or gets other inputs."
 
 
 def _other_weights(first: str, a: Traces, b: Traces) -> list[str]:

@@ -19,12 +19,12 @@ def with_recorded_reference(recorded: Traces, reference: Traces, b: Traces, most
     changed = sum(not (same_reply(x, y, reference.noise) or begins_alike(x.response, y.response)) for x, y in pairs)
     conditions = list(found.conditions)
     if not changed:
-        told = f"{reference.name} answers here as in {recorded.name}, so it stands for it."
+        told = f"{reference.name} gives the answers of {recorded.name} here too, so it was compared in its place."
         return replace(found, a=f"{recorded.name} ({reference.name} here)", causes=(*found.causes, told))
     conditions += [text for text in differing_conditions(recorded, reference) if text not in conditions]
     told = (
-        f"{reference.name} itself answers {changed} of {len(pairs)} items otherwise here than in {recorded.name}: its "
-        "files, the versions of the libraries or the hardware changed since."
+        f"{reference.name} itself answers {changed} of {len(pairs)} items differently here than in {recorded.name}: "
+        "its files, the versions of the libraries or the hardware changed since."
     )
     if found.first is None:
         stages = tuple(replace(s, state=DIFFERS, detail=told) if s.name == DECODING else s for s in found.stages)

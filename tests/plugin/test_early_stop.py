@@ -21,18 +21,24 @@ RUN = ("--qbench-data=data", "--qbench-baseline=b", "-p", "no:randomly")
 STOP = (*RUN, "--qbench-early-stop", "--qbench-run-dir=run", "--qbench-json=s.json")
 
 
-@pytest.fixture
-def questions(project: pytest.Pytester) -> pytest.Pytester:
-    """Questions about 600 images, outputs of four models, and the baseline of the good one."""
+def write_questions(project: pytest.Pytester) -> list[dict[str, object]]:
+    """Write N questions into the folder `data`, leave the suite of perception alone, and return the questions."""
     for name in ("assessment", "description"):
         (project.path / f"test_{name}.py").unlink()
-    asked = [
+    asked: list[dict[str, object]] = [
         {"img_path": f"{i}.png", "question": f"Is image {i} blurry?", "candidates": ["Yes", "No"], "correct_ans": "Yes",
          "type": 0, "concern": 0} for i in range(N)
     ]  # fmt: skip
     folder = project.mkdir("data") / "llvisionqa"
     folder.mkdir()
     (folder / "llvisionqa_dev.json").write_text(json.dumps(asked))
+    return asked
+
+
+@pytest.fixture
+def questions(project: pytest.Pytester) -> pytest.Pytester:
+    """Questions about 600 images, outputs of four models, and the baseline of the good one."""
+    asked = write_questions(project)
     wrong = {"good": lambda i: i % 10 > 6, "same": lambda i: i % 10 > 6, "broken": lambda i: i % 10 > 2}
     for name, is_wrong in wrong.items():
         answers = [{**q, "response": "B" if is_wrong(i) else "A"} for i, q in enumerate(asked)]

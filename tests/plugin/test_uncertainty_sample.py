@@ -10,12 +10,12 @@ import pytest
 from pytest_qbench.cli import main
 from pytest_qbench.records import read_records
 from pytest_qbench.runs.items_file import read_items
+from tests.plugin.test_early_stop import N, write_questions
 from tests.plugin.test_runs import project, summary
 from tests.plugin.test_usage import assert_usage
 
 __all__ = ["project"]
 
-N = 600
 DRAWN = ("--qbench-limit=150", "--qbench-limit-by=uncertainty")
 RUN = ("--qbench-data=data", "--qbench-baseline=b", "--qbench-answer=likelihood", "-p", "no:randomly")
 
@@ -36,15 +36,7 @@ def write_outputs(folder: Path, asked: list[dict[str, object]], margins: list[fl
 @pytest.fixture
 def questions(project: pytest.Pytester) -> pytest.Pytester:
     """600 questions, one in six of them uncertain to the baseline; a broken model loses half of these."""
-    for name in ("assessment", "description"):
-        (project.path / f"test_{name}.py").unlink()
-    asked: list[dict[str, object]] = [
-        {"img_path": f"{i}.png", "question": f"Is image {i} blurry?", "candidates": ["Yes", "No"], "correct_ans": "Yes",
-         "type": 0, "concern": 0} for i in range(N)
-    ]  # fmt: skip
-    folder = project.mkdir("data") / "llvisionqa"
-    folder.mkdir()
-    (folder / "llvisionqa_dev.json").write_text(json.dumps(asked))
+    asked = write_questions(project)
     good = [0.2 if i % 6 == 0 else 6.0 if i % 10 else -6.0 for i in range(N)]
     write_outputs(project.path / "good", asked, good)
     write_outputs(project.path / "broken", asked, [-0.2 if i % 12 == 0 else m for i, m in enumerate(good)])
