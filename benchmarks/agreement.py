@@ -21,7 +21,7 @@ from pytest_qbench.data.load import open_datasets
 from pytest_qbench.engine.engine import Engine
 from pytest_qbench.gates.evaluate import DEFAULT_MARGINS
 from pytest_qbench.gates.verdict import decide
-from pytest_qbench.metrics.metrics import ALPHA
+from pytest_qbench.metrics.metric import ALPHA
 from pytest_qbench.models import load_model, parse_spec
 from pytest_qbench.models.specs import paper_words
 from pytest_qbench.scoring.score import PAPER_TEMPERATURE, Scoring

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.stats import beta, norm
 
 from pytest_qbench.gates.verdict import decide
-from pytest_qbench.metrics.metrics import ALPHA
+from pytest_qbench.metrics.metric import ALPHA
 from pytest_qbench.stats.paired import Paired
 from pytest_qbench.stats.paired_binary import paired_binary
 

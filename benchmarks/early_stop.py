@@ -20,7 +20,7 @@ from scipy.stats import beta, binom
 from pytest_qbench.gates.early_stop import BET, LOOKS
 from pytest_qbench.gates.evaluate import DEFAULT_MARGINS
 from pytest_qbench.gates.verdict import decide
-from pytest_qbench.metrics.metrics import ALPHA
+from pytest_qbench.metrics.metric import ALPHA
 from pytest_qbench.stats.betting import WEAKEST, EProcess
 from pytest_qbench.stats.paired_binary import paired_binary
 from pytest_qbench.stats.spending import look_levels

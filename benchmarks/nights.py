@@ -17,7 +17,7 @@ from scipy.stats import norm
 
 from pytest_qbench.gates.alarm_budget import spend
 from pytest_qbench.gates.evaluate import DEFAULT_MARGINS
-from pytest_qbench.metrics.metrics import ALPHA
+from pytest_qbench.metrics.metric import ALPHA
 from pytest_qbench.stats.permuted_passes import permuted_p_value
 
 Floats = NDArray[np.float64]

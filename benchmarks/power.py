@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from pytest_qbench.gates.evaluate import DEFAULT_MARGINS
-from pytest_qbench.metrics.metrics import ALPHA
+from pytest_qbench.metrics.metric import ALPHA
 from pytest_qbench.stats.power import items_to_pass, mcnemar_mde, mcnemar_power, pass_probability
 
 MARGIN = DEFAULT_MARGINS["perception.accuracy"]

@@ -22,7 +22,7 @@ from scipy.stats import beta
 from pytest_qbench.gates.alarm_budget import spend
 from pytest_qbench.gates.evaluate import DEFAULT_MARGINS
 from pytest_qbench.gates.verdict import decide
-from pytest_qbench.metrics.metrics import ALPHA
+from pytest_qbench.metrics.metric import ALPHA
 from pytest_qbench.stats.multiplicity import holm
 from pytest_qbench.stats.paired import Paired, mean_of_comparisons, paired_mean
 from pytest_qbench.stats.paired_binary import paired_binary

@@ -94,7 +94,7 @@ class Template:
     def fill(self, item: Item) -> tuple[str, tuple[int, ...]]:
         """Return the text of an item's prompt, and where its images stand in it."""
         template = self.text_for(item)
-        if not item.context:
+        if not item.context and "{context}" in template:
             template = _CONTEXT_LINE.sub("", template)
         fields = {"question": str(item.question), "options": listed(item.options), "context": item.context or ""}
         text, places, end = "", list[int](), 0

@@ -10,7 +10,7 @@ from pytest_qbench.baseline.lineage import Lineage
 from pytest_qbench.data.identity import Identity, identity_of, picture
 from pytest_qbench.items import TASKS, Item
 from pytest_qbench.metrics.fingerprint import Fingerprint
-from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.metrics.noise_floor import NoiseFloor
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import Record

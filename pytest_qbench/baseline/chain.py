@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_qbench.baseline.lineage import Ancestor, Lineage, Note, totals
 from pytest_qbench.errors import UsageError
-from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.untrusted.files import LARGE, read_bytes, write_text
 from pytest_qbench.untrusted.parsing import parse_yaml
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_qbench.metrics.metrics import unscored_records
+from pytest_qbench.metrics.compute import unscored_records
 from pytest_qbench.metrics.results import Results, has_status, share
 from pytest_qbench.scoring.score import explain_unparsed
 

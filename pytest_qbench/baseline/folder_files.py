@@ -22,7 +22,7 @@ from pytest_qbench.data.identity import Identity, identity_from, stored_form
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import Item
 from pytest_qbench.metrics.fingerprint import Fingerprint
-from pytest_qbench.metrics.metrics import METRIC, Metric
+from pytest_qbench.metrics.metric import METRIC, Metric
 from pytest_qbench.metrics.noise_floor import NoiseFloor
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import SCHEMA, Record

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.untrusted.shape import MappingOf, Maybe, Shape, check_shape
 
 TOTALS = ("perception.accuracy", "description.sum", "assessment.srcc")

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline, shows_another_picture
+from pytest_qbench.metrics.compute import compute_metrics
 from pytest_qbench.metrics.fingerprint import differences
-from pytest_qbench.metrics.metrics import Metric, compute_metrics
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import Record
 from pytest_qbench.untrusted.files import write_text

@@ -25,7 +25,7 @@ from pytest_qbench.baseline.remote import RemoteStore
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import TASKS
 from pytest_qbench.metrics.fingerprint import Fingerprint
-from pytest_qbench.metrics.metrics import METRIC
+from pytest_qbench.metrics.metric import METRIC
 from pytest_qbench.metrics.noise_floor import NoiseFloor
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.untrusted.files import error_text

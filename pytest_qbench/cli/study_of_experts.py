@@ -14,7 +14,7 @@ from pytest_qbench.items import DIMENSIONS, Item
 from pytest_qbench.judges.base import Judge
 from pytest_qbench.judges.control_set import run_control_set
 from pytest_qbench.judges.load import check_judge, make_judge
-from pytest_qbench.metrics.metrics import mean_metric
+from pytest_qbench.metrics.compute import mean_metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.records import Record
 from pytest_qbench.report.labels import own_interval, value_text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -54,6 +53,8 @@ class _Builder:
         self.prefix = f"{source.name}/{source.split}/" if source.split else f"{source.name}/"
         self.items: dict[str, Item] = {}
         self.numbers: dict[str, int] = {}
+        self.asked: dict[tuple[str, str | None], str] = {}  # the item that asks a question about the same images
+        self.numbers_used: dict[str, int] = {}
         self.left_out: list[LeftOut] = []
         self.columns: assessment.Columns | None = None
         self.slices: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
@@ -205,23 +206,30 @@ class _Builder:
         Further questions about an image, where records have no id of their own, become `image#2`, `image#3`, ...
         """
         ident, several = item.id, item.task == "perception" and row.value("id") is None
-        for count in itertools.count(2):
-            earlier = self.items.get(ident)
-            if earlier is None:
-                group = self._group(row, ident, "_cat_".join(names))
-                self.items[ident] = replace(item, id=ident, group=group, image_names=names, aliases=row.aliases)
-                self.numbers[ident] = row.number
+        if ident in self.items:
+            same = self.asked.get((ident, item.question)) if several else ident
+            if same is not None:
+                self._leave_out_repeat(item, row, same)
                 return
-            first = self.numbers[ident]
-            if _content(earlier) == _content(item):
-                self.left_out.append(LeftOut(item.dataset, ident, f"entry {row.number} repeats entry {first}"))
-                return
-            if not several or earlier.question == item.question:
-                raise row.error(
-                    f"{ident} is entry {first} too, with other content ({_difference(earlier, item)})",
-                    "keep one, or give each an id",
-                )
-            ident = f"{item.id}#{count}"
+            number = self.numbers_used.get(ident, 1) + 1
+            while (numbered := f"{ident}#{number}") in self.items:
+                number += 1
+            self.numbers_used[ident], ident = number, numbered
+        group = self._group(row, ident, "_cat_".join(names))
+        if item.task == "perception":
+            self.asked[item.id, item.question] = ident
+        self.items[ident] = replace(item, id=ident, group=group, image_names=names, aliases=row.aliases)
+        self.numbers[ident] = row.number
+
+    def _leave_out_repeat(self, item: Item, row: Row, same: str) -> None:
+        """Leave out an entry that repeats the item `same`; raises `DataError` where their contents differ."""
+        earlier, first = self.items[same], self.numbers[same]
+        if _content(earlier) != _content(item):
+            raise row.error(
+                f"{same} is entry {first} too, with other content ({_difference(earlier, item)})",
+                "keep one, or give each an id",
+            )
+        self.left_out.append(LeftOut(item.dataset, same, f"entry {row.number} repeats entry {first}"))
 
 
 def _context(row: Row) -> str | None:

@@ -22,7 +22,7 @@ from pytest_qbench.gates.evaluate import DEFAULT_MARGINS, GateResult, Limits, ev
 from pytest_qbench.items import Item
 from pytest_qbench.judges.load import make_judge
 from pytest_qbench.metrics.fingerprint import fingerprint
-from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.models.base import Model
 from pytest_qbench.models.load import load_model

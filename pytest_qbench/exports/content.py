@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from pytest_qbench.escaping import printable
-from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.outcome import Outcome
 

@@ -18,7 +18,7 @@ from typing import Any
 from pytest_qbench import __version__
 from pytest_qbench.exports.content import conditions, metric_label, state, times_of
 from pytest_qbench.items import Item
-from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.metrics.specs import SPECS, judged_mean
 from pytest_qbench.records import Record
 from pytest_qbench.report.finished_run import FinishedRun, Key

@@ -13,7 +13,7 @@ from typing import Any
 
 from pytest_qbench import __version__
 from pytest_qbench.exports.content import Times, conditions, state, times_of
-from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.outcome import outcome_of
 from pytest_qbench.untrusted.files import write_text

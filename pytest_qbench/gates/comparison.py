@@ -13,9 +13,10 @@ from pytest_qbench.baseline.expectation import expected_keys
 from pytest_qbench.gates.passes import are_identical, discordance, equal_passes, have_repeats, paired_passes
 from pytest_qbench.gates.targets import IncomparableError, InvalidError, matches
 from pytest_qbench.judges import control_set as control
+from pytest_qbench.metrics.compute import compute_metrics, usable_records
 from pytest_qbench.metrics.drift import Drift, compare_with_floor, drift, judge_drifts
 from pytest_qbench.metrics.fingerprint import differences
-from pytest_qbench.metrics.metrics import Metric, compute_metrics, usable_records
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.metrics.paired_scores import paired_scores
 from pytest_qbench.metrics.probabilities import option_margin
 from pytest_qbench.metrics.results import Results

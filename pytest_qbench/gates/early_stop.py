@@ -21,7 +21,7 @@ from pytest_qbench.gates.evaluate import POOLED, GateResult, Limits, count_parts
 from pytest_qbench.gates.reasons import amount
 from pytest_qbench.gates.targets import matches
 from pytest_qbench.items import Item
-from pytest_qbench.metrics.metrics import ALPHA, Metric
+from pytest_qbench.metrics.metric import ALPHA, Metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import SPECS
 from pytest_qbench.records import Key, Record

@@ -39,7 +39,8 @@ from pytest_qbench.gates.targets import (
     find_targets,
 )
 from pytest_qbench.gates.verdict import SEVERITY, Verdict, decide
-from pytest_qbench.metrics.metrics import ALPHA, Metric, mean_metric
+from pytest_qbench.metrics.compute import mean_metric
+from pytest_qbench.metrics.metric import ALPHA, Metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import CORRELATIONS, DRIFTS, SPECS
 from pytest_qbench.runs.summary_parts import Flip, GateCall

@@ -15,7 +15,8 @@ from pytest_qbench.gates.comparison import Comparison, check_comparable
 from pytest_qbench.gates.reasons import amount
 from pytest_qbench.gates.targets import InvalidError
 from pytest_qbench.items import DIMENSIONS
-from pytest_qbench.metrics.metrics import ALPHA, usable_records
+from pytest_qbench.metrics.compute import usable_records
+from pytest_qbench.metrics.metric import ALPHA
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import CORRELATIONS, SPECS, kind_of, task_of
 from pytest_qbench.records import Record

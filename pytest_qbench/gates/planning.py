@@ -13,7 +13,7 @@ from pytest_qbench.baseline.baseline import Baseline
 from pytest_qbench.gates.comparison import Comparison, check_comparable
 from pytest_qbench.gates.evaluate import count_parts
 from pytest_qbench.gates.targets import InvalidError
-from pytest_qbench.metrics.metrics import ALPHA
+from pytest_qbench.metrics.metric import ALPHA
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import SPECS, task_of
 from pytest_qbench.stats.intervals import POWER

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil, floor, log10
 
-from pytest_qbench.metrics.metrics import ALPHA, Metric
+from pytest_qbench.metrics.metric import ALPHA, Metric
 from pytest_qbench.metrics.specs import SPECS
 from pytest_qbench.stats.intervals import normal_quantile
 

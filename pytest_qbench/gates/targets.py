@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pytest_qbench.baseline.baseline import Baseline, MissingBaseline, StoredItem
 from pytest_qbench.baseline.expectation import expected_keys
-from pytest_qbench.metrics.metrics import unscored_records
+from pytest_qbench.metrics.compute import unscored_records
 from pytest_qbench.metrics.results import Results, has_status, share
 from pytest_qbench.metrics.specs import CORRELATIONS, task_of
 from pytest_qbench.prompts import token_option

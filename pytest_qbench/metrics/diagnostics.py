@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_qbench.items import DIMENSIONS, Item
-from pytest_qbench.metrics.metrics import ALPHA, Metric, in_slice, published_order
+from pytest_qbench.metrics.compute import in_slice, published_order
+from pytest_qbench.metrics.metric import ALPHA, Metric
 from pytest_qbench.metrics.yes_or_no import is_yes_or_no, says_yes
 from pytest_qbench.prompts import LETTERS
 from pytest_qbench.records import Record

@@ -13,7 +13,7 @@ from statistics import fmean
 
 import numpy as np
 
-from pytest_qbench.metrics.metrics import ALPHA, Metric
+from pytest_qbench.metrics.metric import ALPHA, Metric
 from pytest_qbench.metrics.noise_floor import Floor
 from pytest_qbench.metrics.probabilities import change
 from pytest_qbench.records import Record

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pytest_qbench.metrics.metrics import Metric, compute_metrics
+from pytest_qbench.metrics.compute import compute_metrics
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.metrics.paired_scores import paired_scores
 from pytest_qbench.metrics.specs import CORRELATIONS, kind_of
 from pytest_qbench.records import Record

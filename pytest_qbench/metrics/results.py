@@ -8,7 +8,7 @@ from functools import cached_property
 
 from pytest_qbench.items import Item, LeftOut
 from pytest_qbench.metrics.fingerprint import Fingerprint
-from pytest_qbench.metrics.metrics import Metric, compute_metrics
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.metrics.specs import METRICS, task_of
 from pytest_qbench.metrics.stop_state import StopState
 from pytest_qbench.records import CUT, Record
@@ -64,6 +64,8 @@ class Results:
     @cached_property
     def metrics(self) -> list[Metric]:
         """All metrics of the run."""
+        from pytest_qbench.metrics.compute import compute_metrics  # a run that only collects needs no statistics
+
         return compute_metrics(self.records, self.averages_halves)
 
     @cached_property
@@ -81,7 +83,7 @@ class Results:
         """Further numbers, which no gate judges (see `diagnostics.py`). None of a sample with unequal probabilities."""
         if self.is_weighted:
             return []
-        from pytest_qbench.metrics.diagnostics import diagnose  # a run that only collects needs no statistics
+        from pytest_qbench.metrics.diagnostics import diagnose
 
         return diagnose(self.records, self.expected)
 

@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from pytest_qbench.items import DIMENSIONS
 from pytest_qbench.metrics.probabilities import confidence
 from pytest_qbench.metrics.yes_or_no import is_yes_or_no, says_yes
 from pytest_qbench.records import CUT, Record
-from pytest_qbench.stats.correlation import Kind
+
+if TYPE_CHECKING:
+    from pytest_qbench.stats.correlation import Kind
 
 ItemValue = Callable[[Record], float | None]
 

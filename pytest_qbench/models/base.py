@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeGuard, overload, runtime_checkable
 
 from pytest_qbench.errors import ItemError, ModelError
@@ -194,7 +195,13 @@ class TakesFurtherWords(Protocol):
 
 def takes_further_words(model: object) -> TypeGuard[TakesFurtherWords]:
     """Return whether `next_token_logprobs` has the parameters of further words; an override may lack them."""
-    return {"named", "free"} <= set(inspect.signature(model.next_token_logprobs).parameters)  # type: ignore[attr-defined]
+    method = model.next_token_logprobs  # type: ignore[attr-defined]
+    return {"named", "free"} <= _parameters(getattr(method, "__func__", method))
+
+
+@functools.cache  # asked for every batch
+def _parameters(function: Callable[..., object]) -> frozenset[str]:
+    return frozenset(inspect.signature(function).parameters)
 
 
 @runtime_checkable

@@ -24,7 +24,8 @@ from typing import Literal
 from pytest_qbench.gates.comparison import paired_items
 from pytest_qbench.gates.evaluate import DEFAULT_MARGINS
 from pytest_qbench.gates.targets import InvalidError
-from pytest_qbench.metrics.metrics import ALPHA, usable_records
+from pytest_qbench.metrics.compute import usable_records
+from pytest_qbench.metrics.metric import ALPHA
 from pytest_qbench.metrics.paired_scores import paired_scores
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import CORRELATIONS, kind_of, task_of

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pytest_qbench.items import DIMENSIONS
-from pytest_qbench.metrics.metrics import PUBLISHED
+from pytest_qbench.metrics.compute import PUBLISHED
 from pytest_qbench.records import Record
 from pytest_qbench.stats.sign_flips import flip_p_value
 

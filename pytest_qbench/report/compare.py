@@ -15,7 +15,7 @@ from pytest_qbench.gates.comparison import Comparison, check_comparable, drifts
 from pytest_qbench.gates.evaluate import GateResult, Limits, evaluate
 from pytest_qbench.gates.targets import InvalidError
 from pytest_qbench.metrics.fingerprint import other_differences
-from pytest_qbench.metrics.metrics import ALPHA, Metric
+from pytest_qbench.metrics.metric import ALPHA, Metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import METRICS, task_of
 from pytest_qbench.records import Record

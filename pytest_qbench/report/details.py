@@ -24,7 +24,7 @@ from pytest_qbench.report.reference import degradation_lines, published_text
 from pytest_qbench.report.text_table import aligned, filled, split_to_fit
 
 if TYPE_CHECKING:
-    from pytest_qbench.metrics.metrics import Metric
+    from pytest_qbench.metrics.metric import Metric
 
 # Diagnostics and their columns: Kendall's tau, PLCC and RMSE after the logistic fit, distinct and tied scores.
 _DIAGNOSTICS = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_qbench.baseline.snapshot import SNAPSHOT
 from pytest_qbench.items import Item
-from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.records import Record, read_records
 from pytest_qbench.report.thumbnails import read_thumbnails
 from pytest_qbench.runs.explanation import Explanation, read_explanation

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pytest_qbench.gates.reasons import explain_inconclusive, explain_loss
-from pytest_qbench.metrics.metrics import ALPHA, Metric
+from pytest_qbench.metrics.metric import ALPHA, Metric
 from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.labels import (
     before_text,

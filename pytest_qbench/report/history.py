@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.escaping import cell
-from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.report.charts import Point, line_chart
 from pytest_qbench.report.finished_run import FinishedRun, read_finished
 from pytest_qbench.report.headline import JudgedRow, format_date, format_time, headline, tone_of, word_of

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pytest_qbench.data.published import DATABASES
 from pytest_qbench.items import DIMENSIONS
-from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.metrics.specs import CORRELATIONS, CUT_RATES, DRIFTS, task_of
 
 # Columns after a judged mean: the fractions of 0, 1 and 2, agreement of the rounds (Krippendorff), variances.

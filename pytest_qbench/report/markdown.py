@@ -10,7 +10,7 @@ import html
 from collections.abc import Iterator, Sequence
 
 from pytest_qbench.escaping import one_line
-from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.headline import JudgedRow, drift_lines, headline, judged_rows, next_step, subject, totals
 from pytest_qbench.report.labels import (

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_qbench.metrics.fingerprint import Fingerprint
-from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.metrics.prompt_fingerprint import effective_prompts
 from pytest_qbench.prompt_sets.read import packaged_set
 from pytest_qbench.prompts import AnswerMode

@@ -9,7 +9,7 @@ from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.baseline.snapshot import add_baseline_values
 from pytest_qbench.gates.evaluate import GateResult
 from pytest_qbench.metrics.fingerprint import other_differences
-from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.metrics.results import Results
 from pytest_qbench.metrics.specs import DRIFTS, task_of
 from pytest_qbench.records import Record

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.report import charts
 from pytest_qbench.report.breakdowns import Cell, HeatMap, count_verdicts, make_heat_maps
 from pytest_qbench.report.cards import address, outlier_cards

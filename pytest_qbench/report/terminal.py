@@ -47,7 +47,7 @@ from pytest_qbench.runs.summary_parts import Flip
 
 if TYPE_CHECKING:
     from pytest_qbench.gates.evaluate import GateResult
-    from pytest_qbench.metrics.metrics import Metric
+    from pytest_qbench.metrics.metric import Metric
 
 COLOURS = {"good": "green", "bad": "red", "open": "yellow"}
 SIGNS = {"good": ".", "bad": "x", "open": "?"}

@@ -10,7 +10,7 @@ from typing import Any
 from pytest_qbench.data.item_matching import RULES
 from pytest_qbench.items import TASKS, LeftOut
 from pytest_qbench.metrics.fingerprint import Fingerprint
-from pytest_qbench.metrics.metrics import METRIC, Metric
+from pytest_qbench.metrics.metric import METRIC, Metric
 from pytest_qbench.metrics.results import ItemCounts, Results
 from pytest_qbench.metrics.specs import task_of
 from pytest_qbench.metrics.stop_state import StopState

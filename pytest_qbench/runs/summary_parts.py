@@ -11,7 +11,7 @@ from typing import Any
 
 from pytest_qbench.data.item_matching import RULES
 from pytest_qbench.items import TASKS
-from pytest_qbench.metrics.metrics import METRIC, Metric
+from pytest_qbench.metrics.metric import METRIC, Metric
 from pytest_qbench.metrics.specs import SPECS, task_of
 from pytest_qbench.untrusted.shape import MappingOf, Maybe, Shape, check_shape, short_repr
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
 from pytest_qbench.data.random_order import random_order
 from pytest_qbench.items import Item, Task
 from pytest_qbench.metrics.stop_state import StoppedTask, StopState
@@ -21,6 +20,7 @@ from pytest_qbench.session.recorder import Recorder
 from pytest_qbench.session.request import RunRequest
 
 if TYPE_CHECKING:
+    from pytest_qbench.baseline.baseline import Baseline, MissingBaseline
     from pytest_qbench.gates.early_stop import Decision, PlannedGate, TaskMonitor
     from pytest_qbench.gates.evaluate import GateResult, Limits
     from pytest_qbench.metrics.results import Results
@@ -112,6 +112,7 @@ class EarlyStop:
 
     def _all_monitors(self) -> Mapping[str, TaskMonitor]:
         if self._monitors is None:
+            from pytest_qbench.baseline.baseline import Baseline
             from pytest_qbench.gates.early_stop import PlannedGate, TaskMonitor
             from pytest_qbench.gates.evaluate import Limits
 

@@ -9,7 +9,7 @@ from pytest_qbench.engine.engine import Engine
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import Item
 from pytest_qbench.metrics.diagnostics import diagnose
-from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.records import Record
 
 BY_POSITION = ("perception.accuracy_at", "perception.position_bias")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pytest_qbench.gates.comparison import paired_items
 from pytest_qbench.gates.targets import InvalidError
-from pytest_qbench.metrics.metrics import published_order
+from pytest_qbench.metrics.compute import published_order
 from pytest_qbench.metrics.paired_scores import paired_scores
 from pytest_qbench.records import Record
 from pytest_qbench.stats.paired import Paired

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pytest_qbench.cli import main
-from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.records import Record
 from tests.builders import picture
 

@@ -116,6 +116,48 @@ def test_any_list_of_objects_is_read_or_refused(tmp_path: Path, task: str, recor
     attempt(tmp_path)
 
 
+@SETTINGS
+@given(
+    entries=st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 4), st.sampled_from(["Yes", "No"])), max_size=12)
+)
+def test_questions_about_one_image_are_numbered_and_repeats_left_out(
+    tmp_path: Path, entries: list[tuple[str, int, str]]
+) -> None:
+    answers: dict[tuple[str, int], str] = {}
+    ids: dict[str, list[int]] = {}
+    repeats, contradicts = 0, False
+    for image, question, answer in entries:
+        if (image, question) not in answers:
+            answers[image, question] = answer
+            ids.setdefault(image, []).append(question)
+        elif answers[image, question] == answer:
+            repeats += 1
+        else:
+            contradicts = True
+            break
+    expected = {
+        f"m/{image}.png" + (f"#{place}" if place > 1 else ""): f"Question {question}?"
+        for image, questions in ids.items()
+        for place, question in enumerate(questions, 1)
+    }
+    write(
+        tmp_path / "m.json",
+        [
+            {"img_path": f"{image}.png", "question": f"Question {question}?", "candidates": ["Yes", "No"],
+             "correct_ans": answer}
+            for image, question, answer in entries
+        ],
+    )  # fmt: skip
+    write(tmp_path / "datasets.yaml", "datasets: [{name: m, task: perception, file: m.json}]")
+    if contradicts:
+        with pytest.raises(DataError, match="with other content"):
+            read(tmp_path)
+    elif entries:
+        (found,) = read(tmp_path)
+        assert {item.id: item.question for item in found.items} == expected
+        assert len(found.left_out) == repeats
+
+
 TABLE = st.text(alphabet='",;\t\n\r ab1.-é\ufeff\0', max_size=60).map(str.encode) | st.binary(max_size=60)
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 from pytest_qbench.doctor.faults import FAULTS, FaultyModel, halve_resolution, inject, swap_channels
 from pytest_qbench.doctor.sensitivity import SensitivityResult
 from pytest_qbench.gates.evaluate import GateResult
-from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.models.specs import aliases
 from pytest_qbench.prompts import Prompt
 

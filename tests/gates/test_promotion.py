@@ -9,7 +9,7 @@ import pytest
 from pytest_qbench.baseline.baseline import as_baseline
 from pytest_qbench.gates.evaluate import GateResult
 from pytest_qbench.gates.promotion import accepted_drops, lost_items, unexcluded_drop
-from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.metric import Metric
 from tests.builders import answered, picture, question, results, scored
 
 

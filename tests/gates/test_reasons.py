@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_qbench.gates.reasons import amount, explain_inconclusive, explain_loss, explain_verdict
-from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.stats.paired_binary import paired_binary
 
 

@@ -14,8 +14,9 @@ from scipy.special import expit
 from scipy.stats import binomtest, kendalltau
 
 from pytest_qbench.items import Item
+from pytest_qbench.metrics.compute import compute_metrics
 from pytest_qbench.metrics.diagnostics import diagnose
-from pytest_qbench.metrics.metrics import Metric, compute_metrics
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.records import Record
 from pytest_qbench.stats.agreement import golden_agreement
 from pytest_qbench.stats.correlation import krcc, plcc

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_qbench.metrics.direction import reversed_scales
-from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.metric import Metric
 
 
 def srcc(lower: float, upper: float, dataset: str | None = "csiq", slice_: str | None = None) -> Metric:

@@ -17,8 +17,9 @@ from scipy.stats import pearsonr, spearmanr
 from pytest_qbench.data.load import open_datasets
 from pytest_qbench.engine.engine import Engine
 from pytest_qbench.items import Dataset
+from pytest_qbench.metrics.compute import compute_metrics
 from pytest_qbench.metrics.diagnostics import chance, diagnose
-from pytest_qbench.metrics.metrics import Metric, compute_metrics
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.metrics.rescoring import compare_strategies
 from pytest_qbench.models import load_model, parse_spec
 from pytest_qbench.models.replay import ReplayModel

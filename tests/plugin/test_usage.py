@@ -107,7 +107,7 @@ def test_a_run_that_only_collects_imports_no_statistics(project: pytest.Pytester
         """
         import sys
         def pytest_unconfigure():
-            print("heavy:", *sorted({"torch", "scipy", "pytest_qbench.report.page"} & set(sys.modules)))
+            print("heavy:", *sorted({"torch", "scipy", "numpy", "pytest_qbench.report.page"} & set(sys.modules)))
         """
     )
     result = project.runpytest_subprocess(*SMALL, "--collect-only", "-q")

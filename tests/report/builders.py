@@ -11,7 +11,8 @@ from typing import Any
 from pytest_qbench.baseline.snapshot import SNAPSHOT
 from pytest_qbench.gates.flips import flips
 from pytest_qbench.items import Item
-from pytest_qbench.metrics.metrics import Metric, compute_metrics
+from pytest_qbench.metrics.compute import compute_metrics
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.records import RECORDS, Record
 from pytest_qbench.runs.items_file import NamedImage, write_items
 from pytest_qbench.runs.summary import SUMMARY

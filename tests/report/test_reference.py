@@ -12,7 +12,7 @@ import yaml
 
 from pytest_qbench.data.published import DATABASES
 from pytest_qbench.metrics.fingerprint import Fingerprint, fingerprint
-from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.metrics.results import ItemCounts
 from pytest_qbench.prompt_sets.read import packaged_set
 from pytest_qbench.report import published_rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_qbench.gates.evaluate import GateResult
-from pytest_qbench.metrics.metrics import Metric
+from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.session.gating import Gating
 from pytest_qbench.session.settings import Settings, read_settings
 

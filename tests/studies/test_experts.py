@@ -14,7 +14,7 @@ from pytest_qbench.cli import main
 from pytest_qbench.errors import ItemError, UsageError
 from pytest_qbench.items import DIMENSIONS, Item
 from pytest_qbench.judges.lexicon import LexiconJudge
-from pytest_qbench.metrics.metrics import mean_metric
+from pytest_qbench.metrics.compute import mean_metric
 from pytest_qbench.records import Record
 from pytest_qbench.studies.experts import (
     agreement,

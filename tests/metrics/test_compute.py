@@ -10,7 +10,7 @@ from scipy import stats as scipy_stats
 from statsmodels.stats.proportion import proportion_confint
 
 from pytest_qbench.items import Item
-from pytest_qbench.metrics.metrics import compute_metrics
+from pytest_qbench.metrics.compute import compute_metrics
 from pytest_qbench.metrics.specs import judged_mean
 from pytest_qbench.records import Record
 from tests.builders import answered, judged, picture, question, results, scored, text
