@@ -210,10 +210,15 @@ class Row:
 
 
 def write(folder: Path, items: int) -> Path:
-    """Write the questions, their images and the files of all harnesses into a folder."""
+    """Write the questions, an image file for each, and the files of all harnesses into a folder."""
     write_questions(folder / "data", (320, 240), items)
-    rows = json.loads((folder / "data" / "llvisionqa" / "llvisionqa_dev.json").read_text())
+    questions = folder / "data" / "llvisionqa" / "llvisionqa_dev.json"
+    rows = json.loads(questions.read_text())
     images = folder / "data" / "llvisionqa" / "images"
+    for i, row in enumerate(rows):
+        (images / f"of-{i}.jpg").hardlink_to(images / row["img_path"])
+        row["img_path"] = f"of-{i}.jpg"
+    questions.write_text(json.dumps(rows))
     own = [{"id": str(i), "question": row["question"], "choices": row["candidates"], "target": "A",
             "image": str(images / row["img_path"])} for i, row in enumerate(rows)]  # fmt: skip
     (folder / "items.json").write_text(json.dumps(own))

@@ -24,6 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     from pytest_qbench.data.listing import HEADER, listing
     from pytest_qbench.data.load import EXPECTED, unread
     from pytest_qbench.errors import UsageError
+    from pytest_qbench.report.labels import plural
     from pytest_qbench.report.text_table import aligned
 
     if arguments.check and arguments.data is None:
@@ -41,6 +42,12 @@ def run(arguments: argparse.Namespace) -> int:
     faults = [fault for row in found if arguments.check for fault in row.image_faults()]
     for fault in faults:
         show(fault)
+    unread_datasets = sum(not row.readable for row in found)
     if arguments.check:
-        show(f"{len(faults)} images are missing or damaged" if faults else "every image can be decoded")
-    return int(not found or bool(faults) or any(not row.readable for row in found))
+        text = f"{len(faults)} images are missing or damaged" if faults else "every image can be decoded"
+        show(
+            f"{text}; not checked: {plural(unread_datasets, 'dataset')} that cannot be read"
+            if unread_datasets
+            else text
+        )
+    return int(not found or bool(faults) or bool(unread_datasets))

@@ -94,6 +94,10 @@ def _tables(arguments: argparse.Namespace, discordances: Sequence[float], target
             for drop in drops
         ]
         lines += aligned([["items with which a drop turns red", *head], *rows])
+        if min(discordances) < max(drops):
+            lines.append(
+                "  a drop changes at least as many answers: where fewer are discordant, the drop itself counts"
+            )
     if arguments.items or not arguments.drop:
         sizes = [arguments.items] if arguments.items else SIZES
         found = [[detectable_drop(size, share, margin, target) for share in discordances] for size in sizes]

@@ -75,7 +75,7 @@ def _deciding_items(row: Metric, lower: float, upper: float) -> int | None:
     return items if row.n < items < MOST_ITEMS else None
 
 
-MOST_ITEMS = 10_000_000  # a larger number of items would be no useful advice
+MOST_ITEMS = 100_000  # more than all published items together: no useful advice
 
 
 def amount(name: str, value: float) -> str:

@@ -88,13 +88,14 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
     from pytest_qbench.plugin.collection import written_gates
     from pytest_qbench.plugin.early_stop import stop_lines
     from pytest_qbench.plugin.nodes import ItemNode
-    from pytest_qbench.plugin.terminal import baseline_lines, plan
+    from pytest_qbench.plugin.terminal import baseline_lines, header, plan
     from pytest_qbench.plugin.watchers import full_run_lines
 
     request = run.request
     found = [d.meaning for d in request.datasets if d.meaning and d.task in request.tasks]
     has_item_nodes = any(isinstance(item, ItemNode) for item in items)
     return [
+        *(header(run) if request.settings.model is None else ()),  # a fixture's model is known only now
         *(f"qbench: {meaning}" for meaning in found), *full_run_lines(config, has_item_nodes=has_item_nodes),
         *baseline_lines(run), plan(run, written_gates(config)), *stop_lines(run),
     ]  # fmt: skip

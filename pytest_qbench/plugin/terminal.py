@@ -29,7 +29,8 @@ def header(run: Run) -> list[str]:
     blind = ", blind (grey images)" if settings.blind else ""
     order = f", options {settings.option_order}" if settings.option_order else ""
     ray = f", ray {settings.ray}" if settings.ray else ""
-    lines = [f"qbench: model {settings.model}, data {data}{blind}{order}{ray}"]
+    model = settings.model or "of the fixture qbench_model"
+    lines = [f"qbench: model {model}, data {data}{blind}{order}{ray}"]
     if run.recorder.role.is_controller:
         lines += baseline_lines(run)
     return [printable(line) for line in lines]

@@ -27,7 +27,7 @@ from pytest_qbench.report.text_table import aligned
 from pytest_qbench.runs.summary_parts import Flip
 from pytest_qbench.stats.resampling import Undefined
 
-HEAD = ["metric", "dataset", "slice", "A", "B", "change", "95 % interval", "p", "verdict"]
+HEAD = ["metric", "dataset", "slice", "A", "B", "change", "90 % interval", "p", "verdict"]
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ def compare(
     """
     old = old if isinstance(old, MissingBaseline) else align(old, new.expected)
     gates = _judge(new, old, margins, limits)
-    verdicts = {(m.name, m.dataset, m.slice): m.verdict for gate in gates for m in gate.rows}
+    judged = {(m.name, m.dataset, m.slice): m for gate in gates for m in gate.rows}
     comparable = _comparable_places(new, old)
-    rows = [HEAD, *(_row(m, new, old, comparable, verdicts, limits.seed) for m in new.metrics if m.name in METRICS)]
+    rows = [HEAD, *(_row(m, new, old, comparable, judged, limits.seed) for m in new.metrics if m.name in METRICS)]
     lines = aligned(rows, left=3)
     smoothed = {m.name for gate in gates for m in gate.rows if (m.test or "").startswith("smoothed")}
     lines += [
@@ -147,9 +147,10 @@ def _row(
     new: Results,
     old: Baseline | MissingBaseline,
     comparable: Container[tuple[str, str]],
-    verdicts: Mapping[tuple[str, str | None, str | None], str | None],
+    judged: Mapping[tuple[str, str | None, str | None], Metric],
     seed: int,
 ) -> list[str]:
+    """Return the cells of a metric. The interval leaves alpha in each tail, as those of the gates."""
     cells = [
         m.name,
         m.dataset or mean_label(m.datasets),
@@ -157,11 +158,15 @@ def _row(
         "-",
         "undefined" if m.value is None else f"{m.value:.4f}",
     ]
-    verdict = verdicts.get((m.name, m.dataset, m.slice)) or ""
+    row = judged.get((m.name, m.dataset, m.slice))
+    verdict = (row.verdict if row else None) or ""
     if m.dataset is None and m.value is not None and isinstance(old, Baseline) and not new.is_narrowed:
         before = old.value(m.name, None, None)  # for other datasets than now, the gates are invalid
         change = "-" if before is None else f"{m.value - before:+.4f}"
-        return [*cells[:3], "-" if before is None else f"{before:.4f}", cells[4], change, "", "", ""]
+        cells[3] = "-" if before is None else f"{before:.4f}"
+        if row is None or row.delta_ci is None or row.p_value is None:
+            return [*cells, change, "", "", verdict]
+        return [*cells, change, _interval(*row.delta_ci), f"{row.p_value:.2g}", verdict]
     if (
         m.dataset is None
         or m.value is None
@@ -173,13 +178,17 @@ def _row(
         return [*cells, "not comparable", "", "", verdict]
     comparison = Comparison(m.name, m.dataset, m.slice, new, old)
     try:
-        paired = comparison.paired(ALPHA / 2, seed)
+        paired = comparison.paired(ALPHA, seed)
         value = comparison.old_value
     except (InvalidError, Undefined):
         return [*cells, "not comparable", "", "", verdict]
     cells[3] = "undefined" if value is None else f"{value:.4f}"
-    interval = f"[{paired.lower:+.4f}, {paired.upper:+.4f}]"
+    interval = _interval(paired.lower, paired.upper)
     return [*cells, f"{paired.delta:+.4f}", interval, f"{paired.p_value:.2g}", verdict]
+
+
+def _interval(lower: float, upper: float) -> str:
+    return f"[{lower:+.4f}, {upper:+.4f}]"
 
 
 def _flips(gate: str, way: str, found: Sequence[Flip], count: int, most: int) -> list[str]:

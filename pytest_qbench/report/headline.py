@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pytest_qbench.gates.reasons import explain_inconclusive, explain_loss
+from pytest_qbench.gates.reasons import amount, explain_inconclusive, explain_loss
 from pytest_qbench.metrics.metric import ALPHA, Metric
 from pytest_qbench.report.finished_run import FinishedRun
 from pytest_qbench.report.labels import (
@@ -225,6 +225,8 @@ def next_step(run: FinishedRun) -> list[str]:
     if word == "NOT MEASURED":
         return ["run the whole suite, narrow it with --qbench-tasks, or measure only with --qbench-no-gates"]
     failed = {gate.verdict for gate in run.gates if gate.outcome == "fail"}
+    if "regressed" in failed and all(gate.word == "out of bounds" for gate in run.gates if gate.verdict == "regressed"):
+        return ["a value outside the bounds of the suite: read the wrong items, or change the bound on purpose"]
     if "regressed" in failed:
         return [
             "a real drop: read what was lost, by slice; then reject the model, or accept the drop in a commit of its "
@@ -239,6 +241,36 @@ def next_step(run: FinishedRun) -> list[str]:
             "drift above the noise floor: the model changed, by an amount that this data cannot bound; look at the "
             "flips, run the full data, or widen the margin on purpose; --qbench-strict refuses such a release"
         ]
-    if run.summary.drifts:
-        return ["drift within the noise floor: likely the same model; ship it, or run more items to prove it"]
-    return ["no drift was judged: look at the flips, and run more items or widen the margin on purpose"]
+    if not _has_judged_drift(run):
+        return ["no drift was judged: look at the flips, and run more items or widen the margin on purpose"]
+    if (wide := _widest_bound(run)) is not None:
+        return [
+            f"drift within the noise floor: likely the same model, but this data alone cannot exclude that {wide} were "
+            "lost; run more items before you ship it"
+        ]
+    return ["drift within the noise floor: likely the same model; ship it, or run more items to prove it"]
+
+
+def _has_judged_drift(run: FinishedRun) -> bool:
+    """Return whether a drift was compared with a noise floor; a baseline may store none."""
+    rows = {(m.name, m.dataset): m for m in run.metrics if m.slice is None}
+    return any(rows[one.name, one.dataset].baseline is not None for one in run.summary.drifts)
+
+
+_WIDE = 3.0  # times the margin: an interval that reaches further says little
+
+
+def _widest_bound(run: FinishedRun) -> str | None:
+    """Return the largest drop that the rows of open gates allow, where it is `_WIDE` margins or more."""
+    bounds = [
+        (-row.delta_ci[0] / row.margin, row)
+        for gate in run.gates
+        if gate.verdict == "inconclusive"
+        for row in gate.rows
+        if row.verdict == "inconclusive" and row.delta_ci is not None and row.margin
+    ]
+    times, row = max(bounds, key=lambda bound: bound[0], default=(0.0, None))
+    if row is None or times < _WIDE:
+        return None
+    assert row.delta_ci is not None
+    return f"{amount(row.name, -row.delta_ci[0])} of {short_name(row.name)}"

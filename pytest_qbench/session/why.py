@@ -28,7 +28,9 @@ def has_regressed(run: Run) -> bool:
 def why_hints(run: Run, results: Results, folder: Path) -> list[str]:
     """Return lines for the terminal. With --qbench-why, explain a regressed run and write `why.json` first."""
     if not has_regressed(run):
-        return []
+        is_open = any(gate.verdict == "inconclusive" for gate in run.gating.results)
+        asked = run.request.settings.why and is_open
+        return ["why: not explained: no gate regressed; `qbench why A B` explains any two runs"] if asked else []
     if not run.request.settings.why:
         return [f"why: {why_command(run, folder)}, or run again with --qbench-why"]
     try:

@@ -57,6 +57,10 @@ def test_a_drop_is_reported_with_numbers_and_items(tmp_path: Path, compare) -> N
     assert accuracy[2:5] == ["0.9975", "0.9500", "-0.0475"]
     assert float(accuracy[-2]) == pytest.approx((binom.sf(19, 21, 0.5) + binom.sf(20, 21, 0.5)) / 2, rel=0.1)
     assert accuracy[-1] == "regressed"
+    header = next(r for r in rows if r[:2] == ["metric", "dataset"])
+    assert header[6:9] == ["90", "%", "interval"]  # the level of the gates
+    _lower, upper = (100 * float(text.strip("[],")) for text in accuracy[5:7])
+    assert f"at least {-upper:.1f}" in out
     srcc = next(r for r in rows if r[:2] == ["assessment.srcc", "mini_a"])
     scores = [(200 - i if i < 200 else i) for i in range(N)]
     assert float(srcc[3]) == pytest.approx(spearmanr(scores, range(N)).statistic, abs=1e-4)

@@ -31,7 +31,11 @@ def test_every_missing_or_damaged_image_is_named(tmp_path: Path, capsys: pytest.
     for i in (1, 2, 3, 4):
         Image.new("RGB", (64, 64), (i, 9, 9)).save(folder / f"{i}.png")
     assert main(["datasets", f"--data={tmp_path}", "--check"]) == 0
-    assert "every image can be decoded" in capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines()[-1] == "every image can be decoded"
+    (tmp_path / "iqa" / "broken.json").write_text("[{]")
+    assert main(["datasets", f"--data={tmp_path}", "--check"]) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "every image can be decoded; not checked: 1 dataset that cannot be read"
 
 
 def test_the_check_needs_a_folder(capsys: pytest.CaptureFixture[str]) -> None:

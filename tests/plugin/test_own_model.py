@@ -37,6 +37,13 @@ def test_a_model_that_cannot_be_set_up_is_told_once(project: pytest.Pytester) ->
     assert len(result.outlines) < 40  # one traceback, of the project's own frames
 
 
+def test_the_header_names_the_fixture(project: pytest.Pytester) -> None:
+    project.makeconftest(FIXTURE.format("return load_model(parse_spec('random:1'), {})"))
+    result = project.runpytest_subprocess("-p", "no:cacheprovider", "--qbench-limit=2", "--qbench-no-gates")
+    result.stdout.fnmatch_lines(["qbench: model of the fixture qbench_model, data mini *"])
+    assert sum("qbench: model" in line for line in result.outlines) == 1
+
+
 def test_the_named_and_the_measured_model_are_the_same(project: pytest.Pytester) -> None:
     result = run(project, "return load_model(parse_spec('random:1'), {})", "--qbench-model=random:0")
     assert_usage(result, "--qbench-model=random:0 names random-0, but the fixture qbench_model returned random-1")
