@@ -11,16 +11,15 @@ import openai
 LARGEST = 16 << 20
 """Maximum bytes of a reply. A prompt with the log-probability of each token takes less than one MiB."""
 
-
-#: The HTTP library of the OpenAI client: httpx2 since version 3 of the client, httpx before.
-_http: Any = import_module(openai.DefaultAsyncHttpxClient.__mro__[1].__module__.partition(".")[0])
+HTTP: Any = import_module(openai.DefaultAsyncHttpxClient.__mro__[1].__module__.partition(".")[0])
+"""The HTTP library of the OpenAI client: httpx2 since version 3 of the client, httpx before."""
 
 
 class TooLargeError(Exception):
     """The body of a response is too large, or compressed."""
 
 
-class _LimitedStream(_http.AsyncByteStream):  # type: ignore[misc]
+class _LimitedStream(HTTP.AsyncByteStream):  # type: ignore[misc]
     def __init__(self, stream: Any) -> None:
         self._stream = stream
 

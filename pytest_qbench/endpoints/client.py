@@ -25,6 +25,7 @@ from pytest_qbench.endpoints.completion import (
 )
 from pytest_qbench.endpoints.key import Key
 from pytest_qbench.endpoints.latencies import Latencies, latency_kind
+from pytest_qbench.endpoints.request_body import stream_large_body
 from pytest_qbench.endpoints.retry import backoff, is_transient, limit_reset, retry_after
 from pytest_qbench.endpoints.slots import Slots
 from pytest_qbench.endpoints.usage import Usage
@@ -247,7 +248,7 @@ class Client:
                 http_client=openai.DefaultAioHttpClient(
                     follow_redirects=False,
                     headers={"Accept-Encoding": "identity"},
-                    event_hooks={"response": [limit_body]},
+                    event_hooks={"request": [stream_large_body], "response": [limit_body]},
                 ),
             )
         return self._http

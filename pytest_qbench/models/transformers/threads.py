@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 
-SPINS = 10_000
-"""Rounds of a waiting thread before it sleeps: a fraction of a millisecond, longer than the pauses within a model."""
+SPINS = 300
+"""Rounds of a waiting thread before it sleeps: some microseconds (`benchmarks/neighbour.py`)."""
 _OF_USER = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 
 
