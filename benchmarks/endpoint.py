@@ -43,7 +43,10 @@ def serve(port_file: str, least: float, most: float) -> None:
         n = int(data[found + 4 :].lstrip()[:1]) if found > 0 else 1
         text = "A"
         if b"Score: N" in data:
-            said = json.loads(data)["messages"][0]["content"]
+            messages = json.loads(data)["messages"]
+            said = "".join(
+                text if isinstance(text, str) else text[0]["text"] for text in (m["content"] for m in messages)
+            )
             golden, reply = (
                 said.partition(mark)[2].partition(">>>")[0].strip(" \n<") for mark in ("Reference:", "judge:")
             )

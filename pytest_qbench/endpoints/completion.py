@@ -65,6 +65,9 @@ def _scrubbed(data: Any, key: Key) -> Any:
     return data
 
 
+_REASONING = ("reasoning_content", "reasoning")  # where servers put what a model thinks before its answer
+
+
 def parse_completion(data: Any) -> Completion:
     """Return the completion in `data`. Raises `MalformedError` or `RefusedError`.
 
@@ -111,6 +114,8 @@ def _choice(data: Any) -> Choice:
         content = "".join(map(str, texts)) if texts and None not in texts else None
     cut = is_cut(data.get("finish_reason"))
     if not isinstance(content, str):
+        if not cut and any(message.get(name) for name in _REASONING):  # asked again, it would reason again
+            raise RefusedError("the reply has reasoning but no answer")
         if not cut:
             raise MalformedError("a message has no text")
         content = ""

@@ -233,6 +233,14 @@ def test_a_refusal_is_an_error() -> None:
     assert "refused" in str(error)
 
 
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_reasoning_without_an_answer_is_an_error_and_not_requested_again(name: str) -> None:
+    reply = {"choices": [{"finish_reason": "stop", "message": {"content": None, name: "It is blurred, so"}}]}
+    (error,), server, _ = ask(lambda body, attempt: reply)
+    assert "reasoning but no answer" in str(error)
+    assert len(server.bodies) == 1
+
+
 def test_with_thirty_percent_failures_each_request_gets_one_reply() -> None:
     kinds = list(FIRST_FAILS.values())
 
