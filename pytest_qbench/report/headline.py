@@ -245,8 +245,8 @@ def next_step(run: FinishedRun) -> list[str]:
         return ["no drift was judged: look at the flips, and run more items or widen the margin on purpose"]
     if (wide := _widest_bound(run)) is not None:
         return [
-            f"drift within the noise floor: likely the same model, but this data alone cannot exclude that {wide} were "
-            "lost; run more items before you ship it"
+            f"drift within the noise floor: likely the same model, but this data alone cannot exclude a drop of {wide}; "
+            "run more items before you ship it"
         ]
     return ["drift within the noise floor: likely the same model; ship it, or run more items to prove it"]
 
@@ -257,7 +257,7 @@ def _has_judged_drift(run: FinishedRun) -> bool:
     return any(rows[one.name, one.dataset].baseline is not None for one in run.summary.drifts)
 
 
-_WIDE = 3.0  # times the margin: an interval that reaches further says little
+_WIDE = 5.0  # times the margin: an interval that reaches further says little
 
 
 def _widest_bound(run: FinishedRun) -> str | None:
@@ -273,4 +273,4 @@ def _widest_bound(run: FinishedRun) -> str | None:
     if row is None or times < _WIDE:
         return None
     assert row.delta_ci is not None
-    return f"{amount(row.name, -row.delta_ci[0])} of {short_name(row.name)}"
+    return f"{amount(row.name, -row.delta_ci[0])} in {short_name(row.name)}"
