@@ -245,8 +245,8 @@ def next_step(run: FinishedRun) -> list[str]:
         return ["no drift was judged: look at the flips, and run more items or widen the margin on purpose"]
     if (wide := _widest_bound(run)) is not None:
         return [
-            f"drift within the noise floor: likely the same model, but this data alone cannot exclude a drop of {wide}; "
-            "run more items before you ship it"
+            "drift within the noise floor: likely the same model, but this data alone cannot exclude a drop of "
+            f"{wide}; run more items before you ship it"
         ]
     return ["drift within the noise floor: likely the same model; ship it, or run more items to prove it"]
 
