@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -96,7 +97,9 @@ class Row:
                 number = math.nan
             if math.isfinite(number):
                 return number
-        raise self.error(f"{key} {short_repr(value)} is not a finite number", "correct it or remove the entry")
+        has_comma = isinstance(value, str) and re.fullmatch(r"\s*[-+]?\d+,\d+\s*", value) is not None
+        remedy = "write a point instead of the comma" if has_comma else "correct it or remove the entry"
+        raise self.error(f"{key} {short_repr(value)} is not a finite number", remedy)
 
 
 def _one_line(text: str) -> str:

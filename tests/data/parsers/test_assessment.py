@@ -87,7 +87,7 @@ def test_a_score_that_is_not_a_number_is_an_error(tmp_path: Path, score: object,
     error = refusal(mos(tmp_path, [*KONIQ, {"img_path": "3.jpg", "gt_score": score}]))
     assert "iqa/koniq.json: entry 3: gt_score " in error
     assert shown in error
-    assert "is not a finite number; correct it or remove the entry" in error
+    assert "is not a finite number; " in error
 
 
 @pytest.mark.parametrize("record", [{}, {"gt_score": None}, {"gt_score": " "}, {"gt_score": float("nan")}])
@@ -151,6 +151,7 @@ def test_tsv_with_quotes_and_line_breaks(tmp_path: Path) -> None:
         (b"name,mos\n\xff,1\n", "entry 1 (line 2): not UTF-8"),
         ("name,mos\na.jpg,\n", "entry 1 (line 2): no mos"),
         ("name,mos\na.jpg,x\n", "entry 1 (line 2): mos 'x' is not a finite number"),
+        ("name;mos\na.jpg;4,5\n", "mos '4,5' is not a finite number; write a point instead of the comma"),
         ("name,mos\na.jpg,1\n,\n\n , \nb.jpg,\n", "entry 2 (line 6): no mos"),
         ("name,mos\n,1\n", "entry 1 (line 2): no image"),
         ("name,dmos\na.jpg,1\n", "no column with the MOS"),
