@@ -30,15 +30,18 @@ NOT_A_UNIT = re.compile(
 """Libraries, helpers and fixtures of tests that start processes or servers: see the conftests."""
 SIMULATION = re.compile(
     "mostly_passes|rarely_warns|seldom_|false_alarms?|covers|missed_too_often|bootstrap|swap_test|sandwich|statsmodels"
-    "|mean_wealth|smaller_error|sum_over_all_outcomes|tables_of_the_page|less_than_a_kilobyte|official|every_database"
+    "|mean_wealth|smaller_error|sum_over_all_outcomes|tables_of_the_page|less_than_a_kilobyte|official|every_database|81_references"
 )
 """Words in the names of simulations, of tests that enumerate, and of tests on the whole official data."""
+
+EXAMPLES = 5
+"""Maximum number of examples of a property."""
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure() -> None:
     """Try few examples of each property. `make test` tries all."""
-    settings.register_profile("unit", deadline=None, max_examples=5)
+    settings.register_profile("unit", deadline=None, max_examples=EXAMPLES)
     sys.meta_path.insert(0, _Refusing())
 
 
@@ -55,6 +58,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if SIMULATION.search(item.name) or item.get_closest_marker("campaign")]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+    for item in items:
+        # hypothesis has no public way to bound the examples of a test that states their number.
+        if (own := getattr(getattr(item, "obj", None), "_hypothesis_internal_use_settings", None)) is not None:
+            item.obj._hypothesis_internal_use_settings = settings(own, max_examples=min(EXAMPLES, own.max_examples))
 
 
 def pytest_collection_finish() -> None:
