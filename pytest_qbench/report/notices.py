@@ -10,7 +10,7 @@ from pytest_qbench.metrics.direction import reversed_scales
 from pytest_qbench.metrics.prompt_fingerprint import are_changed_by_project
 from pytest_qbench.records import Record, error_kind
 from pytest_qbench.report.finished_run import FinishedRun
-from pytest_qbench.report.labels import shortened_id, value_text
+from pytest_qbench.report.labels import change_text, short_name, shortened_id, value_text
 from pytest_qbench.report.repeats import repeats_lines
 from pytest_qbench.runs.endpoint_usage import EndpointUsage
 from pytest_qbench.runs.summary_parts import RayReport
@@ -43,6 +43,7 @@ def notices(run: FinishedRun) -> list[Notice]:
     lines += [Notice(_usage(role, usage), is_always_shown=True) for role, usage in run.summary.usage.items()]
     if run.summary.ray:
         lines.append(Notice(_ray(run.summary.ray), is_always_shown=True))
+    lines += [Notice(text, is_always_shown=True) for text in _smoothed_changes(run)]
     rows = {(m.name, m.dataset): m for m in run.metrics if m.slice is None}
     for one in run.summary.drifts:
         m = rows[one.name, one.dataset]
@@ -70,6 +71,21 @@ def notices(run: FinishedRun) -> list[Notice]:
         listed = "; ".join(shortened_id(one) for one in differs[:SHOWN])
         lines.append(Notice(f"differs from the baseline: {listed}{rest}"))
     return lines
+
+
+def _smoothed_changes(run: FinishedRun) -> list[str]:
+    """Return a line for each metric whose printed change is not that of the printed values, as it is smoothed."""
+    names = {
+        m.name
+        for gate in run.gates
+        for m in gate.rows
+        if (m.test or "").startswith("smoothed") and None not in (m.value, m.baseline)
+        and change_text(m.name, m.delta) != change_text(m.name, (m.value or 0.0) - (m.baseline or 0.0))
+    }  # fmt: skip
+    return [
+        f"change of {short_name(name)}: smoothed over the likelihoods of the options; not exactly now minus before"
+        for name in sorted(names)
+    ]
 
 
 def error_kinds(run: FinishedRun) -> list[ErrorKind]:

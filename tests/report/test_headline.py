@@ -1,4 +1,4 @@
-"""The next step that a report suggests under its verdict."""
+"""The next step that a report suggests under its verdict, and the notice on a smoothed change."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from pytest_qbench.metrics.metric import Metric
 from pytest_qbench.report.finished_run import FinishedRun, read_finished
 from pytest_qbench.report.headline import next_step
+from pytest_qbench.report.notices import notices
 from pytest_qbench.runs.summary_parts import DriftState
 from tests.report.builders import large, run_folder
 
@@ -49,3 +50,19 @@ def test_it_says_ship_only_where_the_interval_is_narrow_and_the_drift_was_judged
     (wide,) = next_step(is_open(regressed, -0.10, 0.001))
     assert "cannot exclude a drop of 10.0 points in accuracy" in wide
     assert next_step(is_open(regressed, -0.02, None))[0].startswith("no drift was judged")
+
+
+@pytest.mark.parametrize(("test", "delta", "is_told"), [("smoothed accuracy, sign flips", 0.0, True),
+                                                       ("smoothed accuracy, sign flips", -0.03, False),
+                                                       ("sign flips by group", 0.0, False)])  # fmt: skip
+def test_a_change_that_is_not_the_difference_of_its_values_is_explained(
+    regressed: FinishedRun, test: str, delta: float, is_told: bool
+) -> None:
+    (gate,) = regressed.gates
+    rows = tuple(replace(row, test=test, value=0.71, baseline=0.74, delta=delta) for row in gate.rows)
+    run = replace(regressed, summary=replace(regressed.summary, gates=(replace(gate, rows=rows),)))
+    told = [notice.text for notice in notices(run) if "smoothed" in notice.text]
+    assert (
+        told
+        == ["change of accuracy: smoothed over the likelihoods of the options; not exactly now minus before"] * is_told
+    )
