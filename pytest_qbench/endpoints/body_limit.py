@@ -19,7 +19,7 @@ class TooLargeError(Exception):
     """The body of a response is too large, or compressed."""
 
 
-class _LimitedStream(HTTP.AsyncByteStream):  # type: ignore[misc]
+class _LimitedStream(HTTP.AsyncByteStream):  # type: ignore[misc] # found at run time
     def __init__(self, stream: Any) -> None:
         self._stream = stream
 

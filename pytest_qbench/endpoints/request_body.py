@@ -12,7 +12,7 @@ WHOLE = 1 << 20
 _PIECE = 1 << 18
 
 
-class _Pieces(HTTP.AsyncByteStream):  # type: ignore[misc]
+class _Pieces(HTTP.AsyncByteStream):  # type: ignore[misc] # found at run time
     def __init__(self, body: bytes) -> None:
         self._body = body
 

@@ -53,6 +53,11 @@ class Metric:
     against: str | None = None
     delta_alpha: float | None = None
 
+    @property
+    def is_smoothed(self) -> bool:
+        """Whether the change is that of the smoothed accuracy, and not exactly the difference of the two values."""
+        return (self.test or "").startswith("smoothed")
+
     def to_json(self) -> dict[str, Any]:
         """Return plain values. `datasets`, `against` and `delta_alpha` are left out where they are None."""
         optional = ("datasets", "against", "delta_alpha")

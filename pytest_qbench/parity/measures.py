@@ -50,7 +50,7 @@ def _other_text(new: Record, old: Record, words: Sequence[str]) -> float | None:
     return float(new.response.strip() != old.response.strip())
 
 
-def _is_judged_differently(new: Record, old: Record, words: Sequence[str]) -> float | None:
+def _change_of_verdict(new: Record, old: Record, words: Sequence[str]) -> float | None:
     sums = judged_mean(new, "sum"), judged_mean(old, "sum")
     return None if sums[0] is None or sums[1] is None else abs(sums[0] - sums[1])
 
@@ -58,7 +58,7 @@ def _is_judged_differently(new: Record, old: Record, words: Sequence[str]) -> fl
 _TABLE = (
     Measure("perception.drift", "perception", 0.001, 0.05, False, change),
     Measure("perception.flips", "perception", 0.03, 0.1, True, _flipped),
-    Measure("description.moves", "description", 0.18, 0.6, False, _is_judged_differently),
+    Measure("description.moves", "description", 0.18, 0.6, False, _change_of_verdict),
     Measure("description.texts", "description", 0.03, 0.5, True, _other_text),
     Measure("assessment.drift", "assessment", 0.001, 0.05, False, change),
 )

@@ -57,7 +57,7 @@ def compare(
     comparable = _comparable_places(new, old)
     rows = [HEAD, *(_row(m, new, old, comparable, judged, limits.seed) for m in new.metrics if m.name in METRICS)]
     lines = aligned(rows, left=3)
-    smoothed = {m.name for gate in gates for m in gate.rows if (m.test or "").startswith("smoothed")}
+    smoothed = {m.name for gate in gates for m in gate.rows if m.is_smoothed}
     lines += [
         f"change of {name}: that of the accuracy smoothed over the likelihoods of the options, which decides; "
         "it is not exactly B - A"

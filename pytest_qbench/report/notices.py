@@ -79,7 +79,7 @@ def _smoothed_changes(run: FinishedRun) -> list[str]:
         m.name
         for gate in run.gates
         for m in gate.rows
-        if (m.test or "").startswith("smoothed") and None not in (m.value, m.baseline)
+        if m.is_smoothed and None not in (m.value, m.baseline)
         and change_text(m.name, m.delta) != change_text(m.name, (m.value or 0.0) - (m.baseline or 0.0))
     }  # fmt: skip
     return [
