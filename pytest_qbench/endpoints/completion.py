@@ -115,7 +115,9 @@ def _choice(data: Any) -> Choice:
     cut = is_cut(data.get("finish_reason"))
     if not isinstance(content, str):
         if not cut and any(message.get(name) for name in _REASONING):  # asked again, it would reason again
-            raise RefusedError("the reply has reasoning but no answer")
+            raise RefusedError(
+                "the reply has reasoning but no answer; turn the reasoning of the model off at the server"
+            )
         if not cut:
             raise MalformedError("a message has no text")
         content = ""

@@ -1,4 +1,4 @@
-"""Send a large request in pieces, as one photograph of 12 megapixels is."""
+"""Send large requests in pieces. A photograph of 12 megapixels makes a request of some MiB."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class _Pieces(HTTP.AsyncByteStream):  # type: ignore[misc] # found at run time
 
 
 async def stream_large_body(request: Any) -> None:
-    """Turn a body larger than `WHOLE` into a stream of pieces, between which others may send. An httpx request hook.
+    """Turn a body larger than `WHOLE` into a stream of pieces. This is an httpx request hook.
 
-    The length in the header stays.
+    Other requests may send between two pieces. The header keeps the length of the body.
     """
     if len(request.content) > WHOLE:
         request.stream = _Pieces(request.content)

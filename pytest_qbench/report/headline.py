@@ -261,7 +261,7 @@ _WIDE = 5.0  # times the margin: an interval that reaches further says little
 
 
 def _widest_bound(run: FinishedRun) -> str | None:
-    """Return the largest drop that the rows of open gates allow, where it is `_WIDE` margins or more."""
+    """Return the largest drop that the rows of open gates allow; None if it is less than `_WIDE` margins."""
     bounds = [
         (-row.delta_ci[0] / row.margin, row)
         for gate in run.gates
