@@ -125,7 +125,8 @@ class Record:
             raise UsageError(f"{place}: not a record: no JSON object but {short_repr(data)}")
         if data.get("schema") != SCHEMA:
             raise UsageError(f"{place}: schema {data.get('schema')!r} is not {SCHEMA}; written by another version?")
-        fields = {k: v for k, v in data.items() if k != "schema"}
+        fields = dict(data)
+        del fields["schema"]
         share_texts(fields, _TEXTS)
         share_mapping(fields, "slices")
         share_mapping(fields, "logprobs")
@@ -220,7 +221,7 @@ def check_record(record: Record) -> None:
         if not isinstance(value := getattr(record, name), str):
             raise ValueError(f"{name} is {short_repr(value)}, not a text")
     for name in ("split", "response", "choice", "error", "picture", "conditions"):
-        if not isinstance(value := getattr(record, name), str | None):
+        if (value := getattr(record, name)) is not None and not isinstance(value, str):
             raise ValueError(f"{name} is {short_repr(value)}, not a text")
     target = record.target
     if not (target is None or (isinstance(target, str) if record.task == "perception" else _is_finite(target))):
@@ -231,11 +232,14 @@ def check_record(record: Record) -> None:
         raise ValueError(f"finish is {short_repr(record.finish)}, not {CUT!r} or null")
     if record.probability is not None and not (_is_finite(record.probability) and 0 < record.probability <= 1):
         raise ValueError(f"probability is {short_repr(record.probability)}, not above 0 and at most 1")
-    _check_mapping("logprobs", {} if record.logprobs is None else record.logprobs, _is_finite)
-    _check_mapping("tokens", {} if record.tokens is None else record.tokens, _is_count)
+    if record.logprobs is not None:
+        _check_mapping("logprobs", record.logprobs, _is_finite)
+    if record.tokens is not None:
+        _check_mapping("tokens", record.tokens, _is_count)
     if record.tokens is not None and record.tokens.keys() != (record.logprobs or {}).keys():
         raise ValueError("tokens are of other options than logprobs")
-    _check_mapping("judge", {} if record.judge is None else record.judge, _are_votes)
+    if record.judge is not None:
+        _check_mapping("judge", record.judge, _are_votes)
     for name, votes in (record.judge or {}).items():
         if name != "choice" and any(vote is not None and vote > MOST for vote in votes):
             raise ValueError(f"judge of {short_repr(name)} is {short_repr(list(votes))}, not from 0 to {MOST}")
@@ -262,7 +266,7 @@ def _check_mapping(name: str, value: object, fits: Callable[[object], bool]) -> 
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MAX
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _MAX
 
 
 def _is_count(value: object) -> bool:

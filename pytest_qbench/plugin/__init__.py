@@ -82,8 +82,11 @@ def pytest_report_header(config: pytest.Config) -> list[str] | None:
 
 
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
-    """State what the run will do, how quality columns are understood, and what keeps items from the fast path."""
-    if KEY not in config.stash or (run := config.stash[KEY]).usage_error or not run.request.tasks:
+    """State what the run will do, how quality columns are understood, and what keeps items from the fast path.
+
+    A worker's lines would be printed by nobody.
+    """
+    if KEY not in config.stash or is_worker(config) or (run := config.stash[KEY]).usage_error or not run.request.tasks:
         return []
     from pytest_qbench.plugin.collection import written_gates
     from pytest_qbench.plugin.early_stop import stop_lines

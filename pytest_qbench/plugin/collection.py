@@ -217,7 +217,8 @@ def plan_measurement(session: pytest.Session, run: Run) -> None:
     items.sort(key=is_gate)
     if any(isinstance(item, ItemGroup) for item in items):
         session.items = tests = Tests(items)
-        run.recorder.measurer.plan_lazily(tests.chunk)
+        run.recorder.measurer.find_chunk = tests.chunk
+        freeze()  # the items exist as long as the session
         return
     run.gating.collected = [item.nodeid for item in items if is_gate(item)]
     if run.request.tasks and not is_controller(config):
@@ -227,7 +228,7 @@ def plan_measurement(session: pytest.Session, run: Run) -> None:
             # An early stop leaves later chunks out, so nothing of them is measured ahead.
             following = not is_worker(config) and run.early_stop is None
             run.recorder.measurer.plan(nodes, request.chunk_size, request.planned_batch, following=following)
-        freeze()  # the nodes exist as long as the session
+        freeze()  # so do the nodes
 
 
 def open_run_folder(config: pytest.Config, run: Run) -> None:

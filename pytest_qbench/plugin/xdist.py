@@ -1,4 +1,4 @@
-"""Run under xdist: workers get whole chunks, and the controller reports recorded items and runs the gates.
+"""Run under xdist: workers get shares of whole chunks, and the controller reports recorded items and runs the gates.
 
 Imported only with xdist. `xdist_worker` is the other side.
 """
@@ -16,13 +16,14 @@ from xdist.scheduler import LoadScopeScheduling
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.plugin.access import run_of
-from pytest_qbench.plugin.fast_path import RecordedTest, report
+from pytest_qbench.plugin.fast_path import FREEZE_EVERY, RecordedTest, report
 from pytest_qbench.plugin.item_group import expand
 from pytest_qbench.plugin.nodes import node_name
 from pytest_qbench.plugin.progress import flush_manually
 from pytest_qbench.plugin.shared_data import DATASETS, dump_datasets
 from pytest_qbench.plugin.watchers import LISTENS, listens_to_phases, reported_phases
-from pytest_qbench.session.chunks import plan_chunks
+from pytest_qbench.session.chunks import SHARE, plan_shares
+from pytest_qbench.session.gc import freeze
 from pytest_qbench.session.options import in_use
 from pytest_qbench.session.process_role import is_controller
 
@@ -34,29 +35,27 @@ ISOLATION = 12  # additional workers that may die while an item that kills its p
 
 
 class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """Schedules whole chunks. xdist's own class takes O(n) per item and repeats a crashing item for ever."""
+    """Schedules shares of whole chunks. xdist's own class takes O(n) per item and repeats a crashing item for ever."""
 
     def __init__(
         self,
         config: pytest.Config,
         log: Any,
-        size: int,
-        batch: int,
+        plan: Callable[[Sequence[str], int], list[list[int]]],
         report: Callable[[Any, Mapping[int, str]], None],
     ) -> None:
         super().__init__(config, log)
-        self._report = report
-        self.size, self.batch = size, batch
+        self._plan, self._report = plan, report
         self._index: dict[str, int] = {}
         self._scope: dict[str, str] = {}
         self._deaths: Counter[str] = Counter()
 
     def schedule(self) -> None:
-        """Plan the chunks once, over the tests that all workers have collected."""
+        """Plan the shares once, over the tests that all workers have collected."""
         if self.collection is None and self.registered_collections:
             nodeids = next(iter(self.registered_collections.values()))
             self._index = {nodeid: i for i, nodeid in enumerate(nodeids)}
-            for number, positions in enumerate(plan_chunks(nodeids, self.size, self.batch)):
+            for number, positions in enumerate(self._plan(nodeids, self.numnodes)):
                 self._scope.update((nodeids[i], str(number)) for i in positions)
         super().schedule()
 
@@ -69,7 +68,7 @@ class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
         node.send_runtest_some([self._index[nodeid] for nodeid, done in unit.items() if not done])
 
     def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
-        """Remove a chunk once it is finished, so that only chunks in flight count as pending."""
+        """Remove a share once it is finished, so that only shares in flight count as pending."""
         nodeid = self.registered_collections[node][item_index]
         self.assigned_work[node][self._scope[nodeid]][nodeid] = True
         self._finish_units(node)
@@ -94,7 +93,7 @@ class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
     def remove_pending_tests_from_node(self, node: Any, indices: Sequence[int]) -> None:
         """Report the tests that a worker leaves to the controller, since their records exist.
 
-        The worker gets its next chunk first, so that it does not wait for these reports.
+        The worker gets its next share first, so that it does not wait for these reports.
         """
         nodeids = [self.registered_collections[node][index] for index in indices]
         for nodeid in nodeids:
@@ -155,7 +154,7 @@ def _parameter(nodeid: str) -> str:
 
 
 class XdistController:
-    """Hooks of the controller: it distributes chunks, takes over the workers' output and runs the gates."""
+    """Hooks of the controller: it distributes shares, takes over the workers' output and runs the gates."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
@@ -163,6 +162,7 @@ class XdistController:
         self.scheduler: ChunkScheduling | None = None
         self._functions: dict[str, tuple[Task, tuple[str, int | None, str]]] = {}
         self._ids: dict[Task, dict[str, str]] = {}
+        self._reported = 0  # items since the last call of `freeze`
         self._expanded: dict[tuple[str, ...], list[str]] = {}  # of the last worker, as workers collect the same
         self.is_in_use = in_use(config)
         if self.is_in_use and config.option.maxworkerrestart is None and config.option.numprocesses:
@@ -202,14 +202,18 @@ class XdistController:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> ChunkScheduling | None:
-        """Return the scheduler of chunks if Q-Bench is in use and the user names no other distribution."""
+        """Return the scheduler of shares if Q-Bench is in use and the user names no other distribution."""
         if not self.is_in_use or config.getvalue("dist") != "load":
             return None
         request = run_of(config).request
+
+        def plan(nodeids: Sequence[str], workers: int) -> list[list[int]]:
+            # An early stop leaves out the items of queued shares, so these are short.
+            chunks = 1 if request.settings.early_stop else SHARE
+            return plan_shares(nodeids, request.chunk_size, request.planned_batch, workers=workers, chunks=chunks)
+
         try:
-            self.scheduler = ChunkScheduling(
-                config, log, request.chunk_size, request.planned_batch, self.report_recorded
-            )
+            self.scheduler = ChunkScheduling(config, log, plan, self.report_recorded)
         except UsageError as e:  # in the project's configuration; the command line has been checked before
             raise pytest.UsageError(str(e)) from e
         return self.scheduler
@@ -236,6 +240,10 @@ class XdistController:
     def report_recorded(self, node: Any, tests: Mapping[int, str]) -> None:
         """Report tests of recorded items as their worker would have: by index, their node ids."""
         recorder, began = run_of(self.config).recorder, time.time()
+        self._reported += len(tests)
+        if self._reported >= FREEZE_EVERY:
+            freeze()
+            self._reported = 0
         phases = reported_phases(self.config)
         attributes = {"node": node, "worker_id": node.gateway.id, "testrun_uid": node.workerinput["testrunuid"]}
         with flush_manually(self.config.pluginmanager.getplugin("terminalreporter")):

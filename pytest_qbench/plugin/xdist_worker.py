@@ -1,24 +1,28 @@
 """Under xdist, leave the reports of recorded items to the controller: one message per chunk instead of four per item.
 
-A worker runs the first test of a chunk, which measures the chunk. It then takes the tests that follow in its queue, as
-long as they can be reported from their records, out of the queue. xdist's own message for this, which
-`--dist worksteal` uses, names them to the controller's scheduler. The controller reports them from the run folder.
+A worker runs the first test of a chunk, which measures the chunk and, for a short time, the chunks queued after it. It
+then takes the tests that follow in its queue, as long as they can be reported from their records, out of the queue.
+xdist's own message for this, which `--dist worksteal` uses, names them to the controller's scheduler. The controller
+reports them from the run folder.
 """
 
 from __future__ import annotations
 
-from itertools import takewhile
+from collections.abc import Iterable, Iterator
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_qbench.plugin.fast_path import take_recorded
-from pytest_qbench.plugin.item_group import ItemGroup, Tests
+from pytest_qbench.plugin.item_group import ItemGroup, Tests, item_id
 from pytest_qbench.plugin.nodes import ItemNode
 from pytest_qbench.plugin.watchers import hears_reports
 
 if TYPE_CHECKING:
+    from pytest_qbench.items import Item
     from pytest_qbench.plugin.nodes import Suite
+    from pytest_qbench.session.chunk_measurer import Chunk
     from pytest_qbench.session.run import Run
 
 
@@ -30,6 +34,8 @@ class ReportHandover:
         plugins = session.config.pluginmanager.get_plugins()
         self.worker: Any = next(plugin for plugin in plugins if type(plugin).__name__ == "WorkerInteractor")
         self.reported: str | None = None
+        self._queued_at: int | None = None  # index of the test that ran when `_queued` was made
+        self._queued: list[Chunk] = []
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -50,13 +56,47 @@ class ReportHandover:
             if taken:
                 self.worker.steal(taken)
 
+    def queued_after(self, chunk: Chunk) -> Iterable[Chunk]:
+        """Return the chunks of the running test's function that are in this worker's queue after `chunk`."""
+        if self.worker.item_index != self._queued_at:
+            self._queued_at = self.worker.item_index
+            self._queued = list(self._chunks_in_queue())
+        place = next((i for i, one in enumerate(self._queued) if one.nodeids == chunk.nodeids), len(self._queued))
+        return islice(self._queued, place + 1, None)
+
+    def _chunks_in_queue(self) -> Iterator[Chunk]:
+        """Yield the running test's chunk, and those of the same function in the queue."""
+        items, find_chunk = self.session.items, self.run.recorder.measurer.find_chunk
+        running = items[self.worker.item_index]
+        if not isinstance(running, ItemNode) or not running.suite.takes_fast_path:
+            return
+        with self.worker.torun.lock() as queue:
+            indices = [self.worker.item_index, self.worker.nextitem_index, *queue]
+        nodeids: frozenset[str] = frozenset()
+        for index in takewhile(lambda index: isinstance(index, int), indices):
+            if (test := self._test_of(index, running.suite)) is None:
+                return
+            if test[0] not in nodeids:
+                yield (chunk := find_chunk(*test))
+                nodeids = frozenset(chunk.nodeids)
+
     def _take(self, index: int, suite: Suite) -> bool:
         """Take the record of a test, and return whether it has one and is of this suite function."""
-        items = self.session.items
-        node, position = items.locate(index) if isinstance(items, Tests) else (items[index], 0)
+        node, position = self._locate(index)
         if getattr(node, "suite", None) is not suite:
             return False
         return (node.take(position) if isinstance(node, ItemGroup) else take_recorded(self.run, node)) is not None
+
+    def _test_of(self, index: int, suite: Suite) -> tuple[str, Item] | None:
+        """Return the node id and the item of a test of this suite function, None for other tests."""
+        node, position = self._locate(index)
+        if isinstance(node, ItemGroup) and node.suite is suite:
+            return item_id(suite.function_id, node.items[position]), node.items[position]
+        return (node.nodeid, node.bench) if isinstance(node, ItemNode) and node.suite is suite else None
+
+    def _locate(self, index: int) -> tuple[pytest.Item, int]:
+        items = self.session.items
+        return items.locate(index) if isinstance(items, Tests) else (items[index], 0)
 
 
 def hand_over_reports(run: Run, session: pytest.Session) -> None:
@@ -68,4 +108,6 @@ def hand_over_reports(run: Run, session: pytest.Session) -> None:
     if run.early_stop is not None:
         return
     if config.workerinput["qbench_dist"] == "load" and not hears_reports(config):  # type: ignore[attr-defined]
-        config.pluginmanager.register(ReportHandover(run, session), "qbench-handover")
+        handover = ReportHandover(run, session)
+        run.recorder.measurer.queued_after = handover.queued_after
+        config.pluginmanager.register(handover, "qbench-handover")

@@ -6,7 +6,6 @@ measured when its process died. If this happens once, the machine may be the cau
 
 from __future__ import annotations
 
-import json
 import os
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +14,7 @@ from typing import Any
 
 from pytest_qbench.errors import UsageError
 from pytest_qbench.items import Item
-from pytest_qbench.records import SCHEMA, Key
+from pytest_qbench.records import SCHEMA, Key, encode
 from pytest_qbench.runs.append_log import AppendLog
 from pytest_qbench.runs.made_with import MadeWith
 from pytest_qbench.untrusted.parsing import parse_json
@@ -49,14 +48,18 @@ class Journal:
 
     def begin(self, items: Sequence[Item]) -> None:
         """Write a batch before it is measured. Raises `OSError`."""
-        self._write({"process": self._process, "batch": [(item.task, item.id) for item in items]})
+        self._write_batch([(item.task, item.id) for item in items])
 
     def end(self) -> None:
         """Write that this process has no current batch. Raises `OSError`."""
-        self._write({"process": self._process, "batch": []})
+        self._write_batch([])
 
-    def _write(self, entry: Mapping[str, Any]) -> None:
-        self._lines.append(json.dumps(entry, ensure_ascii=False) + "\n")
+    def _write_batch(self, batch: list[Key]) -> None:
+        self._write({"process": self._process, "batch": batch}, known=True)
+        self._at[self._process] = batch
+
+    def _write(self, entry: Mapping[str, Any], *, known: bool = False) -> None:
+        self._lines.append(encode(entry) + "\n", known=known)
 
     def refresh(self) -> None:
         """Read the new lines. Raises `UsageError` if the file is not a journal of this version."""

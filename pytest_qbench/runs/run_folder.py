@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -201,12 +200,6 @@ def _record(line: bytes, place: str) -> Record:
         data = parse_json(line)
     except ValueError as e:
         raise UsageError(f"{place}: not JSON: {e}") from e
-    if isinstance(data, dict):
-        for name in ("task", "dataset", "split", "status"):  # few distinct texts, repeated in every record
-            if isinstance(value := data.get(name), str):
-                data[name] = sys.intern(value)
-        if data.get("group") == data.get("item"):
-            data["group"] = data.get("item")
     return Record.from_dict(data, place)
 
 

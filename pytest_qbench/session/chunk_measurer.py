@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from pytest_qbench.items import Item
     from pytest_qbench.runs.run_folder import RunFolder
 
+SHORT = 0.25
+"""Seconds within which further chunks are measured before the first is reported: that test takes all three phases."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -26,6 +30,11 @@ class Chunk:
 
     nodeids: tuple[str, ...]
     items: tuple[Item, ...]
+
+    @property
+    def function(self) -> str:
+        """The node id of the suite function."""
+        return self.nodeids[0].partition("[")[0]
 
     def pairs(self) -> Iterable[tuple[str, Item]]:
         """Return each node id with its item."""
@@ -46,6 +55,9 @@ class Measurer:
     - `is_verified` returns whether this process may use earlier records: after the model is loaded and was compared
       with the model of these records.
     - `conditions` returns the conditions hash of a task.
+
+    `find_chunk` returns the chunk of a test and its item. `queued_after` returns the chunks that this process measures
+    after a given one. Workers of xdist replace both.
     """
 
     def __init__(
@@ -58,7 +70,8 @@ class Measurer:
         self._folder, self._known, self._is_verified, self._conditions = folder, known, is_verified, conditions
         self._pictures, self._sees = PictureHashes(), False
         self._chunk_of: dict[str, Chunk] = {}
-        self._find_chunk: Callable[[str, Item], Chunk] = lambda nodeid, item: self._chunk_of[nodeid]
+        self.find_chunk: Callable[[str, Item], Chunk] = lambda nodeid, item: self._chunk_of[nodeid]
+        self.queued_after: Callable[[Chunk], Iterable[Chunk]] = self._planned_after
         self._in_order: list[Chunk] = []  # the chunks in the order in which this process measures them
         self._place: dict[str, int] = {}  # position of a chunk in that order, by its first test
         self._ready: dict[str, Record] = {}
@@ -71,7 +84,7 @@ class Measurer:
     def plan(self, nodes: Sequence[tuple[str, Item | None]], size: int, batch: int, *, following: bool) -> None:
         """Plan the chunks of a collection: node ids with their items (None for other tests).
 
-        `following` says that this process measures all chunks in order, so that the next one can be prefetched.
+        `following` says that this process measures all chunks in order, so that later ones can be prefetched.
         """
         for known in (self._chunk_of, self._in_order, self._place):
             known.clear()
@@ -84,10 +97,6 @@ class Measurer:
             if following:  # under xdist the scheduler decides later which worker measures a chunk
                 self._place[chunk.nodeids[0]] = len(self._in_order)
                 self._in_order.append(chunk)
-
-    def plan_lazily(self, find_chunk: Callable[[str, Item], Chunk]) -> None:
-        """Let `find_chunk` return the chunk of a test and its item, where this process runs a part of the tests."""
-        self._find_chunk = find_chunk
 
     def take(self, nodeid: str, item: Item) -> Record | None:
         """Return the record of a test if it exists and is not an error, else None."""
@@ -109,11 +118,20 @@ class Measurer:
             self._expected = {key_of(item)}
             (self._ready[nodeid],) = self._ask(engine()).measure([item], self)
         elif self.needs_model(nodeid, item):
-            self._measure_chunk(self._find_chunk(nodeid, item), engine)
+            self._measure_chunks(self.find_chunk(nodeid, item), engine)
         record = self._ready.pop(nodeid, None) or self._known(key_of(item))
         assert record is not None, nodeid
         (self._failed.add if record.status == "error" else self._failed.discard)(nodeid)
         return record
+
+    def _measure_chunks(self, first: Chunk, engine: Callable[[], Engine]) -> None:
+        """Measure a chunk and, for a short time, those of the same function that are queued after it."""
+        end = time.monotonic() + SHORT
+        self._measure_chunk(first, engine)
+        for chunk in self.queued_after(first):
+            if time.monotonic() >= end or chunk.function != first.function:
+                break
+            self._measure_chunk(chunk, engine)
 
     def _measure_chunk(self, chunk: Chunk, engine: Callable[[], Engine]) -> None:
         folder = self._folder()
@@ -152,11 +170,15 @@ class Measurer:
 
     def _following(self, chunk: Chunk) -> Iterator[list[Item]]:
         """Yield the items left to measure in each later chunk."""
-        place = self._place.get(chunk.nodeids[0], len(self._in_order))
-        for following in islice(self._in_order, place + 1, None):
+        for following in self.queued_after(chunk):
             left = [i for i in following.items if self._known(key_of(i)) is None and key_of(i) not in self._early]
             if left:
                 yield left
+
+    def _planned_after(self, chunk: Chunk) -> Iterable[Chunk]:
+        """Return the later chunks of the plan. It is empty where another process may measure some of them."""
+        place = self._place.get(chunk.nodeids[0], len(self._in_order))
+        return islice(self._in_order, place + 1, None)
 
     # called by the engine
 

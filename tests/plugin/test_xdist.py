@@ -10,6 +10,7 @@ import pytest
 
 from pytest_qbench.data.load import open_datasets
 from pytest_qbench.data.sampling import select
+from pytest_qbench.session.chunks import plan_chunks
 from tests.plugin.killing import CONFTEST
 
 RUN = ("--qbench-model=random:0", "--qbench-limit=40", "--qbench-no-gates", "--qbench-datasets=mini_a")
@@ -72,6 +73,27 @@ def test_workers_report_few_items_of_a_chunk_and_collect_no_nodes(pytester: pyte
     assert found["nodes"] == 0
     result.stdout.fnmatch_lines(["2 workers [[]40 items[]]", f"*{ITEMS} measured*"])
     assert result.ret == 0
+
+
+MANY = ("--qbench-datasets=mini", "--qbench-limit=160", "--qbench-batch-size=1")
+PERCEPTION = PLAIN.replace("assessment", "perception")
+
+
+def test_a_quick_model_measures_several_chunks_before_a_report(pytester: pytest.Pytester) -> None:
+    result = run(pytester, *MANY, "-n2", test=PERCEPTION)
+    chunks = plan_chunks([f"test_it[{i}]" for i in range(160)], 4, 1)
+    assert sent(result)["handovers"] < len(chunks) / 2
+    assert sum(result.parseoutcomes().values()) == 160
+    assert result.ret == 0
+
+
+def test_a_slow_model_reports_every_chunk(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAUSE", "0.07")  # a chunk of four takes longer than `SHORT`
+    monkeypatch.setenv("ALIKE", "1")
+    result = run(pytester, *MANY, "-n2", conftest=CONFTEST, test=PERCEPTION)
+    chunks = plan_chunks([f"test_it[{i}]" for i in range(160)], 4, 1)
+    # The worker itself reports the first test of a chunk, and the second if it has left the queue already.
+    assert sent(result)["handovers"] >= sum(len(chunk) > 2 for chunk in chunks)
 
 
 @pytest.mark.parametrize(
@@ -152,10 +174,9 @@ def test_maxfail_ends_the_run(pytester: pytest.Pytester) -> None:
 
 
 def test_items_that_failed_or_were_wrong_can_be_selected_after_a_run_with_workers(pytester: pytest.Pytester) -> None:
-    perception = PLAIN.replace("assessment", "perception")
     args = ("--qbench-datasets=mini", "-p", "cacheprovider")
-    first = run(pytester, *args, "-n2", test=perception).parseoutcomes()
-    again = run(pytester, *args, "-n2", "--lf", test=perception).parseoutcomes()
+    first = run(pytester, *args, "-n2", test=PERCEPTION).parseoutcomes()
+    again = run(pytester, *args, "-n2", "--lf", test=PERCEPTION).parseoutcomes()
     expected = Counter({key: first.get(key, 0) for key in ("wrong", "unparsed")})
     assert Counter({key: again.get(key, 0) for key in ("wrong", "unparsed")}) == expected
     assert "correct" not in again

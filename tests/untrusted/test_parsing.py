@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_qbench.untrusted.parsing import DEPTH, parse_json, parse_yaml
@@ -32,6 +32,21 @@ def test_json_survives_a_round_trip(value: Any) -> None:
     else:
         assert parse_json(text) == value
         assert parse_json(json.dumps(value)) == value
+
+
+@given(st.from_regex(r"-?[1-9][0-9]{0,310}(\.[0-9]{1,9})?([eE][+-]?[0-9]{1,4})?", fullmatch=True))
+@example("1e309")
+@example("1E0309")
+@example("9" * 300 + "e+20")
+@example("1e-400")
+def test_a_number_is_finite_or_an_error(number: str) -> None:
+    value = json.loads(number)
+    for text, expected in ((number, value), (f'{{"a": [{number}, "e000"]}}', {"a": [value, "e000"]})):
+        if math.isfinite(value):
+            assert parse_json(text) == expected
+        else:
+            with pytest.raises(ValueError, match="no finite number"):
+                parse_json(text)
 
 
 @pytest.mark.parametrize("content", BAD_JSON, ids=lambda c: repr(c[:30]))
