@@ -66,7 +66,8 @@ def _hash_images(images: Sequence[ImageSource]) -> str | None:
     try:
         for image in images:
             content = image.read()
-            found.update(len(content).to_bytes(8) + content)
+            found.update(len(content).to_bytes(8))
+            found.update(content)
     except ItemError:
         return None
     return found.hexdigest()[:16] if images else None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from pybase64 import b64encode_as_string
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -54,7 +55,7 @@ def data_url(image: Image, max_pixels: int | None = None) -> str:
 
 def file_url(media_type: str, content: bytes) -> str:
     """Return the bytes of an image file in a data URL."""
-    return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
+    return f"data:{media_type};base64,{b64encode_as_string(content)}"
 
 
 def with_extra(body: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:

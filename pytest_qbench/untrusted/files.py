@@ -42,9 +42,12 @@ def read_bytes(path: Path, limit: int) -> bytes:
     """Return the content of a regular file. Raises `OSError` for any other file and for more than `limit` bytes."""
     handle = open_regular(path)
     with os.fdopen(handle, "rb") as file:
-        if os.fstat(handle).st_size > limit:
+        size = os.fstat(handle).st_size
+        if size > limit:
             raise _too_large(path, limit)
-        content = file.read(limit + 1)  # the size of a file in /proc reads 0
+        content = file.read(size + 1)  # not `limit`: Python would allocate that much
+        if len(content) > size:  # the file grows, or is one of /proc, whose size reads 0
+            content += file.read(limit + 1 - len(content))
     if len(content) > limit:
         raise _too_large(path, limit)
     return content

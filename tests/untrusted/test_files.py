@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import zipfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pytest_qbench.errors import DataError, UsageError
 from pytest_qbench.untrusted.archives import check_archive
@@ -50,6 +53,26 @@ def test_the_limit_holds_for_a_file_that_reports_size_zero() -> None:
     with pytest.raises(OSError, match="Errno") as caught:
         read_bytes(path, 10)
     assert caught.value.strerror == "is larger than 0 MiB"
+
+
+def test_a_file_that_reports_size_zero_is_read_whole() -> None:
+    path = Path("/proc/version")
+    if not path.is_file():
+        pytest.skip("no /proc")
+    assert path.stat().st_size == 0
+    assert read_bytes(path, MIB) == path.read_bytes() != b""
+
+
+@given(st.binary(max_size=50), st.integers(0, 60))
+def test_a_file_is_read_whole_up_to_the_limit(content: bytes, limit: int) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "f")
+        path.write_bytes(content)
+        if len(content) <= limit:
+            assert read_bytes(path, limit) == content
+        else:
+            with pytest.raises(OSError, match="is larger than"):
+                read_bytes(path, limit)
 
 
 def test_no_write_goes_through_a_link(tmp_path: Path) -> None:
