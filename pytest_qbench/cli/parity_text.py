@@ -8,7 +8,7 @@ from pytest_qbench.metrics.results import Results
 from pytest_qbench.parity.compare import MetricChange, Parity, Row, by_slice, largest_moves
 from pytest_qbench.records import Record
 from pytest_qbench.report.labels import shortened_id
-from pytest_qbench.report.text_table import aligned, shortened
+from pytest_qbench.report.text_table import aligned, shortened_pair
 
 HEAD = ("measure", "dataset", "items", "changed", "noise floor", "margin", "B against A", "90 % interval", "")
 CHANGES = ("metric", "dataset", "items", "change", "95 % interval", "p", "")
@@ -35,7 +35,7 @@ def parity_lines(found: Parity, a: Results, b: Results, most: int) -> list[str]:
             lines.append(f"{name}: most in {largest}")
         moves = largest_moves(row, words, most)
         lines += [f"{name}: the largest of {row.changed:,} moves (A -> B):"] if moves else []
-        lines += [f"  {new.item}: {_answer(row, old)} -> {_answer(row, new)}" for _, new, old in moves]
+        lines += [f"  {new.item}: {' -> '.join(_answers(row, old, new))}" for _, new, old in moves]
     return lines
 
 
@@ -104,12 +104,27 @@ def _value(row: Row, value: float) -> str:
     return f"{100 * value:.1f} %" if row.measure.is_rate else f"{value:.4f}"
 
 
-def _answer(row: Row, record: Record) -> str:
-    """Return the answer of a record in the terms of the measure."""
+def _answers(row: Row, a: Record, b: Record) -> tuple[str, str]:
+    """Return the answers of two records of an item in the terms of the measure."""
     if row.measure.task == "assessment":
-        return "no score" if record.score is None else f"{record.score:.4f}"
+        return _score(a), _score(b)
+    texts = shortened_pair(_said(a), _said(b), TEXT)
+    probable = row.measure.name == "perception.drift"
+    return repr(texts[0]) + (_probability(a) if probable else ""), repr(texts[1]) + (
+        _probability(b) if probable else ""
+    )
+
+
+def _score(record: Record) -> str:
+    return "no score" if record.score is None else f"{record.score:.4f}"
+
+
+def _said(record: Record) -> str:
     answer = record.choice if record.choice is not None else record.response
-    text = repr(shortened(" ".join((answer or "").split()), TEXT))
-    if row.measure.name == "perception.drift" and record.logprobs and record.choice is not None:
-        return f"{text} (probability {probabilities(record.logprobs)[record.choice]:.3f})"
-    return text
+    return " ".join((answer or "").split())
+
+
+def _probability(record: Record) -> str:
+    if not record.logprobs or record.choice is None:
+        return ""
+    return f" (probability {probabilities(record.logprobs)[record.choice]:.3f})"

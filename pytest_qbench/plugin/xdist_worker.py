@@ -72,13 +72,16 @@ class ReportHandover:
             return
         with self.worker.torun.lock() as queue:
             indices = [self.worker.item_index, self.worker.nextitem_index, *queue]
-        nodeids: frozenset[str] = frozenset()
+        seen = range(0)  # indices of the last chunk, which follow one another
         for index in takewhile(lambda index: isinstance(index, int), indices):
+            if index in seen:
+                continue
             if (test := self._test_of(index, running.suite)) is None:
                 return
-            if test[0] not in nodeids:
-                yield (chunk := find_chunk(*test))
-                nodeids = frozenset(chunk.nodeids)
+            chunk = find_chunk(*test)
+            start = index - chunk.nodeids.index(test[0])
+            seen = range(start, start + len(chunk.nodeids))
+            yield chunk
 
     def _take(self, index: int, suite: Suite) -> bool:
         """Take the record of a test, and return whether it has one and is of this suite function."""

@@ -41,7 +41,7 @@ from pytest_qbench.report.labels import (
 )
 from pytest_qbench.report.notices import error_kinds, notices
 from pytest_qbench.report.since_anchor import since_anchor
-from pytest_qbench.report.text_table import aligned, shortened
+from pytest_qbench.report.text_table import aligned, shortened, shortened_pair
 from pytest_qbench.report.why_text import short_why_lines, why_lines
 from pytest_qbench.runs.summary_parts import Flip
 
@@ -82,7 +82,7 @@ def gate_text(result: GateResult) -> str:
 
 def flip_text(flip: Flip) -> str:
     """Return a line about a changed item."""
-    before, after = ("nothing" if text is None else _flat(text, 60) for text in (flip.before, flip.after))
+    before, after = shortened_pair(_said(flip.before), _said(flip.after), 60)
     return f"{flip.item}: {_flat(flip.question, 120)} {before} -> {after}"
 
 
@@ -257,6 +257,10 @@ def _relative_path(folder: Path) -> str:
     """Return a folder's path, relative to the current folder if it is inside."""
     here = Path.cwd()
     return os.path.relpath(folder, here) if folder.is_absolute() and folder.is_relative_to(here) else str(folder)
+
+
+def _said(text: str | None) -> str:
+    return "nothing" if text is None else one_line(text)
 
 
 def _flat(text: str, most: int) -> str:

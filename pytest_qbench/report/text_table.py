@@ -69,6 +69,23 @@ def shortened(text: str, length: int) -> str:
     return text[:head] + "…" + text[len(text) - (length - 1 - head) :]
 
 
+def shortened_pair(before: str, after: str, length: int) -> tuple[str, str]:
+    """Return two texts of at most `length` characters that show where they first differ."""
+    ends = min(len(before), len(after))
+    same = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), ends)
+    start = 0 if same < length // 2 else same - length // 4
+    return _part(before, start, length), _part(after, start, length)
+
+
+def _part(text: str, start: int, length: int) -> str:
+    """Return `length` characters of a text from `start` on, with an ellipsis for what is left out."""
+    if len(text) <= length:
+        return text
+    start = min(start, len(text) - length + 1)
+    part = text[start:] if start == 0 else "…" + text[start + 1 :]
+    return part if len(part) <= length else part[: length - 1] + "…"
+
+
 def _widths(rows: Rows) -> list[int]:
     return [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
 

@@ -49,7 +49,7 @@ def differences(out: str) -> dict[str, float]:
 
 @pytest.mark.campaign
 def test_number_formats_and_faults_on_a_quality_database(tmp_path: Path) -> None:
-    """A is measured three times, every B once. docs/parity.md has the same of an earlier mini, all of it."""
+    """A is measured three times, every B once. docs/parity.md has the same of all of mini."""
     status, out = parity(tmp_path, "tiny", "tiny", "--datasets=mini_a", "--dir=self")
     assert (status, out.splitlines()[-1][:5]) == (0, "EQUAL"), out
     assert "noise floor: A measured again: bfloat16 in batches of 8" in out
