@@ -100,7 +100,7 @@ def _refuse_empty(session: pytest.Session, run: Run) -> None:
 
 
 def _show_first(config: pytest.Config, outcome: str) -> None:
-    """Let pytest's last line begin with an outcome, since "3 passed, 1 inconclusive" looks like a pass."""
+    """Let pytest's last line name an outcome before all but failures: "3 passed, 1 inconclusive" looks like a pass."""
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if reporter is None:
         return
@@ -108,9 +108,10 @@ def _show_first(config: pytest.Config, outcome: str) -> None:
 
     def build_with_outcome_first() -> tuple[list[tuple[str, dict[str, bool]]], str]:
         parts, colour = build()
-        first = [(text.upper(), markup) for text, markup in parts if text.endswith(f" {outcome}")]
-        rest = [part for part in parts if not part[0].endswith(f" {outcome}")]
-        return first + rest, "yellow" if colour == "green" else colour
+        failed = [part for part in parts if part[0].endswith((" failed", " error", " errors"))]
+        found = [(text.upper(), markup) for text, markup in parts if text.endswith(f" {outcome}")]
+        rest = [part for part in parts if part not in failed and not part[0].endswith(f" {outcome}")]
+        return failed + found + rest, "yellow" if colour == "green" else colour
 
     reporter.build_summary_stats_line = build_with_outcome_first
 

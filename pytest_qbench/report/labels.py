@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from pytest_qbench.data.published import DATABASES
@@ -74,6 +75,11 @@ def mean_label(datasets: Sequence[str] | None) -> str:
     count = f"{len(published)} of " if len(published) < len(DATABASES) else ""
     own = len(datasets or ()) - len(published)
     return f"mean of {count}{len(DATABASES)} databases" + (f" and {own} more" if own else "")
+
+
+def shortened_mean(label: str) -> str:
+    """Return the label of a row without the datasets of its mean, as `mean_label` writes them: "SRCC mean"."""
+    return re.sub(r" mean of .*(datasets|databases)( and \d+ more)?", " mean", label)
 
 
 def row_label(m: Metric) -> str:

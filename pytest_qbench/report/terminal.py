@@ -34,6 +34,7 @@ from pytest_qbench.report.labels import (
     interval_text,
     own_interval,
     plural,
+    shortened_mean,
     size_text,
     slice_label,
     title_of,
@@ -83,7 +84,9 @@ def gate_text(result: GateResult) -> str:
 def flip_text(flip: Flip) -> str:
     """Return a line about a changed item."""
     before, after = shortened_pair(_said(flip.before), _said(flip.after), 60)
-    return f"{flip.item}: {_flat(flip.question, 120)} {before} -> {after}"
+    question = _flat(flip.question, 120)
+    end = "" if not question else " " if question.endswith(("?", ".", "!", ":")) else ": "
+    return f"{flip.item}: {question}{end}{before} -> {after}"
 
 
 def coloured(line: Line) -> str:
@@ -142,6 +145,8 @@ def _rows(run: FinishedRun, width: int) -> list[Line]:
         assert one.row is not None
         label = f"{SIGNS[one.tone]} {one.label}"
         cells.append([label, *_compared(one.row), size_text(one.row.name, one.row.margin), _verdict_cell(one)])
+    if max(map(len, aligned([head, *cells], indent=""))) > width:
+        cells = [[shortened_mean(label), *others] for label, *others in cells]
     table = aligned([head, *cells], width=width, indent="")
     return [Line(table[0], ("bold",)), *(
         Line(text, (COLOURS[one.tone],) if one.tone != "good" else ())

@@ -185,10 +185,11 @@ def test_a_failing_gate_prints_its_metrics_and_the_lost_items(project: pytest.Py
             "*before *now *change *interval *margin *sees *verdict",
             "  accuracy mini *100.0 % *[78]?.? % *-*regressed",
             "* items lost, 0 gained; before -> now:",
-            "  mini_a/*: MOS ranks it at * % * % -> * %",
-            "  mini/*: * 6.00 -> *",
+            "  mini_a/*: MOS ranks it at * %: * % -> * %",
+            "  mini/*-d: 6.00 -> *",
             "  ... and * more",
             "REGRESSED: *: * lost, at least *; * more regressed*",
+            "=* [1-9] failed, *",
         ]
     )
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from pytest_qbench.data.published import DATABASES
 from pytest_qbench.items import TASKS
 from pytest_qbench.plugin.terminal import wrapped
 from pytest_qbench.records import Record
 from pytest_qbench.report.finished_run import FinishedRun, read_finished
+from pytest_qbench.report.labels import mean_label, shortened_mean
 from pytest_qbench.report.markdown import markdown
 from pytest_qbench.report.page import page
 from pytest_qbench.report.terminal import Line, coloured, section
@@ -56,6 +58,12 @@ def test_the_verdict_is_first_and_last_and_the_numbers_have_units(finished: Fini
     assert text[-2] == f"files: {finished.folder}"
     assert "gate perception.accuracy: regressed (mini: -0.0300, p = 0.001)" in text
     assert any(line.startswith("left out: 30 entries of the data (koniq 0.jpg: no MOS") for line in text)
+
+
+@pytest.mark.parametrize("datasets", [None, ["mine"], ["koniq"], [*DATABASES], [*DATABASES, "mine"]])
+@pytest.mark.parametrize("place", ["", " (anchor)"])
+def test_a_mean_has_a_short_name(datasets: list[str] | None, place: str) -> None:
+    assert shortened_mean(f"SRCC {mean_label(datasets)}{place}") == f"SRCC mean{place}"
 
 
 @pytest.mark.parametrize("width", WIDTHS)
