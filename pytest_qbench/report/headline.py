@@ -135,7 +135,10 @@ def _open(m: Metric) -> str:
 
 
 def _on(m: Metric) -> str:
-    return f"{short_name(m.name)} {'on ' if m.dataset else 'of '}{row_label(m)}"
+    label = row_label(m)
+    if label.startswith("mean of "):
+        return f"mean {short_name(m.name)} {label.removeprefix('mean ')}"
+    return f"{short_name(m.name)} on {label}"
 
 
 def _count_others(others: Sequence[JudgedRow]) -> str:

@@ -52,7 +52,7 @@ def test_outputs_are_measured_without_images_and_gated(folders: pytest.Pytester,
     assert again.ret == 0, again.stdout.str()
     again.stdout.fnmatch_lines(
         [
-            "CANNOT TELL: SRCC of mean of 2 of 7 databases: between -*",
+            "CANNOT TELL: mean SRCC of 2 of 7 databases: between -*",
             "left out: 3 entries of the data (notes.txt: not read: no format of outputs*",
         ]
     )
