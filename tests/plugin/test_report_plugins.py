@@ -24,7 +24,8 @@ SUITE = """
     @pytest.mark.qbench(task="perception")
     def test_it(qbench_item, qbench_record): ...
 """
-ON_FAST_PATH = "phases 3 20 3"  # of chunks of 16 and 4, the first items run in full, and so does the last of the module
+# Of chunks of 16 and 4, the first items run in full unless both are measured at once, and so does the last of the module.
+ON_FAST_PATH = re.compile(r"phases [23] 20 [23]")
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ FIXTURE = """
 def test_an_installed_plugin_that_is_not_asked_for_a_report_costs_nothing(tmp_path: Path) -> None:
     pytest.importorskip("ctrf")
     found = run(tmp_path, plugins=("ctrf.main",), conftest=SPY)
-    assert ON_FAST_PATH in found.output
+    assert ON_FAST_PATH.search(found.output)
     assert "all phases of a test" not in found.output
 
 
@@ -152,7 +153,7 @@ def test_an_installed_plugin_that_is_not_asked_for_a_report_costs_nothing(tmp_pa
 ])  # fmt: skip
 def test_a_plugins_fixture_that_does_not_look_at_the_test_keeps_the_fast_path(tmp_path: Path, body: str) -> None:
     found = run(tmp_path, plugins=("theirs",), conftest=SPY, theirs=FIXTURE.format(body=body))
-    assert ON_FAST_PATH in found.output, found.output
+    assert ON_FAST_PATH.search(found.output), found.output
     assert "all phases of a test" not in found.output
 
 

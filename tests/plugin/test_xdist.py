@@ -79,21 +79,19 @@ MANY = ("--qbench-datasets=mini", "--qbench-limit=160", "--qbench-batch-size=1")
 PERCEPTION = PLAIN.replace("assessment", "perception")
 
 
-def test_a_quick_model_measures_several_chunks_before_a_report(pytester: pytest.Pytester) -> None:
-    result = run(pytester, *MANY, "-n2", test=PERCEPTION)
+@pytest.mark.parametrize("seconds", [0, 3600])
+def test_a_quick_model_measures_several_chunks_before_a_report(pytester: pytest.Pytester, seconds: int) -> None:
+    """No chunk is quick in 0 seconds, and every one in an hour."""
+    quick = f"import pytest_qbench.session.chunk_measurer as measurer\nmeasurer.SHORT = {seconds}"
+    result = run(pytester, *MANY, "-n2", conftest=quick, test=PERCEPTION)
     chunks = plan_chunks([f"test_it[{i}]" for i in range(160)], 4, 1)
-    assert sent(result)["handovers"] < len(chunks) / 2
+    if seconds:
+        assert sent(result)["handovers"] < len(chunks) / 2
+    else:
+        # The worker itself reports the first test of a chunk, and the second if it has left the queue already.
+        assert sent(result)["handovers"] >= sum(len(chunk) > 2 for chunk in chunks)
     assert sum(result.parseoutcomes().values()) == 160
     assert result.ret == 0
-
-
-def test_a_slow_model_reports_every_chunk(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PAUSE", "0.07")  # a chunk of four takes longer than `SHORT`
-    monkeypatch.setenv("ALIKE", "1")
-    result = run(pytester, *MANY, "-n2", conftest=CONFTEST, test=PERCEPTION)
-    chunks = plan_chunks([f"test_it[{i}]" for i in range(160)], 4, 1)
-    # The worker itself reports the first test of a chunk, and the second if it has left the queue already.
-    assert sent(result)["handovers"] >= sum(len(chunk) > 2 for chunk in chunks)
 
 
 @pytest.mark.parametrize(
