@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,7 +122,7 @@ def bootstrap(database: Database, draws: int) -> dict[str, Floats]:
     return {name: np.concatenate(values) for name, values in found.items()}
 
 
-def _no_judge():  # type: ignore[no-untyped-def]
+def _no_judge() -> NoReturn:
     raise AssertionError("nothing to judge")
 
 

@@ -103,7 +103,7 @@ def ask_raw(port: str, folder: str, n: int, judge: bool) -> None:
                         model="m",
                         messages=[{"role": "user", "content": content}],
                         temperature=0,
-                        max_tokens=32,  # type: ignore[list-item,misc]
+                        max_tokens=32,
                     )
 
             async def verdict(i: int, dimension: int) -> None:

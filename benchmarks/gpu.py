@@ -36,15 +36,15 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.throughput import OPTIONS, items_of, photographs  # noqa: E402
-from pytest_qbench.engine.engine import Engine  # noqa: E402
-from pytest_qbench.judges.lexicon import LexiconJudge  # noqa: E402
-from pytest_qbench.models import load_model, parse_spec  # noqa: E402
-from pytest_qbench.models.errors import quiet  # noqa: E402
-from pytest_qbench.prompt_sets.read import packaged_set  # noqa: E402
-from pytest_qbench.prompts import QUALITY_WORDS, RATE, RATE_PREFIX  # noqa: E402
-from pytest_qbench.records import Record  # noqa: E402
-from tests.models.parts import LLAVA_TEMPLATE, metaspace_tokenizer  # noqa: E402
+from benchmarks.throughput import OPTIONS, items_of, photographs
+from pytest_qbench.engine.engine import Engine
+from pytest_qbench.judges.lexicon import LexiconJudge
+from pytest_qbench.models import load_model, parse_spec
+from pytest_qbench.models.errors import quiet
+from pytest_qbench.prompt_sets.read import packaged_set
+from pytest_qbench.prompts import QUALITY_WORDS, RATE, RATE_PREFIX
+from pytest_qbench.records import Record
+from tests.models.parts import LLAVA_TEMPLATE, metaspace_tokenizer
 
 TASKS = ("A1", "A3", "A1+A3", "A1 generated")
 SHAPES: dict[str, dict[str, Any]] = {

@@ -18,7 +18,7 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
-from tests.endpoints.server import Reply, completion, serving, text_of  # noqa: E402
+from tests.endpoints.server import Reply, completion, serving, text_of
 
 ITEMS = 499
 

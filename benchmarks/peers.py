@@ -32,7 +32,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.endpoint import IN_FLIGHT, serving, write_questions  # noqa: E402
+from benchmarks.endpoint import IN_FLIGHT, serving, write_questions
 
 FEW = 10
 SUITE = """

@@ -42,15 +42,15 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from pytest_qbench.engine.engine import Engine  # noqa: E402
-from pytest_qbench.items import FileImage, ImageSource, Item  # noqa: E402
-from pytest_qbench.judges.lexicon import LexiconJudge  # noqa: E402
-from pytest_qbench.models import load_model, parse_spec  # noqa: E402
-from pytest_qbench.models.errors import quiet  # noqa: E402
-from pytest_qbench.models.images import LazyImage  # noqa: E402
-from pytest_qbench.prompt_sets.read import packaged_set  # noqa: E402
-from pytest_qbench.prompts import QUALITY_WORDS, RATE, RATE_PREFIX  # noqa: E402
-from tests.models.parts import LLAVA_TEMPLATE, metaspace_tokenizer, randomize  # noqa: E402
+from pytest_qbench.engine.engine import Engine
+from pytest_qbench.items import FileImage, ImageSource, Item
+from pytest_qbench.judges.lexicon import LexiconJudge
+from pytest_qbench.models import load_model, parse_spec
+from pytest_qbench.models.errors import quiet
+from pytest_qbench.models.images import LazyImage
+from pytest_qbench.prompt_sets.read import packaged_set
+from pytest_qbench.prompts import QUALITY_WORDS, RATE, RATE_PREFIX
+from tests.models.parts import LLAVA_TEMPLATE, metaspace_tokenizer, randomize
 
 BATCH = 16
 OPTIONS = ("motion blur", "noise", "overexposure", "low light")
@@ -228,7 +228,7 @@ def looked_at(ours: Engine, made: Mapping[ImageSource, Any]) -> Iterator[None]:
     def preprocess(picture: LazyImage) -> None:
         picture.preprocessed = made[picture._source]
 
-    encoder = ours.model.encoder  # type: ignore[attr-defined]
+    encoder = ours.model.encoder
     encoder.preprocess = preprocess
     try:
         yield
@@ -242,7 +242,7 @@ def look_at(ours: Engine, items: Sequence[Item]) -> dict[ImageSource, Any]:
     for item in items:
         (source,) = item.images
         picture = LazyImage(source)
-        ours.model.preprocess(picture)  # type: ignore[attr-defined]
+        ours.model.preprocess(picture)
         made[source] = picture.preprocessed
     return made
 

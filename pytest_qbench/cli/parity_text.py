@@ -108,11 +108,10 @@ def _answers(row: Row, a: Record, b: Record) -> tuple[str, str]:
     """Return the answers of two records of an item in the terms of the measure."""
     if row.measure.task == "assessment":
         return _score(a), _score(b)
-    texts = shortened_pair(_said(a), _said(b), TEXT)
-    probable = row.measure.name == "perception.drift"
-    return repr(texts[0]) + (_probability(a) if probable else ""), repr(texts[1]) + (
-        _probability(b) if probable else ""
-    )
+    before, after = shortened_pair(_said(a), _said(b), TEXT)
+    if row.measure.name != "perception.drift":
+        return repr(before), repr(after)
+    return f"{before!r}{_probability(a)}", f"{after!r}{_probability(b)}"
 
 
 def _score(record: Record) -> str:

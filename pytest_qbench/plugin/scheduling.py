@@ -16,7 +16,7 @@ from pytest_qbench.plugin.access import run_of
 from pytest_qbench.plugin.nodes import node_name
 
 
-class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]
+class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc] # mypy skips xdist
     """Schedules shares of whole chunks. xdist's own class takes O(n) per item and repeats a crashing item for ever."""
 
     def __init__(

@@ -33,7 +33,7 @@ def parse_json(text: str | bytes) -> Any:
     """
     data = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
     try:
-        value = _decoder(may_overflow=_may_overflow(data)).decode(data.decode())
+        value = _decoder(may_overflow=_may_overflow(data)).decode(text if isinstance(text, str) else text.decode())
     except UnicodeDecodeError as e:
         raise ValueError(f"byte {e.start + 1} is not UTF-8") from e
     except RecursionError:
