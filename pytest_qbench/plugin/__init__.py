@@ -84,7 +84,7 @@ def pytest_report_header(config: pytest.Config) -> list[str] | None:
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
     """State what the run will do, how quality columns are understood, and what keeps items from the fast path.
 
-    A worker's lines would be printed by nobody.
+    A worker returns none, as nobody would print them.
     """
     if KEY not in config.stash or is_worker(config) or (run := config.stash[KEY]).usage_error or not run.request.tasks:
         return []

@@ -1,4 +1,4 @@
-"""Under xdist, leave the reports of recorded items to the controller: one message per chunk instead of four per item.
+"""Under xdist, leave the reports of recorded items to the controller: one message for many items, not four for each.
 
 A worker runs the first test of a chunk, which measures the chunk and, for a short time, the chunks queued after it. It
 then takes the tests that follow in its queue, as long as they can be reported from their records, out of the queue.

@@ -78,7 +78,7 @@ def shortened_pair(before: str, after: str, length: int) -> tuple[str, str]:
 
 
 def _part(text: str, start: int, length: int) -> str:
-    """Return `length` characters of a text from `start` on, with an ellipsis for what is left out."""
+    """Return at most `length` characters of a text from `start` on, with an ellipsis for what is left out."""
     if len(text) <= length:
         return text
     start = min(start, len(text) - length + 1)
